@@ -1,0 +1,162 @@
+"""Pages by keyset: stable while rows come and go, and as fast on the last page as on the first."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import Field, ForeignKey, Model, QuerySet
+from rest_framework import exceptions
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
+MAX_CURSOR_LENGTH = 100
+INVALID_CURSOR = "This cursor is not valid; take it from `next` or `previous` of an answer."
+INVALID_PAGE_SIZE = f"Give a whole number from 1 to {MAX_PAGE_SIZE}."
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two rows, and the direction in which a page lies from it."""
+
+    position: str
+    backwards: bool
+
+    def encode(self) -> str:
+        """This answers the cursor as clients carry it."""
+        text = ("<" if self.backwards else ">") + self.position
+        return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> Cursor:
+        """This answers the cursor of a text; raises ValueError for any other text."""
+        if len(text) > MAX_CURSOR_LENGTH:
+            raise ValueError("too long")
+        padded = text + "=" * (-len(text) % 4)
+        decoded = urlsafe_b64decode(padded.encode("ascii")).decode("ascii")
+        if decoded[:1] not in ("<", ">"):
+            raise ValueError("without a direction")
+        return cls(decoded[1:], decoded[0] == "<")
+
+
+class CursorPagination(BasePagination):
+    """Pagination over a unique column that the view names: `cursor_ordering = "-id"`."""
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+    ) -> list[Any]:
+        """This answers one page of rows in the view's order."""
+        ordering: str = getattr(view, "cursor_ordering", "-id")
+        self.column = ordering.removeprefix("-")
+        self.base_url = request.build_absolute_uri()
+        self.size = page_size_of(request)
+        self.cursor = cursor_of(request)
+        backwards = self.cursor is not None and self.cursor.backwards
+        descending = ordering.startswith("-") != backwards
+        if self.cursor is not None:
+            position = position_of(self.cursor, queryset.model, self.column)
+            queryset = queryset.filter(
+                **{f"{self.column}__{'lt' if descending else 'gt'}": position}
+            )
+        # One row more than the page holds tells whether anything follows.
+        rows = list(queryset.order_by(("-" if descending else "") + self.column)[: self.size + 1])
+        more = len(rows) > self.size
+        self.page = rows[: self.size][::-1] if backwards else rows[: self.size]
+        self.has_next = bool(self.page) and (backwards or more)
+        self.has_previous = bool(self.page) and (more if backwards else self.cursor is not None)
+        return self.page
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """This answers the page with the addresses of its neighbours."""
+        return Response(
+            {
+                "next": self.link(self.page[-1], backwards=False) if self.has_next else None,
+                "previous": self.link(self.page[0], backwards=True) if self.has_previous else None,
+                "results": data,
+            }
+        )
+
+    def link(self, row: Any, *, backwards: bool) -> str:
+        """This answers the address of the page that starts beside a row."""
+        value = row[self.column] if isinstance(row, Mapping) else getattr(row, self.column)
+        return replace_query_param(self.base_url, "cursor", Cursor(str(value), backwards).encode())
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """This answers the OpenAPI schema of a page."""
+        link = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """This answers the OpenAPI parameters of a list."""
+        return [
+            {
+                "name": "cursor",
+                "in": "query",
+                "required": False,
+                "description": "Where the page starts: from `next` or `previous` of an answer.",
+                "schema": {"type": "string", "maxLength": MAX_CURSOR_LENGTH},
+            },
+            {
+                "name": "page_size",
+                "in": "query",
+                "required": False,
+                "description": f"How many results a page has; {MAX_PAGE_SIZE} at most.",
+                "schema": {"type": "integer", "minimum": 1, "default": PAGE_SIZE},
+            },
+        ]
+
+
+def page_size_of(request: Request) -> int:
+    """This answers how many rows the client wants, within bounds."""
+    text = request.query_params.get("page_size")
+    if text is None:
+        return PAGE_SIZE
+    if not (text.isascii() and text.isdigit()) or not text.strip("0"):
+        raise exceptions.ValidationError({"page_size": INVALID_PAGE_SIZE})
+    # Nobody needs more digits, and Python refuses to read thousands of them.
+    return MAX_PAGE_SIZE if len(text) > 9 else min(int(text), MAX_PAGE_SIZE)
+
+
+def cursor_of(request: Request) -> Cursor | None:
+    """This answers the cursor that the client sent."""
+    text = request.query_params.get("cursor")
+    if not text:
+        return None
+    try:
+        return Cursor.decode(text)
+    except (ValueError, binascii.Error):
+        raise exceptions.ValidationError({"cursor": INVALID_CURSOR}) from None
+
+
+def position_of(cursor: Cursor, model: type[Model], column: str) -> Any:
+    """This answers the cursor's position as a value that the column can hold."""
+    field = field_of(model, column)
+    try:
+        value = field.to_python(cursor.position)
+        field.run_validators(value)
+    except ValidationError:
+        raise exceptions.ValidationError({"cursor": INVALID_CURSOR}) from None
+    return value
+
+
+def field_of(model: type[Model], column: str) -> Field[Any, Any]:
+    """This answers the field whose values are in a column, behind any foreign keys."""
+    field: Any = model._meta.get_field(column)
+    while isinstance(field, ForeignKey):
+        field = field.target_field
+    if not isinstance(field, Field):
+        raise FieldDoesNotExist(f"{model.__name__}.{column} is not a column to order by.")
+    return field

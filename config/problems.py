@@ -1,0 +1,178 @@
+"""Errors of the API as RFC 9457 problem details."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as DomainError
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from psycopg.errors import ForeignKeyViolation
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+INVALID = "Some of what was sent is not valid; see `errors`."
+ERRORS_WITHOUT_FIELD = ("non_field_errors", "__all__")
+
+Problem = dict[str, Any]
+
+
+class Unavailable(exceptions.APIException):
+    """A server that the request needs does not answer; the same request may succeed later."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The database cannot be reached at the moment; try again in a few seconds."
+    default_code = "unavailable"
+    wait = RETRY_AFTER_SECONDS
+
+
+class Conflict(exceptions.APIException):
+    """The request names something that another request removed in the meantime."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "Something that this request refers to has just been removed."
+    default_code = "conflict"
+
+
+def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """This answers an exception as problem+json, and leaves what it doesn't know to Django."""
+    known = known_as(exc)
+    if known is None:
+        return None
+    set_rollback()
+    return Response(
+        problem_of(known),
+        status=known.status_code,
+        headers=headers_of(known),
+        content_type=MEDIA_TYPE,
+    )
+
+
+def known_as(exc: BaseException | None) -> exceptions.APIException | None:
+    """This answers the API error that an exception means to a client."""
+    match exc:
+        case exceptions.APIException():
+            return exc
+        case Http404():
+            return exceptions.NotFound()
+        case PermissionDenied():
+            return exceptions.PermissionDenied(str(exc) or None)
+        case DomainError():
+            return exceptions.ValidationError(details_of(exc))
+        case OperationalError() | InterfaceError():
+            return Unavailable()
+        case IntegrityError() if isinstance(exc.__cause__, ForeignKeyViolation):
+            return Conflict()
+    return None
+
+
+def details_of(error: DomainError) -> Any:
+    """This answers what a service objected to, in the terms of the API framework."""
+    if hasattr(error, "error_dict"):
+        return {
+            field: [detail for item in items for detail in details_of(item)]
+            for field, items in error.error_dict.items()
+        }
+    return [
+        exceptions.ErrorDetail(message, code=item.code or "invalid")
+        for item in error.error_list
+        for message in item.messages
+    ]
+
+
+def problem_of(exc: exceptions.APIException) -> Problem:
+    """This answers the members of the problem document of an API error."""
+    if isinstance(exc, exceptions.ValidationError):
+        return problem(exc.status_code, INVALID, errors=list(field_errors(exc.detail)))
+    return problem(exc.status_code, str(exc.detail))
+
+
+def problem(code: int, detail: str, **members: Any) -> Problem:
+    """This answers a problem document without a type of its own (RFC 9457, section 4.2.1)."""
+    title = HTTPStatus(code).phrase
+    return {"type": "about:blank", "title": title, "status": code, "detail": detail} | members
+
+
+def field_errors(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """This answers each error with the dotted path of its field, such as `cards.3.url`."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from field_errors(inner, joined(path, name))
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            plain = isinstance(inner, str)
+            yield from field_errors(inner, path if plain else joined(path, index))
+    else:
+        code = getattr(detail, "code", None) or "invalid"
+        yield {"field": path, "detail": str(detail), "code": code}
+
+
+def joined(path: str, name: object) -> str:
+    """This answers the path of a field's part."""
+    if name in ERRORS_WITHOUT_FIELD:
+        return path
+    return f"{path}.{name}" if path else str(name)
+
+
+def headers_of(exc: exceptions.APIException) -> dict[str, str]:
+    """This answers the headers by which clients know how to go on."""
+    headers = {}
+    if challenge := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(exc, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    return headers
+
+
+# -- Outside the API's views: Django's error views, which the URL configuration names ------------
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """This answers a request that Django itself refused."""
+    if not is_api(request):
+        return defaults.bad_request(request, exception)
+    return answer(400, "The request cannot be understood.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """This answers a request that its sender may not make."""
+    if not is_api(request):
+        return defaults.permission_denied(request, exception)
+    return answer(403, "You may not do this.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """This answers a request for an address that doesn't exist."""
+    if not is_api(request):
+        return defaults.page_not_found(request, exception)
+    return answer(404, "There is nothing at this address.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """This answers when we failed; Django calls it while the exception is being handled."""
+    known = known_as(sys.exc_info()[1])
+    if isinstance(known, Unavailable):
+        return answer(known.status_code, str(known.detail), headers_of(known))
+    if not is_api(request):
+        return defaults.server_error(request)
+    return answer(500, "Something went wrong on our side; it has been logged.")
+
+
+def is_api(request: HttpRequest) -> bool:
+    """This tells whether a client of the API asks."""
+    return request.path.startswith("/api/")
+
+
+def answer(code: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
+    """This answers a problem document from outside the API framework."""
+    return JsonResponse(
+        problem(code, detail), status=code, content_type=MEDIA_TYPE, headers=headers
+    )

@@ -1,0 +1,63 @@
+"""What the OpenAPI schema says beyond the serializers: every error is a problem document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+
+from config.problems import MEDIA_TYPE
+
+WRITING = ("POST", "PUT", "PATCH")
+
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    """One field that is not valid."""
+
+    field = serializers.CharField(help_text="Dotted path; empty when no one field is at fault.")
+    detail = serializers.CharField()
+    code = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """A problem document (RFC 9457)."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    errors = FieldErrorSerializer(many=True, required=False)
+
+
+class ProblemSchema(AutoSchema):
+    """The schema of a view, with the errors that it may answer."""
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        bodies = super()._get_response_bodies(direction)
+        for code in self.error_codes():
+            if code not in bodies:
+                body = self._get_response_for_code(ProblemSerializer, code, [MEDIA_TYPE])
+                bodies[code] = body | {"description": "Problem"}
+        return bodies
+
+    def error_codes(self) -> list[str]:
+        """This answers the codes of the errors that the view may answer."""
+        listing = self._is_list_view()
+        permissions = self.view.get_permissions()
+        return [
+            code
+            for code, possible in {
+                "400": self.method in WRITING or listing,
+                "401": not any(type(permission) is AllowAny for permission in permissions),
+                "403": "{" in self.path and self.method != "GET",
+                "404": "{" in self.path,
+                "406": True,
+                "409": self.method in WRITING,
+                "413": self.method in WRITING,
+                "415": self.method in WRITING,
+                "503": True,
+            }.items()
+            if possible
+        ]

@@ -1,0 +1,155 @@
+"""`python -m demo`: run the main job against a running installation, and prove what came of it.
+
+The environment says which: BASE_URL, DATABASE_URL, REDIS_URL.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, TypeVar
+
+import django
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402  the settings come first
+
+from demo import plan, proof, report  # noqa: E402
+from demo.client import Client, Refused  # noqa: E402
+from events import queries  # noqa: E402
+
+THREADS = 8
+DRAIN_SECONDS = 120.0
+T = TypeVar("T")
+
+
+class NotDrained(Exception):
+    """The workers did not finish in time."""
+
+
+def main() -> int:
+    """This runs the demo, and answers the exit code: 0 when all was delivered exactly once."""
+    console = Console()
+    work = plan.draw()
+    client = Client(os.environ.get("BASE_URL", "http://127.0.0.1:8000"), connections=THREADS)
+    began, since = time.monotonic(), proof.now()
+    try:
+        with progress_bars(console) as bars, ThreadPoolExecutor(THREADS) as pool:
+            tokens = run(work, client, bars, pool)
+            drained(bars, since)
+    except (Refused, NotDrained) as error:
+        console.print(f"[red]The demo stopped:[/] {error}")
+        return 1
+    seconds = (proof.last_done(since) - since).total_seconds()
+    console.print(f"Done in {time.monotonic() - began:.0f} s.\n")
+    return show(console, client, since, tokens, seconds)
+
+
+def progress_bars(console: Console) -> Progress:
+    """This answers the bars that show how far the work is."""
+    return Progress(
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def run(
+    work: plan.Plan, client: Client, bars: Progress, pool: ThreadPoolExecutor
+) -> dict[str, str]:
+    """This does the work through the API, and answers everybody's token."""
+    password = secrets.token_urlsafe(12)
+
+    def each(title: str, do: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
+        return list(bars.track(pool.map(do, items), total=len(items), description=title))
+
+    found = each("readers register", lambda name: client.register(name, password), work.people)
+    tokens = dict(zip(work.people, found, strict=True))
+    each(
+        "readers follow readers",
+        lambda follow: client.follow(tokens[follow[0]], follow[1], notify=follow[2]),
+        work.follows,
+    )
+    each("pages, one by one", lambda card: client.add(tokens[card[0]], card[1]), work.singles)
+    each(
+        "pages, fifty at a time",
+        lambda bulk: client.add_many(tokens[bulk[0]], bulk[1]),
+        work.bulks,
+    )
+    again = each(
+        "pages, a second time", lambda card: client.add(tokens[card[0]], card[1]), work.repeats
+    )
+    if any(again):
+        raise Refused("A page that was added twice made a second card.")
+    return tokens
+
+
+def drained(bars: Progress, since: datetime) -> None:
+    """This waits until every delivery is done, or raises NotDrained."""
+    bar = bars.add_task("deliveries", total=None)
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while time.monotonic() < deadline:
+        done, still_open = proof.progress(since)
+        bars.update(bar, completed=done, total=done + still_open)
+        if not still_open:
+            return
+        time.sleep(0.05)
+    raise NotDrained(f"{still_open} deliveries were still open after {DRAIN_SECONDS:.0f} s.")
+
+
+def show(
+    console: Console, client: Client, since: datetime, tokens: dict[str, str], seconds: float
+) -> int:
+    """This prints and keeps the figures, and answers the exit code."""
+    proofs, entries = proof.by_handler(since), proof.timelines(since)
+    statuses = queries.queue_status(since=since)
+    report.queues(console, statuses, proofs)
+    report.proof(console, proofs, entries)
+    name = max(tokens, key=lambda reader: unread_count(client, tokens[reader]))
+    token = tokens[name]
+    report.reader(
+        console,
+        name,
+        notifications=client.page(token, "notifications/"),
+        feed=client.page(token, "feeds/following/"),
+        unread=unread_count(client, token),
+    )
+    figures = {
+        "events": sum(count for _, count in proof.events_by_type(since)),
+        "handlers": len(proofs),
+        "deliveries_done": sum(row.done for row in proofs),
+        "deliveries_dead": sum(row.dead for row in proofs),
+        "seconds": round(seconds, 2),
+        "queues": {
+            status.queue: {"p50_ms": status.p50_ms, "p99_ms": status.p99_ms}
+            for status in statuses
+            if status.done
+        },
+    }
+    (settings.DATA_DIR / "demo.json").write_text(json.dumps(figures, indent=2) + "\n")
+    good = all(row.holds for row in proofs) and not entries[1]
+    console.print("[green]Nothing lost, nothing doubled.[/]" if good else "[red]NOT PROVEN[/]")
+    return 0 if good else 1
+
+
+def unread_count(client: Client, token: str) -> int:
+    """This answers how many notifications a reader has not read."""
+    path = "notifications/unread-count/"
+    count: int = client.call("GET", path, token=token, expect={200})["count"]
+    return count
+
+
+if __name__ == "__main__":
+    sys.exit(main())

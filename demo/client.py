@@ -1,0 +1,64 @@
+"""A client of the REST API, as anyone would write it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+
+class Refused(Exception):
+    """The API answered something else than the demo expected."""
+
+
+class Client:
+    """A connection pool to one installation; each call carries the caller's own token."""
+
+    def __init__(self, base_url: str, *, connections: int) -> None:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._http = httpx.Client(base_url=f"{base_url}/api/v1/", limits=limits, timeout=30)
+
+    def register(self, name: str, password: str) -> str:
+        """This registers a person, and answers the token."""
+        body = {"username": name, "email": f"{name}@example.org", "password": password}
+        token: str = self.call("POST", "auth/register/", body=body, expect={201})["token"]
+        return token
+
+    def follow(self, token: str, name: str, *, notify: bool) -> None:
+        """This follows a person."""
+        path = f"users/{name}/follow/"
+        self.call("PUT", path, token=token, body={"notify": notify}, expect={200, 201})
+
+    def add(self, token: str, url: str) -> bool:
+        """This adds a page, and says whether it is new in the library."""
+        response = self._send("POST", "cards/", token, {"type": "URL", "url": url}, {200, 201})
+        return response.status_code == 201
+
+    def add_many(self, token: str, urls: list[str]) -> int:
+        """This adds pages in one request, and answers how many are new in the library."""
+        cards = [{"type": "URL", "url": url} for url in urls]
+        answer = self.call("POST", "cards/bulk/", token=token, body={"cards": cards}, expect={201})
+        outcomes = [result["status"] for result in answer["results"]]
+        if "invalid" in outcomes:
+            raise Refused(f"cards/bulk/ refused some of {urls}: {answer}")
+        return outcomes.count("created")
+
+    def page(self, token: str, path: str) -> list[Any]:
+        """This answers the first page of a list."""
+        results: list[Any] = self.call("GET", path, token=token, expect={200})["results"]
+        return results
+
+    def call(
+        self, method: str, path: str, *, token: str = "", body: Any = None, expect: set[int]
+    ) -> Any:
+        """This sends a request and answers the JSON; raises Refused for any other status."""
+        return self._send(method, path, token, body, expect).json()
+
+    def _send(
+        self, method: str, path: str, token: str, body: Any, expect: set[int]
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Token {token}"} if token else {}
+        response = self._http.request(method, path, json=body, headers=headers)
+        if response.status_code not in expect:
+            raise Refused(f"{method} {path}: {response.status_code} {response.text[:500]}")
+        return response

@@ -1,0 +1,62 @@
+"""Who follows whom, and who adds what: drawn from a seed, so that each run does the same work."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import networkx
+
+PEOPLE = 300
+SEED = 2026
+URLS = Path(__file__).parent / "data" / "urls.txt"
+BULK_SIZE = 50
+# Of a hundred pages, so many are added in bulk; saved by a second reader; added again by the same.
+IN_BULK, SAVED_BY_ANOTHER, ADDED_TWICE = 60, 10, 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work: follows as (follower, followed, notify); cards as (curator, url)."""
+
+    people: list[str]
+    follows: list[tuple[str, str, bool]]
+    singles: list[tuple[str, str]]
+    bulks: list[tuple[str, list[str]]] = field(default_factory=list)
+    repeats: list[tuple[str, str]] = field(default_factory=list)
+
+
+def draw() -> Plan:
+    """This draws the plan; the names are new in each run, since the data is kept between runs."""
+    chance = random.Random(SEED)
+    run = secrets.token_hex(3)
+    people = [f"reader-{number:03}-{run}" for number in range(1, PEOPLE + 1)]
+    graph = networkx.scale_free_graph(PEOPLE, seed=SEED)
+    follows = [
+        (people[follower], people[followed], chance.random() < 0.5)
+        for follower, followed in sorted(set(graph.edges()))
+        if follower != followed
+    ]
+    singles, in_bulk, repeats = [], defaultdict(list), []
+    for url in URLS.read_text().split():
+        curator, another = chance.sample(people, 2)
+        if chance.randrange(100) < IN_BULK:
+            in_bulk[people[chance.randrange(30)]].append(url)
+        else:
+            singles.append((curator, url))
+            if chance.randrange(100) < ADDED_TWICE:
+                repeats.append((curator, url))
+        if chance.randrange(100) < SAVED_BY_ANOTHER:
+            singles.append((another, url))
+    return Plan(people, follows, singles, list(_in_steps(in_bulk)), repeats)
+
+
+def _in_steps(in_bulk: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+    return [
+        (curator, urls[start : start + BULK_SIZE])
+        for curator, urls in in_bulk.items()
+        for start in range(0, len(urls), BULK_SIZE)
+    ]

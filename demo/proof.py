@@ -1,0 +1,110 @@
+"""The proof, counted in the database: every event reached every handler, exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from django.db import connection
+
+from events.registry import subscriptions
+
+# What should be: one delivery for each event since `since` and each handler subscribed to it.
+EXPECTED = """
+    SELECT subscribed.handler, count(*) FROM events_event
+    JOIN unnest(%s::text[], %s::text[]) AS subscribed (type, handler) USING (type)
+    WHERE recorded_at >= %s GROUP BY 1
+"""
+FOUND = """
+    SELECT handler, count(DISTINCT event_id) FILTER (WHERE delivery.state = 'done'),
+           count(*) FILTER (WHERE delivery.state = 'dead'),
+           count(*) - count(DISTINCT event_id)
+    FROM events_delivery AS delivery JOIN events_event AS event ON event.id = event_id
+    WHERE event.recorded_at >= %s GROUP BY 1
+"""
+OPEN = """
+    SELECT (SELECT count(*) FROM events_outboxentry)
+         + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
+"""
+DONE = "SELECT count(*) FROM events_delivery WHERE state = 'done' AND recorded_at >= %s"
+# What the handlers should have written, by one plain query over follows and cards.
+TIMELINES = """
+    SELECT count(*), count(*) FILTER (WHERE entry.card_id IS NULL)
+    FROM accounts_follow AS follow
+    JOIN cards_card AS card ON card.curator_id = follow.followed_id
+    LEFT JOIN feeds_timelineentry AS entry
+           ON entry.owner_id = follow.follower_id AND entry.card_id = card.id
+    WHERE card.visibility = 'PUBLIC' AND card.created_at >= %s
+"""
+LAST = "SELECT max(finished_at) FROM events_delivery WHERE recorded_at >= %s"
+
+
+@dataclass(frozen=True)
+class HandlerProof:
+    """One handler's count of deliveries: what should be, and what is."""
+
+    handler: str
+    queue: str
+    expected: int
+    done: int
+    dead: int
+    doubled: int
+
+    @property
+    def holds(self) -> bool:
+        """This says whether every event was delivered, once."""
+        return self.expected == self.done and not self.dead and not self.doubled
+
+
+def by_handler(since: datetime) -> list[HandlerProof]:
+    """This answers the count for each handler."""
+    known = subscriptions()
+    names = [[handler.event_name for handler in known], [handler.name for handler in known]]
+    expected = dict(_rows(EXPECTED, [*names, since]))
+    found = {handler: counts for handler, *counts in _rows(FOUND, [since])}
+    return [
+        HandlerProof(
+            handler.name,
+            handler.queue,
+            expected.get(handler.name, 0),
+            *found.get(handler.name, (0, 0, 0)),
+        )
+        for handler in known
+    ]
+
+
+def timelines(since: datetime) -> tuple[int, int]:
+    """This answers how many timeline entries there should be, and how many of them are missing."""
+    ((expected, missing),) = _rows(TIMELINES, [since])
+    return expected, missing
+
+
+def events_by_type(since: datetime) -> list[tuple[str, int]]:
+    """This answers how many events of each type were recorded."""
+    statement = "SELECT type, count(*) FROM events_event WHERE recorded_at >= %s GROUP BY 1"
+    return sorted(_rows(statement, [since]))
+
+
+def progress(since: datetime) -> tuple[int, int]:
+    """This answers how much is done and how much is open."""
+    ((done,),), ((still_open,),) = _rows(DONE, [since]), _rows(OPEN, [])
+    return done, still_open
+
+
+def now() -> datetime:
+    """This answers PostgreSQL's clock, which all times of the event system come from."""
+    ((moment,),) = _rows("SELECT clock_timestamp()", [])
+    return cast(datetime, moment)
+
+
+def last_done(since: datetime) -> datetime:
+    """This answers when the last delivery was finished."""
+    ((moment,),) = _rows(LAST, [since])
+    return cast(datetime, moment)
+
+
+def _rows(statement: str, parameters: list[Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())

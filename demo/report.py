@@ -1,0 +1,76 @@
+"""What happened, as a person likes to read it in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from demo.proof import HandlerProof
+from events.queries import QueueStatus
+
+
+def queues(
+    console: Console, statuses: Sequence[QueueStatus], proofs: Sequence[HandlerProof]
+) -> None:
+    """This prints what happened in each queue."""
+    table = Table(title="Queues", title_justify="left")
+    table.add_column("queue")
+    for heading in ("events", "deliveries done", "dead", "p50 ms", "p95 ms", "p99 ms"):
+        table.add_column(heading, justify="right")
+    for status in statuses:
+        mine = [proof for proof in proofs if proof.queue == status.queue]
+        if not mine:
+            continue
+        table.add_row(
+            status.queue,
+            str(max(proof.expected for proof in mine)),
+            str(sum(proof.done for proof in mine)),
+            str(sum(proof.dead for proof in mine)),
+            *(f"{figure:,.0f}" if figure is not None else "–" for figure in
+              (status.p50_ms, status.p95_ms, status.p99_ms)),
+        )  # fmt: skip
+    console.print(table)
+    console.print("Times run from the commit of the card to the commit of its effects.\n")
+
+
+def proof(console: Console, proofs: Sequence[HandlerProof], timelines: tuple[int, int]) -> None:
+    """This prints the count that proves each event's way to each handler."""
+    table = Table(title="Every event reached every handler, exactly once", title_justify="left")
+    table.add_column("handler")
+    for heading in ("events", "done", "dead", "doubled"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for row in proofs:
+        mark = "[green]✓[/]" if row.holds else "[red]✗[/]"
+        counts = (row.expected, row.done, row.dead, row.doubled)
+        table.add_row(row.handler, *map(str, counts), mark)
+    console.print(table)
+    expected, missing = timelines
+    mark = "[green]✓[/]" if not missing else "[red]✗[/]"
+    console.print(f"{mark} {expected} timeline entries are due to followers; {missing} missing\n")
+
+
+def reader(
+    console: Console, name: str, *, notifications: Sequence[Any], feed: Sequence[Any], unread: int
+) -> None:
+    """This prints one person's notifications and feed."""
+    console.print(f"[bold]What {name} sees[/]")
+    console.print(f"\n  [bold]Notifications[/] ({unread} unread)")
+    for item in notifications[:8]:
+        dot = " " if item["read"] else "[cyan]●[/]"
+        console.print(f"  {dot} {item['text']}", overflow="ellipsis", no_wrap=True)
+        if item.get("card"):
+            console.print(f"      [dim]{item['card']['url']}[/]", overflow="ellipsis", no_wrap=True)
+    console.print("\n  [bold]Following[/]")
+    for card in feed[:8]:
+        who = card["curator"]["username"]
+        console.print(
+            f"  [cyan]{who}[/] saved {card['title'] or card['url']}",
+            overflow="ellipsis",
+            no_wrap=True,
+            highlight=False,
+        )
+    console.print()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from events import services
+from events.models import Delivery, Event, Lease, Operation, OutboxEntry
+from events.services import DeadLetters
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """What the system writes, and people only look at."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class DeliveryInline(admin.TabularInline[Delivery, Event]):
+    model = Delivery
+    fields = ("handler", "queue", "state", "attempts", "finished_at", "error")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("id", "type", "version", "subject", "priority", "recorded_at")
+    list_filter = ("type", "priority")
+    search_fields = ("=id", "=subject")
+    search_help_text = "An event's id, or a subject as cards/…"
+    ordering = ("-id",)
+    inlines = (DeliveryInline,)
+
+
+@admin.register(OutboxEntry)
+class OutboxEntryAdmin(ReadOnlyAdmin):
+    list_display = ("event_id", "type", "priority", "recorded_at")
+    ordering = ("-priority", "event_id")
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id", "event", "handler", "queue", "state", "attempts", "last_error", "recorded_at",
+        "due_at", "finished_at",
+    )  # fmt: skip
+    list_filter = ("state", "queue", "handler")
+    list_select_related = ("event",)
+    search_fields = ("=event__id",)
+    search_help_text = "An event's id"
+    ordering = ("-id",)
+    actions = ("replay_dead", "discard_dead")
+
+    @admin.display(description="error")
+    def last_error(self, delivery: Delivery) -> str:
+        return (delivery.error.strip().splitlines() or [""])[-1][:120]
+
+    @admin.action(description="Replay the selected dead letters", permissions=["operate"])
+    def replay_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        count = services.replay_dead_letters(chosen(queryset), actor=request.user.get_username())
+        self.message_user(request, f"{count} dead letters will be delivered again.")
+
+    @admin.action(description="Discard the selected dead letters", permissions=["operate"])
+    def discard_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        count = services.discard_dead_letters(chosen(queryset), actor=request.user.get_username())
+        self.message_user(request, f"{count} dead letters discarded.", messages.WARNING)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """This says who may act on dead letters."""
+        return request.user.has_perm("events.operate_deliveries")
+
+
+def chosen(queryset: QuerySet[Delivery]) -> DeadLetters:
+    """This answers the dead ones among the deliveries that were ticked."""
+    return DeadLetters(ids=list(queryset.values_list("id", flat=True)))
+
+
+@admin.register(Lease)
+class LeaseAdmin(ReadOnlyAdmin):
+    list_display = ("id", "handler", "queue", "worker", "started_at", "expires_at")
+    list_filter = ("queue",)
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnlyAdmin):
+    list_display = ("at", "action", "actor", "count", "details")
+    list_filter = ("action",)
+    ordering = ("-id",)

@@ -1,0 +1,113 @@
+"""The broker as the relay sees it: how long its queues are, and a way to put messages there."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from celery import current_app
+from kombu.connection import Connection
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from events.deliveries import Pending
+from events.models import Priority
+from events.queues import policy_of
+from events.registry import handlers
+
+# On Redis, kombu keeps one list for each step of `priority_steps`, and serves the lowest first.
+LANES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
+SMALLEST_CHUNK = 50
+
+
+class BrokerDown(Exception):
+    """The broker can't be reached; everything waits in PostgreSQL until it can."""
+
+
+class Broker:
+    """One process's connection to the broker; every call is bounded, and raises BrokerDown."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+
+    def depths(self, queues: Sequence[str]) -> dict[tuple[str, Priority], int]:
+        """This answers how many messages wait in each lane of each queue."""
+        try:
+            channel: Any = self._connect().default_channel
+            lanes = [(queue, lane) for queue in queues for lane in Priority]
+            with channel.client.pipeline(transaction=False) as pipe:
+                for queue, lane in lanes:
+                    # The one name of a lane's list is kombu's own.
+                    pipe.llen(channel._q_for_pri(queue, LANES[lane]))  # noqa: SLF001
+                return dict(zip(lanes, pipe.execute(), strict=True))
+        except (OSError, RedisError, OperationalError) as error:
+            raise self._down(error) from error
+
+    def publish(self, pending: Sequence[Pending], *, priority: Priority) -> None:
+        """This puts deliveries into their handlers' queues, in chunks."""
+        try:
+            with self._connect().Producer(auto_declare=False) as producer:
+                for name, chunk in chunks(pending):
+                    handlers[name].task.apply_async(
+                        ([delivery.id for delivery in chunk],),
+                        queue=handlers[name].queue,
+                        priority=LANES[priority],
+                        producer=producer,
+                        retry=False,
+                        argsrepr=describe(name, chunk),
+                    )
+        except (OSError, RedisError, OperationalError) as error:
+            raise self._down(error) from error
+
+    def close(self) -> None:
+        """This closes the connection; the next call opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = current_app.connection_for_write()
+        return self._connection
+
+    def _down(self, error: Exception) -> BrokerDown:
+        self.close()
+        return BrokerDown(f"{type(error).__name__}: {error}")
+
+
+def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]]:
+    """This groups deliveries into messages: one handler each, shared out among its workers."""
+    groups: dict[str, list[Pending]] = defaultdict(list)
+    for delivery in pending:
+        if delivery.isolated:
+            yield delivery.handler, [delivery]
+        else:
+            groups[delivery.handler].append(delivery)
+    for name, group in groups.items():
+        policy = policy_of(handlers[name].queue)
+        share = math.ceil(len(group) / policy.concurrency)
+        size = min(max(share, SMALLEST_CHUNK), policy.batch_size)
+        for start in range(0, len(group), size):
+            yield name, group[start : start + size]
+
+
+def describe(name: str, chunk: Sequence[Pending]) -> str:
+    """This answers what an operator reads as the task's arguments: type, count, first events."""
+    first = ", ".join(str(delivery.event_id) for delivery in chunk[:3])
+    more = ", …" if len(chunk) > 3 else ""
+    return f"{handlers[name].event_name} × {len(chunk)} ({first}{more})"
+
+
+def worker_queues(timeout: float = 1.0) -> dict[str, list[str]]:
+    """This answers the names of the workers that consume each queue, or raises BrokerDown."""
+    try:
+        answers: dict[str, Any] = current_app.control.inspect(timeout=timeout).active_queues() or {}
+    except (OSError, RedisError, OperationalError) as error:
+        raise BrokerDown(f"{type(error).__name__}: {error}") from error
+    workers: dict[str, list[str]] = defaultdict(list)
+    for worker, queues in answers.items():
+        for queue in queues:
+            workers[queue["name"]].append(worker)
+    return workers

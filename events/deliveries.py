@@ -1,0 +1,233 @@
+"""The states of deliveries: every transition is one statement here, timed by PostgreSQL's clock.
+
+    outbox ── expand ──▶ queued ── claim, finish ──▶ done
+                          │  ▲
+                     fail ▼  │ take_due
+                         retry          attempts used up: fail ──▶ dead
+
+An open delivery has a `due_at`: the time at which the relay looks at it next, to publish it, to
+retry it, or because its message must have been lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from events.queues import QueuePolicy
+from events.registry import Handler
+
+ERROR_LIMIT = 8_000  # characters of an error that are kept with a delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A delivery to be published: `swept` tells that an earlier message of it was lost."""
+
+    id: int
+    event_id: UUID
+    handler: str
+    priority: int
+    isolated: bool = False
+    swept: bool = False
+
+
+EXPAND = """
+    WITH picked AS MATERIALIZED (
+        SELECT event_id FROM events_outboxentry
+        ORDER BY priority DESC, event_id LIMIT %s FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        DELETE FROM events_outboxentry USING picked
+        WHERE events_outboxentry.event_id = picked.event_id
+        RETURNING events_outboxentry.*
+    ), made AS (
+        INSERT INTO events_delivery (event_id, handler, queue, state, priority, due_at,
+                                     publications, recorded_at)
+        SELECT event_id, handler, queue, 'queued', priority,
+               now() + redelivery * open * interval '1 second', open, recorded_at
+        FROM claimed JOIN unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::int[],
+                                 %s::int[])
+             AS subscribed (type, handler, queue, priority, redelivery, open)
+             USING (type, priority)
+        ORDER BY event_id
+        ON CONFLICT (event_id, handler) DO NOTHING
+        RETURNING id, event_id, handler, priority, publications
+    )
+    SELECT event_id, made.id, handler, made.priority, publications
+    FROM claimed LEFT JOIN made USING (event_id)
+"""
+
+
+def expand(
+    lanes: Sequence[tuple[Handler, int, QueuePolicy, bool]], *, limit: int
+) -> tuple[int, list[Pending]]:
+    """This turns up to `limit` outbox entries into deliveries.
+
+    `lanes` has a row for each handler and priority, with the queue's policy and whether the
+    broker has room there: then the delivery counts as published, else it waits, due at once.
+    It answers how many entries there were, and the deliveries that must be published now.
+    """
+    columns = [list(column) for column in zip(*map(_subscription, lanes), strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(EXPAND, [limit, *(columns or [[]] * 6)])
+        rows = cursor.fetchall()
+    entries = len({event_id for event_id, *_ in rows})
+    pending = [Pending(id, event, name, lane) for event, id, name, lane, now in rows if now]
+    return entries, pending
+
+
+def _subscription(lane: tuple[Handler, int, QueuePolicy, bool]) -> tuple[Any, ...]:
+    handler, priority, policy, has_room = lane
+    return (
+        handler.event_name,
+        handler.name,
+        handler.queue,
+        priority,
+        policy.redelivery_seconds,
+        int(has_room),
+    )
+
+
+TAKE_DUE = """
+    WITH due AS MATERIALIZED (
+        SELECT id, state = 'queued' AND publications > 0 AS swept FROM events_delivery
+        WHERE queue = %s AND priority = %s AND due_at <= now()
+          AND state IN ('queued', 'retry') AND handler = ANY(%s)
+          AND (%s OR publications = 0 OR state = 'retry')
+        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+    )
+    UPDATE events_delivery
+    SET state = 'queued', due_at = now() + %s * interval '1 second',
+        publications = least(publications + 1, 30000)
+    FROM due WHERE events_delivery.id = due.id
+    RETURNING events_delivery.id, event_id, handler, priority, isolated, swept
+"""
+
+
+def take_due(
+    policy: QueuePolicy, *, priority: int, handlers: Sequence[str], sweep: bool, limit: int
+) -> list[Pending]:
+    """This takes the deliveries of a queue that are due, and answers them for publishing.
+
+    Those that a worker holds are locked and passed over. With `sweep`, it also takes those whose
+    message must have been lost.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            TAKE_DUE,
+            [policy.name, priority, list(handlers), sweep, limit, policy.redelivery_seconds],
+        )
+        return [Pending(*row) for row in cursor.fetchall()]
+
+
+def reopen(ids: Sequence[int]) -> None:
+    """This makes deliveries due at once: their message did not reach the broker or the handler."""
+    _execute(
+        "UPDATE events_delivery SET state = 'queued', due_at = now(), publications = 0"
+        " WHERE id = ANY(%s) AND state IN ('queued', 'running')",
+        [list(ids)],
+    )
+
+
+def isolate(ids: Sequence[int]) -> None:
+    """This lets each delivery run alone from now on, at once, and charges none an attempt."""
+    _execute(
+        "UPDATE events_delivery SET state = 'queued', due_at = now(), publications = 0,"
+        " isolated = true WHERE id = ANY(%s) AND state IN ('queued', 'running')",
+        [list(ids)],
+    )
+
+
+CLAIM = """
+    SELECT delivery.id, event.id, event.type, event.version, event.data, event.recorded_at,
+           event.priority
+    FROM events_delivery AS delivery JOIN events_event AS event ON event.id = delivery.event_id
+    WHERE delivery.id = ANY(%s) AND delivery.handler = %s AND delivery.state = 'queued'
+    ORDER BY delivery.id FOR UPDATE OF delivery SKIP LOCKED
+"""
+
+
+def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """This locks those of the deliveries that are still open until the transaction ends.
+
+    A delivery that is finished, or in another worker's hands, is passed over: so a message that
+    comes twice has no effect. It answers rows of (delivery id, event id, type, version, data,
+    recorded_at, priority).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, [list(ids), handler.name])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
+    """This marks claimed deliveries as running, for handlers that work outside a transaction."""
+    _execute(
+        "UPDATE events_delivery SET state = 'running', due_at = now() + %s * interval '1 second'"
+        " WHERE id = ANY(%s)",
+        [policy.lease_seconds, list(ids)],
+    )
+
+
+def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
+    """This marks deliveries as done, and gives back the lease, if they were all that it held."""
+    _execute(
+        "WITH released AS (DELETE FROM events_lease WHERE id = %s::uuid)"
+        " UPDATE events_delivery SET state = 'done', due_at = NULL,"
+        " finished_at = clock_timestamp(), error = '' WHERE id = ANY(%s)"
+        " AND state IN ('queued', 'running')",
+        [lease, list(ids)],
+    )
+
+
+FAIL = """
+    UPDATE events_delivery
+    SET attempts = attempts + 1, error = %(error)s,
+        state = CASE WHEN attempts + 1 >= %(max)s THEN 'dead' ELSE 'retry' END,
+        due_at = CASE WHEN attempts + 1 < %(max)s
+            THEN now() + random() * least(%(cap)s, %(base)s * power(2, attempts))
+                 * interval '1 second' END,
+        finished_at = CASE WHEN attempts + 1 >= %(max)s THEN clock_timestamp() END
+    WHERE id = %(id)s AND state IN ('queued', 'running')
+    RETURNING state
+"""
+
+
+def fail(id: int, *, policy: QueuePolicy, error: str) -> str | None:
+    """This charges an attempt, and answers the new state: `retry`, or `dead` after the last one.
+
+    The wait is exponential with full jitter: uniform between 0 and
+    min(cap, base × 2^attempts) seconds
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    It answers None when the delivery was not open any more.
+    """
+    numbers: dict[str, Any] = {
+        "id": id,
+        "error": error.replace("\x00", "�")[-ERROR_LIMIT:],
+        "max": policy.max_attempts,
+        "base": policy.backoff_seconds,
+        "cap": policy.backoff_cap_seconds,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(FAIL, numbers)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def defer(id: int, *, seconds: int, reason: str) -> None:
+    """This puts a delivery off without charging an attempt."""
+    _execute(
+        "UPDATE events_delivery SET state = 'retry', error = %s,"
+        " due_at = now() + %s * interval '1 second'"
+        " WHERE id = %s AND state IN ('queued', 'running')",
+        [reason, seconds, id],
+    )
+
+
+def _execute(statement: str, parameters: list[Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)

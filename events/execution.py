@@ -1,0 +1,121 @@
+"""What a worker does with a message: run the handler, and settle the deliveries."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from events import deliveries
+from events.envelope import NewerEvent, Recorded, decode
+from events.leases import lease, release
+from events.queues import policy_of
+from events.registry import Handler
+
+logger = logging.getLogger(__name__)
+
+# How long an event of a newer release waits before a worker, perhaps a newer one, tries again.
+NEWER_EVENT_SECONDS = 30
+
+
+def execute(handler: Handler, ids: Sequence[int]) -> dict[str, int]:
+    """This delivers a batch to its handler, and answers how many deliveries ended in which state.
+
+    Deliveries that are settled already, or in other hands, are passed over. A batch that raises is
+    rolled back and run again one by one, so that the culprit alone is charged an attempt.
+    """
+    # The last task may have left a connection that the server has closed since.
+    connection.close_if_unusable_or_obsolete()
+    with lease(handler, ids) as lease_id:
+        try:
+            return _run(handler, ids, lease_id)
+        except (OperationalError, InterfaceError):
+            if connection.is_usable():
+                raise
+            # The connection broke: that is nobody's fault, so give the batch back as it was.
+            connection.close()
+            deliveries.reopen(ids)
+            release(lease_id)
+            raise
+
+
+def _run(handler: Handler, ids: Sequence[int], lease_id: UUID) -> dict[str, int]:
+    if not handler.atomic:
+        return _run_outside(handler, ids, lease_id)
+    try:
+        return {"done": _run_batch(handler, ids, lease_id)}
+    except Exception as error:
+        if not connection.is_usable():
+            raise
+        if len(ids) == 1:
+            outcomes = [_settle_failure(handler, ids[0], error)]
+        elif isinstance(error, SoftTimeLimitExceeded):
+            deliveries.isolate(ids)
+            outcomes = ["isolated"] * len(ids)
+        else:
+            outcomes = _run_each(handler, ids)
+        release(lease_id)
+        return {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
+
+
+def _run_batch(handler: Handler, ids: Sequence[int], lease_id: UUID | None = None) -> int:
+    with transaction.atomic():
+        rows = deliveries.claim(handler, ids)
+        if rows:
+            handler.handle([_recorded(row) for row in rows])
+        deliveries.finish([row[0] for row in rows], lease=lease_id)
+    return len(rows)
+
+
+def _run_each(handler: Handler, ids: Sequence[int]) -> list[str]:
+    outcomes = []
+    for id in ids:
+        try:
+            done = _run_batch(handler, [id])
+            outcomes.append("done" if done else "passed_over")
+        except Exception as error:
+            if not connection.is_usable():
+                raise
+            outcomes.append(_settle_failure(handler, id, error))
+    return outcomes
+
+
+def _run_outside(handler: Handler, ids: Sequence[int], lease_id: UUID) -> dict[str, int]:
+    policy = policy_of(handler.queue)
+    with transaction.atomic():
+        rows = deliveries.claim(handler, ids)
+        deliveries.start([row[0] for row in rows], policy=policy)
+    outcomes = []
+    for row in rows:
+        try:
+            handler.handle([_recorded(row)])
+            deliveries.finish([row[0]])
+            outcomes.append("done")
+        except Exception as error:
+            outcomes.append(_settle_failure(handler, row[0], error))
+    release(lease_id)
+    return {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
+
+
+def _recorded(row: tuple[Any, ...]) -> Recorded[Any]:
+    _, event_id, name, version, data, recorded_at, priority = row
+    return Recorded(event_id, recorded_at, priority, decode(name, version, data))
+
+
+def _settle_failure(handler: Handler, id: int, error: Exception) -> str:
+    if isinstance(error, NewerEvent):
+        deliveries.defer(id, seconds=NEWER_EVENT_SECONDS, reason=str(error))
+        return "deferred"
+    text = "".join(traceback.format_exception(error))
+    state = deliveries.fail(id, policy=policy_of(handler.queue), error=text) or "passed_over"
+    log: Callable[..., None] = logger.error if state == "dead" else logger.warning
+    log(
+        "delivery.failed",
+        extra={"delivery": id, "handler": handler.name, "state": state, "error": repr(error)},
+    )
+    return state

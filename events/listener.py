@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import psycopg
+from django.db import OperationalError, connection
+from psycopg import sql
+
+
+class Listener:
+    """A connection of its own that waits for notifications on one channel.
+
+    Never one of Django's: LISTEN would leak to the pool's next borrower.
+    """
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self._connection: psycopg.Connection | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """This waits for a notification, and says whether one came in time."""
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+                return True  # what was notified before nobody heard: look at once
+            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+        except psycopg.OperationalError as error:
+            self.close()
+            raise OperationalError(str(error)) from error
+
+    def close(self) -> None:
+        """This closes the connection; the next wait opens a new one."""
+        open_connection, self._connection = self._connection, None
+        if open_connection is not None:
+            open_connection.close()
+
+    def _connect(self) -> psycopg.Connection:
+        parameters = connection.get_connection_params()
+        names = ("dbname", "user", "password", "host", "port", "connect_timeout", "sslmode")
+        chosen = {name: parameters[name] for name in names if parameters.get(name)}
+        listening = psycopg.connect(**chosen, autocommit=True, application_name="listener")
+        listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
+        return listening

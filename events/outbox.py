@@ -1,0 +1,94 @@
+"""The outbox: where an event is recorded, in the transaction of the change that it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from events.envelope import Subject, encode, type_of_class
+from events.ids import new_id
+from events.models import Priority
+
+__all__ = ["OutsideTransaction", "Priority", "record", "recording"]
+
+# Set by the middleware, from the W3C `traceparent` header of the request.
+traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+_open_recording: ContextVar[Recording | None] = ContextVar("open_recording", default=None)
+
+# One statement for both tables: the event store's row, and the entry that the relay claims.
+INSERT = """
+    WITH recorded AS (
+        INSERT INTO events_event (id, type, version, subject, data, priority, traceparent,
+                                  recorded_at)
+        SELECT id, type, version, subject, data, %s, %s, clock_timestamp()
+        FROM unnest(%s::uuid[], %s::text[], %s::smallint[], %s::text[], %s::jsonb[])
+             AS new (id, type, version, subject, data)
+        RETURNING id, type, priority, recorded_at
+    )
+    INSERT INTO events_outboxentry (event_id, type, priority, recorded_at)
+    SELECT id, type, priority, recorded_at FROM recorded
+"""
+
+
+class OutsideTransaction(Exception):
+    """A domain signal must be sent inside transaction.atomic(), with the change it tells of."""
+
+
+@dataclass
+class Recording:
+    """The events of one block, to be written together."""
+
+    priority: Priority
+    rows: list[tuple[UUID, str, int, str, str]] = field(default_factory=list)
+
+    def add(self, event: Subject) -> UUID:
+        """This takes the event in and answers the id it gets."""
+        known = type_of_class[type(event)]
+        id = new_id()
+        self.rows.append((id, known.name, known.version, event.subject, encode(event).decode()))
+        return id
+
+    def write(self) -> None:
+        """This writes what was taken in, with one statement."""
+        if not self.rows:
+            return
+        columns: list[list[Any]] = [list(column) for column in zip(*self.rows, strict=True)]
+        with connection.cursor() as cursor:
+            cursor.execute(INSERT, [self.priority, traceparent.get(), *columns])
+
+
+def record(event: Subject) -> UUID:
+    """This records an event in the outbox, and answers its id.
+
+    Raises OutsideTransaction unless a transaction is open: an event that does not commit with its
+    change would tell of something that never happened, or be lost.
+    """
+    if not connection.in_atomic_block:
+        raise OutsideTransaction(
+            f"{type(event).__name__} was sent outside a transaction. "
+            "Send the signal inside transaction.atomic(), together with the change it tells of."
+        )
+    if (open_recording := _open_recording.get()) is not None:
+        return open_recording.add(event)
+    recording = Recording(Priority.INTERACTIVE)
+    id = recording.add(event)
+    recording.write()
+    return id
+
+
+@contextmanager
+def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
+    """This records all events sent in the block with one statement at its end."""
+    block = Recording(priority)
+    token = _open_recording.set(block)
+    try:
+        yield
+    finally:
+        _open_recording.reset(token)
+    block.write()

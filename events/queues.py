@@ -1,0 +1,54 @@
+"""What a queue promises, and what its workers may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuePolicy:
+    """One row of the queue table (config/queues.py).
+
+    Times are whole seconds. `priority` runs from 0 to 9, the most urgent: the relay serves queues
+    in that order. `high_water` is the number of messages (chunks of up to `batch_size`
+    deliveries) that may wait in the broker; what is beyond it waits in PostgreSQL.
+    """
+
+    name: str
+    process_group: str
+    priority: int
+    concurrency: int
+    max_attempts: int
+    backoff_seconds: int
+    backoff_cap_seconds: int = 600
+    batch_size: int = 500
+    high_water: int = 100
+    # A message that was not worked off after this time counts as lost once its queue is short.
+    redelivery_seconds: int = 15
+    # A worker extends its lease while it works; another one may take over after this time.
+    lease_seconds: int = 15
+    time_limit_seconds: int = 300
+    keep_done: int = 10_000
+    slo_seconds: int = 30
+    scale_depth: int | None = None
+
+
+class UnknownQueue(Exception):
+    """The queue is not in the queue table (config/queues.py)."""
+
+
+def all_policies() -> dict[str, QueuePolicy]:
+    """This answers every queue's policy by name, the most urgent first."""
+    policies: dict[str, QueuePolicy] = settings.QUEUES
+    return policies
+
+
+def policy_of(queue: str) -> QueuePolicy:
+    """This answers the policy of one queue, or raises UnknownQueue with the names that exist."""
+    try:
+        return all_policies()[queue]
+    except KeyError:
+        names = ", ".join(all_policies())
+        raise UnknownQueue(f"There is no queue {queue!r}. The queues are: {names}.") from None

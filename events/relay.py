@@ -1,0 +1,133 @@
+"""The relay: it turns outbox entries into deliveries, and deliveries into messages.
+
+Many may run: what one has claimed is locked for the others. It keeps no state of its own, so that
+it may be killed at any moment. What it had committed but not published is due again soon.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.db import InterfaceError, OperationalError, connection
+
+from events import deliveries
+from events.broker import Broker, BrokerDown
+from events.deliveries import Pending
+from events.leases import take_back_expired
+from events.listener import Listener
+from events.models import Priority
+from events.queues import QueuePolicy, all_policies
+from events.registry import subscriptions
+
+logger = logging.getLogger(__name__)
+
+CLAIM_LIMIT = 1_000  # outbox entries a step
+IDLE_SECONDS = 0.5  # between looks at the outbox without a notification
+DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
+GATHER_SECONDS = 0.01  # under load, so that the next batch is worth its transaction
+OUTAGE_SECONDS = 1.0  # between attempts while a server is down
+
+Depths = dict[tuple[str, Priority], int]
+
+
+@dataclass
+class Relay:
+    """One relay process's work; `stop` ends `run` after the step in hand."""
+
+    broker: Broker = field(default_factory=Broker)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    _next_due: float = 0.0
+
+    def run(self) -> None:
+        """This relays until it is stopped; a server that is down is waited for."""
+        listener = Listener("outbox")
+        while not self.stopped.is_set():
+            with self._outages():
+                entries = self.step()
+                if entries == 0:
+                    listener.wait(IDLE_SECONDS)
+                elif 1 < entries < CLAIM_LIMIT / 4:
+                    self.stopped.wait(GATHER_SECONDS)
+        listener.close()
+        self.broker.close()
+
+    def stop(self) -> None:
+        """This asks `run` to return."""
+        self.stopped.set()
+
+    def step(self) -> int:
+        """This relays what is there now, and answers how many outbox entries there were."""
+        depths = self.broker.depths(list(all_policies()))
+        entries = self._expand(depths)
+        if (now := time.monotonic()) >= self._next_due:
+            self._next_due = now + DUE_SECONDS
+            take_back_expired()
+            self._publish_due(depths)
+        return entries
+
+    def _expand(self, depths: Depths) -> int:
+        policies = all_policies()
+        lanes = [
+            (handler, lane, policies[handler.queue], self._room(depths, handler.queue, lane) > 0)
+            for handler in subscriptions()
+            for lane in Priority
+        ]
+        entries, pending = deliveries.expand(lanes, limit=CLAIM_LIMIT)
+        for lane in sorted(Priority, reverse=True):
+            self._publish([delivery for delivery in pending if delivery.priority == lane], lane)
+        return entries
+
+    def _publish_due(self, depths: Depths) -> None:
+        for policy in all_policies().values():
+            names = [handler.name for handler in subscriptions() if handler.queue == policy.name]
+            for lane in sorted(Priority, reverse=True):
+                room = self._room(depths, policy.name, lane)
+                if names and room > 0:
+                    short = room >= policy.high_water * 3 // 4
+                    self._publish_lane(policy, names, lane, room, sweep=short)
+
+    def _publish_lane(
+        self, policy: QueuePolicy, names: list[str], lane: Priority, room: int, *, sweep: bool
+    ) -> None:
+        pending = deliveries.take_due(
+            policy,
+            priority=lane,
+            handlers=names,
+            sweep=sweep,
+            limit=min(room, 20) * policy.batch_size,
+        )
+        if swept := sum(delivery.swept for delivery in pending):
+            logger.warning("deliveries.swept", extra={"queue": policy.name, "count": swept})
+        self._publish(pending, lane)
+        if len(pending) >= policy.batch_size:
+            self._next_due = 0.0  # a backlog: go on without a pause
+
+    def _publish(self, pending: list[Pending], lane: Priority) -> None:
+        if not pending:
+            return
+        try:
+            self.broker.publish(pending, priority=lane)
+        except BrokerDown:
+            deliveries.reopen([delivery.id for delivery in pending])
+            raise
+
+    def _room(self, depths: Depths, queue: str, lane: Priority) -> int:
+        """This answers how many more messages may wait in the broker."""
+        return all_policies()[queue].high_water - depths[queue, lane]
+
+    @contextmanager
+    def _outages(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokerDown as error:
+            logger.warning("relay.broker_down", extra={"error": str(error)})
+            self.stopped.wait(OUTAGE_SECONDS)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("relay.database_down", extra={"error": str(error)})
+            connection.close()
+            self.stopped.wait(OUTAGE_SECONDS)

@@ -1,0 +1,33 @@
+#!/usr/bin/env python
+"""Django's command line; with no servers given, the embedded ones run while a command does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+
+
+def main() -> None:
+    """This runs one management command."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from django.conf import settings
+    from django.core.management import execute_from_command_line
+
+    if settings.EMBEDDED and needs_servers(sys.argv):
+        from config import embedded
+
+        servers = embedded.using(settings.DATA_DIR)
+    else:
+        servers = nullcontext()
+    with servers:
+        execute_from_command_line(sys.argv)
+
+
+def needs_servers(argv: list[str]) -> bool:
+    """This says whether the command touches the database or the broker."""
+    return len(argv) > 1 and argv[1] not in {"help", "version", "collectstatic", "spectacular"}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from tests.running import Workers, drain_with
+
+Drain = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def workers(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    """Real worker processes for all queues, on the test database; one set for the whole run."""
+    running = Workers(tmp_path_factory.mktemp("workers"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def drain(transactional_db: None, workers: Workers) -> Drain:
+    """Runs the relay, beside the real workers, until every delivery is done or dead."""
+    return lambda seconds=30.0: drain_with(workers, seconds=seconds)
+
+
+@pytest.fixture
+def alice(db: None) -> Any:
+    return person("alice")
+
+
+@pytest.fixture
+def bob(db: None) -> Any:
+    return person("bob")
+
+
+@pytest.fixture
+def charlie(db: None) -> Any:
+    return person("charlie")
+
+
+def person(name: str) -> Any:
+    """This registers one of the cast."""
+    from accounts import services
+
+    return services.register(
+        username=name, email=f"{name}@example.org", password=f"{name}-reads-a-lot"
+    )
+
+
+@pytest.fixture
+def client_of() -> Callable[[Any], APIClient]:
+    """Answers an API client with a token of the user's own."""
+    from knox.models import AuthToken
+
+    def client(user: Any) -> APIClient:
+        _, token = AuthToken.objects.create(user)
+        api = APIClient()
+        api.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+        return api
+
+    return client

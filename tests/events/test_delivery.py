@@ -1,0 +1,195 @@
+"""The way of an event, on the real broker and in real worker processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+
+from events import services
+from events.models import Delivery, Event, Lease, OutboxEntry
+from events.outbox import OutsideTransaction, Priority, recording
+from events.services import DeadLetters
+from tests.conftest import Drain
+from tests.probe.handlers import told
+from tests.probe.models import Effect
+from tests.probe.signals import ProbeSent, probe_sent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def send(*keys: str, behaviour: str = "ok", priority: Priority = Priority.INTERACTIVE) -> None:
+    """This sends probes in one transaction."""
+    with transaction.atomic(), recording(priority=priority):
+        for key in keys:
+            probe_sent.send(sender=None, event=ProbeSent(key=key, behaviour=behaviour))
+
+
+def states(handler: str = "probe.write") -> Counter[str]:
+    return Counter(Delivery.objects.filter(handler=handler).values_list("state", flat=True))
+
+
+def test_a_signal_outside_a_transaction_raises() -> None:
+    with pytest.raises(OutsideTransaction, match=r"inside transaction\.atomic"):
+        probe_sent.send(sender=None, event=ProbeSent(key="a"))
+
+    assert Event.objects.count() == 0
+
+
+def test_a_rolled_back_transaction_leaves_no_event() -> None:
+    with transaction.atomic():
+        probe_sent.send(sender=None, event=ProbeSent(key="a"))
+        transaction.set_rollback(True)
+
+    assert (Event.objects.count(), OutboxEntry.objects.count()) == (0, 0)
+
+
+def test_an_event_of_another_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="takes ProbeSent"), transaction.atomic():
+        probe_sent.send(sender=None, event="no event")  # type: ignore[arg-type]
+
+
+def test_each_event_reaches_each_handler_once(drain: Drain) -> None:
+    send("a", "b", "c")
+
+    drain()
+
+    assert states("probe.write") == states("probe.call") == Counter(done=3)
+    assert sorted(Effect.objects.values_list("key", flat=True)) == ["a", "b", "c"]
+    assert (OutboxEntry.objects.count(), Lease.objects.count()) == (0, 0)
+
+
+def test_a_message_that_comes_again_changes_nothing(drain: Drain) -> None:
+    from events.registry import handlers
+
+    send("a", "b")
+    drain()
+    ids = list(Delivery.objects.filter(handler="probe.write").values_list("id", flat=True))
+
+    for _ in range(10):
+        handlers["probe.write"].task.apply_async((ids,), queue="notifications")
+    send("last")
+    drain()
+
+    assert Counter(Effect.objects.values_list("key", flat=True)) == Counter(a=1, b=1, last=1)
+
+
+def test_one_bad_event_costs_its_neighbours_nothing(drain: Drain) -> None:
+    with transaction.atomic(), recording():
+        for key in "abcde":
+            behaviour = "raise" if key == "c" else "ok"
+            probe_sent.send(sender=None, event=ProbeSent(key=key, behaviour=behaviour))
+
+    drain()
+
+    assert states() == Counter(done=4, dead=1)
+    dead = Delivery.objects.get(handler="probe.write", state="dead")
+    assert dead.attempts == settings.QUEUES["notifications"].max_attempts
+    assert "Refused: c" in dead.error
+    attempts = Delivery.objects.filter(handler="probe.write", state="done")
+    assert set(attempts.values_list("attempts", flat=True)) == {0}
+    assert sorted(Effect.objects.values_list("key", flat=True)) == ["a", "b", "d", "e"]
+
+
+def test_an_event_that_kills_its_worker_ends_as_a_dead_letter(drain: Drain) -> None:
+    with transaction.atomic(), recording():
+        for key in "abc":
+            behaviour = "die" if key == "b" else "ok"
+            probe_sent.send(sender=None, event=ProbeSent(key=key, behaviour=behaviour))
+
+    drain(120)
+
+    assert states() == Counter(done=2, dead=1)
+    dead = Delivery.objects.get(handler="probe.write", state="dead")
+    assert "died, or hung" in dead.error
+    done = Delivery.objects.filter(handler="probe.write", state="done")
+    assert set(done.values_list("attempts", flat=True)) == {0}
+    assert sorted(Effect.objects.values_list("key", flat=True)) == ["a", "c"]
+
+
+def test_an_event_whose_worker_dies_once_is_done_and_has_its_effect_once(drain: Drain) -> None:
+    send("once", behaviour="die_once")
+
+    drain(60)
+
+    assert states() == Counter(done=1)
+    assert Effect.objects.filter(handler="probe.write").count() == 1
+
+
+def test_a_dead_letter_that_is_replayed_gets_all_its_attempts_again(drain: Drain) -> None:
+    send("later", behaviour="raise_until_told")
+    drain()
+    assert states() == states("probe.call") == Counter(dead=1)
+
+    told("later").touch()
+    count = services.replay_dead_letters(DeadLetters(queue="notifications"), actor="test")
+    drain()
+
+    assert count == 1
+    assert states() == Counter(done=1)
+    assert states("probe.call") == Counter(dead=1)
+
+
+def test_a_discarded_dead_letter_stays_on_record_and_is_never_delivered(drain: Drain) -> None:
+    send("never", behaviour="raise")
+    drain()
+
+    services.discard_dead_letters(DeadLetters(handler="probe.write"), actor="test")
+    drain()
+
+    assert states() == Counter(discarded=1)
+    assert Effect.objects.count() == 0
+
+
+def test_a_replay_delivers_what_was_done_again_and_only_to_that_handler(drain: Drain) -> None:
+    send("a", "b")
+    drain()
+
+    count = services.replay(handler="probe.write", actor="test")
+    drain()
+
+    assert count == 2
+    assert Counter(Effect.objects.values_list("key", flat=True)) == Counter(a=2, b=2)
+    assert states("probe.call") == Counter(done=2)
+
+
+def test_a_message_that_the_broker_lost_is_published_again(drain: Drain) -> None:
+    from events.broker import Broker
+    from events.relay import Relay
+
+    send("lost", "kept")
+    relay = Relay()
+    relay.broker.publish = lambda *_, **__: None  # type: ignore[method-assign]
+    relay.step()
+    Delivery.objects.update(due_at="2020-01-01T00:00Z")  # its redelivery time is over
+
+    assert isinstance(Relay().broker, Broker)
+    drain()
+
+    assert states() == Counter(done=2)
+    assert set(Delivery.objects.values_list("publications", flat=True)) == {2}
+
+
+def test_outside_effects_carry_the_same_key_in_every_attempt(drain: Drain) -> None:
+    send("outside-key", behaviour="raise")
+
+    drain()
+
+    event = Event.objects.get()
+    lines = (settings.DATA_DIR / "outside.log").read_text().splitlines()
+    calls = [line for line in lines if line.endswith(" outside-key")]
+    assert calls == [f"{event.id} outside-key"] * settings.QUEUES["feeds"].max_attempts
+
+
+def test_interactive_work_overtakes_bulk_work(drain: Drain) -> None:
+    send(*(f"bulk-{number}" for number in range(3)), priority=Priority.BULK)
+    send("quick")
+
+    drain()
+
+    priorities = dict(Delivery.objects.values_list("event__subject", "priority"))
+    assert priorities["probes/quick"] == Priority.INTERACTIVE
+    assert priorities["probes/bulk-0"] == Priority.BULK
+    assert states() == Counter(done=4)

@@ -1,0 +1,22 @@
+"""A domain signal whose handlers do as the event says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from events.envelope import event_type
+from events.signals import DomainSignal
+
+
+@event_type("probe.sent", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSent:
+    key: str
+    behaviour: str = "ok"
+
+    @property
+    def subject(self) -> str:
+        return f"probes/{self.key}"
+
+
+probe_sent = DomainSignal(ProbeSent)
