@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Field, ForeignKey, Model, QuerySet
+from django.db.models import Field, ForeignKey, Model
 from rest_framework import exceptions
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -52,7 +52,7 @@ class CursorPagination(BasePagination):
     """Pagination over a unique column that the view names: `cursor_ordering = "-id"`."""
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
         """This answers one page of rows in the view's order."""
         ordering: str = getattr(view, "cursor_ordering", "-id")
@@ -154,7 +154,7 @@ def position_of(cursor: Cursor, model: type[Model], column: str) -> Any:
 
 def field_of(model: type[Model], column: str) -> Field[Any, Any]:
     """This answers the field whose values are in a column, behind any foreign keys."""
-    field: Any = model._meta.get_field(column)
+    field: Any = model._meta.get_field(column)  # noqa: SLF001
     while isinstance(field, ForeignKey):
         field = field.target_field
     if not isinstance(field, Field):

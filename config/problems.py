@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -17,10 +16,11 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from accounts.errors import details_of, field_errors
+
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 INVALID = "Some of what was sent is not valid; see `errors`."
-ERRORS_WITHOUT_FIELD = ("non_field_errors", "__all__")
 
 Problem = dict[str, Any]
 
@@ -58,40 +58,27 @@ def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
 
 def known_as(exc: BaseException | None) -> exceptions.APIException | None:
     """This answers the API error that an exception means to a client."""
+    known: exceptions.APIException | None = None
     match exc:
         case exceptions.APIException():
-            return exc
+            known = exc
         case Http404():
-            return exceptions.NotFound()
+            known = exceptions.NotFound()
         case PermissionDenied():
-            return exceptions.PermissionDenied(str(exc) or None)
+            known = exceptions.PermissionDenied(str(exc) or None)
         case DomainError():
-            return exceptions.ValidationError(details_of(exc))
+            known = exceptions.ValidationError(details_of(exc))
         case OperationalError() | InterfaceError():
-            return Unavailable()
+            known = Unavailable()
         case IntegrityError() if isinstance(exc.__cause__, ForeignKeyViolation):
-            return Conflict()
-    return None
-
-
-def details_of(error: DomainError) -> Any:
-    """This answers what a service objected to, in the terms of the API framework."""
-    if hasattr(error, "error_dict"):
-        return {
-            field: [detail for item in items for detail in details_of(item)]
-            for field, items in error.error_dict.items()
-        }
-    return [
-        exceptions.ErrorDetail(message, code=item.code or "invalid")
-        for item in error.error_list
-        for message in item.messages
-    ]
+            known = Conflict()
+    return known
 
 
 def problem_of(exc: exceptions.APIException) -> Problem:
     """This answers the members of the problem document of an API error."""
     if isinstance(exc, exceptions.ValidationError):
-        return problem(exc.status_code, INVALID, errors=list(field_errors(exc.detail)))
+        return problem(exc.status_code, INVALID, errors=field_errors(exc.detail))
     return problem(exc.status_code, str(exc.detail))
 
 
@@ -99,27 +86,6 @@ def problem(code: int, detail: str, **members: Any) -> Problem:
     """This answers a problem document without a type of its own (RFC 9457, section 4.2.1)."""
     title = HTTPStatus(code).phrase
     return {"type": "about:blank", "title": title, "status": code, "detail": detail} | members
-
-
-def field_errors(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
-    """This answers each error with the dotted path of its field, such as `cards.3.url`."""
-    if isinstance(detail, dict):
-        for name, inner in detail.items():
-            yield from field_errors(inner, joined(path, name))
-    elif isinstance(detail, list):
-        for index, inner in enumerate(detail):
-            plain = isinstance(inner, str)
-            yield from field_errors(inner, path if plain else joined(path, index))
-    else:
-        code = getattr(detail, "code", None) or "invalid"
-        yield {"field": path, "detail": str(detail), "code": code}
-
-
-def joined(path: str, name: object) -> str:
-    """This answers the path of a field's part."""
-    if name in ERRORS_WITHOUT_FIELD:
-        return path
-    return f"{path}.{name}" if path else str(name)
 
 
 def headers_of(exc: exceptions.APIException) -> dict[str, str]:

@@ -28,7 +28,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()
-    errors = FieldErrorSerializer(many=True, required=False)
+    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
 class ProblemSchema(AutoSchema):
@@ -38,7 +38,9 @@ class ProblemSchema(AutoSchema):
         bodies = super()._get_response_bodies(direction)
         for code in self.error_codes():
             if code not in bodies:
-                body = self._get_response_for_code(ProblemSerializer, code, [MEDIA_TYPE])
+                body = self._get_response_for_code(  # type: ignore[no-untyped-call]
+                    ProblemSerializer, code, [MEDIA_TYPE]
+                )
                 bodies[code] = body | {"description": "Problem"}
         return bodies
 

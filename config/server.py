@@ -134,7 +134,10 @@ def tail(log: Path, lines: int = 12) -> str:
 
 def _listed_command_line(pid: int) -> str:
     listed = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return listed.stdout
 

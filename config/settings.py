@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "events.middleware.TraceparentMiddleware",
+    "config.idempotency.IdempotencyMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -106,13 +107,14 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / ".static"
+# Where `collectstatic` put the files (the Dockerfile does); without, they come from the packages.
+STATIC_ROOT = env("STATIC_ROOT", default=None)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 # Serve the admin's and the docs' files straight from the packages when nobody collected them.
-WHITENOISE_USE_FINDERS = EMBEDDED
+WHITENOISE_USE_FINDERS = INSECURE_HTTP
 
 # -- Database ----------------------------------------------------------------------------------
 _database: dict[str, Any] = env.db_url_config(DATABASE_URL)
@@ -137,7 +139,7 @@ DATABASES = {"default": _database}
 # -- People ------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "accounts.hashers.LeanArgon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -156,13 +158,13 @@ REST_KNOX = {
 
 # -- API ---------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["config.parsing.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "config.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "config.schema.ProblemSchema",
     "EXCEPTION_HANDLER": "config.problems.problem_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -206,8 +208,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_TASK_TRACK_STARTED = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = True
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0
-CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+# Celery sleeps this long whenever a task is running, however soon it ends; a batch that takes
+# longer is rolled back, and delivered by another worker.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -236,7 +239,7 @@ CELERY_BEAT_SCHEDULE = {
     task: {"task": task, "schedule": every}
     for task, every in {
         "events.prune": timedelta(minutes=10),
-        "accounts.delete_expired_tokens": timedelta(hours=24),
+        "accounts.delete_expired": timedelta(hours=24),
         "notifications.prune_orphans": timedelta(hours=24),
         "feeds.trim": timedelta(minutes=10),
         "feeds.evict_idle": timedelta(hours=24),
@@ -253,5 +256,5 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"django.server": {"level": "WARNING"}},
+    "loggers": {name: {"level": "WARNING"} for name in ("django.server", "httpx")},
 }

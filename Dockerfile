@@ -1,0 +1,24 @@
+# The builder has pip and its caches; the image that runs has neither, nor a compiler.
+FROM python:3.11-slim AS builder
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /app/.venv && /app/.venv/bin/pip install --quiet --upgrade pip
+COPY requirements/runtime.txt /tmp/runtime.txt
+RUN /app/.venv/bin/pip install --quiet --require-hashes -r /tmp/runtime.txt \
+    && /app/.venv/bin/pip uninstall --quiet --yes pip setuptools
+
+FROM python:3.11-slim
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    STATIC_ROOT=/app/static \
+    DATA_DIR=/tmp/commonplace
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin commonplace \
+    && install -d -o commonplace -g commonplace /tmp/commonplace
+WORKDIR /app
+COPY --from=builder /app/.venv /app/.venv
+COPY . .
+# The key and the addresses are for this one command: collectstatic uses none of them.
+RUN SECRET_KEY=only-for-collectstatic DATABASE_URL=postgres:///none REDIS_URL=redis://none \
+    python manage.py collectstatic --noinput --verbosity=0
+USER commonplace
+EXPOSE 8080
+# Every process group brings its own command (fly.toml); alone, the image is a web server.
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8080", "config.wsgi:application"]

@@ -1,0 +1,68 @@
+# Every target makes what it needs: `make demo` on a fresh clone is enough.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# The first that is new enough; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+INSTALL = $(BIN)/python -m pip install --quiet --require-hashes --requirement
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet $(UPGRADE) --universal \
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# What production has, for the deployment check; nothing connects.
+PRODUCTION = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+	DATABASE_URL=postgres://localhost/none REDIS_URL=redis://localhost:6379/0 \
+	ALLOWED_HOSTS=commonplace.example
+
+.PHONY: help demo up test check lock clean
+
+help:
+	@echo "make demo    run the main job on a stack of its own, and show what happened"
+	@echo "make up      run the whole stack until Ctrl-C (PORT, FLOWER_PORT)"
+	@echo "make test    run all tests (ARGS='-k name' to choose)"
+	@echo "make check   format, lint, types, import contracts, migrations, deployment"
+	@echo "make lock    write requirements/*.txt anew (UPGRADE=--upgrade for newer versions)"
+	@echo "make clean   remove what the other targets made, except the data in .data"
+
+demo: $(VENV)/local.stamp
+	@$(BIN)/python -m config.stack demo
+
+up: $(VENV)/local.stamp
+	@$(BIN)/python -m config.stack up
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+lock: $(VENV)/dev.stamp
+	@$(LOCK) --output-file requirements/runtime.txt
+	@$(LOCK) --extra embedded --output-file requirements/local.txt
+	@$(LOCK) --extra embedded --extra dev --output-file requirements/dev.txt
+
+clean:
+	@rm -rf $(VENV) .static .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -not -path './.data/*' -prune -exec rm -rf {} +
+
+# The stamps make the second run instant. Old pips crash on some of the packages.
+$(VENV)/%.stamp: requirements/%.txt | $(BIN)/python
+	@echo "Installing requirements/$*.txt (once) …"
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(INSTALL) requirements/$*.txt
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed:" \
+		"install it, or name it by make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make environments: install its venv package" \
+		"(Debian and Ubuntu: python3-venv), or name another by make PYTHON=…"; exit 1; }

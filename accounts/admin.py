@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from accounts import services
+from accounts.models import Follow, User
+
+if TYPE_CHECKING:
+    FollowAdminBase = admin.ModelAdmin[Follow]
+    UserAdminBase = UserAdmin[User]
+else:
+    UserAdminBase = UserAdmin
+    FollowAdminBase = admin.ModelAdmin
+
+
+@admin.register(User)
+class PersonAdmin(UserAdminBase):
+    list_display = ("username", "display_name", "email", "is_active", "is_staff", "date_joined")
+    list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
+    search_fields = ("username__istartswith", "email__istartswith", "display_name__istartswith")
+    ordering = ("-date_joined",)
+    date_hierarchy = "date_joined"
+    show_full_result_count = False
+    fieldsets = (
+        *(UserAdmin.fieldsets or ()),
+        ("Profile", {"fields": ("display_name", "bio")}),
+    )
+
+    def save_model(
+        self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool
+    ) -> None:
+        """This registers a new user as the API would, so that handlers learn of it."""
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            services.add_user(user=obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """This refuses to delete: take `active` away. Cards would go without their events."""
+        return False
+
+
+@admin.register(Follow)
+class FollowAdmin(FollowAdminBase):
+    """Follows can be looked at and ended here; only people themselves begin them."""
+
+    list_display = ("follower", "followed", "notify", "created_at")
+    list_filter = ("notify", "created_at")
+    list_select_related = ("follower", "followed")
+    search_fields = ("follower__username__iexact", "followed__username__iexact")
+    raw_id_fields = ("follower", "followed")
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """This refuses to add: nobody follows by another's hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Follow | None = None) -> bool:
+        """This refuses to change: a follow is made or ended."""
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Follow) -> None:
+        """This ends a follow the way its follower would, so that feeds learn of it."""
+        services.unfollow(follower=obj.follower, followed=obj.followed)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Follow]) -> None:
+        """This ends each follow the way its follower would."""
+        for follow in queryset.select_related("follower", "followed"):
+            services.unfollow(follower=follow.follower, followed=follow.followed)

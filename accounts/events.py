@@ -1,0 +1,39 @@
+"""What happens to people, as events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from events.envelope import event_type
+
+
+@event_type("user.registered", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRegistered:
+    user_id: int
+
+    @property
+    def subject(self) -> str:
+        return f"users/{self.user_id}"
+
+
+@event_type("user.followed", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFollowed:
+    follower_id: int
+    followed_id: int
+
+    @property
+    def subject(self) -> str:
+        return f"users/{self.followed_id}"
+
+
+@event_type("user.unfollowed", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserUnfollowed:
+    follower_id: int
+    followed_id: int
+
+    @property
+    def subject(self) -> str:
+        return f"users/{self.followed_id}"

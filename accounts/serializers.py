@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import Follow, User
+from accounts.services import USERNAME_MAX_LENGTH
+
+
+class PersonSerializer(serializers.ModelSerializer[User]):
+    """How a person is named wherever one appears."""
+
+    class Meta:
+        model = User
+        fields = ("username", "display_name")
+        read_only_fields = fields
+
+
+class ProfileSerializer(serializers.ModelSerializer[User]):
+    """What everybody may know about a person."""
+
+    followers_count = serializers.IntegerField(read_only=True)
+    following_count = serializers.IntegerField(read_only=True)
+    followed_by_me = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = User
+        fields = (
+            "username",
+            "display_name",
+            "bio",
+            "followers_count",
+            "following_count",
+            "followed_by_me",
+        )
+        read_only_fields = fields
+
+
+class OwnProfileSerializer(serializers.ModelSerializer[User]):
+    """What a person sees of oneself."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "display_name", "bio", "date_joined")
+        read_only_fields = ("username", "email", "date_joined")
+
+
+class RegistrationSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
+    email = serializers.EmailField(max_length=254)
+    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+
+
+class CredentialsSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
+    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+
+
+class SessionSerializer(serializers.Serializer[Any]):
+    """A token and whose it is; the token cannot be read again later."""
+
+    token = serializers.CharField(read_only=True)
+    expiry = serializers.DateTimeField(read_only=True, allow_null=True)
+    user = OwnProfileSerializer(read_only=True)
+
+
+class FollowInputSerializer(serializers.Serializer[Any]):
+    notify = serializers.BooleanField(required=False)
+
+
+class FollowedSerializer(serializers.Serializer[Any]):
+    """A follow, as the follower sees it."""
+
+    username = serializers.CharField(read_only=True)
+    notify = serializers.BooleanField(read_only=True)
+
+
+class FollowerSerializer(serializers.ModelSerializer[Follow]):
+    """One follower in a list."""
+
+    username = serializers.CharField(source="follower.username", read_only=True)
+    display_name = serializers.CharField(source="follower.display_name", read_only=True)
+
+    class Meta:
+        model = Follow
+        fields = ("username", "display_name", "created_at")
+        read_only_fields = fields
+
+
+class FollowingSerializer(FollowerSerializer):
+    """One followed person in a list."""
+
+    username = serializers.CharField(source="followed.username", read_only=True)
+    display_name = serializers.CharField(source="followed.display_name", read_only=True)

@@ -1,0 +1,143 @@
+"""Writes about people; each that changes something tells of it by a domain signal."""
+
+from __future__ import annotations
+
+import re
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from knox.models import AuthToken
+from psycopg.errors import UniqueViolation
+
+from accounts.events import UserFollowed, UserRegistered, UserUnfollowed
+from accounts.models import Follow, User
+from accounts.signals import user_followed, user_registered, user_unfollowed
+
+USERNAME_MAX_LENGTH = 150
+# ASCII, for letters of other scripts can look the same; a name is also part of addresses.
+USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
+# Names that addresses of the API use themselves.
+RESERVED_USERNAMES = frozenset({"me"})
+
+# One field for each constraint that a new user can meet.
+TAKEN = {
+    "one_user_per_username": ("username", "This username is taken."),
+    "accounts_user_username_key": ("username", "This username is taken."),
+    "one_user_per_email": ("email", "There is an account with this address already."),
+}
+
+# `xmax` is zero in a row that this statement inserted, and not in one that it updated.
+FOLLOW = """
+    INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
+    VALUES (%(follower)s, %(followed)s, coalesce(%(notify)s, false), %(now)s)
+    ON CONFLICT (follower_id, followed_id)
+    DO UPDATE SET notify = coalesce(%(notify)s, accounts_follow.notify)
+    RETURNING notify, xmax = 0
+"""
+
+
+def register(*, username: str, email: str, password: str, display_name: str = "") -> User:
+    """This makes a user; raises ValidationError with the fields that cannot be."""
+    user = User(username=username, email=email.strip(), display_name=display_name)
+    _check_username(username)
+    _check_password(password, user)
+    user.set_password(password)
+    try:
+        add_user(user=user)
+    except IntegrityError as error:
+        raise _taken(error) from error
+    return user
+
+
+def add_user(*, user: User) -> None:
+    """This stores a new user; raises IntegrityError when the name or the address is taken."""
+    with transaction.atomic():
+        user.save(force_insert=True)
+        user_registered.send(sender=User, event=UserRegistered(user_id=user.pk))
+
+
+def issue_token(*, user: User) -> tuple[AuthToken, str]:
+    """This answers a new token's record, and the token itself: it can be read only now."""
+    record, token = AuthToken.objects.create(user=user)
+    return record, token
+
+
+def revoke_token(*, token: AuthToken) -> None:
+    """This ends one session of a user."""
+    AuthToken.objects.filter(pk=token.pk).delete()
+
+
+def revoke_all_tokens(*, user: User) -> None:
+    """This ends all sessions of a user."""
+    AuthToken.objects.filter(user=user).delete()
+
+
+def update_profile(*, user: User, display_name: str | None = None, bio: str | None = None) -> User:
+    """This changes what others read about a user."""
+    changed = []
+    if display_name is not None:
+        user.display_name = display_name
+        changed.append("display_name")
+    if bio is not None:
+        user.bio = bio
+        changed.append("bio")
+    if changed:
+        user.save(update_fields=changed)
+    return user
+
+
+def follow(*, follower: User, followed: User, notify: bool | None = None) -> tuple[bool, bool]:
+    """This follows a person; the answer is whether that is new, and the `notify` now in force.
+
+    Without `notify`, a new follow asks for no notifications and an existing one stays as it is.
+    """
+    if follower.pk == followed.pk:
+        raise ValidationError("You cannot follow yourself.", code="self_follow")
+    row = {"follower": follower.pk, "followed": followed.pk, "notify": notify}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(FOLLOW, row | {"now": timezone.now()})
+        notifies, created = cursor.fetchone()
+        if created:
+            event = UserFollowed(follower_id=follower.pk, followed_id=followed.pk)
+            user_followed.send(sender=Follow, event=event)
+    return created, notifies
+
+
+def unfollow(*, follower: User, followed: User) -> bool:
+    """This stops following a person; the answer is whether that changed anything."""
+    with transaction.atomic():
+        deleted, _ = Follow.objects.filter(follower=follower, followed=followed).delete()
+        if deleted:
+            event = UserUnfollowed(follower_id=follower.pk, followed_id=followed.pk)
+            user_unfollowed.send(sender=Follow, event=event)
+    return bool(deleted)
+
+
+def _check_username(username: str) -> None:
+    if len(username) > USERNAME_MAX_LENGTH or not USERNAME.fullmatch(username):
+        message = (
+            "A username begins with a letter, digit or underscore, and has only letters, digits "
+            f"and @ . + - _ after it, {USERNAME_MAX_LENGTH} at most."
+        )
+        raise ValidationError({"username": ValidationError(message, code="invalid")})
+    if username.lower() in RESERVED_USERNAMES:
+        message = "This username is reserved."
+        raise ValidationError({"username": ValidationError(message, code="reserved")})
+
+
+def _check_password(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise ValidationError({"password": error.error_list}) from error
+
+
+def _taken(error: IntegrityError) -> Exception:
+    cause = error.__cause__
+    name = cause.diag.constraint_name if isinstance(cause, UniqueViolation) else None
+    if name not in TAKEN:
+        return error
+    field, message = TAKEN[name]
+    return ValidationError({field: ValidationError(message, code="taken")})

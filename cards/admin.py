@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from cards import services
+from cards.models import Card, Collection, CollectionCard, Url
+from cards.services import rules
+
+if TYPE_CHECKING:
+    CardAdminBase = admin.ModelAdmin[Card]
+    CollectionAdminBase = admin.ModelAdmin[Collection]
+    PlaceAdminBase = admin.ModelAdmin[CollectionCard]
+    UrlAdminBase = admin.ModelAdmin[Url]
+    CardFormBase = ModelForm[Card]
+else:
+    CardFormBase = ModelForm
+    CardAdminBase = CollectionAdminBase = PlaceAdminBase = UrlAdminBase = admin.ModelAdmin
+
+
+class NoAdding:
+    """Cards and collections are made by people, through the API."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        """This refuses to add."""
+        return False
+
+
+class CardForm(CardFormBase):
+    """The fields of a card that staff can change."""
+
+    def clean(self) -> dict[str, Any]:
+        """This objects to what the services would, where staff can read it."""
+        content = {name: self.cleaned_data.get(name, "") for name in ("title", "text")}
+        card = self.instance
+        if errors := rules.errors_of_content(type=card.type, link=card.link, **content):
+            raise ValidationError(dict(errors))
+        return self.cleaned_data
+
+
+@admin.register(Card)
+class CardAdmin(NoAdding, CardAdminBase):
+    """Staff can change what a card shows, or remove it; handlers learn of it as always."""
+
+    form = CardForm
+    list_display = ("__str__", "type", "visibility", "curator", "url", "created_at")
+    list_filter = ("type", "visibility", "created_at")
+    list_select_related = ("curator", "url")
+    search_fields = ("id__exact", "curator__username__exact", "url__canonical__exact")
+    search_help_text = "A card's id, a curator's username, or a canonical URL, each in full."
+    ordering = ("-id",)
+    fields = (
+        "id",
+        "curator",
+        "type",
+        "url",
+        "link",
+        "title",
+        "text",
+        "reference",
+        "parent",
+        "visibility",
+        "created_at",
+        "updated_at",
+    )
+    readonly_fields = tuple(name for name in fields if name not in ("title", "text", "visibility"))
+
+    def save_model(self, request: HttpRequest, obj: Card, form: Any, change: bool) -> None:
+        """This changes a card the way its curator would."""
+        services.update_card(
+            card=obj, **{name: form.cleaned_data[name] for name in form.changed_data}
+        )
+
+    def delete_model(self, request: HttpRequest, obj: Card) -> None:
+        """This removes a card the way its curator would."""
+        services.remove_card(card=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Card]) -> None:
+        """This removes each card the way its curator would."""
+        for card in queryset:
+            services.remove_card(card=card)
+
+
+@admin.register(Collection)
+class CollectionAdmin(NoAdding, CollectionAdminBase):
+    """Staff can change what a collection shows, or remove it; handlers learn of it as always."""
+
+    list_display = ("name", "owner", "visibility", "created_at")
+    list_filter = ("visibility", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("id__exact", "owner__username__exact")
+    search_help_text = "A collection's id or an owner's username, each in full."
+    ordering = ("-id",)
+    fields = ("id", "owner", "name", "description", "visibility", "created_at", "updated_at")
+    readonly_fields = ("id", "owner", "created_at", "updated_at")
+
+    def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
+        """This changes a collection the way its owner would."""
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_collection(collection=obj, **changes)
+
+    def delete_model(self, request: HttpRequest, obj: Collection) -> None:
+        """This removes a collection the way its owner would."""
+        services.remove_collection(collection=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Collection]) -> None:
+        """This removes each collection the way its owner would."""
+        for collection in queryset:
+            services.remove_collection(collection=collection)
+
+
+@admin.register(CollectionCard)
+class PlaceAdmin(NoAdding, PlaceAdminBase):
+    """Places can be looked at, and cards taken out of them."""
+
+    list_display = ("collection", "card", "added_by", "created_at")
+    list_filter = ("created_at",)
+    list_select_related = ("collection", "card", "added_by")
+    search_fields = ("collection__id__exact", "card__id__exact", "added_by__username__exact")
+    search_help_text = "The id of a collection or card, or a username, each in full."
+    ordering = ("-id",)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: CollectionCard | None = None
+    ) -> bool:
+        """This refuses to change: a card is in a collection or not."""
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: CollectionCard) -> None:
+        """This takes a card out the way the owner would."""
+        services.remove_card_from_collection(
+            collection=obj.collection, card=obj.card, removed_by=obj.collection.owner
+        )
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CollectionCard]) -> None:
+        """This takes each card out the way the owner would."""
+        for place in queryset.select_related("collection__owner", "card"):
+            self.delete_model(request, place)
+
+
+@admin.register(Url)
+class UrlAdmin(NoAdding, UrlAdminBase):
+    """Pages can be looked at only: they hold together what was saved about them."""
+
+    list_display = ("canonical", "host", "created_at")
+    search_fields = ("canonical__exact", "host__exact")
+    search_help_text = "A host or a canonical URL, each in full."
+    ordering = ("-id",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Url | None = None) -> bool:
+        """This refuses to change: the canonical URL is the page's identity."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Url | None = None) -> bool:
+        """This refuses to delete: cards stand on it."""
+        return False

@@ -1,0 +1,60 @@
+"""Many cards in one request: each valid one is added, each other one told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError as DomainError
+from rest_framework import serializers
+
+from accounts.errors import details_of, field_errors
+from accounts.models import User
+from cards import limits, services
+from cards.serializers import CardInputSerializer, CardSerializer
+from cards.services import AddedCard, RefusedCard
+
+
+class Envelope(serializers.Serializer[Any]):
+    """The list itself; its members are looked at one by one, so that one does not fail all."""
+
+    cards = serializers.ListField(min_length=1, max_length=limits.CARDS_PER_REQUEST)
+
+
+def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
+    """This answers what became of each card of a request, in their order.
+
+    Raises ValidationError, with the errors as `cards.N.field`, when no card is valid.
+    """
+    envelope = Envelope(data=data)
+    envelope.is_valid(raise_exception=True)
+    inputs = [CardInputSerializer(data=item) for item in envelope.validated_data["cards"]]
+    drafts = [card.draft() for card in inputs if card.is_valid()]
+    outcomes = iter(services.add_cards(curator=curator, drafts=drafts) if drafts else [])
+    settled = [next(outcomes) if not card.errors else card.errors for card in inputs]
+    refuse_all_invalid(settled)
+    return [result_of(each) for each in settled]
+
+
+def refuse_all_invalid(settled: Iterable[Any]) -> None:
+    """This raises ValidationError if there is nothing but errors."""
+    errors = [errors_of(each) for each in settled]
+    if all(errors):
+        raise serializers.ValidationError({"cards": errors})
+
+
+def result_of(settled: Any) -> dict[str, Any]:
+    """This answers the result of one card, as the client gets it."""
+    if errors := errors_of(settled):
+        return {"status": "invalid", "errors": field_errors(errors)}
+    card = CardSerializer(settled.card).data
+    return {"status": "created" if settled.created else "existing", "card": card}
+
+
+def errors_of(settled: Any) -> Any:
+    """This answers the errors that a serializer or a service found in a card, if any."""
+    if isinstance(settled, AddedCard):
+        return {}
+    if isinstance(settled, RefusedCard):
+        return details_of(DomainError(dict(settled.errors)))
+    return settled

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.views import person
+from cards import queries, services
+from cards.models import Card, Collection, CollectionCard
+from cards.serializers import (
+    CardSerializer,
+    CollectionSerializer,
+    PlacedCardSerializer,
+    PlaceInputSerializer,
+)
+from cards.services import rules
+
+NOT_YOURS = "Only its owner may change or remove a collection, or what is in it."
+
+
+class Collections(generics.ListAPIView[Collection]):
+    """One's own collections, newest first."""
+
+    queryset = Collection.objects.none()
+    serializer_class = CollectionSerializer
+
+    def get_queryset(self) -> QuerySet[Collection]:
+        """This answers the collections of the person who asks."""
+        return queries.own_collections(person(self.request))
+
+    @extend_schema(request=CollectionSerializer, responses={201: CollectionSerializer})
+    def post(self, request: Request) -> Response:
+        """Make a collection."""
+        wanted = CollectionSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        collection = services.create_collection(owner=person(request), **wanted.validated_data)
+        return Response(CollectionSerializer(collection).data, status=201)
+
+
+class CollectionDetail(APIView):
+    """One collection."""
+
+    @extend_schema(responses=CollectionSerializer)
+    def get(self, request: Request, collection_id: UUID) -> Response:
+        """Read a collection."""
+        return Response(CollectionSerializer(visible_collection(request, collection_id)).data)
+
+    @extend_schema(request=CollectionSerializer, responses=CollectionSerializer)
+    def patch(self, request: Request, collection_id: UUID) -> Response:
+        """Change a collection of yours."""
+        collection = own_collection(request, collection_id)
+        changes = CollectionSerializer(data=request.data, partial=True)
+        changes.is_valid(raise_exception=True)
+        changed = services.update_collection(collection=collection, **changes.validated_data)
+        return Response(CollectionSerializer(changed).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, collection_id: UUID) -> Response:
+        """Remove a collection of yours; its cards stay in their libraries."""
+        services.remove_collection(collection=own_collection(request, collection_id))
+        return Response(status=204)
+
+
+class CollectionCards(generics.ListAPIView[Any]):
+    """The cards in a collection, the last added first."""
+
+    queryset = CollectionCard.objects.none()
+    serializer_class = PlacedCardSerializer
+
+    def get_queryset(self) -> QuerySet[CollectionCard]:
+        """This answers the places whose cards the person who asks may see."""
+        collection = visible_collection(self.request, self.kwargs["collection_id"])
+        return queries.places_in(collection, viewer=person(self.request))
+
+    @extend_schema(responses=CardSerializer(many=True))
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the cards in a collection."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        request=PlaceInputSerializer, responses={200: CardSerializer, 201: CardSerializer}
+    )
+    def post(self, request: Request, collection_id: UUID) -> Response:
+        """Put a card into a collection of yours (201); one that is there already answers 200."""
+        collection = own_collection(request, collection_id)
+        wanted = PlaceInputSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        card = self._card(request, wanted.validated_data["card"])
+        added = services.add_card_to_collection(
+            collection=collection, card=card, added_by=person(request)
+        )
+        return Response(CardSerializer(card).data, status=201 if added else 200)
+
+    def _card(self, request: Request, card_id: UUID) -> Card:
+        cards = queries.with_representation(queries.visible_cards(person(request)))
+        card = cards.filter(pk=card_id).first()
+        if card is None:
+            raise ValidationError({"card": [rules.UNKNOWN_PARENT]}, code="does_not_exist")
+        return card
+
+
+class CollectionCardDetail(APIView):
+    """One card's place in a collection."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, collection_id: UUID, card_id: UUID) -> Response:
+        """Take a card out of a collection of yours; it stays in its library."""
+        services.remove_card_from_collection(
+            collection=own_collection(request, collection_id),
+            card=Card(pk=card_id),
+            removed_by=person(request),
+        )
+        return Response(status=204)
+
+
+def visible_collection(request: Request, collection_id: UUID) -> Collection:
+    """This answers a collection that the person who asks may see; it's 404 for others."""
+    return get_object_or_404(queries.visible_collections(person(request)), pk=collection_id)
+
+
+def own_collection(request: Request, collection_id: UUID) -> Collection:
+    """This answers a collection of the person who asks."""
+    collection = visible_collection(request, collection_id)
+    if collection.owner_id != person(request).pk:
+        raise PermissionDenied(NOT_YOURS)
+    return collection

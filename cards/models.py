@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from events.ids import new_id
+
+
+class Visibility(models.TextChoices):
+    PUBLIC = "PUBLIC", "Public"
+    PRIVATE = "PRIVATE", "Private"
+
+
+class Url(models.Model):
+    """One page on the web, however it is spelt; all that was saved about it hangs together here."""
+
+    canonical = models.TextField(max_length=2048)
+    host = models.TextField(max_length=255)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        # Named here and not on the fields, which would get an index for LIKE each beside these.
+        constraints = [
+            # Two rows for a page would tear apart what was saved about it.
+            models.UniqueConstraint(fields=["canonical"], name="one_url_per_page"),
+        ]
+        indexes = [models.Index(fields=["host"], name="url_by_host")]
+
+    def __str__(self) -> str:
+        return self.canonical
+
+
+class Card(models.Model):
+    """Something a curator keeps: a link, a note of one's own, or a bibliographic reference."""
+
+    class Type(models.TextChoices):
+        URL = "URL", "URL"
+        NOTE = "NOTE", "Note"
+        REFERENCE = "REFERENCE", "Reference"
+
+    # UUIDv7: the key is also the order of adding, for feeds and cursors.
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # No index of its own: `card_by_curator` begins with it.
+    curator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="cards", db_index=False
+    )
+    type = models.CharField(max_length=9, choices=Type)
+    url = models.ForeignKey(Url, models.PROTECT, null=True, blank=True, related_name="cards")
+    # The address as the curator gave it; `url` is its identity.
+    link = models.TextField(max_length=2048, blank=True)
+    title = models.CharField(max_length=500, blank=True)
+    text = models.TextField(max_length=20_000, blank=True)
+    # CSL-JSON fields of a reference (author, issued, container-title, DOI, ...).
+    reference = models.JSONField(default=dict, blank=True)
+    parent = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="children", db_index=False
+    )
+    visibility = models.CharField(max_length=7, choices=Visibility, default=Visibility.PUBLIC)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            # Adding a page again, even at the same moment, must find the first card.
+            models.UniqueConstraint(fields=["curator", "url"], name="one_card_per_curator_and_url"),
+            models.CheckConstraint(
+                condition=(Q(type="URL") & Q(url__isnull=False))
+                | (Q(type="NOTE") & Q(url__isnull=True))
+                | Q(type="REFERENCE"),
+                name="url_fits_card_type",
+            ),
+            models.CheckConstraint(
+                condition=~Q(parent=models.F("id")), name="card_is_not_its_own_parent"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["curator", "-id"], name="card_by_curator"),
+            models.Index(fields=["-id"], name="card_public", condition=Q(visibility="PUBLIC")),
+            # Few cards have a parent; the others need no entry.
+            models.Index(
+                fields=["parent"], name="card_by_parent", condition=Q(parent__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.link or str(self.id)
+
+
+class Collection(models.Model):
+    """A named set of cards with an owner."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # No index of its own: `collection_by_owner` begins with it.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="collections", db_index=False
+    )
+    name = models.CharField(max_length=200)
+    description = models.TextField(max_length=2000, blank=True)
+    visibility = models.CharField(max_length=7, choices=Visibility, default=Visibility.PUBLIC)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-id"], name="collection_by_owner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CollectionCard(models.Model):
+    """A card's place in a collection; its id gives the order of adding."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # No index of its own: `one_place_per_card` begins with it.
+    collection = models.ForeignKey(
+        Collection, models.CASCADE, related_name="places", db_index=False
+    )
+    card = models.ForeignKey(Card, models.CASCADE, related_name="places")
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            # A card stands in a collection once, whoever adds it and however often.
+            models.UniqueConstraint(fields=["collection", "card"], name="one_place_per_card"),
+        ]
+        indexes = [models.Index(fields=["collection", "-id"], name="place_by_collection")]
+
+    def __str__(self) -> str:
+        return f"{self.card_id} in {self.collection_id}"

@@ -1,0 +1,60 @@
+"""Reads of cards and collections; who may see what is decided here and nowhere else."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import User
+from cards.models import Card, Collection, CollectionCard, Visibility
+
+
+def public_cards() -> QuerySet[Card]:
+    """This answers the cards that everybody may see."""
+    return Card.objects.filter(visibility=Visibility.PUBLIC)
+
+
+def visible_cards(user: User) -> QuerySet[Card]:
+    """This answers the cards that one person may see: public ones and one's own."""
+    return Card.objects.filter(Q(visibility=Visibility.PUBLIC) | Q(curator_id=user.pk))
+
+
+def own_cards(user: User) -> QuerySet[Card]:
+    """This answers a person's library."""
+    return Card.objects.filter(curator_id=user.pk)
+
+
+def cards_about(canonical_url: str, *, viewer: User) -> QuerySet[Card]:
+    """This answers all that the viewer may see of what was saved about a page."""
+    return visible_cards(viewer).filter(url__canonical=canonical_url)
+
+
+def cards_like(card_id: UUID, *, viewer: User) -> QuerySet[Card]:
+    """This answers the visible cards about the page of a visible card, itself included."""
+    pages = visible_cards(viewer).filter(pk=card_id).values("url_id")
+    return visible_cards(viewer).filter(url_id__in=pages)
+
+
+def with_representation(cards: QuerySet[Card]) -> QuerySet[Card]:
+    """This reads along all that `cards.serializers.CardSerializer` shows: one query in all."""
+    return cards.select_related("curator", "url")
+
+
+def visible_collections(user: User) -> QuerySet[Collection]:
+    """This answers the collections that one person may see: public ones and one's own."""
+    return Collection.objects.filter(
+        Q(visibility=Visibility.PUBLIC) | Q(owner_id=user.pk)
+    ).select_related("owner")
+
+
+def own_collections(user: User) -> QuerySet[Collection]:
+    """This answers a person's collections."""
+    return Collection.objects.filter(owner_id=user.pk).select_related("owner")
+
+
+def places_in(collection: Collection, *, viewer: User) -> QuerySet[CollectionCard]:
+    """This answers the places of a collection whose cards the viewer may see."""
+    seen = Q(card__visibility=Visibility.PUBLIC) | Q(card__curator_id=viewer.pk)
+    places = CollectionCard.objects.filter(seen, collection=collection)
+    return places.select_related("card__curator", "card__url")

@@ -1,0 +1,166 @@
+"""The shape of a bibliographic reference: CSL-JSON, with the spellings people send it in.
+
+https://docs.citationstyles.org/en/stable/specification.html#appendix-iv-variables
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from cards import limits
+
+# Each field, and how long it may be.
+TEXT_FIELDS = {
+    "type": 50,
+    "title": limits.TITLE_LENGTH,
+    "container-title": 500,
+    "collection-title": 500,
+    "event-title": 500,
+    "publisher": 300,
+    "publisher-place": 300,
+    "volume": 50,
+    "issue": 50,
+    "number": 50,
+    "page": 50,
+    "edition": 100,
+    "DOI": 300,
+    "ISBN": 100,
+    "ISSN": 100,
+    "PMID": 50,
+    "language": 50,
+    "genre": 100,
+    "note": 2000,
+    "abstract": 10_000,
+}
+PEOPLE_FIELDS = ("author", "editor", "translator")
+# Other names under which a field may come.
+SPELLINGS = {
+    "container_title": "container-title",
+    "collection_title": "collection-title",
+    "event_title": "event-title",
+    "publisher_place": "publisher-place",
+    "doi": "DOI",
+    "isbn": "ISBN",
+    "issn": "ISSN",
+    "pmid": "PMID",
+    "pages": "page",
+    "year": "issued",
+}
+YEARS = range(-5000, 3000)
+DATE_PARTS_RANGES = (YEARS, range(1, 13), range(1, 32))
+
+# The schemas of the fields that take several shapes.
+PERSON = {
+    "oneOf": [
+        {"type": "string", "maxLength": 200},
+        {"type": "object", "additionalProperties": {"type": "string", "maxLength": 200}},
+    ]
+}
+ISSUED = {
+    "oneOf": [
+        {"type": "integer"},
+        {"type": "string", "pattern": r"^[0-9]{1,4}(-[0-9]{1,2}){0,2}$"},
+        {"type": "object", "required": ["date-parts"]},
+    ]
+}
+
+
+@extend_schema_field(PERSON)
+class Person(serializers.Field[Any, Any, Any, Any]):
+    """A name: `{family, given}`, `{literal}`, or a text."""
+
+    default_error_messages = {
+        "invalid": "A name is a text, or has `family` and `given`, or `literal`."
+    }
+    parts = ("family", "given", "literal", "suffix", "non-dropping-particle")
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """This answers the name in its parts."""
+        parts = {"literal": data} if isinstance(data, str) else data
+        if not isinstance(parts, dict) or not parts or not set(parts) <= set(self.parts):
+            self.fail("invalid")
+        text = serializers.CharField(max_length=200)
+        return {name: text.run_validation(part) for name, part in parts.items()}
+
+    def to_representation(self, value: Any) -> Any:
+        """This answers the name as it is stored."""
+        return value
+
+
+@extend_schema_field(ISSUED)
+class Issued(serializers.Field[Any, Any, Any, Any]):
+    """A date: a year, `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, or as CSL-JSON has it (`date-parts`)."""
+
+    default_error_messages = {
+        "invalid": "Give a year, YYYY-MM-DD, or date-parts as CSL-JSON has them."
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, list[list[int]]]:
+        """This answers the date in parts."""
+        match data:
+            case bool():
+                self.fail("invalid")
+            case int():
+                parts: Any = [data]
+            case str():
+                parts = self._numbers(data.split("-"))
+            case {"date-parts": [[*parts]], **rest} if not rest:
+                parts = self._numbers(parts)
+            case _:
+                self.fail("invalid")
+        if not self._is_date(parts):
+            self.fail("invalid")
+        return {"date-parts": [parts]}
+
+    def _numbers(self, parts: list[Any]) -> list[int]:
+        texts = [str(part) for part in parts]
+        if not all(text.isascii() and text.isdigit() and len(text) <= 4 for text in texts):
+            self.fail("invalid")
+        return [int(text) for text in texts]
+
+    def _is_date(self, parts: list[int]) -> bool:
+        return 1 <= len(parts) <= 3 and all(
+            part in allowed for part, allowed in zip(parts, DATE_PARTS_RANGES, strict=False)
+        )
+
+    def to_representation(self, value: Any) -> Any:
+        """This answers the date as it is stored."""
+        return value
+
+
+class ReferenceSerializer(serializers.Serializer[Any]):
+    """A bibliographic reference; answered as CSL-JSON."""
+
+    issued = Issued(required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """This answers the fields of the tables above."""
+        fields = super().get_fields()
+        for name, length in TEXT_FIELDS.items():
+            fields[name] = serializers.CharField(
+                required=False, allow_blank=True, max_length=length
+            )
+        for name in PEOPLE_FIELDS:
+            fields[name] = serializers.ListField(
+                child=Person(), required=False, max_length=limits.REFERENCE_PEOPLE
+            )
+        return fields
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """This answers the reference under the names of CSL-JSON, without empty fields."""
+        if isinstance(data, dict):
+            data = {SPELLINGS.get(name, name): value for name, value in data.items()}
+            if unknown := sorted(set(data) - set(self.fields)):
+                raise serializers.ValidationError(
+                    {str(name)[:100]: ["This field is not known."] for name in unknown[:20]}
+                )
+        values: dict[str, Any] = super().to_internal_value(data)
+        values = {name: value for name, value in values.items() if value not in ("", [])}
+        if len(msgspec.json.encode(values)) > limits.REFERENCE_BYTES:
+            message = f"The reference is longer than {limits.REFERENCE_BYTES} bytes."
+            raise serializers.ValidationError({"non_field_errors": [message]})
+        return values

@@ -1,0 +1,26 @@
+"""Every write to cards and collections; each tells of itself by a domain signal."""
+
+from cards.services.adding import AddedCard, CardDraft, RefusedCard, add_card, add_cards
+from cards.services.cards import remove_card, update_card
+from cards.services.collections import (
+    add_card_to_collection,
+    create_collection,
+    remove_card_from_collection,
+    remove_collection,
+    update_collection,
+)
+
+__all__ = [
+    "AddedCard",
+    "CardDraft",
+    "RefusedCard",
+    "add_card",
+    "add_card_to_collection",
+    "add_cards",
+    "create_collection",
+    "remove_card",
+    "remove_card_from_collection",
+    "remove_collection",
+    "update_card",
+    "update_collection",
+]

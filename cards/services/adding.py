@@ -1,0 +1,251 @@
+"""Adding cards to a library: one at a time or a thousand, with the same few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.utils import timezone
+from psycopg.types.json import Jsonb
+
+from accounts.models import User
+from cards.canonical import Page
+from cards.events import CardAdded
+from cards.models import Card, Collection, Url, Visibility
+from cards.queries import own_cards, own_collections, visible_cards, with_representation
+from cards.services import rules
+from cards.services.places import place
+from cards.services.urls import url_ids
+from cards.signals import card_added
+from events.outbox import Priority, recording
+
+INSERT = """
+    INSERT INTO cards_card (id, curator_id, type, url_id, link, title, text, reference, parent_id,
+                            visibility, created_at, updated_at)
+    VALUES {}
+    ON CONFLICT (curator_id, url_id) DO NOTHING
+    RETURNING id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardDraft:
+    """What somebody wants to save."""
+
+    type: str
+    url: str = ""
+    title: str = ""
+    text: str = ""
+    reference: Mapping[str, Any] = field(default_factory=dict)
+    parent: UUID | None = None
+    collections: Sequence[UUID] = ()
+    visibility: str = Visibility.PUBLIC
+
+
+@dataclass(frozen=True)
+class AddedCard:
+    """The card of a draft; not created when its curator had saved the page before."""
+
+    card: Card
+    created: bool
+
+
+@dataclass(frozen=True)
+class RefusedCard:
+    """Why there is no card of a draft, by field."""
+
+    errors: rules.Errors
+
+
+Outcome = AddedCard | RefusedCard
+
+
+def add_card(
+    *,
+    curator: User,
+    type: str,
+    url: str = "",
+    title: str = "",
+    text: str = "",
+    reference: Mapping[str, Any] | None = None,
+    parent: Card | UUID | None = None,
+    collections: Iterable[Collection | UUID] = (),
+    visibility: str = Visibility.PUBLIC,
+) -> tuple[Card, bool]:
+    """This adds a card; the answer is the card, and whether it is new.
+
+    A page that the curator has saved already keeps its card as it is; the card still joins the
+    collections given. Raises ValidationError with the fields that cannot be.
+    """
+    draft = CardDraft(
+        type=type,
+        url=url,
+        title=title,
+        text=text,
+        reference=reference or {},
+        parent=parent.pk if isinstance(parent, Card) else parent,
+        collections=[each.pk if isinstance(each, Collection) else each for each in collections],
+        visibility=visibility,
+    )
+    (outcome,) = add_cards(curator=curator, drafts=[draft], priority=Priority.INTERACTIVE)
+    if isinstance(outcome, RefusedCard):
+        raise ValidationError(dict(outcome.errors))
+    return outcome.card, outcome.created
+
+
+def add_cards(
+    *, curator: User, drafts: Sequence[CardDraft], priority: Priority = Priority.BULK
+) -> list[Outcome]:
+    """This adds many cards, and answers what became of each draft, in their order.
+
+    Drafts that cannot be are refused without holding up the others; a page that comes twice gets
+    one card. The number of statements doesn't depend on the number of drafts.
+    """
+    now = timezone.now()
+    with transaction.atomic(), recording(priority=priority):
+        checked = _checked(curator, drafts)
+        ids = url_ids(page for page, errors in checked if page and not errors)
+        wanted = [
+            RefusedCard(errors) if errors else _new_card(curator, draft, page, ids, now)
+            for draft, (page, errors) in zip(drafts, checked, strict=True)
+        ]
+        outcomes = _settle(curator, wanted)
+        _announce(outcomes)
+        _place(curator, drafts, outcomes)
+    return outcomes
+
+
+def _checked(curator: User, drafts: Sequence[CardDraft]) -> list[tuple[Page | None, rules.Errors]]:
+    """This answers the page of each draft, and what is wrong with it."""
+    parents = {draft.parent for draft in drafts if draft.parent}
+    collections = {each for draft in drafts for each in draft.collections}
+    if parents:
+        parents &= set(visible_cards(curator).filter(pk__in=parents).values_list("pk", flat=True))
+    if collections:
+        found = own_collections(curator).filter(pk__in=collections)
+        collections &= set(found.values_list("pk", flat=True))
+    return [_check(draft, parents, collections) for draft in drafts]
+
+
+def _check(
+    draft: CardDraft, parents: set[UUID], collections: set[UUID]
+) -> tuple[Page | None, rules.Errors]:
+    page, errors = rules.page_of(draft.url)
+    if not errors:
+        errors = rules.errors_of_content(
+            type=draft.type, link=draft.url, title=draft.title, text=draft.text
+        )
+    if draft.parent and draft.parent not in parents:
+        errors |= rules.error("parent", rules.UNKNOWN_PARENT, "does_not_exist")
+    if not collections.issuperset(draft.collections):
+        errors |= rules.error("collections", rules.UNKNOWN_COLLECTION, "does_not_exist")
+    return page, errors
+
+
+def _new_card(
+    curator: User, draft: CardDraft, page: Page | None, ids: Mapping[str, int], now: Any
+) -> Card:
+    url = Url(id=ids[page.canonical], canonical=page.canonical, host=page.host) if page else None
+    return Card(
+        curator=curator,
+        type=draft.type,
+        url=url,
+        link=draft.url,
+        title=draft.title,
+        text=draft.text,
+        reference=dict(draft.reference),
+        parent_id=draft.parent,
+        visibility=draft.visibility,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> list[Outcome]:
+    """This inserts the cards that are new, and finds those that there are already."""
+    new: dict[object, Card] = {}
+    for card in wanted:
+        if isinstance(card, Card):
+            new.setdefault(card.url_id or card.pk, card)
+    settled: dict[object, AddedCard] = {}
+    # Once, unless a card that stood in the way is removed before it is read.
+    while missing := [card for key, card in new.items() if key not in settled]:
+        inserted = _insert(missing)
+        settled |= {
+            card.url_id or card.pk: AddedCard(card, created=True)
+            for card in missing
+            if card.pk in inserted
+        }
+        if len(inserted) < len(missing):
+            settled |= _existing(curator, missing, inserted)
+    return [card if isinstance(card, RefusedCard) else _outcome(card, settled) for card in wanted]
+
+
+def _insert(cards: Sequence[Card]) -> set[UUID]:
+    """This inserts cards, and answers the ids of those that met none of the same page."""
+    # In one order, so that two requests of one person never deadlock.
+    rows = [_row(card) for card in sorted(cards, key=lambda card: card.url_id or 0)]
+    row = "(" + ", ".join(["%s"] * len(rows[0])) + ")"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            INSERT.format(", ".join([row] * len(rows))), [value for each in rows for value in each]
+        )
+        return {id for (id,) in cursor.fetchall()}
+
+
+def _row(card: Card) -> tuple[Any, ...]:
+    return (
+        card.pk,
+        card.curator_id,
+        card.type,
+        card.url_id,
+        card.link,
+        card.title,
+        card.text,
+        Jsonb(card.reference),
+        card.parent_id,
+        card.visibility,
+        card.created_at,
+        card.updated_at,
+    )
+
+
+def _existing(curator: User, cards: Sequence[Card], inserted: set[UUID]) -> dict[object, AddedCard]:
+    pages = [card.url_id for card in cards if card.url_id and card.pk not in inserted]
+    found = with_representation(own_cards(curator)).filter(url_id__in=pages)
+    return {card.url_id: AddedCard(card, created=False) for card in found}
+
+
+def _outcome(card: Card, settled: Mapping[object, AddedCard]) -> AddedCard:
+    outcome = settled[card.url_id or card.pk]
+    # A second draft of a page finds the first one's card.
+    return AddedCard(outcome.card, outcome.created and outcome.card is card)
+
+
+def _announce(outcomes: Iterable[Outcome]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, AddedCard) and outcome.created:
+            card = outcome.card
+            event = CardAdded(
+                card_id=card.pk,
+                curator_id=card.curator_id,
+                url_id=card.url_id,
+                card_type=card.type,
+                visibility=card.visibility,
+            )
+            card_added.send(sender=Card, event=event)
+
+
+def _place(curator: User, drafts: Sequence[CardDraft], outcomes: Sequence[Outcome]) -> None:
+    wanted = [
+        (collection, outcome.card.pk)
+        for draft, outcome in zip(drafts, outcomes, strict=True)
+        if isinstance(outcome, AddedCard)
+        for collection in draft.collections
+    ]
+    if wanted:
+        place(wanted, added_by=curator)

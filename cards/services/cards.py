@@ -1,0 +1,110 @@
+"""Changing and removing cards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from psycopg.errors import UniqueViolation
+
+from accounts.models import User
+from cards.events import CardRemoved, CardUpdated
+from cards.models import Card
+from cards.queries import visible_cards, with_representation
+from cards.services import rules
+from cards.services.urls import url_ids
+from cards.signals import card_removed, card_updated
+
+# What a curator can change; the type and the curator of a card stay.
+CHANGEABLE = ("url", "title", "text", "reference", "parent", "visibility")
+
+
+def update_card(*, card: Card, **changes: Any) -> Card:
+    """This changes a card: `url`, `title`, `text`, `reference`, `parent` (an id), `visibility`.
+
+    Raises ValidationError with the fields that cannot be, and Card.DoesNotExist when the card has
+    been removed meanwhile. Nothing is told when nothing changes.
+    """
+    if unknown := set(changes) - set(CHANGEABLE):
+        raise TypeError(f"A card's {', '.join(sorted(unknown))} cannot be changed.")
+    with transaction.atomic():
+        card = with_representation(Card.objects.select_for_update(of=("self",))).get(pk=card.pk)
+        before = _content(card)
+        _apply(card, changes)
+        if _content(card) == before:
+            return card
+        _save(card)
+        event = CardUpdated(
+            card_id=card.pk,
+            curator_id=card.curator_id,
+            url_id=card.url_id,
+            visibility=card.visibility,
+        )
+        card_updated.send(sender=Card, event=event)
+    return with_representation(Card.objects.all()).get(pk=card.pk)
+
+
+def remove_card(*, card: Card) -> bool:
+    """This removes a card, with its places; the answer is whether it was still there."""
+    with transaction.atomic():
+        # Two removals at once would both tell of it without this lock.
+        locked = Card.objects.select_for_update().filter(pk=card.pk).first()
+        if locked is None:
+            return False
+        event = CardRemoved(card_id=locked.pk, curator_id=locked.curator_id, url_id=locked.url_id)
+        locked.delete()
+        card_removed.send(sender=Card, event=event)
+    return True
+
+
+def _content(card: Card) -> tuple[Any, ...]:
+    return (
+        card.url_id,
+        card.link,
+        card.title,
+        card.text,
+        card.reference,
+        card.parent_id,
+        card.visibility,
+    )
+
+
+def _apply(card: Card, changes: dict[str, Any]) -> None:
+    link = changes.get("url", card.link)
+    title, text = changes.get("title", card.title), changes.get("text", card.text)
+    page, errors = rules.page_of(link)
+    if not errors:
+        errors = rules.errors_of_content(type=card.type, link=link, title=title, text=text)
+    errors |= _errors_of_parent(card, changes)
+    if errors:
+        raise ValidationError(dict(errors))
+    card.link, card.title, card.text = link, title, text
+    card.reference = changes.get("reference", card.reference)
+    card.parent_id = changes.get("parent", card.parent_id)
+    card.visibility = changes.get("visibility", card.visibility)
+    if "url" in changes:
+        card.url_id = url_ids([page])[page.canonical] if page else None
+
+
+def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
+    parent = changes.get("parent")
+    if parent is None or parent == card.parent_id:
+        return {}
+    if parent == card.pk:
+        return rules.error("parent", "A card cannot be its own parent.", "own_parent")
+    if not visible_cards(User(pk=card.curator_id)).filter(pk=parent).exists():
+        return rules.error("parent", rules.UNKNOWN_PARENT, "does_not_exist")
+    return {}
+
+
+def _save(card: Card) -> None:
+    card.updated_at = timezone.now()
+    try:
+        with transaction.atomic():
+            card.save(force_update=True)
+    except IntegrityError as error:
+        if isinstance(error.__cause__, UniqueViolation):
+            raise ValidationError(dict(rules.error("url", rules.ALREADY_SAVED, "taken"))) from error
+        raise

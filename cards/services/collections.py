@@ -1,0 +1,108 @@
+"""Making, changing and removing collections, and what is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from cards.events import (
+    CollectionCardRemoved,
+    CollectionCreated,
+    CollectionRemoved,
+    CollectionUpdated,
+)
+from cards.models import Card, Collection, CollectionCard, Visibility
+from cards.queries import visible_cards
+from cards.services import rules
+from cards.services.places import place
+from cards.signals import (
+    collection_card_removed,
+    collection_created,
+    collection_removed,
+    collection_updated,
+)
+
+CHANGEABLE = ("name", "description", "visibility")
+
+
+def create_collection(
+    *, owner: User, name: str, description: str = "", visibility: str = Visibility.PUBLIC
+) -> Collection:
+    """This makes an empty collection."""
+    with transaction.atomic():
+        collection = Collection.objects.create(
+            owner=owner, name=name, description=description, visibility=visibility
+        )
+        event = CollectionCreated(collection_id=collection.pk, owner_id=owner.pk)
+        collection_created.send(sender=Collection, event=event)
+    return collection
+
+
+def update_collection(*, collection: Collection, **changes: Any) -> Collection:
+    """This changes a collection: `name`, `description`, `visibility`.
+
+    Raises Collection.DoesNotExist when it has been removed meanwhile. Nothing is told when
+    nothing changes.
+    """
+    if unknown := set(changes) - set(CHANGEABLE):
+        raise TypeError(f"A collection's {', '.join(sorted(unknown))} cannot be changed.")
+    with transaction.atomic():
+        rows = Collection.objects.select_related("owner").select_for_update(of=("self",))
+        collection = rows.get(pk=collection.pk)
+        if all(getattr(collection, name) == value for name, value in changes.items()):
+            return collection
+        for name, value in changes.items():
+            setattr(collection, name, value)
+        collection.updated_at = timezone.now()
+        collection.save(force_update=True)
+        event = CollectionUpdated(
+            collection_id=collection.pk,
+            owner_id=collection.owner_id,
+            visibility=collection.visibility,
+        )
+        collection_updated.send(sender=Collection, event=event)
+    return collection
+
+
+def remove_collection(*, collection: Collection) -> bool:
+    """This removes a collection, not its cards; the answer is whether it was still there."""
+    with transaction.atomic():
+        # Two removals at once would both tell of it without this lock.
+        locked = Collection.objects.select_for_update().filter(pk=collection.pk).first()
+        if locked is None:
+            return False
+        event = CollectionRemoved(collection_id=locked.pk, owner_id=locked.owner_id)
+        locked.delete()
+        collection_removed.send(sender=Collection, event=event)
+    return True
+
+
+def add_card_to_collection(*, collection: Collection, card: Card, added_by: User) -> bool:
+    """This puts a card into a collection; the answer is whether it was not there before.
+
+    Raises ValidationError for a card that the person adding it cannot see, and for a collection
+    of somebody else.
+    """
+    if collection.owner_id != added_by.pk:
+        raise ValidationError({"collection": [rules.UNKNOWN_COLLECTION]})
+    with transaction.atomic():
+        if not visible_cards(added_by).filter(pk=card.pk).exists():
+            raise ValidationError(dict(rules.error("card", rules.UNKNOWN_PARENT, "not_found")))
+        return bool(place([(collection.pk, card.pk)], added_by=added_by))
+
+
+def remove_card_from_collection(*, collection: Collection, card: Card, removed_by: User) -> bool:
+    """This takes a card out of a collection; the answer is whether it was there."""
+    with transaction.atomic():
+        places = CollectionCard.objects.filter(collection=collection, card=card)
+        deleted, _ = places.delete()
+        if deleted:
+            event = CollectionCardRemoved(
+                collection_id=collection.pk, card_id=card.pk, removed_by_id=removed_by.pk
+            )
+            collection_card_removed.send(sender=CollectionCard, event=event)
+    return bool(deleted)

@@ -1,0 +1,44 @@
+"""The places of cards in collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import User
+from cards.events import CollectionCardAdded
+from cards.models import CollectionCard
+from cards.signals import collection_card_added
+from events.ids import new_id
+
+# Ordered by the pair, so that two requests never deadlock; the ids keep the order of adding.
+PLACE = """
+    INSERT INTO cards_collectioncard (id, collection_id, card_id, added_by_id, created_at)
+    SELECT id, collection_id, card_id, %s, %s
+    FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS place (id, collection_id, card_id)
+    ORDER BY collection_id, card_id
+    ON CONFLICT (collection_id, card_id) DO NOTHING
+    RETURNING collection_id, card_id
+"""
+
+
+def place(pairs: Iterable[tuple[UUID, UUID]], *, added_by: User) -> int:
+    """This puts cards into collections, and answers how many were not there before.
+
+    Each pair is a collection and a card; that they may be put there has been checked.
+    """
+    unique = list(dict.fromkeys(pairs))
+    collections, cards = [pair[0] for pair in unique], [pair[1] for pair in unique]
+    ids = [new_id() for _ in unique]
+    with connection.cursor() as cursor:
+        cursor.execute(PLACE, [added_by.pk, timezone.now(), ids, collections, cards])
+        placed = cursor.fetchall()
+    for collection_id, card_id in placed:
+        event = CollectionCardAdded(
+            collection_id=collection_id, card_id=card_id, added_by_id=added_by.pk
+        )
+        collection_card_added.send(sender=CollectionCard, event=event)
+    return len(placed)

@@ -1,0 +1,43 @@
+"""What must be true of a card, whoever writes it and by whichever way."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+
+from cards.canonical import InvalidUrl, Page, page
+from cards.models import Card
+
+Errors = dict[str, list[ValidationError]]
+
+UNKNOWN_PARENT = "There is no card with this id that you can see."
+UNKNOWN_COLLECTION = "You have no collection with this id."
+ALREADY_SAVED = "You have saved this page already, as another card."
+
+
+def page_of(link: str) -> tuple[Page | None, Errors]:
+    """This answers the page at an address, or what is wrong with the address."""
+    if not link:
+        return None, {}
+    try:
+        return page(link), {}
+    except InvalidUrl as problem:
+        return None, error("url", str(problem), "invalid_url")
+
+
+def errors_of_content(*, type: str, link: str, title: str, text: str) -> Errors:
+    """This answers what a card of that type lacks, or must not have."""
+    match type:
+        case Card.Type.URL if not link:
+            return error("url", "A card of type URL needs an address.", "required")
+        case Card.Type.NOTE if link:
+            return error("url", "A note has no address; use the type URL.", "not_allowed")
+        case Card.Type.NOTE if not (title.strip() or text.strip()):
+            return error("text", "A note needs a text or a title.", "required")
+        case Card.Type.REFERENCE if not title.strip():
+            return error("title", "A reference needs a title.", "required")
+    return {}
+
+
+def error(field: str, message: str, code: str) -> Errors:
+    """This answers one error of one field."""
+    return {field: [ValidationError(message, code=code)]}

@@ -1,0 +1,46 @@
+"""Finding or making the rows of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import connection
+from django.utils import timezone
+
+from cards.canonical import Page
+
+# Known pages first: an insert that meets its like still uses up a number of the sequence. In
+# order, so that two requests with the same new pages wait for each other and never deadlock.
+FIND_OR_ADD = """
+    WITH wanted AS (
+        SELECT * FROM unnest(%s::text[], %s::text[]) AS page (canonical, host)
+    ), known AS (
+        SELECT id, canonical FROM cards_url WHERE canonical = ANY(%s::text[])
+    ), added AS (
+        INSERT INTO cards_url (canonical, host, created_at)
+        SELECT canonical, host, %s FROM wanted
+        WHERE NOT EXISTS (SELECT FROM known WHERE known.canonical = wanted.canonical)
+        ORDER BY canonical
+        ON CONFLICT (canonical) DO NOTHING
+        RETURNING id, canonical
+    )
+    SELECT canonical, id FROM known UNION ALL SELECT canonical, id FROM added
+"""
+
+
+def url_ids(pages: Iterable[Page]) -> dict[str, int]:
+    """This answers the ids of pages by their canonical URLs, and makes rows for the new ones."""
+    hosts = {page.canonical: page.host for page in pages}
+    found: dict[str, int] = {}
+    # A page that another transaction added meanwhile is in neither part of the statement's
+    # answer, but the next statement sees it: rows are never deleted.
+    while missing := [canonical for canonical in hosts if canonical not in found]:
+        found |= _find_or_add({canonical: hosts[canonical] for canonical in missing})
+    return found
+
+
+def _find_or_add(hosts: dict[str, str]) -> dict[str, int]:
+    canonicals = list(hosts)
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_OR_ADD, [canonicals, list(hosts.values()), canonicals, timezone.now()])
+        return dict(cursor.fetchall())

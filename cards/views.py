@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.views import person
+from cards import queries, services
+from cards.bulk import add_in_bulk
+from cards.filters import CardFilter, canonical_or_refuse
+from cards.models import Card
+from cards.serializers import (
+    BulkInputSerializer,
+    BulkResultsSerializer,
+    CardContentSerializer,
+    CardInputSerializer,
+    CardSerializer,
+)
+
+NOT_YOURS = "Only its curator may change or remove a card."
+
+
+class Library(generics.ListAPIView[Card]):
+    """One's own cards, newest first."""
+
+    queryset = Card.objects.none()
+    serializer_class = CardSerializer
+    filterset_class = CardFilter
+
+    def get_queryset(self) -> QuerySet[Card]:
+        """This answers the library of the person who asks."""
+        return queries.with_representation(queries.own_cards(person(self.request)))
+
+    @extend_schema(
+        request=CardInputSerializer, responses={200: CardSerializer, 201: CardSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        """Add a card (201); a page that you have saved before answers its card (200)."""
+        card = CardInputSerializer(data=request.data)
+        card.is_valid(raise_exception=True)
+        added, created = services.add_card(curator=person(request), **card.validated_data)
+        return Response(CardSerializer(added).data, status=201 if created else 200)
+
+
+class CardDetail(APIView):
+    """One card."""
+
+    @extend_schema(responses=CardSerializer)
+    def get(self, request: Request, card_id: UUID) -> Response:
+        """Read a card."""
+        return Response(CardSerializer(visible_card(request, card_id)).data)
+
+    @extend_schema(request=CardContentSerializer, responses=CardSerializer)
+    def patch(self, request: Request, card_id: UUID) -> Response:
+        """Change a card of yours."""
+        card = own_card(request, card_id)
+        changes = CardContentSerializer(data=request.data, partial=True)
+        changes.is_valid(raise_exception=True)
+        changed = services.update_card(card=card, **changes.validated_data)
+        return Response(CardSerializer(changed).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, card_id: UUID) -> Response:
+        """Remove a card of yours, from its collections too."""
+        services.remove_card(card=own_card(request, card_id))
+        return Response(status=204)
+
+
+class BulkAdd(APIView):
+    """Many cards at once."""
+
+    @extend_schema(request=BulkInputSerializer, responses={201: BulkResultsSerializer})
+    def post(self, request: Request) -> Response:
+        """Add up to 1,000 cards; those that are not valid do not stop the others."""
+        results = add_in_bulk(curator=person(request), data=request.data)
+        return Response({"results": results}, status=201)
+
+
+class CardsAbout(generics.ListAPIView[Card]):
+    """All that was saved about a page, newest first."""
+
+    queryset = Card.objects.none()
+    serializer_class = CardSerializer
+
+    @extend_schema(
+        parameters=[OpenApiParameter("url", str, required=True, description="Of the page.")]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the cards about a page, whoever saved it and however its address was spelt."""
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[Card]:
+        """This answers the visible cards about the page in the parameter."""
+        url = self.request.query_params.get("url")
+        if not url:
+            raise ValidationError({"url": "Give the address of a page."}, code="required")
+        cards = queries.cards_about(canonical_or_refuse(url), viewer=person(self.request))
+        return queries.with_representation(cards)
+
+
+class SamePage(generics.ListAPIView[Card]):
+    """All that was saved about a card's page, newest first."""
+
+    queryset = Card.objects.none()
+    serializer_class = CardSerializer
+
+    def get_queryset(self) -> QuerySet[Card]:
+        """This answers the visible cards about the page of a card."""
+        card = visible_card(self.request, self.kwargs["card_id"])
+        cards = queries.cards_like(card.pk, viewer=person(self.request))
+        return queries.with_representation(cards)
+
+
+def visible_card(request: Request, card_id: UUID) -> Card:
+    """This answers a card that the person who asks may see; it's 404 for others."""
+    cards = queries.visible_cards(person(request))
+    return get_object_or_404(queries.with_representation(cards), pk=card_id)
+
+
+def own_card(request: Request, card_id: UUID) -> Card:
+    """This answers a card of the person who asks."""
+    card = visible_card(request, card_id)
+    if card.curator_id != person(request).pk:
+        raise PermissionDenied(NOT_YOURS)
+    return card

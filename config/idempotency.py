@@ -1,0 +1,72 @@
+"""`Idempotency-Key`: a POST may be sent again, and takes effect once.
+
+In the terms of https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from accounts.models import IdempotentRequest
+from config.problems import answer
+
+MAX_KEY_LENGTH = 255
+
+
+class IdempotencyMiddleware:
+    """This keeps the answer to a POST that carries a key, in the transaction of its effect.
+
+    Two that arrive at once wait for each other at the key's row. Only answers that took effect
+    (2xx) are kept: a request that failed may be mended and sent again under the same key.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        key = request.headers.get("Idempotency-Key")
+        if key is None or request.method != "POST" or not request.headers.get("Authorization"):
+            return self.get_response(request)
+        if not 0 < len(key) <= MAX_KEY_LENGTH:
+            return answer(400, f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters.")
+        with transaction.atomic():
+            return self._once(request, key)
+
+    def _once(self, request: HttpRequest, key: str) -> HttpResponse:
+        sender = request.headers["Authorization"]
+        kept, new = IdempotentRequest.objects.get_or_create(
+            key=digest(f"{sender}\n{request.path}\n{key}".encode()),
+            defaults={"body_digest": digest(request.body)},
+        )
+        if not new:
+            return repeated(request, kept)
+        response = self.get_response(request)
+        if 200 <= response.status_code < 300:
+            kept.status = response.status_code
+            kept.content_type = response.get("Content-Type", "")
+            kept.answer = response.content
+            kept.save(update_fields=["status", "content_type", "answer"])
+        else:
+            transaction.set_rollback(True)
+        return response
+
+
+def repeated(request: HttpRequest, kept: IdempotentRequest) -> HttpResponse:
+    """This answers a request whose key was used before."""
+    if kept.body_digest != digest(request.body):
+        return answer(422, "This Idempotency-Key was used with another body; take a new one.")
+    return HttpResponse(
+        bytes(kept.answer or b""),
+        status=kept.status or 200,
+        content_type=kept.content_type,
+        headers={"Idempotent-Replayed": "true"},
+    )
+
+
+def digest(text: bytes) -> str:
+    """This answers a fingerprint, so that neither tokens nor bodies are stored."""
+    return hashlib.sha256(text).hexdigest()

@@ -1,0 +1,1 @@
+"""The whole stack on one machine: every process group of fly.toml, supervised and restarted."""

@@ -1,0 +1,97 @@
+"""`up` and `demo`: the stack until Ctrl-C, and the stack for one run of the demo."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+from config.binaries import ProgramMissing
+from config.embedded import DataInUse, owning
+from config.server import ServerFailed
+from config.stack.addresses import address_lines
+from config.stack.environment import PortTaken, data_directory, free_ports
+from config.stack.programs import BASE_DIR
+from config.stack.stack import Stack, StackFailed
+from config.stack.supervision import SupervisorGone
+
+PORTS = {"PORT": 8000, "FLOWER_PORT": 5555}
+REFUSALS = (DataInUse, PortTaken, ProgramMissing, ServerFailed, StackFailed, SupervisorGone)
+
+
+def up() -> int:
+    """This runs the stack until Ctrl-C, and shows what its processes write."""
+    return _guarded(_up)
+
+
+def demo() -> int:
+    """This runs the demo on a stack of its own, and answers the demo's exit code."""
+    return _guarded(_demo)
+
+
+def _up(console: Console) -> int:
+    with _stack(console, show_lines=True) as stack:
+        stack.start()
+        console.print(address_lines(stack), highlight=False)
+        stack.watch()
+    return 0
+
+
+def _demo(console: Console) -> int:
+    with _stack(console, show_lines=False) as stack:
+        stack.start()
+        command = [sys.executable, "-m", "demo"]
+        code = subprocess.run(command, cwd=BASE_DIR, env=stack.environment, check=False).returncode
+        console.print("Stopping the stack …")
+    return code
+
+
+class Interrupts:
+    """This makes the first Ctrl-C or SIGTERM a graceful end, and the second a hard one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count == 1:
+            raise KeyboardInterrupt
+
+    def hard(self) -> bool:
+        """This tells whether somebody asked twice."""
+        return self.count > 1
+
+
+interrupts = Interrupts()
+
+
+@contextmanager
+def _stack(console: Console, *, show_lines: bool) -> Iterator[Stack]:
+    with owning(data_directory()) as servers:
+        stack = Stack(servers=servers, console=console, show_lines=show_lines)
+        stack.supervisor.wait_for_previous()
+        stack.set_ports(free_ports(PORTS, any_free=not show_lines))
+        try:
+            yield stack
+        finally:
+            # From here on a first Ctrl-C must not break off the stopping; a second one hastens it.
+            interrupts.count = max(interrupts.count, 1)
+            stack.stop(hard=interrupts.hard)
+
+
+def _guarded(command: Callable[[Console], int]) -> int:
+    console = Console(soft_wrap=True)
+    signal.signal(signal.SIGINT, interrupts)
+    signal.signal(signal.SIGTERM, interrupts)
+    os.chdir(BASE_DIR)
+    try:
+        return command(console)
+    except KeyboardInterrupt:
+        return 0
+    except REFUSALS as refusal:
+        Console(stderr=True, soft_wrap=True).print(str(refusal), style="red", markup=False)
+        return 1

@@ -1,0 +1,148 @@
+"""The stack itself: what is started in which order, and when it counts as up."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from rich.console import Console
+
+from config.embedded import Servers
+from config.local_secret import local_secret
+from config.server import tail
+from config.stack.environment import stack_environment
+from config.stack.lines import Lines
+from config.stack.programs import BASE_DIR, process_groups, server_programs, supervisord_conf
+from config.stack.supervision import FAILED, Supervisor
+
+READY_SECONDS = 120
+LOOK_SECONDS = 0.2
+
+
+class StackFailed(RuntimeError):
+    """A part of the stack did not come up; the message has the end of its log."""
+
+
+class Stack:
+    """This is every program of one data directory, under one supervisor."""
+
+    def __init__(self, *, servers: Servers, console: Console, show_lines: bool) -> None:
+        servers.prepare()
+        self.servers = servers
+        self.console = console
+        self.show_lines = show_lines
+        self.conf = servers.data / "supervisord.conf"
+        self.supervisor = Supervisor(self.conf, servers.run, servers.log)
+        self.groups = process_groups()
+        self.server_programs = server_programs(
+            servers,
+            postgres=not os.environ.get("DATABASE_URL"),
+            valkey=not os.environ.get("REDIS_URL"),
+        )
+        self.programs = [*self.server_programs, *self.groups]
+        self.environment: dict[str, str] = {}
+        names = [program.name for program in self.programs]
+        self.lines = Lines(console, servers.log, names)
+
+    def set_ports(self, ports: Mapping[str, int]) -> None:
+        """This completes the environment of the processes."""
+        self.environment = stack_environment(self.servers, ports)
+
+    def start(self) -> None:
+        """This returns when every part of the stack works."""
+        conf = supervisord_conf(self.programs, self.servers, root=os.geteuid() == 0)
+        self.conf.write_text(conf)
+        self._say("starting the servers …")
+        self.supervisor.launch(self.environment)
+        self.supervisor.start(program.name for program in self.server_programs)
+        for program in self.server_programs:
+            self._wait_for(program.name, getattr(self.servers, f"{program.name}_answers"))
+        self._say("bringing the database up to date …")
+        self._manage("migrate", "--noinput", "--verbosity=0")
+        self._manage("demo_admin", ADMIN_PASSWORD=self.admin_password())
+        self._say("starting " + ", ".join(program.name for program in self.groups) + " …")
+        self.supervisor.start(program.name for program in self.groups)
+        self._wait_for("web", lambda: _answers(f"{self.url('PORT')}/readyz"))
+        self._wait_for("flower", lambda: _answers(f"{self.url('FLOWER_PORT')}/healthcheck"))
+        self._wait_for("the workers", self._workers_answer)
+
+    def watch(self) -> None:
+        """This shows what the programs write until the supervisor ends or we are interrupted."""
+        while True:
+            self.supervisor.states()
+            self._show()
+            time.sleep(LOOK_SECONDS)
+
+    def stop(self, *, hard: Callable[[], bool]) -> None:
+        """This stops every program, the servers last."""
+        stages = [
+            [program.name for program in part] for part in (self.groups, self.server_programs)
+        ]
+        self.supervisor.stop(*stages, hard=hard)
+        self._show()
+
+    def admin_password(self) -> str:
+        """This is the password of the demo's admin."""
+        return os.environ.get("ADMIN_PASSWORD") or local_secret(self.servers.data, "admin_password")
+
+    def url(self, port_variable: str) -> str:
+        """This is the address of the web server or of Flower."""
+        return f"http://127.0.0.1:{self.environment[port_variable]}"
+
+    def _wait_for(self, name: str, works: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not works():
+            for program, state in self.supervisor.states().items():
+                if state in FAILED:
+                    raise self._failure(program)
+            if time.monotonic() > deadline:
+                raise self._failure(name)
+            self._show()
+            time.sleep(LOOK_SECONDS)
+
+    def _failure(self, name: str) -> StackFailed:
+        log = self.servers.log / f"{name}.log"
+        end = f" The end of {log}:\n{tail(log, 30)}" if log.exists() else ""
+        return StackFailed(f"{name} did not come up.{end}")
+
+    def _workers_answer(self) -> bool:
+        workers = sum(program.name.endswith("-worker") for program in self.groups)
+        command = [sys.executable, "-m", "celery", "-A", "config", "inspect", "ping", "--json"]
+        asked = subprocess.run(
+            command, cwd=BASE_DIR, env=self.environment, capture_output=True, text=True, check=False
+        )
+        with suppress(ValueError):
+            return len(json.loads(asked.stdout)) >= workers
+        return False
+
+    def _manage(self, *arguments: str, **variables: str) -> None:
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=BASE_DIR,
+            env={**self.environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            end = "\n".join(done.stdout.splitlines()[-12:])
+            raise StackFailed(f"manage.py {arguments[0]} failed:\n{end}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, style="dim", highlight=False)
+
+    def _show(self) -> None:
+        if self.show_lines:
+            self.lines.show()
+
+
+def _answers(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - ours
+        return answer.status == 200
+    return False

@@ -1,0 +1,157 @@
+"""One supervisord of ours: started, asked, and stopped so that nothing stays behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from config.binaries import setpriv
+from config.server import command_line, recorded_pid, wait_gone
+from config.stack.programs import GROUP_STOP_SECONDS, SERVER_STOP_SECONDS
+
+ANSWER_SECONDS = 15
+STOPPED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
+FAILED = {"BACKOFF", "EXITED", "FATAL"}
+
+
+class SupervisorGone(RuntimeError):
+    """supervisord ended while we needed it; its log in .data/log says why."""
+
+
+class Supervisor:
+    """This is the supervisord of one configuration file."""
+
+    def __init__(self, conf: Path, run: Path, log: Path) -> None:
+        self.conf = conf
+        self.socket = run / "supervisor.sock"
+        self.pid_file = run / "supervisord.pid"
+        self.log = log
+        self.pids: dict[str, int] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def wait_for_previous(self) -> None:
+        """This waits until the supervisord of a killed owner has taken its programs down."""
+        pid = recorded_pid(self.pid_file)
+        if pid and str(self.conf) in command_line(pid):
+            seconds = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
+            if not wait_gone(pid, str(self.conf), seconds=seconds):
+                os.kill(pid, signal.SIGKILL)
+
+    def launch(self, environment: Mapping[str, str]) -> None:
+        """This starts supervisord, which starts nothing by itself, and waits for its answer."""
+        program = Path(sys.executable).parent / "supervisord"
+        prefix = setpriv(death_signal="TERM")
+        with (self.log / "supervisord.out").open("wb") as output:
+            self._process = subprocess.Popen(
+                [*prefix, sys.executable, str(program), "-n", "-c", str(self.conf)],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # Ctrl-C in the terminal is for us alone; we stop everything in order.
+                start_new_session=True,
+            )
+        self._wait_for_answer()
+
+    def alive(self) -> bool:
+        """This tells whether supervisord runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def states(self) -> dict[str, str]:
+        """This is the state of each program, in supervisor's words."""
+        infos = self._ask("getAllProcessInfo")
+        current = {info["name"]: int(info["pid"]) for info in infos}
+        self._end_orphans(current)
+        self.pids = {name: pid for name, pid in current.items() if pid}
+        return {info["name"]: info["statename"] for info in infos}
+
+    def start(self, names: Iterable[str]) -> None:
+        """This starts programs and does not wait."""
+        for name in names:
+            self._ask("startProcess", name, False)
+
+    def stop(self, *stages: Iterable[str], hard: Callable[[], bool]) -> None:
+        """This stops all programs of a stage at once, stage by stage, and then supervisord."""
+        with suppress(SupervisorGone):
+            for stage in stages:
+                if self.alive() and not hard():
+                    self._stop_together(set(stage), hard)
+        self._terminate(hard)
+        self._kill_what_is_left(hard)
+
+    def _stop_together(self, names: set[str], hard: Callable[[], bool]) -> None:
+        for name in names:
+            with suppress(Fault):  # it does not run
+                self._ask("stopProcess", name, False)
+        deadline = time.monotonic() + GROUP_STOP_SECONDS + 5
+        while time.monotonic() < deadline and not hard():
+            states = self.states()
+            if all(states[name] in STOPPED for name in names & states.keys()):
+                return
+            time.sleep(0.1)
+
+    def _terminate(self, hard: Callable[[], bool]) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        deadline = time.monotonic() + 2 * SERVER_STOP_SECONDS
+        while self.alive() and time.monotonic() < deadline and not hard():
+            time.sleep(0.05)
+        self._process.kill()
+        self._process.wait()
+
+    def _kill_what_is_left(self, hard: Callable[[], bool]) -> None:
+        # Programs outlive a supervisord that was killed: the death signal has reached them, and
+        # they may be busy with a graceful end.
+        deadline = time.monotonic() + GROUP_STOP_SECONDS
+        while any(map(_group_lives, self.pids.values())):
+            if hard() or time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        for pid in self.pids.values():
+            _kill_group(pid)
+
+    def _end_orphans(self, current: Mapping[str, int]) -> None:
+        # The children of a program that was killed would hold its port and its connections.
+        for name, pid in self.pids.items():
+            if current.get(name) != pid:
+                _kill_group(pid)
+
+    def _wait_for_answer(self) -> None:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline and self.alive():
+            with suppress(SupervisorGone):
+                self.states()
+                return
+            time.sleep(0.05)
+        raise SupervisorGone(f"supervisord does not answer; see {self.log}/supervisord.log.")
+
+    def _ask(self, method: str, *arguments: object) -> list[dict[str, str]]:
+        transport = SupervisorTransport(serverurl=f"unix://{self.socket}")
+        try:
+            with ServerProxy("http://localhost", transport=transport) as server:
+                answer = getattr(server.supervisor, method)(*arguments)
+        except OSError as error:
+            raise SupervisorGone(f"supervisord has ended; see {self.log}.") from error
+        return answer if isinstance(answer, list) else []
+
+
+def _group_lives(pid: int) -> bool:
+    # Each program leads a process group of its own.
+    try:
+        os.killpg(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)

@@ -1,0 +1,41 @@
+"""Every read of feeds. A feed shows public cards only, as they are now; one's own included."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from accounts.models import Follow, User
+from cards.models import Card, Collection, CollectionCard, Visibility
+from cards.queries import public_cards, with_representation
+from feeds.models import TimelineEntry
+
+
+def global_feed() -> QuerySet[Card]:
+    """This answers everybody's public cards."""
+    return with_representation(public_cards())
+
+
+def following_feed(user: User) -> QuerySet[Card]:
+    """This answers the public cards of those the user follows now, as far as the timeline goes.
+
+    The timeline finds them; the card and the follow of this moment decide.
+    """
+    entries = TimelineEntry.objects.filter(owner=user)
+    cards = public_cards().filter(
+        id__in=entries.values("card_id"),
+        curator__in=Follow.objects.filter(follower=user).values("followed_id"),
+    )
+    return with_representation(cards)
+
+
+def user_feed(curator: User) -> QuerySet[Card]:
+    """This answers one curator's public cards."""
+    return with_representation(public_cards().filter(curator=curator))
+
+
+def collection_feed(collection: Collection) -> QuerySet[CollectionCard]:
+    """This answers the places of a collection's public cards, with the cards."""
+    places = CollectionCard.objects.filter(
+        collection=collection, card__visibility=Visibility.PUBLIC
+    )
+    return places.select_related("card__curator", "card__url")

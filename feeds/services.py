@@ -1,0 +1,107 @@
+"""Every write of timelines, except for their upkeep (feeds/upkeep.py).
+
+A timeline holds the public cards of those its owner follows, the newest FEED_LENGTH of them. It
+only makes reading fast: what may be shown is decided by the read (feeds/queries.py). So an entry
+too many is harmless, but one too few is a card that never appears. What is inserted cannot be
+missed, since handlers run after the commit that they tell of. What could be missed is an entry
+that a deletion, which still saw the old state, takes away after an insertion, which saw the new
+one, had found it in place. Hence two locks:
+follows change a timeline under the lock of its `Timeline` row, visibility under that of the card.
+Each lock is taken by a statement of its own, so that the next one sees what was committed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from feeds import statements
+from feeds.models import Timeline
+
+# The namespace of our advisory locks on cards; any number that nothing else here uses.
+CARD_LOCKS = 0x6665
+READ_PRECISION = timedelta(days=1)
+
+
+def fan_out(*, card_ids: Sequence[UUID]) -> int:
+    """This puts public cards into the timelines of their curators' followers."""
+    return execute(statements.FAN_OUT, list(card_ids))
+
+
+def refresh_cards(*, card_ids: Sequence[UUID], curator_ids: Sequence[int]) -> None:
+    """This puts cards into timelines that are public now, and takes out those that are private."""
+    lock_cards(card_ids)
+    fan_out(card_ids=card_ids)
+    retract_cards(card_ids=card_ids, curator_ids=curator_ids)
+
+
+def retract_cards(*, card_ids: Sequence[UUID], curator_ids: Sequence[int]) -> int:
+    """This takes cards that are gone or private out of their curators' followers' timelines."""
+    return execute(statements.RETRACT, list(card_ids), list(curator_ids))
+
+
+def backfill(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
+    """This puts the newest public cards of the followed into the followers' timelines."""
+    lock_timelines(follower_ids)
+    pairs = (list(follower_ids), list(followed_ids))
+    return execute(statements.BACKFILL, *pairs, settings.FEED_LENGTH)
+
+
+def withdraw(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
+    """This takes the cards of those who are no longer followed out of the timelines."""
+    lock_timelines(follower_ids)
+    return execute(statements.WITHDRAW, list(follower_ids), list(followed_ids))
+
+
+def open_timeline(*, owner: User) -> None:
+    """This makes sure that a reader has a timeline, and notes (to the day) that it was read."""
+    now = timezone.now()
+    timeline = Timeline.objects.filter(owner=owner).first()
+    idle_since = now - timedelta(days=settings.FEED_EVICT_DAYS)
+    if timeline is None or timeline.evicted_at or timeline.read_at < idle_since:
+        rebuild_timeline(owner_id=owner.pk)
+    elif timeline.read_at < now - READ_PRECISION:
+        Timeline.objects.filter(owner=owner, evicted_at=None).update(read_at=now)
+
+
+def rebuild_timeline(*, owner_id: int) -> None:
+    """This fills a timeline anew, from the cards and follows as they are.
+
+    It takes two transactions. Once the first has committed, every fan-out that begins writes to
+    this timeline again; every one that still left it out saw its cards committed before, so the
+    second sees them too. In a single transaction, a card committed in between would be missed.
+    Until the second commits, `read_at` stays too old: a crash between them makes the next read
+    rebuild again.
+    """
+    execute(statements.ADMIT, owner_id)
+    with transaction.atomic():
+        lock_timelines([owner_id])
+        execute(statements.CLEAR, owner_id)
+        execute(statements.FILL, owner_id, settings.FEED_LENGTH)
+        kept = Timeline.objects.filter(owner_id=owner_id, evicted_at=None)
+        kept.update(read_at=timezone.now())
+
+
+def lock_timelines(owner_ids: Sequence[int]) -> None:
+    """This holds, until the transaction ends, changes of these timelines by follows."""
+    execute(statements.CREATE_TIMELINES, list(owner_ids))
+    execute(statements.LOCK_TIMELINES, list(owner_ids))
+
+
+def lock_cards(card_ids: Sequence[UUID]) -> None:
+    """This holds, until the transaction ends, changes of timelines by these cards' visibility."""
+    execute(statements.LOCK_CARDS, CARD_LOCKS, list(card_ids))
+
+
+def execute(statement: str, *parameters: Any) -> int:
+    """This runs one statement and answers the number of rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)

@@ -1,0 +1,161 @@
+"""The SQL of timelines: each statement takes a whole batch as arrays.
+
+Entries are inserted, locked and deleted in the order of their key, so that batches that meet do
+not deadlock. Every statement looks at cards and follows as they are now, not as the event told:
+events may come late, twice or in another order.
+"""
+
+from __future__ import annotations
+
+FAN_OUT = """
+    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
+    SELECT follow.follower_id, card.id, card.curator_id
+    FROM unnest(%s::uuid[]) AS batch (card_id)
+    JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
+    JOIN accounts_follow follow ON follow.followed_id = card.curator_id
+    WHERE NOT EXISTS (
+        SELECT FROM feeds_timeline timeline
+        WHERE timeline.owner_id = follow.follower_id AND timeline.evicted_at IS NOT NULL
+    )
+    ORDER BY follow.follower_id, card.id
+    ON CONFLICT DO NOTHING
+"""
+RETRACT = """
+    WITH stale AS MATERIALIZED (
+        SELECT entry.owner_id, entry.card_id
+        FROM unnest(%s::uuid[], %s::bigint[]) AS batch (card_id, curator_id)
+        JOIN accounts_follow follow ON follow.followed_id = batch.curator_id
+        JOIN feeds_timelineentry entry
+          ON entry.owner_id = follow.follower_id AND entry.card_id = batch.card_id
+        WHERE NOT EXISTS (
+            SELECT FROM cards_card card
+            WHERE card.id = batch.card_id AND card.visibility = 'PUBLIC'
+        )
+        ORDER BY entry.owner_id, entry.card_id
+        FOR UPDATE OF entry
+    )
+    DELETE FROM feeds_timelineentry entry USING stale
+    WHERE entry.owner_id = stale.owner_id AND entry.card_id = stale.card_id
+"""
+BACKFILL = """
+    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
+    SELECT DISTINCT follow.follower_id, newest.id, follow.followed_id
+    FROM unnest(%s::bigint[], %s::bigint[]) AS batch (follower_id, followed_id)
+    JOIN accounts_follow follow USING (follower_id, followed_id)
+    CROSS JOIN LATERAL (
+        SELECT card.id FROM cards_card card
+        WHERE card.curator_id = follow.followed_id AND card.visibility = 'PUBLIC'
+        ORDER BY card.id DESC LIMIT %s
+    ) newest
+    WHERE NOT EXISTS (
+        SELECT FROM feeds_timeline timeline
+        WHERE timeline.owner_id = follow.follower_id AND timeline.evicted_at IS NOT NULL
+    )
+    ORDER BY 1, 2
+    ON CONFLICT DO NOTHING
+"""
+WITHDRAW = """
+    WITH stale AS MATERIALIZED (
+        SELECT entry.owner_id, entry.card_id
+        FROM unnest(%s::bigint[], %s::bigint[]) AS batch (follower_id, followed_id)
+        JOIN feeds_timelineentry entry
+          ON entry.owner_id = batch.follower_id AND entry.author_id = batch.followed_id
+        WHERE NOT EXISTS (
+            SELECT FROM accounts_follow follow
+            WHERE follow.follower_id = batch.follower_id
+              AND follow.followed_id = batch.followed_id
+        )
+        ORDER BY entry.owner_id, entry.card_id
+        FOR UPDATE OF entry
+    )
+    DELETE FROM feeds_timelineentry entry USING stale
+    WHERE entry.owner_id = stale.owner_id AND entry.card_id = stale.card_id
+"""
+
+# The rows are made first, so that there is something to lock.
+CREATE_TIMELINES = """
+    INSERT INTO feeds_timeline (owner_id, read_at)
+    SELECT id, now() FROM accounts_user WHERE id = ANY(%s::bigint[]) ORDER BY id
+    ON CONFLICT DO NOTHING
+"""
+LOCK_TIMELINES = """
+    SELECT FROM feeds_timeline WHERE owner_id = ANY(%s::bigint[])
+    ORDER BY owner_id FOR NO KEY UPDATE
+"""
+# 64 stripes instead of a lock per card: the server's lock table has room for few thousand.
+LOCK_CARDS = """
+    SELECT pg_advisory_xact_lock(%s, stripe) FROM (
+        SELECT DISTINCT hashtext(id::text) & 63 AS stripe FROM unnest(%s::uuid[]) AS batch (id)
+        ORDER BY stripe
+    ) stripes
+"""
+
+ADMIT = """
+    INSERT INTO feeds_timeline (owner_id, read_at) VALUES (%s, 'epoch')
+    ON CONFLICT (owner_id) DO UPDATE SET evicted_at = NULL
+"""
+CLEAR = "DELETE FROM feeds_timelineentry WHERE owner_id = %s"
+FILL = """
+    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
+    SELECT follow.follower_id, card.id, card.curator_id
+    FROM cards_card card
+    JOIN accounts_follow follow ON follow.followed_id = card.curator_id
+    WHERE follow.follower_id = %s AND card.visibility = 'PUBLIC'
+    ORDER BY card.id DESC LIMIT %s
+    ON CONFLICT DO NOTHING
+"""
+
+# Upkeep skips what others hold: it comes again.
+TRIM = """
+    WITH surplus AS MATERIALIZED (
+        SELECT entry.owner_id, entry.card_id
+        FROM feeds_timeline timeline
+        CROSS JOIN LATERAL (
+            SELECT kept.card_id FROM feeds_timelineentry kept
+            WHERE kept.owner_id = timeline.owner_id
+            ORDER BY kept.card_id DESC OFFSET %s LIMIT 1
+        ) newest_surplus
+        JOIN feeds_timelineentry entry
+          ON entry.owner_id = timeline.owner_id AND entry.card_id <= newest_surplus.card_id
+        FOR UPDATE OF entry SKIP LOCKED
+    )
+    DELETE FROM feeds_timelineentry entry USING surplus
+    WHERE entry.owner_id = surplus.owner_id AND entry.card_id = surplus.card_id
+"""
+EVICT = """
+    WITH idle AS MATERIALIZED (
+        SELECT owner_id FROM feeds_timeline
+        WHERE evicted_at IS NULL AND read_at < %s
+        LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+    ), evicted AS (
+        UPDATE feeds_timeline timeline SET evicted_at = now() FROM idle
+        WHERE timeline.owner_id = idle.owner_id RETURNING timeline.owner_id
+    ), emptied AS (
+        DELETE FROM feeds_timelineentry entry USING evicted
+        WHERE entry.owner_id = evicted.owner_id
+    )
+    SELECT count(*) FROM evicted
+"""
+ORPHANS = """
+    SELECT entry.owner_id, entry.card_id
+    FROM feeds_timelineentry entry
+    LEFT JOIN cards_card card ON card.id = entry.card_id AND card.visibility = 'PUBLIC'
+    LEFT JOIN accounts_follow follow
+      ON follow.follower_id = entry.owner_id AND follow.followed_id = entry.author_id
+    LEFT JOIN feeds_timeline evicted
+      ON evicted.owner_id = entry.owner_id AND evicted.evicted_at IS NOT NULL
+    WHERE (card.id IS NULL OR follow.id IS NULL OR evicted.owner_id IS NOT NULL)
+"""
+FIND_ORPHANS = f"{ORPHANS} LIMIT %s"
+PRUNE_ORPHANS = f"""
+    WITH orphan AS MATERIALIZED (
+        {ORPHANS}
+        AND (entry.owner_id, entry.card_id) IN (
+            SELECT owner_id, card_id
+            FROM unnest(%s::bigint[], %s::uuid[]) AS batch (owner_id, card_id)
+        )
+        FOR UPDATE OF entry SKIP LOCKED
+    )
+    DELETE FROM feeds_timelineentry entry USING orphan
+    WHERE entry.owner_id = orphan.owner_id AND entry.card_id = orphan.card_id
+"""  # noqa: S608 - put together from constants

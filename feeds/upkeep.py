@@ -1,0 +1,63 @@
+"""What keeps timelines short and clean; each function may run at any time, and at once with any."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from feeds import statements
+from feeds.services import execute, lock_cards, lock_timelines
+
+OWNERS_AT_ONCE = 1000
+ENTRIES_AT_ONCE = 10_000
+
+
+def trim() -> int:
+    """This deletes what is beyond the newest FEED_LENGTH entries of each timeline."""
+    return execute(statements.TRIM, settings.FEED_LENGTH)
+
+
+def evict_idle() -> int:
+    """This empties the timelines that nobody read for FEED_EVICT_DAYS, and answers how many."""
+    idle_since = timezone.now() - timedelta(days=settings.FEED_EVICT_DAYS)
+    total = 0
+    while evicted := _evict(idle_since.isoformat()):
+        total += evicted
+    return total
+
+
+def _evict(idle_since: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statements.EVICT, [idle_since, OWNERS_AT_ONCE])
+        return int(cursor.fetchone()[0])
+
+
+def prune_orphans() -> int:
+    """This deletes entries that no read shows: of cards, follows or timelines that are gone.
+
+    Handlers that overlap with the change they tell of, and deleted users, leave some behind.
+    """
+    total = 0
+    while (found := _find_orphans()) and (pruned := _prune(found)):
+        total += pruned
+    return total
+
+
+def _find_orphans() -> list[tuple[int, UUID]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statements.FIND_ORPHANS, [ENTRIES_AT_ONCE])
+        found: list[tuple[int, UUID]] = cursor.fetchall()
+        return found
+
+
+@transaction.atomic
+def _prune(found: list[tuple[int, UUID]]) -> int:
+    # What was found may have become valid since: look again under the locks.
+    owner_ids, card_ids = (list(column) for column in zip(*found, strict=True))
+    lock_timelines(owner_ids)
+    lock_cards(card_ids)
+    return execute(statements.PRUNE_ORPHANS, owner_ids, card_ids)

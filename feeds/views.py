@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any, cast
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import User
+from accounts.queries import user_named
+from cards.models import Card, CollectionCard
+from cards.queries import visible_collections
+from cards.serializers import CardSerializer
+from feeds import queries, services
+from feeds.serializers import CollectionFeedItemSerializer
+
+
+class GlobalFeed(ListAPIView[Card]):
+    """Everybody's public cards, newest first."""
+
+    serializer_class = CardSerializer
+
+    def get_queryset(self) -> QuerySet[Card]:
+        """This answers everybody's cards."""
+        return queries.global_feed()
+
+
+class FollowingFeed(ListAPIView[Card]):
+    """The public cards of those the caller follows, newest first."""
+
+    serializer_class = CardSerializer
+
+    def get(self, request: Request) -> Response:
+        """The public cards of those you follow, newest first."""
+        services.open_timeline(owner=cast(User, request.user))
+        return self.list(request)
+
+    def get_queryset(self) -> QuerySet[Card]:
+        """This answers what the caller's timeline shows."""
+        return queries.following_feed(cast(User, self.request.user))
+
+
+class UserFeed(ListAPIView[Card]):
+    """One curator's public cards, newest first."""
+
+    serializer_class = CardSerializer
+    queryset = Card.objects.none()  # tells the schema what is listed
+
+    @extend_schema(operation_id="feeds_users_list")
+    def get(self, request: Request, username: str) -> Response:
+        """One curator's public cards, newest first."""
+        curator = get_object_or_404(user_named(username))
+        self.queryset = queries.user_feed(curator)
+        return self.list(request)
+
+
+class CollectionFeed(ListAPIView[Any]):
+    """A collection's public cards, the last added first."""
+
+    serializer_class = CollectionFeedItemSerializer
+    queryset = CollectionCard.objects.none()  # tells the schema what is listed
+
+    @extend_schema(operation_id="feeds_collections_list")
+    def get(self, request: Request, id: UUID) -> Response:
+        """A collection's public cards, the last added first."""
+        collection = get_object_or_404(visible_collections(cast(User, request.user)), pk=id)
+        self.queryset = queries.collection_feed(collection)
+        return self.list(request)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accounts.events import UserFollowed
+from accounts.signals import user_followed
+from cards.events import CardAdded, CollectionCardAdded
+from cards.signals import card_added, collection_card_added
+from events.envelope import Recorded
+from events.registry import handler
+from notifications import services
+
+
+@handler(card_added, queue="notifications", name="notifications.notify_card_added")
+def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
+    """This tells those who saved the same page, and followers who asked to be told."""
+    services.notify_of_added_cards(
+        event_ids=[recorded.id for recorded in events],
+        times=[recorded.time for recorded in events],
+        card_ids=[recorded.event.card_id for recorded in events],
+    )
+
+
+@handler(user_followed, queue="notifications", name="notifications.notify_followed")
+def notify_followed(events: Sequence[Recorded[UserFollowed]]) -> None:
+    """This tells people that somebody follows them."""
+    services.notify_of_follows(
+        event_ids=[recorded.id for recorded in events],
+        times=[recorded.time for recorded in events],
+        follower_ids=[recorded.event.follower_id for recorded in events],
+        followed_ids=[recorded.event.followed_id for recorded in events],
+    )
+
+
+@handler(collection_card_added, queue="notifications", name="notifications.notify_collected")
+def notify_collected(events: Sequence[Recorded[CollectionCardAdded]]) -> None:
+    """This tells curators that somebody added their card to a collection."""
+    services.notify_of_collected_cards(
+        event_ids=[recorded.id for recorded in events],
+        times=[recorded.time for recorded in events],
+        collection_ids=[recorded.event.collection_id for recorded in events],
+        card_ids=[recorded.event.card_id for recorded in events],
+        added_by_ids=[recorded.event.added_by_id for recorded in events],
+    )

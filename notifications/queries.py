@@ -1,0 +1,47 @@
+"""Every read of notifications: only one's own, and only of what one may see now."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import User
+from cards.models import Visibility
+from notifications.models import Notification
+
+
+def notifications_of(user: User, *, unread: bool = False) -> QuerySet[Notification]:
+    """This answers what the user is told, newest first, with all that a representation shows."""
+    notifications = visible_notifications(user).select_related("actor", "card", "collection")
+    # A card may carry 20,000 characters that no notification shows.
+    notifications = notifications.defer("card__text", "card__reference", "collection__description")
+    if unread:
+        notifications = notifications.filter(read_at=None)
+    return notifications.order_by("-event_id")
+
+
+def unread_count(user: User) -> int:
+    """This counts the unread notifications in the user's list."""
+    return visible_notifications(user).filter(read_at=None).count()
+
+
+def visible_notifications(user: User) -> QuerySet[Notification]:
+    """This answers the user's notifications of what still exists and is visible to the user.
+
+    The rule must stand here: a notification is written once, while a card may be removed or made
+    private at any time after.
+    """
+    return Notification.objects.filter(
+        _absent_or_visible(user, "card", owner="curator"),
+        _absent_or_visible(user, "collection", owner="owner"),
+        recipient=user,
+        # Also the join that leaves out actors who are gone.
+        actor__is_active=True,
+    )
+
+
+def _absent_or_visible(user: User, name: str, *, owner: str) -> Q:
+    return (
+        Q(**{f"{name}_id__isnull": True})
+        | Q(**{f"{name}__visibility": Visibility.PUBLIC})
+        | Q(**{f"{name}__{owner}": user})
+    )

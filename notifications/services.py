@@ -1,0 +1,143 @@
+"""Every write of notifications.
+
+The statements take a whole batch of events as arrays, so that their number does not depend on the
+batch. Rows are inserted in the order of their key: two batches that meet cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import User
+from notifications.models import Kind, Notification
+from notifications.queries import visible_notifications
+
+# Only those who had saved the page before are told ("before" by the order of card ids, which
+# never changes), and only those who followed when it happened: so the answer is the same whenever
+# the event is delivered. Who has both reasons is told of the one that was asked for.
+CARD_ADDED = """
+    WITH added AS (
+        SELECT batch.event_id, batch.time, card.id AS card_id, card.curator_id, card.url_id
+        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[]) AS batch (event_id, time, card_id)
+        JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
+    ), told AS (
+        SELECT follow.follower_id AS recipient_id, added.*, %s AS kind
+        FROM added JOIN accounts_follow follow ON follow.followed_id = added.curator_id
+        WHERE follow.notify AND follow.created_at <= added.time
+        UNION ALL
+        SELECT saved.curator_id, added.*, %s
+        FROM added JOIN cards_card saved ON saved.url_id = added.url_id
+        WHERE saved.curator_id <> added.curator_id AND saved.id < added.card_id
+    )
+    INSERT INTO notifications_notification
+        (recipient_id, event_id, kind, actor_id, card_id, created_at)
+    SELECT DISTINCT ON (recipient_id, event_id)
+        recipient_id, event_id, kind, curator_id, card_id, time
+    FROM told ORDER BY recipient_id, event_id, kind <> %s
+    ON CONFLICT DO NOTHING
+"""
+FOLLOWED = """
+    INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
+    SELECT followed.id, batch.event_id, %s, follower.id, batch.time
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::bigint[])
+         AS batch (event_id, time, follower_id, followed_id)
+    JOIN accounts_user follower ON follower.id = batch.follower_id
+    JOIN accounts_user followed ON followed.id = batch.followed_id
+    ORDER BY followed.id, batch.event_id
+    ON CONFLICT DO NOTHING
+"""
+# A private collection tells nobody, nor does anyone hear of an own act.
+COLLECTED = """
+    INSERT INTO notifications_notification
+        (recipient_id, event_id, kind, actor_id, card_id, collection_id, created_at)
+    SELECT card.curator_id, batch.event_id, %s, batch.added_by_id, card.id, collection.id,
+           batch.time
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::bigint[])
+         AS batch (event_id, time, collection_id, card_id, added_by_id)
+    JOIN cards_collection collection
+      ON collection.id = batch.collection_id AND collection.visibility = 'PUBLIC'
+    JOIN cards_card card ON card.id = batch.card_id AND card.curator_id <> batch.added_by_id
+    ORDER BY card.curator_id, batch.event_id
+    ON CONFLICT DO NOTHING
+"""
+# Whoever inserted a notification saw all that it names committed. So what is missing from a later
+# snapshot is gone for good, and no lock is needed.
+PRUNE_ORPHANS = """
+    DELETE FROM notifications_notification USING (
+        SELECT recipient_id, event_id
+        FROM notifications_notification notification
+        LEFT JOIN accounts_user recipient ON recipient.id = notification.recipient_id
+        LEFT JOIN accounts_user actor ON actor.id = notification.actor_id
+        LEFT JOIN cards_card card ON card.id = notification.card_id
+        LEFT JOIN cards_collection collection ON collection.id = notification.collection_id
+        WHERE recipient.id IS NULL
+           OR actor.id IS NULL
+           OR (notification.card_id IS NOT NULL AND card.id IS NULL)
+           OR (notification.collection_id IS NOT NULL AND collection.id IS NULL)
+    ) orphan
+    WHERE notifications_notification.recipient_id = orphan.recipient_id
+      AND notifications_notification.event_id = orphan.event_id
+"""
+
+
+def notify_of_added_cards(
+    *, event_ids: Sequence[UUID], times: Sequence[datetime], card_ids: Sequence[UUID]
+) -> int:
+    """This tells those who saved the same page before, and followers who asked for it."""
+    columns = (list(event_ids), list(times), list(card_ids))
+    asked, saved = Kind.CARD_ADDED.value, Kind.PAGE_SAVED.value
+    return _execute(CARD_ADDED, *columns, asked, saved, asked)
+
+
+def notify_of_follows(
+    *,
+    event_ids: Sequence[UUID],
+    times: Sequence[datetime],
+    follower_ids: Sequence[int],
+    followed_ids: Sequence[int],
+) -> int:
+    """This tells people who follows them now."""
+    columns = (list(event_ids), list(times), list(follower_ids), list(followed_ids))
+    return _execute(FOLLOWED, Kind.FOLLOWED.value, *columns)
+
+
+def notify_of_collected_cards(
+    *,
+    event_ids: Sequence[UUID],
+    times: Sequence[datetime],
+    collection_ids: Sequence[UUID],
+    card_ids: Sequence[UUID],
+    added_by_ids: Sequence[int],
+) -> int:
+    """This tells curators whose cards others added to public collections."""
+    columns = (list(event_ids), list(times), list(collection_ids), list(card_ids))
+    return _execute(COLLECTED, Kind.COLLECTED.value, *columns, list(added_by_ids))
+
+
+def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
+    """This marks the recipient's unread notifications of these events, or all, as read.
+
+    It touches only what the recipient can see, so that its count agrees with the unread count.
+    """
+    seen = visible_notifications(recipient).filter(read_at=None)
+    if ids is not None:
+        seen = seen.filter(event_id__in=ids)
+    unread = Notification.objects.filter(recipient=recipient, read_at=None)
+    return unread.filter(event_id__in=seen.values("event_id")).update(read_at=timezone.now())
+
+
+def prune_orphans() -> int:
+    """This deletes notifications whose recipient, actor, card or collection is gone."""
+    return _execute(PRUNE_ORPHANS)
+
+
+def _execute(statement: str, *parameters: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)

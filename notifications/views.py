@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import cast
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from notifications import queries, services
+from notifications.models import Notification
+from notifications.serializers import (
+    MarkedSerializer,
+    MarkReadSerializer,
+    NotificationFilterSerializer,
+    NotificationSerializer,
+    UnreadCountSerializer,
+)
+
+
+@extend_schema(parameters=[NotificationFilterSerializer])
+class NotificationList(ListAPIView[Notification]):
+    """What happened that concerns the caller, newest first."""
+
+    serializer_class = NotificationSerializer
+    cursor_ordering = "-event_id"
+
+    def get_queryset(self) -> QuerySet[Notification]:
+        """This answers the caller's notifications, as the query parameters ask."""
+        if getattr(self, "swagger_fake_view", False):
+            return Notification.objects.none()
+        wanted = NotificationFilterSerializer(data=self.request.query_params.dict())
+        wanted.is_valid(raise_exception=True)
+        user = cast(User, self.request.user)
+        return queries.notifications_of(user, unread=wanted.validated_data["unread"])
+
+
+class UnreadCount(APIView):
+    @extend_schema(responses=UnreadCountSerializer)
+    def get(self, request: Request) -> Response:
+        """How many notifications in the caller's list are unread."""
+        return Response({"count": queries.unread_count(cast(User, request.user))})
+
+
+class MarkRead(APIView):
+    @extend_schema(request=MarkReadSerializer, responses=MarkedSerializer)
+    def post(self, request: Request) -> Response:
+        """Mark some of the caller's notifications as read, or all; others' ids are passed over."""
+        which = MarkReadSerializer(data=request.data)
+        which.is_valid(raise_exception=True)
+        marked = services.mark_read(
+            recipient=cast(User, request.user), ids=which.validated_data.get("ids")
+        )
+        return Response({"marked": marked})

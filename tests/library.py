@@ -1,0 +1,47 @@
+"""What the cast does to cards, in few words, and the events that it leaves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from accounts.models import User
+from cards import services
+from cards.models import Card, Collection, Visibility
+from events.envelope import Recorded, decode, type_of_class
+from events.models import Event
+
+PAGE = "https://example.org/a-page"
+
+
+def save(curator: User, url: str = PAGE, *, private: bool = False, **content: Any) -> Card:
+    """This saves a page."""
+    visibility = Visibility.PRIVATE if private else Visibility.PUBLIC
+    card, _ = services.add_card(
+        curator=curator, type="URL", url=url, visibility=visibility, **content
+    )
+    return card
+
+
+def save_many(curator: User, count: int, *, private: bool = False) -> list[Card]:
+    """This saves as many different pages, the oldest first."""
+    return [save(curator, f"{PAGE}/{curator.pk}/{n}", private=private) for n in range(count)]
+
+
+def collection_of(owner: User, *, private: bool = False) -> Collection:
+    """This makes a collection named "Reading"."""
+    visibility = Visibility.PRIVATE if private else Visibility.PUBLIC
+    return services.create_collection(owner=owner, name="Reading", visibility=visibility)
+
+
+def recorded(event_class: type[Any]) -> list[Recorded[Any]]:
+    """This answers all events of one type, as handlers get them."""
+    return [
+        Recorded(
+            event.id,
+            event.recorded_at,
+            event.priority,
+            decode(event.type, event.version, json.dumps(event.data)),
+        )
+        for event in Event.objects.filter(type=type_of_class[event_class].name).order_by("id")
+    ]
