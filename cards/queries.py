@@ -31,7 +31,10 @@ def cards_about(canonical_url: str, *, viewer: User) -> QuerySet[Card]:
 
 
 def cards_like(card_id: UUID, *, viewer: User) -> QuerySet[Card]:
-    """This answers the visible cards about the page of a visible card, itself included."""
+    """This answers the visible cards about the page of a visible card, itself included.
+
+    There are none for a card without an address.
+    """
     pages = visible_cards(viewer).filter(pk=card_id).values("url_id")
     return visible_cards(viewer).filter(url_id__in=pages)
 

@@ -78,7 +78,10 @@ def using(data: Path) -> Iterator["Servers"]:
 
 @contextmanager
 def owning(data: Path) -> Iterator["Servers"]:
-    """This gives the stopped servers to one owner, who alone starts and stops them."""
+    """This gives the servers to one owner, who alone starts and stops them.
+
+    Those of an owner that was killed may still run.
+    """
     servers = Servers(data)
     with locks.opened(data / "owner.lock") as owner, locks.opened(data / "users.lock") as users:
         with locks.locked(data / "start.lock"):
@@ -86,7 +89,6 @@ def owning(data: Path) -> Iterator["Servers"]:
                 raise DataInUse(f"A stack already runs on {data}: stop that one first.")
             if not locks.take(users):
                 raise DataInUse(f"Another command uses the servers of {data}: stop it first.")
-            servers.stop()
             locks.share(users)
         try:
             yield servers
@@ -205,9 +207,9 @@ class Servers:
 
     def postgres_answers(self) -> bool:
         """This tells whether our PostgreSQL answers, and makes the database when it is missing."""
-        place = {"host": str(self.run), "port": PORT, "user": NAME, "dbname": "postgres"}
+        address = self.database_url.replace(f"/{NAME}?", "/postgres?")
         try:
-            with closing(psycopg.connect(**place, autocommit=True, connect_timeout=3)) as session:
+            with closing(psycopg.connect(address, autocommit=True, connect_timeout=3)) as session:
                 found = session.execute("SHOW data_directory").fetchone()
                 _check_same(found[0] if found else "", self._postgres_data)
                 query = "SELECT 1 FROM pg_database WHERE datname = %s"
@@ -270,6 +272,6 @@ class Servers:
             left.unlink(missing_ok=True)
 
 
-def _check_same(found: str, expected: Path) -> None:
-    if Path(found).resolve() != expected.resolve():
+def _check_same(found: object, expected: Path) -> None:
+    if Path(str(found)).resolve() != expected.resolve():
         raise ServerFailed(f"The server of {found} answers in place of that of {expected}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +18,8 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from accounts.errors import details_of, field_errors
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -47,6 +50,8 @@ def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     known = known_as(exc)
     if known is None:
         return None
+    if known.status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
+        logger.error("A server does not answer", exc_info=exc)
     set_rollback()
     return Response(
         problem_of(known),

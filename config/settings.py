@@ -243,6 +243,7 @@ CELERY_BEAT_SCHEDULE = {
         "notifications.prune_orphans": timedelta(hours=24),
         "feeds.trim": timedelta(minutes=10),
         "feeds.evict_idle": timedelta(hours=24),
+        "feeds.prune_orphans": timedelta(hours=24),
         "celery.backend_cleanup": timedelta(hours=24),
     }.items()
 }

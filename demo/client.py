@@ -43,6 +43,24 @@ class Client:
             raise Refused(f"cards/bulk/ refused some of {urls}: {answer}")
         return outcomes.count("created")
 
+    def gather(self, token: str, name: str, cards: list[str]) -> None:
+        """This makes a collection of cards."""
+        body = {"name": name}
+        made = self.call("POST", "collections/", token=token, body=body, expect={201})
+        for card in cards:
+            path = f"collections/{made['id']}/cards/"
+            self.call("POST", path, token=token, body={"card": card}, expect={200, 201})
+
+    def tidy(self, token: str, followed: str) -> None:
+        """This hides one's newest card, removes the one before, and unfollows somebody."""
+        mine = [card["id"] for card in self.page(token, "cards/")]
+        for card in mine[:1]:
+            body = {"visibility": "PRIVATE"}
+            self.call("PATCH", f"cards/{card}/", token=token, body=body, expect={200})
+        for card in mine[1:2]:
+            self._send("DELETE", f"cards/{card}/", token, None, {204})
+        self._send("DELETE", f"users/{followed}/follow/", token, None, {204})
+
     def page(self, token: str, path: str) -> list[Any]:
         """This answers the first page of a list."""
         results: list[Any] = self.call("GET", path, token=token, expect={200})["results"]

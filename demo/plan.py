@@ -16,17 +16,24 @@ URLS = Path(__file__).parent / "data" / "urls.txt"
 BULK_SIZE = 50
 # Of a hundred pages, so many are added in bulk; saved by a second reader; added again by the same.
 IN_BULK, SAVED_BY_ANOTHER, ADDED_TWICE = 60, 10, 5
+GATHERERS, TIDY = 30, 20
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The work: follows as (follower, followed, notify); cards as (curator, url)."""
+    """The work: follows as (follower, followed, notify); cards as (curator, url).
+
+    `gatherers` make a collection of what others added last. `tidy` are readers who change their
+    mind: they hide their newest card, remove the one before, and unfollow whom they follow.
+    """
 
     people: list[str]
     follows: list[tuple[str, str, bool]]
     singles: list[tuple[str, str]]
     bulks: list[tuple[str, list[str]]] = field(default_factory=list)
     repeats: list[tuple[str, str]] = field(default_factory=list)
+    gatherers: list[str] = field(default_factory=list)
+    tidy: list[tuple[str, str]] = field(default_factory=list)
 
 
 def draw() -> Plan:
@@ -51,7 +58,9 @@ def draw() -> Plan:
                 repeats.append((curator, url))
         if chance.randrange(100) < SAVED_BY_ANOTHER:
             singles.append((another, url))
-    return Plan(people, follows, singles, list(_in_steps(in_bulk)), repeats)
+    gatherers = chance.sample(people, GATHERERS)
+    tidy = [(follower, followed) for follower, followed, _ in chance.sample(follows, TIDY)]
+    return Plan(people, follows, singles, list(_in_steps(in_bulk)), repeats, gatherers, tidy)
 
 
 def _in_steps(in_bulk: dict[str, list[str]]) -> list[tuple[str, list[str]]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import connection
 
 from events.registry import subscriptions
@@ -28,14 +29,24 @@ OPEN = """
          + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
 """
 DONE = "SELECT count(*) FROM events_delivery WHERE state = 'done' AND recorded_at >= %s"
-# What the handlers should have written, by one plain query over follows and cards.
+# What the handlers should have written, by one plain query over follows and cards; and what they
+# did write, among the readers who joined in this run.
 TIMELINES = """
-    SELECT count(*), count(*) FILTER (WHERE entry.card_id IS NULL)
-    FROM accounts_follow AS follow
-    JOIN cards_card AS card ON card.curator_id = follow.followed_id
-    LEFT JOIN feeds_timelineentry AS entry
-           ON entry.owner_id = follow.follower_id AND entry.card_id = card.id
-    WHERE card.visibility = 'PUBLIC' AND card.created_at >= %s
+    WITH reader AS (SELECT id FROM accounts_user WHERE date_joined >= %s),
+    due AS (
+        SELECT follow.follower_id AS owner_id, card.id AS card_id,
+               rank() OVER (PARTITION BY follow.follower_id ORDER BY card.id DESC) AS place
+        FROM accounts_follow AS follow JOIN reader ON reader.id = follow.follower_id
+        JOIN cards_card AS card ON card.curator_id = follow.followed_id
+        WHERE card.visibility = 'PUBLIC'
+    ), written AS (
+        SELECT owner_id, card_id FROM feeds_timelineentry JOIN reader ON reader.id = owner_id
+    )
+    SELECT (SELECT count(*) FROM due WHERE place <= %s),
+           (SELECT count(*) FROM due LEFT JOIN written USING (owner_id, card_id)
+            WHERE place <= %s AND written.card_id IS NULL),
+           (SELECT count(*) FROM written LEFT JOIN due USING (owner_id, card_id)
+            WHERE due.card_id IS NULL)
 """
 LAST = "SELECT max(finished_at) FROM events_delivery WHERE recorded_at >= %s"
 
@@ -46,6 +57,7 @@ class HandlerProof:
 
     handler: str
     queue: str
+    event_name: str
     expected: int
     done: int
     dead: int
@@ -67,6 +79,7 @@ def by_handler(since: datetime) -> list[HandlerProof]:
         HandlerProof(
             handler.name,
             handler.queue,
+            handler.event_name,
             expected.get(handler.name, 0),
             *found.get(handler.name, (0, 0, 0)),
         )
@@ -74,10 +87,10 @@ def by_handler(since: datetime) -> list[HandlerProof]:
     ]
 
 
-def timelines(since: datetime) -> tuple[int, int]:
-    """This answers how many timeline entries there should be, and how many of them are missing."""
-    ((expected, missing),) = _rows(TIMELINES, [since])
-    return expected, missing
+def timelines(since: datetime) -> tuple[int, int, int]:
+    """This answers how many timeline entries are due, how many are missing, and how many wrong."""
+    ((due, missing, wrong),) = _rows(TIMELINES, [since, settings.FEED_LENGTH, settings.FEED_LENGTH])
+    return due, missing, wrong
 
 
 def events_by_type(since: datetime) -> list[tuple[str, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from demo.proof import HandlerProof
@@ -26,7 +27,7 @@ def queues(
             continue
         table.add_row(
             status.queue,
-            str(max(proof.expected for proof in mine)),
+            str(sum({proof.event_name: proof.expected for proof in mine}.values())),
             str(sum(proof.done for proof in mine)),
             str(sum(proof.dead for proof in mine)),
             *(f"{figure:,.0f}" if figure is not None else "–" for figure in
@@ -36,7 +37,9 @@ def queues(
     console.print("Times run from the commit of the card to the commit of its effects.\n")
 
 
-def proof(console: Console, proofs: Sequence[HandlerProof], timelines: tuple[int, int]) -> None:
+def proof(
+    console: Console, proofs: Sequence[HandlerProof], timelines: tuple[int, int, int]
+) -> None:
     """This prints the count that proves each event's way to each handler."""
     table = Table(title="Every event reached every handler, exactly once", title_justify="left")
     table.add_column("handler")
@@ -48,9 +51,9 @@ def proof(console: Console, proofs: Sequence[HandlerProof], timelines: tuple[int
         counts = (row.expected, row.done, row.dead, row.doubled)
         table.add_row(row.handler, *map(str, counts), mark)
     console.print(table)
-    expected, missing = timelines
-    mark = "[green]✓[/]" if not missing else "[red]✗[/]"
-    console.print(f"{mark} {expected} timeline entries are due to followers; {missing} missing\n")
+    due, missing, wrong = timelines
+    mark = "[red]✗[/]" if missing or wrong else "[green]✓[/]"
+    console.print(f"{mark} timelines: {due} entries due, {missing} missing, {wrong} wrong\n")
 
 
 def reader(
@@ -61,14 +64,13 @@ def reader(
     console.print(f"\n  [bold]Notifications[/] ({unread} unread)")
     for item in notifications[:8]:
         dot = " " if item["read"] else "[cyan]●[/]"
-        console.print(f"  {dot} {item['text']}", overflow="ellipsis", no_wrap=True)
-        if item.get("card"):
-            console.print(f"      [dim]{item['card']['url']}[/]", overflow="ellipsis", no_wrap=True)
+        text = escape(item["text"])
+        console.print(f"  {dot} {text}", overflow="ellipsis", no_wrap=True, highlight=False)
     console.print("\n  [bold]Following[/]")
     for card in feed[:8]:
         who = card["curator"]["username"]
         console.print(
-            f"  [cyan]{who}[/] saved {card['title'] or card['url']}",
+            f"  [cyan]{who}[/] saved {escape(card['title'] or card['url'])}",
             overflow="ellipsis",
             no_wrap=True,
             highlight=False,

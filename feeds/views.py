@@ -33,15 +33,14 @@ class FollowingFeed(ListAPIView[Card]):
     """The public cards of those the caller follows, newest first."""
 
     serializer_class = CardSerializer
+    queryset = Card.objects.none()  # tells the schema what is listed
 
     def get(self, request: Request) -> Response:
         """The public cards of those you follow, newest first."""
-        services.open_timeline(owner=cast(User, request.user))
+        reader = cast(User, request.user)
+        services.open_timeline(owner=reader)
+        self.queryset = queries.following_feed(reader)
         return self.list(request)
-
-    def get_queryset(self) -> QuerySet[Card]:
-        """This answers what the caller's timeline shows."""
-        return queries.following_feed(cast(User, self.request.user))
 
 
 class UserFeed(ListAPIView[Card]):

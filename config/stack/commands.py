@@ -74,6 +74,7 @@ def _stack(console: Console, *, show_lines: bool) -> Iterator[Stack]:
     with owning(data_directory()) as servers:
         stack = Stack(servers=servers, console=console, show_lines=show_lines)
         stack.supervisor.wait_for_previous()
+        servers.stop()
         stack.set_ports(free_ports(PORTS, any_free=not show_lines))
         try:
             yield stack

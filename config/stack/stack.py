@@ -144,5 +144,5 @@ class Stack:
 
 def _answers(url: str) -> bool:
     with suppress(OSError), urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - ours
-        return answer.status == 200
+        return bool(answer.status == 200)
     return False

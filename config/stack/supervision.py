@@ -17,6 +17,7 @@ from config.server import command_line, recorded_pid, wait_gone
 from config.stack.programs import GROUP_STOP_SECONDS, SERVER_STOP_SECONDS
 
 ANSWER_SECONDS = 15
+ORPHAN_SECONDS = 15
 STOPPED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
 FAILED = {"BACKOFF", "EXITED", "FATAL"}
 
@@ -108,9 +109,9 @@ class Supervisor:
         self._process.wait()
 
     def _kill_what_is_left(self, hard: Callable[[], bool]) -> None:
-        # Programs outlive a supervisord that was killed: the death signal has reached them, and
-        # they may be busy with a graceful end.
-        deadline = time.monotonic() + GROUP_STOP_SECONDS
+        # Programs outlive a supervisord that was killed. The death signal has reached them and the
+        # servers alike: most end at once, but a Celery worker may wait for its broker for ever.
+        deadline = time.monotonic() + ORPHAN_SECONDS
         while any(map(_group_lives, self.pids.values())):
             if hard() or time.monotonic() > deadline:
                 break

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,14 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     with using(tmp_path) as servers:
         with psycopg.connect(servers.database_url) as session:
             session.execute("CREATE TABLE note AS SELECT 'kept' AS text")
-        redis.Redis.from_url(servers.unix_url).set("note", "kept")
+        with closing(redis.Redis.from_url(servers.unix_url)) as client:
+            client.set("note", "kept")
 
     with using(tmp_path) as servers:
         with psycopg.connect(servers.database_url) as session:
             rows = session.execute("SELECT text FROM note").fetchall()
-        value = redis.Redis.from_url(servers.unix_url).get("note")
+        with closing(redis.Redis.from_url(servers.unix_url)) as client:
+            value = client.get("note")
 
     assert rows == [("kept",)]
     assert value == b"kept"

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from config import queues
+from config.embedded import Servers
+from config.server import command_line
+from config.stack.environment import PortTaken, free_ports, stack_environment
+from config.stack.lines import Follower
+from config.stack.programs import (
+    BASE_DIR,
+    fly,
+    process_groups,
+    server_programs,
+    supervisord_conf,
+)
+
+SECONDS = 120
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A stack with data and ports of its own, up and answering."""
+    log = (tmp_path / "up.log").open("w")
+    stack = subprocess.Popen(
+        UP, cwd=BASE_DIR, env=clean(tmp_path), text=True, stdout=log, stderr=log
+    )
+    wait_for(lambda: "is up" in (tmp_path / "up.log").read_text() or stack.poll() is not None)
+    assert stack.poll() is None, (tmp_path / "up.log").read_text()
+    yield stack
+    if stack.poll() is None:
+        stack.terminate()
+        stack.wait(timeout=SECONDS)
+    log.close()
+
+
+UP = [sys.executable, "-m", "config.stack", "up"]
+
+
+def test_the_stack_heals_a_killed_process_and_leaves_none_when_it_stops(
+    running: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    assert set(status(tmp_path)) == {*fly()["processes"], "postgres", "valkey"}
+    port = web_port(tmp_path)
+    before = status(tmp_path)
+
+    os.kill(before["web"], signal.SIGKILL)
+    os.kill(before["notification-worker"], signal.SIGKILL)
+    wait_for(lambda: status(tmp_path).get("notification-worker", 0) not in unusable(before))
+    wait_for(lambda: status(tmp_path).get("web", 0) not in unusable(before))
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+
+    refused = subprocess.run(UP, cwd=BASE_DIR, env=clean(tmp_path), capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+
+    pids = list(status(tmp_path).values())
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(timeout=SECONDS) == 0
+    assert [pid for pid in pids if command_line(pid)] == []
+
+
+def test_nothing_is_left_when_the_stack_itself_is_killed(
+    running: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    pids = list(status(tmp_path).values())
+
+    running.kill()
+    running.wait()
+
+    wait_for(lambda: not any(command_line(pid) for pid in pids))
+
+
+def test_a_taken_port_is_named_with_its_variable_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = subprocess.run(
+            UP,
+            cwd=BASE_DIR,
+            env={**clean(tmp_path), "FLOWER_PORT": str(port)},
+            capture_output=True,
+            text=True,
+        )
+
+    assert done.returncode == 1
+    assert f"Port {port}" in done.stderr
+    assert "FLOWER_PORT" in done.stderr
+    assert not (tmp_path / "supervisord.conf").exists()
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "eighty", "-1", "9" * 400])
+def test_what_is_no_port_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", text)
+
+    with pytest.raises(PortTaken, match="set PORT"):
+        free_ports({"PORT": 8000})
+
+
+def test_every_queue_has_its_process_group() -> None:
+    names = {program.name for program in process_groups()}
+
+    assert {policy.process_group for policy in queues.QUEUES} <= names
+    assert {"web", "relay", "beat", "flower"} <= names
+
+
+def test_given_servers_are_used_and_not_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://elsewhere/ours")
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    servers = Servers(tmp_path)
+
+    environment = stack_environment(servers, {"PORT": 1, "FLOWER_PORT": 2})
+
+    assert environment["DATABASE_URL"] == "postgres://elsewhere/ours"
+    assert environment["REDIS_URL"] == servers.redis_url
+
+
+def test_a_per_cent_in_a_path_survives_the_configuration(tmp_path: Path) -> None:
+    servers = Servers(tmp_path / "50%")
+    programs = server_programs(servers, postgres=True, valkey=False)
+
+    conf = supervisord_conf(programs, servers, root=False)
+
+    assert "50%%/postgres" in conf
+
+
+def test_a_follower_reads_over_a_rotation_and_skips_what_is_old(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    log.write_text("old\n")
+    follower = Follower(log)
+
+    log.open("a").write("one\ntw")
+    first = follower.lines()
+    log.open("a").write("o\n")
+    log.rename(tmp_path / "web.log.1")
+    log.write_text("three\n")
+    second = follower.lines()
+
+    assert first == ["one"]
+    assert second == ["two", "three"]
+
+
+def clean(data: Path) -> dict[str, str]:
+    """This is an environment without the servers and the settings of this test run."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    ports = free_ports({"PORT": 0, "FLOWER_PORT": 0})
+    return {**kept, "DATA_DIR": str(data), **{name: str(port) for name, port in ports.items()}}
+
+
+def status(data: Path) -> dict[str, int]:
+    """This answers the process id of each program that runs."""
+    control = [sys.executable, "-m", "supervisor.supervisorctl", "-c", f"{data}/supervisord.conf"]
+    done = subprocess.run([*control, "status"], capture_output=True, text=True)
+    rows = [line.replace(",", "").split() for line in done.stdout.splitlines()]
+    return {row[0]: int(row[3]) for row in rows if row[1] == "RUNNING"}
+
+
+def unusable(before: dict[str, int]) -> set[int]:
+    """This is what a restarted program's process id is not."""
+    return {0, *before.values()}
+
+
+def web_port(data: Path) -> str:
+    """This reads the port off the printed addresses."""
+    text = (data / "up.log").read_text()
+    return text.split("http://127.0.0.1:", 1)[1].split("/", 1)[0].strip()
+
+
+def answers(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """This polls a condition until it holds, within bounds."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("The condition did not come true in time.")

@@ -1,0 +1,178 @@
+"""The whole local stack in processes of its own, and a client of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from config.embedded import Servers
+from config.local_secret import local_secret
+from tests.running import ROOT, DeadlinePassed, wait_for
+
+# The regular environment, but with a shorter wait until a dead worker's work is taken over.
+OWN = {
+    f"{queue}_{name}": "5"
+    for queue in ("NOTIFICATIONS", "FEEDS", "EVENTS")
+    for name in ("LEASE_SECONDS", "REDELIVERY_SECONDS")
+}
+OPEN = """
+    SELECT (SELECT count(*) FROM events_outboxentry)
+         + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
+"""
+
+
+class RunningStack:
+    """`python -m config.stack up` on free ports."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.log = data / "up.log"
+        self.port, self.flower_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api/v1"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """This starts the stack, and waits until it says where everything is."""
+        environment = {name: text for name, text in os.environ.items() if not is_tests(name)}
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "config.stack", "up"],
+                cwd=ROOT,
+                env=environment
+                | OWN
+                | {
+                    "DATA_DIR": str(self.data),
+                    "PORT": str(self.port),
+                    "FLOWER_PORT": str(self.flower_port),
+                },
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            wait_for(lambda: "/api/docs/" in self.output(), seconds=90, what="the stack is up")
+        except DeadlinePassed as error:
+            raise DeadlinePassed(f"{error}\n{self.output()[-4000:]}") from error
+
+    def stop(self) -> int:
+        """This stops it as Ctrl-C does, and answers its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+    def output(self) -> str:
+        """This answers what it has printed."""
+        return self.log.read_text(errors="replace")
+
+    def control(self, *arguments: str) -> str:
+        """This runs supervisorctl, as the README says, and answers what it printed."""
+        command = [Path(sys.executable).parent / "supervisorctl", "-c"]
+        done = subprocess.run(
+            [*command, self.data / "supervisord.conf", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip()
+
+    def pid(self, program: str) -> int:
+        """This answers the process of a program, or 0 while it has none."""
+        text = self.control("pid", program)
+        return int(text) if text.isdecimal() else 0
+
+    def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """This asks the stack's database."""
+        with psycopg.connect(Servers(self.data).database_url) as connection:
+            return connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+
+    def wait_until_delivered(self, *, seconds: float) -> None:
+        """This waits until nothing is open."""
+        wait_for(
+            lambda: self.rows(OPEN) == [(0,)], seconds=seconds, what="every delivery is finished"
+        )
+
+    def manage(self, *arguments: str) -> str:
+        """This runs a management command beside the stack, and answers what it printed."""
+        environment = {name: text for name, text in os.environ.items() if not is_tests(name)}
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=environment | {"DATA_DIR": str(self.data)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+    def tasks_in_flower(self) -> set[str]:
+        """This answers the names of the tasks that Flower shows."""
+        login = ("admin", local_secret(self.data, "flower_password"))
+        url = f"http://127.0.0.1:{self.flower_port}/api/tasks"
+        return {task["name"] for task in httpx.get(url, auth=login).json().values()}
+
+
+class Reader:
+    """Somebody who uses the stack's API."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        self.name = f"reader-{secrets.token_hex(4)}"
+        self.http = httpx.Client(base_url=stack.url, timeout=10)
+        body = {
+            "username": self.name,
+            "email": f"{self.name}@example.org",
+            "password": secrets.token_urlsafe(12),
+        }
+        token = self.http.post("/auth/register/", json=body).raise_for_status().json()["token"]
+        self.http.headers["Authorization"] = f"Token {token}"
+
+    def follow(self, other: Reader) -> None:
+        """This follows another reader, and asks for notifications."""
+        path = f"/users/{other.name}/follow/"
+        self.http.put(path, json={"notify": True}).raise_for_status()
+
+    def add(self, url: str, key: str = "") -> httpx.Response:
+        """This adds a page."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.http.post("/cards/", json={"type": "URL", "url": url}, headers=headers)
+
+    def feed(self) -> set[str]:
+        """This answers the addresses in one's feed."""
+        return {card["url"] for card in self.results("/feeds/following/")}
+
+    def notified(self) -> set[str]:
+        """This answers the addresses that one was notified of."""
+        items = self.results("/notifications/")
+        return {item["card"]["url"] for item in items if item["card"]}
+
+    def results(self, path: str) -> list[Any]:
+        """This answers all pages of a list."""
+        found: list[Any] = []
+        address: str | None = f"{path}?page_size=200"
+        while address:
+            page = self.http.get(address).raise_for_status().json()
+            found += page["results"]
+            address = page["next"]
+        return found
+
+
+def is_tests(name: str) -> bool:
+    """This says whether a variable was set for the tests' own processes."""
+    return name in {"DATA_DIR", "DJANGO_SETTINGS_MODULE", "PORT", "FLOWER_PORT"} or name.endswith(
+        ("_MAX_ATTEMPTS", "_BACKOFF_SECONDS", "_LEASE_SECONDS")
+    )
+
+
+def free_port() -> int:
+    """This answers a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

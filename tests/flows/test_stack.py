@@ -1,0 +1,166 @@
+"""The main job on the whole stack, and what happens when parts of it are killed under load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from uuid import uuid4
+
+import httpx
+import psutil
+import pytest
+
+from tests.flows.running_stack import Reader, RunningStack
+from tests.running import wait_for
+
+PROGRAMS = (
+    "web",
+    "relay",
+    "notification-worker",
+    "feed-worker",
+    "event-worker",
+    "beat",
+    "flower",
+    "valkey",
+    "postgres",
+)
+
+
+@pytest.fixture
+def pair(stack: RunningStack) -> Iterator[tuple[Reader, Reader]]:
+    """An author, and a reader who follows."""
+    author, follower = Reader(stack), Reader(stack)
+    follower.follow(author)
+    stack.wait_until_delivered(seconds=30)
+    yield author, follower
+    author.http.close()
+    follower.http.close()
+
+
+def test_a_card_reaches_feed_notifications_and_flower(
+    stack: RunningStack, pair: tuple[Reader, Reader]
+) -> None:
+    author, follower = pair
+
+    answer = author.add("https://example.org/first")
+
+    assert answer.status_code == 201
+    wait_for(
+        lambda: follower.feed() == follower.notified() == {"https://example.org/first"},
+        seconds=10,
+        what="the card is in feed and notifications",
+    )
+    wait_for(
+        lambda: {"feeds.fan_out", "notifications.notify_card_added"} <= stack.tasks_in_flower(),
+        seconds=20,
+        what="Flower shows the tasks by their handlers' names",
+    )
+
+
+def test_without_the_broker_cards_are_added_and_arrive_when_it_is_back(
+    stack: RunningStack, pair: tuple[Reader, Reader]
+) -> None:
+    author, follower = pair
+    urls = {f"https://example.org/outage/{number}" for number in range(20)}
+
+    stack.control("stop", "valkey")
+    try:
+        codes = Counter(author.add(url).status_code for url in urls)
+        ready = author.http.get(f"http://127.0.0.1:{stack.port}/readyz").status_code
+    finally:
+        stack.control("start", "valkey")
+
+    assert (codes, ready) == (Counter({201: 20}), 200)
+    wait_for(
+        lambda: follower.feed() == follower.notified() == urls,
+        seconds=60,
+        what="every card arrives without anyone doing anything",
+    )
+
+
+def test_whatever_is_killed_nothing_is_lost_or_doubled(
+    stack: RunningStack, pair: tuple[Reader, Reader]
+) -> None:
+    author, follower = pair
+    load = Load(author)
+
+    load.start()
+    for program in PROGRAMS:
+        before = load.answered
+        kill(stack.pid(program))
+        wait_for(lambda: stack.pid(program), seconds=30, what=f"{program} is started again")  # noqa: B023
+        wait_for(
+            lambda: load.answered >= before + 20,  # noqa: B023
+            seconds=60,
+            what=f"cards are added again after {program} was killed",
+        )
+    for program in ("notification-worker", "feed-worker"):
+        (child, *_) = psutil.Process(stack.pid(program)).children()
+        kill(child.pid)
+    load.finish()
+    stack.wait_until_delivered(seconds=90)
+
+    assert set(load.codes) <= {201, 503}, load.codes
+    assert stack.rows("SELECT DISTINCT state FROM events_delivery") == [("done",)]
+    mine = "SELECT count(*) FROM cards_card JOIN accounts_user u ON u.id = curator_id"
+    assert stack.rows(f"{mine} WHERE u.username = %s", author.name) == [(len(load.added),)]
+    assert follower.feed() == follower.notified() == load.added
+    assert len(follower.results("/notifications/")) == len(load.added)
+
+
+def test_the_operators_commands_find_all_well(stack: RunningStack) -> None:
+    findings = stack.manage("doctor")
+    status = stack.manage("queues", "status")
+
+    assert "BAD" not in findings
+    assert all(queue in status for queue in ("notifications", "feeds", "events"))
+
+
+def kill(pid: int) -> None:
+    """This kills one process, with no warning."""
+    assert pid > 1
+    os.kill(pid, signal.SIGKILL)
+
+
+class Load:
+    """Cards added without a pause, each until it is answered, under a key of its own."""
+
+    def __init__(self, author: Reader) -> None:
+        self.author = author
+        self.added: set[str] = set()
+        self.codes: Counter[int] = Counter()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def answered(self) -> int:
+        """This is how many cards were added."""
+        return len(self.added)
+
+    def start(self) -> None:
+        """This begins."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """This ends, after the card in hand."""
+        self._ended.set()
+        self._thread.join(timeout=60)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            url, key = f"https://example.org/killed/{len(self.added)}", str(uuid4())
+            while not self._answered(url, key):
+                self._ended.wait(0.05)
+            self.added.add(url)
+
+    def _answered(self, url: str, key: str) -> bool:
+        try:
+            code = self.author.add(url, key).status_code
+        except httpx.TransportError:
+            return False
+        self.codes[code] += 1
+        return code == 201
