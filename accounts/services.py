@@ -7,7 +7,6 @@ import re
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 from knox.models import AuthToken
 from psycopg.errors import UniqueViolation
 
@@ -31,7 +30,7 @@ TAKEN = {
 # `xmax` is zero in a row that this statement inserted, and not in one that it updated.
 FOLLOW = """
     INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
-    VALUES (%(follower)s, %(followed)s, coalesce(%(notify)s, false), %(now)s)
+    VALUES (%(follower)s, %(followed)s, coalesce(%(notify)s, false), now())
     ON CONFLICT (follower_id, followed_id)
     DO UPDATE SET notify = coalesce(%(notify)s, accounts_follow.notify)
     RETURNING notify, xmax = 0
@@ -97,7 +96,7 @@ def follow(*, follower: User, followed: User, notify: bool | None = None) -> tup
         raise ValidationError("You cannot follow yourself.", code="self_follow")
     row = {"follower": follower.pk, "followed": followed.pk, "notify": notify}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(FOLLOW, row | {"now": timezone.now()})
+        cursor.execute(FOLLOW, row)
         notifies, created = cursor.fetchone()
         if created:
             event = UserFollowed(follower_id=follower.pk, followed_id=followed.pk)

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import queries, services
+from accounts.authentication import person
 from accounts.models import Follow, User
 from accounts.serializers import (
     CredentialsSerializer,
@@ -30,11 +31,6 @@ from accounts.serializers import (
 
 # The same for a wrong name and a wrong password: who has an account is nobody's business.
 WRONG_CREDENTIALS = "No account has this username and password."
-
-
-def person(request: Request) -> User:
-    """This answers who asks; views with the default permissions only."""
-    return cast(User, request.user)
 
 
 class Register(APIView):

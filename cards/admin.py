@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.text import Truncator
 
 from cards import services
 from cards.models import Card, Collection, CollectionCard, Url
@@ -50,7 +51,7 @@ class CardAdmin(NoAdding, CardAdminBase):
     """Staff can change what a card shows, or remove it; handlers learn of it as always."""
 
     form = CardForm
-    list_display = ("__str__", "type", "visibility", "curator", "url", "created_at")
+    list_display = ("short_title", "type", "visibility", "curator", "host", "created_at")
     list_filter = ("type", "visibility", "created_at")
     list_select_related = ("curator", "url")
     search_fields = ("id__exact", "curator__username__exact", "url__canonical__exact")
@@ -71,6 +72,16 @@ class CardAdmin(NoAdding, CardAdminBase):
         "updated_at",
     )
     readonly_fields = tuple(name for name in fields if name not in ("title", "text", "visibility"))
+
+    @admin.display(description="card")
+    def short_title(self, card: Card) -> str:
+        """This is the card's title or link, short enough for a row."""
+        return Truncator(str(card)).chars(60)
+
+    @admin.display(description="host")
+    def host(self, card: Card) -> str:
+        """This is where the card's page is."""
+        return card.url.host if card.url else "–"
 
     def save_model(self, request: HttpRequest, obj: Card, form: Any, change: bool) -> None:
         """This changes a card the way its curator would."""

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.views import person
+from accounts.authentication import person
 from cards import queries, services
 from cards.models import Card, Collection, CollectionCard
 from cards.serializers import (

@@ -7,8 +7,11 @@ import secrets
 from pathlib import Path
 
 
-def local_secret(data: Path, name: str) -> str:
-    """This answers the secret of that name, made at first use, readable by its owner only."""
+def local_secret(data: Path, name: str, *, length: int = 48) -> str:
+    """This answers the secret of that name, made at first use of `length` random bytes.
+
+    Only its owner can read it.
+    """
     path = data / name
     data.mkdir(parents=True, exist_ok=True)
     try:
@@ -17,6 +20,6 @@ def local_secret(data: Path, name: str) -> str:
     except FileExistsError:
         return path.read_text().strip()
     with os.fdopen(descriptor, "w") as file:
-        secret = secrets.token_urlsafe(48)
+        secret = secrets.token_urlsafe(length)
         file.write(secret)
     return secret

@@ -7,7 +7,7 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.core.exceptions import ValidationError as DomainError
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -67,7 +67,8 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
     match exc:
         case exceptions.APIException():
             known = exc
-        case Http404():
+        # A service raises ObjectDoesNotExist for what has been removed since the view read it.
+        case Http404() | ObjectDoesNotExist():
             known = exceptions.NotFound()
         case PermissionDenied():
             known = exceptions.PermissionDenied(str(exc) or None)

@@ -6,6 +6,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config import health
 
+admin.site.site_header = admin.site.site_title = "Commonplace"
+admin.site.index_title = "Library, people and events"
+
 api = [
     path("", include("accounts.urls")),
     path("", include("cards.urls")),

@@ -57,8 +57,8 @@ class OutboxEntryAdmin(ReadOnlyAdmin):
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = (
-        "id", "event", "handler", "queue", "state", "attempts", "last_error", "recorded_at",
-        "due_at", "finished_at",
+        "id", "state", "queue", "handler", "attempts", "last_error", "recorded_at", "due_at",
+        "finished_at", "event",
     )  # fmt: skip
     list_filter = ("state", "queue", "handler")
     list_select_related = ("event",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from zlib import crc32
 
@@ -30,6 +30,13 @@ CHECKS = [
 ]
 schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
 known: dict[str, list[Any]] = {}
+# What the fields of bodies and queries that refer to something can be, from a number.
+EXISTING: dict[str, Callable[[int], Any]] = {
+    "url": lambda choice: f"https://example.org/{choice % 7}",
+    "parent": lambda choice: known["card_id"][choice % 2],
+    "card": lambda choice: known["card_id"][choice % 2],
+    "collections": lambda _: known["collection_id"],
+}
 
 
 def name_what_exists(case: schemathesis.Case) -> None:
@@ -42,8 +49,8 @@ def name_what_exists(case: schemathesis.Case) -> None:
         case.path_parameters[name] = known[name][choice // 4 % len(known[name])]
     bodies = case.body.get("cards", [case.body]) if isinstance(case.body, dict) else []
     for part in (case.query, *(bodies if isinstance(bodies, list) else [])):
-        if isinstance(part, dict) and isinstance(part.get("url"), str):
-            part["url"] = f"https://example.org/{choice % 7}"
+        if isinstance(part, dict):
+            part.update({name: EXISTING[name](choice) for name in set(part) & set(EXISTING)})
 
 
 @pytest.fixture

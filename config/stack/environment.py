@@ -27,7 +27,7 @@ def data_directory() -> Path:
 def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, str]:
     """This is the environment of every process of the stack."""
     data = servers.data
-    flower_login = f"admin:{local_secret(data, 'flower_password')}"
+    flower_login = f"admin:{local_secret(data, 'flower_password', length=12)}"
     defaults = {
         **fly()["env"],
         "DATABASE_URL": servers.database_url,

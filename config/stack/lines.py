@@ -1,9 +1,9 @@
 """What the processes of the stack write: their log files, followed and shown with their names."""
 
 import os
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
-from typing import IO
 
 from rich.console import Console
 from rich.text import Text
@@ -16,38 +16,31 @@ class Follower:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: IO[bytes] | None = None
+        self.rotated = path.with_name(f"{path.name}.1")
+        # What earlier runs wrote is not shown.
+        self._number, self._place = (
+            (path.stat().st_ino, path.stat().st_size) if path.exists() else (0, 0)
+        )
         self._rest = b""
-        self._skip = path.stat().st_size if path.exists() else 0  # what earlier runs wrote
 
     def lines(self) -> list[str]:
         """This is every whole line since the last call, over a rotation of the file too."""
-        text = self._rest + self._read()
-        if self._rotated():
-            text += self._read()
+        text = self._rest + self._added()
         *whole, self._rest = text.split(b"\n")
         return [line.decode("utf-8", "replace").rstrip("\r") for line in whole]
 
-    def _read(self) -> bytes:
-        if self._file is None:
-            if not self.path.exists():
-                return b""
-            self._file = self.path.open("rb")
-            self._file.seek(self._skip)
-            self._skip = 0
-        return self._file.read()
-
-    def _rotated(self) -> bool:
-        if self._file is None or not self.path.exists():
-            return False
-        if self._file_number() == self.path.stat().st_ino:
-            return False
-        self._file.close()
-        self._file = None
-        return True
-
-    def _file_number(self) -> int:
-        return os.fstat(self._file.fileno()).st_ino if self._file else 0
+    def _added(self) -> bytes:
+        text = b""
+        for path in (self.rotated, self.path):
+            with suppress(FileNotFoundError), path.open("rb") as log:
+                number = os.fstat(log.fileno()).st_ino
+                if path == self.path and number != self._number:
+                    self._number, self._place = number, 0
+                if number == self._number:
+                    log.seek(self._place)
+                    text += log.read()
+                    self._place = log.tell()
+        return text
 
 
 class Lines:

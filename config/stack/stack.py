@@ -87,7 +87,8 @@ class Stack:
 
     def admin_password(self) -> str:
         """This is the password of the demo's admin."""
-        return os.environ.get("ADMIN_PASSWORD") or local_secret(self.servers.data, "admin_password")
+        given = os.environ.get("ADMIN_PASSWORD")
+        return given or local_secret(self.servers.data, "admin_password", length=12)
 
     def url(self, port_variable: str) -> str:
         """This is the address of the web server or of Flower."""

@@ -10,6 +10,8 @@ from django.test import RequestFactory
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
+from cards.models import Card
+from cards.services import add_card, remove_card, update_card
 from config.problems import MEDIA_TYPE, problem_handler, server_error
 
 Client = Callable[[Any], APIClient]
@@ -61,6 +63,18 @@ def test_a_database_that_does_not_answer_is_503_with_the_time_to_wait(
     assert response is not None
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert client.get("/api/v1/cards/").status_code == 200
+
+
+def test_a_card_removed_while_it_is_changed_is_404(alice: User) -> None:
+    card, _ = add_card(curator=alice, type="NOTE", text="note")
+    remove_card(card=card)
+
+    with pytest.raises(Card.DoesNotExist) as caught:
+        update_card(card=card, text="changed")
+
+    response = problem_handler(caught.value, {})
+    assert response is not None
+    assert response.status_code == 404
 
 
 def test_a_row_that_vanished_meanwhile_is_a_conflict(alice: User) -> None:

@@ -27,43 +27,45 @@ from config.stack.programs import (
 )
 
 SECONDS = 120
+UP = [sys.executable, "-m", "config.stack", "up"]
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A stack with data and ports of its own, up and answering."""
-    log = (tmp_path / "up.log").open("w")
-    stack = subprocess.Popen(
-        UP, cwd=BASE_DIR, env=clean(tmp_path), text=True, stdout=log, stderr=log
-    )
-    wait_for(lambda: "is up" in (tmp_path / "up.log").read_text() or stack.poll() is not None)
-    assert stack.poll() is None, (tmp_path / "up.log").read_text()
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a stack with data and ports of its own, and nothing of this test run."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    ports = free_ports({"PORT": 0, "FLOWER_PORT": 0}, any_free=True)
+    return {**kept, "DATA_DIR": str(tmp_path), **{name: str(ports[name]) for name in ports}}
+
+
+@pytest.fixture
+def running(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A stack that is up and answers."""
+    printed = tmp_path / "up.log"
+    with printed.open("w") as log:
+        stack = subprocess.Popen(UP, cwd=BASE_DIR, env=environment, stdout=log, stderr=log)
+    wait_for(lambda: "is up" in printed.read_text() or stack.poll() is not None)
+    assert stack.poll() is None, printed.read_text()
     yield stack
     if stack.poll() is None:
         stack.terminate()
         stack.wait(timeout=SECONDS)
-    log.close()
-
-
-UP = [sys.executable, "-m", "config.stack", "up"]
 
 
 def test_the_stack_heals_a_killed_process_and_leaves_none_when_it_stops(
-    running: subprocess.Popen[str], tmp_path: Path
+    running: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    assert set(status(tmp_path)) == {*fly()["processes"], "postgres", "valkey"}
-    port = web_port(tmp_path)
     before = status(tmp_path)
+    assert set(before) == {*fly()["processes"], "postgres", "valkey"}
 
-    os.kill(before["web"], signal.SIGKILL)
-    os.kill(before["notification-worker"], signal.SIGKILL)
-    wait_for(lambda: status(tmp_path).get("notification-worker", 0) not in unusable(before))
-    wait_for(lambda: status(tmp_path).get("web", 0) not in unusable(before))
-    wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+    for name in ("web", "notification-worker"):
+        os.kill(before[name], signal.SIGKILL)
+        wait_for(lambda name=name: status(tmp_path).get(name, before[name]) != before[name])
+    wait_for(lambda: answers(f"http://127.0.0.1:{environment['PORT']}/readyz"))
 
-    refused = subprocess.run(UP, cwd=BASE_DIR, env=clean(tmp_path), capture_output=True, text=True)
-    assert refused.returncode == 1
-    assert refused.stderr.count("\n") == 1
+    second = run(environment)
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
 
     pids = list(status(tmp_path).values())
     running.send_signal(signal.SIGTERM)
@@ -72,7 +74,7 @@ def test_the_stack_heals_a_killed_process_and_leaves_none_when_it_stops(
 
 
 def test_nothing_is_left_when_the_stack_itself_is_killed(
-    running: subprocess.Popen[str], tmp_path: Path
+    running: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     pids = list(status(tmp_path).values())
 
@@ -82,16 +84,13 @@ def test_nothing_is_left_when_the_stack_itself_is_killed(
     wait_for(lambda: not any(command_line(pid) for pid in pids))
 
 
-def test_a_taken_port_is_named_with_its_variable_before_anything_starts(tmp_path: Path) -> None:
+def test_a_taken_port_is_named_with_its_variable_before_anything_starts(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        done = subprocess.run(
-            UP,
-            cwd=BASE_DIR,
-            env={**clean(tmp_path), "FLOWER_PORT": str(port)},
-            capture_output=True,
-            text=True,
-        )
+        port = str(other.getsockname()[1])
+
+        done = run({**environment, "FLOWER_PORT": port})
 
     assert done.returncode == 1
     assert f"Port {port}" in done.stderr
@@ -141,9 +140,11 @@ def test_a_follower_reads_over_a_rotation_and_skips_what_is_old(tmp_path: Path) 
     log.write_text("old\n")
     follower = Follower(log)
 
-    log.open("a").write("one\ntw")
+    with log.open("a") as file:
+        file.write("one\ntw")
     first = follower.lines()
-    log.open("a").write("o\n")
+    with log.open("a") as file:
+        file.write("o\n")
     log.rename(tmp_path / "web.log.1")
     log.write_text("three\n")
     second = follower.lines()
@@ -152,30 +153,19 @@ def test_a_follower_reads_over_a_rotation_and_skips_what_is_old(tmp_path: Path) 
     assert second == ["two", "three"]
 
 
-def clean(data: Path) -> dict[str, str]:
-    """This is an environment without the servers and the settings of this test run."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    ports = free_ports({"PORT": 0, "FLOWER_PORT": 0})
-    return {**kept, "DATA_DIR": str(data), **{name: str(port) for name, port in ports.items()}}
+def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """This runs a stack that is expected to refuse."""
+    return subprocess.run(
+        UP, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def status(data: Path) -> dict[str, int]:
     """This answers the process id of each program that runs."""
     control = [sys.executable, "-m", "supervisor.supervisorctl", "-c", f"{data}/supervisord.conf"]
-    done = subprocess.run([*control, "status"], capture_output=True, text=True)
+    done = subprocess.run([*control, "status"], capture_output=True, text=True, check=False)
     rows = [line.replace(",", "").split() for line in done.stdout.splitlines()]
     return {row[0]: int(row[3]) for row in rows if row[1] == "RUNNING"}
-
-
-def unusable(before: dict[str, int]) -> set[int]:
-    """This is what a restarted program's process id is not."""
-    return {0, *before.values()}
-
-
-def web_port(data: Path) -> str:
-    """This reads the port off the printed addresses."""
-    text = (data / "up.log").read_text()
-    return text.split("http://127.0.0.1:", 1)[1].split("/", 1)[0].strip()
 
 
 def answers(url: str) -> bool:
