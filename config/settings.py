@@ -112,8 +112,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-# Serve the admin's and the docs' files straight from the packages when nobody collected them.
-WHITENOISE_USE_FINDERS = INSECURE_HTTP
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 
 # -- Database ----------------------------------------------------------------------------------
 _database: dict[str, Any] = env.db_url_config(DATABASE_URL)
@@ -197,7 +196,8 @@ X_FRAME_OPTIONS = "DENY"
 # -- Queues and Celery -------------------------------------------------------------------------
 QUEUES = queues.load()
 CELERY_BROKER_URL = REDIS_URL
-CELERY_TASK_QUEUES = [Queue(name) for name in QUEUES]
+# A routing key each: the default one would bind every queue to the same messages.
+CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]
 CELERY_TASK_DEFAULT_QUEUE = "events"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"

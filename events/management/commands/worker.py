@@ -30,7 +30,7 @@ def command_line(policies: list[QueuePolicy]) -> list[str]:
     """This answers Python's arguments that start the Celery worker of these queues."""
     names = [policy.name for policy in policies]
     return [
-        *("-m", "celery", "--app", "config", "worker"),
+        *("-m", "celery", "--quiet", "--app", "config", "worker"),
         *("--queues", ",".join(names)),
         *("--hostname", f"{'+'.join(names)}@%h"),
         # A process each: one that crashes, hangs or eats memory takes no other down with it.
