@@ -72,8 +72,10 @@ def _nobody() -> list[str]:
     options = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     capability = _path_capability()
     # A clone under /root (mode 700) is out of nobody's reach; this lets it in, and changes no file.
+    # PostgreSQL asks access(2) about its binaries, which forgets capabilities without the last one.
     if capability:
         options += [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+        options += ["--securebits=+no_setuid_fixup"]
     return options
 
 

