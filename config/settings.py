@@ -49,6 +49,8 @@ DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
+# Who knows it may read /metrics; without it, only the local stack shows them.
+METRICS_TOKEN = env("METRICS_TOKEN", default="")
 LOG_LEVEL = env("LOG_LEVEL", default="INFO")
 
 # -- Applications ------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -95,6 +96,18 @@ class Workers:
     def tail(self) -> str:
         """This answers the end of their log."""
         return self.log.read_text(errors="replace")[-4000:]
+
+
+@contextmanager
+def nobody_consumes(queue: str) -> Iterator[None]:
+    """This takes the workers off a queue while the block runs."""
+    from celery import current_app
+
+    current_app.control.cancel_consumer(queue, reply=True, timeout=2)
+    try:
+        yield
+    finally:
+        current_app.control.add_consumer(queue, reply=True, timeout=2)
 
 
 def drain_with(workers: Workers, *, seconds: float) -> None:

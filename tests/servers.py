@@ -23,6 +23,7 @@ for queue in ("NOTIFICATIONS", "FEEDS", "EVENTS"):
     os.environ[f"{queue}_MAX_ATTEMPTS"] = "3"
     os.environ[f"{queue}_BACKOFF_SECONDS"] = "0"
     os.environ[f"{queue}_LEASE_SECONDS"] = "2"
+    os.environ[f"{queue}_REDELIVERY_SECONDS"] = "2"
 
 _running = ExitStack()
 

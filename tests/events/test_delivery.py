@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from kombu.entity import Queue
 
 from events import services
 from events.models import Delivery, Event, Lease, OutboxEntry
 from events.outbox import OutsideTransaction, Priority, recording
+from events.relay import Relay
 from events.services import DeadLetters
 from tests.conftest import Drain
 from tests.probe.handlers import told
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
+from tests.running import nobody_consumes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -156,20 +160,17 @@ def test_a_replay_delivers_what_was_done_again_and_only_to_that_handler(drain: D
 
 
 def test_a_message_that_the_broker_lost_is_published_again(drain: Drain) -> None:
-    from events.broker import Broker
-    from events.relay import Relay
-
     send("lost", "kept")
-    relay = Relay()
-    relay.broker.publish = lambda *_, **__: None  # type: ignore[method-assign]
-    relay.step()
-    Delivery.objects.update(due_at="2020-01-01T00:00Z")  # its redelivery time is over
+    with nobody_consumes("notifications"):
+        relay_once()
+        purged = purge("notifications")
 
-    assert isinstance(Relay().broker, Broker)
     drain()
 
+    assert purged == 1
     assert states() == Counter(done=2)
-    assert set(Delivery.objects.values_list("publications", flat=True)) == {2}
+    twice = Delivery.objects.filter(handler="probe.write").values_list("publications", flat=True)
+    assert list(twice) == [2, 2]
 
 
 def test_outside_effects_carry_the_same_key_in_every_attempt(drain: Drain) -> None:
@@ -184,12 +185,38 @@ def test_outside_effects_carry_the_same_key_in_every_attempt(drain: Drain) -> No
 
 
 def test_interactive_work_overtakes_bulk_work(drain: Drain) -> None:
-    send(*(f"bulk-{number}" for number in range(3)), priority=Priority.BULK)
-    send("quick")
+    with nobody_consumes("notifications"):
+        send(*(f"bulk-{number}" for number in range(3)), priority=Priority.BULK)
+        relay_once()
+        send("quick")
+        relay_once()
 
+        order = [peek("notifications"), peek("notifications")]
+
+    assert [len(ids) for ids in order] == [1, 3]
+    quick = Delivery.objects.get(event__subject="probes/quick", handler="probe.write")
+    assert order[0] == [quick.id]
     drain()
-
-    priorities = dict(Delivery.objects.values_list("event__subject", "priority"))
-    assert priorities["probes/quick"] == Priority.INTERACTIVE
-    assert priorities["probes/bulk-0"] == Priority.BULK
     assert states() == Counter(done=4)
+
+
+def relay_once() -> None:
+    """This relays what is there, and leaves the rest to the workers."""
+    relay = Relay()
+    relay.step()
+    relay.broker.close()
+
+
+def purge(queue: str) -> int:
+    """This loses all messages of a queue, and answers how many they were."""
+    with current_app.connection_for_write() as connection:
+        return int(Queue(queue)(connection.default_channel).purge())
+
+
+def peek(queue: str) -> list[int]:
+    """This takes the next message, as a worker would get it, and answers its deliveries."""
+    with current_app.connection_for_write() as connection:
+        message = Queue(queue)(connection.default_channel).get(no_ack=True)
+        assert message is not None
+        ((ids,), _, _) = message.payload
+        return list(ids)
