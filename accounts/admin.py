@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
@@ -9,18 +7,12 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from accounts import services
-from accounts.models import Follow, User
-
-if TYPE_CHECKING:
-    FollowAdminBase = admin.ModelAdmin[Follow]
-    UserAdminBase = UserAdmin[User]
-else:
-    UserAdminBase = UserAdmin
-    FollowAdminBase = admin.ModelAdmin
+from accounts.models import Follow, IdempotentRequest, User
+from events.admin import ReadOnlyAdmin
 
 
 @admin.register(User)
-class PersonAdmin(UserAdminBase):
+class PersonAdmin(UserAdmin[User]):
     list_display = ("username", "display_name", "email", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("username__istartswith", "email__istartswith", "display_name__istartswith")
@@ -47,7 +39,7 @@ class PersonAdmin(UserAdminBase):
 
 
 @admin.register(Follow)
-class FollowAdmin(FollowAdminBase):
+class FollowAdmin(admin.ModelAdmin[Follow]):
     """Follows can be looked at and ended here; only people themselves begin them."""
 
     list_display = ("follower", "followed", "notify", "created_at")
@@ -73,3 +65,12 @@ class FollowAdmin(FollowAdminBase):
         """This ends each follow the way its follower would."""
         for follow in queryset.select_related("follower", "followed"):
             services.unfollow(follower=follow.follower, followed=follow.followed)
+
+
+@admin.register(IdempotentRequest)
+class IdempotentRequestAdmin(ReadOnlyAdmin[IdempotentRequest]):
+    """That a request was kept, and not what was answered: that is its sender's alone."""
+
+    list_display = ("key", "status", "created_at")
+    exclude = ("answer", "body_digest")
+    ordering = ("-created_at",)

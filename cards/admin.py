@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -13,16 +13,6 @@ from cards import services
 from cards.models import Card, Collection, CollectionCard, Url
 from cards.services import rules
 
-if TYPE_CHECKING:
-    CardAdminBase = admin.ModelAdmin[Card]
-    CollectionAdminBase = admin.ModelAdmin[Collection]
-    PlaceAdminBase = admin.ModelAdmin[CollectionCard]
-    UrlAdminBase = admin.ModelAdmin[Url]
-    CardFormBase = ModelForm[Card]
-else:
-    CardFormBase = ModelForm
-    CardAdminBase = CollectionAdminBase = PlaceAdminBase = UrlAdminBase = admin.ModelAdmin
-
 
 class NoAdding:
     """Cards and collections are made by people, through the API."""
@@ -34,7 +24,7 @@ class NoAdding:
         return False
 
 
-class CardForm(CardFormBase):
+class CardForm(ModelForm[Card]):
     """The fields of a card that staff can change."""
 
     def clean(self) -> dict[str, Any]:
@@ -47,7 +37,7 @@ class CardForm(CardFormBase):
 
 
 @admin.register(Card)
-class CardAdmin(NoAdding, CardAdminBase):
+class CardAdmin(NoAdding, admin.ModelAdmin[Card]):
     """Staff can change what a card shows, or remove it; handlers learn of it as always."""
 
     form = CardForm
@@ -100,7 +90,7 @@ class CardAdmin(NoAdding, CardAdminBase):
 
 
 @admin.register(Collection)
-class CollectionAdmin(NoAdding, CollectionAdminBase):
+class CollectionAdmin(NoAdding, admin.ModelAdmin[Collection]):
     """Staff can change what a collection shows, or remove it; handlers learn of it as always."""
 
     list_display = ("name", "owner", "visibility", "created_at")
@@ -128,7 +118,7 @@ class CollectionAdmin(NoAdding, CollectionAdminBase):
 
 
 @admin.register(CollectionCard)
-class PlaceAdmin(NoAdding, PlaceAdminBase):
+class PlaceAdmin(NoAdding, admin.ModelAdmin[CollectionCard]):
     """Places can be looked at, and cards taken out of them."""
 
     list_display = ("collection", "card", "added_by", "created_at")
@@ -157,7 +147,7 @@ class PlaceAdmin(NoAdding, PlaceAdminBase):
 
 
 @admin.register(Url)
-class UrlAdmin(NoAdding, UrlAdminBase):
+class UrlAdmin(NoAdding, admin.ModelAdmin[Url]):
     """Pages can be looked at only: they hold together what was saved about them."""
 
     list_display = ("canonical", "host", "created_at")

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
 from config.problems import MEDIA_TYPE
 
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="The same key and body again, within a day, get the first answer again.",
+)
 WRITING = ("POST", "PUT", "PATCH")
 
 
@@ -44,6 +51,11 @@ class ProblemSchema(AutoSchema):
                 bodies[code] = body | {"description": "Problem"}
         return bodies
 
+    def get_override_parameters(self) -> list[Any]:
+        """This adds the header by which a POST may be sent again."""
+        parameters = list(super().get_override_parameters())
+        return [*parameters, IDEMPOTENCY_KEY] if self.method == "POST" else parameters
+
     def error_codes(self) -> list[str]:
         """This answers the codes of the errors that the view may answer."""
         listing = self._is_list_view()
@@ -59,6 +71,7 @@ class ProblemSchema(AutoSchema):
                 "409": self.method in WRITING,
                 "413": self.method in WRITING,
                 "415": self.method in WRITING,
+                "422": self.method == "POST",
                 "503": True,
             }.items()
             if possible

@@ -8,6 +8,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+import structlog
 from kombu.entity import Queue
 
 from config import queues
@@ -52,6 +53,7 @@ FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # Who knows it may read /metrics; without it, only the local stack shows them.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
 LOG_LEVEL = env("LOG_LEVEL", default="INFO")
+LOG_JSON = env.bool("LOG_JSON", default=not INSECURE_HTTP)
 
 # -- Applications ------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -170,7 +172,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Commonplace",
-    "DESCRIPTION": "Save, connect and follow what researchers read.",
+    "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(),
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": r"/api/v[0-9]+",
@@ -250,13 +252,38 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # -- Logs --------------------------------------------------------------------------------------
+# Messages are constants, their facts are fields: readable here, JSON for machines.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "lines": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": [
+                structlog.processors.TimeStamper(fmt="iso"),
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+            ],
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *(
+                    [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+                    if LOG_JSON
+                    # Plain: a traceback with local variables would show secrets.
+                    else [
+                        structlog.dev.ConsoleRenderer(
+                            colors=False,
+                            pad_event_to=0,
+                            exception_formatter=structlog.dev.plain_traceback,
+                        )
+                    ]
+                ),
+            ],
+        },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {name: {"level": "WARNING"} for name in ("django.server", "httpx")},
+    # Celery's own lines tell of each task twice.
+    "loggers": {name: {"level": "WARNING"} for name in ("celery.worker.strategy", "httpx")},
 }

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from events import services
 from events.models import Delivery, Event, Lease, Operation, OutboxEntry
 from events.services import DeadLetters
 
+Row = TypeVar("Row", bound=Model)
 
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+
+class ReadOnlyAdmin(admin.ModelAdmin[Row]):
     """What the system writes, and people only look at."""
 
     show_full_result_count = False
@@ -39,7 +41,7 @@ class DeliveryInline(admin.TabularInline[Delivery, Event]):
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
+class EventAdmin(ReadOnlyAdmin[Event]):
     list_display = ("id", "type", "version", "subject", "priority", "recorded_at")
     list_filter = ("type", "priority")
     search_fields = ("=id", "=subject")
@@ -49,13 +51,13 @@ class EventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(OutboxEntry)
-class OutboxEntryAdmin(ReadOnlyAdmin):
+class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     list_display = ("event_id", "type", "priority", "recorded_at")
     ordering = ("-priority", "event_id")
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     list_display = (
         "id", "state", "queue", "handler", "attempts", "last_error", "recorded_at", "due_at",
         "finished_at", "event",
@@ -92,13 +94,13 @@ def chosen(queryset: QuerySet[Delivery]) -> DeadLetters:
 
 
 @admin.register(Lease)
-class LeaseAdmin(ReadOnlyAdmin):
+class LeaseAdmin(ReadOnlyAdmin[Lease]):
     list_display = ("id", "handler", "queue", "worker", "started_at", "expires_at")
     list_filter = ("queue",)
 
 
 @admin.register(Operation)
-class OperationAdmin(ReadOnlyAdmin):
+class OperationAdmin(ReadOnlyAdmin[Operation]):
     list_display = ("at", "action", "actor", "count", "details")
     list_filter = ("action",)
     ordering = ("-id",)

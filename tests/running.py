@@ -41,6 +41,7 @@ def environment() -> dict[str, str]:
         "REDIS_URL": settings.REDIS_URL,
         "SECRET_KEY": settings.SECRET_KEY,
         "INSECURE_HTTP": "1",
+        "REMAP_SIGTERM": "SIGQUIT",  # as fly.toml has it
     }
 
 
@@ -140,4 +141,4 @@ def open_deliveries() -> list[tuple[str, str, int]]:
             " GROUP BY 1, 2 UNION ALL"
             " SELECT 'outbox', type, count(*) FROM events_outboxentry GROUP BY 2"
         )
-        return cursor.fetchall()
+        return list(cursor.fetchall())

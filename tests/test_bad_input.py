@@ -39,7 +39,7 @@ EXISTING: dict[str, Callable[[int], Any]] = {
 }
 
 
-def name_what_exists(case: schemathesis.Case) -> None:
+def name_what_exists(case: schemathesis.Case[Any]) -> None:
     """This lets three of four requests name what exists, to get beyond 404 and bad addresses."""
     # Deterministic: the request itself decides, so that a failure can be repeated.
     choice = crc32(repr((case.path_parameters, case.query, case.body)).encode())
@@ -81,6 +81,8 @@ def token(alice: User, bob: User) -> Iterator[str]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_answer_is_one_that_the_schema_names(case: schemathesis.Case, token: str) -> None:
+def test_every_answer_is_one_that_the_schema_names(
+    case: schemathesis.Case[Any], token: str
+) -> None:
     name_what_exists(case)
     case.call_and_validate(headers={"Authorization": f"Token {token}"}, checks=CHECKS)

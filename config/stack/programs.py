@@ -9,7 +9,7 @@ from config.binaries import setpriv
 from config.embedded import Servers
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-# Longer than a worker's soft shutdown (20 s), shorter than Fly's kill_timeout (60 s).
+# Longer than a worker's soft shutdown (10 s), shorter than Fly's kill_timeout (60 s).
 GROUP_STOP_SECONDS = 45
 SERVER_STOP_SECONDS = 25
 

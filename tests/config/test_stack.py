@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_the_stack_heals_a_killed_process_and_leaves_none_when_it_stops(
 
     for name in ("web", "notification-worker"):
         os.kill(before[name], signal.SIGKILL)
-        wait_for(lambda name=name: status(tmp_path).get(name, before[name]) != before[name])
+        wait_for(partial(has_another_process, tmp_path, name, before[name]))
     wait_for(lambda: answers(f"http://127.0.0.1:{environment['PORT']}/readyz"))
 
     second = run(environment)
@@ -71,6 +72,10 @@ def test_the_stack_heals_a_killed_process_and_leaves_none_when_it_stops(
     running.send_signal(signal.SIGTERM)
     assert running.wait(timeout=SECONDS) == 0
     assert [pid for pid in pids if command_line(pid)] == []
+
+
+def has_another_process(data: Path, name: str, pid: int) -> bool:
+    return status(data).get(name, pid) != pid
 
 
 def test_nothing_is_left_when_the_stack_itself_is_killed(

@@ -52,7 +52,7 @@ def test_a_rolled_back_transaction_leaves_no_event() -> None:
 
 def test_an_event_of_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match="takes ProbeSent"), transaction.atomic():
-        probe_sent.send(sender=None, event="no event")  # type: ignore[arg-type]
+        probe_sent.send(sender=None, event="no event")
 
 
 def test_each_event_reaches_each_handler_once(drain: Drain) -> None:

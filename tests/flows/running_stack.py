@@ -74,14 +74,14 @@ class RunningStack:
 
     def control(self, *arguments: str) -> str:
         """This runs supervisorctl, as the README says, and answers what it printed."""
-        command = [Path(sys.executable).parent / "supervisorctl", "-c"]
+        command: list[str | Path] = [Path(sys.executable).parent / "supervisorctl", "-c"]
         done = subprocess.run(
             [*command, self.data / "supervisord.conf", *arguments],
             capture_output=True,
             text=True,
             check=False,
         )
-        return done.stdout.strip()
+        return str(done.stdout).strip()
 
     def pid(self, program: str) -> int:
         """This answers the process of a program, or 0 while it has none."""
@@ -91,7 +91,7 @@ class RunningStack:
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """This asks the stack's database."""
         with psycopg.connect(Servers(self.data).database_url) as connection:
-            return connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+            return connection.execute(statement, parameters).fetchall()
 
     def wait_until_delivered(self, *, seconds: float) -> None:
         """This waits until nothing is open."""

@@ -7,12 +7,15 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from uuid import uuid4
 
 import httpx
 import psutil
 import pytest
+import redis
 
+from config.embedded import Servers
 from tests.flows.running_stack import Reader, RunningStack
 from tests.running import wait_for
 
@@ -79,6 +82,45 @@ def test_without_the_broker_cards_are_added_and_arrive_when_it_is_back(
         seconds=60,
         what="every card arrives without anyone doing anything",
     )
+
+
+def test_a_broker_that_forgets_everything_under_load_loses_nothing(
+    stack: RunningStack, pair: tuple[Reader, Reader]
+) -> None:
+    author, follower = pair
+    load = Load(author)
+
+    load.start()
+    with closing(redis.Redis.from_url(Servers(stack.data).unix_url)) as broker:
+        for _ in range(10):
+            before = load.answered
+            wait_for(lambda: load.answered > before + 5, seconds=30, what="cards are added")  # noqa: B023
+            broker.flushall()
+    load.finish()
+    stack.wait_until_delivered(seconds=60)
+
+    assert set(load.codes) == {201}
+    assert follower.feed() == follower.notified() == load.added
+
+
+def test_a_broker_that_hangs_does_not_touch_the_api(
+    stack: RunningStack, pair: tuple[Reader, Reader]
+) -> None:
+    author, follower = pair
+    load = Load(author)
+    frozen = stack.pid("valkey")
+
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        load.start()
+        wait_for(lambda: load.answered >= 200, seconds=30, what="cards are added as ever")
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    load.finish()
+
+    assert set(load.codes) == {201}
+    stack.wait_until_delivered(seconds=60)
+    assert follower.feed() == follower.notified() == load.added
 
 
 def test_whatever_is_killed_nothing_is_lost_or_doubled(

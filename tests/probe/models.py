@@ -6,6 +6,8 @@ from django.db import models
 class Effect(models.Model):
     """What a probe's handler did: not unique on purpose, so that doing it twice shows."""
 
+    objects: models.Manager[Effect] = models.Manager()
+
     key = models.TextField()
     handler = models.TextField()
     event_id = models.UUIDField()

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from accounts.queries import user_named
+from events.admin import ReadOnlyAdmin
+
+Row = TypeVar("Row", bound=Model)
+
+
+class PersonRowsAdmin(ReadOnlyAdmin[Row]):
+    """Rows of one person at a time, found by exact username: the table may hold millions.
+
+    The model is a view over a table keyed by `person_field` and `key_field`, with an id of the two.
+    """
+
+    person_field: str
+    key_field: str
+    show_facets = admin.ShowFacets.NEVER
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """This narrows to one person, whose rows the primary key finds."""
+        person = user_named(search_term.strip()).first()
+        found = queryset.filter(**{self.person_field: person}) if person else queryset.none()
+        return found, False
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Row | None:
+        """This finds a row by the parts of its key: the view's own id has no index."""
+        person_id, _, key = object_id.partition("-")
+        try:
+            parts = {f"{self.person_field}_id": int(person_id), self.key_field: UUID(key)}
+            return self.get_queryset(request).filter(**parts).first()
+        except (ValueError, ValidationError):
+            return None
