@@ -15,7 +15,7 @@ class DomainSignal(Signal):
 
     Send it from a service, inside the transaction of the change:
     `card_added.send(sender=Card, event=CardAdded(...))`. Receivers connected in the usual way run
-    in that transaction; work that may fail or take time belongs into a handler (events.registry).
+    in that transaction; work that may fail or take time belongs into a handler (subscription.py).
     """
 
     def __init__(self, event_class: type[Any]) -> None:

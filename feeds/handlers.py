@@ -7,7 +7,7 @@ from accounts.signals import user_followed, user_unfollowed
 from cards.events import CardAdded, CardRemoved, CardUpdated
 from cards.signals import card_added, card_removed, card_updated
 from events.envelope import Recorded
-from events.registry import handler
+from events.subscription import handler
 from feeds import services
 
 

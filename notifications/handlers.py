@@ -7,7 +7,7 @@ from accounts.signals import user_followed
 from cards.events import CardAdded, CollectionCardAdded
 from cards.signals import card_added, collection_card_added
 from events.envelope import Recorded
-from events.registry import handler
+from events.subscription import handler
 from notifications import services
 
 

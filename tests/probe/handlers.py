@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from events.envelope import Recorded
-from events.registry import handler
+from events.subscription import handler
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
 
