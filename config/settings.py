@@ -47,6 +47,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Plain HTTP, for the local stack only: no redirect to https, cookies without `secure`.
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
+IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
@@ -127,6 +128,17 @@ _database.setdefault("OPTIONS", {}).update(
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        # The same from the server's side, and the end of a transaction whose process hangs: what
+        # it had locked could not be delivered by anyone else.
+        "options": " ".join(
+            f"-c {name}={value}"
+            for name, value in {
+                "tcp_keepalives_idle": 10,
+                "tcp_keepalives_interval": 5,
+                "tcp_keepalives_count": 3,
+                "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
+            }.items()
+        ),
         "application_name": env("PROCESS_NAME", default="commonplace"),
     }
 )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from events import deliveries
 from events.ids import new_id
@@ -35,7 +35,7 @@ WORKER = f"{socket.gethostname()}:{os.environ.get('PROCESS_NAME', 'worker')}"
 def lease(handler: Handler, ids: Sequence[int]) -> Iterator[UUID]:
     """This holds a lease on a batch, and extends it for as long as the block runs.
 
-    A block that ends, however it ends, gives the lease back; a process that dies can't.
+    The block gives it back when it settles the batch; a process that dies can't.
     """
     policy = policy_of(handler.queue)
     id = new_id()
@@ -68,48 +68,48 @@ def release(id: UUID) -> None:
         cursor.execute("DELETE FROM events_lease WHERE id = %s", [id])
 
 
-EXPIRED = """
-    SELECT id, handler, queue, worker, deliveries FROM events_lease
-    WHERE expires_at < now() ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+EXPIRED = "SELECT id FROM events_lease WHERE expires_at < now() ORDER BY id"
+TAKE_OVER = """
+    SELECT handler, queue, worker, deliveries FROM events_lease
+    WHERE id = %s AND expires_at < now() FOR UPDATE SKIP LOCKED
 """
-# NOWAIT: rows still locked tell that the worker's transaction lives on; then it is too early.
-HELD = """
+OPEN = """
     SELECT id FROM events_delivery WHERE id = ANY(%s) AND state IN ('queued', 'running')
-    ORDER BY id FOR UPDATE NOWAIT
+    ORDER BY id
 """
 
 
 def take_back_expired() -> int:
-    """This takes back what dead workers held, and answers how many leases had run out.
+    """This takes back what dead workers held, and answers how many leases it took.
 
     A delivery that was alone in the worker's hands is charged an attempt, so that one that kills
     its worker ends as a dead letter. Those of a larger batch run alone from now on, uncharged.
     """
-    count = 0
-    while _take_back_one():
-        count += 1
-    return count
+    with connection.cursor() as cursor:
+        cursor.execute(EXPIRED)
+        expired = [id for (id,) in cursor.fetchall()]
+    return sum(_take_back(id) for id in expired)
 
 
-def _take_back_one() -> bool:
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(EXPIRED)
-            row = cursor.fetchone()
-            if row is None:
-                return False
-            id, handler, queue, worker, ids = row
-            cursor.execute(HELD, [ids])
-            held = [delivery for (delivery,) in cursor.fetchall()]
-            if len(ids) == 1 and held and queue in all_policies():
-                error = f"The worker {worker} died, or hung, while it ran {handler}."
-                deliveries.fail(held[0], policy=policy_of(queue), error=error)
-            else:
-                deliveries.isolate(held)
-            release(id)
-    except OperationalError as error:
-        if "could not obtain lock" not in str(error):
-            raise
-        return False
+def _take_back(id: UUID) -> bool:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(TAKE_OVER, [id])
+        row = cursor.fetchone()
+        if row is None:
+            return False
+        handler, queue, worker, ids = row
+        cursor.execute(OPEN, [ids])
+        still_open = cursor.fetchall()
+        cursor.execute(OPEN + "FOR UPDATE SKIP LOCKED", [ids])
+        held = [delivery for (delivery,) in cursor.fetchall()]
+        if len(held) < len(still_open):
+            # The worker's transaction lives on; PostgreSQL ends it when it stays idle.
+            return False
+        if len(ids) == 1 and held and queue in all_policies():
+            error = f"The worker {worker} died, or hung, while it ran {handler}."
+            deliveries.fail(held[0], policy=policy_of(queue), error=error)
+        else:
+            deliveries.isolate(held)
+        release(id)
     logger.warning("lease.expired", extra={"handler": handler, "worker": worker, "held": len(held)})
     return True

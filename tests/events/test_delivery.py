@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 
 import pytest
@@ -120,6 +122,22 @@ def test_an_event_whose_worker_dies_once_is_done_and_has_its_effect_once(drain: 
 
     assert states() == Counter(done=1)
     assert Effect.objects.filter(handler="probe.write").count() == 1
+
+
+def test_an_event_whose_worker_hangs_is_done_by_another_one(drain: Drain) -> None:
+    with transaction.atomic(), recording():
+        for key in ("frozen", "neighbour"):
+            behaviour = "freeze_once" if key == "frozen" else "ok"
+            probe_sent.send(sender=None, event=ProbeSent(key=key, behaviour=behaviour))
+
+    try:
+        drain(60)
+    finally:
+        os.kill(int(told("frozen").read_text()), signal.SIGKILL)
+
+    assert states() == Counter(done=2)
+    effects = Effect.objects.filter(handler="probe.write").values_list("key", flat=True)
+    assert Counter(effects) == Counter(frozen=1, neighbour=1)
 
 
 def test_a_dead_letter_that_is_replayed_gets_all_its_attempts_again(drain: Drain) -> None:

@@ -166,8 +166,9 @@ class Reader:
 
 def is_tests(name: str) -> bool:
     """This says whether a variable was set for the tests' own processes."""
-    return name in {"DATA_DIR", "DJANGO_SETTINGS_MODULE", "PORT", "FLOWER_PORT"} or name.endswith(
-        ("_MAX_ATTEMPTS", "_BACKOFF_SECONDS", "_LEASE_SECONDS")
+    own = {"DATA_DIR", "DJANGO_SETTINGS_MODULE", "PORT", "FLOWER_PORT", "IDLE_TRANSACTION_SECONDS"}
+    return name in own or name.endswith(
+        ("_MAX_ATTEMPTS", "_BACKOFF_SECONDS", "_LEASE_SECONDS", "_REDELIVERY_SECONDS")
     )
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,7 +31,8 @@ def call(events: Sequence[Recorded[ProbeSent]]) -> None:
     (recorded,) = events
     with (settings.DATA_DIR / "outside.log").open("a") as outside:
         outside.write(f"{recorded.id} {recorded.event.key}\n")
-    behave(recorded.event)
+    if recorded.event.behaviour != "freeze_once":  # that is about transactions
+        behave(recorded.event)
 
 
 def behave(event: ProbeSent) -> None:
@@ -49,10 +49,10 @@ def behave(event: ProbeSent) -> None:
             if not told(event.key).exists():
                 told(event.key).touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-        case "wait_until_told":
-            deadline = time.monotonic() + 30
-            while not told(event.key).exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
+        case "freeze_once":
+            if not told(event.key).exists():
+                told(event.key).write_text(str(os.getpid()))
+                os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def told(key: str) -> Path:
