@@ -8,10 +8,9 @@ from typing import Any
 
 import django_stubs_ext
 import environ
-import structlog
 from kombu.entity import Queue
 
-from config import queues
+from config import logs, queues
 
 # Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
 django_stubs_ext.monkeypatch()
@@ -264,38 +263,4 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # -- Logs --------------------------------------------------------------------------------------
-# Messages are constants, their facts are fields: readable here, JSON for machines.
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "lines": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "foreign_pre_chain": [
-                structlog.processors.TimeStamper(fmt="iso"),
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.stdlib.ExtraAdder(),
-            ],
-            "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *(
-                    [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-                    if LOG_JSON
-                    # Plain: a traceback with local variables would show secrets.
-                    else [
-                        structlog.dev.ConsoleRenderer(
-                            colors=False,
-                            pad_event_to=0,
-                            exception_formatter=structlog.dev.plain_traceback,
-                        )
-                    ]
-                ),
-            ],
-        },
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # Celery's own lines tell of each task twice.
-    "loggers": {name: {"level": "WARNING"} for name in ("celery.worker.strategy", "httpx")},
-}
+LOGGING = logs.configuration(level=LOG_LEVEL, as_json=LOG_JSON)

@@ -45,7 +45,8 @@ class Stack:
         )
         self.programs = [*self.server_programs, *self.groups]
         self.environment: dict[str, str] = {}
-        names = [program.name for program in self.programs]
+        # The servers' lines, their advice about the kernel included, stay in their files.
+        names = [program.name for program in self.groups]
         self.lines = Lines(console, servers.log, names)
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
