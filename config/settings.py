@@ -214,6 +214,7 @@ CELERY_BROKER_URL = REDIS_URL
 # A routing key each: the default one would bind every queue to the same messages.
 CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]
 CELERY_TASK_DEFAULT_QUEUE = "events"
+CELERY_TASK_ROUTES = ["events.registry.route"]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]

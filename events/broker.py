@@ -52,7 +52,6 @@ class Broker:
                 for name, chunk in chunks(pending):
                     handlers[name].task.apply_async(
                         ([delivery.id for delivery in chunk],),
-                        queue=handlers[name].queue,
                         priority=LANES[priority],
                         producer=producer,
                         retry=False,

@@ -30,3 +30,8 @@ class Handler:
 def subscriptions() -> list[Handler]:
     """This answers every handler, by name."""
     return [handlers[name] for name in sorted(handlers)]
+
+
+def route(name: str, *_: Any, **__: Any) -> dict[str, str] | None:
+    """This is Celery's router: a handler's messages go to its queue, others to the default one."""
+    return {"queue": handlers[name].queue} if name in handlers else None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from celery import current_app
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 from kombu.entity import Queue
 
 from events import services
@@ -189,6 +190,28 @@ def test_a_message_that_the_broker_lost_is_published_again(drain: Drain) -> None
     assert states() == Counter(done=2)
     twice = Delivery.objects.filter(handler="probe.write").values_list("publications", flat=True)
     assert list(twice) == [2, 2]
+
+
+def test_two_relays_at_once_make_each_delivery_once(drain: Drain) -> None:
+    for number in range(60):
+        send(*(f"{number}-{each}" for each in range(5)))
+
+    def relay() -> int:
+        try:
+            mine = Relay()
+            taken = sum(iter(mine.step, 0))
+            mine.broker.close()
+            return taken
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        taken = sum(pool.map(lambda _: relay(), range(2)))
+    drain()
+
+    assert taken == 300
+    assert states() == states("probe.call") == Counter(done=300)
+    assert Effect.objects.filter(handler="probe.write").count() == 300
 
 
 def test_outside_effects_carry_the_same_key_in_every_attempt(drain: Drain) -> None:
