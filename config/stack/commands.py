@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from rich.console import Console
@@ -20,6 +20,8 @@ from config.stack.stack import Stack, StackFailed
 from config.stack.supervision import SupervisorGone
 
 PORTS = {"PORT": 8000, "FLOWER_PORT": 5555}
+# How often `up` starts everything again when supervisord, which restarts the others, was killed.
+SUPERVISOR_LIVES = 5
 REFUSALS = (DataInUse, PortTaken, ProgramMissing, ServerFailed, StackFailed, SupervisorGone)
 
 
@@ -37,6 +39,12 @@ def _up(console: Console) -> int:
     with _stack(console, show_lines=True) as stack:
         stack.start()
         console.print(address_lines(stack), highlight=False)
+        for _ in range(SUPERVISOR_LIVES):
+            with suppress(SupervisorGone):
+                stack.watch()
+            console.print("The supervisor was killed: starting everything again.", style="yellow")
+            stack.stop(hard=interrupts.hard)
+            stack.start()
         stack.watch()
     return 0
 

@@ -88,6 +88,10 @@ class RunningStack:
         text = self.control("pid", program)
         return int(text) if text.isdecimal() else 0
 
+    def supervisor(self) -> int:
+        """This answers the process that restarts the others."""
+        return int((Servers(self.data).run / "supervisord.pid").read_text())
+
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """This asks the stack's database."""
         with psycopg.connect(Servers(self.data).database_url) as connection:

@@ -142,6 +142,9 @@ def test_whatever_is_killed_nothing_is_lost_or_doubled(
     for program in ("notification-worker", "feed-worker"):
         (child, *_) = psutil.Process(stack.pid(program)).children()
         kill(child.pid)
+    before = load.answered
+    kill(stack.supervisor())
+    wait_for(lambda: load.answered >= before + 20, seconds=90, what="everything runs again")
     load.finish()
     stack.wait_until_delivered(seconds=90)
 
