@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,13 +57,24 @@ def proof(
     console.print(f"{mark} timelines: {due} entries due, {missing} missing, {wrong} wrong\n")
 
 
+def few_of_each_kind(notifications: Sequence[Any], *, few: int = 3) -> list[Any]:
+    """This leaves out what there is much of."""
+    seen: Counter[str] = Counter()
+    chosen = []
+    for item in notifications:
+        seen[item["kind"]] += 1
+        if seen[item["kind"]] <= few:
+            chosen.append(item)
+    return chosen
+
+
 def reader(
     console: Console, name: str, *, notifications: Sequence[Any], feed: Sequence[Any], unread: int
 ) -> None:
     """This prints one person's notifications and feed."""
     console.print(f"[bold]What {name} sees[/]")
     console.print(f"\n  [bold]Notifications[/] ({unread} unread)")
-    for item in notifications[:8]:
+    for item in few_of_each_kind(notifications):
         dot = " " if item["read"] else "[cyan]●[/]"
         text = escape(item["text"])
         console.print(f"  {dot} {text}", overflow="ellipsis", no_wrap=True, highlight=False)
