@@ -15,6 +15,8 @@ from accounts.models import IdempotentRequest
 from config.problems import answer
 
 MAX_KEY_LENGTH = 255
+# What these answer has tokens in it, which are stored hashed and nowhere else.
+AUTH = "/api/v1/auth/"
 
 
 class IdempotencyMiddleware:
@@ -29,7 +31,7 @@ class IdempotencyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         key = request.headers.get("Idempotency-Key")
-        if key is None or request.method != "POST" or not request.headers.get("Authorization"):
+        if key is None or not may_be_kept(request):
             return self.get_response(request)
         if not 0 < len(key) <= MAX_KEY_LENGTH:
             return answer(400, f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters.")
@@ -53,6 +55,16 @@ class IdempotencyMiddleware:
         else:
             transaction.set_rollback(True)
         return response
+
+
+def may_be_kept(request: HttpRequest) -> bool:
+    """This says whether the answer may be kept: it has a sender, and no token in it."""
+    return (
+        request.method == "POST"
+        and bool(request.headers.get("Authorization"))
+        and request.path.startswith("/api/")
+        and not request.path.startswith(AUTH)
+    )
 
 
 def repeated(request: HttpRequest, kept: IdempotentRequest) -> HttpResponse:

@@ -61,6 +61,15 @@ def test_a_key_belongs_to_who_sent_it(alice: Any, bob: Any, client_of: Any) -> N
     assert Counter(Card.objects.values_list("curator", flat=True)) == {alice.id: 1, bob.id: 1}
 
 
+def test_an_answer_with_a_token_is_not_kept(alice: Any, client_of: Any) -> None:
+    login = {"username": "alice", "password": "alice-reads-a-lot"}
+
+    answer = client_of(alice).post("/api/v1/auth/login/", login, **headers("one"))
+
+    assert answer.status_code == 200
+    assert IdempotentRequest.objects.count() == 0
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256])
 def test_a_key_that_is_no_key_is_refused(key: str, alice: Any, client_of: Any) -> None:
     refused = client_of(alice).post(URL, NOTE, **headers(key))
