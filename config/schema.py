@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
+from config.idempotency import AUTH
 from config.problems import MEDIA_TYPE
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -54,7 +55,11 @@ class ProblemSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         """This adds the header by which a POST may be sent again."""
         parameters = list(super().get_override_parameters())
-        return [*parameters, IDEMPOTENCY_KEY] if self.method == "POST" else parameters
+        return [*parameters, IDEMPOTENCY_KEY] if self.may_be_repeated() else parameters
+
+    def may_be_repeated(self) -> bool:
+        """This says whether an Idempotency-Key has a meaning here."""
+        return self.method == "POST" and not self.path.startswith(AUTH)
 
     def error_codes(self) -> list[str]:
         """This answers the codes of the errors that the view may answer."""
@@ -71,7 +76,7 @@ class ProblemSchema(AutoSchema):
                 "409": self.method in WRITING,
                 "413": self.method in WRITING,
                 "415": self.method in WRITING,
-                "422": self.method == "POST",
+                "422": self.may_be_repeated(),
                 "503": True,
             }.items()
             if possible
