@@ -28,6 +28,7 @@ from accounts.serializers import (
     RegistrationSerializer,
     SessionSerializer,
 )
+from accounts.throttles import LoginThrottle
 
 # The same for a wrong name and a wrong password: who has an account is nobody's business.
 WRONG_CREDENTIALS = "No account has this username and password."
@@ -53,6 +54,7 @@ class Login(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    throttle_classes = (LoginThrottle,)
 
     @extend_schema(
         request=CredentialsSerializer,

@@ -77,6 +77,7 @@ class ProblemSchema(AutoSchema):
                 "413": self.method in WRITING,
                 "415": self.method in WRITING,
                 "422": self.may_be_repeated(),
+                "429": bool(self.view.throttle_classes),
                 "503": True,
             }.items()
             if possible

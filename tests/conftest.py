@@ -26,6 +26,14 @@ def drain(transactional_db: None, workers: Workers) -> Drain:
     return lambda seconds=30.0: drain_with(workers, seconds=seconds)
 
 
+@pytest.fixture(autouse=True)
+def nothing_counted_yet() -> None:
+    """Lets no test find the attempts that another one made."""
+    from django.core.cache import cache
+
+    cache.clear()
+
+
 @pytest.fixture
 def alice(db: None) -> Any:
     return person("alice")

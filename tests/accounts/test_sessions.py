@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -163,3 +164,16 @@ def test_a_request_is_authenticated_with_one_query(
 
     with django_assert_num_queries(1):
         clients[0].get("/api/v1/users/me/")
+
+
+def test_guessing_a_password_is_slowed_down_for_that_name_alone(alice: User, bob: User) -> None:
+    wrong = {"username": "alice", "password": "wrong"}
+
+    codes = Counter(post("auth/login/", wrong).status_code for _ in range(25))
+    refused = post("auth/login/", wrong | {"username": "ALICE"})
+    other = post("auth/login/", {"username": "bob", "password": "bob-reads-a-lot"})
+
+    assert codes == Counter({401: 20, 429: 5})
+    assert refused["Content-Type"] == "application/problem+json"
+    assert 0 < int(refused["Retry-After"]) <= 60
+    assert other.status_code == 200
