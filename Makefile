@@ -50,7 +50,7 @@ lock: $(VENV)/dev.stamp
 	@$(LOCK) --extra embedded --extra dev --output-file requirements/dev.txt
 
 clean:
-	@rm -rf $(VENV) .static .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -not -path './.data/*' -prune -exec rm -rf {} +
 
 # The stamps make the second run instant. Old pips crash on some of the packages.

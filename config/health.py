@@ -17,7 +17,7 @@ from events.metrics import registry
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """This welcomes a visitor, and shows the way on."""
-    return render(request, "config/home.html", {"local": settings.EMBEDDED})
+    return render(request, "config/home.html")
 
 
 @require_safe

@@ -22,7 +22,6 @@ QUEUES = (
         backoff_seconds=1,
         keep_done=100_000,
         slo_seconds=5,
-        scale_depth=100,
     ),
     QueuePolicy(
         name="feeds",
@@ -33,7 +32,6 @@ QUEUES = (
         backoff_seconds=2,
         keep_done=100_000,
         slo_seconds=30,
-        scale_depth=50,
     ),
     # The default queue: maintenance, and handlers that need no queue of their own.
     QueuePolicy(
@@ -54,8 +52,7 @@ def from_environment(policy: QueuePolicy) -> QueuePolicy:
     numbers: dict[str, Any] = {
         field.name: int(text)
         for field in dataclasses.fields(policy)
-        if field.type in ("int", "int | None")
-        and (text := os.environ.get(f"{policy.name}_{field.name}".upper()))
+        if field.type == "int" and (text := os.environ.get(f"{policy.name}_{field.name}".upper()))
     }
     return dataclasses.replace(policy, **numbers)
 

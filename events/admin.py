@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from events import services
+from events.envelope import cloud_event
 from events.models import Delivery, Event, Lease, Operation, OutboxEntry
 from events.services import DeadLetters
 
@@ -48,6 +51,21 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     search_help_text = "An event's id, or a subject as cards/…"
     ordering = ("-id",)
     inlines = (DeliveryInline,)
+    fields = ("id", "recorded_at", "priority", "envelope")
+
+    @admin.display(description="CloudEvents envelope")
+    def envelope(self, event: Event) -> str:
+        """This is the event as it goes over a wire."""
+        made = cloud_event(
+            id=event.id,
+            type=event.type,
+            version=event.version,
+            subject=event.subject,
+            time=event.recorded_at,
+            data=event.data,
+            traceparent=event.traceparent,
+        )
+        return format_html("<pre>{}</pre>", json.dumps(made, indent=2))
 
 
 @admin.register(OutboxEntry)

@@ -35,7 +35,7 @@ class QueueCollector(Collector):
             "dead_letters", "Deliveries that failed for good and wait for an operator.",
             labels=["queue"],
         )  # fmt: skip
-        for status in queries.queue_status():
+        for status in queries.queue_status(finished=False):
             open_count = status.waiting + status.in_progress + status.retrying
             depth.add_metric([status.queue], open_count)
             oldest.add_metric([status.queue], status.oldest_seconds)

@@ -32,7 +32,6 @@ class QueuePolicy:
     time_limit_seconds: int = 300
     keep_done: int = 10_000
     slo_seconds: int = 30
-    scale_depth: int | None = None
 
 
 class UnknownQueue(Exception):

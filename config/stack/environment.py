@@ -11,8 +11,8 @@ from config.local_secret import local_secret
 from config.stack.programs import BASE_DIR, fly
 
 LOOPBACK = "127.0.0.1"
-# True in production, noise here: no collected files, and a user who may be root.
-QUIET = "ignore:No directory at:UserWarning,ignore:You're running the worker:UserWarning"
+# A warning for production; here the user may well be root.
+QUIET = "ignore:You're running the worker:UserWarning"
 
 
 class PortTaken(RuntimeError):
@@ -39,7 +39,6 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
     }
     fixed = {
         "DATA_DIR": str(data),
-        "COMMONPLACE_STACK": "local",
         "INSECURE_HTTP": "1",
         "BASE_URL": f"http://{LOOPBACK}:{ports['PORT']}",
         "PORT": str(ports["PORT"]),
