@@ -54,7 +54,7 @@ EXPAND = """
              AS subscribed (type, handler, queue, priority, redelivery, open)
              USING (type, priority)
         ORDER BY event_id
-        ON CONFLICT (event_id, handler) DO NOTHING
+        ON CONFLICT (event_id, handler, part) DO NOTHING
         RETURNING id, event_id, handler, priority, publications
     )
     SELECT event_id, made.id, handler, made.priority, publications

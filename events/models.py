@@ -28,8 +28,15 @@ class Event(models.Model):
     priority = models.SmallIntegerField(choices=Priority)
     traceparent = models.TextField(blank=True, default="")
     recorded_at = models.DateTimeField(db_default=Now())
+    # An event recorded with the key of one that exists is the same event.
+    key = models.TextField(null=True, editable=False)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], condition=Q(key__isnull=False), name="one_event_per_key"
+            ),
+        ]
         indexes = [
             # One subject's history, and replays of one type.
             models.Index(fields=["subject", "id"], name="event_by_subject"),
@@ -79,6 +86,10 @@ class Delivery(models.Model):
     id = models.BigAutoField(primary_key=True)
     event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries", db_index=False)
     handler = models.TextField()
+    # What is too large for one transaction is split by key: part 0 is the whole, which ends as
+    # done when the others, with the bounds of their keys, take its place.
+    part = models.IntegerField(db_default=0)
+    bounds = models.JSONField(null=True)
     queue = models.TextField()
     state = models.TextField(choices=State, default=State.QUEUED)
     priority = models.SmallIntegerField(choices=Priority)
@@ -100,7 +111,9 @@ class Delivery(models.Model):
         permissions = [("operate_deliveries", "May replay and discard dead letters")]
         constraints = [
             # Two relays, or a replay beside one, must not make a second delivery of an event.
-            models.UniqueConstraint(fields=["event", "handler"], name="one_delivery_per_handler"),
+            models.UniqueConstraint(
+                fields=["event", "handler", "part"], name="one_delivery_per_handler"
+            ),
             # An open delivery that nobody looks at again would be lost.
             models.CheckConstraint(
                 name="open_delivery_is_due",
@@ -121,6 +134,73 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.handler} of {self.event_id}"
+
+
+class Attempt(models.Model):
+    """One attempt of a delivery that failed: when, on which worker, and why."""
+
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="failures")
+    number = models.SmallIntegerField()
+    worker = models.TextField()
+    error = models.TextField()
+    failed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.delivery_id}"
+
+
+class Subscription(models.Model):
+    """A handler that the relays know, and since when: events from then on are due to it."""
+
+    handler = models.TextField(primary_key=True)
+    event_type = models.TextField()
+    since = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.handler} of {self.event_type}"
+
+
+class RateGroup(models.Model):
+    """What shares a rate limit: a queue, or one account, host, endpoint or recipient of it.
+
+    Its row is the lock under which permits are given; its times are the ends of waiting lines.
+    """
+
+    name = models.TextField(primary_key=True)
+    reserved_until = models.DateTimeField(db_default=Now())
+    tokens = models.FloatField(default=0)
+    refilled_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Permit(models.Model):
+    """One use of a rate limit: counted until the window after it has passed."""
+
+    group = models.TextField()
+    until = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["group", "until"], name="permit_by_group")]
+
+    def __str__(self) -> str:
+        return f"{self.group} until {self.until}"
+
+
+class Audit(models.Model):
+    """What the auditor found last under one rule of the guarantee: it must be 0."""
+
+    rule = models.TextField(primary_key=True)
+    violations = models.BigIntegerField()
+    examples = models.JSONField(default=list)
+    checked_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.violations}"
 
 
 class Lease(models.Model):

@@ -77,7 +77,7 @@ REPLAY = """
         INSERT INTO events_delivery AS delivery
             (event_id, handler, queue, state, priority, due_at, recorded_at)
         SELECT id, %(handler)s, %(queue)s, 'queued', %(bulk)s, now(), now() FROM chosen
-        ON CONFLICT (event_id, handler) DO UPDATE
+        ON CONFLICT (event_id, handler, part) DO UPDATE
         SET state = 'queued', queue = excluded.queue, priority = excluded.priority,
             attempts = 0, publications = 0, due_at = now(), recorded_at = now(),
             finished_at = NULL, error = ''
