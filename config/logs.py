@@ -13,6 +13,7 @@ FIELDS = {
     "delivery",
     "error",
     "handler",
+    "handlers",
     "held",
     "lease",
     "queue",

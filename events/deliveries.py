@@ -18,6 +18,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from events.envelope import KeyRange
+from events.models import Priority
 from events.queues import QueuePolicy
 from events.registry import Handler
 
@@ -144,9 +146,9 @@ def isolate(ids: Sequence[int]) -> None:
 
 CLAIM = """
     SELECT delivery.id, event.id, event.type, event.version, event.data, event.recorded_at,
-           event.priority
+           event.priority, delivery.bounds
     FROM events_delivery AS delivery JOIN events_event AS event ON event.id = delivery.event_id
-    WHERE delivery.id = ANY(%s) AND delivery.handler = %s AND delivery.state = 'queued'
+    WHERE delivery.id = ANY(%s) AND delivery.handler = ANY(%s) AND delivery.state = 'queued'
     ORDER BY delivery.id FOR UPDATE OF delivery SKIP LOCKED
 """
 
@@ -156,12 +158,30 @@ def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
 
     A delivery that is finished, or in another worker's hands, is passed over: so a message that
     comes twice has no effect. It answers rows of (delivery id, event id, type, version, data,
-    recorded_at, priority).
+    recorded_at, priority, bounds).
     """
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [list(ids), handler.name])
+        cursor.execute(CLAIM, [list(ids), handler.names])
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+SPLIT = """
+    INSERT INTO events_delivery (event_id, handler, part, bounds, queue, state, priority, due_at,
+                                 isolated, recorded_at)
+    SELECT event_id, handler, part, jsonb_build_array(first, after), queue, 'queued', %s, now(),
+           true, recorded_at
+    FROM events_delivery,
+         unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS range (first, after, part)
+    WHERE id = %s
+    ON CONFLICT (event_id, handler, part) DO NOTHING
+"""
+
+
+def split(id: int, ranges: Sequence[KeyRange]) -> None:
+    """This makes a delivery of its own of each range of keys; each runs alone, as bulk work."""
+    firsts, afters = zip(*ranges, strict=True)
+    _execute(SPLIT, [Priority.BULK, list(firsts), list(afters), id])
 
 
 def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
@@ -185,19 +205,25 @@ def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
 
 
 FAIL = """
-    UPDATE events_delivery
-    SET attempts = attempts + 1, error = %(error)s,
-        state = CASE WHEN attempts + 1 >= %(max)s THEN 'dead' ELSE 'retry' END,
-        due_at = CASE WHEN attempts + 1 < %(max)s
-            THEN now() + random() * least(%(cap)s, %(base)s * power(2, attempts))
-                 * interval '1 second' END,
-        finished_at = CASE WHEN attempts + 1 >= %(max)s THEN clock_timestamp() END
-    WHERE id = %(id)s AND state IN ('queued', 'running')
-    RETURNING state
+    WITH failed AS (
+        UPDATE events_delivery
+        SET attempts = attempts + 1, error = %(error)s,
+            state = CASE WHEN attempts + 1 >= %(max)s THEN 'dead' ELSE 'retry' END,
+            due_at = CASE WHEN attempts + 1 < %(max)s
+                THEN now() + random() * least(%(cap)s, %(base)s * power(2, attempts))
+                     * interval '1 second' END,
+            finished_at = CASE WHEN attempts + 1 >= %(max)s THEN clock_timestamp() END
+        WHERE id = %(id)s AND state IN ('queued', 'running')
+        RETURNING id, attempts, state
+    ), noted AS (
+        INSERT INTO events_attempt (delivery_id, number, worker, error, failed_at)
+        SELECT id, attempts, %(worker)s, %(error)s, clock_timestamp() FROM failed
+    )
+    SELECT state FROM failed
 """
 
 
-def fail(id: int, *, policy: QueuePolicy, error: str) -> str | None:
+def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None:
     """This charges an attempt, and answers the new state: `retry`, or `dead` after the last one.
 
     The wait is exponential with full jitter: uniform between 0 and
@@ -207,6 +233,7 @@ def fail(id: int, *, policy: QueuePolicy, error: str) -> str | None:
     """
     numbers: dict[str, Any] = {
         "id": id,
+        "worker": worker,
         "error": error.replace("\x00", "�")[-ERROR_LIMIT:],
         "max": policy.max_attempts,
         "base": policy.backoff_seconds,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -50,14 +50,28 @@ class EventType:
     upcasters: dict[int, Upcast]
 
 
+class KeyRange(NamedTuple):
+    """The part of an event's work that a delivery stands for: keys from `first` up to `after`."""
+
+    first: int
+    after: int
+
+
+ALL_KEYS = KeyRange(-(2**63), 2**63 - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded(Generic[T_co]):
-    """An event as the store holds it: `time` is when it was recorded (UTC)."""
+    """An event as the store holds it: `time` is when it was recorded (UTC).
+
+    `keys` is the part of its work that is meant, for a handler that splits large work.
+    """
 
     id: UUID
     time: datetime
     priority: int
     event: T_co
+    keys: KeyRange = ALL_KEYS
 
 
 def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:

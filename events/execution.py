@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from collections.abc import Callable, Sequence
@@ -12,8 +13,8 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from events import deliveries
-from events.envelope import NewerEvent, Recorded, decode
-from events.leases import lease, release
+from events.envelope import ALL_KEYS, KeyRange, NewerEvent, Recorded, decode
+from events.leases import lease, release, worker_name
 from events.queues import policy_of
 from events.registry import Handler
 
@@ -66,10 +67,20 @@ def _run(handler: Handler, ids: Sequence[int], lease_id: UUID) -> dict[str, int]
 def _run_batch(handler: Handler, ids: Sequence[int], lease_id: UUID | None = None) -> int:
     with transaction.atomic():
         rows = deliveries.claim(handler, ids)
-        if rows:
-            handler.handle([_recorded(row) for row in rows])
+        _handle(handler, {row[0]: _recorded(row) for row in rows})
         deliveries.finish([row[0] for row in rows], lease=lease_id)
     return len(rows)
+
+
+def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
+    """This runs the handler on what it can do in this transaction, and splits what is larger."""
+    whole = [recorded for recorded in batch.values() if recorded.keys == ALL_KEYS]
+    ranges = handler.split(whole) if handler.split and whole else {}
+    for id, recorded in batch.items():
+        if recorded.keys == ALL_KEYS and recorded.id in ranges:
+            deliveries.split(id, ranges[recorded.id])
+    if now := [r for r in batch.values() if r.keys != ALL_KEYS or r.id not in ranges]:
+        handler.handle(now)
 
 
 def _run_each(handler: Handler, ids: Sequence[int]) -> list[str]:
@@ -103,8 +114,9 @@ def _run_outside(handler: Handler, ids: Sequence[int], lease_id: UUID) -> dict[s
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded[Any]:
-    _, event_id, name, version, data, recorded_at, priority = row
-    return Recorded(event_id, recorded_at, priority, decode(name, version, data))
+    _, event_id, name, version, data, recorded_at, priority, bounds = row
+    keys = KeyRange(*json.loads(bounds)) if bounds else ALL_KEYS
+    return Recorded(event_id, recorded_at, priority, decode(name, version, data), keys)
 
 
 def _settle_failure(handler: Handler, id: int, error: Exception) -> str:
@@ -112,7 +124,8 @@ def _settle_failure(handler: Handler, id: int, error: Exception) -> str:
         deliveries.defer(id, seconds=NEWER_EVENT_SECONDS, reason=str(error))
         return "deferred"
     text = "".join(traceback.format_exception(error))
-    state = deliveries.fail(id, policy=policy_of(handler.queue), error=text) or "passed_over"
+    policy = policy_of(handler.queue)
+    state = deliveries.fail(id, policy=policy, worker=worker_name(), error=text) or "passed_over"
     log: Callable[..., None] = logger.error if state == "dead" else logger.warning
     log(
         "delivery.failed",

@@ -28,7 +28,12 @@ TAKE = """
     SELECT %s, %s, %s, %s, %s, now() + %s * interval '1 second' FROM relaxed
 """
 EXTEND = "UPDATE events_lease SET expires_at = now() + %s * interval '1 second' WHERE id = %s"
-WORKER = f"{socket.gethostname()}:{os.environ.get('PROCESS_NAME', 'worker')}"
+
+
+def worker_name() -> str:
+    """This names the process that works, as operators see it."""
+    program = os.environ.get("PROCESS_NAME", "worker")
+    return f"{socket.gethostname()}:{program}:{os.getpid()}"
 
 
 @contextmanager
@@ -40,8 +45,8 @@ def lease(handler: Handler, ids: Sequence[int]) -> Iterator[UUID]:
     policy = policy_of(handler.queue)
     id = new_id()
     with connection.cursor() as cursor:
-        worker = f"{WORKER}:{os.getpid()}"
-        row: list[Any] = [id, handler.name, handler.queue, worker, list(ids), policy.lease_seconds]
+        worker, held = worker_name(), list(ids)
+        row: list[Any] = [id, handler.name, handler.queue, worker, held, policy.lease_seconds]
         cursor.execute(TAKE, row)
     ended = threading.Event()
     threading.Thread(target=_extend, args=(id, policy, ended), daemon=True).start()
@@ -107,7 +112,7 @@ def _take_back(id: UUID) -> bool:
             return False
         if len(ids) == 1 and held and queue in all_policies():
             error = f"The worker {worker} died, or hung, while it ran {handler}."
-            deliveries.fail(held[0], policy=policy_of(queue), error=error)
+            deliveries.fail(held[0], policy=policy_of(queue), worker=worker, error=error)
         else:
             deliveries.isolate(held)
         release(id)

@@ -13,7 +13,7 @@ from django.db import connection
 
 from events.envelope import Subject, encode, type_of_class
 from events.ids import new_id
-from events.models import Priority
+from events.models import Event, Priority
 
 __all__ = ["OutsideTransaction", "Priority", "record", "recording"]
 
@@ -25,10 +25,11 @@ _open_recording: ContextVar[Recording | None] = ContextVar("open_recording", def
 INSERT = """
     WITH recorded AS (
         INSERT INTO events_event (id, type, version, subject, data, priority, traceparent,
-                                  recorded_at)
-        SELECT id, type, version, subject, data, %s, %s, clock_timestamp()
-        FROM unnest(%s::uuid[], %s::text[], %s::smallint[], %s::text[], %s::jsonb[])
-             AS new (id, type, version, subject, data)
+                                  recorded_at, key)
+        SELECT id, type, version, subject, data, %s, %s, clock_timestamp(), key
+        FROM unnest(%s::uuid[], %s::text[], %s::smallint[], %s::text[], %s::jsonb[], %s::text[])
+             AS new (id, type, version, subject, data, key)
+        ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
         RETURNING id, type, priority, recorded_at
     )
     INSERT INTO events_outboxentry (event_id, type, priority, recorded_at)
@@ -45,13 +46,14 @@ class Recording:
     """The events of one block, to be written together."""
 
     priority: Priority
-    rows: list[tuple[UUID, str, int, str, str]] = field(default_factory=list)
+    rows: list[tuple[UUID, str, int, str, str, str | None]] = field(default_factory=list)
 
-    def add(self, event: Subject) -> UUID:
+    def add(self, event: Subject, key: str | None) -> UUID:
         """This takes the event in and answers the id it gets."""
         known = type_of_class[type(event)]
         id = new_id()
-        self.rows.append((id, known.name, known.version, event.subject, encode(event).decode()))
+        data = encode(event).decode()
+        self.rows.append((id, known.name, known.version, event.subject, data, key))
         return id
 
     def write(self) -> None:
@@ -63,23 +65,26 @@ class Recording:
             cursor.execute(INSERT, [self.priority, traceparent.get(), *columns])
 
 
-def record(event: Subject) -> UUID:
+def record(event: Subject, *, key: str | None = None) -> UUID:
     """This records an event in the outbox, and answers its id.
 
-    Raises OutsideTransaction unless a transaction is open: an event that does not commit with its
-    change would tell of something that never happened, or be lost.
+    An event with a `key` that was recorded before is that event: nothing is recorded again, and
+    the answer is the id of the first. Raises OutsideTransaction unless a transaction is open: an
+    event that does not commit with its change would tell of something that never happened, or be
+    lost.
     """
     if not connection.in_atomic_block:
         raise OutsideTransaction(
             f"{type(event).__name__} was sent outside a transaction. "
             "Send the signal inside transaction.atomic(), together with the change it tells of."
         )
-    if (open_recording := _open_recording.get()) is not None:
-        return open_recording.add(event)
-    recording = Recording(Priority.INTERACTIVE)
-    id = recording.add(event)
-    recording.write()
-    return id
+    block = _open_recording.get()
+    if block is not None and key is None:
+        return block.add(event, None)
+    single = Recording(block.priority if block else Priority.INTERACTIVE)
+    id = single.add(event, key)
+    single.write()
+    return id if key is None else Event.objects.values_list("pk", flat=True).get(key=key)
 
 
 @contextmanager

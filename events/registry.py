@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from celery import Task
 
-from events.envelope import Recorded
+from events.envelope import KeyRange, Recorded
 
 Batch = Sequence[Recorded[Any]]
+Split = Callable[[Batch], Mapping[UUID, Sequence[KeyRange]]]
 
+# By name, and by each of its former names.
 handlers: dict[str, Handler] = {}
 
 
@@ -25,11 +28,18 @@ class Handler:
     handle: Callable[[Batch], None]
     atomic: bool
     task: Task[..., Any]
+    split: Split | None = None
+    formerly: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """These are the names under which its deliveries may be stored."""
+        return [self.name, *self.formerly]
 
 
 def subscriptions() -> list[Handler]:
     """This answers every handler, by name."""
-    return [handlers[name] for name in sorted(handlers)]
+    return [handlers[name] for name in sorted(handlers) if handlers[name].name == name]
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str] | None:

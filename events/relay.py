@@ -22,7 +22,8 @@ from events.leases import take_back_expired
 from events.listener import Listener
 from events.models import Priority
 from events.queues import QueuePolicy, all_policies
-from events.registry import subscriptions
+from events.registry import handlers, subscriptions
+from events.subscriptions import catch_up, subscribe
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ IDLE_SECONDS = 0.5  # between looks at the outbox without a notification
 DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
 GATHER_SECONDS = 0.01  # under load, so that the next batch is worth its transaction
 OUTAGE_SECONDS = 1.0  # between attempts while a server is down
+CATCH_UP_SECONDS = 15.0  # between looks for what an older release's relay left out
 
 Depths = dict[tuple[str, Priority], int]
 
@@ -42,6 +44,8 @@ class Relay:
     broker: Broker = field(default_factory=Broker)
     stopped: threading.Event = field(default_factory=threading.Event)
     _next_due: float = 0.0
+    _next_catch_up: float = 0.0
+    _subscribed: bool = False
 
     def run(self) -> None:
         """This relays until it is stopped; a server that is down is waited for."""
@@ -62,13 +66,24 @@ class Relay:
 
     def step(self) -> int:
         """This relays what is there now, and answers how many outbox entries there were."""
+        self._subscribe()
         depths = self.broker.depths(list(all_policies()))
         entries = self._expand(depths)
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
             take_back_expired()
             self._publish_due(depths)
+        if now >= self._next_catch_up:
+            self._next_catch_up = now + CATCH_UP_SECONDS
+            if missed := catch_up():
+                logger.warning("deliveries.caught_up", extra={"count": missed})
         return entries
+
+    def _subscribe(self) -> None:
+        if not self._subscribed:
+            if new := subscribe():
+                logger.info("handlers.subscribed", extra={"handlers": new})
+            self._subscribed = True
 
     def _expand(self, depths: Depths) -> int:
         policies = all_policies()
@@ -84,7 +99,7 @@ class Relay:
 
     def _publish_due(self, depths: Depths) -> None:
         for policy in all_policies().values():
-            names = [handler.name for handler in subscriptions() if handler.queue == policy.name]
+            names = [name for name, handler in handlers.items() if handler.queue == policy.name]
             for lane in sorted(Priority, reverse=True):
                 room = self._room(depths, policy.name, lane)
                 if names and room > 0:

@@ -25,10 +25,13 @@ class DomainSignal(Signal):
         # A strong reference: a collected receiver would lose every event in silence.
         self.connect(self.record, weak=False, dispatch_uid="events.outbox.record")
 
-    def record(self, *, event: Subject, **_: Any) -> None:
-        """This records the event; raises TypeError for an event of another type."""
+    def record(self, *, event: Subject, key: str | None = None, **_: Any) -> None:
+        """This records the event; raises TypeError for an event of another type.
+
+        An event sent with the `key` of one that was recorded before is the same event.
+        """
         if type(event) is not self.event_class:
             raise TypeError(
                 f"{self.name} takes {self.event_class.__name__}, not {type(event).__name__}."
             )
-        record(event)
+        record(event, key=key)

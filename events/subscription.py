@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from celery import shared_task
 
 from events.execution import execute
 from events.queues import policy_of
-from events.registry import Handler, handlers
+from events.registry import Handler, Split, handlers
 from events.signals import DomainSignal
 
 Handle = TypeVar("Handle", bound=Callable[[Any], None])
@@ -19,7 +19,14 @@ GRACE_SECONDS = 10
 
 
 def handler(
-    signal: DomainSignal, *, queue: str, name: str, atomic: bool = True
+    signal: DomainSignal,
+    *,
+    queue: str,
+    name: str,
+    atomic: bool = True,
+    split: Split | None = None,
+    formerly: Sequence[str] = (),
+    keep_result: bool = False,
 ) -> Callable[[Handle], Handle]:
     """This subscribes a function to a domain signal, as the Celery task of that name.
 
@@ -27,25 +34,33 @@ def handler(
     idempotent, and works set-based. With `atomic` (the rule), its effects and the marking of the
     deliveries commit together. Without, for effects outside the database: it gets one event at a
     time, outside a transaction, and passes the event's id on as the idempotency key.
-    The name is stored with each delivery: it may never change. Raises ValueError when it is taken,
-    and UnknownQueue for a queue that isn't in the table.
+    `split` answers, for those events of a batch that are too large for one transaction, the ranges
+    of keys that together cover them; each becomes a delivery of its own, in the bulk lane, and the
+    handler keeps to the `keys` of what it gets.
+    The name is stored with each delivery. A handler that gets a new one lists the old ones in
+    `formerly`, and takes over what is open under them. Raises ValueError when a name is taken, and
+    UnknownQueue for a queue that isn't in the table.
     """
     seconds = policy_of(queue).time_limit_seconds
+    if split is not None and not atomic:
+        raise ValueError(f"{name}: only the work of a transaction can be split.")
 
     def subscribe(handle: Handle) -> Handle:
-        if name in handlers:
-            raise ValueError(f"The handler name {name!r} is taken by {handlers[name].handle}.")
+        for taken in (name, *formerly):
+            if taken in handlers:
+                raise ValueError(f"The handler name {taken!r} is taken by {handlers[taken]}.")
 
         @shared_task(
             name=name,
-            ignore_result=True,
+            ignore_result=not keep_result,
             soft_time_limit=seconds,
             time_limit=seconds + GRACE_SECONDS,
         )
         def deliver(delivery_ids: list[int]) -> dict[str, int]:
             return execute(handlers[name], delivery_ids)
 
-        handlers[name] = Handler(name, queue, signal.name, handle, atomic, deliver)
+        known = Handler(name, queue, signal.name, handle, atomic, deliver, split, tuple(formerly))
+        handlers.update(dict.fromkeys(known.names, known))
         return handle
 
     return subscribe

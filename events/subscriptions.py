@@ -1,0 +1,84 @@
+"""Which handlers the relays know, and since when: so that a rolling deploy leaves none out.
+
+While an old relay still runs, it expands events without the handlers that only the new release
+has. Those events are found again by the time since which the handler is subscribed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+
+from events.queues import policy_of
+from events.registry import Handler, subscriptions
+
+# How long processes of the release before may run beside those of this one.
+DEPLOY_SECONDS = 900
+
+# On an empty table all is new: no release was there before, and no relay of it.
+SUBSCRIBE = """
+    INSERT INTO events_subscription (handler, event_type, since)
+    SELECT handler, event_type, CASE
+        WHEN NOT EXISTS (SELECT FROM events_subscription) THEN 'epoch'
+        ELSE coalesce(
+            (SELECT min(since) FROM events_subscription WHERE handler = ANY(
+                string_to_array(former_names, ','))),
+            now())
+        END
+    FROM unnest(%s::text[], %s::text[], %s::text[]) AS known (handler, event_type, former_names)
+    ON CONFLICT (handler) DO NOTHING
+    RETURNING handler
+"""
+
+
+def subscribe() -> list[str]:
+    """This writes down the handlers of this release, and answers those that are new.
+
+    One that takes over from former names is subscribed since the first of them was.
+    """
+    known = subscriptions()
+    columns = [
+        [handler.name for handler in known],
+        [handler.event_name for handler in known],
+        [",".join(handler.formerly) for handler in known],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(SUBSCRIBE, columns)
+        return sorted(name for (name,) in cursor.fetchall())
+
+
+# Ids are made from the clocks of web machines, hence the margin.
+MISSED = """
+    INSERT INTO events_delivery (event_id, handler, queue, state, priority, due_at, recorded_at)
+    SELECT event.id, %(handler)s, %(queue)s, 'queued', event.priority, now(), event.recorded_at
+    FROM events_subscription AS subscription
+    JOIN events_event AS event
+      ON event.type = subscription.event_type AND event.recorded_at >= subscription.since
+     AND event.id >= (lpad(to_hex((extract(epoch FROM subscription.since - interval '10 minutes')
+                                   * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+    WHERE subscription.handler = %(handler)s
+      AND subscription.since > now() - %(deploy)s * interval '1 second'
+      AND NOT EXISTS (SELECT FROM events_outboxentry WHERE event_id = event.id)
+      AND NOT EXISTS (SELECT FROM events_delivery
+                      WHERE event_id = event.id AND handler = ANY(%(names)s))
+    ORDER BY event.id
+    ON CONFLICT (event_id, handler, part) DO NOTHING
+"""
+
+
+def catch_up() -> int:
+    """This makes the deliveries that relays of the release before left out; answers how many."""
+    return sum(_catch_up(handler) for handler in subscriptions())
+
+
+def _catch_up(handler: Handler) -> int:
+    parameters: dict[str, Any] = {
+        "handler": handler.name,
+        "names": handler.names,
+        "queue": policy_of(handler.queue).name,
+        "deploy": DEPLOY_SECONDS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(MISSED, parameters)
+        return int(cursor.rowcount)
