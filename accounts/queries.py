@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import pairwise
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Lower
 
 from accounts.models import Follow, User
+from events.envelope import ALL_KEYS, KeyRange
 
 
 def users() -> QuerySet[User]:
@@ -51,3 +58,34 @@ def _count(side: str) -> Coalesce:
         .values("count")
     )
     return Coalesce(Subquery(counted), 0)
+
+
+MANY_FOLLOWERS = """
+    SELECT id FROM unnest(%s::bigint[]) AS person (id)
+    WHERE EXISTS (SELECT FROM accounts_follow WHERE followed_id = person.id OFFSET %s)
+"""
+RANGES = """
+    SELECT follower_id FROM (
+        SELECT follower_id, row_number() OVER (ORDER BY follower_id) AS place
+        FROM accounts_follow WHERE followed_id = %s
+    ) AS follower
+    WHERE place > 1 AND (place - 1) %% %s = 0 ORDER BY follower_id
+"""
+
+
+def follower_ranges(user_ids: Collection[int]) -> dict[int, list[KeyRange]]:
+    """This answers, for those with very many followers, ranges of ids that cover everybody.
+
+    Each holds FAN_OUT_RANGE of the followers, whose number is more than twice that.
+    """
+    size = settings.FAN_OUT_RANGE
+    with connection.cursor() as cursor:
+        cursor.execute(MANY_FOLLOWERS, [list(user_ids), 2 * size])
+        many = [id for (id,) in cursor.fetchall()]
+        return {id: _ranges(cursor, id, size) for id in many}
+
+
+def _ranges(cursor: Any, user_id: int, size: int) -> list[KeyRange]:
+    cursor.execute(RANGES, [user_id, size])
+    limits = [ALL_KEYS.first, *(id for (id,) in cursor.fetchall()), ALL_KEYS.after]
+    return [KeyRange(first, after) for first, after in pairwise(limits)]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from accounts.models import User
+from accounts.queries import follower_ranges
+from cards.events import CardAdded, CardRemoved, CardUpdated
 from cards.models import Card, Collection, CollectionCard, Visibility
+from events.envelope import KeyRange, Recorded
 
 
 def public_cards() -> QuerySet[Card]:
@@ -61,3 +65,15 @@ def places_in(collection: Collection, *, viewer: User) -> QuerySet[CollectionCar
     seen = Q(card__visibility=Visibility.PUBLIC) | Q(card__curator_id=viewer.pk)
     places = CollectionCard.objects.filter(seen, collection=collection)
     return places.select_related("card__curator", "card__url")
+
+
+def ranges_of_followers(
+    events: Sequence[Recorded[CardAdded | CardUpdated | CardRemoved]],
+) -> dict[UUID, list[KeyRange]]:
+    """This answers, for events whose curator has very many followers, ranges of their ids."""
+    ranges = follower_ranges({recorded.event.curator_id for recorded in events})
+    return {
+        recorded.id: ranges[recorded.event.curator_id]
+        for recorded in events
+        if recorded.event.curator_id in ranges
+    }

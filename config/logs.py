@@ -17,6 +17,7 @@ FIELDS = {
     "held",
     "lease",
     "queue",
+    "result",
     "state",
     "worker",
 }

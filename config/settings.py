@@ -48,6 +48,8 @@ INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
+# More followers than twice this make a fan-out of several transactions, of this many each.
+FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=50_000)
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # Who knows it may read /metrics; without it, only the local stack shows them.
@@ -250,19 +252,7 @@ CELERY_RESULT_EXPIRES = timedelta(days=30)
 # Keep the database connection between tasks: reconnecting costs more than the work.
 CELERY_DB_REUSE_MAX = 500
 CELERY_TIMEZONE = TIME_ZONE
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
-CELERY_BEAT_SCHEDULE = {
-    task: {"task": task, "schedule": every}
-    for task, every in {
-        "events.prune": timedelta(minutes=10),
-        "accounts.delete_expired": timedelta(hours=24),
-        "notifications.prune_orphans": timedelta(hours=24),
-        "feeds.trim": timedelta(minutes=10),
-        "feeds.evict_idle": timedelta(hours=24),
-        "feeds.prune_orphans": timedelta(hours=24),
-        "celery.backend_cleanup": timedelta(hours=24),
-    }.items()
-}
+CELERY_BEAT_SCHEDULER = "events.beat:SlotScheduler"
 
 # -- Logs --------------------------------------------------------------------------------------
 LOGGING = logs.configuration(level=LOG_LEVEL, as_json=LOG_JSON)

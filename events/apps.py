@@ -6,4 +6,4 @@ class EventsConfig(AppConfig):
     name = "events"
 
     def ready(self) -> None:
-        autodiscover_modules("handlers")
+        autodiscover_modules("handlers", "tasks")

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
-from celery import shared_task
+from datetime import timedelta
+
+from django.conf import settings
+from django_celery_results.models import TaskResult
 
 from events import services
+from events.schedule import scheduled
 
 
-@shared_task(name="events.prune", ignore_result=False)
+@scheduled(every=timedelta(minutes=10), name="events.prune")
 def prune() -> dict[str, int]:
     """This deletes done deliveries beyond what each queue keeps."""
     return services.prune()
+
+
+@scheduled(every=timedelta(hours=24), name="events.forget_results")
+def forget_results() -> None:
+    """This deletes the results of tasks that ended longer than CELERY_RESULT_EXPIRES ago."""
+    TaskResult.objects.delete_expired(settings.CELERY_RESULT_EXPIRES)

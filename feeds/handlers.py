@@ -5,33 +5,39 @@ from collections.abc import Sequence
 from accounts.events import UserFollowed, UserUnfollowed
 from accounts.signals import user_followed, user_unfollowed
 from cards.events import CardAdded, CardRemoved, CardUpdated
+from cards.queries import ranges_of_followers
 from cards.signals import card_added, card_removed, card_updated
 from events.envelope import Recorded
 from events.subscription import handler
 from feeds import services
 
 
-@handler(card_added, queue="feeds", name="feeds.fan_out")
+@handler(card_added, queue="feeds", name="feeds.fan_out", split=ranges_of_followers)
 def fan_out(events: Sequence[Recorded[CardAdded]]) -> None:
     """This puts new cards into the timelines of their curators' followers."""
-    services.fan_out(card_ids=[recorded.event.card_id for recorded in events])
+    services.fan_out(
+        card_ids=[recorded.event.card_id for recorded in events],
+        followers=[recorded.keys for recorded in events],
+    )
 
 
-@handler(card_updated, queue="feeds", name="feeds.refresh_card")
+@handler(card_updated, queue="feeds", name="feeds.refresh_card", split=ranges_of_followers)
 def refresh_card(events: Sequence[Recorded[CardUpdated]]) -> None:
     """This brings timelines up to the cards' present visibility."""
     services.refresh_cards(
         card_ids=[recorded.event.card_id for recorded in events],
         curator_ids=[recorded.event.curator_id for recorded in events],
+        followers=[recorded.keys for recorded in events],
     )
 
 
-@handler(card_removed, queue="feeds", name="feeds.retract_card")
+@handler(card_removed, queue="feeds", name="feeds.retract_card", split=ranges_of_followers)
 def retract_card(events: Sequence[Recorded[CardRemoved]]) -> None:
     """This takes removed cards out of timelines."""
     services.retract_cards(
         card_ids=[recorded.event.card_id for recorded in events],
         curator_ids=[recorded.event.curator_id for recorded in events],
+        followers=[recorded.keys for recorded in events],
     )
 
 

@@ -22,6 +22,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
+from events.envelope import KeyRange
 from feeds import statements
 from feeds.models import Timeline
 
@@ -30,21 +31,30 @@ CARD_LOCKS = 0x6665
 READ_PRECISION = timedelta(days=1)
 
 
-def fan_out(*, card_ids: Sequence[UUID]) -> int:
+def fan_out(*, card_ids: Sequence[UUID], followers: Sequence[KeyRange]) -> int:
     """This puts public cards into the timelines of their curators' followers."""
-    return execute(statements.FAN_OUT, list(card_ids))
+    return execute(statements.FAN_OUT, list(card_ids), *_columns(followers))
 
 
-def refresh_cards(*, card_ids: Sequence[UUID], curator_ids: Sequence[int]) -> None:
+def refresh_cards(
+    *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
+) -> None:
     """This puts cards into timelines that are public now, and takes out those that are private."""
     lock_cards(card_ids)
-    fan_out(card_ids=card_ids)
-    retract_cards(card_ids=card_ids, curator_ids=curator_ids)
+    fan_out(card_ids=card_ids, followers=followers)
+    retract_cards(card_ids=card_ids, curator_ids=curator_ids, followers=followers)
 
 
-def retract_cards(*, card_ids: Sequence[UUID], curator_ids: Sequence[int]) -> int:
+def retract_cards(
+    *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
+) -> int:
     """This takes cards that are gone or private out of their curators' followers' timelines."""
-    return execute(statements.RETRACT, list(card_ids), list(curator_ids))
+    pairs = (list(card_ids), list(curator_ids))
+    return execute(statements.RETRACT, *pairs, *_columns(followers))
+
+
+def _columns(ranges: Sequence[KeyRange]) -> tuple[list[int], list[int]]:
+    return [keys.first for keys in ranges], [keys.after for keys in ranges]
 
 
 def backfill(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:

@@ -2,7 +2,8 @@
 
 Entries are inserted, locked and deleted in the order of their key, so that batches that meet do
 not deadlock. Every statement looks at cards and follows as they are now, not as the event told:
-events may come late, twice or in another order.
+events may come late, twice or in another order. A batch names for each card the followers that
+are meant, by their ids from `first` up to `after`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 FAN_OUT = """
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
     SELECT follow.follower_id, card.id, card.curator_id
-    FROM unnest(%s::uuid[]) AS batch (card_id)
+    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS batch (card_id, first, after)
     JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
-    JOIN accounts_follow follow ON follow.followed_id = card.curator_id
+    JOIN accounts_follow follow
+      ON follow.followed_id = card.curator_id
+     AND follow.follower_id >= batch.first AND follow.follower_id < batch.after
     WHERE NOT EXISTS (
         SELECT FROM feeds_timeline timeline
         WHERE timeline.owner_id = follow.follower_id AND timeline.evicted_at IS NOT NULL
@@ -23,8 +26,11 @@ FAN_OUT = """
 RETRACT = """
     WITH stale AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id
-        FROM unnest(%s::uuid[], %s::bigint[]) AS batch (card_id, curator_id)
-        JOIN accounts_follow follow ON follow.followed_id = batch.curator_id
+        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
+             AS batch (card_id, curator_id, first, after)
+        JOIN accounts_follow follow
+          ON follow.followed_id = batch.curator_id
+         AND follow.follower_id >= batch.first AND follow.follower_id < batch.after
         JOIN feeds_timelineentry entry
           ON entry.owner_id = follow.follower_id AND entry.card_id = batch.card_id
         WHERE NOT EXISTS (

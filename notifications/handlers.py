@@ -5,19 +5,26 @@ from collections.abc import Sequence
 from accounts.events import UserFollowed
 from accounts.signals import user_followed
 from cards.events import CardAdded, CollectionCardAdded
+from cards.queries import ranges_of_followers
 from cards.signals import card_added, collection_card_added
 from events.envelope import Recorded
 from events.subscription import handler
 from notifications import services
 
 
-@handler(card_added, queue="notifications", name="notifications.notify_card_added")
+@handler(
+    card_added,
+    queue="notifications",
+    name="notifications.notify_card_added",
+    split=ranges_of_followers,
+)
 def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
     """This tells those who saved the same page, and followers who asked to be told."""
     services.notify_of_added_cards(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],
         card_ids=[recorded.event.card_id for recorded in events],
+        recipients=[recorded.keys for recorded in events],
     )
 
 

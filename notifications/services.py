@@ -15,6 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
+from events.envelope import KeyRange
 from notifications.models import Kind, Notification
 from notifications.queries import visible_notifications
 
@@ -23,17 +24,20 @@ from notifications.queries import visible_notifications
 # the event is delivered. Who has both reasons is told of the one that was asked for.
 CARD_ADDED = """
     WITH added AS (
-        SELECT batch.event_id, batch.time, card.id AS card_id, card.curator_id, card.url_id
-        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[]) AS batch (event_id, time, card_id)
+        SELECT batch.*, card.curator_id, card.url_id
+        FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::bigint[], %s::bigint[])
+             AS batch (event_id, time, card_id, first, after)
         JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
     ), told AS (
         SELECT follow.follower_id AS recipient_id, added.*, %s AS kind
         FROM added JOIN accounts_follow follow ON follow.followed_id = added.curator_id
         WHERE follow.notify AND follow.created_at <= added.time
+          AND follow.follower_id >= added.first AND follow.follower_id < added.after
         UNION ALL
         SELECT saved.curator_id, added.*, %s
         FROM added JOIN cards_card saved ON saved.url_id = added.url_id
         WHERE saved.curator_id <> added.curator_id AND saved.id < added.card_id
+          AND saved.curator_id >= added.first AND saved.curator_id < added.after
     )
     INSERT INTO notifications_notification
         (recipient_id, event_id, kind, actor_id, card_id, created_at)
@@ -87,10 +91,15 @@ PRUNE_ORPHANS = """
 
 
 def notify_of_added_cards(
-    *, event_ids: Sequence[UUID], times: Sequence[datetime], card_ids: Sequence[UUID]
+    *,
+    event_ids: Sequence[UUID],
+    times: Sequence[datetime],
+    card_ids: Sequence[UUID],
+    recipients: Sequence[KeyRange],
 ) -> int:
     """This tells those who saved the same page before, and followers who asked for it."""
-    columns = (list(event_ids), list(times), list(card_ids))
+    firsts, afters = [keys.first for keys in recipients], [keys.after for keys in recipients]
+    columns = (list(event_ids), list(times), list(card_ids), firsts, afters)
     asked, saved = Kind.CARD_ADDED.value, Kind.PAGE_SAVED.value
     return _execute(CARD_ADDED, *columns, asked, saved, asked)
 

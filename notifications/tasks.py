@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from celery import shared_task
+from datetime import timedelta
 
+from events.schedule import scheduled
 from notifications import services
 
 
-@shared_task(name="notifications.prune_orphans", ignore_result=False)
+@scheduled(every=timedelta(hours=24), name="notifications.prune_orphans")
 def prune_orphans() -> int:
     """This deletes notifications of what is gone, and answers how many."""
     return services.prune_orphans()

@@ -1,0 +1,92 @@
+"""What runs again and again: each slot of a schedule is an event, and so runs once.
+
+The key of the event is the schedule's name and the slot. However many schedulers run, and however
+often one is killed, a slot is recorded once, and delivered like every other event.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from django.db import connection, transaction
+
+from events.envelope import event_type
+from events.signals import DomainSignal
+from events.subscription import handler
+
+logger = logging.getLogger(__name__)
+
+Task = TypeVar("Task", bound=Callable[[], Any])
+
+LONGEST_SLEEP = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotDue:
+    """A slot of a schedule has begun; `slot` is its ISO 8601 time (UTC)."""
+
+    slot: str
+
+    @property
+    def subject(self) -> str:
+        return f"schedule/{self.slot}"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Something to run once in every slot; slots are counted from 1970-01-01T00:00Z."""
+
+    name: str
+    every: timedelta
+    signal: DomainSignal
+    event: type[SlotDue]
+
+    def slot_at(self, now: datetime) -> datetime:
+        """This answers the beginning of the slot that a time is in."""
+        return now - (now - datetime.fromtimestamp(0, UTC)) % self.every
+
+
+schedules: dict[str, Schedule] = {}
+
+
+def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable[[Task], Task]:
+    """This lets a function run once in every slot of that length, in a queue's workers.
+
+    It must be idempotent: one that fails, or whose worker dies, is run again like every delivery.
+    Slots that passed while no scheduler ran are not made up for; the present one is.
+    """
+    event = type("SlotDue", (SlotDue,), {"__slots__": ()})
+    event_type(f"{name}.due", version=1)(event)
+    schedules[name] = Schedule(name, every, DomainSignal(event), event)
+
+    def subscribe(task: Task) -> Task:
+        @handler(schedules[name].signal, queue=queue, name=name, atomic=False, keep_result=True)
+        def run(events: Any) -> None:
+            logger.info("schedule.ran", extra={"handler": name, "result": task()})
+
+        return task
+
+    return subscribe
+
+
+def record_due_slots() -> timedelta:
+    """This records the present slot of each schedule, if nobody has; answers how long to sleep."""
+    with transaction.atomic():
+        now = _now()
+        for schedule in schedules.values():
+            slot = schedule.slot_at(now).isoformat()
+            key = f"{schedule.name}@{slot}"
+            schedule.signal.send(sender=Schedule, event=schedule.event(slot=slot), key=key)
+    ends = (schedule.slot_at(now) + schedule.every for schedule in schedules.values())
+    return min(LONGEST_SLEEP, *(end - now for end in ends))
+
+
+def _now() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+        return now
