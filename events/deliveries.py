@@ -169,10 +169,10 @@ def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
 SPLIT = """
     INSERT INTO events_delivery (event_id, handler, part, bounds, queue, state, priority, due_at,
                                  isolated, recorded_at)
-    SELECT event_id, handler, part, jsonb_build_array(first, after), queue, 'queued', %s, now(),
+    SELECT event_id, handler, place, jsonb_build_array(first, after), queue, 'queued', %s, now(),
            true, recorded_at
     FROM events_delivery,
-         unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS range (first, after, part)
+         unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS range (first, after, place)
     WHERE id = %s
     ON CONFLICT (event_id, handler, part) DO NOTHING
 """

@@ -59,11 +59,18 @@ def lease(handler: Handler, ids: Sequence[int]) -> Iterator[UUID]:
 def _extend(id: UUID, policy: QueuePolicy, ended: threading.Event) -> None:
     try:
         while not ended.wait(policy.lease_seconds / 3):
-            with connection.cursor() as cursor:
-                cursor.execute(EXTEND, [policy.lease_seconds, id])
-    except DatabaseError as error:
-        logger.warning("lease.extend_failed", extra={"lease": str(id), "error": str(error)})
+            _extend_once(id, policy)
     finally:
+        connection.close()
+
+
+def _extend_once(id: UUID, policy: QueuePolicy) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(EXTEND, [policy.lease_seconds, id])
+    except DatabaseError as error:
+        # The next time may be in time; the call that the lease covers goes on either way.
+        logger.warning("lease.extend_failed", extra={"lease": str(id), "error": str(error)})
         connection.close()
 
 

@@ -19,6 +19,8 @@ for given in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG"):
 os.environ["DATA_DIR"] = str(DATA)
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 os.environ["IDLE_TRANSACTION_SECONDS"] = "3"
+# Who has more than 40 followers has many.
+os.environ["FAN_OUT_RANGE"] = "20"
 # Retries at once, and a dead worker noticed soon: the waiting is not what is tested.
 for queue in ("NOTIFICATIONS", "FEEDS", "EVENTS"):
     os.environ[f"{queue}_MAX_ATTEMPTS"] = "3"
