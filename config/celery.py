@@ -6,8 +6,11 @@ import os
 
 from celery import Celery
 
+from events import transport
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+transport.install()
 app = Celery("commonplace")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
