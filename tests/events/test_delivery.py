@@ -19,7 +19,7 @@ from events.outbox import OutsideTransaction, Priority, recording
 from events.relay import Relay
 from events.services import DeadLetters
 from tests.conftest import Drain
-from tests.probe.handlers import told
+from tests.probe.behaviours import told
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
 from tests.running import nobody_consumes

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
+import json
 import os
-import signal
 from collections.abc import Sequence
-from pathlib import Path
+from urllib.request import Request, urlopen
 
 from django.conf import settings
 
 from events.envelope import Recorded
 from events.subscription import handler
+from tests.probe.behaviours import ABOUT_TRANSACTIONS, behave
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
-
-
-class Refused(Exception):
-    """The probe was told to fail."""
 
 
 @handler(probe_sent, queue="notifications", name="probe.write")
@@ -31,30 +28,18 @@ def call(events: Sequence[Recorded[ProbeSent]]) -> None:
     (recorded,) = events
     with (settings.DATA_DIR / "outside.log").open("a") as outside:
         outside.write(f"{recorded.id} {recorded.event.key}\n")
-    if recorded.event.behaviour != "freeze_once":  # that is about transactions
+    if url := os.environ.get("OUTSIDE_URL"):
+        ask_outside(url, recorded)
+    if recorded.event.behaviour not in ABOUT_TRANSACTIONS:
         behave(recorded.event)
 
 
-def behave(event: ProbeSent) -> None:
-    """This does what the probe says, after the effects were written."""
-    match event.behaviour:
-        case "raise":
-            raise Refused(event.key)
-        case "raise_until_told":
-            if not told(event.key).exists():
-                raise Refused(event.key)
-        case "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "die_once":
-            if not told(event.key).exists():
-                told(event.key).touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-        case "freeze_once":
-            if not told(event.key).exists():
-                told(event.key).write_text(str(os.getpid()))
-                os.kill(os.getpid(), signal.SIGSTOP)
-
-
-def told(key: str) -> Path:
-    """This is the file by which a test tells a probe to go on."""
-    return Path(settings.DATA_DIR) / f"told-{key}"
+def ask_outside(url: str, recorded: Recorded[ProbeSent]) -> None:
+    """This asks the outside service that a test runs."""
+    request = Request(
+        url,
+        data=json.dumps({"subject": recorded.event.subject}).encode(),
+        headers={"Idempotency-Key": str(recorded.id), "Content-Type": "application/json"},
+    )
+    with urlopen(request, timeout=10):
+        pass

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.report import Report
+from tests.faults.sizes import FULL
+from tests.faults.world import World
+
+REPORT = pytest.StashKey[Report]()
+
+
+@pytest.fixture(scope="session")
+def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    running = World(tmp_path_factory.mktemp("world"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def world(_world: World) -> World:
+    """Real servers and processes, all up, with nothing in them."""
+    _world.reset()
+    return _world
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest) -> Report:
+    """What is printed at the end."""
+    return request.config.stash.setdefault(REPORT, Report())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    report = terminalreporter.config.stash.get(REPORT, None)
+    if report is None or not report.cases:
+        return
+    terminalreporter.section("faults")
+    for line in report.table():
+        terminalreporter.write_line(line)
+    if FULL:
+        report.write()

@@ -1,0 +1,110 @@
+"""What a test switches off, to see the suite fail without it; nothing of this is in the product.
+
+Applied in the processes that are started with MUTATION set to names, joined by commas.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+
+def apply(names: str) -> None:
+    """This switches off what the names say."""
+    for name in filter(None, names.split(",")):
+        MUTATIONS[name]()
+
+
+def no_sweep() -> None:
+    """Messages that got lost are not published again."""
+    from events import deliveries
+
+    take_due = deliveries.take_due
+
+    def without(*args: Any, **kwargs: Any) -> Any:
+        return take_due(*args, **{**kwargs, "sweep": False})
+
+    deliveries.take_due = without
+
+
+def no_outbox() -> None:
+    """Events are recorded after the commit of what they tell of, as a message to a broker is."""
+    from django.db import transaction
+
+    from events import signals
+
+    record = signals.record
+
+    def later(event: Any, *, key: str | None = None) -> None:
+        def now() -> None:
+            time.sleep(0.05)
+            with transaction.atomic():
+                record(event, key=key)
+
+        transaction.on_commit(now)
+
+    signals.record = later  # type: ignore[assignment]
+
+
+def unmarked() -> None:
+    """The relay dies after publishing, before it has marked the entry: each is expanded twice."""
+    from events import deliveries
+
+    before, _, rest = deliveries.EXPAND.partition("claimed AS (")
+    _, _, after = rest.partition("RETURNING events_outboxentry.*\n    )")
+    deliveries.EXPAND = f"""{before} claimed AS (
+        SELECT events_outboxentry.* FROM events_outboxentry JOIN picked USING (event_id)
+    ), marked AS (
+        DELETE FROM events_outboxentry USING picked
+        WHERE events_outboxentry.event_id = picked.event_id
+          AND EXISTS (SELECT FROM events_delivery WHERE event_id = picked.event_id)
+    ){after}"""
+
+
+def no_uniqueness() -> None:
+    """A delivery may be there twice; the test drops the constraint."""
+    from events import deliveries
+
+    conflict = "ON CONFLICT (event_id, handler, part) DO NOTHING"
+    assert conflict in deliveries.EXPAND
+    deliveries.EXPAND = deliveries.EXPAND.replace(conflict, "")
+
+
+def skew() -> None:
+    """The process's clock is off by SKEW_SECONDS."""
+    import datetime
+
+    from django.utils import timezone
+
+    off = float(os.environ["SKEW_SECONDS"])
+    clock = time.time
+    time.time = lambda: clock() + off
+    time.time_ns = lambda: int((clock() + off) * 1_000_000_000)
+    now = timezone.now
+    timezone.now = lambda: now() + datetime.timedelta(seconds=off)
+
+
+def forget(handler: str) -> None:
+    """This release doesn't have the handler yet."""
+    from events import registry
+
+    del registry.handlers[handler]
+
+
+def late_release() -> None:
+    """This release has handlers and events that the one before has not."""
+    import tests.faults.late_release  # noqa: F401
+
+
+MUTATIONS: dict[str, Callable[[], None]] = {
+    "no_sweep": no_sweep,
+    "no_outbox": no_outbox,
+    "unmarked": unmarked,
+    "no_uniqueness": no_uniqueness,
+    "skew": skew,
+    "late_release": late_release,
+    "without_call": partial(forget, "probe.call"),
+}

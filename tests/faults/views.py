@@ -1,0 +1,27 @@
+"""A way to record probes over HTTP, as an application's own view would."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from events.models import Priority
+from events.outbox import recording
+from tests.probe.signals import ProbeSent, probe_sent
+
+
+@csrf_exempt
+def probe(request: HttpRequest) -> JsonResponse:
+    """This records `count` probes of a behaviour; an event's key makes repeating it harmless."""
+    key, behaviour = request.GET["key"], request.GET.get("behaviour", "ok")
+    count = int(request.GET.get("count", "0"))
+    priority = Priority.BULK if count else Priority.INTERACTIVE
+    with transaction.atomic(), recording(priority=priority):
+        for number in range(count):
+            event = ProbeSent(key=f"{key}-{number}", behaviour=behaviour)
+            probe_sent.send(sender=None, event=event)
+        if not count:
+            event = ProbeSent(key=key, behaviour=behaviour)
+            probe_sent.send(sender=None, event=event, key=f"probe-{key}")
+    return JsonResponse({"key": key}, status=201)

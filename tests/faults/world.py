@@ -1,0 +1,240 @@
+"""Everything that a fault can hit: real servers, and every process of the project on links."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, LiteralString
+
+import httpx
+import psycopg
+import redis
+
+from config.embedded import PORT, Servers
+from config.stack.programs import fly
+from tests.faults.links import Link
+from tests.faults.outside import Outside
+from tests.faults.processes import Process
+from tests.faults.sizes import ENVIRONMENT
+from tests.flows.running_stack import free_port, is_tests
+from tests.running import ROOT, wait_for
+
+ALWAYS = ("web", "relay", "notification-worker", "feed-worker", "event-worker")
+READY = {"web": "Started worker", "relay": "relay.started", "beat": "beat: Starting"}
+KEPT = ("django_migrations", "django_content_type", "auth_permission", "events_subscription")
+OPEN = """
+    SELECT (SELECT count(*) FROM events_outboxentry)
+         + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
+         + (SELECT count(*) FROM events_lease)
+"""
+
+
+class World:
+    """The servers, the processes, and the outside service of one session."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.servers = Servers(data)
+        self.outside = Outside()
+        self.processes: dict[str, Process] = {}
+        self.ports: dict[str, int] = {}
+        self.secret = secrets.token_urlsafe(48)
+        self._ended = threading.Event()
+        self._supervising = threading.Lock()
+
+    def start(self) -> None:
+        """This starts the servers and the processes that a test always has."""
+        self.servers.start()
+        self.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        threading.Thread(target=self._supervise, daemon=True).start()
+        for name in ALWAYS:
+            self.process(name).spawn()
+        for name in ALWAYS:
+            self.process(name).wait_ready()
+
+    def stop(self) -> None:
+        """This stops everything."""
+        self._ended.set()
+        for process in self.processes.values():
+            process.wanted = False
+            process.thaw()
+            process._end_group()
+            process.database.close()
+            process.broker.close()
+        self.thaw(self.servers.valkey.pid())
+        self.servers.stop()
+        self.outside.shutdown()
+        self.outside.server_close()
+
+    def process(self, name: str) -> Process:
+        """This is a process by its name in fly.toml; a number at the end makes another of it."""
+        if name not in self.processes:
+            group = name.rstrip("0123456789")
+            self.processes[name] = Process(
+                name,
+                fly()["processes"][group],
+                ready=READY.get(group, " ready."),
+                environment=self.environment(name),
+                database=Link(self.servers.run / f".s.PGSQL.{PORT}"),
+                broker=Link(self.servers.valkey_socket),
+                log=self.data / f"{name}.log",
+            )
+        return self.processes[name]
+
+    def environment(self, name: str) -> dict[str, str]:
+        """This is the environment of a process, but for its addresses of the servers."""
+        port = self.ports.setdefault(name, free_port())
+        mine = {key: text for key, text in os.environ.items() if not is_tests(key)}
+        return mine | fly()["env"] | ENVIRONMENT | {
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "DATA_DIR": str(self.data),
+            "DATABASE_URL": self.servers.database_url,
+            "REDIS_URL": self.servers.redis_url,
+            "SECRET_KEY": self.secret,
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "CSRF_TRUSTED_ORIGINS": "",
+            "INSECURE_HTTP": "1",
+            "OUTSIDE_URL": self.outside.url,
+            "GRANIAN_HOST": "127.0.0.1",
+            "GRANIAN_PORT": str(port),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "ignore",
+        }  # fmt: skip
+
+    def manage(self, *arguments: str, **extra: str) -> str:
+        """This runs a management command, straight on the servers, and answers its output."""
+        import subprocess
+
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment("manage") | extra,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def url(self, web: str = "web") -> str:
+        """This is the address of a web process."""
+        return f"http://127.0.0.1:{self.ports[web]}"
+
+    def rows(self, statement: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
+        """This asks the database, not through a link."""
+        address = self.servers.database_url
+        with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+            cursor = connection.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def broker(self) -> redis.Redis:
+        """This is a client of the broker, not through a link."""
+        return redis.Redis.from_url(self.servers.unix_url, socket_timeout=10)
+
+    def stop_postgres_immediately(self) -> None:
+        """This ends PostgreSQL as a crash does."""
+        pid = self.servers.postgres.pid()
+        assert pid
+        os.kill(pid, signal.SIGQUIT)
+        wait_for(lambda: not self.servers.postgres.pid(), seconds=20, what="PostgreSQL has gone")
+
+    def stop_valkey(self, *, forget: bool = False) -> None:
+        """This stops the broker; with `forget`, what it had on disk is gone."""
+        self.servers.valkey.stop()
+        if forget:
+            import shutil
+
+            shutil.rmtree(self.data / "valkey")
+
+    def start_servers(self) -> None:
+        """This starts the servers that do not run."""
+        self.servers.start()
+
+    def freeze(self, pid: int | None) -> None:
+        """This stops a process from running, but does not end it."""
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self, pid: int | None) -> None:
+        """This lets a process run again."""
+        if pid:
+            os.kill(pid, signal.SIGCONT)
+
+    def wait_recovered(self, *, seconds: float = 60) -> float:
+        """This answers the seconds until nothing is open, which must be less than the bound."""
+        began = time.monotonic()
+        try:
+            wait_for(self.is_quiet, seconds=seconds, what="every delivery is finished")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.open()}\n{self.tails()}") from error
+        return time.monotonic() - began
+
+    def is_quiet(self) -> bool:
+        """This says whether nothing is open."""
+        return self.rows(OPEN) == [(0,)]
+
+    def open(self) -> list[tuple[Any, ...]]:
+        """These are the open deliveries: handler, state, error, count."""
+        return self.rows(
+            "SELECT handler, state, left(error, 300), count(*) FROM events_delivery"
+            " WHERE due_at IS NOT NULL GROUP BY 1, 2, 3 UNION ALL"
+            " SELECT 'outbox', type, '', count(*) FROM events_outboxentry GROUP BY 2"
+        )
+
+    def tails(self) -> str:
+        """These are the ends of the logs."""
+        return "\n".join(
+            f"--- {name}\n{process.output()[-2000:]}"
+            for name, process in self.processes.items()
+            if process.wanted
+        )
+
+    def reset(self) -> None:
+        """This makes the world as new: everything up, nothing in it."""
+        self.start_servers()
+        for process in self.processes.values():
+            process.database.pass_on()
+            process.broker.pass_on()
+            process.thaw()
+            if process.wanted and process.name not in ALWAYS:
+                process.stop()
+        for name in ALWAYS:
+            process = self.process(name)
+            if not process.wanted or process._extra:
+                if process.wanted:
+                    process.stop()
+                process.start()
+        self.outside.forget()
+        wait_for(self._empty, seconds=30, what="the tables are empty")
+        wait_for(self._serves, seconds=30, what="the API answers")
+
+    def _empty(self) -> bool:
+        tables = [name for (name,) in self.rows(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            " AND tablename <> ALL(%s)", list(KEPT),
+        )]  # fmt: skip
+        try:
+            self.rows(f"SET lock_timeout = '2s'; TRUNCATE {', '.join(tables)} RESTART IDENTITY")  # type: ignore[arg-type]
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _serves(self) -> bool:
+        try:
+            return httpx.get(f"{self.url()}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _supervise(self) -> None:
+        # What a supervisor, or Fly, does: whatever ends is started again.
+        while not self._ended.wait(0.2):
+            for process in list(self.processes.values()):
+                if process.wanted and process.popen and process.popen.poll() is not None:
+                    process.respawn()
