@@ -24,6 +24,8 @@ from events.queues import QueuePolicy
 from events.registry import Handler
 
 ERROR_LIMIT = 8_000  # characters of an error that are kept with a delivery
+# Longer than a message waits in a queue at its high-water mark.
+OVERDUE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ TAKE_DUE = """
         SELECT id, state = 'queued' AND publications > 0 AS swept FROM events_delivery
         WHERE queue = %s AND priority = %s AND due_at <= now()
           AND state IN ('queued', 'retry') AND handler = ANY(%s)
-          AND (%s OR publications = 0 OR state = 'retry')
+          AND (%s OR publications = 0 OR state = 'retry'
+               OR due_at < now() - %s * interval '1 second')
         ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
     )
     UPDATE events_delivery
@@ -116,12 +119,21 @@ def take_due(
     """This takes the deliveries of a queue that are due, and answers them for publishing.
 
     Those that a worker holds are locked and passed over. With `sweep`, it also takes those whose
-    message must have been lost.
+    message must have been lost; without, only if they are long overdue, so that a queue which is
+    never short loses none.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             TAKE_DUE,
-            [policy.name, priority, list(handlers), sweep, limit, policy.redelivery_seconds],
+            [
+                policy.name,
+                priority,
+                list(handlers),
+                sweep,
+                OVERDUE_SECONDS,
+                limit,
+                policy.redelivery_seconds,
+            ],
         )
         return [Pending(*row) for row in cursor.fetchall()]
 

@@ -26,10 +26,12 @@ class QueuePolicy:
     batch_size: int = 500
     high_water: int = 100
     # A message that was not worked off after this time counts as lost once its queue is short.
-    redelivery_seconds: int = 15
+    redelivery_seconds: int = 7
     # A worker extends its lease while it works; another one may take over after this time.
     lease_seconds: int = 15
     time_limit_seconds: int = 300
+    # Between asking a handler that takes too long to stop, and killing its process.
+    grace_seconds: int = 10
     keep_done: int = 10_000
     slo_seconds: int = 30
 

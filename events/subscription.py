@@ -14,9 +14,6 @@ from events.signals import DomainSignal
 
 Handle = TypeVar("Handle", bound=Callable[[Any], None])
 
-# Between asking a handler to stop and killing its process.
-GRACE_SECONDS = 10
-
 
 def handler(
     signal: DomainSignal,
@@ -41,7 +38,7 @@ def handler(
     `formerly`, and takes over what is open under them. Raises ValueError when a name is taken, and
     UnknownQueue for a queue that isn't in the table.
     """
-    seconds = policy_of(queue).time_limit_seconds
+    policy = policy_of(queue)
     if split is not None and not atomic:
         raise ValueError(f"{name}: only the work of a transaction can be split.")
 
@@ -53,8 +50,8 @@ def handler(
         @shared_task(
             name=name,
             ignore_result=not keep_result,
-            soft_time_limit=seconds,
-            time_limit=seconds + GRACE_SECONDS,
+            soft_time_limit=policy.time_limit_seconds,
+            time_limit=policy.time_limit_seconds + policy.grace_seconds,
         )
         def deliver(delivery_ids: list[int]) -> dict[str, int]:
             return execute(handlers[name], delivery_ids)

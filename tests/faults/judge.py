@@ -119,7 +119,7 @@ def check_deliveries(world: World, verdict: Verdict, states: frozenset[str]) -> 
     verdict.compare(f"deliveries that ended as {', '.join(sorted(states))}", subscribed, ended)
     pairs = Counter[Hashable]((name, event) for name, _, event in whole)
     verdict.compare("deliveries of an event to a handler", Counter(dict.fromkeys(pairs, 1)), pairs)
-    if (left := world.open()) or not world.is_quiet():
+    if left := world.open():
         verdict.problems.append(f"still open: {left}")
         verdict.lost += len(left)
 

@@ -28,6 +28,7 @@ def no_sweep() -> None:
         return take_due(*args, **{**kwargs, "sweep": False})
 
     deliveries.take_due = without
+    deliveries.OVERDUE_SECONDS = 86_400
 
 
 def no_outbox() -> None:
@@ -87,6 +88,29 @@ def skew() -> None:
     timezone.now = lambda: now() + datetime.timedelta(seconds=off)
 
 
+def die_once(before: str, name: str) -> None:
+    """The relay dies once, before it publishes or after it has."""
+    import signal
+
+    from django.conf import settings
+
+    from events.broker import Broker
+
+    publish = Broker.publish
+
+    def dying(self: Broker, *args: Any, **kwargs: Any) -> None:
+        mark = settings.DATA_DIR / name
+        fresh = not mark.exists()
+        mark.touch()
+        if fresh and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        publish(self, *args, **kwargs)
+        if fresh:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Broker.publish = dying  # type: ignore[method-assign]
+
+
 def forget(handler: str) -> None:
     """This release doesn't have the handler yet."""
     from events import registry
@@ -105,6 +129,8 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "unmarked": unmarked,
     "no_uniqueness": no_uniqueness,
     "skew": skew,
+    "die_before_publish": partial(die_once, "before", "die_before_publish"),
+    "die_after_publish": partial(die_once, "", "die_after_publish"),
     "late_release": late_release,
     "without_call": partial(forget, "probe.call"),
 }

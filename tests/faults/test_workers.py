@@ -16,6 +16,35 @@ from tests.faults.sizes import KILLS, SEED
 from tests.faults.world import World
 
 WORKERS = ("notification-worker", "feed-worker")
+OUTCOMES = """
+    SELECT subject = %s, handler, state, attempts, count(*) FROM events_delivery
+    JOIN events_event ON events_event.id = event_id WHERE subject LIKE %s OR subject LIKE %s
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2
+"""
+ATTEMPTS = """
+    SELECT number, attempt.error FROM events_attempt attempt
+    JOIN events_delivery delivery ON delivery.id = delivery_id
+    JOIN events_event event ON event.id = event_id
+    WHERE handler = 'probe.write' AND state = 'dead' AND subject = %s ORDER BY number
+"""
+EFFECTS = "SELECT count(*), count(DISTINCT key) FROM probe_effect WHERE key LIKE %s"
+# What a poisonous event does, and what its dead letter says of it.
+POISON = {
+    "raise": "Refused",
+    "segfault": "died, or hung",
+    "hoard": "MemoryError",
+    "die": "died, or hung",  # what the kernel does to a process that takes too much memory
+    "hang": "SoftTimeLimitExceeded",
+    "hang_for_good": "died, or hung",
+}
+LIMITS = {
+    f"{queue}_{name}": number
+    for queue in ("NOTIFICATIONS", "FEEDS")
+    for name, number in {
+        "MAX_ATTEMPTS": "2", "BACKOFF_SECONDS": "0",
+        "TIME_LIMIT_SECONDS": "2", "GRACE_SECONDS": "1",
+    }.items()
+}  # fmt: skip
 
 
 def test_workers_killed_at_any_moment(world: World, report: Report) -> None:
@@ -60,3 +89,61 @@ def test_workers_killed_in_a_known_place(
         assert sorted(effects) == [("x0", 1), ("x1", 1), ("x2", 1)]
         world.rows("DELETE FROM probe_effect WHERE key LIKE 'x%'")
         case.judged(judge(world, load))
+
+
+def test_a_worker_killed_inside_its_blocking_pop(world: World, report: Report) -> None:
+    load = Load(world, kinds=["page"], operations=5)
+    with report.case("2 worker killed in BRPOP", did="SIGSTOP, publish, kill -9") as case:
+        for name in WORKERS:
+            world.process(name).freeze()
+        load.run()
+        world.wait_published()
+        time.sleep(0.5)  # the broker hands a message to the frozen one that popped first
+        for name in WORKERS:
+            world.process(name).kill()
+        case.recovered(world.wait_recovered())
+        assert swept(world) > 0, "no message was lost: the test tested nothing"
+        case.judged(judge(world, load))
+
+
+def test_poison_ends_as_a_dead_letter_and_costs_its_neighbours_nothing(
+    world: World, report: Report
+) -> None:
+    for name in (*WORKERS, "relay"):  # a dead worker's attempts are counted by the relay
+        world.process(name).stop()
+        world.process(name).start(**LIMITS)
+
+    for behaviour, error in POISON.items():
+        with report.case(f"11 poison: {behaviour}", did="one among 20 neighbours") as case:
+            send_among_neighbours(world, behaviour)
+            case.recovered(world.wait_recovered(seconds=120))
+
+            assert outcomes(world, behaviour) == [
+                (False, "probe.call", "done", 0, 20),
+                (False, "probe.write", "done", 0, 20),
+                (True, "probe.call", "dead", 2, 1),
+                (True, "probe.write", "dead", 2, 1),
+            ]
+            attempts = world.rows(ATTEMPTS, f"probes/poison-{behaviour}")
+            assert [(number, error in text) for number, text in attempts] == [(1, True), (2, True)]
+            neighbours = world.rows(EFFECTS, f"{behaviour}-%")
+            assert neighbours == [(20, 20)]
+
+
+def send_among_neighbours(world: World, behaviour: str) -> None:
+    """This sends a poisonous event, with ten good ones before and after."""
+    good = [(f"{behaviour}-{number}", "ok") for number in range(20)]
+    with httpx.Client(timeout=10) as http:
+        for key, does in [*good[:10], (f"poison-{behaviour}", behaviour), *good[10:]]:
+            http.post(f"{world.url()}/probe/?key={key}&behaviour={does}").raise_for_status()
+
+
+def outcomes(world: World, behaviour: str) -> list[tuple[object, ...]]:
+    """These are rows of (is the poison, handler, state, attempts, count)."""
+    subjects = (f"probes/poison-{behaviour}", f"probes/%{behaviour}-%", f"probes/%-{behaviour}")
+    return world.rows(OUTCOMES, *subjects)
+
+
+def swept(world: World) -> int:
+    """This is how many deliveries were published more than once."""
+    return int(world.rows("SELECT count(*) FROM events_delivery WHERE publications > 1")[0][0])

@@ -32,6 +32,10 @@ OPEN = """
          + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
          + (SELECT count(*) FROM events_lease)
 """
+WAITING = """
+    SELECT (SELECT count(*) FROM events_outboxentry)
+         + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL AND publications = 0)
+"""
 
 
 class World:
@@ -175,6 +179,12 @@ class World:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.open()}\n{self.tails()}") from error
         return time.monotonic() - began
+
+    def wait_published(self, *, seconds: float = 30) -> None:
+        """This returns when the broker has a message for everything."""
+        wait_for(
+            lambda: self.rows(WAITING) == [(0,)], seconds=seconds, what="everything is published"
+        )
 
     def is_quiet(self) -> bool:
         """This says whether nothing is open."""
