@@ -9,15 +9,16 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.core.exceptions import ValidationError as DomainError
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
-from psycopg.errors import ForeignKeyViolation
+from psycopg.errors import ForeignKeyViolation, ReadOnlySqlTransaction
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from accounts.errors import details_of, field_errors
+from config import outage
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,10 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
         case DomainError():
             known = exceptions.ValidationError(details_of(exc))
         case OperationalError() | InterfaceError():
+            outage.note(exc)
+            known = Unavailable()
+        # A primary that has just become a standby, or refuses to write for lack of room.
+        case InternalError() if isinstance(exc.__cause__, ReadOnlySqlTransaction):
             known = Unavailable()
         case IntegrityError() if isinstance(exc.__cause__, ForeignKeyViolation):
             known = Conflict()
@@ -130,12 +135,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """This answers when we failed; Django calls it while the exception is being handled."""
-    known = known_as(sys.exc_info()[1])
-    if isinstance(known, Unavailable):
-        return answer(known.status_code, str(known.detail), headers_of(known))
+    if isinstance(known_as(sys.exc_info()[1]), Unavailable):
+        return unavailable()
     if not is_api(request):
         return defaults.server_error(request)
     return answer(500, "Something went wrong on our side; it has been logged.")
+
+
+def unavailable() -> HttpResponse:
+    """This answers while a server that requests need does not."""
+    refusal = Unavailable()
+    return answer(refusal.status_code, str(refusal.detail), headers_of(refusal))
 
 
 def is_api(request: HttpRequest) -> bool:

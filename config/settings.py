@@ -11,6 +11,7 @@ import environ
 from kombu.entity import Queue
 
 from config import logs, queues
+from config.postgres.base import ImpatientConnection
 
 # Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
 django_stubs_ext.monkeypatch()
@@ -47,6 +48,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
+# The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py).
+DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=300)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 # More followers than twice this make a fan-out of several transactions, of this many each.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=50_000)
@@ -79,6 +82,7 @@ INSTALLED_APPS = [
     "config",
 ]
 MIDDLEWARE = [
+    "config.outage.OutageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -121,11 +125,12 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 
 # -- Database ----------------------------------------------------------------------------------
-_database: dict[str, Any] = env.db_url_config(DATABASE_URL)
+_database: dict[str, Any] = env.db_url_config(DATABASE_URL, engine="config.postgres")
 _database.setdefault("OPTIONS", {}).update(
     {
-        "connect_timeout": 3,
+        "connect_timeout": 2,
         # A server that vanished without a word is given up after about 25 s.
+        "tcp_user_timeout": 20_000,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -138,13 +143,21 @@ _database.setdefault("OPTIONS", {}).update(
                 "tcp_keepalives_interval": 5,
                 "tcp_keepalives_count": 3,
                 "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
+                # The server gives up a little earlier than we do, and says why.
+                "statement_timeout": int(DATABASE_REPLY_SECONDS * 900),
             }.items()
         ),
         "application_name": env("PROCESS_NAME", default="commonplace"),
     }
 )
 if DATABASE_POOL_SIZE:
-    _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 3}
+    _database["OPTIONS"]["pool"] = {
+        "connection_class": ImpatientConnection,
+        "min_size": 1,
+        "max_size": DATABASE_POOL_SIZE,
+        "timeout": 2,
+    }
+    _database["CONN_HEALTH_CHECKS"] = True
 else:
     # Workers and the relay: one connection a process, kept between tasks, tested before use.
     _database["CONN_MAX_AGE"] = None

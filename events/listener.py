@@ -36,6 +36,9 @@ class Listener:
         parameters = connection.get_connection_params()
         names = ("dbname", "user", "password", "host", "port", "connect_timeout", "sslmode")
         chosen = {name: parameters[name] for name in names if parameters.get(name)}
-        listening = psycopg.connect(**chosen, autocommit=True, application_name="listener")
+        # Django's way to connect, which bounds every wait (config/postgres).
+        listening: psycopg.Connection = connection.Database.connect(  # type: ignore[attr-defined]
+            **chosen, autocommit=True, application_name="listener"
+        )
         listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
         return listening

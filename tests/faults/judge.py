@@ -144,7 +144,7 @@ def check_outside(world: World, verdict: Verdict) -> None:
 
 def effects(world: World) -> Rows:
     """This answers what people see."""
-    return {what: Counter(world.rows(sql)) for what, sql in EFFECTS.items()}  # type: ignore[arg-type]
+    return {what: Counter(world.rows(sql)) for what, sql in EFFECTS.items()}
 
 
 _references: dict[tuple[object, ...], Rows] = {}

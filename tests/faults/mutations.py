@@ -35,9 +35,9 @@ def no_outbox() -> None:
     """Events are recorded after the commit of what they tell of, as a message to a broker is."""
     from django.db import transaction
 
-    from events import signals
+    from events import outbox, signals
 
-    record = signals.record
+    record = outbox.record
 
     def later(event: Any, *, key: str | None = None) -> None:
         def now() -> None:
@@ -47,7 +47,7 @@ def no_outbox() -> None:
 
         transaction.on_commit(now)
 
-    signals.record = later  # type: ignore[assignment]
+    vars(signals)["record"] = later
 
 
 def unmarked() -> None:

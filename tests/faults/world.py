@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 import httpx
+import psutil
 import psycopg
 import redis
 
@@ -149,6 +150,12 @@ class World:
         os.kill(pid, signal.SIGQUIT)
         wait_for(lambda: not self.servers.postgres.pid(), seconds=20, what="PostgreSQL has gone")
 
+    def postgres_processes(self) -> list[psutil.Process]:
+        """These are the server's processes, connections and all."""
+        pid = self.servers.postgres.pid()
+        assert pid
+        return [psutil.Process(pid), *psutil.Process(pid).children()]
+
     def stop_valkey(self, *, forget: bool = False) -> None:
         """This stops the broker; with `forget`, what it had on disk is gone."""
         self.servers.valkey.stop()
@@ -221,9 +228,13 @@ class World:
                 if process.wanted:
                     process.stop()
                 process.start()
+        self.reset_tables()
+        wait_for(self._serves, seconds=30, what="the API answers")
+
+    def reset_tables(self) -> None:
+        """This forgets all that happened."""
         self.outside.forget()
         wait_for(self._empty, seconds=30, what="the tables are empty")
-        wait_for(self._serves, seconds=30, what="the API answers")
 
     def _empty(self) -> bool:
         tables = [name for (name,) in self.rows(
@@ -231,7 +242,7 @@ class World:
             " AND tablename <> ALL(%s)", list(KEPT),
         )]  # fmt: skip
         try:
-            self.rows(f"SET lock_timeout = '2s'; TRUNCATE {', '.join(tables)} RESTART IDENTITY")  # type: ignore[arg-type]
+            self.rows(f"SET lock_timeout = '2s'; TRUNCATE {', '.join(tables)} RESTART IDENTITY")
         except psycopg.OperationalError:
             return False
         return True

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
+
+# A server that does not answer this within a second will be connected to anew.
+CHECK_SECONDS = 1.0
+
+
+class ImpatientConnection(psycopg.Connection[Any]):
+    """A connection that gives up a server that does not answer.
+
+    A server that is frozen, or cut off by something that still acknowledges what is sent, would
+    otherwise be waited for without end: TCP's own timeouts see nothing wrong.
+    """
+
+    limit: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """This waits for an answer, for DATABASE_REPLY_SECONDS at most."""
+        limit = self.limit or settings.DATABASE_REPLY_SECONDS or None
+        try:
+            return super().wait(gen, interval=interval, timeout=timeout or limit)
+        except psycopg.OperationalError:
+            # Whoever used this connection next would read the answer that is still to come.
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise
+
+
+def impatient(module: ModuleType) -> ModuleType:
+    """This answers psycopg as Django sees it, with these connections."""
+    copy = ModuleType(module.__name__)
+    copy.__dict__.update(vars(module), connect=ImpatientConnection.connect)
+    return copy
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """The backend; Django looks for it under this name."""
+
+    Database = impatient(base.DatabaseWrapper.Database)
+
+    def is_usable(self) -> bool:
+        """This says whether the server answers on this connection, soon."""
+        connection = self.connection
+        if not isinstance(connection, ImpatientConnection):
+            return bool(super().is_usable())
+        connection.limit = CHECK_SECONDS
+        try:
+            return bool(super().is_usable())
+        finally:
+            connection.limit = None

@@ -1,0 +1,207 @@
+"""A database that stops, loses its connections, does not answer, or has none left."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+import psycopg
+import pytest
+
+from tests.faults.judge import judge
+from tests.faults.load import Load, wait_for_more
+from tests.faults.report import Report
+from tests.faults.sizes import KILLS, SEED
+from tests.faults.world import World
+from tests.running import wait_for
+
+
+def test_postgres_stopped_immediately_and_restarted(world: World, report: Report) -> None:
+    load = Load(world)
+    with report.case("7 PostgreSQL restarted", did="immediate stop, 2 s away") as case:
+        load.start()
+        for _ in range(2):
+            time.sleep(0.5)
+            world.stop_postgres_immediately()
+            answer = timed_post(world, load)
+            time.sleep(2)
+            world.start_servers()
+        load.finish()
+        case.recovered(world.wait_recovered())
+
+        assert_unavailable(*answer)
+        assert set(load.codes) <= {200, 201, 204, 503}
+        case.judged(judge(world, load))
+
+
+def test_connections_killed(world: World, report: Report) -> None:
+    load = Load(world)
+    with report.case("7 connections killed", did=f"all of them, {KILLS} times") as case:
+        kill_connections(world, load)
+        case.recovered(world.wait_recovered())
+        case.judged(judge(world, load))
+
+
+def kill_connections(world: World, load: Load) -> None:
+    """This ends every backend, again and again, under load."""
+    dice = random.Random(SEED)
+    load.start()
+    for _ in range(KILLS):
+        time.sleep(dice.uniform(0.1, 0.5))
+        world.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+    load.finish()
+
+
+def test_the_reply_to_a_commit_is_cut_off(world: World, report: Report) -> None:
+    load = Load(world, operations=30, kinds=["page", "note", "probe"])
+    link = world.process("web").database
+    with report.case("7 reply to COMMIT cut off", did="POST repeated with its key") as case:
+        cut = 0
+        load.start()
+        while any(author.is_alive() for author in load.authors):
+            link.cut_reply_to(b"COMMIT")
+            cut += link.swallowed.wait(1)
+            time.sleep(0.03)  # or the repetition's would be cut off, too, without end
+        load.finish()
+        link.pass_on()
+        case.recovered(world.wait_recovered())
+
+        assert cut >= 5, "hardly any commit was cut off: the test tested nothing"
+        case.judged(judge(world, load))
+
+
+@pytest.mark.parametrize("how", ["stopped", "refused", "frozen", "blackholed"])
+def test_without_its_database_the_api_says_so_soon(world: World, report: Report, how: str) -> None:
+    load = Load(world, operations=3)
+    with report.case(f"7 PostgreSQL {how}", did="503 with Retry-After within 5 s") as case:
+        load.run()
+        break_database(world, how)
+        try:
+            answers = [timed_post(world, load) for _ in range(4)]
+            ready, _ = timed(lambda http: http.get(f"{world.url()}/readyz"))
+            alive, _ = timed(lambda http: http.get(f"{world.url()}/healthz"))
+        finally:
+            mend_database(world, how)
+        wait_for(lambda: timed_post(world, load)[0].status_code == 201, seconds=30, what="it heals")
+        case.recovered(world.wait_recovered(seconds=30))
+
+        for answer in answers:
+            assert_unavailable(*answer)
+        assert (ready.status_code, alive.status_code) == (503, 200)
+
+
+def timed_post(world: World, load: Load) -> tuple[httpx.Response, float]:
+    """This tries to write a note."""
+    headers = {"Authorization": f"Token {load.tokens['alice']}"}
+    body = {"type": "NOTE", "text": "meanwhile"}
+    address = f"{world.url()}/api/v1/cards/"
+    return timed(lambda http: http.post(address, json=body, headers=headers))
+
+
+def timed(ask: Callable[[httpx.Client], httpx.Response]) -> tuple[httpx.Response, float]:
+    began = time.monotonic()
+    with httpx.Client(timeout=30) as http:
+        answer = ask(http)
+    return answer, time.monotonic() - began
+
+
+def assert_unavailable(answer: httpx.Response, seconds: float) -> None:
+    """This says that a client was told, soon, to come again."""
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "5"), answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert seconds < 5
+
+
+def break_database(world: World, how: str) -> None:
+    """This takes the database away."""
+    if how == "stopped":
+        world.stop_postgres_immediately()
+    elif how == "frozen":
+        for process in world.postgres_processes():
+            process.suspend()
+    else:
+        link = world.process("web").database
+        link.refuse() if how == "refused" else link.blackhole()
+
+
+def mend_database(world: World, how: str) -> None:
+    """This gives it back."""
+    if how == "stopped":
+        world.start_servers()
+    elif how == "frozen":
+        for process in world.postgres_processes():
+            process.resume()
+    else:
+        world.process("web").database.pass_on()
+
+
+def test_the_connection_pool_is_exhausted(world: World, report: Report) -> None:
+    web = world.process("web")
+    with report.case("8 pool exhausted", did="2 connections, 16 requests that wait") as case:
+        web.stop()
+        web.start(DATABASE_POOL_SIZE="2", GRANIAN_BLOCKING_THREADS="16", GRANIAN_WORKERS="1")
+        load = Load(world, operations=3)
+        load.run()
+        world.wait_recovered()
+        codes, slowest = posts_while_locked(world, load)
+
+        assert set(codes) == {503}
+        assert slowest < 5
+        again = Load(world, operations=3)
+        world.reset_tables()
+        again.run()
+        case.recovered(world.wait_recovered(seconds=30))
+        assert set(again.codes) <= {200, 201, 204}
+        case.judged(judge(world, again))
+
+
+def posts_while_locked(world: World, load: Load) -> tuple[Counter[int], float]:
+    """This posts while somebody else holds the table."""
+    codes: Counter[int] = Counter()
+    seconds: list[float] = []
+
+    def post() -> None:
+        answer, took = timed_post(world, load)
+        codes[answer.status_code] += 1
+        seconds.append(took)
+
+    with psycopg.connect(world.servers.database_url) as holder:
+        holder.execute("LOCK TABLE cards_card IN ACCESS EXCLUSIVE MODE")
+        threads = [threading.Thread(target=post) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return codes, max(seconds)
+
+
+def test_the_server_has_no_connection_left(world: World, report: Report) -> None:
+    load = Load(world, operations=None)
+    with report.case("8 no connection left", did="max_connections held by others") as case:
+        load.start()
+        wait_for_more(load, 5)
+        held = hold_all_connections(world)
+        world.process("web").database.cut()
+        wait_for(lambda: 503 in load.codes, seconds=20, what="a request finds no connection")
+        for connection in held:
+            connection.close()
+        load.finish()
+        case.recovered(world.wait_recovered(seconds=30))
+        case.judged(judge(world, load))
+
+
+def hold_all_connections(world: World) -> list[psycopg.Connection]:
+    """This takes connections until there are none left."""
+    held: list[psycopg.Connection] = []
+    while True:
+        try:
+            held.append(psycopg.connect(world.servers.database_url, connect_timeout=5))
+        except psycopg.OperationalError:
+            return held
