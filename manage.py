@@ -7,10 +7,17 @@ import os
 import sys
 from contextlib import nullcontext
 
+# Seconds until a statement is given up (DATABASE_REPLY_SECONDS; 0 for never). The relay begins
+# anew, whoever asks the doctor wants an answer, and a migration takes as long as it takes; workers
+# and operators have the longest that a handler may take.
+PATIENCE = {"relay": "30", "doctor": "15", "migrate": "0"}
+
 
 def main() -> None:
     """This runs one management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    seconds = PATIENCE.get(" ".join(sys.argv[1:2]), "300")
+    os.environ.setdefault("DATABASE_REPLY_SECONDS", seconds)
     from django.conf import settings
     from django.core.management import execute_from_command_line
 

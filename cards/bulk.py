@@ -13,6 +13,7 @@ from accounts.models import User
 from cards import limits, services
 from cards.serializers import CardInputSerializer, CardSerializer
 from cards.services import AddedCard, RefusedCard
+from events.admission import admit_bulk_work
 
 
 class Envelope(serializers.Serializer[Any]):
@@ -24,8 +25,10 @@ class Envelope(serializers.Serializer[Any]):
 def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
     """This answers what became of each card of a request, in their order.
 
-    Raises ValidationError, with the errors as `cards.N.field`, when no card is valid.
+    Raises ValidationError, with the errors as `cards.N.field`, when no card is valid, and
+    BacklogFull when too much bulk work is open already.
     """
+    admit_bulk_work()
     envelope = Envelope(data=data)
     envelope.is_valid(raise_exception=True)
     inputs = [CardInputSerializer(data=item) for item in envelope.validated_data["cards"]]

@@ -77,9 +77,14 @@ class CardDetail(APIView):
 class BulkAdd(APIView):
     """Many cards at once."""
 
+    refuses_bulk_work = True
+
     @extend_schema(request=BulkInputSerializer, responses={201: BulkResultsSerializer})
     def post(self, request: Request) -> Response:
-        """Add up to 1,000 cards; those that are not valid do not stop the others."""
+        """Add up to 1,000 cards; those that are not valid do not stop the others.
+
+        429 says that too much is being worked off already: send it again after `Retry-After`.
+        """
         results = add_in_bulk(curator=person(request), data=request.data)
         return Response({"results": results}, status=201)
 

@@ -19,6 +19,7 @@ from rest_framework.views import set_rollback
 
 from accounts.errors import details_of, field_errors
 from config import outage
+from events.admission import BacklogFull
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,17 @@ class Unavailable(exceptions.APIException):
     default_detail = "The database cannot be reached at the moment; try again in a few seconds."
     default_code = "unavailable"
     wait = RETRY_AFTER_SECONDS
+
+
+class Busy(exceptions.APIException):
+    """More bulk work is open than is good for the store; the same request may succeed later."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_code = "busy"
+
+    def __init__(self, refused: BacklogFull) -> None:
+        super().__init__(str(refused))
+        self.wait = refused.retry_after
 
 
 class Conflict(exceptions.APIException):
@@ -75,6 +87,8 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
             known = exceptions.PermissionDenied(str(exc) or None)
         case DomainError():
             known = exceptions.ValidationError(details_of(exc))
+        case BacklogFull():
+            known = Busy(exc)
         case OperationalError() | InterfaceError():
             outage.note(exc)
             known = Unavailable()

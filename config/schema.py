@@ -77,7 +77,8 @@ class ProblemSchema(AutoSchema):
                 "413": self.method in WRITING,
                 "415": self.method in WRITING,
                 "422": self.may_be_repeated(),
-                "429": bool(self.view.throttle_classes),
+                "429": bool(self.view.throttle_classes)
+                or getattr(self.view, "refuses_bulk_work", False),
                 "503": True,
             }.items()
             if possible

@@ -48,8 +48,11 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
-# The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py).
-DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=300)
+# The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py),
+# workers and operators more (manage.py).
+DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=30)
+# Open events and deliveries of bulk work from which on more of it is refused (429).
+BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 # More followers than twice this make a fan-out of several transactions, of this many each.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=50_000)

@@ -20,6 +20,7 @@ from events.registry import handlers
 # On Redis, kombu keeps one list for each step of `priority_steps`, and serves the lowest first.
 LANES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
 SMALLEST_CHUNK = 50
+REPLY_SECONDS = 5  # of the broker, to one call
 
 
 class BrokerDown(Exception):
@@ -68,7 +69,10 @@ class Broker:
 
     def _connect(self) -> Connection:
         if self._connection is None:
-            self._connection = current_app.connection_for_write()
+            # Our caller tries again by itself, once a second, and sooner than kombu would.
+            self._connection = current_app.connection_for_write(
+                transport_options={"max_retries": 0, "socket_timeout": REPLY_SECONDS}
+            )
         return self._connection
 
     def _down(self, error: Exception) -> BrokerDown:

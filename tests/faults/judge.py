@@ -138,8 +138,9 @@ def check_outside(world: World, verdict: Verdict) -> None:
         " JOIN events_event event ON event.id = delivery.event_id"
         " WHERE handler = 'probe.call' AND state = 'done'"
     )
-    called = Counter[Hashable]((subject, key) for subject in keys for key in keys[subject])
-    verdict.compare("calls outside", Counter(done), Counter(dict.fromkeys(called, 1)))
+    called = Counter[Hashable]({(subject, key) for subject in keys for key in keys[subject]})
+    # A delivery that is dead may have called, too.
+    verdict.compare("calls outside", Counter(done), Counter(done) & called)
 
 
 def effects(world: World) -> Rows:

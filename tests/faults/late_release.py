@@ -1,0 +1,27 @@
+"""What the next release has: a newer version of the probe's event, and one handler more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from events.envelope import EventType, Recorded, type_of_class, type_of_name
+from events.subscription import handler
+from tests.probe.models import Effect
+from tests.probe.signals import ProbeSent, probe_sent
+
+
+@handler(probe_sent, queue="events", name="probe.late", formerly=["probe.early"])
+def late(events: Sequence[Recorded[ProbeSent]]) -> None:
+    Effect.objects.bulk_create(
+        [Effect(key=e.event.key, handler="probe.late", event_id=e.id) for e in events]
+    )
+
+
+def know_version_two() -> None:
+    """From now on this process reads, and writes, version 2 of `probe.sent`."""
+    before = type_of_name["probe.sent"]
+    known = EventType(before.name, 2, before.dataclass, {1: lambda data: data})
+    type_of_name[before.name] = type_of_class[before.dataclass] = known
+
+
+know_version_two()

@@ -86,9 +86,9 @@ class Author(threading.Thread):
         card = self.cards.pop(self.random.randrange(len(self.cards)))
         self.send("DELETE", f"/api/v1/cards/{card}/", label, None, also=(404,))
 
-    def probe(self, label: str) -> None:
+    def probe(self, label: str, behaviour: str = "ok") -> None:
         """This sends a probe, which has an effect outside too."""
-        self.post(f"/probe/?key={label}", label, None)
+        self.post(f"/probe/?key={label}&behaviour={behaviour}", label, None)
         self.ledger.events.append(f"probes/{label}")
 
     def added(self, card: dict[str, Any]) -> None:

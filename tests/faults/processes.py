@@ -7,6 +7,8 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,6 +44,7 @@ class Process:
         self.starts = 0
         self._extra: dict[str, str] = {}
         self._log_start = 0
+        self._changing = threading.Lock()
 
     @property
     def pid(self) -> int:
@@ -55,15 +58,17 @@ class Process:
 
     def spawn(self, **extra: str) -> None:
         """This starts it."""
-        self._extra = extra
-        self.wanted = True
-        self._spawn()
+        with self._changing:
+            self._extra = extra
+            self._spawn()
+            self.wanted = True
 
     def respawn(self) -> None:
         """This starts it again if it died."""
-        if self.wanted and not self.pid:
-            self._end_group()
-            self._spawn()
+        with self._changing:
+            if self.wanted and not self.pid:
+                self._end_group()
+                self._spawn()
 
     def _spawn(self) -> None:
         self.starts += 1
@@ -91,9 +96,8 @@ class Process:
 
     def stop(self, *, seconds: float = 30) -> float:
         """This stops it in the regular way, and answers how long that took."""
-        import time
-
-        self.wanted = False
+        with self._changing:
+            self.wanted = False
         assert self.popen is not None
         began = time.monotonic()
         with contextlib.suppress(ProcessLookupError):

@@ -60,7 +60,7 @@ def kill_connections(world: World, load: Load) -> None:
 
 
 def test_the_reply_to_a_commit_is_cut_off(world: World, report: Report) -> None:
-    load = Load(world, operations=30, kinds=["page", "note", "probe"])
+    load = Load(world, operations=60, kinds=["page", "note", "probe"])
     link = world.process("web").database
     with report.case("7 reply to COMMIT cut off", did="POST repeated with its key") as case:
         cut = 0
@@ -68,7 +68,7 @@ def test_the_reply_to_a_commit_is_cut_off(world: World, report: Report) -> None:
         while any(author.is_alive() for author in load.authors):
             link.cut_reply_to(b"COMMIT")
             cut += link.swallowed.wait(1)
-            time.sleep(0.03)  # or the repetition's would be cut off, too, without end
+            time.sleep(0.15)  # or the repetition's would be cut off, too, without end
         load.finish()
         link.pass_on()
         case.recovered(world.wait_recovered())

@@ -1,0 +1,146 @@
+"""More than anybody can do at once: floods of bulk work, and people with very many followers."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.faults.load import AUTHORS, Load
+from tests.faults.report import Report
+from tests.faults.sizes import FLOOD, FOLLOWERS, FULL
+from tests.faults.world import World
+from tests.running import wait_for
+
+SLO_SECONDS = 5  # of the notifications queue (config/queues.py)
+
+
+@pytest.mark.timeout(1200)
+def test_a_flood_of_bulk_events_leaves_interactive_work_alone(world: World, report: Report) -> None:
+    load = Load(world, operations=None, kinds=["page"])
+    with (
+        report.case("16 flood of bulk work", did=f"{FLOOD:,} events") as case,
+        world.broker() as broker,
+    ):
+        load.start()
+        memory = int(broker.info("memory")["used_memory"])
+        highest = 0
+        with httpx.Client(timeout=60) as http:
+            for number in range(FLOOD // 1_000):
+                url = f"{world.url()}/probe/?key=flood{number}&count=1000"
+                http.post(url).raise_for_status()
+                highest = max(highest, int(broker.info("memory")["used_memory"]))
+        time.sleep(5)
+        highest = max(highest, int(broker.info("memory")["used_memory"]))
+        load.finish()
+        case.recovered(world.wait_recovered(seconds=600))
+
+        seconds = [float(row[0]) for row in world.rows(NOTIFIED)]
+        assert len(seconds) > 20
+        assert statistics.quantiles(seconds, n=100)[98] < SLO_SECONDS
+        assert highest < memory + 20_000_000
+        assert world.rows("SELECT count(*), count(DISTINCT key) FROM probe_effect") == [
+            (FLOOD, FLOOD)
+        ]
+        assert set(load.codes) == {201}
+
+
+# From the commit of a card to its followers' notifications, in seconds.
+NOTIFIED = """
+    SELECT extract(epoch FROM finished_at - recorded_at)::float FROM events_delivery
+    WHERE handler = 'notifications.notify_card_added' AND state = 'done'
+"""
+
+
+@pytest.mark.timeout(1200)
+def test_an_author_with_very_many_followers(world: World, report: Report) -> None:
+    with report.case("19 celebrity", did=f"{FOLLOWERS:,} followers, workers killed") as case:
+        load = Load(world, operations=2, kinds=["page"])
+        load.run()
+        world.wait_recovered()
+        world.rows(CROWD, FOLLOWERS)
+        world.rows("ANALYZE accounts_follow")
+        alice = {"Authorization": f"Token {load.tokens['alice']}"}
+        body = {"type": "URL", "url": "https://example.org/celebrated"}
+        workers = [world.process(name) for name in ("notification-worker", "feed-worker")]
+        before = max(worker.memory() for worker in workers)
+
+        httpx.post(f"{world.url()}/api/v1/cards/", json=body, headers=alice).raise_for_status()
+        wait_for(lambda: world.rows(PARTS)[0][0] > 3, seconds=60, what="some parts are done")
+        for worker in workers:
+            worker.kill()
+        with others_working(world, load) as seconds:
+            case.recovered(world.wait_recovered(seconds=300))
+
+        for table, person in (
+            ("feeds_timelineentry", "owner_id"),
+            ("notifications_notification", "recipient_id"),
+        ):
+            found = world.rows(
+                f"SELECT count(*), count(DISTINCT {person}) FROM {table}"
+                " JOIN cards_card card ON card.id = card_id JOIN cards_url url ON url.id = url_id"
+                " WHERE canonical = 'https://example.org/celebrated'"
+            )
+            assert found == [(FOLLOWERS + 2, FOLLOWERS + 2)]
+        assert world.rows(PARTS)[0][1] == 0
+        assert max(worker.memory() for worker in workers) < before + 100_000_000
+        assert statistics.median(seconds) < (1 if FULL else SLO_SECONDS), seconds
+
+
+CROWD = """
+    WITH crowd AS (
+        INSERT INTO accounts_user (password, is_superuser, username, first_name, last_name, email,
+                                   is_staff, is_active, date_joined, display_name, bio)
+        SELECT '', false, 'fan' || n, '', '', 'fan' || n || '@example.org', false, true, now(), '',
+               ''
+        FROM generate_series(1, %s) AS n RETURNING id
+    )
+    INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
+    SELECT crowd.id, alice.id, true, now() FROM crowd, accounts_user alice
+    WHERE alice.username = 'alice'
+"""
+PARTS = """
+    SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state <> 'done')
+    FROM events_delivery WHERE part > 0
+"""
+
+
+@contextmanager
+def others_working(world: World, load: Load) -> Iterator[list[float]]:
+    """This lets somebody else save pages meanwhile: seconds from commit to both effects."""
+    ended = threading.Event()
+    seconds: list[float] = []
+
+    def work() -> None:
+        headers = {"Authorization": f"Token {load.tokens[AUTHORS[1]]}"}
+        with httpx.Client(timeout=30) as http:
+            for number in range(10_000):
+                if ended.is_set():
+                    return
+                body = {"type": "URL", "url": f"https://example.org/other/{number}"}
+                http.post(f"{world.url()}/api/v1/cards/", json=body, headers=headers)
+                time.sleep(0.1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield seconds
+    finally:
+        ended.set()
+        thread.join()
+        world.wait_recovered(seconds=60)
+        seconds += [float(row[0]) for row in world.rows(OTHERS)]
+
+
+OTHERS = """
+    SELECT extract(epoch FROM finished_at - delivery.recorded_at)::float
+    FROM events_delivery delivery JOIN events_event event ON event.id = event_id
+    JOIN cards_card card ON event.subject = 'cards/' || card.id
+    JOIN cards_url url ON url.id = url_id
+    WHERE canonical LIKE 'https://example.org/other/%'
+"""
