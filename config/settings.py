@@ -53,6 +53,8 @@ IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=30)
 # Open events and deliveries of bulk work from which on more of it is refused (429).
 BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
+# Events stay for so long, 0 for ever; with them goes what could be replayed or looked back at.
+KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=0)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 # More followers than twice this make a fan-out of several transactions, of this many each.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=50_000)

@@ -6,4 +6,4 @@ class EventsConfig(AppConfig):
     name = "events"
 
     def ready(self) -> None:
-        autodiscover_modules("handlers", "tasks")
+        autodiscover_modules("handlers", "tasks", "audits")

@@ -10,11 +10,13 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from events import queries
+from events.audit import rules
 from events.broker import Broker, BrokerDown, worker_queues
 from events.queues import all_policies
 from events.registry import handlers
 
 RELAY_LAG_SECONDS = 10
+AUDIT_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ def diagnose() -> Iterator[Finding]:
         yield _relay()
         yield from _queues()
         yield _handlers()
+        yield from _audits()
     broker = _broker()
     yield broker
     if broker.well:
@@ -107,6 +110,20 @@ def _handlers() -> Finding:
             "Deploy the release that has them, or bring the old names back.",
         )
     return Finding("handlers", True, f"{len(handlers)} registered")
+
+
+def _audits() -> Iterator[Finding]:
+    found = [(rules[name], count) for name, count in queries.audits() if count and name in rules]
+    for rule, count in found:
+        text = f"{count} violations of {rule.name}; examples are in the admin, under Audits"
+        yield Finding("audit", False, text, rule.advice)
+    age = queries.audit_age_seconds()
+    if age is None or age > AUDIT_SECONDS:
+        text = "has not looked yet" if age is None else f"looked {age:.0f} s ago"
+        # On a system that has just been set up, or without beat, there is nothing to tell.
+        yield Finding("audit", age is None, text, "" if age is None else "Start beat.")
+    elif not found:
+        yield Finding("audit", True, f"{len(rules)} rules hold, checked {age:.0f} s ago")
 
 
 def _broker() -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -10,3 +11,8 @@ from uuid_utils.compat import uuid7
 def new_id() -> UUID:
     """This makes a UUIDv7 (RFC 9562): ordered by the millisecond it was made in, then random."""
     return uuid7()
+
+
+def first_id_at(time: datetime) -> UUID:
+    """This answers the smallest UUIDv7 of a moment."""
+    return UUID(int=(int(time.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import psycopg
 from django.db import OperationalError, connection
 from psycopg import sql
+
+CHECK_SECONDS = 15.0
 
 
 class Listener:
@@ -14,6 +18,7 @@ class Listener:
     def __init__(self, channel: str) -> None:
         self.channel = channel
         self._connection: psycopg.Connection | None = None
+        self._next_check = 0.0
 
     def wait(self, seconds: float) -> bool:
         """This waits for a notification, and says whether one came in time."""
@@ -21,6 +26,7 @@ class Listener:
             if self._connection is None:
                 self._connection = self._connect()
                 return True  # what was notified before nobody heard: look at once
+            self._check(self._connection)
             return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
         except psycopg.OperationalError as error:
             self.close()
@@ -32,13 +38,20 @@ class Listener:
         if open_connection is not None:
             open_connection.close()
 
+    def _check(self, open_connection: psycopg.Connection) -> None:
+        # Nothing comes from a server that has gone without a word either.
+        if time.monotonic() >= self._next_check:
+            open_connection.execute("SELECT 1")
+            self._next_check = time.monotonic() + CHECK_SECONDS
+
     def _connect(self) -> psycopg.Connection:
         parameters = connection.get_connection_params()
-        names = ("dbname", "user", "password", "host", "port", "connect_timeout", "sslmode")
-        chosen = {name: parameters[name] for name in names if parameters.get(name)}
+        ours = ("application_name", "context", "cursor_factory", "options", "prepare_threshold")
+        chosen = {name: value for name, value in parameters.items() if name not in ours}
         # Django's way to connect, which bounds every wait (config/postgres).
         listening: psycopg.Connection = connection.Database.connect(  # type: ignore[attr-defined]
             **chosen, autocommit=True, application_name="listener"
         )
+        self._next_check = time.monotonic() + CHECK_SECONDS
         listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
         return listening

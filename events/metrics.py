@@ -46,6 +46,20 @@ class QueueCollector(Collector):
             "Age of the oldest event that the relay has not taken.",
             value=queries.relay_lag_seconds(),
         )
+        yield from _audits()
+
+
+def _audits() -> Iterator[Metric]:
+    violations = GaugeMetricFamily(
+        "audit_violations", "Breaches of the guarantee that the auditor found; must be 0.",
+        labels=["rule"],
+    )  # fmt: skip
+    age = GaugeMetricFamily("audit_age_seconds", "Time since the auditor looked last.")
+    for rule, count in queries.audits():
+        violations.add_metric([rule], count)
+    if (seconds := queries.audit_age_seconds()) is not None:
+        age.add_metric([], seconds)
+    yield from (violations, age)
 
 
 registry = CollectorRegistry()

@@ -129,6 +129,7 @@ class Delivery(models.Model):
                 condition=Q(due_at__isnull=False),
             ),
             models.Index(fields=["queue", "id"], name="delivery_dead", condition=Q(state="dead")),
+            models.Index(fields=["recorded_at"], name="delivery_parts", condition=Q(part__gt=0)),
             BrinIndex(fields=["finished_at"], name="delivery_finished", pages_per_range=32),
         ]
 

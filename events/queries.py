@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from events.models import Delivery
+from events.models import Audit, Delivery
 from events.queues import all_policies
 from events.services import DeadLetters
 
@@ -121,6 +121,22 @@ def handlers_unknown_here(known: list[str]) -> list[str]:
             [known],
         )
         return [name for (name,) in cursor.fetchall()]
+
+
+def open_count(names: list[str]) -> int:
+    """This answers how many deliveries are open for these handlers."""
+    return Delivery.objects.filter(handler__in=names, due_at__isnull=False).count()
+
+
+def audits() -> list[tuple[str, int]]:
+    """This answers the violations of each rule that the auditor found last."""
+    return list(Audit.objects.order_by("rule").values_list("rule", "violations"))
+
+
+def audit_age_seconds() -> float | None:
+    """This answers how long ago the auditor looked, or None if it never has."""
+    age = _value("SELECT extract(epoch FROM now() - max(checked_at))::float FROM events_audit")
+    return None if age is None else float(age)
 
 
 def dead_letters(which: DeadLetters, *, limit: int) -> list[Delivery]:

@@ -22,10 +22,11 @@ class ImpatientConnection(psycopg.Connection[Any]):
     limit: float | None = None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """This waits for an answer, for DATABASE_REPLY_SECONDS at most."""
-        limit = self.limit or settings.DATABASE_REPLY_SECONDS or None
+        """This waits for an answer, for DATABASE_REPLY_SECONDS at most, if its caller sets no limit."""
+        if timeout is None:
+            timeout = self.limit or settings.DATABASE_REPLY_SECONDS or None
         try:
-            return super().wait(gen, interval=interval, timeout=timeout or limit)
+            return super().wait(gen, interval=interval, timeout=timeout)
         except psycopg.OperationalError:
             # Whoever used this connection next would read the answer that is still to come.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:

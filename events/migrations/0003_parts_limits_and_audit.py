@@ -92,6 +92,12 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='failures', to='events.delivery'),
         ),
         migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("part__gt", 0)), fields=["recorded_at"], name="delivery_parts"
+            ),
+        ),
+        migrations.AddIndex(
             model_name='permit',
             index=models.Index(fields=['group', 'until'], name='permit_by_group'),
         ),

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pytest_django.fixtures import SettingsWrapper
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from cards.models import Card
+from events import admission
+from events.admission import Backlog
 from events.models import Event
 
 Client = Callable[[Any], APIClient]
@@ -104,3 +107,27 @@ def test_a_thousand_cards_are_one_request_of_few_queries(
 
     assert [result["status"] for result in response.json()["results"]] == ["created"] * 1000
     assert Event.objects.filter(type="card.added").count() == 1000
+
+
+def test_while_too_much_is_open_bulk_work_is_refused_and_single_cards_are_not(
+    alice: User, client_of: Client, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BULK_BACKLOG_LIMIT = 2
+    monkeypatch.setattr(admission, "backlog", Backlog())
+    client = client_of(alice)
+    cards = [{"type": "NOTE", "text": str(number)} for number in range(2)]
+    first = client.post(BULK, {"cards": cards}, headers={"Idempotency-Key": "first"})
+    monkeypatch.setattr(admission, "backlog", Backlog())
+
+    refused = client.post(BULK, {"cards": cards}, headers={"Idempotency-Key": "second"})
+    again = client.post(BULK, {"cards": cards}, headers={"Idempotency-Key": "first"})
+    single = client.post("/api/v1/cards/", cards[0])
+
+    assert (first.status_code, again.status_code, single.status_code) == (201, 201, 201)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "30")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert Card.objects.count() == 3
+    settings.BULK_BACKLOG_LIMIT = 3
+    monkeypatch.setattr(admission, "backlog", Backlog())
+    retried = client.post(BULK, {"cards": cards}, headers={"Idempotency-Key": "second"})
+    assert (retried.status_code, Card.objects.count()) == (201, 5)

@@ -17,6 +17,7 @@ from events import services
 from events.models import Delivery, Event, Lease, OutboxEntry
 from events.outbox import OutsideTransaction, Priority, recording
 from events.relay import Relay
+from events.replay import Progress, Which, replay
 from events.services import DeadLetters
 from tests.conftest import Drain
 from tests.probe.behaviours import told
@@ -170,10 +171,10 @@ def test_a_replay_delivers_what_was_done_again_and_only_to_that_handler(drain: D
     send("a", "b")
     drain()
 
-    count = services.replay(handler="probe.write", actor="test")
+    (progress,) = replay(Which(handler="probe.write"), actor="test")
     drain()
 
-    assert count == 2
+    assert progress == Progress("probe.write", events=2, again=2)
     assert Counter(Effect.objects.values_list("key", flat=True)) == Counter(a=2, b=2)
     assert states("probe.call") == Counter(done=2)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client
@@ -16,10 +15,11 @@ from django.urls import reverse
 from django_celery_results.models import TaskResult
 
 from events.models import Delivery, Event, Operation
+from events.schedule import record_due_slots, schedules
 from tests.conftest import Drain
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
-from tests.running import Workers, end, launch, wait_for
+from tests.running import end, launch, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -161,13 +161,14 @@ def test_with_a_token_only_who_knows_it_reads_the_metrics(settings: Any) -> None
 
 
 def test_maintenance_keeps_its_results_and_the_event_path_none(
-    dead: Delivery, workers: Workers
+    dead: Delivery, drain: Drain
 ) -> None:
-    current_app.send_task("events.prune")
+    record_due_slots()
+    drain()
 
     kept = TaskResult.objects.filter(task_name="events.prune", status="SUCCESS")
     wait_for(kept.exists, seconds=10, what="the result is kept")
-    assert TaskResult.objects.count() == 1
+    assert set(TaskResult.objects.values_list("task_name", flat=True)) == set(schedules)
 
 
 def test_pruning_keeps_the_newest_and_all_that_is_not_done(
@@ -175,7 +176,7 @@ def test_pruning_keeps_the_newest_and_all_that_is_not_done(
 ) -> None:
     import dataclasses
 
-    from events.services import prune
+    from events.retention import prune
 
     policy = settings.QUEUES["notifications"]
     settings.QUEUES = settings.QUEUES | {"notifications": dataclasses.replace(policy, keep_done=2)}

@@ -108,7 +108,7 @@ class Author(threading.Thread):
         headers |= {"Idempotency-Key": label} if method == "POST" else {}
         deadline = time.monotonic() + PATIENCE
         attempt = 0
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.load.is_abandoned():
             web = self.load.webs[attempt % len(self.load.webs)]
             attempt += 1
             began = time.monotonic()
@@ -147,6 +147,8 @@ class Load:
         self.tokens: dict[str, str] = {}
         self._ended = threading.Event()
         self.authors: list[Author] = []
+        self.abandoned = False
+        world.loads.append(self)
 
     def start(self) -> None:
         """This registers the authors, who all follow each other, and lets them work."""
@@ -164,10 +166,22 @@ class Load:
             if author.error:
                 raise author.error
 
+    def abandon(self) -> None:
+        """This lets authors that still work go home; what they do does not count."""
+        self.abandoned = True
+        self._ended.set()
+        self.operations = None
+        for author in self.authors:
+            author.join(timeout=30)
+
     def run(self) -> None:
         """This does all of it."""
         self.start()
         self.finish()
+
+    def is_abandoned(self) -> bool:
+        """This says whether nobody waits for the load any more."""
+        return self.abandoned
 
     def is_done(self, name: str, operations: int) -> bool:
         """This says whether an author may stop."""

@@ -22,7 +22,7 @@ def test_without_the_sweep_a_forgetful_broker_loses(world: World) -> None:
         forget_everything(world)
     load.finish()
 
-    with pytest.raises((AssertionError, DeadlinePassed), match="still open|every delivery"):
+    with pytest.raises((AssertionError, DeadlinePassed), match=r"still open|every delivery"):
         world.wait_recovered(seconds=15)
 
     verdict = judge(world, load)

@@ -49,6 +49,7 @@ class World:
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
         self.secret = secrets.token_urlsafe(48)
+        self.loads: list[Any] = []
         self._ended = threading.Event()
         self._supervising = threading.Lock()
 
@@ -215,6 +216,8 @@ class World:
 
     def reset(self) -> None:
         """This makes the world as new: everything up, nothing in it."""
+        while self.loads:
+            self.loads.pop().abandon()
         self.start_servers()
         for process in self.processes.values():
             process.database.pass_on()

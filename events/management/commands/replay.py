@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import time
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,29 +11,71 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from events import services
+from events import queries, replay
+from events.replay import Progress, UnknownHandler, UnknownType, Which
 
 
 class Command(BaseCommand):
-    help = "Deliver stored events to one handler again (handlers are idempotent)."
+    help = "Deliver stored events again (handlers are idempotent)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--handler", required=True, help="its name, as `feeds.fan_out`")
-        which = parser.add_mutually_exclusive_group()
-        which.add_argument("--since", type=moment, help="an ISO 8601 date or time (UTC)")
-        which.add_argument("--event", type=UUID, help="one event's id")
+        parser.add_argument("--handler", default="", help="its name, as `feeds.fan_out`")
+        parser.add_argument("--type", default="", help="an event type, as `card.added`")
+        parser.add_argument("--since", type=moment, help="an ISO 8601 date or time (UTC)")
+        parser.add_argument("--until", type=moment, help="up to this date or time, without it")
+        parser.add_argument("--event", type=UUID, help="one event's id")
+        parser.add_argument("--rate", type=pace, help="deliveries a second and handler")
+        parser.add_argument("--dry-run", action="store_true", help="count only, change nothing")
+        parser.add_argument("--wait", action="store_true", help="until all is delivered")
+        parser.add_argument("--json", action="store_true", help="as JSON, for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        fields = ("handler", "type", "since", "until", "event")
+        which = Which(**{name: options[name] for name in fields})
+        if not (which.handler or which.type):
+            raise CommandError("Say whom: --handler NAME, or --type for all handlers of a type.")
+        if which.since and which.until and which.since >= which.until:
+            raise CommandError("--since must be before --until.")
         try:
-            count = services.replay(
-                handler=options["handler"],
-                since=options["since"],
-                event=options["event"],
-                actor="command line",
-            )
-        except services.UnknownHandler as error:
+            results = self.run(which, options)
+        except (UnknownHandler, UnknownType) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"replay: {count} deliveries to {options['handler']}")
+        self.show(results, options)
+        if options["wait"] and not options["dry_run"]:
+            self.wait(results)
+
+    def run(self, which: Which, options: dict[str, Any]) -> list[Progress]:
+        """This replays, or counts what a replay would do."""
+        if options["dry_run"]:
+            return replay.count(which)
+        return replay.replay(which, actor="command line", rate=options["rate"], tell=self.tell)
+
+    def tell(self, progress: Progress) -> None:
+        """This shows how far it is, to people only."""
+        if self.stderr.isatty():
+            text = f"\r{progress.handler}: {progress.events} events …"
+            self.stderr.write(text, ending="")
+
+    def show(self, results: list[Progress], options: dict[str, Any]) -> None:
+        """This prints what was done, or would be."""
+        if options["json"]:
+            self.stdout.write(json.dumps([asdict(result) for result in results], indent=2))
+            return
+        begin = "would be replayed" if options["dry_run"] else "replayed"
+        for result in results:
+            self.stdout.write(
+                f"{begin}: {result.new + result.again} deliveries to {result.handler}"
+                f" ({result.new} new, {result.again} again; {result.still_open} are open anyhow)"
+            )
+
+    def wait(self, results: list[Progress]) -> None:
+        """This returns when nothing is open for the handlers any more."""
+        names = [result.handler for result in results]
+        while left := queries.open_count(names):
+            self.stdout.write(f"{left} to go")
+            self.stdout.flush()
+            time.sleep(1)
+        self.stdout.write("All is delivered, or dead.")
 
 
 def moment(text: str) -> datetime:
@@ -42,3 +87,11 @@ def moment(text: str) -> datetime:
             raise ValueError(f"{text!r} is no ISO 8601 date or time.")
         found = datetime(day.year, day.month, day.day)  # noqa: DTZ001  made aware below
     return found if timezone.is_aware(found) else timezone.make_aware(found)
+
+
+def pace(text: str) -> float:
+    """This reads a rate, which is more than nothing."""
+    rate = float(text)
+    if not 0 < rate < float("inf"):
+        raise ValueError(f"{text!r} is no rate: it must be more than 0.")
+    return rate

@@ -1,0 +1,95 @@
+"""What is deleted, and when: done deliveries by their queue's number, old events by their age."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from events.ids import first_id_at
+from events.queues import all_policies
+from events.schedule import schedules
+
+STEP = 5_000  # rows a transaction
+SLOT_AGE = timedelta(days=7)  # what a scheduler recorded tells nothing later
+
+# Ids, unlike times, are unique: the newest `keep` done deliveries stay, whatever their times.
+DELIVERIES = """
+    WITH surplus AS MATERIALIZED (
+        SELECT id FROM events_delivery
+        WHERE queue = %(queue)s AND state = 'done' AND id <= (
+            SELECT id FROM events_delivery WHERE queue = %(queue)s AND state = 'done'
+            ORDER BY id DESC OFFSET %(keep)s LIMIT 1
+        )
+        ORDER BY id LIMIT %(step)s
+    ), attempts AS (
+        DELETE FROM events_attempt USING surplus WHERE delivery_id = surplus.id
+    )
+    DELETE FROM events_delivery USING surplus WHERE events_delivery.id = surplus.id
+"""
+# Dead letters keep their events, and so does whatever is not finished.
+EVENTS = """
+    WITH old AS MATERIALIZED (
+        SELECT id FROM events_event
+        WHERE recorded_at < now() - %(age)s AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s))
+          AND id > %(after)s AND id < %(before)s
+        ORDER BY id LIMIT %(step)s
+    ), settled AS MATERIALIZED (
+        SELECT id FROM old
+        WHERE NOT EXISTS (SELECT FROM events_outboxentry WHERE event_id = old.id)
+          AND NOT EXISTS (
+              SELECT FROM events_delivery WHERE event_id = old.id
+              AND (due_at IS NOT NULL OR state = 'dead'))
+    ), attempts AS (
+        DELETE FROM events_attempt USING events_delivery delivery, settled
+        WHERE delivery.event_id = settled.id AND delivery_id = delivery.id
+    ), deliveries AS (
+        DELETE FROM events_delivery USING settled WHERE event_id = settled.id
+    ), events AS (
+        DELETE FROM events_event USING settled WHERE events_event.id = settled.id RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM events), (SELECT id FROM old ORDER BY id DESC LIMIT 1)
+"""
+
+
+def prune() -> dict[str, int]:
+    """This deletes what nobody needs any more, in small transactions; answers how many by queue.
+
+    Dead letters stay until an operator decides, and their events with them.
+    """
+    pruned = {queue: _prune_deliveries(queue) for queue in all_policies()}
+    slots = [f"{name}.due" for name in schedules]
+    pruned["events"] += _prune_events(SLOT_AGE, types=slots)
+    if settings.KEEP_EVENTS_DAYS:
+        pruned["events"] += _prune_events(timedelta(days=settings.KEEP_EVENTS_DAYS), types=None)
+    return pruned
+
+
+def _prune_deliveries(queue: str) -> int:
+    keep = all_policies()[queue].keep_done
+    numbers: dict[str, Any] = {"queue": queue, "keep": keep, "step": STEP}
+    total = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(DELIVERIES, numbers)
+            total += int(cursor.rowcount)
+            if cursor.rowcount < STEP:
+                return total
+
+
+def _prune_events(age: timedelta, *, types: list[str] | None) -> int:
+    # Ids are in the order of the web machines' clocks: a day covers how wrong these may be.
+    before = first_id_at(timezone.now() - age + timedelta(days=1))
+    numbers: dict[str, Any] = {"age": age, "types": types, "step": STEP, "before": before}
+    numbers["after"] = UUID(int=0)
+    total = 0
+    while numbers["after"] is not None:
+        with connection.cursor() as cursor:
+            cursor.execute(EVENTS, numbers)
+            deleted, numbers["after"] = cursor.fetchone()
+        total += deleted
+    return total

@@ -1,0 +1,44 @@
+"""What the auditor checks of timelines."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from events.audit import audit_rule
+
+# A sample of what was fanned out lately: up to 200 cards, and up to 500 followers of each.
+audit_rule(
+    "every_follower_got_the_card",
+    statement="""
+        SELECT 'card ' || card.id || ' is missing in the feed of user ' || follow.follower_id
+        FROM (
+            SELECT event_id FROM events_delivery
+            WHERE handler = 'feeds.fan_out' AND state = 'done' AND part = 0
+              AND finished_at BETWEEN now() - interval '10 minutes' AND now() - interval '1 minute'
+            LIMIT 200
+        ) AS delivered
+        JOIN events_event event ON event.id = delivered.event_id
+        JOIN cards_card card
+          ON card.id = (event.data ->> 'card_id')::uuid AND card.visibility = 'PUBLIC'
+        CROSS JOIN LATERAL (
+            SELECT * FROM accounts_follow WHERE followed_id = card.curator_id LIMIT 500
+        ) AS follow
+        WHERE follow.created_at < event.recorded_at
+          AND NOT EXISTS (SELECT FROM feeds_timelineentry entry
+                          WHERE entry.owner_id = follow.follower_id AND entry.card_id = card.id)
+          AND NOT EXISTS (SELECT FROM feeds_timeline timeline
+                          WHERE timeline.owner_id = follow.follower_id
+                            AND timeline.evicted_at IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM events_delivery part
+                          WHERE part.event_id = event.id AND part.handler = 'feeds.fan_out'
+                            AND part.part > 0 AND part.state <> 'done')
+          AND %(length)s > (
+              SELECT count(*) FROM (
+                  SELECT FROM feeds_timelineentry newer
+                  WHERE newer.owner_id = follow.follower_id AND newer.card_id > card.id
+                  LIMIT %(length)s
+              ) AS newer)
+    """,
+    advice="Fill the feeds anew: `manage.py rebuild_feeds --user NAME`, or --all.",
+    parameters=lambda: {"length": settings.FEED_LENGTH},
+)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from pytest_django.fixtures import SettingsWrapper
+
+from config.embedded import PORT, Servers
+from config.postgres.base import DatabaseWrapper
+from events import listener
+from events.listener import Listener
+from tests.faults.links import Link
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    """A link to the test run's PostgreSQL, which can be blackholed."""
+    link = Link(Servers(settings.DATA_DIR).run / f".s.PGSQL.{PORT}")
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def far(link: Link, settings: SettingsWrapper) -> Iterator[DatabaseWrapper]:
+    """Django's connection, over that link; half a second is long for it."""
+    settings.DATABASE_REPLY_SECONDS = 0.5
+    here = connection.settings_dict
+    there = DatabaseWrapper(here | {"HOST": "127.0.0.1", "PORT": str(link.port)}, alias="far")
+    yield there
+    there.close()
+
+
+def test_a_server_that_does_not_answer_is_given_up(far: DatabaseWrapper, link: Link) -> None:
+    with far.cursor() as cursor:
+        link.blackhole()
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            cursor.execute("SELECT 1")
+
+    assert 0.4 < time.monotonic() - began < 2
+    link.pass_on()
+    with pytest.raises((OperationalError, InterfaceError)):
+        # Never the answer that was still to come.
+        far.cursor().execute("SELECT 2")
+    far.close()
+    with far.cursor() as cursor:
+        cursor.execute("SELECT 3")
+        assert cursor.fetchone() == (3,)
+
+
+def test_a_transaction_that_lost_its_server_ends_soon(far: DatabaseWrapper, link: Link) -> None:
+    far.set_autocommit(False)
+    with far.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    link.blackhole()
+    began = time.monotonic()
+
+    with pytest.raises(OperationalError):
+        far.commit()
+    with pytest.raises((OperationalError, InterfaceError)):
+        far.rollback()
+    far.close()
+
+    assert time.monotonic() - began < 2
+
+
+def test_a_connection_is_tested_within_a_second(far: DatabaseWrapper, link: Link) -> None:
+    far.ensure_connection()
+    settings.DATABASE_REPLY_SECONDS = 60
+    assert far.is_usable()
+    link.blackhole()
+    began = time.monotonic()
+
+    assert not far.is_usable()
+
+    assert time.monotonic() - began < 3
+
+
+def test_a_server_that_does_not_greet_is_given_up(far: DatabaseWrapper, link: Link) -> None:
+    link.blackhole()
+    began = time.monotonic()
+
+    with pytest.raises(OperationalError):
+        far.ensure_connection()
+
+    assert time.monotonic() - began < 4
+
+
+def test_the_listener_notices_that_nobody_speaks(
+    far: DatabaseWrapper, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "connection", far)
+    heard = Listener("shouts")
+    heard.wait(0)
+    with psycopg.connect(settings.DATABASE_URL, autocommit=True, dbname=name()) as here:
+        here.execute("NOTIFY shouts")
+        assert heard.wait(5)
+    link.blackhole()
+
+    assert not heard.wait(0.1)
+
+    monkeypatch.setattr(heard, "_next_check", 0.0)
+    began = time.monotonic()
+    with pytest.raises(OperationalError):
+        heard.wait(0.1)
+    assert time.monotonic() - began < 2
+    link.pass_on()
+    assert heard.wait(0.1), "it connected anew, and must look at once"
+    heard.close()
+
+
+def name() -> str:
+    return str(connection.settings_dict["NAME"])
