@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from events.envelope import KeyRange
+from events.limits import spend
 from events.models import Priority
 from events.queues import QueuePolicy
 from events.registry import Handler
@@ -26,6 +27,8 @@ from events.registry import Handler
 ERROR_LIMIT = 8_000  # characters of an error that are kept with a delivery
 # Longer than a message waits in a queue at its high-water mark.
 OVERDUE_SECONDS = 30
+# What is written to a delivery that a rate limit puts off.
+WAITS = "It waits for its turn under a rate limit."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +99,35 @@ def _subscription(lane: tuple[Handler, int, QueuePolicy, bool]) -> tuple[Any, ..
     )
 
 
-TAKE_DUE = """
-    WITH due AS MATERIALIZED (
-        SELECT id, state = 'queued' AND publications > 0 AS swept FROM events_delivery
-        WHERE queue = %s AND priority = %s AND due_at <= now()
-          AND state IN ('queued', 'retry') AND handler = ANY(%s)
-          AND (%s OR publications = 0 OR state = 'retry'
-               OR due_at < now() - %s * interval '1 second')
-        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+DUE = """
+    FROM events_delivery
+    WHERE queue = %(queue)s AND priority = %(priority)s AND due_at <= now()
+      AND handler = ANY(%(handlers)s)
+"""
+RETRIES = f"""
+    SELECT count(*) FROM (
+        SELECT {DUE} AND state = 'retry' AND attempts > 0 LIMIT %(limit)s
+    ) AS due
+"""  # noqa: S608 - put together from constants
+TAKE_DUE = f"""
+    WITH retries AS MATERIALIZED (
+        SELECT id, false AS swept {DUE} AND state = 'retry' AND attempts > 0
+        ORDER BY due_at LIMIT %(retries)s FOR UPDATE SKIP LOCKED
+    ), others AS MATERIALIZED (
+        SELECT id, state = 'queued' AND publications > 0 AS swept {DUE}
+          AND (state = 'queued' OR state = 'retry' AND attempts = 0)
+          AND (%(sweep)s OR publications = 0 OR state = 'retry'
+               OR due_at < now() - %(overdue)s * interval '1 second')
+        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), due AS (
+        SELECT * FROM retries UNION ALL SELECT * FROM others
     )
     UPDATE events_delivery
-    SET state = 'queued', due_at = now() + %s * interval '1 second',
+    SET state = 'queued', due_at = now() + %(redelivery)s * interval '1 second',
         publications = least(publications + 1, 30000)
     FROM due WHERE events_delivery.id = due.id
     RETURNING events_delivery.id, event_id, handler, priority, isolated, swept
-"""
+"""  # noqa: S608
 
 
 def take_due(
@@ -120,21 +137,25 @@ def take_due(
 
     Those that a worker holds are locked and passed over. With `sweep`, it also takes those whose
     message must have been lost; without, only if they are long overdue, so that a queue which is
-    never short loses none.
+    never short loses none. Of retries it takes what the queue's budget allows.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            TAKE_DUE,
-            [
-                policy.name,
-                priority,
-                list(handlers),
-                sweep,
-                OVERDUE_SECONDS,
-                limit,
-                policy.redelivery_seconds,
-            ],
+    parameters: dict[str, Any] = {
+        "queue": policy.name,
+        "priority": priority,
+        "handlers": list(handlers),
+        "sweep": sweep,
+        "overdue": OVERDUE_SECONDS,
+        "limit": limit,
+        "redelivery": policy.redelivery_seconds,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(RETRIES, parameters)
+        (wanted,) = cursor.fetchone()
+        budget = f"retries of {policy.name}"
+        parameters["retries"] = (
+            spend(budget, rate=policy.retry_rate, wanted=wanted) if wanted else 0
         )
+        cursor.execute(TAKE_DUE, parameters)
         return [Pending(*row) for row in cursor.fetchall()]
 
 
@@ -158,7 +179,7 @@ def isolate(ids: Sequence[int]) -> None:
 
 CLAIM = """
     SELECT delivery.id, event.id, event.type, event.version, event.data, event.recorded_at,
-           event.priority, delivery.bounds
+           event.priority, delivery.bounds, delivery.error = %s
     FROM events_delivery AS delivery JOIN events_event AS event ON event.id = delivery.event_id
     WHERE delivery.id = ANY(%s) AND delivery.handler = ANY(%s) AND delivery.state = 'queued'
     ORDER BY delivery.id FOR UPDATE OF delivery SKIP LOCKED
@@ -170,10 +191,10 @@ def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
 
     A delivery that is finished, or in another worker's hands, is passed over: so a message that
     comes twice has no effect. It answers rows of (delivery id, event id, type, version, data,
-    recorded_at, priority, bounds).
+    recorded_at, priority, bounds, whether it waited for a rate limit).
     """
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [list(ids), handler.names])
+        cursor.execute(CLAIM, [WAITS, list(ids), handler.names])
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
@@ -257,7 +278,7 @@ def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None
     return row[0] if row else None
 
 
-def defer(id: int, *, seconds: int, reason: str) -> None:
+def defer(id: int, *, seconds: float, reason: str) -> None:
     """This puts a delivery off without charging an attempt."""
     _execute(
         "UPDATE events_delivery SET state = 'retry', error = %s,"

@@ -15,7 +15,8 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from events import deliveries
 from events.envelope import ALL_KEYS, KeyRange, NewerEvent, Recorded, decode
 from events.leases import lease, release, worker_name
-from events.queues import policy_of
+from events.limits import Limit, Permits, Refused, acquire, give_back
+from events.queues import QueuePolicy, policy_of
 from events.registry import Handler
 
 logger = logging.getLogger(__name__)
@@ -101,20 +102,50 @@ def _run_outside(handler: Handler, ids: Sequence[int], lease_id: UUID) -> dict[s
     with transaction.atomic():
         rows = deliveries.claim(handler, ids)
         deliveries.start([row[0] for row in rows], policy=policy)
-    outcomes = []
-    for row in rows:
-        try:
-            handler.handle([_recorded(row)])
-            deliveries.finish([row[0]])
-            outcomes.append("done")
-        except Exception as error:
-            outcomes.append(_settle_failure(handler, row[0], error))
+    outcomes = [_call(handler, row, policy) for row in rows]
     release(lease_id)
     return {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
 
 
+def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy) -> str:
+    id = row[0]
+    try:
+        recorded = _recorded(row)
+        limits = limits_of(handler, recorded.event, policy)
+        leave = _leave(limits, policy, waited=row[-1])
+        if isinstance(leave, Refused):
+            deliveries.defer(id, seconds=leave.seconds, reason=deliveries.WAITS)
+            return "limited"
+        try:
+            handler.handle([recorded])
+        finally:
+            give_back(leave, limits)
+        deliveries.finish([id])
+    except Exception as error:
+        return _settle_failure(handler, id, error)
+    return "done"
+
+
+def limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Limit]:
+    """This answers the rate limits under which a call is made."""
+    limits = []
+    if policy.rate_limit:
+        limits.append(Limit(f"queue {policy.name}", policy.rate_limit, policy.rate_seconds))
+    if policy.group_limit and handler.group:
+        group = f"{policy.name} {handler.group(event)}"
+        limits.append(Limit(group, policy.group_limit, policy.group_seconds))
+    return limits
+
+
+def _leave(limits: Sequence[Limit], policy: QueuePolicy, *, waited: bool) -> Permits | Refused:
+    if not limits:
+        return Permits([])
+    longest = policy.time_limit_seconds + policy.grace_seconds
+    return acquire(limits, longest=longest, waited=waited)
+
+
 def _recorded(row: tuple[Any, ...]) -> Recorded[Any]:
-    _, event_id, name, version, data, recorded_at, priority, bounds = row
+    _, event_id, name, version, data, recorded_at, priority, bounds, _ = row
     keys = KeyRange(*json.loads(bounds)) if bounds else ALL_KEYS
     return Recorded(event_id, recorded_at, priority, decode(name, version, data), keys)
 

@@ -32,6 +32,14 @@ class QueuePolicy:
     time_limit_seconds: int = 300
     # Between asking a handler that takes too long to stop, and killing its process.
     grace_seconds: int = 10
+    # At most so many calls in any window, of the whole cluster, and of each group; 0 for no limit.
+    # They are for handlers with outside effects (events/limits.py).
+    rate_limit: int = 0
+    rate_seconds: int = 60
+    group_limit: int = 0
+    group_seconds: int = 60
+    # Retries a second of the whole cluster: a service that heals meets no second spike.
+    retry_rate: int = 50
     keep_done: int = 10_000
     slo_seconds: int = 30
 

@@ -12,6 +12,7 @@ from celery import Task
 from events.envelope import KeyRange, Recorded
 
 Batch = Sequence[Recorded[Any]]
+Group = Callable[[Any], str]
 Split = Callable[[Batch], Mapping[UUID, Sequence[KeyRange]]]
 
 # By name, and by each of its former names.
@@ -30,6 +31,7 @@ class Handler:
     task: Task[..., Any]
     split: Split | None = None
     formerly: tuple[str, ...] = ()
+    group: Group | None = None
 
     @property
     def names(self) -> list[str]:

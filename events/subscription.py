@@ -9,7 +9,7 @@ from celery import shared_task
 
 from events.execution import execute
 from events.queues import policy_of
-from events.registry import Handler, Split, handlers
+from events.registry import Group, Handler, Split, handlers
 from events.signals import DomainSignal
 
 Handle = TypeVar("Handle", bound=Callable[[Any], None])
@@ -23,6 +23,7 @@ def handler(
     atomic: bool = True,
     split: Split | None = None,
     formerly: Sequence[str] = (),
+    group: Group | None = None,
     keep_result: bool = False,
 ) -> Callable[[Handle], Handle]:
     """This subscribes a function to a domain signal, as the Celery task of that name.
@@ -34,6 +35,7 @@ def handler(
     `split` answers, for those events of a batch that are too large for one transaction, the ranges
     of keys that together cover them; each becomes a delivery of its own, in the bulk lane, and the
     handler keeps to the `keys` of what it gets.
+    `group` names, for an event, what shares a rate limit: an account, a host, a recipient.
     The name is stored with each delivery. A handler that gets a new one lists the old ones in
     `formerly`, and takes over what is open under them. Raises ValueError when a name is taken, and
     UnknownQueue for a queue that isn't in the table.
@@ -41,6 +43,8 @@ def handler(
     policy = policy_of(queue)
     if split is not None and not atomic:
         raise ValueError(f"{name}: only the work of a transaction can be split.")
+    if group is not None and atomic:
+        raise ValueError(f"{name}: only effects outside the database have rate limits.")
 
     def subscribe(handle: Handle) -> Handle:
         for taken in (name, *formerly):
@@ -56,7 +60,9 @@ def handler(
         def deliver(delivery_ids: list[int]) -> dict[str, int]:
             return execute(handlers[name], delivery_ids)
 
-        known = Handler(name, queue, signal.name, handle, atomic, deliver, split, tuple(formerly))
+        known = Handler(
+            name, queue, signal.name, handle, atomic, deliver, split, tuple(formerly), group
+        )
         handlers.update(dict.fromkeys(known.names, known))
         return handle
 

@@ -23,7 +23,12 @@ def write(events: Sequence[Recorded[ProbeSent]]) -> None:
         behave(recorded.event)
 
 
-@handler(probe_sent, queue="feeds", name="probe.call", atomic=False)
+def account(event: ProbeSent) -> str:
+    """This is what shares a rate limit: the beginning of the key."""
+    return event.key.partition("-")[0]
+
+
+@handler(probe_sent, queue="feeds", name="probe.call", atomic=False, group=account)
 def call(events: Sequence[Recorded[ProbeSent]]) -> None:
     (recorded,) = events
     with (settings.DATA_DIR / "outside.log").open("a") as outside:
