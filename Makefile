@@ -17,12 +17,13 @@ PRODUCTION = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token
 	DATABASE_URL=postgres://localhost/none REDIS_URL=redis://localhost:6379/0 \
 	ALLOWED_HOSTS=commonplace.example
 
-.PHONY: help demo up test check lock clean
+.PHONY: help demo up test faults check lock clean
 
 help:
 	@echo "make demo    run the main job on a stack of its own, and show what happened"
 	@echo "make up      run the whole stack until Ctrl-C (PORT, FLOWER_PORT)"
 	@echo "make test    run all tests (ARGS='-k name' to choose)"
+	@echo "make faults  break everything in turn, and show that nothing is lost (FAULTS_SEED)"
 	@echo "make check   format, lint, types, import contracts, migrations, deployment"
 	@echo "make lock    write requirements/*.txt anew (UPGRADE=--upgrade for newer versions)"
 	@echo "make clean   remove what the other targets made, except the data in .data"
@@ -35,6 +36,9 @@ up: $(VENV)/local.stamp
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: $(VENV)/dev.stamp
+	@FAULTS=full $(BIN)/python -m pytest tests/faults --timeout 1800 $(ARGS)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }

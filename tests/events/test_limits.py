@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from django.db import connections, transaction
 from events import deliveries
 from events.limits import Limit, Permits, Refused, acquire, give_back, spend
 from events.models import Delivery, Permit, Priority, RateGroup
-from events.queues import QueuePolicy, policy_of
+from events.queues import policy_of
 from events.subscription import handler
 from tests.events.test_delivery import send
 from tests.probe.signals import probe_sent
@@ -93,13 +94,14 @@ def test_a_budget_grows_with_time_and_holds_two_seconds() -> None:
     time.sleep(0.5)
     later = spend("retries", rate=20, wanted=1000)
 
-    assert (first, later) == (40, pytest.approx(10, abs=3))
+    assert first == 40
+    assert 7 <= later <= 13
     assert RateGroup.objects.get(name="retries").tokens < 1
 
 
 def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> None:
     send(*(f"k{number}" for number in range(60)))
-    policy = QueuePolicy(**{**vars_of(policy_of("notifications")), "retry_rate": 10})
+    policy = dataclasses.replace(policy_of("notifications"), retry_rate=10)
     from events.registry import handlers
 
     lanes = [(handlers["probe.write"], lane, policy, False) for lane in Priority]
@@ -117,12 +119,6 @@ def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> 
         )
 
     assert len(taken) == 20 + 10
-
-
-def vars_of(policy: QueuePolicy) -> dict[str, int | str]:
-    import dataclasses
-
-    return dataclasses.asdict(policy)
 
 
 def test_only_outside_effects_have_groups() -> None:

@@ -28,8 +28,8 @@ def age(days: int) -> None:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
             cursor.execute(
                 "WITH e AS (UPDATE events_event SET id = %(new)s, recorded_at = recorded_at"
-                " - make_interval(days => %(by)s) WHERE id = %(old)s) UPDATE events_delivery SET event_id = %(new)s"
-                " WHERE event_id = %(old)s",
+                " - make_interval(days => %(by)s) WHERE id = %(old)s)"
+                " UPDATE events_delivery SET event_id = %(new)s WHERE event_id = %(old)s",
                 {
                     "old": event.pk,
                     "new": type(event.pk)(int=old | (event.pk.int & (2**62 - 1))),

@@ -1,4 +1,4 @@
-"""Rate limits and retry budgets, with several workers, a broker that forgets, and one that heals."""
+"""Rate limits and retry budgets, with several workers and a broker that forgets."""
 
 from __future__ import annotations
 
