@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from events import services
+from events.audit import rules
 from events.envelope import cloud_event
-from events.models import Delivery, Event, Lease, Operation, OutboxEntry
+from events.models import Attempt, Audit, Delivery, Event, Lease, Operation, OutboxEntry
 from events.services import DeadLetters
 
 Row = TypeVar("Row", bound=Model)
@@ -74,6 +75,28 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
     ordering = ("-priority", "event_id")
 
 
+class AttemptInline(admin.StackedInline[Attempt, Delivery]):
+    """The story of a delivery that failed: when, where, and the traceback."""
+
+    model = Attempt
+    fields = ("failed_at", "worker", "traceback")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    verbose_name = "failed attempt"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Whoever sees the delivery sees its attempts.
+        return request.user.has_perm("events.view_delivery")
+
+    @admin.display(description="error")
+    def traceback(self, attempt: Attempt) -> str:
+        return format_html("<pre>{}</pre>", attempt.error)
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     list_display = (
@@ -86,6 +109,12 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     search_help_text = "An event's id"
     ordering = ("-id",)
     actions = ("replay_dead", "discard_dead")
+    inlines = (AttemptInline,)
+    change_form_template = "events/delivery.html"
+    fields = (
+        "state", "handler", "queue", "event", "part", "bounds", "priority", "attempts",
+        "publications", "isolated", "recorded_at", "due_at", "finished_at",
+    )  # fmt: skip
 
     @admin.display(description="error")
     def last_error(self, delivery: Delivery) -> str:
@@ -93,12 +122,16 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
 
     @admin.action(description="Replay the selected dead letters", permissions=["operate"])
     def replay_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        count = services.replay_dead_letters(chosen(queryset), actor=request.user.get_username())
+        count = services.replay_dead_letters(
+            DeadLetters(among=queryset), actor=request.user.get_username()
+        )
         self.message_user(request, f"{count} dead letters will be delivered again.")
 
     @admin.action(description="Discard the selected dead letters", permissions=["operate"])
     def discard_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        count = services.discard_dead_letters(chosen(queryset), actor=request.user.get_username())
+        count = services.discard_dead_letters(
+            DeadLetters(among=queryset), actor=request.user.get_username()
+        )
         self.message_user(request, f"{count} dead letters discarded.", messages.WARNING)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
@@ -106,9 +139,14 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         return request.user.has_perm("events.operate_deliveries")
 
 
-def chosen(queryset: QuerySet[Delivery]) -> DeadLetters:
-    """This answers the dead ones among the deliveries that were ticked."""
-    return DeadLetters(ids=list(queryset.values_list("id", flat=True)))
+@admin.register(Audit)
+class AuditAdmin(ReadOnlyAdmin[Audit]):
+    list_display = ("rule", "violations", "examples", "checked_at", "advice")
+    ordering = ("-violations", "rule")
+
+    @admin.display(description="what to do")
+    def advice(self, audit: Audit) -> str:
+        return rules[audit.rule].advice if audit.violations and audit.rule in rules else ""
 
 
 @admin.register(Lease)

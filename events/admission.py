@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -68,7 +69,8 @@ OPEN = """
 
 def open_bulk_work(limit: int) -> int:
     """This answers how many events and deliveries of bulk work are open, counting to the limit."""
-    parameters = {"bulk": Priority.BULK, "queues": list(all_policies()), "limit": limit}
+    queues = list(all_policies())
+    parameters: dict[str, Any] = {"bulk": Priority.BULK, "queues": queues, "limit": limit}
     with connection.cursor() as cursor:
         cursor.execute(OPEN, parameters)
         (count,) = cursor.fetchone()
@@ -88,5 +90,5 @@ def seconds_to_wait(limit: int) -> int:
         (delivered,) = cursor.fetchone()
     if not delivered:
         return USUAL_WAIT
-    seconds = round(limit / 10 * DRAIN_SECONDS / delivered)
+    seconds = round(limit / 10 * DRAIN_SECONDS / int(delivered))
     return min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)

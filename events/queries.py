@@ -141,7 +141,8 @@ def audit_age_seconds() -> float | None:
 
 def dead_letters(which: DeadLetters, *, limit: int) -> list[Delivery]:
     """This answers the newest dead letters, with their events."""
-    letters = Delivery.objects.filter(**which.filters()).select_related("event")
+    letters = Delivery.objects.filter(**which.filters())
+    letters = letters.select_related("event").prefetch_related("failures")
     return list(letters.order_by("-finished_at")[:limit])
 
 

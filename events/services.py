@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from events.models import Delivery, Operation
@@ -17,19 +19,32 @@ class DeadLetters:
     """Which dead letters are meant: all that fit every field given."""
 
     ids: Sequence[int] | None = None
+    among: QuerySet[Delivery] | None = None
     queue: str = ""
     handler: str = ""
+    type: str = ""
+    error: str = ""  # words in the last error
+    since: datetime | None = None  # when they died
+    until: datetime | None = None
 
     def filters(self) -> dict[str, Any]:
         """This answers the same as filters of a query over deliveries."""
         chosen: dict[str, Any] = {"state": Delivery.State.DEAD}
-        if self.ids is not None:
-            chosen["id__in"] = list(self.ids)
-        if self.queue:
-            chosen["queue"] = self.queue
-        if self.handler:
-            chosen["handler"] = self.handler
-        return chosen
+        fields = {
+            "id__in": self.ids if self.among is None else self.among.order_by().values("id"),
+            "queue": self.queue,
+            "handler": self.handler,
+            "event__type": self.type,
+            "error__icontains": self.error,
+            "finished_at__gte": self.since,
+            "finished_at__lt": self.until,
+        }
+        return chosen | {name: value for name, value in fields.items() if value not in (None, "")}
+
+    def details(self) -> dict[str, Any]:
+        """This answers what an Operation keeps of it."""
+        fields = ("ids", "queue", "handler", "type", "error", "since", "until")
+        return {name: value for name in fields if (value := getattr(self, name))}
 
 
 @transaction.atomic
@@ -42,7 +57,7 @@ def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
         finished_at=None,
         due_at=timezone.now(),
     )
-    _note("dead_letters.replay", actor, count, which.filters())
+    _note("dead_letters.replay", actor, count, which.details())
     return count
 
 
@@ -52,14 +67,12 @@ def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
     count = Delivery.objects.filter(**which.filters()).update(
         state=Delivery.State.DISCARDED, finished_at=timezone.now()
     )
-    _note("dead_letters.discard", actor, count, which.filters())
+    _note("dead_letters.discard", actor, count, which.details())
     return count
 
 
 def _note(action: str, actor: str, count: int, details: dict[str, Any]) -> None:
     texts = {
-        name: value if isinstance(value, list) else str(value)
-        for name, value in details.items()
-        if value is not None
+        name: value if isinstance(value, list) else str(value) for name, value in details.items()
     }
     Operation.objects.create(action=action, actor=actor, count=count, details=texts)

@@ -22,7 +22,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
     limit: float | None = None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """This waits for an answer, for DATABASE_REPLY_SECONDS at most, if its caller sets no limit."""
+        """This waits for an answer: DATABASE_REPLY_SECONDS, if its caller sets no limit."""
         if timeout is None:
             timeout = self.limit or settings.DATABASE_REPLY_SECONDS or None
         try:

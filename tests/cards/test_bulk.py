@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -110,7 +109,7 @@ def test_a_thousand_cards_are_one_request_of_few_queries(
 
 
 def test_while_too_much_is_open_bulk_work_is_refused_and_single_cards_are_not(
-    alice: User, client_of: Client, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
+    alice: User, client_of: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BULK_BACKLOG_LIMIT = 2
     monkeypatch.setattr(admission, "backlog", Backlog())

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
-from pytest_django.fixtures import SettingsWrapper
 
 from config.embedded import PORT, Servers
 from config.postgres.base import DatabaseWrapper
@@ -27,7 +27,7 @@ def link() -> Iterator[Link]:
 
 
 @pytest.fixture
-def far(link: Link, settings: SettingsWrapper) -> Iterator[DatabaseWrapper]:
+def far(link: Link, settings: Any) -> Iterator[DatabaseWrapper]:
     """Django's connection, over that link; half a second is long for it."""
     settings.DATABASE_REPLY_SECONDS = 0.5
     here = connection.settings_dict

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
-from pytest_django.fixtures import SettingsWrapper
 
 from events import admission
 from events.admission import Backlog, BacklogFull, admit_bulk_work
@@ -43,7 +43,7 @@ def deliver(state: str, *, priority: Priority) -> None:
     OutboxEntry.objects.all().delete()
 
 
-def test_bulk_work_is_refused_from_the_limit_on(settings: SettingsWrapper) -> None:
+def test_bulk_work_is_refused_from_the_limit_on(settings: Any) -> None:
     settings.BULK_BACKLOG_LIMIT = 5
     record(2, priority=Priority.BULK)
     deliver("queued", priority=Priority.BULK)
@@ -58,7 +58,7 @@ def test_bulk_work_is_refused_from_the_limit_on(settings: SettingsWrapper) -> No
     assert refused.value.retry_after == admission.USUAL_WAIT
 
 
-def test_neither_interactive_nor_finished_work_counts(settings: SettingsWrapper) -> None:
+def test_neither_interactive_nor_finished_work_counts(settings: Any) -> None:
     settings.BULK_BACKLOG_LIMIT = 1
     record(2, priority=Priority.BULK)
     deliver("done", priority=Priority.BULK)
@@ -71,7 +71,7 @@ def test_neither_interactive_nor_finished_work_counts(settings: SettingsWrapper)
     admit_bulk_work()
 
 
-def test_it_is_counted_once_a_second(settings: SettingsWrapper) -> None:
+def test_it_is_counted_once_a_second(settings: Any) -> None:
     settings.BULK_BACKLOG_LIMIT = 1
     record(1, priority=Priority.BULK)
     backlog = Backlog()

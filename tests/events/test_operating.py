@@ -61,7 +61,7 @@ def test_dead_letters_are_listed_with_their_reason(dead: Delivery) -> None:
 
 
 def test_dead_letters_are_not_touched_unless_it_is_said_which(dead: Delivery) -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(CommandError, match="Say which"):
         printed("dead-letters", "discard")
 
     dead.refresh_from_db()

@@ -3,20 +3,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from events import queries, services
+from events.management.moments import moment
+from events.models import Delivery
 from events.services import DeadLetters
 
 ACTIONS = {
     "list": "show the newest dead letters",
+    "show": "tell the whole story of some: event, every attempt, traceback",
     "replay": "give them all their attempts again",
     "discard": "give them up for good; their record stays",
 }
+FILTERS = ("queue", "handler", "type", "error", "since", "until")
 
 
 class Command(BaseCommand):
-    help = "Deliveries that failed as often as they may: list, replay or discard them."
+    help = "Deliveries that failed as often as they may: list, show, replay or discard them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -25,22 +29,25 @@ class Command(BaseCommand):
             action.add_argument("ids", nargs="*", type=int, metavar="ID", help="delivery ids")
             action.add_argument("--queue", default="")
             action.add_argument("--handler", default="")
-            if name == "list":
+            action.add_argument("--type", default="", help="of the event, as `card.added`")
+            action.add_argument("--error", default="", help="words in the last error")
+            action.add_argument("--since", type=moment, help="died at or after this time")
+            action.add_argument("--until", type=moment, help="died before this time")
+            if name in ("list", "show"):
                 action.add_argument("--limit", type=int, default=50)
                 action.add_argument("--json", action="store_true", help="as JSON, for programs")
             else:
                 action.add_argument("--all", action="store_true", help="all dead letters")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        which = DeadLetters(
-            ids=options["ids"] or None, queue=options["queue"], handler=options["handler"]
-        )
-        if options["action"] == "list":
-            self.list(which, limit=options["limit"], as_json=options["json"])
+        filters = {name: options[name] for name in FILTERS}
+        which = DeadLetters(ids=options["ids"] or None, **filters)
+        if options["action"] in ("list", "show"):
+            letters = queries.dead_letters(which, limit=options["limit"])
+            self.tell(letters, whole=options["action"] == "show", as_json=options["json"])
             return
         if which == DeadLetters() and not options["all"]:
-            self.stderr.write("Say which: ids, --queue, --handler, or --all.")
-            raise SystemExit(2)
+            raise CommandError("Say which: ids, a filter as --queue or --error, or --all.")
         act = {
             "replay": services.replay_dead_letters,
             "discard": services.discard_dead_letters,
@@ -48,26 +55,44 @@ class Command(BaseCommand):
         count = act(which, actor="command line")
         self.stdout.write(f"{options['action']}: {count} dead letters")
 
-    def list(self, which: DeadLetters, *, limit: int, as_json: bool) -> None:
-        """This prints the newest dead letters."""
-        letters = queries.dead_letters(which, limit=limit)
+    def tell(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
+        """This prints dead letters."""
         if as_json:
-            self.stdout.write(json.dumps([describe(letter) for letter in letters], indent=2))
+            stories = [describe(letter, whole=whole) for letter in letters]
+            self.stdout.write(json.dumps(stories, indent=2))
             return
         for letter in letters:
-            reason = letter.error.strip().splitlines()[-1:] or [""]
-            self.stdout.write(
-                f"{letter.id}  {letter.queue}  {letter.handler}  {letter.event.type}"
-                f" {letter.event_id}  {letter.attempts} attempts  {reason[0][:120]}"
-            )
+            self.stdout.write(line_of(letter))
+            if whole:
+                self.stdout.write(story_of(letter))
         if not letters:
             self.stdout.write("No dead letters.")
 
 
-def describe(letter: Any) -> dict[str, Any]:
+def line_of(letter: Delivery) -> str:
+    """This is a dead letter in a line."""
+    reason = letter.error.strip().splitlines()[-1:] or [""]
+    return (
+        f"{letter.pk}  {letter.queue}  {letter.handler}  {letter.event.type}"
+        f" {letter.event_id}  {letter.attempts} attempts  {reason[0][:120]}"
+    )
+
+
+def story_of(letter: Delivery) -> str:
+    """This is what happened to it."""
+    parts = [f"  event: {letter.event.subject}, {json.dumps(letter.event.data)}"]
+    for attempt in letter.failures.all():
+        parts.append(
+            f"  attempt {attempt.number} at {attempt.failed_at:%F %T %Z} on {attempt.worker}:"
+        )
+        parts += [f"    {line}" for line in attempt.error.strip().splitlines()]
+    return "\n".join([*parts, ""])
+
+
+def describe(letter: Delivery, *, whole: bool) -> dict[str, Any]:
     """This answers a dead letter in JSON terms."""
-    return {
-        "id": letter.id,
+    story: dict[str, Any] = {
+        "id": letter.pk,
         "queue": letter.queue,
         "handler": letter.handler,
         "event": str(letter.event_id),
@@ -76,3 +101,15 @@ def describe(letter: Any) -> dict[str, Any]:
         "died_at": letter.finished_at.isoformat() if letter.finished_at else None,
         "error": letter.error,
     }
+    if whole:
+        story["subject"], story["data"] = letter.event.subject, letter.event.data
+        story["failures"] = [
+            {
+                "number": attempt.number,
+                "worker": attempt.worker,
+                "at": attempt.failed_at.isoformat(),
+                "error": attempt.error,
+            }
+            for attempt in letter.failures.all()
+        ]
+    return story

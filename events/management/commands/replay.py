@@ -3,15 +3,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from events import queries, replay
+from events.management.moments import moment
 from events.replay import Progress, UnknownHandler, UnknownType, Which
 
 
@@ -76,17 +74,6 @@ class Command(BaseCommand):
             self.stdout.flush()
             time.sleep(1)
         self.stdout.write("All is delivered, or dead.")
-
-
-def moment(text: str) -> datetime:
-    """This reads a date or a time; without an offset it is UTC."""
-    found = parse_datetime(text)
-    if found is None:
-        day = parse_date(text)
-        if day is None:
-            raise ValueError(f"{text!r} is no ISO 8601 date or time.")
-        found = datetime(day.year, day.month, day.day)  # noqa: DTZ001  made aware below
-    return found if timezone.is_aware(found) else timezone.make_aware(found)
 
 
 def pace(text: str) -> float:
