@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from events.execution import execute
-from events.queues import policy_of
+from events.queues import QueuePolicy, policy_of
 from events.registry import Group, Handler, Split, handlers
 from events.signals import DomainSignal
 
@@ -32,9 +32,8 @@ def handler(
     idempotent, and works set-based. With `atomic` (the rule), its effects and the marking of the
     deliveries commit together. Without, for effects outside the database: it gets one event at a
     time, outside a transaction, and passes the event's id on as the idempotency key.
-    `split` answers, for those events of a batch that are too large for one transaction, the ranges
-    of keys that together cover them; each becomes a delivery of its own, in the bulk lane, and the
-    handler keeps to the `keys` of what it gets.
+    `split` answers the ranges of keys that together cover an event too large for one transaction;
+    each becomes a delivery of its own, in the bulk lane, and the handler keeps to its `keys`.
     `group` names, for an event, what shares a rate limit: an account, a host, a recipient.
     The name is stored with each delivery. A handler that gets a new one lists the old ones in
     `formerly`, and takes over what is open under them. Raises ValueError when a name is taken, and
@@ -51,19 +50,25 @@ def handler(
             if taken in handlers:
                 raise ValueError(f"The handler name {taken!r} is taken by {handlers[taken]}.")
 
-        @shared_task(
-            name=name,
-            ignore_result=not keep_result,
-            soft_time_limit=policy.time_limit_seconds,
-            time_limit=policy.time_limit_seconds + policy.grace_seconds,
-        )
-        def deliver(delivery_ids: list[int]) -> dict[str, int]:
-            return execute(handlers[name], delivery_ids)
-
-        known = Handler(
-            name, queue, signal.name, handle, atomic, deliver, split, tuple(formerly), group
-        )
+        task = _task(name, policy, keep_result=keep_result)
+        names = tuple(formerly)
+        known = Handler(name, queue, signal.name, handle, atomic, task, split, names, group)
         handlers.update(dict.fromkeys(known.names, known))
         return handle
 
     return subscribe
+
+
+def _task(name: str, policy: QueuePolicy, *, keep_result: bool) -> Task[..., Any]:
+    """This answers the Celery task that delivers to the handler of that name."""
+
+    @shared_task(
+        name=name,
+        ignore_result=not keep_result,
+        soft_time_limit=policy.time_limit_seconds,
+        time_limit=policy.time_limit_seconds + policy.grace_seconds,
+    )
+    def deliver(delivery_ids: list[int]) -> dict[str, int]:
+        return execute(handlers[name], delivery_ids)
+
+    return deliver
