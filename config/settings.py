@@ -161,6 +161,8 @@ if DATABASE_POOL_SIZE:
         "min_size": 1,
         "max_size": DATABASE_POOL_SIZE,
         "timeout": 2,
+        # After that, the next request tries again at once; the pauses between attempts double.
+        "reconnect_timeout": 1,
     }
     _database["CONN_HEALTH_CHECKS"] = True
 else:

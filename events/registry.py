@@ -39,6 +39,14 @@ class Handler:
         return [self.name, *self.formerly]
 
 
+def register(known: Handler) -> None:
+    """This makes a handler known; it raises ValueError when one of its names is taken."""
+    for name in known.names:
+        if name in handlers:
+            raise ValueError(f"The handler name {name!r} is taken by {handlers[name]}.")
+    handlers.update(dict.fromkeys(known.names, known))
+
+
 def subscriptions() -> list[Handler]:
     """This answers every handler, by name."""
     return [handlers[name] for name in sorted(handlers) if handlers[name].name == name]

@@ -9,7 +9,7 @@ from celery import Task, shared_task
 
 from events.execution import execute
 from events.queues import QueuePolicy, policy_of
-from events.registry import Group, Handler, Split, handlers
+from events.registry import Group, Handler, Split, handlers, register
 from events.signals import DomainSignal
 
 Handle = TypeVar("Handle", bound=Callable[[Any], None])
@@ -46,14 +46,9 @@ def handler(
         raise ValueError(f"{name}: only effects outside the database have rate limits.")
 
     def subscribe(handle: Handle) -> Handle:
-        for taken in (name, *formerly):
-            if taken in handlers:
-                raise ValueError(f"The handler name {taken!r} is taken by {handlers[taken]}.")
-
         task = _task(name, policy, keep_result=keep_result)
         names = tuple(formerly)
-        known = Handler(name, queue, signal.name, handle, atomic, task, split, names, group)
-        handlers.update(dict.fromkeys(known.names, known))
+        register(Handler(name, queue, signal.name, handle, atomic, task, split, names, group))
         return handle
 
     return subscribe

@@ -31,6 +31,10 @@ class ImpatientConnection(psycopg.Connection[Any]):
             # Whoever used this connection next would read the answer that is still to come.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
+            # What broke this connection broke the others that wait in the pool, too; it would
+            # find that out one by one, pausing for longer after each.
+            if self.broken and (pool := getattr(self, "_pool", None)):
+                pool.drain()
             raise
 
 

@@ -10,10 +10,12 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from config.embedded import PORT, Servers
-from config.postgres.base import DatabaseWrapper
+from config.postgres.base import DatabaseWrapper, ImpatientConnection
 from events import listener
 from events.listener import Listener
 from tests.faults.links import Link
+
+POOL = {"connection_class": ImpatientConnection, "timeout": 2, "reconnect_timeout": 1}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,6 +92,32 @@ def test_a_server_that_does_not_greet_is_given_up(far: DatabaseWrapper, link: Li
         far.ensure_connection()
 
     assert time.monotonic() - began < 4
+
+
+def test_a_pool_whose_connections_all_broke_serves_the_next_request(
+    link: Link, settings: Any
+) -> None:
+    here = settings.DATABASES["default"]
+    options = here["OPTIONS"] | {"pool": POOL | {"min_size": 5, "max_size": 5}}
+    pooled = connection.settings_dict | {
+        "HOST": "127.0.0.1", "PORT": str(link.port), "OPTIONS": options, "CONN_MAX_AGE": 0,
+    }  # fmt: skip
+    far = DatabaseWrapper(pooled, alias="pooled")
+    far.ensure_connection()
+    far.close()
+    far.pool.wait(10)
+    link.cut()
+    began = time.monotonic()
+
+    try:
+        for _ in range(10):
+            with far.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            far.close()
+    finally:
+        far.close_pool()
+
+    assert time.monotonic() - began < 1
 
 
 def test_the_listener_notices_that_nobody_speaks(

@@ -63,12 +63,12 @@ def run_against_broker(
 def test_a_broker_that_is_away_does_not_touch_the_api(
     world: World, report: Report, how: str
 ) -> None:
-    load = Load(world, operations=POSTS, kinds=["page"])
     with report.case(f"5 broker {how}", did=f"{3 * POSTS} cards posted meanwhile") as case:
         normal = Load(world, operations=POSTS, kinds=["page"])
         normal.run()
         world.wait_recovered()
         world.reset()
+        load = Load(world, operations=POSTS, kinds=["page"])
 
         break_broker(world, how)
         try:
