@@ -34,6 +34,14 @@ def report(request: pytest.FixtureRequest) -> Report:
     return request.config.stash.setdefault(REPORT, Report())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In the small form, faults marked long have a shorter one of their kind beside them."""
+    long = [] if FULL else [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     report = terminalreporter.config.stash.get(REPORT, None)
     if report is None or not report.cases:

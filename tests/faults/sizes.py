@@ -9,7 +9,7 @@ SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
 OPERATIONS = 60 if FULL else 20  # of each author
 KILLS = 25 if FULL else 4
-ROUNDS = 20 if FULL else 2  # of restarts
+ROUNDS = 20 if FULL else 1  # of restarts
 FLOOD = 100_000 if FULL else 3_000  # bulk events
 FOLLOWERS = 1_000_000 if FULL else 5_000
 POSTS = 400 if FULL else 100  # measured for their latency

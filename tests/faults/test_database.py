@@ -77,7 +77,11 @@ def test_the_reply_to_a_commit_is_cut_off(world: World, report: Report) -> None:
         case.judged(judge(world, load))
 
 
-@pytest.mark.parametrize("how", ["stopped", "refused", "frozen", "blackholed"])
+LONG = pytest.mark.long
+WAYS = ["stopped", "frozen", *(pytest.param(how, marks=LONG) for how in ("refused", "blackholed"))]
+
+
+@pytest.mark.parametrize("how", WAYS)
 def test_without_its_database_the_api_says_so_soon(world: World, report: Report, how: str) -> None:
     load = Load(world, operations=3)
     with report.case(f"7 PostgreSQL {how}", did="503 with Retry-After within 5 s") as case:

@@ -12,14 +12,15 @@ from tests.faults.report import Report
 from tests.faults.sizes import FULL
 from tests.faults.world import World
 
+LONG = pytest.mark.long
 LINKS = [
     ("web", "database"),
-    ("relay", "database"),
-    ("relay", "broker"),
-    ("notification-worker", "database"),
-    ("notification-worker", "broker"),
-    ("feed-worker", "database"),
     ("feed-worker", "broker"),
+    pytest.param("relay", "database", marks=LONG),
+    pytest.param("relay", "broker", marks=LONG),
+    pytest.param("notification-worker", "database", marks=LONG),
+    pytest.param("notification-worker", "broker", marks=LONG),
+    pytest.param("feed-worker", "database", marks=LONG),
 ]
 SECONDS = 20 if FULL else 3
 
@@ -42,7 +43,7 @@ def test_a_blackholed_link(world: World, report: Report, process: str, server: s
         case.judged(judge(world, load))
 
 
-@pytest.mark.parametrize("seconds", [300, -300])
+@pytest.mark.parametrize("seconds", [300, pytest.param(-300, marks=LONG)])
 def test_a_worker_whose_clock_is_wrong(world: World, report: Report, seconds: int) -> None:
     names = ("notification-worker", "relay")
     load = Load(world)
