@@ -58,6 +58,7 @@ class CardRemoved(_AboutCard):
 class CollectionCreated(_AboutCollection):
     collection_id: UUID
     owner_id: int
+    visibility: str | None = None  # Not known of the first ones.
 
 
 @event_type("collection.updated", version=1)

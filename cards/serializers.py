@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.serializers import PersonSerializer
@@ -168,3 +169,41 @@ class PlaceInputSerializer(serializers.Serializer[Any]):
     """A card to be put into a collection."""
 
     card = serializers.UUIDField()
+
+
+class PastCardSerializer(serializers.Serializer[Any]):
+    """A card as it was at a moment; its texts are not kept."""
+
+    id = serializers.UUIDField(source="data.card_id")
+    type = serializers.ChoiceField(Card.Type.choices, source="data.card_type")
+    canonical_url = serializers.SerializerMethodField()
+    visibility = serializers.ChoiceField(Visibility.choices, source="state.visibility")
+    collections = serializers.SerializerMethodField(help_text="Your collections that it was in.")
+    created_at = serializers.DateTimeField(source="recorded_at")
+    updated_at = serializers.DateTimeField(source="state_at")
+
+    def get_canonical_url(self, event: Any) -> str | None:
+        """This answers the address of the page that the card was about."""
+        url: str | None = self.context["pages"].get(event.state["url_id"])
+        return url
+
+    @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
+    def get_collections(self, event: Any) -> list[str]:
+        """This answers the ids of collections."""
+        places: list[str] = self.context["places"].get(event.data["card_id"], [])
+        return places
+
+
+class PastCollectionSerializer(serializers.Serializer[Any]):
+    """A collection as it was at a moment; its name is not kept."""
+
+    id = serializers.UUIDField(source="data.collection_id")
+    visibility = serializers.SerializerMethodField(help_text="Null where it was not recorded yet.")
+    created_at = serializers.DateTimeField(source="recorded_at")
+    updated_at = serializers.DateTimeField(source="state_at")
+
+    @extend_schema_field(serializers.ChoiceField(Visibility.choices, allow_null=True))
+    def get_visibility(self, event: Any) -> str | None:
+        """This answers who could see it."""
+        visibility: str | None = event.state.get("visibility")
+        return visibility

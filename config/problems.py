@@ -20,6 +20,7 @@ from rest_framework.views import set_rollback
 from accounts.errors import details_of, field_errors
 from config import outage
 from events.admission import BacklogFull
+from events.history import HistoryPruned
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
             known = exceptions.ValidationError(details_of(exc))
         case BacklogFull():
             known = Busy(exc)
+        case HistoryPruned():
+            known = exceptions.NotFound(str(exc))
         case OperationalError() | InterfaceError():
             outage.note(exc)
             known = Unavailable()

@@ -15,4 +15,5 @@ def new_id() -> UUID:
 
 def first_id_at(time: datetime) -> UUID:
     """This answers the smallest UUIDv7 of a moment."""
-    return UUID(int=(int(time.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
+    milliseconds = max(0, int(time.timestamp() * 1000))  # of RFC 9562: since 1970
+    return UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62))

@@ -37,7 +37,9 @@ def create_collection(
         collection = Collection.objects.create(
             owner=owner, name=name, description=description, visibility=visibility
         )
-        event = CollectionCreated(collection_id=collection.pk, owner_id=owner.pk)
+        event = CollectionCreated(
+            collection_id=collection.pk, owner_id=owner.pk, visibility=visibility
+        )
         collection_created.send(sender=Collection, event=event)
     return collection
 

@@ -49,7 +49,8 @@ def test_the_present_version_still_writes_what_was_published() -> None:
 
         event = decode(known.name, known.version, published)
 
-        assert json.loads(envelope.encode(event)) == json.loads(published)
+        # Fields may have been added since.
+        assert json.loads(envelope.encode(event)).items() >= json.loads(published).items()
 
 
 def test_the_slot_of_a_schedule_reads_as_it_was_published() -> None:

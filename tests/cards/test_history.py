@@ -1,0 +1,165 @@
+"""The state of a library at a moment, from its events, equals the history that was live."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from cards.models import Card, Collection, CollectionCard, Visibility
+from cards.services import (
+    add_card_to_collection,
+    remove_card,
+    remove_card_from_collection,
+    remove_collection,
+    update_card,
+    update_collection,
+)
+from tests.library import PAGE, collection_of, save
+
+pytestmark = pytest.mark.django_db
+
+Library = tuple[dict[str, Any], dict[str, str]]
+
+
+def library_now(owner: User) -> Library:
+    """This answers a library as its tables have it: cards and collections by id."""
+    cards = {
+        str(card.pk): (
+            card.type,
+            card.url.canonical if card.url else None,
+            card.visibility,
+            {
+                str(place.collection_id)
+                for place in CollectionCard.objects.filter(card=card, collection__owner=owner)
+            },
+        )
+        for card in Card.objects.filter(curator=owner).select_related("url")
+    }
+    collections = Collection.objects.filter(owner=owner)
+    return cards, {str(row.pk): row.visibility for row in collections}
+
+
+def library_then(client: APIClient, moment: datetime) -> Library:
+    """This answers a library as the API tells it, read page by page."""
+    cards = {
+        card["id"]: (
+            card["type"],
+            card["canonical_url"],
+            card["visibility"],
+            set(card["collections"]),
+        )
+        for card in everything(client, f"/api/v1/cards/history/?page_size=7&{at(moment)}")
+    }
+    collections = everything(client, f"/api/v1/collections/history/?page_size=2&{at(moment)}")
+    return cards, {each["id"]: each["visibility"] for each in collections}
+
+
+def at(moment: datetime) -> str:
+    return f"at={moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def everything(client: APIClient, address: str | None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while address:
+        answer = client.get(address)
+        assert answer.status_code == 200, answer.json()
+        found += answer.json()["results"]
+        address = answer.json()["next"]
+    return found
+
+
+def something_happens(dice: random.Random, owner: User) -> None:
+    """This changes one thing of a library at random."""
+    cards = list(Card.objects.filter(curator=owner))
+    collections = list(Collection.objects.filter(owner=owner))
+    act = dice.choice(["save", "save", "save", "change", "move", "remove"] + ["place"] * 3
+                      + ["displace", "collect", "hide", "dissolve"])  # fmt: skip
+    private = dice.random() < 0.5
+    visibility = dice.choice(Visibility.values)
+    if act == "save" or not cards:
+        save(owner, f"{PAGE}/{dice.random()}", private=private)
+    elif act == "change":
+        update_card(card=dice.choice(cards), visibility=visibility)
+    elif act == "move":
+        update_card(card=dice.choice(cards), url=f"{PAGE}/{dice.random()}")
+    elif act == "remove":
+        remove_card(card=dice.choice(cards))
+    elif act == "collect" or not collections:
+        collection_of(owner, private=private)
+    elif act == "hide":
+        update_collection(collection=dice.choice(collections), visibility=visibility)
+    elif act == "dissolve":
+        remove_collection(collection=dice.choice(collections))
+    else:
+        collection, card = dice.choice(collections), dice.choice(cards)
+        if act == "place":
+            add_card_to_collection(collection=collection, card=card, added_by=owner)
+        else:
+            remove_card_from_collection(collection=collection, card=card, removed_by=owner)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_library_at_any_moment_equals_what_it_was(alice: User, bob: User, seed: int) -> None:
+    dice = random.Random(seed)
+    lived = [(timezone.now(), library_now(alice))]
+    for _ in range(40):
+        time.sleep(0.002)  # A moment is a millisecond long.
+        something_happens(dice, alice)
+        something_happens(dice, bob)
+        lived.append((timezone.now(), library_now(alice)))
+    client = APIClient()
+    client.force_authenticate(alice)
+
+    for moment, library in lived:
+        assert library_then(client, moment) == library
+    assert any(places for _, (cards, _) in lived for *_, places in cards.values())
+
+
+def test_other_peoples_history_is_not_told(alice: User, bob: User) -> None:
+    save(alice)
+    collection_of(alice)
+    client = APIClient()
+    client.force_authenticate(bob)
+
+    assert library_then(client, timezone.now()) == ({}, {})
+    assert APIClient().get(f"/api/v1/cards/history/?{at(timezone.now())}").status_code == 401
+
+
+@pytest.mark.parametrize("moment", ["", "?at=", "?at=yesterday", "?at=2026-02-30T00:00:00Z"])
+def test_a_moment_that_is_none_is_refused(alice: User, moment: str) -> None:
+    client = APIClient()
+    client.force_authenticate(alice)
+
+    answer = client.get(f"/api/v1/cards/history/{moment}")
+
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == ["at"]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_moments_far_away_are_moments_too(alice: User, moment: str) -> None:
+    save(alice)
+    client = APIClient()
+    client.force_authenticate(alice)
+
+    answer = client.get(f"/api/v1/cards/history/?at={moment}")
+
+    assert len(answer.json()["results"]) == (1 if moment.startswith("9") else 0)
+
+
+def test_where_events_are_pruned_nobody_pretends_to_know(alice: User, settings: Any) -> None:
+    settings.KEEP_EVENTS_DAYS = 30
+    client = APIClient()
+    client.force_authenticate(alice)
+
+    answer = client.get(f"/api/v1/cards/history/?{at(timezone.now())}")
+
+    assert answer.status_code == 404
+    assert "30 days" in answer.json()["detail"]
