@@ -59,7 +59,11 @@ def run_against_broker(
         case.judged(judge(world, load))
 
 
-@pytest.mark.parametrize("how", ["refused", "frozen", "blackholed"])
+LONG = pytest.mark.long
+WAYS = ["blackholed", pytest.param("refused", marks=LONG), pytest.param("frozen", marks=LONG)]
+
+
+@pytest.mark.parametrize("how", WAYS)
 def test_a_broker_that_is_away_does_not_touch_the_api(
     world: World, report: Report, how: str
 ) -> None:
@@ -181,6 +185,7 @@ def test_every_message_ten_times_and_shuffled(world: World, report: Report) -> N
         case.judged(judge(world, load))
 
 
+@pytest.mark.long
 def test_the_api_answers_while_everything_else_is_down(world: World, report: Report) -> None:
     load = Load(world)
     with report.case("5 nothing but the API", did="relay, workers and broker stopped") as case:

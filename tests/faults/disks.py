@@ -1,0 +1,50 @@
+"""A disk that is full: a small file system under a server's data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+CHUNK = b"\0" * 65_536
+
+
+class Disk:
+    """A small file system, which can be filled up."""
+
+    def __init__(self, directory: Path) -> None:
+        self.ballast = directory / "ballast"
+
+    def fill(self) -> None:
+        """This leaves not one byte."""
+        with suppress(OSError), self.ballast.open("ab", buffering=0) as ballast:
+            while True:
+                ballast.write(CHUNK)
+
+    def clear(self) -> None:
+        """This gives the space back."""
+        self.ballast.unlink(missing_ok=True)
+
+
+@contextmanager
+def small_disk(directory: Path, *, megabytes: int) -> Iterator[Disk]:
+    """This puts a directory's content on a file system of its own; its server is not running."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    aside = directory.with_name(f"{directory.name}.aside")
+    run("cp", "-a", directory, aside)
+    run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", directory)
+    try:
+        run("cp", "-a", f"{aside}/.", directory)
+        yield Disk(directory)
+    finally:
+        run("umount", directory)
+        run("rm", "-r", aside)
+
+
+def run(*command: str | Path) -> None:
+    subprocess.run(command, check=True)
