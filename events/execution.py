@@ -129,10 +129,11 @@ def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy) -> str:
 def limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Limit]:
     """This answers the rate limits under which a call is made."""
     limits = []
+    group = f"{policy.name} {handler.group(event)}" if handler.group else ""
     if policy.rate_limit:
-        limits.append(Limit(f"queue {policy.name}", policy.rate_limit, policy.rate_seconds))
-    if policy.group_limit and handler.group:
-        group = f"{policy.name} {handler.group(event)}"
+        whole, line = f"queue {policy.name}", group and f"queue {group}"
+        limits.append(Limit(whole, policy.rate_limit, policy.rate_seconds, line))
+    if policy.group_limit and group:
         limits.append(Limit(group, policy.group_limit, policy.group_seconds))
     return limits
 

@@ -13,15 +13,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 
 @dataclass(frozen=True)
 class Limit:
-    """So many calls in any window of so many seconds, for all that share the group's name."""
+    """So many calls in any window of so many seconds, for all that share the group's name.
+
+    Those that wait keep their order within a line. Lines share what the group may do: one with
+    many that wait does not hold up the others. Without a name the group has one line.
+    """
 
     group: str
     count: int
     seconds: int
+    line: str = ""
+
+    @property
+    def turns(self) -> str:
+        """This is the name under which turns are reserved."""
+        return self.line or self.group
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ LOCK = "SELECT name FROM events_rategroup WHERE name = ANY(%s) ORDER BY name FOR
 FREE = """
     SELECT %(count)s - count(*) FILTER (WHERE until > clock_timestamp()),
            greatest(extract(epoch FROM
-               (SELECT reserved_until FROM events_rategroup WHERE name = %(group)s)
+               (SELECT reserved_until FROM events_rategroup WHERE name = %(turns)s)
                - clock_timestamp())::float, 0)
     FROM events_permit WHERE "group" = %(group)s
 """
@@ -69,13 +80,24 @@ RESERVE = """
                         AND until < clock_timestamp() + %(seconds)s * interval '1 second'),
                      clock_timestamp())
         ) + %(seconds)s::float / %(count)s * interval '1 second'
-    WHERE name = %(group)s
+    WHERE name = %(turns)s
     RETURNING extract(epoch FROM reserved_until - clock_timestamp())::float
 """
 GIVE_BACK = """
     UPDATE events_permit SET until = clock_timestamp() + limits.seconds * interval '1 second'
     FROM unnest(%s::bigint[], %s::int[]) AS limits (id, seconds)
     WHERE events_permit.id = limits.id
+"""
+FORGET = """
+    WITH idle AS (
+        SELECT name FROM events_rategroup
+        WHERE reserved_until < now() - interval '1 day' AND refilled_at < now() - interval '1 day'
+          AND NOT EXISTS (SELECT FROM events_permit WHERE "group" = name AND until > now())
+        FOR UPDATE SKIP LOCKED
+    ), expired AS (
+        DELETE FROM events_permit WHERE until < now() - interval '1 day'
+    )
+    DELETE FROM events_rategroup USING idle WHERE events_rategroup.name = idle.name
 """
 
 
@@ -85,10 +107,9 @@ def acquire(limits: Sequence[Limit], *, longest: float, waited: bool) -> Permits
     `longest` is how many seconds the call may take. One that has not `waited` for its turn goes
     behind those that do.
     """
-    names = [limit.group for limit in limits]
+    names = sorted({name for limit in limits for name in (limit.group, limit.turns)})
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(ENSURE, [sorted(names)])
-        cursor.execute(LOCK, [names])
+        _lock(cursor, names)
         for limit in limits:
             cursor.execute(FREE, _numbers(limit))
             free, queue = cursor.fetchone()
@@ -110,8 +131,28 @@ def give_back(permits: Permits, limits: Sequence[Limit]) -> None:
         cursor.execute(GIVE_BACK, [list(permits.ids), [limit.seconds for limit in limits]])
 
 
+def forget_idle() -> None:
+    """This deletes the groups and lines that nobody used for a day; they begin anew when needed."""
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET)
+
+
+def _lock(cursor: CursorWrapper, names: list[str]) -> None:
+    while True:
+        cursor.execute(ENSURE, [names])
+        cursor.execute(LOCK, [names])
+        if len(cursor.fetchall()) == len(names):
+            return
+        # One was forgotten between the two.
+
+
 def _numbers(limit: Limit) -> dict[str, str | int | float]:
-    return {"group": limit.group, "count": limit.count, "seconds": limit.seconds}
+    return {
+        "group": limit.group,
+        "turns": limit.turns,
+        "count": limit.count,
+        "seconds": limit.seconds,
+    }
 
 
 # A token bucket that holds what two seconds bring.
@@ -136,7 +177,6 @@ def spend(name: str, *, rate: int, wanted: int) -> int:
     It belongs into the transaction of what is done with them.
     """
     with connection.cursor() as cursor:
-        cursor.execute(ENSURE, [[name]])
-        cursor.execute(LOCK, [[name]])
+        _lock(cursor, [name])
         cursor.execute(SPEND, {"name": name, "rate": rate, "wanted": wanted})
         return int(cursor.fetchone()[0])

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from events import limits
 from events.ids import first_id_at
 from events.queues import all_policies
 from events.schedule import schedules
@@ -66,6 +67,7 @@ def prune() -> dict[str, int]:
     pruned["events"] += _prune_events(SLOT_AGE, types=slots)
     if settings.KEEP_EVENTS_DAYS:
         pruned["events"] += _prune_events(timedelta(days=settings.KEEP_EVENTS_DAYS), types=None)
+    limits.forget_idle()
     return pruned
 
 

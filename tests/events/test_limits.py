@@ -6,12 +6,14 @@ import dataclasses
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connections, transaction
+from django.utils import timezone
 
 from events import deliveries
-from events.limits import Limit, Permits, Refused, acquire, give_back, spend
+from events.limits import Limit, Permits, Refused, acquire, forget_idle, give_back, spend
 from events.models import Delivery, Permit, Priority, RateGroup
 from events.queues import policy_of
 from events.subscription import handler
@@ -68,6 +70,20 @@ def test_one_group_does_not_wait_for_another() -> None:
     assert isinstance(call(Limit("another", 3, 1)), Permits)
 
 
+def test_groups_share_what_their_queue_may_do() -> None:
+    """One group has many that wait, another has one: that one does not go behind all of them."""
+    many = Limit("queue", 10, 1, line="many")
+    few = Limit("queue", 10, 1, line="few")
+    last = [call(many) for _ in range(60)][-1]
+
+    other = call(few)
+
+    assert isinstance(last, Refused)
+    assert last.seconds > 4
+    assert isinstance(other, Refused)
+    assert other.seconds < 1.2
+
+
 def test_who_waits_goes_first() -> None:
     for _ in range(4):
         call()
@@ -97,6 +113,21 @@ def test_a_budget_grows_with_time_and_holds_two_seconds() -> None:
     assert first == 40
     assert 7 <= later <= 13
     assert RateGroup.objects.get(name="retries").tokens < 1
+
+
+def test_groups_that_nobody_uses_are_forgotten() -> None:
+    busy = Limit("busy", 3, 1)
+    for limit in (ACCOUNT, busy):
+        call(limit)
+    yesterday = timezone.now() - timedelta(days=1, seconds=1)
+    RateGroup.objects.filter(name="account").update(reserved_until=yesterday, refilled_at=yesterday)
+    Permit.objects.filter(group="account").update(until=yesterday)
+
+    forget_idle()
+
+    assert list(RateGroup.objects.values_list("name", flat=True)) == ["busy"]
+    assert list(Permit.objects.values_list("group", flat=True)) == ["busy"]
+    assert isinstance(call(), Permits)
 
 
 def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> None:
