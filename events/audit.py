@@ -156,7 +156,8 @@ audit_rule(
         ) AS overdue
         WHERE handler <> ALL(%(known)s)
     """,
-    advice="Deploy a release that has the handler, or list its name in the `formerly` of another.",
+    advice="Deploy a release that has the handler, list its name in the `formerly` of another, or"
+    " give it up: `manage.py dead-letters discard --removed HANDLER`.",
     parameters=lambda: {"queues": list(all_policies()), "known": list(handlers)},
 )
 audit_rule(

@@ -9,9 +9,10 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from events.models import Delivery, Operation
+from events.registry import handlers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
         attempts=0,
         publications=0,
         finished_at=None,
-        due_at=timezone.now(),
+        due_at=Now(),
     )
     _note("dead_letters.replay", actor, count, which.details())
     return count
@@ -65,9 +66,24 @@ def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
 def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
     """This gives dead letters up for good, and answers how many; their record stays."""
     count = Delivery.objects.filter(**which.filters()).update(
-        state=Delivery.State.DISCARDED, finished_at=timezone.now()
+        state=Delivery.State.DISCARDED, finished_at=Now()
     )
     _note("dead_letters.discard", actor, count, which.details())
+    return count
+
+
+@transaction.atomic
+def discard_removed(handler: str, *, actor: str) -> int:
+    """This gives up what is open for a handler that was removed, and answers how many.
+
+    Raises ValueError for a handler that this release has.
+    """
+    if handler in handlers:
+        raise ValueError(f"This release has {handler!r}: what is open for it will be delivered.")
+    count = Delivery.objects.filter(handler=handler, due_at__isnull=False).update(
+        state=Delivery.State.DISCARDED, finished_at=Now(), due_at=None
+    )
+    _note("removed_handler.discard", actor, count, {"handler": handler})
     return count
 
 

@@ -6,16 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from celery import current_app
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 
 from events import deliveries, queries
 from events.envelope import Recorded
-from events.models import Delivery, Priority, Subscription
+from events.models import Delivery, Operation, Priority, Subscription
 from events.queues import all_policies
 from events.registry import Handler, handlers
 from events.relay import Relay
@@ -194,6 +196,20 @@ def test_what_waits_for_a_removed_handler_stays_and_is_named() -> None:
 
     assert queries.handlers_unknown_here(list(handlers)) == ["probe.removed"]
     assert states("probe.removed") == Counter(queued=1)
+
+
+def test_what_waits_for_a_removed_handler_can_be_given_up() -> None:
+    with release_with("probe.removed"):
+        send("a")
+        expand()
+        with pytest.raises(CommandError, match="will be delivered"):
+            call_command("dead-letters", "discard", "--removed", "probe.removed")
+
+    call_command("dead-letters", "discard", "--removed", "probe.removed", stdout=StringIO())
+
+    assert queries.handlers_unknown_here(list(handlers)) == []
+    assert states("probe.removed") == Counter(discarded=1)
+    assert Operation.objects.get().details == {"handler": "probe.removed"}
 
 
 def test_two_handlers_do_not_claim_one_name() -> None:

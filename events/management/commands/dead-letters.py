@@ -38,6 +38,10 @@ class Command(BaseCommand):
                 action.add_argument("--json", action="store_true", help="as JSON, for programs")
             else:
                 action.add_argument("--all", action="store_true", help="all dead letters")
+            if name == "discard":
+                action.add_argument(
+                    "--removed", metavar="HANDLER", help="what is open for a handler that is gone"
+                )
 
     def handle(self, *args: Any, **options: Any) -> None:
         filters = {name: options[name] for name in FILTERS}
@@ -45,6 +49,9 @@ class Command(BaseCommand):
         if options["action"] in ("list", "show"):
             letters = queries.dead_letters(which, limit=options["limit"])
             self.tell(letters, whole=options["action"] == "show", as_json=options["json"])
+            return
+        if options.get("removed"):
+            self.discard_removed(options["removed"])
             return
         if which == DeadLetters() and not options["all"]:
             raise CommandError("Say which: ids, a filter as --queue or --error, or --all.")
@@ -54,6 +61,14 @@ class Command(BaseCommand):
         }[options["action"]]
         count = act(which, actor="command line")
         self.stdout.write(f"{options['action']}: {count} dead letters")
+
+    def discard_removed(self, handler: str) -> None:
+        """This gives up what nobody will ever deliver."""
+        try:
+            count = services.discard_removed(handler, actor="command line")
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"discard: {count} deliveries to {handler}")
 
     def tell(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
         """This prints dead letters."""
