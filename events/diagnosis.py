@@ -107,8 +107,8 @@ def _handlers() -> Finding:
             "handlers",
             False,
             f"deliveries wait for handlers that this release does not have: {', '.join(unknown)}",
-            "Deploy the release that has them, list their names in the `formerly` of others, or give"
-            " them up: `manage.py dead-letters discard --removed HANDLER`.",
+            "Deploy the release that has them, list their names in the `formerly` of others, or"
+            " give them up: `manage.py dead-letters discard --removed HANDLER`.",
         )
     return Finding("handlers", True, f"{len(handlers)} registered")
 
