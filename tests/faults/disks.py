@@ -31,13 +31,17 @@ class Disk:
 
 
 @contextmanager
-def small_disk(directory: Path, *, megabytes: int) -> Iterator[Disk]:
-    """This puts a directory's content on a file system of its own; its server is not running."""
+def small_disk(directory: Path, *, spare: int) -> Iterator[Disk]:
+    """This puts a directory on a file system of its own, with so many megabytes to spare.
+
+    Its server must not be running.
+    """
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
     aside = directory.with_name(f"{directory.name}.aside")
     run("cp", "-a", directory, aside)
-    run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", directory)
+    used = sum(file.stat().st_blocks * 512 for file in aside.rglob("*")) // 2**20
+    run("mount", "-t", "tmpfs", "-o", f"size={used + spare}m", "tmpfs", directory)
     try:
         run("cp", "-a", f"{aside}/.", directory)
         yield Disk(directory)

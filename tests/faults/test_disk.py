@@ -22,7 +22,7 @@ SECONDS = 3
 def postgres_disk(world: World) -> Iterator[Disk]:
     """PostgreSQL, with all that it has, on a small disk."""
     world.servers.postgres.stop()
-    with small_disk(world.data / "postgres", megabytes=400) as disk:
+    with small_disk(world.data / "postgres", spare=200) as disk:
         world.start_servers()
         yield disk
         world.servers.postgres.stop()
@@ -33,7 +33,7 @@ def postgres_disk(world: World) -> Iterator[Disk]:
 def valkey_disk(world: World) -> Iterator[Disk]:
     """The broker, with its append-only file, on a small disk."""
     world.stop_valkey()
-    with small_disk(world.data / "valkey", megabytes=16) as disk:
+    with small_disk(world.data / "valkey", spare=10) as disk:
         world.start_servers()
         yield disk
         world.stop_valkey()
