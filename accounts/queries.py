@@ -60,16 +60,15 @@ def _count(side: str) -> Coalesce:
     return Coalesce(Subquery(counted), 0)
 
 
+# By values that the planner sees, as in feeds/statements.py.
 MANY_FOLLOWERS = """
-    SELECT id FROM unnest(%s::bigint[]) AS person (id)
-    WHERE EXISTS (SELECT FROM accounts_follow WHERE followed_id = person.id OFFSET %s)
+    SELECT followed_id FROM accounts_follow WHERE followed_id = ANY(%s::bigint[])
+    GROUP BY followed_id HAVING count(*) > %s
 """
-RANGES = """
-    SELECT follower_id FROM (
-        SELECT follower_id, row_number() OVER (ORDER BY follower_id) AS place
-        FROM accounts_follow WHERE followed_id = %s
-    ) AS follower
-    WHERE place > 1 AND (place - 1) %% %s = 0 ORDER BY follower_id
+NEXT_RANGE = """
+    SELECT follower_id FROM accounts_follow
+    WHERE followed_id = %s AND follower_id >= %s::bigint
+    ORDER BY follower_id OFFSET %s LIMIT 1
 """
 
 
@@ -86,6 +85,9 @@ def follower_ranges(user_ids: Collection[int]) -> dict[int, list[KeyRange]]:
 
 
 def _ranges(cursor: Any, user_id: int, size: int) -> list[KeyRange]:
-    cursor.execute(RANGES, [user_id, size])
-    limits = [ALL_KEYS.first, *(id for (id,) in cursor.fetchall()), ALL_KEYS.after]
+    limits = [ALL_KEYS.first]
+    while limits[-1] < ALL_KEYS.after:
+        cursor.execute(NEXT_RANGE, [user_id, str(limits[-1]), size])
+        (limit,) = cursor.fetchone() or (ALL_KEYS.after,)
+        limits.append(limit)
     return [KeyRange(first, after) for first, after in pairwise(limits)]

@@ -6,7 +6,7 @@ in the terms of CloudEvents 1.0 (https://github.com/cloudevents/spec).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -58,6 +58,11 @@ class KeyRange(NamedTuple):
 
 
 ALL_KEYS = KeyRange(-(2**63), 2**63 - 1)
+
+
+def span(ranges: Sequence[KeyRange]) -> KeyRange:
+    """This answers the range that covers all of them."""
+    return KeyRange(min(keys.first for keys in ranges), max(keys.after for keys in ranges))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ def fan_out(events: Sequence[Recorded[CardAdded]]) -> None:
     """This puts new cards into the timelines of their curators' followers."""
     services.fan_out(
         card_ids=[recorded.event.card_id for recorded in events],
+        curator_ids=[recorded.event.curator_id for recorded in events],
         followers=[recorded.keys for recorded in events],
     )
 

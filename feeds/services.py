@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from events.envelope import KeyRange
+from events.envelope import KeyRange, span
 from feeds import statements
 from feeds.models import Timeline
 
@@ -31,9 +31,11 @@ CARD_LOCKS = 0x6665
 READ_PRECISION = timedelta(days=1)
 
 
-def fan_out(*, card_ids: Sequence[UUID], followers: Sequence[KeyRange]) -> int:
+def fan_out(
+    *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
+) -> int:
     """This puts public cards into the timelines of their curators' followers."""
-    return execute(statements.FAN_OUT, list(card_ids), *_columns(followers))
+    return execute(statements.FAN_OUT, **_batch(card_ids, curator_ids, followers))
 
 
 def refresh_cards(
@@ -41,7 +43,7 @@ def refresh_cards(
 ) -> None:
     """This puts cards into timelines that are public now, and takes out those that are private."""
     lock_cards(card_ids)
-    fan_out(card_ids=card_ids, followers=followers)
+    fan_out(card_ids=card_ids, curator_ids=curator_ids, followers=followers)
     retract_cards(card_ids=card_ids, curator_ids=curator_ids, followers=followers)
 
 
@@ -49,12 +51,22 @@ def retract_cards(
     *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
 ) -> int:
     """This takes cards that are gone or private out of their curators' followers' timelines."""
-    pairs = (list(card_ids), list(curator_ids))
-    return execute(statements.RETRACT, *pairs, *_columns(followers))
+    return execute(statements.RETRACT, **_batch(card_ids, curator_ids, followers))
 
 
-def _columns(ranges: Sequence[KeyRange]) -> tuple[list[int], list[int]]:
-    return [keys.first for keys in ranges], [keys.after for keys in ranges]
+def _batch(
+    card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
+) -> dict[str, Any]:
+    lowest, highest = span(followers)
+    return {
+        "cards": list(card_ids),
+        "curators": list(curator_ids),
+        "firsts": [keys.first for keys in followers],
+        "afters": [keys.after for keys in followers],
+        # As texts: SQL reads the lowest number of all as a minus and a number that is too large.
+        "lowest": str(lowest),
+        "highest": str(highest),
+    }
 
 
 def backfill(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
@@ -110,8 +122,8 @@ def lock_cards(card_ids: Sequence[UUID]) -> None:
     execute(statements.LOCK_CARDS, CARD_LOCKS, list(card_ids))
 
 
-def execute(statement: str, *parameters: Any) -> int:
+def execute(statement: str, *parameters: Any, **named: Any) -> int:
     """This runs one statement and answers the number of rows."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
+        cursor.execute(statement, named or parameters)
         return int(cursor.rowcount)

@@ -24,6 +24,7 @@ def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],
         card_ids=[recorded.event.card_id for recorded in events],
+        curator_ids=[recorded.event.curator_id for recorded in events],
         recipients=[recorded.keys for recorded in events],
     )
 

@@ -12,6 +12,18 @@ from events.envelope import Recorded, decode, type_of_class
 from events.models import Event
 
 PAGE = "https://example.org/a-page"
+# So many people, who all follow one.
+CROWD = """
+    WITH crowd AS (
+        INSERT INTO accounts_user (password, is_superuser, username, first_name, last_name, email,
+                                   is_staff, is_active, date_joined, display_name, bio)
+        SELECT '', false, 'fan' || n, '', '', 'fan' || n || '@example.org', false, true, now(), '',
+               ''
+        FROM generate_series(1, %s) AS n RETURNING id
+    )
+    INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
+    SELECT crowd.id, %s, true, now() FROM crowd
+"""
 
 
 def save(curator: User, url: str = PAGE, *, private: bool = False, **content: Any) -> Card:

@@ -15,6 +15,7 @@ from tests.faults.load import AUTHORS, Load
 from tests.faults.report import Report
 from tests.faults.sizes import FLOOD, FOLLOWERS, FULL
 from tests.faults.world import World
+from tests.library import CROWD
 from tests.running import wait_for
 
 SLO_SECONDS = 5  # of the notifications queue (config/queues.py)
@@ -63,7 +64,8 @@ def test_an_author_with_very_many_followers(world: World, report: Report) -> Non
         load = Load(world, operations=2, kinds=["page"])
         load.run()
         world.wait_recovered()
-        world.rows(CROWD, FOLLOWERS)
+        [(alice_id,)] = world.rows("SELECT id FROM accounts_user WHERE username = 'alice'")
+        world.rows(CROWD, FOLLOWERS, alice_id)
         world.rows("ANALYZE accounts_follow")
         alice = {"Authorization": f"Token {load.tokens['alice']}"}
         body = {"type": "URL", "url": "https://example.org/celebrated"}
@@ -92,18 +94,6 @@ def test_an_author_with_very_many_followers(world: World, report: Report) -> Non
         assert statistics.median(seconds) < (1 if FULL else SLO_SECONDS), seconds
 
 
-CROWD = """
-    WITH crowd AS (
-        INSERT INTO accounts_user (password, is_superuser, username, first_name, last_name, email,
-                                   is_staff, is_active, date_joined, display_name, bio)
-        SELECT '', false, 'fan' || n, '', '', 'fan' || n || '@example.org', false, true, now(), '',
-               ''
-        FROM generate_series(1, %s) AS n RETURNING id
-    )
-    INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
-    SELECT crowd.id, alice.id, true, now() FROM crowd, accounts_user alice
-    WHERE alice.username = 'alice'
-"""
 PARTS = """
     SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state <> 'done')
     FROM events_delivery WHERE part > 0
