@@ -160,7 +160,7 @@ def test_undecodable_and_unknown_messages(world: World, report: Report) -> None:
 
 
 def test_every_message_ten_times_and_shuffled(world: World, report: Report) -> None:
-    load = Load(world)
+    load = Load(world, operations=20)  # without workers, more do not fit under the high-water mark
     dice = random.Random(SEED)
     with (
         report.case("15 messages ten times", did="copied and shuffled, at two workers") as case,
