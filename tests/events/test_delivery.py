@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from celery import current_app
@@ -16,6 +18,7 @@ from kombu.entity import Queue
 from events import services
 from events.models import Delivery, Event, Lease, OutboxEntry
 from events.outbox import OutsideTransaction, Priority, recording
+from events.registry import subscriptions
 from events.relay import Relay
 from events.replay import Progress, Which, replay
 from events.services import DeadLetters
@@ -262,3 +265,22 @@ def peek(queue: str) -> list[int]:
         assert message is not None
         ((ids,), _, _) = message.payload
         return list(ids)
+
+
+def test_present_handlers_deliver_every_event_that_was_ever_published(drain: Drain) -> None:
+    published = set()
+    for path in sorted((Path(__file__).parent / "published").glob("*.json")):
+        name, version = path.stem.rsplit(".v", 1)
+        published.add(name)
+        event = Event.objects.create(
+            type=name, version=int(version), subject=path.stem, priority=5,
+            data=json.loads(path.read_text()),
+        )  # fmt: skip
+        OutboxEntry.objects.create(event=event, type=name, priority=5)
+
+    drain()
+
+    heard_of = {handler.event_name for handler in subscriptions()} & published
+    delivered = Delivery.objects.values_list("event__type", "state").distinct()
+    assert len(heard_of) > 5
+    assert set(delivered) == {(name, "done") for name in heard_of}

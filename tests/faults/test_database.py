@@ -22,9 +22,11 @@ from tests.running import wait_for
 
 def test_postgres_stopped_immediately_and_restarted(world: World, report: Report) -> None:
     load = Load(world)
-    with report.case("7 PostgreSQL restarted", did="immediate stop, 2 s away") as case:
+    times = max(2, KILLS // 4)
+    did = f"stopped immediately, 2 s away, {times} times"
+    with report.case("7 PostgreSQL restarted", did=did) as case:
         load.start()
-        for _ in range(2):
+        for _ in range(times):
             time.sleep(0.5)
             world.stop_postgres_immediately()
             answer = timed_post(world, load)

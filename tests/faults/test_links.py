@@ -21,6 +21,8 @@ LINKS = [
     pytest.param("notification-worker", "database", marks=LONG),
     pytest.param("notification-worker", "broker", marks=LONG),
     pytest.param("feed-worker", "database", marks=LONG),
+    pytest.param("event-worker", "database", marks=LONG),
+    pytest.param("event-worker", "broker", marks=LONG),
 ]
 SECONDS = 20 if FULL else 3
 
