@@ -150,7 +150,7 @@ class Attempt(models.Model):
         ordering = ["id"]
 
     def __str__(self) -> str:
-        return f"attempt {self.number} of {self.delivery_id}"
+        return f"number {self.number}"
 
 
 class Subscription(models.Model):
