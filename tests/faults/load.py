@@ -49,6 +49,7 @@ class Author(threading.Thread):
             while not self.load.is_done(self.name, self.ledger.done):
                 self.operate(self.random.choice(self.load.kinds), self.ledger.done)
                 self.ledger.done += 1
+                time.sleep(self.load.pause)
         except BaseException as error:
             self.error = error
         finally:
@@ -140,9 +141,10 @@ class Load:
         webs: Sequence[str] = ("web",),
         kinds: Sequence[str] = KINDS,
         timeout: float = 10.0,
+        pause: float = 0.0,
     ) -> None:
         self.world, self.seed, self.webs, self.kinds = world, seed, webs, kinds
-        self.timeout = timeout
+        self.timeout, self.pause = timeout, pause
         self.operations = operations
         self.tokens: dict[str, str] = {}
         self._ended = threading.Event()

@@ -20,7 +20,8 @@ EVERYTHING = ("web", "web2", "relay", "notification-worker", "feed-worker", "eve
 
 @pytest.mark.timeout(1800)
 def test_a_rolling_restart_of_everything(world: World, report: Report) -> None:
-    load = Load(world, operations=None, webs=["web", "web2"])
+    # It takes a while: nobody hurries, or the run without the fault would take as long.
+    load = Load(world, operations=None, webs=["web", "web2"], pause=0.5)
     slowest = 0.0
     with report.case("13 rolling restarts", did=f"{ROUNDS} rounds, every process") as case:
         for name in ("web2", "beat"):
