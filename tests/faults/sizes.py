@@ -16,7 +16,7 @@ POSTS = 400 if FULL else 100  # measured for their latency
 
 # In the small form a dead worker is noticed soon; the full one waits as production does.
 ENVIRONMENT = (
-    {"FAN_OUT_RANGE": "50000"}
+    {}
     if FULL
     else {
         f"{queue}_{name}": "2"

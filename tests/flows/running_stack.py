@@ -170,7 +170,8 @@ class Reader:
 
 def is_tests(name: str) -> bool:
     """This says whether a variable was set for the tests' own processes."""
-    own = {"DATA_DIR", "DJANGO_SETTINGS_MODULE", "PORT", "FLOWER_PORT", "IDLE_TRANSACTION_SECONDS"}
+    own = {"DATA_DIR", "DJANGO_SETTINGS_MODULE", "PORT", "FLOWER_PORT"}
+    own |= {"IDLE_TRANSACTION_SECONDS", "FAN_OUT_RANGE"}
     return name in own or name.endswith(
         ("_MAX_ATTEMPTS", "_BACKOFF_SECONDS", "_LEASE_SECONDS", "_REDELIVERY_SECONDS")
     )
