@@ -60,3 +60,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return bool(super().is_usable())
         finally:
             connection.limit = None
+
+    def set_autocommit(
+        self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
+    ) -> None:
+        """This changes the mode of the connection, if there is one.
+
+        A transaction that lost its connection ends with this. Connecting again, only to have no
+        transaction there, would double the time until its error is told.
+        """
+        if autocommit and self.connection is None and not self.in_atomic_block:
+            self.autocommit = True
+            return
+        super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)
