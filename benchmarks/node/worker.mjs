@@ -1,0 +1,15 @@
+// A BullMQ worker process of one queue, with the concurrency of the source documents.
+import { Worker } from "bullmq";
+import IORedis from "ioredis";
+import { effects } from "./effects.mjs";
+
+const [queue, concurrency] = [process.argv[2], Number(process.argv[3])];
+const connection = new IORedis(process.env.REDIS_SOCKET, { maxRetriesPerRequest: null });
+const write = effects(queue, concurrency);
+
+const worker = new Worker(queue, (job) => write(job.data.ids).then(() => undefined), {
+  connection, concurrency, removeOnComplete: { count: 1000 },
+});
+worker.on("failed", (_, error) => console.error(error));
+await worker.waitUntilReady();
+console.log("ready");

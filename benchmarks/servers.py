@@ -1,0 +1,142 @@
+"""The servers and processes of a benchmark: one PostgreSQL and one Valkey, for all systems."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from config.embedded import Servers, owning
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Processes:
+    """The processes of one system, with what they used."""
+
+    log: Path
+    started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
+        """This starts a process in a group of its own; it logs to `log`/name.log."""
+        self.log.mkdir(parents=True, exist_ok=True)
+        with (self.log / f"{name}.log").open("wb") as output:
+            self.started[name] = subprocess.Popen(
+                command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def stop(self) -> None:
+        """This ends all of them, at once: nothing waits any more."""
+        for process in self.started.values():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.started.clear()
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """This answers what each has used, its children included."""
+        return {name: _tree_seconds(process.pid) for name, process in self.started.items()}
+
+    def memory(self) -> dict[str, int]:
+        """This answers the proportional set size of each, its children included, in bytes."""
+        return {name: _tree_memory(process.pid) for name, process in self.started.items()}
+
+    def require_alive(self) -> None:
+        """This raises RuntimeError with the end of the log if one has ended."""
+        for name, process in self.started.items():
+            if process.poll() is not None:
+                text = (self.log / f"{name}.log").read_text(errors="replace")
+                raise RuntimeError(f"{name} ended:\n{text[-3000:]}")
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    main = psutil.Process(pid)
+    return [main, *main.children(recursive=True)]
+
+
+def _tree_seconds(pid: int) -> float:
+    total = 0.0
+    for process in _tree(pid):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def _tree_memory(pid: int) -> int:
+    total = 0
+    for process in _tree(pid):
+        try:
+            total += process.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total
+
+
+def server_seconds(servers: Servers) -> dict[str, float]:
+    """This answers the CPU seconds of PostgreSQL and of the broker so far."""
+    found = {}
+    for name, server in (("postgres", servers.postgres), ("broker", servers.valkey)):
+        pid = server.pid()
+        found[name] = _tree_seconds(pid) if pid else 0.0
+    return found
+
+
+@contextmanager
+def bench_servers(data: Path) -> Iterator[Servers]:
+    """This runs the servers of the benchmark's own data directory."""
+    with owning(data) as servers:
+        servers.start()
+        yield servers
+
+
+def environment(servers: Servers) -> dict[str, str]:
+    """This is the environment of every process of the benchmark."""
+    from config.stack.programs import fly
+
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    mine = {name: text for name, text in os.environ.items() if not name.startswith("DJANGO")}
+    return mine | fly()["env"] | {
+        "DATA_DIR": str(servers.data),
+        "DATABASE_URL": servers.database_url,
+        "REDIS_URL": servers.redis_url,
+        "SECRET_KEY": os.environ.get("SECRET_KEY") or secrets.token_urlsafe(48),
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "CSRF_TRUSTED_ORIGINS": "",
+        "INSECURE_HTTP": "1",
+        "LOG_LEVEL": "WARNING",
+        "PATH": path,
+        "PYTHONWARNINGS": "ignore",
+    }  # fmt: skip
+
+
+def command_of(group: str) -> list[str]:
+    """This is the command of a process group of fly.toml."""
+    from config.stack.programs import fly
+
+    return shlex.split(fly()["processes"][group])
+
+
+def wait_until(
+    done: Callable[[], bool], *, seconds: float, what: str, processes: Processes
+) -> None:
+    """This returns when a condition holds; raises TimeoutError, or RuntimeError for a crash."""
+    ends = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > ends:
+            raise TimeoutError(f"Not within {seconds:.0f} s: {what}")
+        processes.require_alive()
+        time.sleep(0.01)

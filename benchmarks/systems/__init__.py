@@ -1,0 +1,21 @@
+"""The systems that are compared; each does the same work in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.systems.base import System
+from benchmarks.systems.bullmq import BullMQ
+from benchmarks.systems.celery import PlainCelery
+from benchmarks.systems.commonplace import Commonplace
+from benchmarks.systems.sql import SQL
+
+SYSTEMS: dict[str, Callable[[], System]] = {
+    "commonplace": Commonplace,
+    "bullmq add": lambda: BullMQ("add"),
+    "bullmq addBulk": lambda: BullMQ("bulk"),
+    "bullmq batches of 100": lambda: BullMQ("batches"),
+    "celery": lambda: PlainCelery(keeps_connection=False),
+    "celery, connection kept": lambda: PlainCelery(keeps_connection=True),
+    "sql": SQL,
+}
