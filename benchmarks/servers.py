@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -26,7 +27,7 @@ class Processes:
     """The processes of one system, with what they used."""
 
     log: Path
-    started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    started: dict[str, subprocess.Popen[Any]] = field(default_factory=dict)
 
     def start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         """This starts a process in a group of its own; it logs to `log`/name.log."""
@@ -36,6 +37,10 @@ class Processes:
                 command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
+
+    def adopt(self, name: str, process: subprocess.Popen[Any]) -> None:
+        """This takes in a process that was started elsewhere."""
+        self.started[name] = process
 
     def stop(self) -> None:
         """This ends all of them, at once: nothing waits any more."""
@@ -52,11 +57,16 @@ class Processes:
         """This answers the proportional set size of each, its children included, in bytes."""
         return {name: _tree_memory(process.pid) for name, process in self.started.items()}
 
+    def has_said(self, name: str, words: bytes) -> bool:
+        """This tells whether a process has logged these words."""
+        return words in (self.log / f"{name}.log").read_bytes()
+
     def require_alive(self) -> None:
         """This raises RuntimeError with the end of the log if one has ended."""
         for name, process in self.started.items():
             if process.poll() is not None:
-                text = (self.log / f"{name}.log").read_text(errors="replace")
+                log = self.log / f"{name}.log"
+                text = log.read_text(errors="replace") if log.exists() else ""
                 raise RuntimeError(f"{name} ended:\n{text[-3000:]}")
 
 
@@ -95,10 +105,22 @@ def server_seconds(servers: Servers) -> dict[str, float]:
     return found
 
 
+# A server of this size; and the times at which transactions committed, by which latency is
+# measured alike for all systems. Durability is as PostgreSQL has it: fsync, synchronous commits.
+POSTGRES = {
+    "shared_buffers": "1GB",
+    "max_wal_size": "8GB",
+    "track_commit_timestamp": "on",
+}
+
+
 @contextmanager
 def bench_servers(data: Path) -> Iterator[Servers]:
     """This runs the servers of the benchmark's own data directory."""
     with owning(data) as servers:
+        servers.postgres.command.extend(
+            part for name, value in POSTGRES.items() for part in ("-c", f"{name}={value}")
+        )
         servers.start()
         yield servers
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
@@ -19,14 +18,10 @@ from events.ids import new_id
 PEOPLE = 1_000
 AVERAGE, MOST = 20, 200
 SEED = 7
+JOINED = ADDED = "2026-01-01T00:00Z"
 
-
-@dataclass(frozen=True)
-class Work:
-    """The cards to be told of, as (card id, curator id), and the number of rows they make."""
-
-    cards: Sequence[tuple[UUID, int]]
-    rows: int
+# Cards to be told of, as (card id, curator id).
+Cards = Sequence[tuple[UUID, int]]
 
 
 class Wrong(AssertionError):
@@ -41,50 +36,66 @@ def follower_counts(dice: random.Random) -> list[int]:
 
 
 def make_people(session: psycopg.Connection) -> None:
-    """This makes the people and their follows, in an empty database."""
-    dice = random.Random(SEED)
+    """This makes the people and their follows, and forgets all that there was before."""
+    clear(session)
     session.execute("TRUNCATE accounts_user, cards_url RESTART IDENTITY CASCADE")
+    add_people(session, 1, PEOPLE)
+    dice = random.Random(SEED)
+    for followed, count in enumerate(follower_counts(dice), start=1):
+        others = [id for id in range(1, PEOPLE + 1) if id != followed]
+        add_followers(session, followed, sorted(dice.sample(others, count)))
+
+
+def add_people(session: psycopg.Connection, first: int, last: int) -> None:
+    """This makes people with the ids from the first to the last."""
     with session.cursor().copy(
         "COPY accounts_user (id, password, is_superuser, username, first_name, last_name, email,"
         " is_staff, is_active, date_joined, display_name, bio) FROM STDIN"
     ) as copy:
-        for id in range(1, PEOPLE + 1):
-            name = f"u{id}"
-            copy.write_row(
-                (id, "", False, name, "", "", f"{name}@example.org", False, True,
-                 "2026-01-01T00:00Z", "", "")
-            )  # fmt: skip
+        for id in range(first, last + 1):
+            email = f"u{id}@example.org"
+            copy.write_row((id, "", "f", f"u{id}", "", "", email, "f", "t", JOINED, "", ""))
+    session.execute("SELECT setval('accounts_user_id_seq', %s)", [last])
+
+
+def add_followers(session: psycopg.Connection, followed: int, followers: Sequence[int]) -> None:
+    """This lets people follow one, and ask to be told."""
     with session.cursor().copy(
         "COPY accounts_follow (follower_id, followed_id, notify, created_at) FROM STDIN"
     ) as copy:
-        for followed, count in enumerate(follower_counts(dice), start=1):
-            others = [id for id in range(1, PEOPLE + 1) if id != followed]
-            for follower in sorted(dice.sample(others, count)):
-                copy.write_row((follower, followed, True, "2026-01-01T00:00Z"))
-    session.execute("SELECT setval('accounts_user_id_seq', %s)", [PEOPLE])
+        for follower in followers:
+            copy.write_row((follower, followed, "t", JOINED))
 
 
-def make_work(session: psycopg.Connection, events: int, *, seed: int = SEED) -> Work:
-    """This forgets all cards and what came of them, and makes so many new ones, untold."""
+def clear(session: psycopg.Connection) -> None:
+    """This forgets all cards and what came of them."""
     session.execute(
         "TRUNCATE cards_card, feeds_timelineentry, notifications_notification, events_event,"
         " events_outboxentry, events_delivery, events_attempt, events_lease CASCADE"
     )
+
+
+def settle(session: psycopg.Connection) -> None:
+    """This lets PostgreSQL do its upkeep now: nobody pays for what another one left behind."""
+    session.execute("VACUUM (ANALYZE)")
+    session.execute("CHECKPOINT")
+
+
+def plan(events: int, *, seed: int = SEED) -> Cards:
+    """This answers cards that are not there yet."""
     dice = random.Random(seed)
-    cards = [(new_id(), dice.randint(1, PEOPLE)) for _ in range(events)]
+    return [(new_id(), dice.randint(1, PEOPLE)) for _ in range(events)]
+
+
+def insert(session: psycopg.Connection, cards: Cards) -> None:
+    """This puts cards into the library, and tells nobody."""
     with session.cursor().copy(
         "COPY cards_card (id, curator_id, type, link, title, text, reference, visibility,"
         " created_at, updated_at) FROM STDIN"
     ) as copy:
         for id, curator in cards:
-            copy.write_row(
-                (id, curator, "NOTE", "", "", "a note", "{}", "PUBLIC",
-                 "2026-02-01T00:00Z", "2026-02-01T00:00Z")
-            )  # fmt: skip
-    # Nobody pays for what another one left behind.
-    session.execute("VACUUM (ANALYZE)")
-    session.execute("CHECKPOINT")
-    return Work(cards, count_expected(session))
+            row = (id, curator, "NOTE", "", "", "a note", "{}", "PUBLIC", ADDED, ADDED)
+            copy.write_row(row)
 
 
 EXPECTED = """
@@ -100,20 +111,25 @@ FOUND = {
 }
 
 
-def count_expected(session: psycopg.Connection) -> int:
-    """This answers how many rows each of the two tables must have."""
-    row = session.execute(f"SELECT count(*) FROM ({EXPECTED}) AS expected").fetchone()
+def check(session: psycopg.Connection, cards: int) -> int:
+    """This answers how many rows each of the two tables has.
+
+    Raises Wrong unless so many cards are there, and both tables have the rows that they must have.
+    """
+    if (found := count(session, "SELECT * FROM cards_card")) != cards:
+        raise Wrong(f"{found} cards, not {cards}")
+    for what, rows in FOUND.items():
+        for difference, text in (
+            (f"({EXPECTED}) EXCEPT ALL ({rows})", "missing"),
+            (f"({rows}) EXCEPT ALL ({EXPECTED})", "too many"),
+        ):
+            if differing := count(session, difference):
+                raise Wrong(f"{differing} {what} {text}")
+    return count(session, EXPECTED)
+
+
+def count(session: psycopg.Connection, query: str) -> int:
+    """This answers how many rows a query has."""
+    row = session.execute(f"SELECT count(*) FROM ({query}) AS rows").fetchone()
     assert row
     return int(row[0])
-
-
-def check(session: psycopg.Connection) -> None:
-    """This raises Wrong unless both tables have exactly the rows that they must have."""
-    for what, found in FOUND.items():
-        for difference, text in (
-            (f"({EXPECTED}) EXCEPT ALL ({found})", "missing"),
-            (f"({found}) EXCEPT ALL ({EXPECTED})", "too many"),
-        ):
-            row = session.execute(f"SELECT count(*) FROM ({difference}) AS differing").fetchone()
-            if row and row[0]:
-                raise Wrong(f"{row[0]} {what} {text}")

@@ -133,6 +133,10 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 _database: dict[str, Any] = env.db_url_config(DATABASE_URL, engine="config.postgres")
 _database.setdefault("OPTIONS", {}).update(
     {
+        # Statements are prepared when they come for the second time: planning costs as much as
+        # running them.
+        "server_side_binding": True,
+        "prepare_threshold": 1,
         "connect_timeout": 2,
         # A server that vanished without a word is given up after about 25 s.
         "tcp_user_timeout": 20_000,

@@ -17,10 +17,14 @@ const STATEMENTS = {
     ORDER BY 1, 2 ON CONFLICT DO NOTHING`,
 };
 
-export function effects(queue, connections) {
-  const pool = new pg.Pool({
+export function pool(max) {
+  return new pg.Pool({
     host: process.env.PGHOST, port: Number(process.env.PGPORT), user: process.env.PGUSER,
-    database: process.env.PGDATABASE, max: connections,
+    database: process.env.PGDATABASE, max,
   });
-  return (ids) => pool.query({ name: queue, text: STATEMENTS[queue], values: [ids] });
+}
+
+export function effects(queue, connections) {
+  const connected = pool(connections);
+  return (ids) => connected.query({ name: queue, text: STATEMENTS[queue], values: [ids] });
 }

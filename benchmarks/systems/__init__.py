@@ -11,11 +11,11 @@ from benchmarks.systems.commonplace import Commonplace
 from benchmarks.systems.sql import SQL
 
 SYSTEMS: dict[str, Callable[[], System]] = {
-    "commonplace": Commonplace,
-    "bullmq add": lambda: BullMQ("add"),
-    "bullmq addBulk": lambda: BullMQ("bulk"),
-    "bullmq batches of 100": lambda: BullMQ("batches"),
-    "celery": lambda: PlainCelery(keeps_connection=False),
-    "celery, connection kept": lambda: PlainCelery(keeps_connection=True),
-    "sql": SQL,
+    "Commonplace": Commonplace,
+    "BullMQ add": lambda: BullMQ("add"),
+    "BullMQ addBulk": lambda: BullMQ("addBulk"),
+    "BullMQ batches of 100": lambda: BullMQ("batches of 100"),
+    "Celery": lambda: PlainCelery(keeps_connection=False),
+    "Celery, connection kept": lambda: PlainCelery(keeps_connection=True),
+    "SQL": SQL,
 }

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import psycopg
 
-from benchmarks.servers import Processes
-from benchmarks.work import Work
+from benchmarks.servers import ROOT, Processes
+from benchmarks.work import Cards
 from config.embedded import Servers
 
 
 class System(ABC):
     """One way to do the work; it is started once a round, and stopped at its end."""
+
+    name: str
+    # Events of a backlog, as a part of what the others get: so that a slow one ends, too.
+    share = 1.0
 
     def __init__(self) -> None:
         self.servers: Servers
@@ -22,7 +31,8 @@ class System(ABC):
     def start(self, servers: Servers, session: psycopg.Connection) -> None:
         """This starts the system's processes, and returns when they are ready for work."""
         self.servers, self.session = servers, session
-        self.processes = Processes(servers.data / "log" / type(self).__name__.lower())
+        self.processes = Processes(servers.data / "log" / self.name.replace(" ", "-"))
+        self.processes.log.mkdir(parents=True, exist_ok=True)
         self.launch()
 
     @abstractmethod
@@ -30,8 +40,19 @@ class System(ABC):
         """This starts the processes."""
 
     @abstractmethod
-    def enqueue(self, work: Work) -> None:
-        """This hands all of the work over, one event after another, as fast as it can."""
+    def enqueue(self, cards: Cards) -> None:
+        """This hands over cards that are there, as fast as it can."""
+
+    def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
+        """This adds cards that are not there yet, each by a commit of its own, and hands it over.
+
+        So many writers do that at once: as fast as they can, or at a rate (cards a second).
+        """
+        raise NotImplementedError
+
+    def flood(self, cards: Cards) -> None:
+        """This hands over cards that are there as work that others may overtake."""
+        raise NotImplementedError
 
     @abstractmethod
     def is_done(self) -> bool:
@@ -40,3 +61,40 @@ class System(ABC):
     def stop(self) -> None:
         """This ends the processes."""
         self.processes.stop()
+
+
+class Producer:
+    """A process that adds cards when it is told to: it hears a line of JSON, and answers a word."""
+
+    def __init__(
+        self, processes: Processes, name: str, command: list[str], environment: Mapping[str, str]
+    ) -> None:
+        self.file = processes.log / f"{name}.json"
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=dict(environment), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        processes.adopt(name, self.process)
+        self._hear("ready")
+
+    def tell(self, way: str, cards: Cards, *, writers: int = 1, rate: float = 0) -> None:
+        """This lets it add cards in one of its ways, and returns when it has."""
+        self.file.write_text(json.dumps([[str(id), curator] for id, curator in cards]))
+        order = {"way": way, "file": str(self.file), "writers": writers, "rate": rate}
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        self._hear("done")
+
+    def _hear(self, word: str) -> None:
+        assert self.process.stdout
+        said = self.process.stdout.readline().strip()
+        if said != word:
+            raise RuntimeError(f"The producer said {said!r}, not {word!r}.")
+
+
+def python_producer(processes: Processes, module: str, environment: Mapping[str, str]) -> Producer:
+    """This starts benchmarks/producer.py for the functions of a module."""
+    command = [sys.executable, "-m", "benchmarks.producer", module]
+    variables = {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": os.fspath(ROOT)}
+    return Producer(processes, "producer", command, {**variables, **environment})

@@ -5,8 +5,8 @@ from contextlib import closing
 import redis
 
 from benchmarks.servers import environment, wait_until
-from benchmarks.systems.base import System
-from benchmarks.work import Work
+from benchmarks.systems.base import System, python_producer
+from benchmarks.work import Cards
 
 QUEUES = ("plain-notifications", "plain-feeds")
 
@@ -14,12 +14,15 @@ QUEUES = ("plain-notifications", "plain-feeds")
 class PlainCelery(System):
     """Plain Celery: a task an event and queue, by Django's ORM; defaults, or a kept connection."""
 
+    share = 0.1
+
     def __init__(self, *, keeps_connection: bool) -> None:
         super().__init__()
         self.keeps_connection = keeps_connection
+        self.name = "Celery, connection kept" if keeps_connection else "Celery"
 
     def launch(self) -> None:
-        """This starts a worker for each queue, with Celery's default pool."""
+        """This starts a worker for each queue, with Celery's default pool, and the producer."""
         self.broker = redis.Redis.from_url(self.servers.unix_url)
         self.broker.flushall()
         variables = environment(self.servers) | {
@@ -29,22 +32,19 @@ class PlainCelery(System):
         for queue in QUEUES:
             command = ["celery", "-A", "benchmarks.plain.app", "worker", "-Q", queue]
             self.processes.start(queue, [*command, "-n", f"{queue}@%h", "-l", "INFO"], variables)
+        self.producer = python_producer(self.processes, "benchmarks.plain.producer", variables)
         wait_until(
-            lambda: all(b" ready." in (self.processes.log / f"{q}.log").read_bytes()
-                        for q in QUEUES),
+            lambda: all(self.processes.has_said(queue, b" ready.") for queue in QUEUES),
             seconds=60, what="the workers are ready", processes=self.processes,
         )  # fmt: skip
 
-    def enqueue(self, work: Work) -> None:
-        """This sends two tasks a card."""
-        from benchmarks.plain.app import app
-        from benchmarks.plain.tasks import fan_out, notify
+    def enqueue(self, cards: Cards) -> None:
+        """This lets the producer send two tasks a card."""
+        self.producer.tell("enqueue", cards)
 
-        app.conf.broker_url = self.servers.redis_url
-        with closing(app.connection_for_write()) as connection:
-            for card_id, _ in work.cards:
-                notify.apply_async([str(card_id)], connection=connection)
-                fan_out.apply_async([str(card_id)], connection=connection)
+    def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
+        """This lets the producer commit each card, and send its two tasks."""
+        self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def is_done(self) -> bool:
         """This tells whether no message waits, or is in a worker's hands."""
@@ -57,5 +57,5 @@ class PlainCelery(System):
     def stop(self) -> None:
         """This ends the workers, and forgets their messages."""
         super().stop()
-        self.broker.flushall()
-        self.broker.close()
+        with closing(self.broker) as broker:
+            broker.flushall()

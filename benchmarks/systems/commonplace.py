@@ -1,53 +1,86 @@
 from __future__ import annotations
 
-from django.db import transaction
+from uuid import UUID
+
+from django.db import connection, transaction
 
 from benchmarks.servers import command_of, environment, wait_until
-from benchmarks.systems.base import System
-from benchmarks.work import Work
+from benchmarks.systems.base import System, python_producer
+from benchmarks.work import Cards
 from cards.events import CardAdded
 from cards.models import Card
 from cards.signals import card_added
 from events.outbox import Priority, recording
 
-GROUPS = ("relay", "notification-worker", "feed-worker", "event-worker")
+GROUPS = ("relay", "notification-worker", "feed-worker")
 READY = {"relay": b"relay.started"}
-TRANSACTION = 500  # events recorded by one transaction of the backlog
+TRANSACTION = 500  # events recorded by one transaction of a backlog
 LEFT = """
     SELECT EXISTS (SELECT FROM events_outboxentry)
         OR EXISTS (SELECT FROM events_delivery WHERE due_at IS NOT NULL)
+"""
+INSERT = """
+    INSERT INTO cards_card (id, curator_id, type, link, title, text, reference, visibility,
+                            created_at, updated_at)
+    VALUES (%s, %s, 'NOTE', '', '', 'a note', '{}', 'PUBLIC', now(), now())
 """
 
 
 class Commonplace(System):
     """The real outbox, relay and workers, by the commands of fly.toml."""
 
+    name = "Commonplace"
+
     def launch(self) -> None:
-        """This starts the relay and the workers."""
+        """This starts the relay, the workers and the producer."""
         variables = environment(self.servers) | {"LOG_LEVEL": "INFO"}
         for group in GROUPS:
             self.processes.start(group, command_of(group), variables | {"PROCESS_NAME": group})
+        self.producer = python_producer(self.processes, __name__, variables)
         wait_until(
-            lambda: all(self._is_ready(group) for group in GROUPS),
+            lambda: all(
+                self.processes.has_said(group, READY.get(group, b" ready.")) for group in GROUPS
+            ),
             seconds=60, what="the workers are ready", processes=self.processes,
         )  # fmt: skip
 
-    def _is_ready(self, group: str) -> bool:
-        log = (self.processes.log / f"{group}.log").read_bytes()
-        return READY.get(group, b" ready.") in log
+    def enqueue(self, cards: Cards) -> None:
+        """This records each event as the application does."""
+        for at in range(0, len(cards), TRANSACTION):
+            record(cards[at : at + TRANSACTION], Priority.INTERACTIVE)
 
-    def enqueue(self, work: Work) -> None:
-        """This records each event as the application does, in the transaction of its change."""
-        for at in range(0, len(work.cards), TRANSACTION):
-            with transaction.atomic(), recording(priority=Priority.INTERACTIVE):
-                for card_id, curator_id in work.cards[at : at + TRANSACTION]:
-                    event = CardAdded(
-                        card_id=card_id, curator_id=curator_id, url_id=None,
-                        card_type="NOTE", visibility="PUBLIC",
-                    )  # fmt: skip
-                    card_added.send(sender=Card, event=event)
+    def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
+        """This lets the producer commit each card together with its event."""
+        self.producer.tell("write", cards, writers=writers, rate=rate)
+
+    def flood(self, cards: Cards) -> None:
+        """This records each event as an import does."""
+        for at in range(0, len(cards), TRANSACTION):
+            record(cards[at : at + TRANSACTION], Priority.BULK)
 
     def is_done(self) -> bool:
         """This tells whether every delivery is finished."""
-        row = self.session.execute(LEFT).fetchone()
-        return row == (False,)
+        return self.session.execute(LEFT).fetchone() == (False,)
+
+
+def record(cards: Cards, priority: Priority) -> None:
+    """This records the events of cards in one transaction."""
+    with transaction.atomic(), recording(priority=priority):
+        for card in cards:
+            announce(*card)
+
+
+def write(id: UUID, curator: int) -> None:
+    """This adds a card, and records its event in the same transaction."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(INSERT, [id, curator])
+        announce(id, curator)
+
+
+def announce(id: UUID, curator: int) -> None:
+    """This sends the signal of a card."""
+    event = CardAdded(
+        card_id=id, curator_id=curator, url_id=None, card_type="NOTE", visibility="PUBLIC"
+    )
+    card_added.send(sender=Card, event=event)

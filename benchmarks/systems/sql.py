@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from benchmarks.systems.base import System
-from benchmarks.work import Work
+from benchmarks.work import Cards
 
 # The limit: one statement for each table, without an event, a queue or a promise.
 NOTIFY = """
@@ -22,10 +22,12 @@ FAN_OUT = """
 class SQL(System):
     """Both tables written by one statement each: what no system can beat on this schema."""
 
+    name = "SQL"
+
     def launch(self) -> None:
         """There are no processes."""
 
-    def enqueue(self, work: Work) -> None:
+    def enqueue(self, cards: Cards) -> None:
         """This does it at once."""
         self.session.execute(NOTIFY)
         self.session.execute(FAN_OUT)

@@ -1,0 +1,28 @@
+"""What the producer of plain Celery does (benchmarks/producer.py)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.utils import timezone
+
+from benchmarks.plain.app import app
+from benchmarks.plain.tasks import fan_out, notify
+from cards.models import Card
+
+app.set_current()
+
+
+def enqueue(id: UUID, _: int) -> None:
+    """This sends the two tasks of a card."""
+    notify.delay(str(id))
+    fan_out.delay(str(id))
+
+
+def write(id: UUID, curator: int) -> None:
+    """This adds a card, and sends its tasks."""
+    now = timezone.now()
+    Card.objects.create(
+        id=id, curator_id=curator, type="NOTE", text="a note", created_at=now, updated_at=now
+    )
+    enqueue(id, curator)

@@ -1,0 +1,131 @@
+"""One run of the benchmark: which systems do what, in which order."""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks import work
+from benchmarks.goals import OURS, judge
+from benchmarks.machine import machine
+from benchmarks.scenarios import celebrity, latency, throughput
+from benchmarks.systems import SYSTEMS
+from benchmarks.systems.base import System
+from config.embedded import Servers
+
+Figures = dict[str, Any]
+# Those that can commit a card and hand it over, one at a time.
+WRITING = ("Commonplace", "BullMQ add", "Celery, connection kept", "Dramatiq", "Procrastinate")
+
+# What is printed at once.
+SHOWN = (
+    "rate", "p50_ms", "p99_ms", "feeds_seconds", "notifications_seconds", "neighbours_p50_ms",
+    "alone_p50_ms", "alone_p99_ms", "flooded_p50_ms", "flooded_p99_ms", "seconds", "cpu",
+)  # fmt: skip
+
+
+class Run:
+    """What was measured so far, by scenario and system, a dict of figures a round."""
+
+    def __init__(self, servers: Servers, options: argparse.Namespace) -> None:
+        self.servers, self.options = servers, options
+        self.rounds: dict[str, dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
+        self.session = psycopg.connect(servers.database_url, autocommit=True)
+
+    def all(self) -> None:
+        """This measures every part, the systems of each round in turn."""
+        parts: dict[str, Callable[[], None]] = {
+            "work": self.work, "growth": self.growth, "mixed": self.mixed,
+            "celebrity": self.celebrity, "http": self.http,
+        }  # fmt: skip
+        work.make_people(self.session)
+        for name, part in parts.items():
+            if not self.options.parts or name in self.options.parts:
+                part()
+
+    def work(self) -> None:
+        """This measures backlogs, sustained writing and light load."""
+        seconds = 4 if self.options.short else 20
+        for _ in range(self.options.rounds):
+            for name in self._chosen(SYSTEMS):
+                with self._running(name) as system:
+                    events = max(200, int(self.options.events * system.share))
+                    self._note("drain", system, throughput.drain(system, events))
+                    if name in WRITING:
+                        self._note("sustained", system, throughput.sustained(system, events))
+                        self._note("latency_50", system, latency.at_rate(system, 50, seconds))
+                    if name in WRITING and system.share == 1:
+                        self._note("latency_500", system, latency.at_rate(system, 500, seconds / 2))
+
+    def growth(self) -> None:
+        """This measures backlogs of several sizes."""
+        sizes = (1_000, 5_000, 20_000) if self.options.short else (1_000, 5_000, 20_000, 100_000)
+        for name in self._chosen((OURS, "BullMQ batches of 100")):
+            for size in sizes:
+                for _ in range(self.options.rounds if size <= 20_000 else 1):
+                    with self._running(name) as system:
+                        self._note("growth", system, throughput.drain(system, size))
+
+    def mixed(self) -> None:
+        """This measures interactive work beside bulk work."""
+        flood, seconds = (10_000, 3) if self.options.short else (50_000, 10)
+        for _ in range(self.options.rounds):
+            for name in self._chosen((OURS, "BullMQ add")):
+                with self._running(name) as system:
+                    self._note("mixed", system, latency.beside_a_flood(system, flood, seconds))
+
+    def celebrity(self) -> None:
+        """This measures one author with very many followers."""
+        sizes = {"celebrity_100k": 100_000} | (
+            {} if self.options.short else {"celebrity_1m": 1_000_000}
+        )
+        for scenario, followers in sizes.items():
+            work.make_people(self.session)
+            celebrity.make_followers(self.session, followers)
+            for _ in range(self.options.rounds):
+                for name in self._chosen((OURS, "BullMQ add")):
+                    with self._running(name) as system:
+                        self._note(scenario, system, celebrity.fan_out(system))
+        work.make_people(self.session)
+
+    def http(self) -> None:
+        """This measures requests."""
+        from benchmarks import http
+
+        found = http.measure(
+            self.servers, self.session, rounds=self.options.rounds, short=self.options.short
+        )
+        self.rounds |= found
+
+    def results(self, node_modules: Path) -> dict[str, Any]:
+        """This answers all that was found."""
+        form = "short" if self.options.short else "full"
+        return {
+            "goals": judge(self.rounds),
+            "rounds": self.rounds,
+            "machine": machine(self.session, node_modules) | {"form": form},
+        }
+
+    def _chosen(self, names: Sequence[str] | dict[str, Any]) -> Iterator[str]:
+        return (n for n in names if not self.options.systems or n in self.options.systems)
+
+    @contextmanager
+    def _running(self, name: str) -> Iterator[System]:
+        system = SYSTEMS[name]()
+        try:
+            system.start(self.servers, self.session)
+            throughput.warm_up(system)
+            yield system
+        finally:
+            system.stop()
+
+    def _note(self, scenario: str, system: System, figures: Figures) -> None:
+        self.rounds[scenario][system.name].append(figures)
+        words = {name: figures[name] for name in SHOWN if name in figures}
+        print(f"{scenario:16} {system.name:24} {words}", flush=True)

@@ -1,0 +1,68 @@
+"""One author whom very many follow, while others add cards as ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from benchmarks import work
+from benchmarks.meter import Meter
+from benchmarks.scenarios.latency import percentiles
+from benchmarks.scenarios.throughput import figures, finish
+from benchmarks.systems.base import System
+
+CELEBRITY = work.PEOPLE + 1
+RATE, SECONDS = 50, 4
+FOLLOW = """
+    INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
+    SELECT id, %s, true, now() FROM accounts_user WHERE id > %s
+"""
+# From the commit of the card to that of its last row.
+SPREAD = """
+    SELECT extract(epoch FROM max(pg_xact_commit_timestamp(row.xmin)) - max(card.at))::float
+    FROM {} row JOIN (
+        SELECT id, pg_xact_commit_timestamp(xmin) AS at FROM cards_card WHERE curator_id = %s
+    ) card ON card.id = row.card_id
+"""
+TABLES = {
+    "feeds_seconds": "feeds_timelineentry",
+    "notifications_seconds": "notifications_notification",
+}
+
+
+def make_followers(session: psycopg.Connection, followers: int) -> None:
+    """This makes a celebrity, and so many who follow and ask to be told."""
+    # Millions of foreign keys are not what is measured.
+    session.execute("SET session_replication_role = replica")
+    work.add_people(session, CELEBRITY, CELEBRITY + followers)
+    session.execute(FOLLOW, [CELEBRITY, CELEBRITY])
+    session.execute("RESET session_replication_role")
+    session.execute("ANALYZE accounts_user, accounts_follow")
+
+
+def fan_out(system: System, *, beside_others: bool = True) -> dict[str, Any]:
+    """This measures a celebrity's card, while others add theirs."""
+    work.clear(system.session)
+    work.settle(system.session)
+    others = list(work.plan(RATE * SECONDS if beside_others else 0))
+    (card,) = [(id, CELEBRITY) for id, _ in work.plan(1)]
+    cards = [*others[:RATE], card, *others[RATE:]]
+    meter = Meter(system.servers, system.session, system.processes)
+    system.write(cards, writers=2, rate=RATE)
+    finish(system)
+    found = figures(system, meter, len(cards)) | seconds_of(system.session)
+    if others:
+        measured = percentiles(system.session, others)
+        found |= {f"neighbours_{name}": figure for name, figure in measured.items()}
+    return found
+
+
+def seconds_of(session: psycopg.Connection) -> dict[str, float]:
+    """This answers how long each table took, and both."""
+    found = {}
+    for name, table in TABLES.items():
+        row = session.execute(SPREAD.format(table), [CELEBRITY]).fetchone()
+        assert row
+        found[name] = round(row[0], 3)
+    return found | {"seconds": max(found.values())}
