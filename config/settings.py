@@ -133,10 +133,6 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 _database: dict[str, Any] = env.db_url_config(DATABASE_URL, engine="config.postgres")
 _database.setdefault("OPTIONS", {}).update(
     {
-        # Statements are prepared when they come for the second time: planning costs as much as
-        # running them.
-        "server_side_binding": True,
-        "prepare_threshold": 1,
         "connect_timeout": 2,
         # A server that vanished without a word is given up after about 25 s.
         "tcp_user_timeout": 20_000,
@@ -249,7 +245,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_TASK_TRACK_STARTED = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_SEND_TASK_EVENTS = True
+# Whoever watches (Flower) turns task events on; until then they cost nothing.
+CELERY_WORKER_SEND_TASK_EVENTS = False
 # Celery sleeps this long whenever a task is running, however soon it ends; a batch that takes
 # longer is rolled back, and delivered by another worker.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0

@@ -112,6 +112,23 @@ audit_rule(
     },
 )
 audit_rule(
+    "every_delivery_has_its_event",
+    statement="""
+        SELECT handler || ' of ' || event_id || ' has no event'
+        FROM unnest(%(queues)s::text[]) AS known (name)
+        CROSS JOIN unnest(ARRAY[1, 5]) AS lane (priority)
+        CROSS JOIN LATERAL (
+            SELECT handler, event_id FROM events_delivery
+            WHERE queue = known.name AND events_delivery.priority = lane.priority
+              AND due_at < now() - interval '1 minute'
+            ORDER BY due_at LIMIT 10000
+        ) AS overdue
+        WHERE NOT EXISTS (SELECT FROM events_event WHERE id = event_id)
+    """,
+    advice="It can't be delivered any more; find out who deleted the event.",
+    parameters=lambda: {"queues": list(all_policies())},
+)
+audit_rule(
     "no_entry_waits_for_ever",
     statement="""
         SELECT type || ' ' || event_id || ' waits since ' || recorded_at FROM events_outboxentry

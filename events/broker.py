@@ -51,8 +51,10 @@ class Broker:
         try:
             with self._connect().Producer(auto_declare=False) as producer:
                 for name, chunk in chunks(pending):
+                    suspect = any(delivery.suspect for delivery in chunk)
                     handlers[name].task.apply_async(
                         ([delivery.id for delivery in chunk],),
+                        {"suspect": True} if suspect else None,
                         priority=LANES[priority],
                         producer=producer,
                         retry=False,

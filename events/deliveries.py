@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from events.envelope import KeyRange
 from events.limits import spend
 from events.models import Priority
 from events.queues import QueuePolicy
 from events.registry import Handler
+from events.sql import execute
 
 ERROR_LIMIT = 8_000  # characters of an error that are kept with a delivery
 # Longer than a message waits in a queue at its high-water mark.
@@ -33,7 +34,11 @@ WAITS = "It waits for its turn under a rate limit."
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A delivery to be published: `swept` tells that an earlier message of it was lost."""
+    """A delivery to be published: `swept` tells that an earlier message of it was lost.
+
+    Its worker may have died with it, before anybody could notice: it is `suspect`, and so is one
+    that was `isolated` for that.
+    """
 
     id: int
     event_id: UUID
@@ -42,9 +47,17 @@ class Pending:
     isolated: bool = False
     swept: bool = False
 
+    @property
+    def suspect(self) -> bool:
+        return self.isolated or self.swept
 
+
+# Not waiting for the disk: should PostgreSQL crash before all of this is written, the entries are
+# there again. And whatever a worker commits for these deliveries is written after them.
 EXPAND = """
-    WITH picked AS MATERIALIZED (
+    WITH relaxed AS (
+        SELECT set_config('synchronous_commit', 'off', true)
+    ), picked AS MATERIALIZED (
         SELECT event_id FROM events_outboxentry
         ORDER BY priority DESC, event_id LIMIT %s FOR UPDATE SKIP LOCKED
     ), claimed AS (
@@ -59,7 +72,7 @@ EXPAND = """
         FROM claimed JOIN unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::int[],
                                  %s::int[])
              AS subscribed (type, handler, queue, priority, redelivery, open)
-             USING (type, priority)
+             USING (type, priority), relaxed
         ORDER BY event_id
         ON CONFLICT (event_id, handler, part) DO NOTHING
         RETURNING id, event_id, handler, priority, publications
@@ -79,9 +92,7 @@ def expand(
     It answers how many entries there were, and the deliveries that must be published now.
     """
     columns = [list(column) for column in zip(*map(_subscription, lanes), strict=True)]
-    with connection.cursor() as cursor:
-        cursor.execute(EXPAND, [limit, *(columns or [[]] * 6)])
-        rows = cursor.fetchall()
+    rows = execute(EXPAND, [limit, *(columns or [[]] * 6)]).rows
     entries = len({event_id for event_id, *_ in rows})
     pending = [Pending(id, event, name, lane) for event, id, name, lane, now in rows if now]
     return entries, pending
@@ -148,20 +159,18 @@ def take_due(
         "limit": limit,
         "redelivery": policy.redelivery_seconds,
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(RETRIES, parameters)
-        (wanted,) = cursor.fetchone()
+    with transaction.atomic():
+        ((wanted,),) = execute(RETRIES, parameters).rows
         budget = f"retries of {policy.name}"
         parameters["retries"] = (
             spend(budget, rate=policy.retry_rate, wanted=wanted) if wanted else 0
         )
-        cursor.execute(TAKE_DUE, parameters)
-        return [Pending(*row) for row in cursor.fetchall()]
+        return [Pending(*row) for row in execute(TAKE_DUE, parameters).rows]
 
 
 def reopen(ids: Sequence[int]) -> None:
     """This makes deliveries due at once: their message did not reach the broker or the handler."""
-    _execute(
+    execute(
         "UPDATE events_delivery SET state = 'queued', due_at = now(), publications = 0"
         " WHERE id = ANY(%s) AND state IN ('queued', 'running')",
         [list(ids)],
@@ -170,7 +179,7 @@ def reopen(ids: Sequence[int]) -> None:
 
 def isolate(ids: Sequence[int]) -> None:
     """This lets each delivery run alone from now on, at once, and charges none an attempt."""
-    _execute(
+    execute(
         "UPDATE events_delivery SET state = 'queued', due_at = now(), publications = 0,"
         " isolated = true WHERE id = ANY(%s) AND state IN ('queued', 'running')",
         [list(ids)],
@@ -193,10 +202,7 @@ def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
     comes twice has no effect. It answers rows of (delivery id, event id, type, version, data,
     recorded_at, priority, bounds, whether it waited for a rate limit).
     """
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [WAITS, list(ids), handler.names])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    return execute(CLAIM, [WAITS, list(ids), handler.names]).rows
 
 
 SPLIT = """
@@ -214,12 +220,12 @@ SPLIT = """
 def split(id: int, ranges: Sequence[KeyRange]) -> None:
     """This makes a delivery of its own of each range of keys; each runs alone, as bulk work."""
     firsts, afters = zip(*ranges, strict=True)
-    _execute(SPLIT, [Priority.BULK, list(firsts), list(afters), id])
+    execute(SPLIT, [Priority.BULK, list(firsts), list(afters), id])
 
 
 def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
     """This marks claimed deliveries as running, for handlers that work outside a transaction."""
-    _execute(
+    execute(
         "UPDATE events_delivery SET state = 'running', due_at = now() + %s * interval '1 second'"
         " WHERE id = ANY(%s)",
         [policy.lease_seconds, list(ids)],
@@ -228,7 +234,7 @@ def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
 
 def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
     """This marks deliveries as done, and gives back the lease, if they were all that it held."""
-    _execute(
+    execute(
         "WITH released AS (DELETE FROM events_lease WHERE id = %s::uuid)"
         " UPDATE events_delivery SET state = 'done', due_at = NULL,"
         " finished_at = clock_timestamp(), error = '' WHERE id = ANY(%s)"
@@ -272,22 +278,15 @@ def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None
         "base": policy.backoff_seconds,
         "cap": policy.backoff_cap_seconds,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(FAIL, numbers)
-        row = cursor.fetchone()
-    return row[0] if row else None
+    rows = execute(FAIL, numbers).rows
+    return str(rows[0][0]) if rows else None
 
 
 def defer(id: int, *, seconds: float, reason: str) -> None:
     """This puts a delivery off without charging an attempt."""
-    _execute(
+    execute(
         "UPDATE events_delivery SET state = 'retry', error = %s,"
         " due_at = now() + %s * interval '1 second'"
         " WHERE id = %s AND state IN ('queued', 'running')",
         [reason, seconds, id],
     )
-
-
-def _execute(statement: str, parameters: list[Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)

@@ -57,6 +57,7 @@ class KeyRange(NamedTuple):
     after: int
 
 
+FEW = 20  # events
 ALL_KEYS = KeyRange(-(2**63), 2**63 - 1)
 
 
@@ -77,6 +78,11 @@ class Recorded(Generic[T_co]):
     priority: int
     event: T_co
     keys: KeyRange = ALL_KEYS
+
+
+def is_large(parts: Sequence[KeyRange]) -> bool:
+    """This tells whether a batch, by the keys of its events, has much to write."""
+    return len(parts) > FEW or any(keys != ALL_KEYS for keys in parts)
 
 
 def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:

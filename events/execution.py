@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import UUID
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from events import deliveries
 from events.envelope import ALL_KEYS, KeyRange, NewerEvent, Recorded, decode
-from events.leases import lease, release, worker_name
+from events.leases import Lease, lease, worker_name
 from events.limits import Limit, Permits, Refused, acquire, give_back
 from events.queues import QueuePolicy, policy_of
 from events.registry import Handler
@@ -23,34 +24,58 @@ logger = logging.getLogger(__name__)
 
 # How long an event of a newer release waits before a worker, perhaps a newer one, tries again.
 NEWER_EVENT_SECONDS = 30
+# A connection that served a batch so recently is taken to be well.
+FRESH_SECONDS = 1.0
 
 
-def execute(handler: Handler, ids: Sequence[int]) -> dict[str, int]:
+class _Used(threading.local):
+    """When this thread's connection served a batch last."""
+
+    at = -FRESH_SECONDS
+
+
+_used = _Used()
+
+
+def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> dict[str, int]:
     """This delivers a batch to its handler, and answers how many deliveries ended in which state.
 
     Deliveries that are settled already, or in other hands, are passed over. A batch that raises is
-    rolled back and run again one by one, so that the culprit alone is charged an attempt.
+    rolled back and run again one by one, so that the culprit alone is charged an attempt. A
+    `suspect` batch may have taken a worker down: its lease is taken before it begins.
     """
-    # The last task may have left a connection that the server has closed since.
-    connection.close_if_unusable_or_obsolete()
-    with lease(handler, ids) as lease_id:
+    _check_connection()
+    with lease(handler, ids, at_once=suspect or not handler.atomic) as held:
         try:
-            return _run(handler, ids, lease_id)
+            return _run(handler, ids, held)
         except (OperationalError, InterfaceError):
             if connection.is_usable():
                 raise
             # The connection broke: that is nobody's fault, so give the batch back as it was.
             connection.close()
             deliveries.reopen(ids)
-            release(lease_id)
+            held.release()
             raise
+        finally:
+            _used.at = time.monotonic()
 
 
-def _run(handler: Handler, ids: Sequence[int], lease_id: UUID) -> dict[str, int]:
+def _check_connection() -> None:
+    """This closes a connection that the server has closed since the last batch.
+
+    One that served a batch just now is not asked again. If it broke meanwhile, the batch is given
+    back, and comes again.
+    """
+    connection.close_if_unusable_or_obsolete()
+    if time.monotonic() < _used.at + FRESH_SECONDS:
+        connection.health_check_done = True
+
+
+def _run(handler: Handler, ids: Sequence[int], held: Lease) -> dict[str, int]:
     if not handler.atomic:
-        return _run_outside(handler, ids, lease_id)
+        return _run_outside(handler, ids, held)
     try:
-        return {"done": _run_batch(handler, ids, lease_id)}
+        return {"done": _run_batch(handler, ids, held)}
     except Exception as error:
         if not connection.is_usable():
             raise
@@ -61,15 +86,15 @@ def _run(handler: Handler, ids: Sequence[int], lease_id: UUID) -> dict[str, int]
             outcomes = ["isolated"] * len(ids)
         else:
             outcomes = _run_each(handler, ids)
-        release(lease_id)
+        held.release()
         return {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
 
 
-def _run_batch(handler: Handler, ids: Sequence[int], lease_id: UUID | None = None) -> int:
+def _run_batch(handler: Handler, ids: Sequence[int], held: Lease | None = None) -> int:
     with transaction.atomic():
         rows = deliveries.claim(handler, ids)
         _handle(handler, {row[0]: _recorded(row) for row in rows})
-        deliveries.finish([row[0] for row in rows], lease=lease_id)
+        deliveries.finish([row[0] for row in rows], lease=held and held.end())
     return len(rows)
 
 
@@ -97,13 +122,13 @@ def _run_each(handler: Handler, ids: Sequence[int]) -> list[str]:
     return outcomes
 
 
-def _run_outside(handler: Handler, ids: Sequence[int], lease_id: UUID) -> dict[str, int]:
+def _run_outside(handler: Handler, ids: Sequence[int], held: Lease) -> dict[str, int]:
     policy = policy_of(handler.queue)
     with transaction.atomic():
         rows = deliveries.claim(handler, ids)
         deliveries.start([row[0] for row in rows], policy=policy)
     outcomes = [_call(handler, row, policy) for row in rows]
-    release(lease_id)
+    held.release()
     return {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
 
 

@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
@@ -17,6 +18,7 @@ from events import deliveries
 from events.ids import new_id
 from events.queues import QueuePolicy, all_policies, policy_of
 from events.registry import Handler
+from events.sql import execute
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,10 @@ TAKE = """
     SELECT %s, %s, %s, %s, %s, now() + %s * interval '1 second' FROM relaxed
 """
 EXTEND = "UPDATE events_lease SET expires_at = now() + %s * interval '1 second' WHERE id = %s"
+# Most batches end sooner, and need no lease.
+LAZY_SECONDS = 0.1
+# After so long without a batch, the thread that extends leases lets its connection go.
+IDLE_SECONDS = 5.0
 
 
 def worker_name() -> str:
@@ -36,48 +42,131 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{program}:{os.getpid()}"
 
 
+@dataclass
+class Lease:
+    """A process's claim on a batch: `taken` once it is written, and then to be given back."""
+
+    handler: Handler
+    ids: Sequence[int]
+    id: UUID = field(default_factory=new_id)
+    began: float = field(default_factory=time.monotonic)
+    taken: bool = False
+    extended: float = 0.0
+    ended: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def policy(self) -> QueuePolicy:
+        """This is the policy of the batch's queue."""
+        return policy_of(self.handler.queue)
+
+    def take(self) -> None:
+        """This writes the lease, unless the batch has ended."""
+        with self.lock:
+            if self.taken or self.ended:
+                return
+            held, policy = list(self.ids), self.policy
+            row = [self.id, self.handler.name, policy.name, worker_name(), held]
+            execute(TAKE, [*row, policy.lease_seconds])
+            self.taken, self.extended = True, time.monotonic()
+
+    def extend(self) -> None:
+        """This lets the lease run out later."""
+        execute(EXTEND, [self.policy.lease_seconds, self.id])
+        self.extended = time.monotonic()
+
+    def end(self) -> UUID | None:
+        """This keeps the lease from being taken any more; it answers the id of one that was."""
+        with self.lock:
+            self.ended = True
+            return self.id if self.taken else None
+
+    def release(self) -> None:
+        """This gives the lease back."""
+        if id := self.end():
+            release(id)
+
+
 @contextmanager
-def lease(handler: Handler, ids: Sequence[int]) -> Iterator[UUID]:
-    """This holds a lease on a batch, and extends it for as long as the block runs.
+def lease(handler: Handler, ids: Sequence[int], *, at_once: bool) -> Iterator[Lease]:
+    """This holds a lease on a batch for as long as the block runs.
 
-    The block gives it back when it settles the batch; a process that dies can't.
+    It is taken when the batch runs for longer than LAZY_SECONDS. With `at_once` it is taken before
+    the block begins: then a death is noticed however soon it comes. The block gives it back when it
+    settles the batch; a process that dies can't.
     """
-    policy = policy_of(handler.queue)
-    id = new_id()
-    with connection.cursor() as cursor:
-        worker, held = worker_name(), list(ids)
-        row: list[Any] = [id, handler.name, handler.queue, worker, held, policy.lease_seconds]
-        cursor.execute(TAKE, row)
-    ended = threading.Event()
-    threading.Thread(target=_extend, args=(id, policy, ended), daemon=True).start()
+    held = Lease(handler, ids)
+    if at_once:
+        held.take()
+    heart.beat_for(held)
     try:
-        yield id
+        yield held
     finally:
-        ended.set()
+        held.end()
+        heart.beat_for(None)
 
 
-def _extend(id: UUID, policy: QueuePolicy, ended: threading.Event) -> None:
-    try:
-        while not ended.wait(policy.lease_seconds / 3):
-            _extend_once(id, policy)
-    finally:
-        connection.close()
+class Heart:
+    """A process's thread that takes and extends the lease of the batch in hand."""
+
+    def __init__(self) -> None:
+        self._batch: Lease | None = None
+        self._woken = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._asleep = False
+
+    def beat_for(self, batch: Lease | None) -> None:
+        """This makes it the batch in hand."""
+        self._batch = batch
+        if batch is None:
+            return
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, daemon=True, name="leases")
+            self._thread.start()
+        elif self._asleep:
+            self._woken.set()
+
+    def _run(self) -> None:
+        active = time.monotonic()
+        while True:
+            time.sleep(LAZY_SECONDS)
+            if batch := self._batch:
+                active = time.monotonic()
+                self._look_after(batch)
+            elif time.monotonic() > active + IDLE_SECONDS:
+                connection.close()
+                self._sleep()
+                active = time.monotonic()
+
+    def _sleep(self) -> None:
+        self._asleep = True
+        # A batch that came just now found it awake.
+        if self._batch is None:
+            self._woken.wait()
+        self._asleep = False
+        self._woken.clear()
+
+    def _look_after(self, batch: Lease) -> None:
+        try:
+            if not batch.taken:
+                if time.monotonic() > batch.began + LAZY_SECONDS:
+                    batch.take()
+            elif time.monotonic() > batch.extended + batch.policy.lease_seconds / 3:
+                batch.extend()
+        except DatabaseError as error:
+            # The next time may be in time; the call that the lease covers goes on either way.
+            logger.warning(
+                "lease.extend_failed", extra={"lease": str(batch.id), "error": str(error)}
+            )
+            connection.close()
 
 
-def _extend_once(id: UUID, policy: QueuePolicy) -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(EXTEND, [policy.lease_seconds, id])
-    except DatabaseError as error:
-        # The next time may be in time; the call that the lease covers goes on either way.
-        logger.warning("lease.extend_failed", extra={"lease": str(id), "error": str(error)})
-        connection.close()
+heart = Heart()
 
 
 def release(id: UUID) -> None:
     """This gives a lease back."""
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM events_lease WHERE id = %s", [id])
+    execute("DELETE FROM events_lease WHERE id = %s", [id])
 
 
 EXPIRED = "SELECT id FROM events_lease WHERE expires_at < now() ORDER BY id"

@@ -14,6 +14,7 @@ from django.db import connection
 from events.envelope import Subject, encode, type_of_class
 from events.ids import new_id
 from events.models import Event, Priority
+from events.sql import execute
 
 __all__ = ["OutsideTransaction", "Priority", "record", "recording"]
 
@@ -61,8 +62,7 @@ class Recording:
         if not self.rows:
             return
         columns: list[list[Any]] = [list(column) for column in zip(*self.rows, strict=True)]
-        with connection.cursor() as cursor:
-            cursor.execute(INSERT, [self.priority, traceparent.get(), *columns])
+        execute(INSERT, [self.priority, traceparent.get(), *columns])
 
 
 def record(event: Subject, *, key: str | None = None) -> UUID:

@@ -78,6 +78,7 @@ CHOSEN = """
       AND (%(until)s::timestamptz IS NULL OR recorded_at < %(until)s)
       AND NOT EXISTS (SELECT FROM events_outboxentry WHERE event_id = events_event.id)
     ORDER BY id LIMIT %(step)s
+    FOR KEY SHARE  -- retention must not delete them meanwhile
 """
 # What is open is on its way anyhow, and so is an event of which a part is open.
 SORTED = f"""

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from events import limits
@@ -32,15 +32,18 @@ DELIVERIES = """
     )
     DELETE FROM events_delivery USING surplus WHERE events_delivery.id = surplus.id
 """
+# Locked by a statement of its own: what a replay made of them before is seen by the next one, and
+# what would be made meanwhile waits, and finds the events gone.
+OLD = """
+    SELECT id FROM events_event
+    WHERE recorded_at < now() - %(age)s AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s))
+      AND id > %(after)s AND id < %(before)s
+    ORDER BY id LIMIT %(step)s FOR UPDATE SKIP LOCKED
+"""
 # Dead letters keep their events, and so does whatever is not finished.
 EVENTS = """
-    WITH old AS MATERIALIZED (
-        SELECT id FROM events_event
-        WHERE recorded_at < now() - %(age)s AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s))
-          AND id > %(after)s AND id < %(before)s
-        ORDER BY id LIMIT %(step)s
-    ), settled AS MATERIALIZED (
-        SELECT id FROM old
+    WITH settled AS MATERIALIZED (
+        SELECT id FROM unnest(%s::uuid[]) AS old (id)
         WHERE NOT EXISTS (SELECT FROM events_outboxentry WHERE event_id = old.id)
           AND NOT EXISTS (
               SELECT FROM events_delivery WHERE event_id = old.id
@@ -50,10 +53,8 @@ EVENTS = """
         WHERE delivery.event_id = settled.id AND delivery_id = delivery.id
     ), deliveries AS (
         DELETE FROM events_delivery USING settled WHERE event_id = settled.id
-    ), events AS (
-        DELETE FROM events_event USING settled WHERE events_event.id = settled.id RETURNING 1
     )
-    SELECT (SELECT count(*) FROM events), (SELECT id FROM old ORDER BY id DESC LIMIT 1)
+    DELETE FROM events_event USING settled WHERE events_event.id = settled.id
 """
 
 
@@ -90,8 +91,10 @@ def _prune_events(age: timedelta, *, types: list[str] | None) -> int:
     numbers["after"] = UUID(int=0)
     total = 0
     while numbers["after"] is not None:
-        with connection.cursor() as cursor:
-            cursor.execute(EVENTS, numbers)
-            deleted, numbers["after"] = cursor.fetchone()
-        total += deleted
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(OLD, numbers)
+            old = [id for (id,) in cursor.fetchall()]
+            numbers["after"] = old[-1] if old else None
+            cursor.execute(EVENTS, [old])
+            total += int(cursor.rowcount)
     return total

@@ -63,7 +63,7 @@ def _task(name: str, policy: QueuePolicy, *, keep_result: bool) -> Task[..., Any
         soft_time_limit=policy.time_limit_seconds,
         time_limit=policy.time_limit_seconds + policy.grace_seconds,
     )
-    def deliver(delivery_ids: list[int]) -> dict[str, int]:
-        return execute(handlers[name], delivery_ids)
+    def deliver(delivery_ids: list[int], suspect: bool = False) -> dict[str, int]:
+        return execute(handlers[name], delivery_ids, suspect=suspect)
 
     return deliver

@@ -22,7 +22,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from events.envelope import KeyRange, span
+from events.envelope import KeyRange, is_large, span
+from events.sql import insert_new
 from feeds import statements
 from feeds.models import Timeline
 
@@ -35,7 +36,8 @@ def fan_out(
     *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
 ) -> int:
     """This puts public cards into the timelines of their curators' followers."""
-    return execute(statements.FAN_OUT, **_batch(card_ids, curator_ids, followers))
+    batch = _batch(card_ids, curator_ids, followers)
+    return insert_new(statements.FAN_OUT, batch, many=is_large(followers))
 
 
 def refresh_cards(

@@ -15,7 +15,8 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from events.envelope import KeyRange, span
+from events.envelope import KeyRange, is_large, span
+from events.sql import insert_new
 from notifications.models import Kind, Notification
 from notifications.queries import visible_notifications
 
@@ -35,12 +36,12 @@ CARD_ADDED = """
              AS batch (event_id, time, card_id, first, after)
         JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
     ), told AS (
-        SELECT follow.follower_id AS recipient_id, added.*, %(asked)s AS kind
+        SELECT follow.follower_id AS recipient_id, added.*, %(asked)s::text AS kind
         FROM added JOIN follower follow ON follow.followed_id = added.curator_id
         WHERE follow.created_at <= added.time
           AND follow.follower_id >= added.first AND follow.follower_id < added.after
         UNION ALL
-        SELECT saved.curator_id, added.*, %(saved)s
+        SELECT saved.curator_id, added.*, %(saved)s::text
         FROM added JOIN cards_card saved ON saved.url_id = added.url_id
         WHERE saved.curator_id <> added.curator_id AND saved.id < added.card_id
           AND saved.curator_id >= added.first AND saved.curator_id < added.after
@@ -49,7 +50,7 @@ CARD_ADDED = """
         (recipient_id, event_id, kind, actor_id, card_id, created_at)
     SELECT DISTINCT ON (recipient_id, event_id)
         recipient_id, event_id, kind, curator_id, card_id, time
-    FROM told ORDER BY recipient_id, event_id, kind <> %(asked)s
+    FROM told ORDER BY recipient_id, event_id, kind <> %(asked)s::text
     ON CONFLICT DO NOTHING
 """
 FOLLOWED = """
@@ -106,20 +107,19 @@ def notify_of_added_cards(
 ) -> int:
     """This tells those who saved the same page before, and followers who asked for it."""
     lowest, highest = span(recipients)
-    return _execute(
-        CARD_ADDED,
-        events=list(event_ids),
-        times=list(times),
-        cards=list(card_ids),
-        curators=list(curator_ids),
-        firsts=[keys.first for keys in recipients],
-        afters=[keys.after for keys in recipients],
-        # As texts: SQL reads the lowest number of all as a minus and a number that is too large.
-        lowest=str(lowest),
-        highest=str(highest),
-        asked=Kind.CARD_ADDED.value,
-        saved=Kind.PAGE_SAVED.value,
-    )
+    batch = {
+        "events": list(event_ids),
+        "times": list(times),
+        "cards": list(card_ids),
+        "curators": list(curator_ids),
+        "firsts": [keys.first for keys in recipients],
+        "afters": [keys.after for keys in recipients],
+        "lowest": lowest,
+        "highest": highest,
+        "asked": Kind.CARD_ADDED.value,
+        "saved": Kind.PAGE_SAVED.value,
+    }
+    return insert_new(CARD_ADDED, batch, many=is_large(recipients))
 
 
 def notify_of_follows(

@@ -84,6 +84,12 @@ def forget_lease() -> None:
     )
 
 
+def delete_event() -> None:
+    forget_delivery()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM events_event WHERE type = 'probe.sent'")
+
+
 def lose_part() -> None:
     Delivery.objects.filter(handler="feeds.fan_out", part=3).delete()
 
@@ -104,6 +110,7 @@ def lose_notification() -> None:
     ("rule", "harm"),
     [
         ("every_event_has_its_deliveries", delete_delivery),
+        ("every_delivery_has_its_event", delete_event),
         ("no_entry_waits_for_ever", forget_entry),
         ("no_delivery_is_forgotten", forget_delivery),
         ("no_delivery_is_for_nobody", remove_handler),

@@ -1,0 +1,51 @@
+"""Statements that come again and again, or must not meet what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from django.db import IntegrityError, connection, transaction
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+NOT_AGAIN = "ON CONFLICT DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a statement answered, and how many rows it touched."""
+
+    rows: list[Any]
+    count: int
+
+
+def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True) -> Result:
+    """This runs a statement with its parameters beside it, on Django's connection.
+
+    A prepared one is planned by its first executions in a session: for small statements, planning
+    costs as much as running. Say `prepare=False` where a good plan depends on the parameters.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(statement, parameters, prepare=prepare)
+        return Result(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
+def insert_new(statement: str, parameters: Parameters, *, many: bool) -> int:
+    """This inserts the rows that are not there yet, and answers how many.
+
+    The statement ends in ON CONFLICT DO NOTHING, which makes every row cost half as much again. So
+    where there are many it goes without first: they are new, unless something is delivered again.
+    """
+    if not many:
+        return execute(statement, parameters).count
+    without, found, rest = statement.rpartition(NOT_AGAIN)
+    if not found or rest.strip():
+        raise ValueError(f"The statement doesn't end in {NOT_AGAIN}.")
+    try:
+        with transaction.atomic():
+            return execute(without, parameters, prepare=False).count
+    except IntegrityError:
+        return execute(statement, parameters, prepare=False).count
