@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from celery import current_app
 from kombu.connection import Connection
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.messaging import Producer
 from redis.exceptions import RedisError
 
 from events.deliveries import Pending
@@ -32,6 +33,7 @@ class Broker:
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
+        self._producer: Producer | None = None
 
     def depths(self, queues: Sequence[str]) -> dict[tuple[str, Priority], int]:
         """This answers how many messages wait in each lane of each queue."""
@@ -46,11 +48,16 @@ class Broker:
         except (OSError, RedisError, OperationalError) as error:
             raise self._down(error) from error
 
-    def publish(self, pending: Sequence[Pending], *, priority: Priority) -> None:
-        """This puts deliveries into their handlers' queues, in chunks."""
+    def publish(self, pending: Sequence[Pending], *, priority: Priority) -> Counter[str]:
+        """This puts deliveries into their handlers' queues, in chunks; it counts them by queue.
+
+        All go in one round trip, those of the most urgent queue first.
+        """
+        messages = list(chunks(pending))
         try:
-            with self._connect().Producer(auto_declare=False) as producer:
-                for name, chunk in chunks(pending):
+            producer = self._connect_producer()
+            with producer.batch():
+                for name, chunk in messages:
                     suspect = any(delivery.suspect for delivery in chunk)
                     handlers[name].task.apply_async(
                         ([delivery.id for delivery in chunk],),
@@ -60,12 +67,13 @@ class Broker:
                         retry=False,
                         argsrepr=describe(name, chunk),
                     )
-        except (OSError, RedisError, OperationalError) as error:
+        except (OSError, RedisError, OperationalError, BatchPublishError) as error:
             raise self._down(error) from error
+        return Counter(handlers[name].queue for name, _ in messages)
 
     def close(self) -> None:
         """This closes the connection; the next call opens a new one."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             connection.release()
 
@@ -76,6 +84,11 @@ class Broker:
                 transport_options={"max_retries": 0, "socket_timeout": REPLY_SECONDS}
             )
         return self._connection
+
+    def _connect_producer(self) -> Producer:
+        if self._producer is None:
+            self._producer = self._connect().Producer(auto_declare=False)
+        return self._producer
 
     def _down(self, error: Exception) -> BrokerDown:
         self.close()
@@ -90,8 +103,8 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
             yield delivery.handler, [delivery]
         else:
             groups[delivery.handler].append(delivery)
-    for name, group in groups.items():
-        policy = policy_of(handlers[name].queue)
+    for name in sorted(groups, key=lambda name: -policy_of(handlers[name].queue).priority):
+        group, policy = groups[name], policy_of(handlers[name].queue)
         share = math.ceil(len(group) / policy.concurrency)
         size = min(max(share, SMALLEST_CHUNK), policy.batch_size)
         for start in range(0, len(group), size):

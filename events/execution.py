@@ -68,7 +68,7 @@ def _check_connection() -> None:
     """
     connection.close_if_unusable_or_obsolete()
     if time.monotonic() < _used.at + FRESH_SECONDS:
-        connection.health_check_done = True
+        setattr(connection, "health_check_done", True)  # noqa: B010 - Django's stubs forget it
 
 
 def _run(handler: Handler, ids: Sequence[int], held: Lease) -> dict[str, int]:
@@ -94,7 +94,7 @@ def _run_batch(handler: Handler, ids: Sequence[int], held: Lease | None = None) 
     with transaction.atomic():
         rows = deliveries.claim(handler, ids)
         _handle(handler, {row[0]: _recorded(row) for row in rows})
-        deliveries.finish([row[0] for row in rows], lease=held and held.end())
+        deliveries.finish([row[0] for row in rows], lease=held.end() if held else None)
     return len(rows)
 
 

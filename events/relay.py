@@ -31,6 +31,7 @@ CLAIM_LIMIT = 1_000  # outbox entries a step
 IDLE_SECONDS = 0.5  # between looks at the outbox without a notification
 DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
 GATHER_SECONDS = 0.01  # under load, so that the next batch is worth its transaction
+DEPTH_SECONDS = 0.02  # between looks at the length of the broker's queues
 OUTAGE_SECONDS = 1.0  # between attempts while a server is down
 CATCH_UP_SECONDS = 15.0  # between looks for what an older release's relay left out
 
@@ -43,6 +44,8 @@ class Relay:
 
     broker: Broker = field(default_factory=Broker)
     stopped: threading.Event = field(default_factory=threading.Event)
+    _depths: Depths = field(default_factory=dict)
+    _next_depths: float = 0.0
     _next_due: float = 0.0
     _next_catch_up: float = 0.0
     _subscribed: bool = False
@@ -53,10 +56,13 @@ class Relay:
         while not self.stopped.is_set():
             with self._outages():
                 entries = self.step()
-                if entries == 0:
-                    listener.wait(IDLE_SECONDS)
-                elif 1 < entries < CLAIM_LIMIT / 4:
+                if entries == CLAIM_LIMIT or self._next_due == 0.0:
+                    continue
+                if entries and self._is_crowded():
                     self.stopped.wait(GATHER_SECONDS)
+                else:
+                    # What was committed since this step began has sent a notification.
+                    listener.wait(IDLE_SECONDS)
         listener.close()
         self.broker.close()
 
@@ -67,12 +73,12 @@ class Relay:
     def step(self) -> int:
         """This relays what is there now, and answers how many outbox entries there were."""
         self._subscribe()
-        depths = self.broker.depths(list(all_policies()))
-        entries = self._expand(depths)
+        self._refresh_depths()
+        entries = self._expand()
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
             take_back_expired()
-            self._publish_due(depths)
+            self._publish_due()
         if now >= self._next_catch_up:
             self._next_catch_up = now + CATCH_UP_SECONDS
             if missed := catch_up():
@@ -85,10 +91,20 @@ class Relay:
                 logger.info("handlers.subscribed", extra={"handlers": new})
             self._subscribed = True
 
-    def _expand(self, depths: Depths) -> int:
+    def _refresh_depths(self) -> None:
+        """This asks the broker how long its queues are; what was published since is known."""
+        if (now := time.monotonic()) >= self._next_depths:
+            self._depths = self.broker.depths(list(all_policies()))
+            self._next_depths = now + DEPTH_SECONDS
+
+    def _is_crowded(self) -> bool:
+        """This tells whether messages wait for workers: then larger ones are worth their time."""
+        return max(self._depths.values()) > 1
+
+    def _expand(self) -> int:
         policies = all_policies()
         lanes = [
-            (handler, lane, policies[handler.queue], self._room(depths, handler.queue, lane) > 0)
+            (handler, lane, policies[handler.queue], self._room(handler.queue, lane) > 0)
             for handler in subscriptions()
             for lane in Priority
         ]
@@ -97,11 +113,11 @@ class Relay:
             self._publish([delivery for delivery in pending if delivery.priority == lane], lane)
         return entries
 
-    def _publish_due(self, depths: Depths) -> None:
+    def _publish_due(self) -> None:
         for policy in all_policies().values():
             names = [name for name, handler in handlers.items() if handler.queue == policy.name]
             for lane in sorted(Priority, reverse=True):
-                room = self._room(depths, policy.name, lane)
+                room = self._room(policy.name, lane)
                 if names and room > 0:
                     short = room >= policy.high_water * 3 // 4
                     self._publish_lane(policy, names, lane, room, sweep=short)
@@ -126,14 +142,15 @@ class Relay:
         if not pending:
             return
         try:
-            self.broker.publish(pending, priority=lane)
+            for queue, messages in self.broker.publish(pending, priority=lane).items():
+                self._depths[queue, lane] += messages
         except BrokerDown:
             deliveries.reopen([delivery.id for delivery in pending])
             raise
 
-    def _room(self, depths: Depths, queue: str, lane: Priority) -> int:
+    def _room(self, queue: str, lane: Priority) -> int:
         """This answers how many more messages may wait in the broker."""
-        return all_policies()[queue].high_water - depths[queue, lane]
+        return all_policies()[queue].high_water - self._depths[queue, lane]
 
     @contextmanager
     def _outages(self) -> Iterator[None]:
