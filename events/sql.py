@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from django.db import IntegrityError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 NOT_AGAIN = "ON CONFLICT DO NOTHING"
@@ -21,16 +22,32 @@ class Result:
     count: int
 
 
+class PreparedCursor(psycopg.Cursor[Any]):
+    """A cursor whose statements PostgreSQL keeps, with their parameters beside them."""
+
+    def execute(self, query: Any, params: Any = None, **_: Any) -> PreparedCursor:
+        """This runs a statement that the server may know already."""
+        return super().execute(query, params, prepare=True)
+
+
 def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True) -> Result:
-    """This runs a statement with its parameters beside it, on Django's connection.
+    """This runs a statement on Django's connection.
 
     A prepared one is planned by its first executions in a session: for small statements, planning
     costs as much as running. Say `prepare=False` where a good plan depends on the parameters.
     """
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, parameters, prepare=prepare)
+    with _cursor(prepare=prepare) as cursor:
+        cursor.execute(statement, parameters)
         return Result(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
+def _cursor(*, prepare: bool) -> CursorWrapper:
+    if not prepare:
+        return connection.cursor()
+    connection.ensure_connection()
+    cursor: Any = PreparedCursor(connection.connection)
+    make = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    return make(cursor)
 
 
 def insert_new(statement: str, parameters: Parameters, *, many: bool) -> int:

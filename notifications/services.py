@@ -114,8 +114,9 @@ def notify_of_added_cards(
         "curators": list(curator_ids),
         "firsts": [keys.first for keys in recipients],
         "afters": [keys.after for keys in recipients],
-        "lowest": lowest,
-        "highest": highest,
+        # As texts: SQL reads the lowest number of all as a minus and a number that is too large.
+        "lowest": str(lowest),
+        "highest": str(highest),
         "asked": Kind.CARD_ADDED.value,
         "saved": Kind.PAGE_SAVED.value,
     }

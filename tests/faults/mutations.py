@@ -99,15 +99,16 @@ def die_once(before: str, name: str) -> None:
 
     publish = Broker.publish
 
-    def dying(self: Broker, *args: Any, **kwargs: Any) -> None:
+    def dying(self: Broker, *args: Any, **kwargs: Any) -> Any:
         mark = settings.DATA_DIR / name
         fresh = not mark.exists()
         mark.touch()
         if fresh and before:
             os.kill(os.getpid(), signal.SIGKILL)
-        publish(self, *args, **kwargs)
+        published = publish(self, *args, **kwargs)
         if fresh:
             os.kill(os.getpid(), signal.SIGKILL)
+        return published
 
     Broker.publish = dying  # type: ignore[method-assign]
 
