@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from celery import current_app
+from celery.utils import uuid
 from kombu.connection import Connection
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
@@ -16,7 +17,7 @@ from redis.exceptions import RedisError
 from events.deliveries import Pending
 from events.models import Priority
 from events.queues import policy_of
-from events.registry import handlers
+from events.registry import Handler, handlers
 
 # On Redis, kombu keeps one list for each step of `priority_steps`, and serves the lowest first.
 LANES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
@@ -48,28 +49,35 @@ class Broker:
         except (OSError, RedisError, OperationalError) as error:
             raise self._down(error) from error
 
-    def publish(self, pending: Sequence[Pending], *, priority: Priority) -> Counter[str]:
-        """This puts deliveries into their handlers' queues, in chunks; it counts them by queue.
+    def publish(self, pending: Sequence[Pending], *, priority: Priority) -> None:
+        """This puts deliveries into their handlers' queues, in chunks.
 
         All go in one round trip, those of the most urgent queue first.
         """
-        messages = list(chunks(pending))
         try:
             producer = self._connect_producer()
             with producer.batch():
-                for name, chunk in messages:
-                    suspect = any(delivery.suspect for delivery in chunk)
-                    handlers[name].task.apply_async(
-                        ([delivery.id for delivery in chunk],),
-                        {"suspect": True} if suspect else None,
-                        priority=LANES[priority],
-                        producer=producer,
-                        retry=False,
-                        argsrepr=describe(name, chunk),
-                    )
+                for name, chunk in chunks(pending):
+                    self._send(producer, handlers[name], chunk, LANES[priority])
         except (OSError, RedisError, OperationalError, BatchPublishError) as error:
             raise self._down(error) from error
-        return Counter(handlers[name].queue for name, _ in messages)
+
+    def _send(
+        self, producer: Producer, handler: Handler, chunk: Sequence[Pending], lane: int
+    ) -> None:
+        # What `apply_async` does, without what it looks up for each message: a third of its time.
+        amqp = current_app.amqp
+        message = amqp.create_task_message(
+            uuid(),
+            handler.task.name,
+            ([delivery.id for delivery in chunk],),
+            {"suspect": True} if any(delivery.suspect for delivery in chunk) else {},
+            ignore_result=handler.task.ignore_result,
+            argsrepr=describe(handler, chunk),
+        )
+        amqp.send_task_message(
+            producer, handler.task.name, message, queue=handler.queue, retry=False, priority=lane
+        )
 
     def close(self) -> None:
         """This closes the connection; the next call opens a new one."""
@@ -111,11 +119,11 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
             yield name, group[start : start + size]
 
 
-def describe(name: str, chunk: Sequence[Pending]) -> str:
+def describe(handler: Handler, chunk: Sequence[Pending]) -> str:
     """This answers what an operator reads as the task's arguments: type, count, first events."""
     first = ", ".join(str(delivery.event_id) for delivery in chunk[:3])
     more = ", …" if len(chunk) > 3 else ""
-    return f"{handlers[name].event_name} × {len(chunk)} ({first}{more})"
+    return f"{handler.event_name} × {len(chunk)} ({first}{more})"
 
 
 def worker_queues(timeout: float = 1.0) -> dict[str, list[str]]:
