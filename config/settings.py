@@ -12,6 +12,7 @@ from kombu.entity import Queue
 
 from config import logs, queues
 from config.postgres.base import ImpatientConnection
+from events.sql import LEAN_PLANS
 
 # Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
 django_stubs_ext.monkeypatch()
@@ -51,6 +52,9 @@ IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 # The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py),
 # workers and operators more (manage.py).
 DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=30)
+# Plans are made once, for any parameters, and by indexes: for the relay, all of whose statements
+# take a few rows of large tables (or of tables that were empty when their plans were made).
+DATABASE_LEAN_PLANS = env.bool("DATABASE_LEAN_PLANS", default=False)
 # Open events and deliveries of bulk work from which on more of it is refused (429).
 BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 # Events stay for so long, 0 for ever; with them goes what could be replayed or looked back at.
@@ -133,6 +137,8 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 _database: dict[str, Any] = env.db_url_config(DATABASE_URL, engine="config.postgres")
 _database.setdefault("OPTIONS", {}).update(
     {
+        # Allows for the statements that are to be prepared (events/sql.py); Django's own never are.
+        "prepare_threshold": 5,
         "connect_timeout": 2,
         # A server that vanished without a word is given up after about 25 s.
         "tcp_user_timeout": 20_000,
@@ -150,6 +156,7 @@ _database.setdefault("OPTIONS", {}).update(
                 "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
                 # The server gives up a little earlier than we do, and says why.
                 "statement_timeout": int(DATABASE_REPLY_SECONDS * 900),
+                **(LEAN_PLANS if DATABASE_LEAN_PLANS else {}),
             }.items()
         ),
         "application_name": env("PROCESS_NAME", default="commonplace"),

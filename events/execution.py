@@ -14,11 +14,12 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from events import deliveries
-from events.envelope import ALL_KEYS, KeyRange, NewerEvent, Recorded, decode
+from events.envelope import ALL_KEYS, FEW, KeyRange, NewerEvent, Recorded, decode
 from events.leases import Lease, lease, worker_name
 from events.limits import Limit, Permits, Refused, acquire, give_back
 from events.queues import QueuePolicy, policy_of
 from events.registry import Handler
+from events.sql import plan_lean
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,8 @@ def _run(handler: Handler, ids: Sequence[int], held: Lease) -> dict[str, int]:
 
 def _run_batch(handler: Handler, ids: Sequence[int], held: Lease | None = None) -> int:
     with transaction.atomic():
+        if len(ids) <= FEW:
+            plan_lean()
         rows = deliveries.claim(handler, ids)
         _handle(handler, {row[0]: _recorded(row) for row in rows})
         deliveries.finish([row[0] for row in rows], lease=held.end() if held else None)

@@ -36,8 +36,9 @@ def fan_out(
     *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
 ) -> int:
     """This puts public cards into the timelines of their curators' followers."""
-    batch = _batch(card_ids, curator_ids, followers)
-    return insert_new(statements.FAN_OUT, batch, many=is_large(followers))
+    many = is_large(followers)
+    statement = statements.FAN_OUT_MANY if many else statements.FAN_OUT_FEW
+    return insert_new(statement, _batch(card_ids, curator_ids, followers), many=many)
 
 
 def refresh_cards(

@@ -8,9 +8,9 @@ followers that are meant, by their ids from `first` up to `after`.
 
 from __future__ import annotations
 
-# Found first, by values that the planner sees: it knows whose followers are a million and whose a
-# handful. Through a join it takes everybody for a celebrity as soon as there is one, and reads the
-# whole table for each card.
+# For many events. Found first, by values that the planner sees: it knows whose followers are a
+# million and whose a handful. Through a join it takes everybody for a celebrity as soon as there is
+# one, and reads the whole table for each card.
 FOLLOWERS = """
     follower AS MATERIALIZED (
         SELECT followed_id, follower_id FROM accounts_follow
@@ -18,23 +18,37 @@ FOLLOWERS = """
           AND follower_id >= %(lowest)s::bigint AND follower_id < %(highest)s::bigint
     )
 """
-FAN_OUT = f"""
-    WITH {FOLLOWERS}
+FAN_OUT = """
+    {}
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
     SELECT follow.follower_id, card.id, card.curator_id
     FROM unnest(%(cards)s::uuid[], %(firsts)s::bigint[], %(afters)s::bigint[])
          AS batch (card_id, first, after)
     JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
-    JOIN follower follow
-      ON follow.followed_id = card.curator_id
-     AND follow.follower_id >= batch.first AND follow.follower_id < batch.after
+    {}
     WHERE NOT EXISTS (
         SELECT FROM feeds_timeline timeline
         WHERE timeline.owner_id = follow.follower_id AND timeline.evicted_at IS NOT NULL
     )
     ORDER BY follow.follower_id, card.id
     ON CONFLICT DO NOTHING
-"""  # noqa: S608 - put together from constants
+"""
+# For few events. Card by card, whatever the planner thinks of the number of followers.
+EACH_FOLLOWER = """
+    CROSS JOIN LATERAL (
+        SELECT follower_id FROM accounts_follow
+        WHERE followed_id = card.curator_id
+          AND follower_id >= batch.first AND follower_id < batch.after
+        OFFSET 0
+    ) follow
+"""
+FOLLOWER = """
+    JOIN follower follow
+      ON follow.followed_id = card.curator_id
+     AND follow.follower_id >= batch.first AND follow.follower_id < batch.after
+"""
+FAN_OUT_FEW = FAN_OUT.format("", EACH_FOLLOWER)
+FAN_OUT_MANY = FAN_OUT.format(f"WITH {FOLLOWERS}", FOLLOWER)
 RETRACT = f"""
     WITH {FOLLOWERS}, stale AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id

@@ -23,13 +23,8 @@ from notifications.queries import visible_notifications
 # Only those who had saved the page before are told ("before" by the order of card ids, which
 # never changes), and only those who followed when it happened: so the answer is the same whenever
 # the event is delivered. Who has both reasons is told of the one that was asked for.
-# The followers are found first, by values that the planner sees (as in feeds/statements.py).
 CARD_ADDED = """
-    WITH follower AS MATERIALIZED (
-        SELECT followed_id, follower_id, created_at FROM accounts_follow
-        WHERE followed_id = ANY(%(curators)s::bigint[]) AND notify
-          AND follower_id >= %(lowest)s::bigint AND follower_id < %(highest)s::bigint
-    ), added AS (
+    WITH {} added AS (
         SELECT batch.*, card.curator_id, card.url_id
         FROM unnest(%(events)s::uuid[], %(times)s::timestamptz[], %(cards)s::uuid[],
                     %(firsts)s::bigint[], %(afters)s::bigint[])
@@ -37,9 +32,7 @@ CARD_ADDED = """
         JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
     ), told AS (
         SELECT follow.follower_id AS recipient_id, added.*, %(asked)s::text AS kind
-        FROM added JOIN follower follow ON follow.followed_id = added.curator_id
-        WHERE follow.created_at <= added.time
-          AND follow.follower_id >= added.first AND follow.follower_id < added.after
+        FROM added {}
         UNION ALL
         SELECT saved.curator_id, added.*, %(saved)s::text
         FROM added JOIN cards_card saved ON saved.url_id = added.url_id
@@ -53,6 +46,31 @@ CARD_ADDED = """
     FROM told ORDER BY recipient_id, event_id, kind <> %(asked)s::text
     ON CONFLICT DO NOTHING
 """
+# For many events, the followers are found first, by values that the planner sees (as in
+# feeds/statements.py).
+FOLLOWERS = """
+    follower AS MATERIALIZED (
+        SELECT followed_id, follower_id, created_at FROM accounts_follow
+        WHERE followed_id = ANY(%(curators)s::bigint[]) AND notify
+          AND follower_id >= %(lowest)s::bigint AND follower_id < %(highest)s::bigint
+    ),
+"""
+FOLLOWER = """
+    JOIN follower follow
+      ON follow.followed_id = added.curator_id AND follow.created_at <= added.time
+     AND follow.follower_id >= added.first AND follow.follower_id < added.after
+"""
+# For few events, card by card.
+EACH_FOLLOWER = """
+    CROSS JOIN LATERAL (
+        SELECT follower_id FROM accounts_follow
+        WHERE followed_id = added.curator_id AND notify AND created_at <= added.time
+          AND follower_id >= added.first AND follower_id < added.after
+        OFFSET 0
+    ) follow
+"""
+CARD_ADDED_FEW = CARD_ADDED.format("", EACH_FOLLOWER)
+CARD_ADDED_MANY = CARD_ADDED.format(FOLLOWERS, FOLLOWER)
 FOLLOWED = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
     SELECT followed.id, batch.event_id, %s, follower.id, batch.time
@@ -120,7 +138,8 @@ def notify_of_added_cards(
         "asked": Kind.CARD_ADDED.value,
         "saved": Kind.PAGE_SAVED.value,
     }
-    return insert_new(CARD_ADDED, batch, many=is_large(recipients))
+    many = is_large(recipients)
+    return insert_new(CARD_ADDED_MANY if many else CARD_ADDED_FEW, batch, many=many)
 
 
 def notify_of_follows(
