@@ -8,6 +8,8 @@ from benchmarks.systems.base import System
 from benchmarks.systems.bullmq import BullMQ
 from benchmarks.systems.celery import PlainCelery
 from benchmarks.systems.commonplace import Commonplace
+from benchmarks.systems.dramatiq import Dramatiq
+from benchmarks.systems.procrastinate import Procrastinate
 from benchmarks.systems.sql import SQL
 
 SYSTEMS: dict[str, Callable[[], System]] = {
@@ -17,5 +19,8 @@ SYSTEMS: dict[str, Callable[[], System]] = {
     "bullmq batches of 100": lambda: BullMQ("batches"),
     "celery": lambda: PlainCelery(keeps_connection=False),
     "celery, connection kept": lambda: PlainCelery(keeps_connection=True),
+    "dramatiq": Dramatiq,
+    "procrastinate": lambda: Procrastinate(in_batches=False),
+    "procrastinate batch_defer": lambda: Procrastinate(in_batches=True),
     "sql": SQL,
 }
