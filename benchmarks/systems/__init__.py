@@ -20,6 +20,7 @@ SYSTEMS: dict[str, Callable[[], System]] = {
     "celery": lambda: PlainCelery(keeps_connection=False),
     "celery, connection kept": lambda: PlainCelery(keeps_connection=True),
     "dramatiq": Dramatiq,
+    "dramatiq, idle for 20 ms": lambda: Dramatiq(longest_wait_ms=20),
     "procrastinate": lambda: Procrastinate(in_batches=False),
     "procrastinate batch_defer": lambda: Procrastinate(in_batches=True),
     "sql": SQL,
