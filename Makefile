@@ -3,13 +3,13 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .bench/venv
 # The first that is new enough; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
-INSTALL = $(BIN)/python -m pip install --quiet --require-hashes --requirement
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet $(UPGRADE) --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # What production has, for the deployment check; nothing connects.
@@ -17,7 +17,7 @@ PRODUCTION = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token
 	DATABASE_URL=postgres://localhost/none REDIS_URL=redis://localhost:6379/0 \
 	ALLOWED_HOSTS=commonplace.example
 
-.PHONY: help demo up test faults check lock clean
+.PHONY: help demo up test faults check bench lock clean
 
 help:
 	@echo "make demo    run the main job on a stack of its own, and show what happened"
@@ -25,6 +25,7 @@ help:
 	@echo "make test    run all tests (ARGS='-k name' to choose)"
 	@echo "make faults  break everything in turn, and show that nothing is lost (FAULTS_SEED)"
 	@echo "make check   format, lint, types, import contracts, migrations, deployment"
+	@echo "make bench   Commonplace and its peers, side by side (ARGS=--short: 5 minutes)"
 	@echo "make lock    write requirements/*.txt anew (UPGRADE=--upgrade for newer versions)"
 	@echo "make clean   remove what the other targets made, except the data in .data"
 
@@ -48,25 +49,37 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
+bench: $(BENCH)/bench.stamp
+	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+
 lock: $(VENV)/dev.stamp
 	@$(LOCK) --output-file requirements/runtime.txt
 	@$(LOCK) --extra embedded --output-file requirements/local.txt
 	@$(LOCK) --extra embedded --extra dev --output-file requirements/dev.txt
+	@$(LOCK) --extra embedded --extra bench --constraint requirements/local.txt \
+		--output-file requirements/bench.txt
 
 clean:
-	@rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -not -path './.data/*' -prune -exec rm -rf {} +
 
 # The stamps make the second run instant. Old pips crash on some of the packages.
-$(VENV)/%.stamp: requirements/%.txt | $(BIN)/python
-	@echo "Installing requirements/$*.txt (once) …"
-	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(INSTALL) requirements/$*.txt
-	@touch $@
+define INSTALL
+@echo "Installing requirements/$*.txt (once) …"
+@$(@D)/bin/python -m pip install --quiet --upgrade pip
+@$(@D)/bin/python -m pip install --quiet --require-hashes --requirement requirements/$*.txt
+@touch $@
+endef
 
-$(BIN)/python:
+$(VENV)/%.stamp: requirements/%.txt | $(BIN)/python
+	$(INSTALL)
+
+$(BENCH)/%.stamp: requirements/%.txt | $(BENCH)/bin/python
+	$(INSTALL)
+
+$(BIN)/python $(BENCH)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed:" \
 		"install it, or name it by make PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(PYTHON) -m venv $(@:/bin/python=) || { rm -rf $(@:/bin/python=); \
 		echo "$(PYTHON) cannot make environments: install its venv package" \
 		"(Debian and Ubuntu: python3-venv), or name another by make PYTHON=…"; exit 1; }

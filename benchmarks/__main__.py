@@ -10,11 +10,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from benchmarks import report
 from benchmarks import servers as bench
 
 DATA = Path(os.environ.get("BENCH_DIR") or bench.ROOT / ".bench").absolute()
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results" / "latest.json"
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, help="events of a backlog (5,000, short 2,000)")
     parser.add_argument("--systems", nargs="+", help="only these systems")
     parser.add_argument("--parts", nargs="+", help="only these parts: see benchmarks/run.py")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures go")
+    parser.add_argument("--out", type=Path, default=report.LATEST, help="where the figures go")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.short else 3)
     options.events = options.events or (2_000 if options.short else 5_000)
@@ -67,11 +67,12 @@ def install_node() -> None:
 
 
 def publish(results: dict[str, Any], options: argparse.Namespace) -> None:
-    """This prints the goals, and keeps all figures."""
-    options.out.parent.mkdir(exist_ok=True)
+    """This prints the figures, and keeps them; those of a full run go into the documents."""
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
-    for goal in results["goals"]:
-        print(goal)
+    report.show(results)
+    if results["machine"]["form"] == "full" and options.out == report.LATEST:
+        report.publish(results)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,15 @@ from config.embedded import Servers
 
 Figures = dict[str, Any]
 # Those that can commit a card and hand it over, one at a time.
-WRITING = ("Commonplace", "BullMQ add", "Celery, connection kept", "Dramatiq", "Procrastinate")
+WRITING = (
+    "Commonplace", "BullMQ add", "Celery, connection kept", "Dramatiq, idle for 20 ms",
+    "Procrastinate",
+)  # fmt: skip
 
 # What is printed at once.
 SHOWN = (
-    "rate", "p50_ms", "p99_ms", "feeds_seconds", "notifications_seconds", "neighbours_p50_ms",
-    "alone_p50_ms", "alone_p99_ms", "flooded_p50_ms", "flooded_p99_ms", "seconds", "cpu",
+    "events", "rate", "p50_ms", "p99_ms", "feeds_seconds", "notifications_seconds",
+    "neighbours_p50_ms", "alone_p50_ms", "alone_p99_ms", "flooded_p50_ms", "flooded_p99_ms",
 )  # fmt: skip
 
 
@@ -127,5 +130,5 @@ class Run:
 
     def _note(self, scenario: str, system: System, figures: Figures) -> None:
         self.rounds[scenario][system.name].append(figures)
-        words = {name: figures[name] for name in SHOWN if name in figures}
-        print(f"{scenario:16} {system.name:24} {words}", flush=True)
+        words = "  ".join(f"{name} {figures[name]:g}" for name in SHOWN if name in figures)
+        print(f"{scenario:16} {system.name:26} {words}", flush=True)

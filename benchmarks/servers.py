@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shlex
@@ -45,7 +46,8 @@ class Processes:
     def stop(self) -> None:
         """This ends all of them, at once: nothing waits any more."""
         for process in self.started.values():
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self.started.clear()
 

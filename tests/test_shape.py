@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("accounts", "cards", "config", "demo", "events", "feeds", "notifications")
+PACKAGES = (
+    "accounts", "benchmarks", "cards", "config", "demo", "events", "feeds", "notifications",
+)  # fmt: skip
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 
 

@@ -8,6 +8,8 @@ from benchmarks.systems.base import System
 from benchmarks.systems.bullmq import BullMQ
 from benchmarks.systems.celery import PlainCelery
 from benchmarks.systems.commonplace import Commonplace
+from benchmarks.systems.dramatiq import Dramatiq
+from benchmarks.systems.procrastinate import Procrastinate
 from benchmarks.systems.sql import SQL
 
 SYSTEMS: dict[str, Callable[[], System]] = {
@@ -17,5 +19,9 @@ SYSTEMS: dict[str, Callable[[], System]] = {
     "BullMQ batches of 100": lambda: BullMQ("batches of 100"),
     "Celery": lambda: PlainCelery(keeps_connection=False),
     "Celery, connection kept": lambda: PlainCelery(keeps_connection=True),
+    "Dramatiq": Dramatiq,
+    "Dramatiq, idle for 20 ms": lambda: Dramatiq(longest_wait_ms=20),
+    "Procrastinate": lambda: Procrastinate(in_batches=False),
+    "Procrastinate batch_defer": lambda: Procrastinate(in_batches=True),
     "SQL": SQL,
 }

@@ -31,12 +31,17 @@ class PlainCelery(System):
         }
         for queue in QUEUES:
             command = ["celery", "-A", "benchmarks.plain.app", "worker", "-Q", queue]
-            self.processes.start(queue, [*command, "-n", f"{queue}@%h", "-l", "INFO"], variables)
+            self.processes.start(queue, [*command, "-n", f"{queue}@%h"], variables)
         self.producer = python_producer(self.processes, "benchmarks.plain.producer", variables)
         wait_until(
-            lambda: all(self.processes.has_said(queue, b" ready.") for queue in QUEUES),
-            seconds=60, what="the workers are ready", processes=self.processes,
-        )  # fmt: skip
+            self._is_ready, seconds=60, what="the workers are ready", processes=self.processes
+        )
+
+    def _is_ready(self) -> bool:
+        from benchmarks.plain.app import app
+
+        app.conf.broker_url = self.servers.redis_url
+        return len(app.control.inspect(timeout=0.5).ping() or {}) == len(QUEUES)
 
     def enqueue(self, cards: Cards) -> None:
         """This lets the producer send two tasks a card."""

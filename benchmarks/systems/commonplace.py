@@ -2,15 +2,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from benchmarks.servers import command_of, environment, wait_until
+from benchmarks.statements import INSERT_CARD
 from benchmarks.systems.base import System, python_producer
 from benchmarks.work import Cards
 from cards.events import CardAdded
 from cards.models import Card
 from cards.signals import card_added
 from events.outbox import Priority, recording
+from events.sql import execute
 
 GROUPS = ("relay", "notification-worker", "feed-worker")
 READY = {"relay": b"relay.started"}
@@ -18,11 +20,6 @@ TRANSACTION = 500  # events recorded by one transaction of a backlog
 LEFT = """
     SELECT EXISTS (SELECT FROM events_outboxentry)
         OR EXISTS (SELECT FROM events_delivery WHERE due_at IS NOT NULL)
-"""
-INSERT = """
-    INSERT INTO cards_card (id, curator_id, type, link, title, text, reference, visibility,
-                            created_at, updated_at)
-    VALUES (%s, %s, 'NOTE', '', '', 'a note', '{}', 'PUBLIC', now(), now())
 """
 
 
@@ -73,8 +70,7 @@ def record(cards: Cards, priority: Priority) -> None:
 def write(id: UUID, curator: int) -> None:
     """This adds a card, and records its event in the same transaction."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(INSERT, [id, curator])
+        execute(INSERT_CARD, [id, curator])
         announce(id, curator)
 
 

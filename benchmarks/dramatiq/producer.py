@@ -1,0 +1,20 @@
+"""What the producer of Dramatiq does (benchmarks/producer.py)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from benchmarks.dramatiq.tasks import fan_out, notify, session
+from benchmarks.statements import INSERT_CARD
+
+
+def enqueue(id: UUID, _: int) -> None:
+    """This sends the two messages of a card."""
+    notify.send(str(id))
+    fan_out.send(str(id))
+
+
+def write(id: UUID, curator: int) -> None:
+    """This adds a card, and sends its messages."""
+    session().execute(INSERT_CARD, [id, curator], prepare=True)
+    enqueue(id, curator)

@@ -1,0 +1,33 @@
+"""The report of a run: tables in the terminal, plots and figures in the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.report.documents import filled
+from benchmarks.report.plots import draw
+from benchmarks.report.tables import as_rich, tables
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LATEST = ROOT / "benchmarks" / "results" / "latest.json"
+DOCUMENT = ROOT / "docs" / "performance.md"
+PLOTS = ROOT / "docs" / "performance"
+
+
+def show(results: Mapping[str, Any], console: Console | None = None) -> None:
+    """This prints every table, the goals last."""
+    console = console or Console()
+    found = tables(results)
+    goals = found.pop("goals", None)
+    for table in [*found.values(), *([goals] if goals else [])]:
+        console.print(as_rich(table), "")
+
+
+def publish(results: Mapping[str, Any]) -> None:
+    """This writes the plots, and the figures into the document."""
+    draw(results, PLOTS)
+    DOCUMENT.write_text(filled(DOCUMENT.read_text(), tables(results)))

@@ -1,0 +1,38 @@
+"""The figures in the documents: blocks between markers, written by the run alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from benchmarks.report.scenarios import SCENARIOS
+from benchmarks.report.tables import Table, as_markdown
+
+BLOCK = re.compile(r"(<!-- figures: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+NAMES = frozenset([*SCENARIOS, "goals", "growth", "machine"])
+
+
+class UnknownFigures(ValueError):
+    """A document asks for figures that no report has."""
+
+
+def names(text: str) -> list[str]:
+    """This answers which figures a document asks for."""
+    return [block["name"] for block in BLOCK.finditer(text)]
+
+
+def filled(text: str, tables: Mapping[str, Table]) -> str:
+    """This answers the document with these tables; what was not measured says so.
+
+    Raises UnknownFigures for a name that no run could have.
+    """
+    unknown = sorted(set(names(text)) - NAMES)
+    if unknown:
+        raise UnknownFigures(f"No report has {', '.join(unknown)}; there are {sorted(NAMES)}.")
+
+    def fill(block: re.Match[str]) -> str:
+        table = tables.get(block["name"])
+        body = as_markdown(table) if table else "*Not measured in this run.*"
+        return f"{block[1]}\n{body}\n\n{block[3]}"
+
+    return BLOCK.sub(fill, text)

@@ -1,0 +1,109 @@
+"""What is read from a round, and how rounds become one figure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Round = Mapping[str, Any]
+Measure = Callable[[Round], float | None]
+
+MIB = 1024 * 1024
+# Whose CPU time it is; a process with another name is a worker.
+COMPONENTS = {
+    "benchmark": "producer",
+    "producer": "producer",
+    "client": "client",
+    "web": "web",
+    "relay": "relay",
+    "broker": "broker",
+    "postgres": "PostgreSQL",
+}
+WORKERS = "workers"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """This is the median of the rounds, between the least and the greatest."""
+
+    median: float
+    least: float
+    greatest: float
+
+    def __str__(self) -> str:
+        text = number(self.median)
+        least, greatest = number(self.least), number(self.greatest)
+        return text if least == greatest else f"{text} ({least}–{greatest})"
+
+
+def spread(rounds: Iterable[Round], measure: Measure) -> Spread | None:
+    """This answers a measure over rounds; None if no round has it."""
+    found = [value for one in rounds if (value := measure(one)) is not None]
+    return Spread(statistics.median(found), min(found), max(found)) if found else None
+
+
+def number(value: float | None) -> str:
+    """This writes a number with three significant digits, or all those before the point."""
+    if value is None:
+        return "–"
+    size = abs(value)
+    digits = 0 if size >= 100 or size == 0 else 1 if size >= 10 else 2 if size >= 0.1 else 3
+    return f"{value:,.{digits}f}"
+
+
+def field(name: str, *, times: float = 1.0) -> Measure:
+    """This measures a field of the round, in another unit."""
+
+    def measure(one: Round) -> float | None:
+        value = one.get(name)
+        return None if value is None else float(value) * times
+
+    return measure
+
+
+def each(name: str, *, times: float = 1.0) -> Measure:
+    """This measures a field of the round, for each event."""
+
+    def measure(one: Round) -> float | None:
+        value, events = one.get(name), one.get("events")
+        return None if value is None or not events else float(value) * times / float(events)
+
+    return measure
+
+
+def cpu_each(one: Round) -> float | None:
+    """This measures the milliseconds of CPU for each event, of all processes and servers."""
+    used = cpu_by_component(one)
+    return sum(used.values()) if used else None
+
+
+def cpu_by_component(one: Round) -> dict[str, float]:
+    """This answers the milliseconds of CPU for each event, by whose they are."""
+    events = one.get("events")
+    found: dict[str, float] = {}
+    for process, seconds in (one.get("cpu") or {}).items():
+        component = COMPONENTS.get(process, WORKERS)
+        if events:
+            found[component] = found.get(component, 0.0) + seconds * 1000 / events
+    return found
+
+
+def memory(one: Round) -> float | None:
+    """This measures the memory of the system's processes together, in MiB."""
+    sizes = _sizes(one)
+    return sum(sizes) / MIB if sizes else None
+
+
+def largest_memory(one: Round) -> float | None:
+    """This measures the memory of the largest process group, in MiB."""
+    sizes = _sizes(one)
+    return max(sizes) / MIB if sizes else None
+
+
+def _sizes(one: Round) -> Sequence[float]:
+    found = one.get("memory")
+    if found is None:
+        return []
+    return list(found.values()) if isinstance(found, Mapping) else [float(found)]
