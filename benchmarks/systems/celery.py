@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from contextlib import closing
 
 import redis
@@ -52,7 +53,16 @@ class PlainCelery(System):
         self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def is_done(self) -> bool:
-        """This tells whether no message waits, or is in a worker's hands."""
+        """This tells whether no message waits, or is in a worker's hands.
+
+        For a moment, one that is taken is neither: so both looks must agree.
+        """
+        if self._is_empty():
+            time.sleep(0.02)
+            return self._is_empty()
+        return False
+
+    def _is_empty(self) -> bool:
         with self.broker.pipeline(transaction=False) as pipe:
             for queue in QUEUES:
                 pipe.llen(queue)
