@@ -65,9 +65,8 @@ class Broker:
     def _send(
         self, producer: Producer, handler: Handler, chunk: Sequence[Pending], lane: int
     ) -> None:
-        # What `apply_async` does, without what it looks up for each message: a third of its time.
-        amqp = current_app.amqp
-        message = amqp.create_task_message(
+        # What `apply_async` does, without what it looks up and copies anew for each message.
+        headers, properties, body, _ = current_app.amqp.create_task_message(
             uuid(),
             handler.task.name,
             ([delivery.id for delivery in chunk],),
@@ -75,9 +74,10 @@ class Broker:
             ignore_result=handler.task.ignore_result,
             argsrepr=describe(handler, chunk),
         )
-        amqp.send_task_message(
-            producer, handler.task.name, message, queue=handler.queue, retry=False, priority=lane
-        )
+        producer.publish(
+            body, routing_key=handler.queue, headers=headers, priority=lane, serializer="json",
+            **properties,
+        )  # fmt: skip
 
     def close(self) -> None:
         """This closes the connection; the next call opens a new one."""

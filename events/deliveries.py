@@ -11,8 +11,10 @@ retry it, or because its message must have been lost.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -91,23 +93,30 @@ def expand(
     broker has room there: then the delivery counts as published, else it waits, due at once.
     It answers how many entries there were, and the deliveries that must be published now.
     """
-    columns = [list(column) for column in zip(*map(_subscription, lanes), strict=True)]
-    rows = execute(EXPAND, [limit, *(columns or [[]] * 6)]).rows
+    rows = execute(EXPAND, [limit, *_columns(tuple(map(_subscription, lanes)))]).rows
     entries = len({event_id for event_id, *_ in rows})
     pending = [Pending(id, event, name, lane) for event, id, name, lane, now in rows if now]
     return entries, pending
 
 
-def _subscription(lane: tuple[Handler, int, QueuePolicy, bool]) -> tuple[Any, ...]:
+def _subscription(lane: tuple[Handler, int, QueuePolicy, bool]) -> tuple[str | int, ...]:
     handler, priority, policy, has_room = lane
     return (
         handler.event_name,
         handler.name,
         handler.queue,
-        priority,
+        int(priority),
         policy.redelivery_seconds,
         int(has_room),
     )
+
+
+@lru_cache(maxsize=1_000)
+def _columns(rows: tuple[tuple[str | int, ...], ...]) -> list[str]:
+    """This answers the columns of these rows, as PostgreSQL writes arrays: mostly they stay."""
+    columns = zip(*rows, strict=True) if rows else [()] * 6
+    # A name in an array is quoted as in JSON.
+    return ["{" + ",".join(map(json.dumps, column)) + "}" for column in columns]
 
 
 DUE = """

@@ -92,8 +92,9 @@ class Relay:
 
     def _expand(self, depths: Depths) -> int:
         policies = all_policies()
+        has_room = {place: self._room(depths, *place) > 0 for place in depths}
         lanes = [
-            (handler, lane, policies[handler.queue], self._room(depths, handler.queue, lane) > 0)
+            (handler, lane, policies[handler.queue], has_room[handler.queue, lane])
             for handler in subscriptions()
             for lane in Priority
         ]
