@@ -18,8 +18,6 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     seconds = PATIENCE.get(" ".join(sys.argv[1:2]), "300")
     os.environ.setdefault("DATABASE_REPLY_SECONDS", seconds)
-    if sys.argv[1:2] == ["relay"]:
-        os.environ.setdefault("DATABASE_LEAN_PLANS", "1")
     from django.conf import settings
     from django.core.management import execute_from_command_line
 

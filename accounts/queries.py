@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import pairwise
-from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Lower
 
 from accounts.models import Follow, User
 from events.envelope import ALL_KEYS, KeyRange
+from events.sql import execute
 
 
 def users() -> QuerySet[User]:
@@ -60,11 +59,11 @@ def _count(side: str) -> Coalesce:
     return Coalesce(Subquery(counted), 0)
 
 
-# By values that the planner sees, as in feeds/statements.py.
 MANY_FOLLOWERS = """
     SELECT followed_id FROM accounts_follow WHERE followed_id = ANY(%s::bigint[])
     GROUP BY followed_id HAVING count(*) > %s
 """
+# By values that the planner sees, as in feeds/statements.py.
 NEXT_RANGE = """
     SELECT follower_id FROM accounts_follow
     WHERE followed_id = %s AND follower_id >= %s::bigint
@@ -78,16 +77,13 @@ def follower_ranges(user_ids: Collection[int]) -> dict[int, list[KeyRange]]:
     Each holds FAN_OUT_RANGE of the followers, whose number is more than twice that.
     """
     size = settings.FAN_OUT_RANGE
-    with connection.cursor() as cursor:
-        cursor.execute(MANY_FOLLOWERS, [list(user_ids), 2 * size])
-        many = [id for (id,) in cursor.fetchall()]
-        return {id: _ranges(cursor, id, size) for id in many}
+    many = execute(MANY_FOLLOWERS, [list(user_ids), 2 * size]).rows
+    return {id: _ranges(id, size) for (id,) in many}
 
 
-def _ranges(cursor: Any, user_id: int, size: int) -> list[KeyRange]:
+def _ranges(user_id: int, size: int) -> list[KeyRange]:
     limits = [ALL_KEYS.first]
     while limits[-1] < ALL_KEYS.after:
-        cursor.execute(NEXT_RANGE, [user_id, str(limits[-1]), size])
-        (limit,) = cursor.fetchone() or (ALL_KEYS.after,)
-        limits.append(limit)
+        rows = execute(NEXT_RANGE, [user_id, str(limits[-1]), size], prepare=False).rows
+        limits.append(rows[0][0] if rows else ALL_KEYS.after)
     return [KeyRange(first, after) for first, after in pairwise(limits)]

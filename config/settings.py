@@ -12,7 +12,6 @@ from kombu.entity import Queue
 
 from config import logs, queues
 from config.postgres.base import ImpatientConnection
-from events.sql import LEAN_PLANS
 
 # Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
 django_stubs_ext.monkeypatch()
@@ -52,9 +51,6 @@ IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 # The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py),
 # workers and operators more (manage.py).
 DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=30)
-# Plans are made once, for any parameters, and by indexes: for the relay, all of whose statements
-# take a few rows of large tables (or of tables that were empty when their plans were made).
-DATABASE_LEAN_PLANS = env.bool("DATABASE_LEAN_PLANS", default=False)
 # Open events and deliveries of bulk work from which on more of it is refused (429).
 BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 # Events stay for so long, 0 for ever; with them goes what could be replayed or looked back at.
@@ -156,7 +152,6 @@ _database.setdefault("OPTIONS", {}).update(
                 "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
                 # The server gives up a little earlier than we do, and says why.
                 "statement_timeout": int(DATABASE_REPLY_SECONDS * 900),
-                **(LEAN_PLANS if DATABASE_LEAN_PLANS else {}),
             }.items()
         ),
         "application_name": env("PROCESS_NAME", default="commonplace"),

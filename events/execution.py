@@ -19,7 +19,7 @@ from events.leases import Lease, lease, worker_name
 from events.limits import Limit, Permits, Refused, acquire, give_back
 from events.queues import QueuePolicy, policy_of
 from events.registry import Handler
-from events.sql import plan_lean
+from events.sql import plan
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> d
     `suspect` batch may have taken a worker down: its lease is taken before it begins.
     """
     _check_connection()
+    plan(lean=handler.atomic and len(ids) <= FEW)
     with lease(handler, ids, at_once=suspect or not handler.atomic) as held:
         try:
             return _run(handler, ids, held)
@@ -93,8 +94,6 @@ def _run(handler: Handler, ids: Sequence[int], held: Lease) -> dict[str, int]:
 
 def _run_batch(handler: Handler, ids: Sequence[int], held: Lease | None = None) -> int:
     with transaction.atomic():
-        if len(ids) <= FEW:
-            plan_lean()
         rows = deliveries.claim(handler, ids)
         _handle(handler, {row[0]: _recorded(row) for row in rows})
         deliveries.finish([row[0] for row in rows], lease=held.end() if held else None)

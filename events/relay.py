@@ -23,6 +23,7 @@ from events.listener import Listener
 from events.models import Priority
 from events.queues import QueuePolicy, all_policies
 from events.registry import handlers, subscriptions
+from events.sql import plan
 from events.subscriptions import catch_up, subscribe
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Relay:
 
     def step(self) -> int:
         """This relays what is there now, and answers how many outbox entries there were."""
+        plan(lean=True)
         self._subscribe()
         depths = self.broker.depths(list(all_policies()))
         entries = self._expand(depths)

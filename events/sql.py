@@ -12,10 +12,8 @@ from django.db.backends.utils import CursorWrapper
 
 # For statements that take few rows: planned once for any parameters, and by indexes even if tables
 # were empty at that moment.
-LEAN_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
-PLAN_LEAN = "SELECT " + ", ".join(
-    f"set_config('{name}', '{value}', true)" for name, value in LEAN_PLANS.items()
-)
+LEAN = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
+FREE = "RESET plan_cache_mode; RESET enable_seqscan"
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 NOT_AGAIN = "ON CONFLICT DO NOTHING"
@@ -57,9 +55,17 @@ def _cursor(*, prepare: bool) -> CursorWrapper:
     return make(cursor)
 
 
-def plan_lean() -> None:
-    """This makes PostgreSQL plan so until the transaction ends."""
-    execute(PLAN_LEAN)
+def plan(*, lean: bool) -> None:
+    """This chooses how PostgreSQL plans what this connection runs from now on.
+
+    Outside a transaction: a rollback would take the choice back.
+    """
+    connection.ensure_connection()
+    session = connection.connection
+    if getattr(session, "plans_lean", False) != lean:
+        with connection.cursor() as cursor:
+            cursor.execute(LEAN if lean else FREE)
+        session.plans_lean = lean
 
 
 def insert_new(statement: str, parameters: Parameters, *, many: bool) -> int:

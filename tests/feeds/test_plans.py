@@ -15,7 +15,7 @@ from cards.models import Visibility
 from cards.queries import ranges_of_followers
 from cards.services import remove_card, update_card
 from events.envelope import FEW
-from events.sql import plan_lean
+from events.sql import plan
 from feeds.handlers import fan_out, refresh_card, retract_card
 from notifications.handlers import notify_card_added
 from tests.library import CROWD, recorded, save_many
@@ -47,12 +47,14 @@ def few_among_many(alice: User, bob: User, charlie: User) -> User:
 
 def entries_read(work: Callable[[], object], *, few: bool) -> int:
     """This answers how many entries were read, as an execution lets statements be planned."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        if few:
-            plan_lean()
-        work()
-        cursor.execute(READ)
-        return int(cursor.fetchone()[0])
+    plan(lean=few)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            work()
+            cursor.execute(READ)
+            return int(cursor.fetchone()[0])
+    finally:
+        plan(lean=False)
 
 
 @pytest.mark.parametrize(
