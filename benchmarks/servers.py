@@ -11,12 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+import redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import BusyLoadingError
+from redis.retry import Retry
 
 from config.embedded import Servers, owning
 
@@ -124,7 +128,20 @@ def bench_servers(data: Path) -> Iterator[Servers]:
             part for name, value in POSTGRES.items() for part in ("-c", f"{name}={value}")
         )
         servers.start()
+        _empty_broker(servers)
         yield servers
+
+
+def _empty_broker(servers: Servers) -> None:
+    """This forgets what an earlier run left, in memory and on disk."""
+    retry = Retry(ConstantBackoff(0.1), 300)
+    with closing(
+        redis.Redis.from_url(servers.unix_url, retry=retry, retry_on_error=[BusyLoadingError])
+    ) as broker:
+        broker.flushall()
+        broker.bgrewriteaof()
+        while broker.info("persistence")["aof_rewrite_in_progress"]:
+            time.sleep(0.05)
 
 
 def environment(servers: Servers) -> dict[str, str]:

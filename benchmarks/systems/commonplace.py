@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from benchmarks.servers import command_of, environment, wait_until
+from benchmarks.servers import command_of, environment
 from benchmarks.statements import INSERT_CARD
 from benchmarks.systems.base import System, python_producer
 from benchmarks.work import Cards
@@ -15,7 +15,6 @@ from events.outbox import Priority, recording
 from events.sql import execute
 
 GROUPS = ("relay", "notification-worker", "feed-worker")
-READY = {"relay": b"relay.started"}
 TRANSACTION = 500  # events recorded by one transaction of a backlog
 LEFT = """
     SELECT EXISTS (SELECT FROM events_outboxentry)
@@ -29,17 +28,11 @@ class Commonplace(System):
     name = "Commonplace"
 
     def launch(self) -> None:
-        """This starts the relay, the workers and the producer."""
-        variables = environment(self.servers) | {"LOG_LEVEL": "INFO"}
+        """This starts the relay, the workers and the producer; what comes sooner waits for them."""
+        variables = environment(self.servers)
         for group in GROUPS:
             self.processes.start(group, command_of(group), variables | {"PROCESS_NAME": group})
         self.producer = python_producer(self.processes, __name__, variables)
-        wait_until(
-            lambda: all(
-                self.processes.has_said(group, READY.get(group, b" ready.")) for group in GROUPS
-            ),
-            seconds=60, what="the workers are ready", processes=self.processes,
-        )  # fmt: skip
 
     def enqueue(self, cards: Cards) -> None:
         """This records each event as the application does."""
