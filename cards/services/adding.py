@@ -106,7 +106,8 @@ def add_cards(
     one card. The number of statements doesn't depend on the number of drafts.
     """
     now = timezone.now()
-    with transaction.atomic(), recording(priority=priority):
+    # Within another transaction it needs no savepoint: what fails here fails the whole request.
+    with transaction.atomic(savepoint=False), recording(priority=priority):
         checked = _checked(curator, drafts)
         ids = url_ids(page for page, errors in checked if page and not errors)
         wanted = [

@@ -235,8 +235,8 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_cards(
             )
             for number in range(count)
         ]
-        # Savepoint, parents, collections, urls, cards, places, events, release.
-        with django_assert_num_queries(8):
+        # Parents, collections, urls, cards, places, events.
+        with django_assert_num_queries(6):
             outcomes = add_cards(curator=alice, drafts=drafts)
         assert all(isinstance(each, AddedCard) and each.created for each in outcomes)
 
@@ -244,8 +244,8 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_cards(
 def test_one_card_costs_two_statements_and_its_event(
     alice: User, django_assert_num_queries: Any
 ) -> None:
-    # Savepoint, url, card, event, release.
-    with django_assert_num_queries(5):
+    # Url, card, event.
+    with django_assert_num_queries(3):
         add_card(curator=alice, type="URL", url=PAGE)
 
 
