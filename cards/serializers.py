@@ -9,7 +9,6 @@ from accounts.serializers import PersonSerializer
 from cards import limits
 from cards.models import Card, Collection, Visibility
 from cards.references import ReferenceSerializer
-from cards.services import CardDraft
 
 
 class CardSerializer(serializers.ModelSerializer[Card]):
@@ -107,10 +106,6 @@ class CardInputSerializer(CardContentSerializer):
         if reference and not attrs.get("title"):
             attrs["title"] = reference.get("title", "")
         return attrs
-
-    def draft(self) -> CardDraft:
-        """This answers what the client wants to save."""
-        return CardDraft(**self.validated_data)
 
 
 class BulkInputSerializer(serializers.Serializer[Any]):
