@@ -93,7 +93,8 @@ def _make_tokens(session: psycopg.Connection, people: Sequence[int]) -> Sequence
 KEY = "(lpad(to_hex(1750000000000 + n * 1000), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))"
 PAGES = """
     INSERT INTO cards_url (id, canonical, host, created_at)
-    SELECT nextval('cards_url_id_seq'), 'https://www.journal-' || n %% 997 || '.example.org/articles/' || n,
+    SELECT nextval('cards_url_id_seq'),
+           'https://www.journal-' || n %% 997 || '.example.org/articles/' || n,
            'www.journal-' || n %% 997 || '.example.org', now()
     FROM generate_series(1, %(cards)s / 4 + 1) AS n
 """

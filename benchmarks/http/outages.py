@@ -16,11 +16,16 @@ from benchmarks.http.load import Load, result, send
 from benchmarks.http.sites import Commonplace, Wrong, count
 from benchmarks.http.writes import PATH
 from benchmarks.servers import command_of, environment, wait_until
-from benchmarks.systems.commonplace import GROUPS, LEFT, READY
 from config.embedded import START_SECONDS, Servers
 
 STATES = ("normal", "refused", "paused", "blackholed")
 RECOVERY = 90.0  # seconds
+GROUPS = ("relay", "notification-worker", "feed-worker", "event-worker")
+READY = {"relay": b"relay.started"}
+LEFT = """
+    SELECT EXISTS (SELECT FROM events_outboxentry)
+        OR EXISTS (SELECT FROM events_delivery WHERE due_at IS NOT NULL)
+"""
 
 
 class Stack(Commonplace):
