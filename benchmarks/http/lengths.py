@@ -27,11 +27,11 @@ class Lengths:
 
 
 FULL = Lengths(
-    warm=1.5, busy=6, light=6, outage=8,
+    warm=1.5, busy=5, light=6, outage=8,
     library=Size(cards=1_000_000, people=20_000, followed=10_000, notifications=20_000),
 )  # fmt: skip
 SHORT = Lengths(
-    warm=0.5, busy=2, light=1.5, outage=3,
+    warm=0.5, busy=1.5, light=1.5, outage=2.5,
     library=Size(cards=20_000, people=1_000, followed=500, notifications=2_000),
 )  # fmt: skip
 

@@ -34,8 +34,7 @@ EXPECTED = {
 
 
 def read(site: Site, scenario: str, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
-    """This reads a page again and again: at a light rate, which gives the times, and as fast as
-    it goes, which gives the rate."""
+    """This reads a page again and again: slowly, which gives the times, then as fast as it goes."""
     _check(site, scenario, tokens)
     busy = Load(
         path=PATHS[scenario], tokens=tokens, connections=of.READING_CONNECTIONS,
