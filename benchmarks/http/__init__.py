@@ -36,7 +36,8 @@ def measure(
     found: defaultdict[str, Figures] = defaultdict(lambda: defaultdict(list))
     tokens = library.make_writers(session)
     with ExitStack() as stack:
-        fastify = stack.enter_context(running(writes.faster_fastify(servers, session, tokens)))
+        faster = writes.faster_fastify(servers, session, tokens, lengths)
+        fastify = stack.enter_context(running(faster))
         ours = stack.enter_context(running(Commonplace(servers, session)))
         sites = [ours, fastify, stack.enter_context(running(Drf(servers, session)))]
         for _ in range(rounds):

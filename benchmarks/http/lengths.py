@@ -31,7 +31,7 @@ FULL = Lengths(
     library=Size(cards=1_000_000, people=20_000, followed=10_000, notifications=20_000),
 )  # fmt: skip
 SHORT = Lengths(
-    warm=0.5, busy=1.5, light=1.5, outage=2.5,
+    warm=0.5, busy=1, light=1, outage=2,
     library=Size(cards=20_000, people=1_000, followed=500, notifications=2_000),
 )  # fmt: skip
 

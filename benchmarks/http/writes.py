@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.http import lengths as of
-from benchmarks.http.lengths import SHORT, Lengths
+from benchmarks.http.lengths import Lengths
 from benchmarks.http.library import forget_cards
 from benchmarks.http.load import Load, result, send
 from benchmarks.http.sites import Fastify, Site, Wrong, count
@@ -37,14 +37,16 @@ def post_in_bulk(site: Site, tokens: Sequence[str], lengths: Lengths) -> dict[st
     return result(found, rate=found["rate"] * of.CARDS_PER_REQUEST)
 
 
-def faster_fastify(servers: Servers, session: psycopg.Connection, tokens: Sequence[str]) -> Fastify:
+def faster_fastify(
+    servers: Servers, session: psycopg.Connection, tokens: Sequence[str], lengths: Lengths
+) -> Fastify:
     """This answers the peer with as many processes as serve it best: one, or two."""
     rates: dict[int, float] = {}
     for processes in (1, 2):
         site = Fastify(servers, session, processes)
         try:
             site.start()
-            rates[processes] = post(site, tokens, SHORT)["rate"]
+            rates[processes] = post(site, tokens, lengths)["rate"]
         finally:
             site.stop()
     print("fastify, by processes:", rates, flush=True)
