@@ -50,6 +50,7 @@ def measure(
                 for site in sites:
                     _tell(found, scenario, site.name, reads.read(site, scenario, reader, lengths))
     tokens = library.make_writers(session)
+    library.forget_cards(servers, session)
     with running(outages.Stack(servers, session)) as whole:
         # Uncounted: what is used for the first time takes longer, in whatever state comes first.
         outages.post(whole, "normal", tokens, SHORT)
