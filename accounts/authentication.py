@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, cast
 
-from django.db.models import Q
-from django.utils import timezone
+from django.db import connection
+from django.db.models import Model
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox import auth
 from knox.crypto import hash_token
@@ -25,15 +26,45 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, AuthToken]:
         """This answers whose token it is; raises AuthenticationFailed if it is nobody's."""
-        found = (
-            AuthToken.objects.filter(digest=digest_of(token))
-            .filter(Q(expiry=None) | Q(expiry__gt=timezone.now()))
-            .select_related("user")
-            .first()
-        )
+        found = find_token(digest_of(token))
         if found is None or not found.user.is_active:
             raise AuthenticationFailed(REFUSED)
         return found.user, found
+
+
+def find_token(digest: str) -> AuthToken | None:
+    """This answers a token that has not expired, with its user.
+
+    In SQL of our own: every request asks for it, and the ORM takes longer to write the statement
+    than the server takes to run it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(find_statement(), [digest])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    of_token, of_user = columns_of(AuthToken), columns_of(User)
+    token = AuthToken.from_db(connection.alias, of_token, row[: len(of_token)])
+    token.user = User.from_db(connection.alias, of_user, row[len(of_token) :])
+    return token
+
+
+@cache
+def find_statement() -> str:
+    """This answers the statement that finds a token and its user."""
+    wanted = [f"token.{name}" for name in columns_of(AuthToken)]
+    wanted += [f"person.{name}" for name in columns_of(User)]
+    return f"""
+        SELECT {", ".join(wanted)}
+        FROM knox_authtoken token JOIN accounts_user person ON person.id = token.user_id
+        WHERE token.digest = %s AND (token.expiry IS NULL OR token.expiry > now())
+    """  # noqa: S608 - put together from the models' columns
+
+
+@cache
+def columns_of(model: type[Model]) -> list[str]:
+    """This answers the columns of a model, in its order."""
+    return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001
 
 
 def person(request: Request) -> User:

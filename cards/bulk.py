@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import ValidationError as DomainError
 from rest_framework import serializers
+from rest_framework.serializers import as_serializer_error
 
 from accounts.errors import details_of, field_errors
 from accounts.models import User
 from cards import limits, services
-from cards.serializers import CardInputSerializer, CardSerializer
-from cards.services import AddedCard, RefusedCard
+from cards.serializers import CardSerializer, card_input
+from cards.services import AddedCard, CardDraft, RefusedCard
 from events.admission import admit_bulk_work
 
 
@@ -31,12 +32,21 @@ def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
     admit_bulk_work()
     envelope = Envelope(data=data)
     envelope.is_valid(raise_exception=True)
-    inputs = [CardInputSerializer(data=item) for item in envelope.validated_data["cards"]]
-    drafts = [card.draft() for card in inputs if card.is_valid()]
+    inputs = list(checked(envelope.validated_data["cards"]))
+    drafts = [each for each in inputs if isinstance(each, CardDraft)]
     outcomes = iter(services.add_cards(curator=curator, drafts=drafts) if drafts else [])
-    settled = [next(outcomes) if not card.errors else card.errors for card in inputs]
+    settled = [next(outcomes) if isinstance(each, CardDraft) else each for each in inputs]
     refuse_all_invalid(settled)
     return [result_of(each) for each in settled]
+
+
+def checked(items: Iterable[Any]) -> Iterator[CardDraft | dict[str, Any]]:
+    """This answers the draft of each item, or its errors."""
+    for item in items:
+        try:
+            yield CardDraft(**card_input().run_validation(item))
+        except serializers.ValidationError as error:
+            yield as_serializer_error(error)
 
 
 def refuse_all_invalid(settled: Iterable[Any]) -> None:

@@ -23,6 +23,7 @@ from cards.serializers import (
     CardContentSerializer,
     CardInputSerializer,
     CardSerializer,
+    card_input,
 )
 
 NOT_YOURS = "Only its curator may change or remove a card."
@@ -44,9 +45,8 @@ class Library(generics.ListAPIView[Card]):
     )
     def post(self, request: Request) -> Response:
         """Add a card (201); a page that you have saved before answers its card (200)."""
-        card = CardInputSerializer(data=request.data)
-        card.is_valid(raise_exception=True)
-        added, created = services.add_card(curator=person(request), **card.validated_data)
+        card = card_input().run_validation(request.data)
+        added, created = services.add_card(curator=person(request), **card)
         return Response(CardSerializer(added).data, status=201 if created else 200)
 
 

@@ -225,6 +225,9 @@ class Servers:
         try:
             with closing(client):
                 _check_same(client.config_get("dir")["dir"], self._valkey_data)
+                # Raises while it still loads its data, when all that it answers is questions of
+                # its configuration.
+                client.ping()
         except redis.RedisError:
             return False
         return True

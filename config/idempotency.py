@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import IdempotentRequest
@@ -17,6 +17,16 @@ from config.problems import answer
 MAX_KEY_LENGTH = 255
 # What these answer has tokens in it, which are stored hashed and nowhere else.
 AUTH = "/api/v1/auth/"
+
+# Waits for a transaction that has the same key, and inserts nothing if that one commits.
+CLAIM = """
+    INSERT INTO accounts_idempotentrequest (key, body_digest, content_type, created_at)
+    VALUES (%s, %s, '', now()) ON CONFLICT (key) DO NOTHING
+"""
+KEEP = """
+    UPDATE accounts_idempotentrequest SET status = %s, content_type = %s, answer = %s
+    WHERE key = %s
+"""
 
 
 class IdempotencyMiddleware:
@@ -40,21 +50,25 @@ class IdempotencyMiddleware:
 
     def _once(self, request: HttpRequest, key: str) -> HttpResponse:
         sender = request.headers["Authorization"]
-        kept, new = IdempotentRequest.objects.get_or_create(
-            key=digest(f"{sender}\n{request.path}\n{key}".encode()),
-            defaults={"body_digest": digest(request.body)},
-        )
-        if not new:
-            return repeated(request, kept)
+        name = digest(f"{sender}\n{request.path}\n{key}".encode())
+        while not execute(CLAIM, name, digest(request.body)):
+            if kept := IdempotentRequest.objects.filter(key=name).first():
+                return repeated(request, kept)
+            # It has just been too old to be kept any longer, so the key is free again.
         response = self.get_response(request)
         if 200 <= response.status_code < 300:
-            kept.status = response.status_code
-            kept.content_type = response.get("Content-Type", "")
-            kept.answer = response.content
-            kept.save(update_fields=["status", "content_type", "answer"])
+            content_type = response.get("Content-Type", "")
+            execute(KEEP, response.status_code, content_type, response.content, name)
         else:
             transaction.set_rollback(True)
         return response
+
+
+def execute(statement: str, *parameters: str | int | bytes) -> int:
+    """This runs a statement, and answers the number of its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
 
 
 def may_be_kept(request: HttpRequest) -> bool:

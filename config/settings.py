@@ -47,6 +47,9 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Plain HTTP, for the local stack only: no redirect to https, cookies without `secure`.
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
+# Whether the server parses and plans a statement once for many uses; for web processes, whose
+# statements are few and always the same. Not through a pooler that hands out other sessions.
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=False)
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 # The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py),
 # workers and operators more (manage.py).
@@ -157,6 +160,8 @@ _database.setdefault("OPTIONS", {}).update(
         "application_name": env("PROCESS_NAME", default="commonplace"),
     }
 )
+if DATABASE_PREPARE:
+    _database["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 2}
 if DATABASE_POOL_SIZE:
     _database["OPTIONS"]["pool"] = {
         "connection_class": ImpatientConnection,

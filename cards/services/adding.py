@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
-from psycopg.types.json import Jsonb
 
 from accounts.models import User
 from cards.canonical import Page
@@ -18,18 +17,10 @@ from cards.events import CardAdded
 from cards.models import Card, Collection, Url, Visibility
 from cards.queries import own_cards, own_collections, visible_cards, with_representation
 from cards.services import rules
+from cards.services.inserting import insert
 from cards.services.places import place
-from cards.services.urls import url_ids
 from cards.signals import card_added
 from events.outbox import Priority, recording
-
-INSERT = """
-    INSERT INTO cards_card (id, curator_id, type, url_id, link, title, text, reference, parent_id,
-                            visibility, created_at, updated_at)
-    VALUES {}
-    ON CONFLICT (curator_id, url_id) DO NOTHING
-    RETURNING id
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +97,11 @@ def add_cards(
     one card. The number of statements doesn't depend on the number of drafts.
     """
     now = timezone.now()
-    with transaction.atomic(), recording(priority=priority):
+    # Within another transaction it needs no savepoint: what fails here fails the whole request.
+    with transaction.atomic(savepoint=False), recording(priority=priority):
         checked = _checked(curator, drafts)
-        ids = url_ids(page for page, errors in checked if page and not errors)
         wanted = [
-            RefusedCard(errors) if errors else _new_card(curator, draft, page, ids, now)
+            RefusedCard(errors) if errors else _new_card(curator, draft, page, now)
             for draft, (page, errors) in zip(drafts, checked, strict=True)
         ]
         outcomes = _settle(curator, wanted)
@@ -146,10 +137,9 @@ def _check(
     return page, errors
 
 
-def _new_card(
-    curator: User, draft: CardDraft, page: Page | None, ids: Mapping[str, int], now: Any
-) -> Card:
-    url = Url(id=ids[page.canonical], canonical=page.canonical, host=page.host) if page else None
+def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> Card:
+    # Without an id, until the card is inserted.
+    url = Url(canonical=page.canonical, host=page.host) if page else None
     return Card(
         curator=curator,
         type=draft.type,
@@ -170,13 +160,14 @@ def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> list[Outcome
     new: dict[object, Card] = {}
     for card in wanted:
         if isinstance(card, Card):
-            new.setdefault(card.url_id or card.pk, card)
+            new.setdefault(_identity(card), card)
     settled: dict[object, AddedCard] = {}
-    # Once, unless a card that stood in the way is removed before it is read.
-    while missing := [card for key, card in new.items() if key not in settled]:
-        inserted = _insert(missing)
+    # Once, unless another transaction has just added a page, or removed a card that stood in the
+    # way before it is read.
+    while missing := [card for identity, card in new.items() if identity not in settled]:
+        inserted = insert(missing)
         settled |= {
-            card.url_id or card.pk: AddedCard(card, created=True)
+            _identity(card): AddedCard(card, created=True)
             for card in missing
             if card.pk in inserted
         }
@@ -185,43 +176,19 @@ def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> list[Outcome
     return [card if isinstance(card, RefusedCard) else _outcome(card, settled) for card in wanted]
 
 
-def _insert(cards: Sequence[Card]) -> set[UUID]:
-    """This inserts cards, and answers the ids of those that met none of the same page."""
-    # In one order, so that two requests of one person never deadlock.
-    rows = [_row(card) for card in sorted(cards, key=lambda card: card.url_id or 0)]
-    row = "(" + ", ".join(["%s"] * len(rows[0])) + ")"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            INSERT.format(", ".join([row] * len(rows))), [value for each in rows for value in each]
-        )
-        return {id for (id,) in cursor.fetchall()}
-
-
-def _row(card: Card) -> tuple[Any, ...]:
-    return (
-        card.pk,
-        card.curator_id,
-        card.type,
-        card.url_id,
-        card.link,
-        card.title,
-        card.text,
-        Jsonb(card.reference),
-        card.parent_id,
-        card.visibility,
-        card.created_at,
-        card.updated_at,
-    )
+def _identity(card: Card) -> object:
+    """This answers what a curator has at most one card of: a page, or else the card itself."""
+    return card.url.canonical if card.url else card.pk
 
 
 def _existing(curator: User, cards: Sequence[Card], inserted: set[UUID]) -> dict[object, AddedCard]:
     pages = [card.url_id for card in cards if card.url_id and card.pk not in inserted]
     found = with_representation(own_cards(curator)).filter(url_id__in=pages)
-    return {card.url_id: AddedCard(card, created=False) for card in found}
+    return {_identity(card): AddedCard(card, created=False) for card in found}
 
 
 def _outcome(card: Card, settled: Mapping[object, AddedCard]) -> AddedCard:
-    outcome = settled[card.url_id or card.pk]
+    outcome = settled[_identity(card)]
     # A second draft of a page finds the first one's card.
     return AddedCard(outcome.card, outcome.created and outcome.card is card)
 

@@ -12,6 +12,10 @@ from psycopg.pq import TransactionStatus
 CHECK_SECONDS = 1.0
 
 
+class StatementOutdated(psycopg.OperationalError):
+    """A migration changed what a prepared statement answers; the same request may succeed now."""
+
+
 class ImpatientConnection(psycopg.Connection[Any]):
     """A connection that gives up a server that does not answer.
 
@@ -37,6 +41,10 @@ class ImpatientConnection(psycopg.Connection[Any]):
             if self.broken and (pool := getattr(self, "_pool", None)):
                 pool.drain()
             raise
+        except psycopg.errors.FeatureNotSupported as error:
+            # It would fail again and again; the next connection prepares its statements anew.
+            self.pgconn.finish()
+            raise StatementOutdated from error
 
 
 def impatient(module: ModuleType) -> ModuleType:

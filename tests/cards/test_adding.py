@@ -235,17 +235,17 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_cards(
             )
             for number in range(count)
         ]
-        # Savepoint, parents, collections, urls, cards, places, events, release.
-        with django_assert_num_queries(8):
+        # Parents, collections, cards with their pages, places, events.
+        with django_assert_num_queries(5):
             outcomes = add_cards(curator=alice, drafts=drafts)
         assert all(isinstance(each, AddedCard) and each.created for each in outcomes)
 
 
-def test_one_card_costs_two_statements_and_its_event(
+def test_one_card_costs_one_statement_and_its_event(
     alice: User, django_assert_num_queries: Any
 ) -> None:
-    # Savepoint, url, card, event, release.
-    with django_assert_num_queries(5):
+    # The card with its page, the event.
+    with django_assert_num_queries(2):
         add_card(curator=alice, type="URL", url=PAGE)
 
 

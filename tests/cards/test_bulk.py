@@ -30,6 +30,7 @@ def test_each_card_gets_its_result_in_the_order_of_the_request(
         {"type": "NOTE", "text": "note"},
         {"type": "NOTE"},
         "not a card",
+        None,
         {"type": "NOTE", "text": "x", "parent": "01890000-0000-7000-8000-000000000000"},
     ]
 
@@ -46,13 +47,15 @@ def test_each_card_gets_its_result_in_the_order_of_the_request(
         "invalid",
         "invalid",
         "invalid",
+        "invalid",
     ]
     assert results[3]["card"] == results[0]["card"]
     assert [(error["field"], error["code"]) for error in results[1]["errors"]] == [
         ("url", "invalid_url")
     ]
     assert results[6]["errors"][0]["field"] == ""
-    assert results[7]["errors"][0]["field"] == "parent"
+    assert results[7]["errors"][0]["code"] == "null"
+    assert results[8]["errors"][0]["field"] == "parent"
     assert Card.objects.count() == 3
     assert Event.objects.filter(type="card.added").count() == 3
 

@@ -56,6 +56,26 @@ def test_a_server_that_does_not_answer_is_given_up(far: DatabaseWrapper, link: L
         assert cursor.fetchone() == (3,)
 
 
+def test_a_statement_that_was_prepared_before_a_migration_fails_once() -> None:
+    here = connection.settings_dict
+    options = here["OPTIONS"] | {"server_side_binding": True, "prepare_threshold": 0}
+    prepared = DatabaseWrapper(here | {"OPTIONS": options}, alias="prepared")
+    with connection.cursor() as migration, prepared.cursor() as cursor:
+        migration.execute("CREATE TABLE migrated AS SELECT 1 AS number")
+        cursor.execute("SELECT number FROM migrated")
+        migration.execute("ALTER TABLE migrated ALTER number TYPE bigint")
+
+        with pytest.raises(OperationalError):
+            cursor.execute("SELECT number FROM migrated")
+
+    prepared.close()
+    with connection.cursor() as migration, prepared.cursor() as cursor:
+        cursor.execute("SELECT number FROM migrated")
+        assert cursor.fetchone() == (1,)
+        migration.execute("DROP TABLE migrated")
+    prepared.close()
+
+
 def test_a_transaction_that_lost_its_server_ends_without_another_one(
     far: DatabaseWrapper, link: Link
 ) -> None:

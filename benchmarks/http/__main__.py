@@ -1,0 +1,45 @@
+"""`python -m benchmarks.http`: this part of the benchmark alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+import psycopg
+
+from benchmarks import servers as bench
+from benchmarks.__main__ import DATA, install_node
+
+
+def main() -> None:
+    """This measures, and writes the figures beside the data."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--short", action="store_true")
+    options = parser.parse_args()
+    DATA.mkdir(exist_ok=True)
+    install_node()
+    with bench.bench_servers(DATA) as servers:
+        os.environ |= bench.environment(servers) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        found = measure(servers, options)
+    (DATA / "http.json").write_text(json.dumps(found, indent=2))
+
+
+def measure(servers: Any, options: argparse.Namespace) -> Any:
+    """This measures on servers that run, once Django is set up."""
+    from benchmarks import http
+
+    with psycopg.connect(servers.database_url, autocommit=True) as session:
+        return http.measure(servers, session, rounds=options.rounds, short=options.short)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""What is in the database: a few people who write, or a reader among very many cards."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from contextlib import closing
+
+import psycopg
+import redis
+
+from benchmarks.http.lengths import Size
+from config.embedded import Servers
+
+WRITERS = 200
+FOLLOWS = 10  # of each writer
+TOKEN_LENGTH, KEY_LENGTH = 64, 15  # knox's
+TIMELINE = 1_000  # FEED_LENGTH
+KEPT_MADE = "cards_card, cards_url, accounts_idempotentrequest"
+KEPT_TOLD = (
+    "feeds_timelineentry, notifications_notification, events_event, events_outboxentry,"
+    " events_delivery, events_attempt, events_lease"
+)
+
+
+def forget_cards(servers: Servers, session: psycopg.Connection) -> None:
+    """This forgets all cards and what came of them, so that nobody pays for the others'."""
+    session.execute(f"TRUNCATE {KEPT_MADE}, {KEPT_TOLD} CASCADE")
+    with closing(redis.Redis.from_url(servers.unix_url)) as broker:
+        broker.flushall()
+    session.execute("CHECKPOINT")
+
+
+def make_writers(session: psycopg.Connection) -> Sequence[str]:
+    """This makes the people who write, each followed by some of the others; their tokens."""
+    _make_people(session, WRITERS)
+    session.execute(
+        """
+        INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
+        SELECT 1 + (followed + step) %% %(people)s, 1 + followed, true, now()
+        FROM generate_series(0, %(people)s - 1) AS followed, generate_series(1, %(each)s) AS step
+        """,
+        {"people": WRITERS, "each": FOLLOWS},
+    )
+    tokens = _make_tokens(session, range(1, WRITERS + 1))
+    session.execute("VACUUM ANALYZE accounts_user, accounts_follow, knox_authtoken")
+    return tokens
+
+
+def make_reader(session: psycopg.Connection, size: Size) -> Sequence[str]:
+    """This fills the database around one reader, the first person; the reader's token."""
+    _make_people(session, size.people)
+    sizes = vars(size) | {"timeline": TIMELINE}
+    # Checking each row's foreign keys would take longer than all the rest.
+    session.execute("SET session_replication_role = replica")
+    for statement in (PAGES, CARDS, FOLLOWED, TIMELINES, ENTRIES, OWN_ENTRIES, NOTIFICATIONS):
+        session.execute(statement, sizes)
+    session.execute("SET session_replication_role = origin")
+    tokens = _make_tokens(session, [1])
+    session.execute("VACUUM (ANALYZE)")
+    session.execute("CHECKPOINT")
+    return tokens
+
+
+def _make_people(session: psycopg.Connection, people: int) -> None:
+    session.execute(f"TRUNCATE accounts_user, {KEPT_MADE}, {KEPT_TOLD} RESTART IDENTITY CASCADE")
+    session.execute(
+        """
+        INSERT INTO accounts_user (password, is_superuser, username, first_name, last_name, email,
+                                   is_staff, is_active, date_joined, display_name, bio)
+        SELECT '', false, 'u' || id, '', '', 'u' || id || '@example.org', false, true, now(),
+               'Person ' || id, ''
+        FROM generate_series(1, %s) AS id
+        """,
+        [people],
+    )
+
+
+def _make_tokens(session: psycopg.Connection, people: Sequence[int]) -> Sequence[str]:
+    tokens = [secrets.token_hex(TOKEN_LENGTH // 2) for _ in people]
+    with session.cursor().copy(
+        "COPY knox_authtoken (digest, token_key, created, user_id) FROM STDIN"
+    ) as copy:
+        for person, token in zip(people, tokens, strict=True):
+            digest = hashlib.sha512(token.encode()).hexdigest()
+            copy.write_row((digest, token[:KEY_LENGTH], "2026-01-01T00:00Z", person))
+    return tokens
+
+
+# The server makes these rows faster than anybody could send them. Person 1 reads; the next ones,
+# up to `followed`, are followed. Keys are UUIDv7, one a second.
+KEY = "(lpad(to_hex(1750000000000 + n * 1000), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))"
+PAGES = """
+    INSERT INTO cards_url (id, canonical, host, created_at)
+    SELECT nextval('cards_url_id_seq'),
+           'https://www.journal-' || n %% 997 || '.example.org/articles/' || n,
+           'www.journal-' || n %% 997 || '.example.org', now()
+    FROM generate_series(1, %(cards)s / 4 + 1) AS n
+"""
+CARDS = f"""
+    INSERT INTO cards_card (id, curator_id, type, url_id, link, title, text, reference, visibility,
+                            created_at, updated_at)
+    SELECT {KEY}::uuid, 2 + n %% (%(people)s - 1), 'URL', page.id, page.canonical,
+           'On the measurement of ' || n, repeat('Why it was worth keeping. ', 6), '{{}}',
+           'PUBLIC', to_timestamp(1750000000 + n), to_timestamp(1750000000 + n)
+    FROM generate_series(1, %(cards)s) AS n JOIN cards_url page ON page.id = 1 + n / 4
+"""
+FOLLOWED = """
+    INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
+    SELECT 1, followed, true, now() FROM generate_series(2, %(followed)s + 1) AS followed
+    UNION ALL
+    SELECT follower, 2 + (follower * 7 + step * 13) %% (%(people)s - 1), true, now()
+    FROM generate_series(2, %(people)s) AS follower, generate_series(1, 20) AS step
+    WHERE 2 + (follower * 7 + step * 13) %% (%(people)s - 1) <> follower
+"""
+TIMELINES = """
+    INSERT INTO feeds_timeline (owner_id, read_at) SELECT id, now() FROM accounts_user
+"""
+# The newest cards of each one's followed: a full timeline for the reader, a short one for others.
+OWN_ENTRIES = """
+    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
+    SELECT 1, card.id, card.curator_id FROM cards_card card
+    WHERE card.curator_id BETWEEN 2 AND %(followed)s + 1
+    ORDER BY card.id DESC LIMIT %(timeline)s
+"""
+ENTRIES = """
+    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
+    SELECT follow.follower_id, card.id, card.curator_id
+    FROM (SELECT id, curator_id FROM cards_card ORDER BY id DESC LIMIT %(people)s) card
+    JOIN accounts_follow follow ON follow.followed_id = card.curator_id
+    WHERE follow.follower_id > 1
+"""
+NOTIFICATIONS = f"""
+    INSERT INTO notifications_notification
+           (recipient_id, event_id, kind, actor_id, card_id, created_at, read_at)
+    SELECT recipient, {KEY}::uuid, CASE n %% 3 WHEN 0 THEN 'PAGE_SAVED' ELSE 'CARD_ADDED' END,
+           card.curator_id, card.id, card.created_at, CASE n %% 2 WHEN 0 THEN now() END
+    FROM (
+        SELECT 1 AS recipient, %(cards)s + 1 - n AS n
+        FROM generate_series(1, %(notifications)s) AS n
+        UNION ALL
+        SELECT recipient, %(cards)s + 1 - n AS n
+        FROM generate_series(2, %(people)s) AS recipient, generate_series(1, 20) AS n
+    ) told
+    JOIN cards_card card ON card.id = {KEY}::uuid
+"""

@@ -1,0 +1,148 @@
+"""Adding cards while the broker is gone, frozen or cut off: nobody who writes should notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from benchmarks.http import lengths as of
+from benchmarks.http.lengths import Lengths
+from benchmarks.http.load import Load, result, send
+from benchmarks.http.sites import Commonplace, Wrong, count
+from benchmarks.http.writes import PATH
+from benchmarks.servers import command_of, environment, wait_until
+from config.embedded import START_SECONDS, Servers
+
+STATES = ("normal", "refused", "paused", "blackholed")
+RECOVERY = 90.0  # seconds
+GROUPS = ("relay", "notification-worker", "feed-worker", "event-worker")
+READY = {"relay": b"relay.started"}
+LEFT = """
+    SELECT EXISTS (SELECT FROM events_outboxentry)
+        OR EXISTS (SELECT FROM events_delivery WHERE due_at IS NOT NULL)
+"""
+
+
+class Stack(Commonplace):
+    """The whole of Commonplace: web process, relay and workers."""
+
+    def start(self) -> None:
+        """This starts the relay and the workers, and then the site."""
+        for group in GROUPS:
+            variables = environment(self.servers) | {"LOG_LEVEL": "INFO", "PROCESS_NAME": group}
+            self.processes.start(group, command_of(group), variables)
+        wait_until(self._works, seconds=60, what="the workers are ready", processes=self.processes)
+        super().start()
+
+    def _works(self) -> bool:
+        logs = {name: (self.processes.log / f"{name}.log").read_bytes() for name in GROUPS}
+        return all(READY.get(name, b" ready.") in log for name, log in logs.items())
+
+    def is_idle(self) -> bool:
+        """This tells whether all that was recorded has been delivered."""
+        return self.session.execute(LEFT).fetchone() == (False,)
+
+
+def in_turn(number: int) -> Sequence[str]:
+    """This answers the states in another order each round."""
+    first = number % len(STATES)
+    return STATES[first:] + STATES[:first]
+
+
+def post(stack: Stack, state: str, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
+    """This adds cards at a fixed rate while the broker is in a state; all arrive in the end."""
+    load = Load(
+        path=PATH, tokens=tokens, connections=of.READING_CONNECTIONS, seconds=lengths.outage,
+        status=201, body="card", rate=of.OUTAGE_RATE,
+    )  # fmt: skip
+    before = _counts(stack)
+    with broker(stack.servers, state):
+        # The first second belongs to the change of state.
+        warm = send(stack, load.lasting(lengths.warm))
+        found = send(stack, load)
+    wait_until(stack.is_idle, seconds=RECOVERY, what="all is delivered", processes=stack.processes)
+    added = warm["answered"] + found["answered"]
+    for what, number in _counts(stack).items():
+        if number != before[what] + added:
+            raise Wrong(f"{added} cards were added, but {number - before[what]} {what}")
+    return result(found)
+
+
+def _counts(stack: Stack) -> dict[str, int]:
+    return {
+        "cards": count(stack.session, "cards_card"),
+        "events": count(stack.session, "events_event WHERE type = 'card.added'"),
+        "fan-outs": count(
+            stack.session, "events_delivery WHERE handler = 'feeds.fan_out' AND state = 'done'"
+        ),
+    }
+
+
+@contextmanager
+def broker(servers: Servers, state: str) -> Iterator[None]:
+    """This is the broker in a state, while the block runs."""
+    match state:
+        case "refused":
+            with _stopped(servers):
+                yield
+        case "paused":
+            with _paused(servers):
+                yield
+        case "blackholed":
+            with _stopped(servers), _silence(servers):
+                yield
+        case _:
+            yield
+
+
+@contextmanager
+def _stopped(servers: Servers) -> Iterator[None]:
+    servers.valkey.stop()
+    try:
+        yield
+    finally:
+        servers.valkey.start(answers=servers.valkey_answers, seconds=START_SECONDS)
+
+
+@contextmanager
+def _paused(servers: Servers) -> Iterator[None]:
+    pid = servers.valkey.pid()
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def _silence(servers: Servers) -> Iterator[None]:
+    """This takes connections in the place of the broker, and never answers."""
+    address = servers.valkey_socket
+    address.unlink(missing_ok=True)
+    held: list[socket.socket] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen(128)
+        taker = threading.Thread(target=_take, args=(listener, held))
+        taker.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            taker.join()
+            for connection in held:
+                connection.close()
+            address.unlink(missing_ok=True)
+
+
+def _take(listener: socket.socket, held: list[socket.socket]) -> None:
+    """This takes connections until the listener is shut down."""
+    with suppress(OSError):
+        while True:
+            held.append(listener.accept()[0])

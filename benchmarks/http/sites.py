@@ -1,0 +1,139 @@
+"""The sites that are compared: the same addresses, each served in its own way."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from abc import ABC, abstractmethod
+from contextlib import closing
+
+import psycopg
+import redis
+
+from benchmarks.servers import Processes, command_of, environment, wait_until
+from config.embedded import NAME, PORT, Servers
+
+GRANIAN = ["granian", "--interface", "wsgi", "benchmarks.plain.web.wsgi:application"]
+
+
+class Wrong(AssertionError):
+    """A site did not do what it answered."""
+
+
+class Site(ABC):
+    """One site, on a port of its own."""
+
+    name: str
+
+    def __init__(self, servers: Servers, session: psycopg.Connection) -> None:
+        self.servers, self.session = servers, session
+        self.processes = Processes(servers.data / "log" / "http" / self.name)
+        self.port = free_port()
+
+    def start(self) -> None:
+        """This starts the site, and returns when it answers."""
+        command, variables = self.program()
+        self.processes.start("web", command, environment(self.servers) | variables)
+        wait_until(self.answers, seconds=60, what=f"{self.name} serves", processes=self.processes)
+
+    @abstractmethod
+    def program(self) -> tuple[list[str], dict[str, str]]:
+        """This is the command of the site, and what it needs in its environment."""
+
+    @abstractmethod
+    def told(self) -> dict[str, int]:
+        """This answers how many cards each of its queues was told of, by the name of the queue."""
+
+    def answers(self) -> bool:
+        """This tells whether the site serves requests: it refuses one without a token."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        with closing(connection):
+            try:
+                connection.request("GET", "/api/v1/notifications/")
+                return connection.getresponse().status == 401
+            except OSError:
+                return False
+
+    def stop(self) -> None:
+        """This ends the processes."""
+        self.processes.stop()
+
+    def _granian(self) -> dict[str, str]:
+        return {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": str(self.port)}
+
+
+class Commonplace(Site):
+    """The web process of fly.toml."""
+
+    name = "commonplace"
+
+    def program(self) -> tuple[list[str], dict[str, str]]:
+        """This is the command of fly.toml, on loopback."""
+        return command_of("web"), self._granian() | {"PROCESS_NAME": "web"}
+
+    def told(self) -> dict[str, int]:
+        """This counts the events, and those that the relay has not taken yet: none has run."""
+        return {
+            "the event store": count(self.session, "events_event WHERE type = 'card.added'"),
+            "the outbox": count(self.session, "events_outboxentry"),
+        }
+
+
+class Fastify(Site):
+    """Fastify, node-postgres and BullMQ, in one process or in several."""
+
+    name = "fastify"
+
+    def __init__(self, servers: Servers, session: psycopg.Connection, processes: int = 1) -> None:
+        super().__init__(servers, session)
+        self.cluster = processes
+
+    def program(self) -> tuple[list[str], dict[str, str]]:
+        """This is the peer on Node.js."""
+        script = self.servers.data / "node" / "fastify.mjs"
+        return ["node", str(script), str(self.port), str(self.cluster)], {
+            "NODE_ENV": "production",
+            "REDIS_SOCKET": str(self.servers.valkey_socket),
+            "PGHOST": str(self.servers.run),
+            "PGPORT": str(PORT),
+            "PGUSER": NAME,
+            "PGDATABASE": NAME,
+        }
+
+    def told(self) -> dict[str, int]:
+        """This counts the jobs that wait."""
+        return waiting(self.servers, "bull:notifications:wait", "bull:feeds:wait")
+
+
+class Drf(Site):
+    """Django REST Framework by its manual, and Celery; on the same server as Commonplace."""
+
+    name = "drf"
+
+    def program(self) -> tuple[list[str], dict[str, str]]:
+        """This is the peer, with granian as fly.toml sets it."""
+        variables = {"DJANGO_SETTINGS_MODULE": "benchmarks.plain.web.settings"}
+        return GRANIAN, self._granian() | variables
+
+    def told(self) -> dict[str, int]:
+        """This counts the messages that wait."""
+        return waiting(self.servers, "plain-notifications", "plain-feeds")
+
+
+def waiting(servers: Servers, *lists: str) -> dict[str, int]:
+    """This answers the lengths of lists in the broker."""
+    with closing(redis.Redis.from_url(servers.unix_url)) as broker:
+        return {name: broker.llen(name) for name in lists}
+
+
+def count(session: psycopg.Connection, rows: str) -> int:
+    """This counts rows of a table, which may be narrowed by a WHERE."""
+    found = session.execute(f"SELECT count(*) FROM {rows}").fetchone()
+    assert found
+    return int(found[0])
+
+
+def free_port() -> int:
+    """This answers a port of the loopback interface that nobody uses."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return int(listener.getsockname()[1])

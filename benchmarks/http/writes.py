@@ -1,0 +1,70 @@
+"""Adding cards, one a request and a thousand a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from benchmarks.http import lengths as of
+from benchmarks.http.lengths import Lengths
+from benchmarks.http.library import forget_cards
+from benchmarks.http.load import Load, result, send
+from benchmarks.http.sites import Fastify, Site, Wrong, count
+from config.embedded import Servers
+
+PATH = "/api/v1/cards/"
+BULK_PATH = "/api/v1/cards/bulk/"
+
+
+def post(site: Site, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
+    """This lets a site add cards one by one, as fast as it can."""
+    load = Load(
+        path=PATH, tokens=tokens, connections=of.WRITING_CONNECTIONS, seconds=lengths.busy,
+        status=201, body="card",
+    )  # fmt: skip
+    return result(_measured(site, load, lengths))
+
+
+def post_in_bulk(site: Site, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
+    """This lets a site add cards by the thousand; the rate is that of the cards."""
+    load = Load(
+        path=BULK_PATH, tokens=tokens, connections=of.BULK_CONNECTIONS, seconds=lengths.busy,
+        status=201, body="cards", cards=of.CARDS_PER_REQUEST,
+    )  # fmt: skip
+    found = _measured(site, load, lengths)
+    return result(found, rate=found["rate"] * of.CARDS_PER_REQUEST)
+
+
+def faster_fastify(
+    servers: Servers, session: psycopg.Connection, tokens: Sequence[str], lengths: Lengths
+) -> Fastify:
+    """This answers the peer with as many processes as serve it best: one, or two."""
+    rates: dict[int, float] = {}
+    for processes in (1, 2):
+        site = Fastify(servers, session, processes)
+        try:
+            site.start()
+            rates[processes] = post(site, tokens, lengths)["rate"]
+        finally:
+            site.stop()
+    print("fastify, by processes:", rates, flush=True)
+    return Fastify(servers, session, max(rates, key=lambda processes: rates[processes]))
+
+
+def _measured(site: Site, load: Load, lengths: Lengths) -> dict[str, Any]:
+    """This measures a load, after a short one, in a database without cards."""
+    forget_cards(site.servers, site.session)
+    warm = send(site, load.lasting(lengths.warm))
+    found = send(site, load)
+    _check(site, load.cards * (warm["answered"] + found["answered"]))
+    return found
+
+
+def _check(site: Site, cards: int) -> None:
+    """This raises Wrong unless there are so many cards, and each of them was told of."""
+    counts = {"the library": count(site.session, "cards_card")} | site.told()
+    for what, number in counts.items():
+        if number != cards:
+            raise Wrong(f"{site.name}: {cards} cards were added, but there are {number} in {what}")

@@ -1,0 +1,84 @@
+"""The one statement that writes cards and the rows of their pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from cards.models import Card
+
+# One parameter, so that the statement is the same for one card and for a thousand. Known pages
+# first: an insert that meets its like still uses up a number of the sequence. Pages in the order
+# of their URLs, then cards in that of their pages, so that two requests with the same ones wait
+# for each other and never deadlock.
+INSERT = """
+    WITH new AS (
+        SELECT * FROM json_to_recordset(%s::json) AS new (
+            id uuid, curator_id bigint, type text, canonical text, host text, link text,
+            title text, text text, reference jsonb, parent_id uuid, visibility text,
+            created_at timestamptz, updated_at timestamptz
+        )
+    ), known AS (
+        SELECT id, canonical FROM cards_url WHERE canonical = ANY(ARRAY(SELECT canonical FROM new))
+    ), added AS (
+        INSERT INTO cards_url (canonical, host, created_at)
+        SELECT canonical, host, created_at FROM new
+        WHERE canonical IS NOT NULL
+          AND NOT EXISTS (SELECT FROM known WHERE known.canonical = new.canonical)
+        ORDER BY canonical
+        ON CONFLICT (canonical) DO NOTHING
+        RETURNING id, canonical
+    ), page AS (
+        SELECT id, canonical FROM known UNION ALL SELECT id, canonical FROM added
+    ), card AS (
+        INSERT INTO cards_card (id, curator_id, type, url_id, link, title, text, reference,
+                                parent_id, visibility, created_at, updated_at)
+        SELECT new.id, new.curator_id, new.type, page.id, new.link, new.title, new.text,
+               new.reference, new.parent_id, new.visibility, new.created_at, new.updated_at
+        FROM new LEFT JOIN page USING (canonical)
+        WHERE new.canonical IS NULL OR page.id IS NOT NULL
+        ORDER BY page.id
+        ON CONFLICT (curator_id, url_id) DO NOTHING
+        RETURNING id
+    )
+    SELECT new.id, page.id, card.id IS NOT NULL
+    FROM new LEFT JOIN page USING (canonical) LEFT JOIN card ON card.id = new.id
+"""
+
+
+def insert(cards: Sequence[Card]) -> set[UUID]:
+    """This inserts cards and their pages, and answers the ids of those that met no like.
+
+    The pages, one a card and not saved yet, get their ids, whether they are new or known; except
+    one that another transaction added meanwhile, which only the next statement sees.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT, [json.dumps([_row(card) for card in cards])])
+        rows = {id: (page, inserted) for id, page, inserted in cursor.fetchall()}
+    for card in cards:
+        if page := card.url:
+            page.pk = rows[card.pk][0]
+            card.url = page  # which gives the card its id
+    return {id for id, (_, inserted) in rows.items() if inserted}
+
+
+def _row(card: Card) -> dict[str, Any]:
+    return {
+        "id": str(card.pk),
+        "curator_id": card.curator_id,
+        "type": card.type,
+        "canonical": card.url.canonical if card.url else None,
+        "host": card.url.host if card.url else None,
+        "link": card.link,
+        "title": card.title,
+        "text": card.text,
+        "reference": card.reference,
+        "parent_id": str(card.parent_id) if card.parent_id else None,
+        "visibility": card.visibility,
+        "created_at": card.created_at.isoformat(),
+        "updated_at": card.updated_at.isoformat(),
+    }
