@@ -36,6 +36,8 @@ FOLLOW = """
     RETURNING notify, xmax = 0
 """
 
+UNFOLLOW = "DELETE FROM accounts_follow WHERE follower_id = %s AND followed_id = %s RETURNING 1"
+
 
 def register(*, username: str, email: str, password: str, display_name: str = "") -> User:
     """This makes a user; raises ValidationError with the fields that cannot be."""
@@ -106,12 +108,9 @@ def follow(*, follower: User, followed: User, notify: bool | None = None) -> tup
 
 def unfollow(*, follower: User, followed: User) -> bool:
     """This stops following a person; the answer is whether that changed anything."""
-    with transaction.atomic():
-        deleted, _ = Follow.objects.filter(follower=follower, followed=followed).delete()
-        if deleted:
-            event = UserUnfollowed(follower_id=follower.pk, followed_id=followed.pk)
-            user_unfollowed.send(sender=Follow, event=event)
-    return bool(deleted)
+    pair = [follower.pk, followed.pk]
+    event = UserUnfollowed(follower_id=follower.pk, followed_id=followed.pk)
+    return bool(user_unfollowed.send_with(UNFOLLOW, pair, sender=Follow, event=event))
 
 
 def _check_username(username: str) -> None:

@@ -136,7 +136,7 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 _database: dict[str, Any] = env.db_url_config(DATABASE_URL, engine="config.postgres")
 _database.setdefault("OPTIONS", {}).update(
     {
-        # Allows for the statements that are to be prepared (events/sql.py); Django's own never are.
+        # Allows for the statements that are to be prepared (events/sql.py).
         "prepare_threshold": 5,
         "connect_timeout": 2,
         # A server that vanished without a word is given up after about 25 s.

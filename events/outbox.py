@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import connection
 
-from events.envelope import Subject, encode, type_of_class
+from events.envelope import Subject, type_of_class
 from events.ids import new_id
 from events.models import Event, Priority
 from events.sql import execute
 
-__all__ = ["OutsideTransaction", "Priority", "record", "recording"]
+__all__ = ["OutsideTransaction", "Priority", "record", "record_with", "recording"]
 
 # Set by the middleware, from the W3C `traceparent` header of the request.
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 _open_recording: ContextVar[Recording | None] = ContextVar("open_recording", default=None)
 
-# One statement for both tables: the event store's row, and the entry that the relay claims.
-INSERT = """
-    WITH recorded AS (
+# One statement for both tables: the event store's row, and the entry that the relay claims. One
+# parameter holds all events, so that the statement is the same however many they are.
+RECORDED = """
+    recorded AS (
         INSERT INTO events_event (id, type, version, subject, data, priority, traceparent,
                                   recorded_at, key)
         SELECT id, type, version, subject, data, %s, %s, clock_timestamp(), key
-        FROM unnest(%s::uuid[], %s::text[], %s::smallint[], %s::text[], %s::jsonb[], %s::text[])
-             AS new (id, type, version, subject, data, key)
+        FROM json_to_recordset(%s::json)
+             AS new (id uuid, type text, version smallint, subject text, data jsonb, key text)
+        {}
         ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
         RETURNING id, type, priority, recorded_at
     )
+"""
+ENTER = """
     INSERT INTO events_outboxentry (event_id, type, priority, recorded_at)
     SELECT id, type, priority, recorded_at FROM recorded
 """
+INSERT = f"WITH {RECORDED.format('')} {ENTER}"
+# The same together with the change that an event tells of, if that touches a row.
+IF_CHANGED = RECORDED.format("WHERE EXISTS (SELECT FROM change)")
+INSERT_WITH = f"WITH change AS ({{}}), {IF_CHANGED}, entered AS ({ENTER}) SELECT * FROM change"  # noqa: S608
 
 
 class OutsideTransaction(Exception):
@@ -47,22 +56,37 @@ class Recording:
     """The events of one block, to be written together."""
 
     priority: Priority
-    rows: list[tuple[UUID, str, int, str, str, str | None]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, event: Subject, key: str | None) -> UUID:
         """This takes the event in and answers the id it gets."""
         known = type_of_class[type(event)]
         id = new_id()
-        data = encode(event).decode()
-        self.rows.append((id, known.name, known.version, event.subject, data, key))
+        self.events.append(
+            {
+                "id": id,
+                "type": known.name,
+                "version": known.version,
+                "subject": event.subject,
+                "data": event,
+                "key": key,
+            }
+        )
         return id
 
     def write(self) -> None:
         """This writes what was taken in, with one statement."""
-        if not self.rows:
-            return
-        columns: list[list[Any]] = [list(column) for column in zip(*self.rows, strict=True)]
-        execute(INSERT, [self.priority, traceparent.get(), *columns])
+        if self.events:
+            execute(INSERT, self._parameters())
+
+    def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        """This writes it with a statement that changes something, and answers its rows."""
+        together = INSERT_WITH.replace("{}", statement)
+        return execute(together, [*parameters, *self._parameters()]).rows
+
+    def _parameters(self) -> list[Any]:
+        events = msgspec.json.encode(self.events).decode()
+        return [int(self.priority), traceparent.get(), events]
 
 
 def record(event: Subject, *, key: str | None = None) -> UUID:
@@ -85,6 +109,18 @@ def record(event: Subject, *, key: str | None = None) -> UUID:
     id = single.add(event, key)
     single.write()
     return id if key is None else Event.objects.values_list("pk", flat=True).get(key=key)
+
+
+def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> list[Any]:
+    """This runs a statement that changes something, and records an event if it touched a row.
+
+    Both are one statement, so that no transaction needs to be open. It ends in RETURNING; its rows
+    are the answer.
+    """
+    block = _open_recording.get()
+    single = Recording(block.priority if block else Priority.INTERACTIVE)
+    single.add(event, None)
+    return single.write_with(statement, parameters)
 
 
 @contextmanager

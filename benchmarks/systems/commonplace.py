@@ -12,7 +12,6 @@ from cards.events import CardAdded
 from cards.models import Card
 from cards.signals import card_added
 from events.outbox import Priority, recording
-from events.sql import execute
 
 GROUPS = ("relay", "notification-worker", "feed-worker")
 TRANSACTION = 500  # events recorded by one transaction of a backlog
@@ -57,19 +56,17 @@ def record(cards: Cards, priority: Priority) -> None:
     """This records the events of cards in one transaction."""
     with transaction.atomic(), recording(priority=priority):
         for card in cards:
-            announce(*card)
+            card_added.send(sender=Card, event=about(*card))
 
 
 def write(id: UUID, curator: int) -> None:
-    """This adds a card, and records its event in the same transaction."""
-    with transaction.atomic():
-        execute(INSERT_CARD, [id, curator])
-        announce(id, curator)
+    """This adds a card and records its event, by one statement and so in one transaction."""
+    insert = f"{INSERT_CARD} RETURNING 1"
+    card_added.send_with(insert, [id, curator], sender=Card, event=about(id, curator))
 
 
-def announce(id: UUID, curator: int) -> None:
-    """This sends the signal of a card."""
-    event = CardAdded(
+def about(id: UUID, curator: int) -> CardAdded:
+    """This answers the event of a card."""
+    return CardAdded(
         card_id=id, curator_id=curator, url_id=None, card_type="NOTE", visibility="PUBLIC"
     )
-    card_added.send(sender=Card, event=event)

@@ -29,6 +29,11 @@ from cards.signals import (
 CHANGEABLE = ("name", "description", "visibility")
 
 
+REMOVE_PLACE = """
+    DELETE FROM cards_collectioncard WHERE collection_id = %s AND card_id = %s RETURNING 1
+"""
+
+
 def create_collection(
     *, owner: User, name: str, description: str = "", visibility: str = Visibility.PUBLIC
 ) -> Collection:
@@ -99,12 +104,11 @@ def add_card_to_collection(*, collection: Collection, card: Card, added_by: User
 
 def remove_card_from_collection(*, collection: Collection, card: Card, removed_by: User) -> bool:
     """This takes a card out of a collection; the answer is whether it was there."""
-    with transaction.atomic():
-        places = CollectionCard.objects.filter(collection=collection, card=card)
-        deleted, _ = places.delete()
-        if deleted:
-            event = CollectionCardRemoved(
-                collection_id=collection.pk, card_id=card.pk, removed_by_id=removed_by.pk
-            )
-            collection_card_removed.send(sender=CollectionCard, event=event)
-    return bool(deleted)
+    event = CollectionCardRemoved(
+        collection_id=collection.pk, card_id=card.pk, removed_by_id=removed_by.pk
+    )
+    place = [collection.pk, card.pk]
+    removed = collection_card_removed.send_with(
+        REMOVE_PLACE, place, sender=CollectionCard, event=event
+    )
+    return bool(removed)
