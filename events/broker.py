@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -49,18 +49,21 @@ class Broker:
         except (OSError, RedisError, OperationalError) as error:
             raise self._down(error) from error
 
-    def publish(self, pending: Sequence[Pending], *, priority: Priority) -> None:
-        """This puts deliveries into their handlers' queues, in chunks.
+    def publish(self, pending: Sequence[Pending], *, priority: Priority) -> Counter[str]:
+        """This puts deliveries into their handlers' queues, in chunks; it counts them by queue.
 
         All go in one round trip, those of the most urgent queue first.
         """
         try:
+            sent: Counter[str] = Counter()
             producer = self._connect_producer()
             with producer.batch():
                 for name, chunk in chunks(pending):
                     self._send(producer, handlers[name], chunk, LANES[priority])
+                    sent[handlers[name].queue] += 1
         except (OSError, RedisError, OperationalError, BatchPublishError) as error:
             raise self._down(error) from error
+        return sent
 
     def _send(
         self, producer: Producer, handler: Handler, chunk: Sequence[Pending], lane: int
@@ -73,6 +76,7 @@ class Broker:
             {"suspect": True} if any(delivery.suspect for delivery in chunk) else {},
             ignore_result=handler.task.ignore_result,
             argsrepr=describe(handler, chunk),
+            kwargsrepr="",
         )
         producer.publish(
             body, routing_key=handler.queue, headers=headers, priority=lane, serializer="json",

@@ -35,6 +35,7 @@ DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
 # larger, and each event in it costs less. One that comes alone finds the relay waiting for it.
 GATHER_SECONDS = 0.0012
 GATHER_LIMIT = 0.05
+LOOK_SECONDS = 0.05  # between looks at the length of the broker's queues
 OUTAGE_SECONDS = 1.0  # between attempts while a server is down
 CATCH_UP_SECONDS = 15.0  # between looks for what an older release's relay left out
 
@@ -47,6 +48,8 @@ class Relay:
 
     broker: Broker = field(default_factory=Broker)
     stopped: threading.Event = field(default_factory=threading.Event)
+    _depths: Depths = field(default_factory=dict)
+    _next_look: float = 0.0
     _next_due: float = 0.0
     _next_catch_up: float = 0.0
     _subscribed: bool = False
@@ -74,17 +77,28 @@ class Relay:
         """This relays what is there now, and answers how many outbox entries there were."""
         plan(lean=True)
         self._subscribe()
-        depths = self.broker.depths(list(all_policies()))
-        entries = self._expand(depths)
+        if not self._depths:
+            self._look_at_broker()
+        entries = self._expand()
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
             take_back_expired()
-            self._publish_due(depths)
+            self._publish_due()
         if now >= self._next_catch_up:
             self._next_catch_up = now + CATCH_UP_SECONDS
             if missed := catch_up():
                 logger.warning("deliveries.caught_up", extra={"count": missed})
+        # Not sooner: what was published is on its way already.
+        if time.monotonic() >= self._next_look:
+            self._look_at_broker()
         return entries
+
+    def _look_at_broker(self) -> None:
+        """This asks how long the queues are; until the next time, they are no longer than that
+        and what was published since.
+        """
+        self._depths = self.broker.depths(list(all_policies()))
+        self._next_look = time.monotonic() + LOOK_SECONDS
 
     def _subscribe(self) -> None:
         if not self._subscribed:
@@ -92,9 +106,9 @@ class Relay:
                 logger.info("handlers.subscribed", extra={"handlers": new})
             self._subscribed = True
 
-    def _expand(self, depths: Depths) -> int:
+    def _expand(self) -> int:
         policies = all_policies()
-        has_room = {place: self._room(depths, *place) > 0 for place in depths}
+        has_room = {place: self._room(*place) > 0 for place in self._depths}
         lanes = [
             (handler, lane, policies[handler.queue], has_room[handler.queue, lane])
             for handler in subscriptions()
@@ -105,11 +119,11 @@ class Relay:
             self._publish([delivery for delivery in pending if delivery.priority == lane], lane)
         return entries
 
-    def _publish_due(self, depths: Depths) -> None:
+    def _publish_due(self) -> None:
         for policy in all_policies().values():
             names = [name for name, handler in handlers.items() if handler.queue == policy.name]
             for lane in sorted(Priority, reverse=True):
-                room = self._room(depths, policy.name, lane)
+                room = self._room(policy.name, lane)
                 if names and room > 0:
                     short = room >= policy.high_water * 3 // 4
                     self._publish_lane(policy, names, lane, room, sweep=short)
@@ -134,20 +148,22 @@ class Relay:
         if not pending:
             return
         try:
-            self.broker.publish(pending, priority=lane)
+            for queue, messages in self.broker.publish(pending, priority=lane).items():
+                self._depths[queue, lane] += messages
         except BrokerDown:
             deliveries.reopen([delivery.id for delivery in pending])
             raise
 
-    def _room(self, depths: Depths, queue: str, lane: Priority) -> int:
+    def _room(self, queue: str, lane: Priority) -> int:
         """This answers how many more messages may wait in the broker."""
-        return all_policies()[queue].high_water - depths[queue, lane]
+        return all_policies()[queue].high_water - self._depths[queue, lane]
 
     @contextmanager
     def _outages(self) -> Iterator[None]:
         try:
             yield
         except BrokerDown as error:
+            self._depths = {}  # to be looked at before anything is taken from the outbox again
             logger.warning("relay.broker_down", extra={"error": str(error)})
             self.stopped.wait(OUTAGE_SECONDS)
         except (OperationalError, InterfaceError) as error:
