@@ -23,7 +23,7 @@ class QueuePolicy:
     max_attempts: int
     backoff_seconds: int
     backoff_cap_seconds: int = 600
-    batch_size: int = 500
+    batch_size: int = 1000
     high_water: int = 100
     # A message that was not worked off after this time counts as lost once its queue is short.
     redelivery_seconds: int = 7

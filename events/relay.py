@@ -28,7 +28,7 @@ from events.subscriptions import catch_up, subscribe
 
 logger = logging.getLogger(__name__)
 
-CLAIM_LIMIT = 1_000  # outbox entries a step
+CLAIM_LIMIT = 2_000  # outbox entries a step
 IDLE_SECONDS = 0.5  # between looks at the outbox without a notification
 DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
 # After a step with several events, so long for each of them: when they come fast, the next batch is

@@ -11,9 +11,9 @@ from django.db import IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 # For statements that take few rows: planned once for any parameters, and by indexes even if tables
-# were empty at that moment.
+# were empty at that moment. For many rows, by the parameters and the tables as they are.
 LEAN = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
-FREE = "RESET plan_cache_mode; RESET enable_seqscan"
+FREE = "SET plan_cache_mode = force_custom_plan; RESET enable_seqscan"
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 NOT_AGAIN = "ON CONFLICT DO NOTHING"
@@ -62,7 +62,7 @@ def plan(*, lean: bool) -> None:
     """
     connection.ensure_connection()
     session = connection.connection
-    if getattr(session, "plans_lean", False) != lean:
+    if getattr(session, "plans_lean", None) != lean:
         with connection.cursor() as cursor:
             cursor.execute(LEAN if lean else FREE)
         session.plans_lean = lean

@@ -24,7 +24,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
     """
 
     limit: float | None = None
-    plans_lean = False  # as events/sql.py chooses
+    plans_lean: bool | None = None  # as events/sql.py chooses
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """This waits for an answer: DATABASE_REPLY_SECONDS, if its caller sets no limit."""
