@@ -23,7 +23,7 @@ from events.listener import Listener
 from events.models import Priority
 from events.queues import QueuePolicy, all_policies
 from events.registry import handlers, subscriptions
-from events.sql import plan
+from events.sql import execute, plan
 from events.subscriptions import catch_up, subscribe
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,10 @@ DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
 # After a step with several events, so long for each of them: when they come fast, the next batch is
 # larger, and each event in it costs less. One that comes alone finds the relay waiting for it.
 GATHER_SECONDS = 0.0012
-GATHER_LIMIT = 0.05
+GATHER_LIMIT = 0.1
+# Held while the relay looks by itself (events/migrations/0005): NOTIFY serializes commits.
+AWAKE = 7310579
+LAST_LOOK_SECONDS = 0.03  # after which all have committed that found it awake
 LOOK_SECONDS = 0.05  # between looks at the length of the broker's queues
 OUTAGE_SECONDS = 1.0  # between attempts while a server is down
 CATCH_UP_SECONDS = 15.0  # between looks for what an older release's relay left out
@@ -53,6 +56,7 @@ class Relay:
     _next_due: float = 0.0
     _next_catch_up: float = 0.0
     _subscribed: bool = False
+    _awake: bool = False
 
     def run(self) -> None:
         """This relays until it is stopped; a server that is down is waited for."""
@@ -63,9 +67,12 @@ class Relay:
                 if entries == CLAIM_LIMIT or self._next_due == 0.0:
                     continue  # a backlog
                 if entries > 1:
+                    self._stay_awake()
                     self.stopped.wait(min(entries * GATHER_SECONDS, GATHER_LIMIT))
-                # What was committed since the step began has sent a notification.
-                listener.wait(IDLE_SECONDS)
+                else:
+                    # What was committed since the step began has sent a notification; except what
+                    # found the relay awake, and was not committed yet.
+                    listener.wait(LAST_LOOK_SECONDS if self._fall_asleep() else IDLE_SECONDS)
         listener.close()
         self.broker.close()
 
@@ -99,6 +106,18 @@ class Relay:
         """
         self._depths = self.broker.depths(list(all_policies()))
         self._next_look = time.monotonic() + LOOK_SECONDS
+
+    def _stay_awake(self) -> None:
+        """This lets writers know that nobody needs to wake the relay."""
+        if not self._awake:
+            ((self._awake,),) = execute("SELECT pg_try_advisory_lock(%s)", [AWAKE]).rows
+
+    def _fall_asleep(self) -> bool:
+        """This lets writers know that the relay is to be woken; it tells whether that is news."""
+        was_awake, self._awake = self._awake, False
+        if was_awake:
+            execute("SELECT pg_advisory_unlock(%s)", [AWAKE])
+        return was_awake
 
     def _subscribe(self) -> None:
         if not self._subscribed:
@@ -169,4 +188,5 @@ class Relay:
         except (OperationalError, InterfaceError) as error:
             logger.warning("relay.database_down", extra={"error": str(error)})
             connection.close()
+            self._awake = False
             self.stopped.wait(OUTAGE_SECONDS)
