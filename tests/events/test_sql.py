@@ -1,0 +1,82 @@
+"""Statements that are prepared, planned and inserted as their number of rows deserves."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from events.sql import execute, insert_new, plan
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+INSERT = """
+    INSERT INTO numbers (number) SELECT unnest(%s::int[]) ON CONFLICT DO NOTHING
+"""
+# Without this it refuses some rows for good.
+CHECK = "ALTER TABLE numbers ADD CONSTRAINT is_small CHECK (number < 100)"
+
+
+@pytest.fixture(autouse=True)
+def numbers() -> None:
+    execute("CREATE TEMPORARY TABLE IF NOT EXISTS numbers (number int PRIMARY KEY)", prepare=False)
+    execute("TRUNCATE numbers", prepare=False)
+
+
+def found() -> list[int]:
+    return [number for (number,) in execute("SELECT number FROM numbers ORDER BY number").rows]
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_rows_that_are_there_already_are_left_alone(many: bool) -> None:
+    insert_new(INSERT, [[2, 3]], many=many)
+
+    count = insert_new(INSERT, [[1, 2, 3, 4]], many=many)
+
+    assert (count, found()) == (2, [1, 2, 3, 4])
+
+
+def test_a_conflict_leaves_the_transaction_around_it_well() -> None:
+    with transaction.atomic():
+        insert_new(INSERT, [[1]], many=True)
+        insert_new(INSERT, [[1, 2]], many=True)
+
+    assert found() == [1, 2]
+
+
+def test_a_row_that_can_never_be_is_an_error_all_the_same() -> None:
+    execute(CHECK, prepare=False)
+
+    with pytest.raises(IntegrityError):
+        insert_new(INSERT, [[1, 100]], many=True)
+
+    assert found() == []
+    execute("ALTER TABLE numbers DROP CONSTRAINT is_small", prepare=False)
+
+
+def test_a_statement_without_on_conflict_is_refused() -> None:
+    with pytest.raises(ValueError, match="ON CONFLICT DO NOTHING"):
+        insert_new("INSERT INTO numbers VALUES (1)", [], many=True)
+
+
+def test_a_prepared_statement_is_known_to_the_server() -> None:
+    statement = "SELECT number + %s FROM numbers"
+
+    execute(statement, [1])
+
+    known = execute("SELECT statement FROM pg_prepared_statements", prepare=False).rows
+    assert any(text.startswith("SELECT number +") for (text,) in known)
+
+
+def test_the_way_of_planning_outlives_a_transaction_that_fails() -> None:
+    def mode() -> str:
+        return str(execute("SHOW plan_cache_mode", prepare=False).rows[0][0])
+
+    plan(lean=True)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        raise ZeroDivisionError
+
+    assert mode() == "force_generic_plan"
+    plan(lean=False)
+    assert mode() == "force_custom_plan"
+    connection.close()
+    assert mode() == "auto"

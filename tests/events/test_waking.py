@@ -1,0 +1,91 @@
+"""Who wakes the relay, and who holds a lease."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from events.listener import Listener
+from events.models import Lease, OutboxEntry
+from events.relay import AWAKE, Relay
+from tests.conftest import Drain
+from tests.events.test_delivery import relay_once, send, states
+from tests.running import wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def other() -> psycopg.Connection:
+    """Another session of the test database."""
+    name = connection.settings_dict["NAME"]
+    return psycopg.connect(settings.DATABASE_URL, dbname=name, autocommit=True)
+
+
+def heard() -> bool:
+    """This tells whether recording an event notifies those who listen."""
+    listener = Listener("outbox")
+    listener.wait(0)
+    try:
+        send("a")
+        return listener.wait(0.5)
+    finally:
+        listener.close()
+
+
+def test_an_event_wakes_the_relay() -> None:
+    assert heard()
+
+
+def test_nobody_notifies_a_relay_that_is_awake(other: psycopg.Connection) -> None:
+    with other:
+        other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+        assert not heard()
+
+
+def test_a_relay_that_died_awake_is_followed_by_notifications(other: psycopg.Connection) -> None:
+    other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+    other.close()
+
+    assert heard()
+
+
+def test_what_is_recorded_while_a_relay_is_awake_is_relayed(
+    other: psycopg.Connection, drain: Drain
+) -> None:
+    with other:
+        other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+        send("a", "b")
+
+        drain()
+
+    assert states()["done"] == 2
+    assert not OutboxEntry.objects.exists()
+
+
+def test_two_relays_may_both_be_busy(other: psycopg.Connection) -> None:
+    relay = Relay()
+    with other:
+        other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+        relay._stay_awake()
+
+        assert not relay._fall_asleep()
+
+    relay._stay_awake()
+    assert relay._fall_asleep()
+
+
+def test_a_batch_that_lasts_has_a_lease_meanwhile(drain: Drain) -> None:
+    send(*(f"slow-{number}" for number in range(5)), behaviour="slow")
+
+    relay_once()
+
+    wait_for(Lease.objects.exists, seconds=5, what="its worker holds a lease")
+    lease = Lease.objects.first()
+    drain()
+    assert lease is not None
+    assert len(lease.deliveries) == 5
+    assert states()["done"] == 5
+    assert not Lease.objects.exists()
