@@ -60,7 +60,7 @@ BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=0)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 # More followers than twice this make a fan-out of several transactions, of this many each.
-FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=50_000)
+FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=10_000)
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # Who knows it may read /metrics; without it, only the local stack shows them.

@@ -118,7 +118,8 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
     for name in sorted(groups, key=lambda name: -policy_of(handlers[name].queue).priority):
         group, policy = groups[name], policy_of(handlers[name].queue)
         share = math.ceil(len(group) / policy.concurrency)
-        size = min(max(share, SMALLEST_CHUNK), policy.batch_size)
+        largest = policy.largest_batch(group[0].priority)
+        size = min(max(share, SMALLEST_CHUNK), largest)
         for start in range(0, len(group), size):
             yield name, group[start : start + size]
 

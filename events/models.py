@@ -7,12 +7,13 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from events.ids import new_id
+from events.queues import BULK
 
 
 class Priority(models.IntegerChoices):
     """How urgent an event's deliveries are; each is a lane of its own through every queue."""
 
-    BULK = 1, "Bulk"
+    BULK = BULK, "Bulk"
     INTERACTIVE = 5, "Interactive"
 
 

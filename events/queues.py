@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+BULK = 1  # the priority of bulk work (events.models.Priority; models can't be imported here)
+
 
 @dataclass(frozen=True, kw_only=True)
 class QueuePolicy:
@@ -24,6 +26,8 @@ class QueuePolicy:
     backoff_seconds: int
     backoff_cap_seconds: int = 600
     batch_size: int = 1000
+    # Interactive work waits for no longer than a batch of bulk work takes.
+    bulk_batch_size: int = 100
     high_water: int = 100
     # A message that was not worked off after this time counts as lost once its queue is short.
     redelivery_seconds: int = 7
@@ -42,6 +46,10 @@ class QueuePolicy:
     retry_rate: int = 50
     keep_done: int = 10_000
     slo_seconds: int = 30
+
+    def largest_batch(self, priority: int) -> int:
+        """This answers how many deliveries of a priority go into one message."""
+        return self.bulk_batch_size if priority <= BULK else self.batch_size
 
 
 class UnknownQueue(Exception):

@@ -29,6 +29,8 @@ from events.subscriptions import catch_up, subscribe
 logger = logging.getLogger(__name__)
 
 CLAIM_LIMIT = 2_000  # outbox entries a step
+BULK_LIMIT = 500  # of bulk work: others wait for the step's end
+DUE_MESSAGES = 20  # a step, of each lane
 IDLE_SECONDS = 0.5  # between looks at the outbox without a notification
 DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
 # After a step with several events, so long for each of them: when they come fast, the next batch is
@@ -57,18 +59,21 @@ class Relay:
     _next_catch_up: float = 0.0
     _subscribed: bool = False
     _awake: bool = False
+    # Of the last step: interactive events, and whether there is more to do.
+    _arrived: int = 0
+    _has_backlog: bool = False
 
     def run(self) -> None:
         """This relays until it is stopped; a server that is down is waited for."""
         listener = Listener("outbox")
         while not self.stopped.is_set():
             with self._outages():
-                entries = self.step()
-                if entries == CLAIM_LIMIT or self._next_due == 0.0:
-                    continue  # a backlog
-                if entries > 1:
+                self.step()
+                if self._has_backlog:
+                    continue
+                if self._arrived > 1:
                     self._stay_awake()
-                    self.stopped.wait(min(entries * GATHER_SECONDS, GATHER_LIMIT))
+                    self.stopped.wait(min(self._arrived * GATHER_SECONDS, GATHER_LIMIT))
                 else:
                     # What was committed since the step began has sent a notification; except what
                     # found the relay awake, and was not committed yet.
@@ -86,6 +91,7 @@ class Relay:
         self._subscribe()
         if not self._depths:
             self._look_at_broker()
+        self._has_backlog = False
         entries = self._expand()
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
@@ -133,10 +139,13 @@ class Relay:
             for handler in subscriptions()
             for lane in Priority
         ]
-        entries, pending = deliveries.expand(lanes, limit=CLAIM_LIMIT)
+        entries, pending = deliveries.expand(lanes, limit=CLAIM_LIMIT, bulk_limit=BULK_LIMIT)
+        self._arrived = entries[Priority.INTERACTIVE]
+        if self._arrived == CLAIM_LIMIT or entries[Priority.BULK] == BULK_LIMIT:
+            self._has_backlog = True
         for lane in sorted(Priority, reverse=True):
             self._publish([delivery for delivery in pending if delivery.priority == lane], lane)
-        return entries
+        return entries.total()
 
     def _publish_due(self) -> None:
         for policy in all_policies().values():
@@ -155,13 +164,13 @@ class Relay:
             priority=lane,
             handlers=names,
             sweep=sweep,
-            limit=min(room, 20) * policy.batch_size,
+            limit=min(room, DUE_MESSAGES) * policy.largest_batch(lane),
         )
         if swept := sum(delivery.swept for delivery in pending):
             logger.warning("deliveries.swept", extra={"queue": policy.name, "count": swept})
         self._publish(pending, lane)
-        if len(pending) >= policy.batch_size:
-            self._next_due = 0.0  # a backlog: go on without a pause
+        if len(pending) >= policy.largest_batch(lane):
+            self._next_due, self._has_backlog = 0.0, True
 
     def _publish(self, pending: list[Pending], lane: Priority) -> None:
         if not pending:

@@ -39,6 +39,8 @@ class Procrastinate(System):
     Finished jobs stay, as by default; deleting them is no faster, nor are two processes a queue.
     """
 
+    share = 0.2
+
     def __init__(self, *, in_batches: bool) -> None:
         super().__init__()
         self.in_batches = in_batches

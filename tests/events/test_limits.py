@@ -136,7 +136,7 @@ def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> 
     from events.registry import handlers
 
     lanes = [(handlers["probe.write"], lane, policy, False) for lane in Priority]
-    deliveries.expand(lanes, limit=1000)
+    deliveries.expand(lanes, limit=1000, bulk_limit=1000)
     ids = list(Delivery.objects.order_by("id").values_list("id", flat=True))
     Delivery.objects.filter(id__in=ids[:50]).update(state="retry", attempts=1)
 

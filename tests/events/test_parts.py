@@ -118,7 +118,7 @@ def split_here(card: Card) -> int:
 
     known = handlers["feeds.fan_out"]
     lanes = [(known, lane, all_policies()["feeds"], False) for lane in Priority]
-    deliveries.expand(lanes, limit=1000)
+    deliveries.expand(lanes, limit=1000, bulk_limit=1000)
     root = Delivery.objects.get(event=event_of(card), handler=known.name).pk
     assert execute(known, [root]) == {"done": 1}
     return int(root)

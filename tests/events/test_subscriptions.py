@@ -60,7 +60,7 @@ def expand() -> None:
         for known in {id(known): known for known in handlers.values()}.values()
         for lane in Priority
     ]
-    deliveries.expand(lanes, limit=1000)
+    deliveries.expand(lanes, limit=1000, bulk_limit=1000)
 
 
 def deliver(known: Handler) -> None:
