@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -13,26 +13,36 @@ import redis
 from benchmarks.servers import Processes, server_seconds
 from config.embedded import Servers
 
+SAMPLE_SECONDS = 0.05
+
 
 class Meter:
-    """The figures of one run, from when it is made until `read`."""
+    """The figures of one run, from when it is made until `end`."""
 
     def __init__(self, servers: Servers, session: psycopg.Connection, processes: Processes) -> None:
         self.servers, self.session, self.processes = servers, session, processes
         self.wal = self._wal()
+        self.broker = self.broker_peak = self._broker_bytes()
+        self._ended = threading.Event()
+        threading.Thread(target=self._sample, daemon=True).start()
         self.cpu = self._cpu()
         self.began = time.monotonic()
 
-    def read(self) -> dict[str, Any]:
-        """This answers the seconds and CPU seconds since, bytes of WAL, and memory as it is."""
-        seconds = time.monotonic() - self.began
-        cpu = self._cpu()
+    @property
+    def seconds(self) -> float:
+        """This is how long it has run."""
+        return round(time.monotonic() - self.began, 4)
+
+    def end(self) -> dict[str, Any]:
+        """This answers seconds, CPU seconds, bytes of WAL, and memory: the broker's at its most."""
+        seconds, cpu = self.seconds, self._cpu()
+        self._ended.set()
         return {
-            "seconds": round(seconds, 4),
+            "seconds": seconds,
             "cpu": {name: round(cpu[name] - self.cpu.get(name, 0.0), 3) for name in cpu},
             "wal_bytes": self._wal() - self.wal,
             "memory": self.processes.memory(),
-            "broker_bytes": self._broker_bytes(),
+            "broker_bytes": self.broker_peak - self.broker,
         }
 
     def _cpu(self) -> dict[str, float]:
@@ -49,12 +59,8 @@ class Meter:
 
     def _broker_bytes(self) -> int:
         with closing(redis.Redis.from_url(self.servers.unix_url)) as broker:
-            return int(broker.info("memory")["used_memory_peak"])
+            return int(broker.info("memory")["used_memory"])
 
-
-@contextmanager
-def fresh_peak(servers: Servers) -> Iterator[None]:
-    """This lets the broker's peak of memory begin anew."""
-    with closing(redis.Redis.from_url(servers.unix_url)) as broker:
-        broker.config_resetstat()
-    yield
+    def _sample(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self.broker_peak = max(self.broker_peak, self._broker_bytes())

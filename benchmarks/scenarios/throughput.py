@@ -17,7 +17,7 @@ def drain(system: System, events: int) -> dict[str, Any]:
     cards = prepare(system, events)
     meter = Meter(system.servers, system.session, system.processes)
     system.enqueue(cards)
-    enqueued = meter.read()["seconds"]
+    enqueued = meter.seconds
     finish(system)
     return figures(system, meter, events) | {"enqueued": enqueued}
 
@@ -29,7 +29,7 @@ def sustained(system: System, events: int) -> dict[str, Any]:
     cards = work.plan(events)
     meter = Meter(system.servers, system.session, system.processes)
     system.write(cards, writers=WRITERS)
-    written = meter.read()["seconds"]
+    written = meter.seconds
     finish(system)
     return figures(system, meter, events) | {"written": written}
 
@@ -58,6 +58,6 @@ def finish(system: System) -> None:
 
 def figures(system: System, meter: Meter, events: int) -> dict[str, Any]:
     """This answers what was measured, if the work was done."""
-    found = meter.read()
+    found = meter.end()
     rows = work.check(system.session, events)
     return found | {"events": events, "rows": rows, "rate": round(events / found["seconds"], 1)}

@@ -1,0 +1,95 @@
+"""`python -m benchmarks.profile SCENARIO`: where an event's time goes, statement by statement.
+
+It runs one scenario of Commonplace, and prints the CPU time of each process and, from
+pg_stat_statements, the time and WAL of each statement, all of it per event.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import servers as bench
+from benchmarks.__main__ import DATA
+
+TOP = """
+    SELECT calls, (total_exec_time + total_plan_time) * 1000, total_plan_time * 1000,
+           wal_bytes::float, left(regexp_replace(query, '\\s+', ' ', 'g'), 70)
+    FROM pg_stat_statements
+    WHERE query !~ '^(VACUUM|CHECKPOINT|TRUNCATE|COPY|SELECT count|SELECT EXISTS|SELECT pg_)'
+    ORDER BY 2 DESC LIMIT 15
+"""
+
+
+def main() -> None:
+    """This runs the scenario, and prints what it cost."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("scenario", choices=["drain", "sustained", "latency"])
+    parser.add_argument("--events", type=int, default=5_000)
+    parser.add_argument("--rate", type=int, default=50, help="events a second, for latency")
+    options = parser.parse_args()
+    DATA.mkdir(exist_ok=True)
+    with bench.bench_servers(DATA) as servers:
+        os.environ |= bench.environment(servers) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        with psycopg.connect(servers.database_url, autocommit=True) as session:
+            session.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            session.execute("ALTER SYSTEM SET pg_stat_statements.track_planning = on")
+            session.execute("SELECT pg_reload_conf()")
+            run(servers, session, options)
+
+
+def run(servers: Any, session: psycopg.Connection, options: argparse.Namespace) -> None:
+    """This runs it twice, and counts the second time."""
+    from benchmarks import work
+    from benchmarks.scenarios import latency, throughput
+    from benchmarks.systems.base import System
+    from benchmarks.systems.commonplace import Commonplace
+
+    scenarios: dict[str, Callable[[System], dict[str, Any]]] = {
+        "drain": lambda system: throughput.drain(system, options.events),
+        "sustained": lambda system: throughput.sustained(system, options.events),
+        "latency": lambda system: latency.at_rate(
+            system, options.rate, options.events / options.rate
+        ),
+    }
+    measure = scenarios[options.scenario]
+    work.make_people(session)
+    system = Commonplace()
+    try:
+        system.start(servers, session)
+        throughput.warm_up(system)
+        measure(system)
+        session.execute("SELECT pg_stat_statements_reset()")
+        show(measure(system), session)
+    finally:
+        system.stop()
+
+
+def show(figures: dict[str, Any], session: psycopg.Connection) -> None:
+    """This prints the figures per event."""
+    events = figures["events"]
+    console = Console()
+    console.print(f"{figures['rate']:,.0f} events/s, {figures['wal_bytes'] / events:,.0f} B of WAL")
+    for name, seconds in figures["cpu"].items():
+        console.print(f"  {name:22}{1e6 * seconds / events:8,.0f} µs of CPU")
+    table = Table("calls", "µs", "planning", "WAL B", "statement", box=None)
+    for calls, total, planning, wal, text in session.execute(TOP).fetchall():
+        row = (calls / events, total / events, planning / events, wal / events)
+        table.add_row(*(f"{figure:,.3g}" for figure in row), text)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
