@@ -10,6 +10,7 @@ from django.db import connection
 from events.listener import Listener
 from events.models import Lease, OutboxEntry
 from events.relay import AWAKE, Relay
+from events.sql import execute
 from tests.conftest import Drain
 from tests.events.test_delivery import relay_once, send, states
 from tests.running import wait_for
@@ -35,6 +36,13 @@ def heard() -> bool:
         listener.close()
 
 
+def leave(session: psycopg.Connection) -> None:
+    """This ends a session, and returns when its locks are gone."""
+    session.close()
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    wait_for(lambda: execute(held).rows == [(0,)], seconds=5, what="its locks are gone")
+
+
 def test_an_event_wakes_the_relay() -> None:
     assert heard()
 
@@ -47,7 +55,7 @@ def test_nobody_notifies_a_relay_that_is_awake(other: psycopg.Connection) -> Non
 
 def test_a_relay_that_died_awake_is_followed_by_notifications(other: psycopg.Connection) -> None:
     other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
-    other.close()
+    leave(other)
 
     assert heard()
 
@@ -67,12 +75,11 @@ def test_what_is_recorded_while_a_relay_is_awake_is_relayed(
 
 def test_two_relays_may_both_be_busy(other: psycopg.Connection) -> None:
     relay = Relay()
-    with other:
-        other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
-        relay._stay_awake()
+    other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+    relay._stay_awake()
 
-        assert not relay._fall_asleep()
-
+    assert not relay._fall_asleep()
+    leave(other)
     relay._stay_awake()
     assert relay._fall_asleep()
 
