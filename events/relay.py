@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError, connection
 from events import deliveries
 from events.broker import Broker, BrokerDown
 from events.deliveries import Pending
+from events.expansion import expand
 from events.leases import take_back_expired
 from events.listener import Listener
 from events.models import Priority
@@ -139,7 +140,7 @@ class Relay:
             for handler in subscriptions()
             for lane in Priority
         ]
-        entries, pending = deliveries.expand(lanes, limit=CLAIM_LIMIT, bulk_limit=BULK_LIMIT)
+        entries, pending = expand(lanes, limit=CLAIM_LIMIT, bulk_limit=BULK_LIMIT)
         self._arrived = entries[Priority.INTERACTIVE]
         if self._arrived == CLAIM_LIMIT or entries[Priority.BULK] == BULK_LIMIT:
             self._has_backlog = True

@@ -13,6 +13,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from events import deliveries
+from events.expansion import expand
 from events.limits import Limit, Permits, Refused, acquire, forget_idle, give_back, spend
 from events.models import Delivery, Permit, Priority, RateGroup
 from events.queues import policy_of
@@ -136,7 +137,7 @@ def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> 
     from events.registry import handlers
 
     lanes = [(handlers["probe.write"], lane, policy, False) for lane in Priority]
-    deliveries.expand(lanes, limit=1000, bulk_limit=1000)
+    expand(lanes, limit=1000, bulk_limit=1000)
     ids = list(Delivery.objects.order_by("id").values_list("id", flat=True))
     Delivery.objects.filter(id__in=ids[:50]).update(state="retry", attempts=1)
 

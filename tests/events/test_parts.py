@@ -111,14 +111,13 @@ def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice:
 
 def split_here(card: Card) -> int:
     """This runs the whole's delivery in this process, and answers its id."""
-    from events import deliveries
     from events.execution import execute
     from events.queues import all_policies
     from events.registry import handlers
 
     known = handlers["feeds.fan_out"]
     lanes = [(known, lane, all_policies()["feeds"], False) for lane in Priority]
-    deliveries.expand(lanes, limit=1000, bulk_limit=1000)
+    expand(lanes, limit=1000, bulk_limit=1000)
     root = Delivery.objects.get(event=event_of(card), handler=known.name).pk
     assert execute(known, [root]) == {"done": 1}
     return int(root)
@@ -129,7 +128,6 @@ def event_of(card: Card) -> UUID:
 
 
 def test_splitting_twice_makes_no_part_twice(alice: User) -> None:
-    from events import deliveries
 
     followers_of(alice, FOLLOWERS)
     card = save(alice)

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 
-from events import deliveries, queries
+from events import deliveries, expansion, queries
 from events.envelope import Recorded
 from events.models import Delivery, Operation, Priority, Subscription
 from events.queues import all_policies
@@ -60,7 +60,7 @@ def expand() -> None:
         for known in {id(known): known for known in handlers.values()}.values()
         for lane in Priority
     ]
-    deliveries.expand(lanes, limit=1000, bulk_limit=1000)
+    expansion.expand(lanes, limit=1000, bulk_limit=1000)
 
 
 def deliver(known: Handler) -> None:

@@ -52,11 +52,11 @@ def no_outbox() -> None:
 
 def unmarked() -> None:
     """The relay dies after publishing, before it has marked the entry: each is expanded twice."""
-    from events import deliveries
+    from events import expansion
 
-    before, _, rest = deliveries.EXPAND.partition("claimed AS (")
+    before, _, rest = expansion.EXPAND.partition("claimed AS (")
     _, _, after = rest.partition("RETURNING events_outboxentry.*\n    )")
-    deliveries.EXPAND = f"""{before} claimed AS (
+    expansion.EXPAND = f"""{before} claimed AS (
         SELECT events_outboxentry.* FROM events_outboxentry JOIN picked USING (event_id)
     ), marked AS (
         DELETE FROM events_outboxentry USING picked
@@ -68,11 +68,11 @@ def unmarked() -> None:
 
 def no_uniqueness() -> None:
     """A delivery may be there twice; the test drops the constraint."""
-    from events import deliveries
+    from events import expansion
 
     conflict = "ON CONFLICT (event_id, handler, part) DO NOTHING"
-    assert conflict in deliveries.EXPAND
-    deliveries.EXPAND = deliveries.EXPAND.replace(conflict, "")
+    assert conflict in expansion.EXPAND
+    expansion.EXPAND = expansion.EXPAND.replace(conflict, "")
 
 
 def skew() -> None:
