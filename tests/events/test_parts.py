@@ -14,8 +14,9 @@ from accounts.queries import follower_ranges
 from accounts.services import unfollow
 from cards.models import Card
 from cards.services import remove_card
-from events import services
+from events import deliveries, services
 from events.envelope import ALL_KEYS
+from events.expansion import expand
 from events.models import Delivery, Event, Priority
 from feeds.models import TimelineEntry
 from notifications.models import Notification
