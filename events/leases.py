@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from events import deliveries
 from events.ids import new_id
@@ -153,7 +153,7 @@ class Heart:
                     batch.take()
             elif time.monotonic() > batch.extended + batch.policy.lease_seconds / 3:
                 batch.extend()
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             # The next time may be in time; the call that the lease covers goes on either way.
             logger.warning(
                 "lease.extend_failed", extra={"lease": str(batch.id), "error": str(error)}
