@@ -38,6 +38,7 @@ DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
 # larger, and each event in it costs less. One that comes alone finds the relay waiting for it.
 GATHER_SECONDS = 0.0012
 GATHER_LIMIT = 0.1
+GATHERED = 256  # events that are worth a batch without waiting for more
 # Held while the relay looks by itself (events/migrations/0005): NOTIFY serializes commits.
 AWAKE = 7310579
 LAST_LOOK_SECONDS = 0.03  # after which all have committed that found it awake
@@ -72,7 +73,7 @@ class Relay:
                 self.step()
                 if self._has_backlog:
                     continue
-                if self._arrived > 1:
+                if 1 < self._arrived < GATHERED:
                     self._stay_awake()
                     self.stopped.wait(min(self._arrived * GATHER_SECONDS, GATHER_LIMIT))
                 else:

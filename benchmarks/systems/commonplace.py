@@ -14,7 +14,7 @@ from cards.signals import card_added
 from events.outbox import Priority, recording
 
 GROUPS = ("relay", "notification-worker", "feed-worker")
-TRANSACTION = 500  # events recorded by one transaction of a backlog
+TRANSACTION = 1_000  # events recorded by one transaction of a backlog, as by cards/bulk/
 LEFT = """
     SELECT EXISTS (SELECT FROM events_outboxentry)
         OR EXISTS (SELECT FROM events_delivery WHERE due_at IS NOT NULL)
