@@ -33,6 +33,8 @@ def main() -> None:
         from benchmarks.run import Run
 
         run = Run(servers, options)
+        if options.keep:
+            run.rounds.update(json.loads(options.out.read_text())["rounds"])
         run.all()
         publish(run.results(DATA / "node" / "node_modules"), options)
 
@@ -45,6 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, help="events of a backlog (5,000, short 2,000)")
     parser.add_argument("--systems", nargs="+", help="only these systems")
     parser.add_argument("--parts", nargs="+", help="only these parts: see benchmarks/run.py")
+    parser.add_argument("--keep", action="store_true", help="keep what the file has of other parts")
     parser.add_argument("--out", type=Path, default=report.LATEST, help="where the figures go")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.short else 3)

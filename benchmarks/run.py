@@ -40,6 +40,7 @@ class Run:
     def __init__(self, servers: Servers, options: argparse.Namespace) -> None:
         self.servers, self.options = servers, options
         self.rounds: dict[str, dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
+        self._noted: set[tuple[str, str]] = set()
         self.session = psycopg.connect(servers.database_url, autocommit=True)
 
     def all(self) -> None:
@@ -130,6 +131,9 @@ class Run:
             system.stop()
 
     def _note(self, scenario: str, system: System, figures: Figures) -> None:
+        if (scenario, system.name) not in self._noted:
+            self._noted.add((scenario, system.name))
+            self.rounds[scenario][system.name] = []  # what an earlier run left is replaced
         self.rounds[scenario][system.name].append(figures)
         words = "  ".join(f"{name} {figures[name]:g}" for name in SHOWN if name in figures)
         print(f"{scenario:16} {system.name:26} {words}", flush=True)

@@ -43,25 +43,29 @@ EXPAND = """
         ON CONFLICT (event_id, handler, part) DO NOTHING
         RETURNING id, event_id, handler, priority, publications
     )
-    SELECT event_id, claimed.priority, made.id, handler, publications
-    FROM claimed LEFT JOIN made USING (event_id)
+    SELECT event_id, priority, NULL, NULL, 0 FROM claimed
+    UNION ALL SELECT event_id, priority, id, handler, publications FROM made
 """
 
 
 def expand(
-    lanes: Sequence[tuple[Handler, int, QueuePolicy, bool]], *, limit: int, bulk_limit: int
+    lanes: Sequence[tuple[Handler, int, QueuePolicy, bool]],
+    *,
+    limit: int,
+    bulk_limit: int,
+    many: bool = True,
 ) -> tuple[Counter[int], list[Pending]]:
     """This turns up to `limit` outbox entries into deliveries, and `bulk_limit` of bulk work.
 
     `lanes` has a row for each handler and priority, with the queue's policy and whether the
     broker has room there: then the delivery counts as published, else it waits, due at once.
     It answers how many entries of each priority there were, and the deliveries that must be
-    published now.
+    published now. Unless `many` are expected, it goes by a plan that was made for few.
     """
     columns = _columns(tuple(map(_subscription, lanes)))
     limits = {"limit": limit, "bulk_limit": bulk_limit, "bulk": int(Priority.BULK)}
-    rows = execute(EXPAND, limits | columns).rows
-    entries = Counter({event_id: priority for event_id, priority, *_ in rows}.values())
+    rows = execute(EXPAND, limits | columns, prepare=not many).rows
+    entries = Counter(priority for _, priority, id, *_ in rows if id is None)
     pending = [Pending(id, event, name, lane) for event, lane, id, name, now in rows if now]
     return entries, pending
 

@@ -93,8 +93,9 @@ class Relay:
         self._subscribe()
         if not self._depths:
             self._look_at_broker()
+        many = self._has_backlog or self._arrived >= GATHERED
         self._has_backlog = False
-        entries = self._expand()
+        entries = self._expand(many=many)
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
             take_back_expired()
@@ -133,7 +134,7 @@ class Relay:
                 logger.info("handlers.subscribed", extra={"handlers": new})
             self._subscribed = True
 
-    def _expand(self) -> int:
+    def _expand(self, *, many: bool) -> int:
         policies = all_policies()
         has_room = {place: self._room(*place) > 0 for place in self._depths}
         lanes = [
@@ -141,7 +142,7 @@ class Relay:
             for handler in subscriptions()
             for lane in Priority
         ]
-        entries, pending = expand(lanes, limit=CLAIM_LIMIT, bulk_limit=BULK_LIMIT)
+        entries, pending = expand(lanes, limit=CLAIM_LIMIT, bulk_limit=BULK_LIMIT, many=many)
         self._arrived = entries[Priority.INTERACTIVE]
         if self._arrived == CLAIM_LIMIT or entries[Priority.BULK] == BULK_LIMIT:
             self._has_backlog = True
