@@ -22,14 +22,7 @@ def main() -> None:
     options = arguments()
     DATA.mkdir(exist_ok=True)
     install_node()
-    with bench.bench_servers(DATA) as servers:
-        os.environ |= bench.environment(servers) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with bench.project(DATA) as servers:
         from benchmarks.run import Run
 
         run = Run(servers, options)

@@ -7,7 +7,6 @@ pg_stat_statements, the time and WAL of each statement, all of it per event.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -34,20 +33,14 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=5_000)
     parser.add_argument("--rate", type=int, default=50, help="events a second, for latency")
     options = parser.parse_args()
-    DATA.mkdir(exist_ok=True)
-    with bench.bench_servers(DATA) as servers:
-        os.environ |= bench.environment(servers) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
-        with psycopg.connect(servers.database_url, autocommit=True) as session:
-            session.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-            session.execute("ALTER SYSTEM SET pg_stat_statements.track_planning = on")
-            session.execute("SELECT pg_reload_conf()")
-            run(servers, session, options)
+    with (
+        bench.project(DATA) as servers,
+        psycopg.connect(servers.database_url, autocommit=True) as session,
+    ):
+        session.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        session.execute("ALTER SYSTEM SET pg_stat_statements.track_planning = on")
+        session.execute("SELECT pg_reload_conf()")
+        run(servers, session, options)
 
 
 def run(servers: Any, session: psycopg.Connection, options: argparse.Namespace) -> None:

@@ -132,6 +132,21 @@ def bench_servers(data: Path) -> Iterator[Servers]:
         yield servers
 
 
+@contextmanager
+def project(data: Path) -> Iterator[Servers]:
+    """This runs the servers, with Django set up on them and its tables made."""
+    data.mkdir(exist_ok=True)
+    with bench_servers(data) as servers:
+        os.environ |= environment(servers) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        yield servers
+
+
 def _empty_broker(servers: Servers) -> None:
     """This forgets what an earlier run left, in memory and on disk."""
     retry = Retry(ConstantBackoff(0.1), 300)

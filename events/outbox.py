@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from events.envelope import Subject, type_of_class
+from events.envelope import Subject, encode, type_of_class
 from events.ids import new_id
 from events.models import Event, Priority
 from events.sql import execute
@@ -68,7 +68,7 @@ class Recording:
                 "type": known.name,
                 "version": known.version,
                 "subject": event.subject,
-                "data": event,
+                "data": msgspec.Raw(encode(event)),
                 "key": key,
             }
         )

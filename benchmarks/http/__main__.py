@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from typing import Any
 
 import psycopg
@@ -19,16 +18,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--short", action="store_true")
     options = parser.parse_args()
-    DATA.mkdir(exist_ok=True)
     install_node()
-    with bench.bench_servers(DATA) as servers:
-        os.environ |= bench.environment(servers) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with bench.project(DATA) as servers:
         found = measure(servers, options)
     (DATA / "http.json").write_text(json.dumps(found, indent=2))
 
