@@ -11,7 +11,7 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     STATIC_ROOT=/app/static \
     DATA_DIR=/tmp/commonplace
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin commonplace \
-    && install -d -o commonplace -g commonplace /tmp/commonplace
+    && install -d -o commonplace -g commonplace /tmp/commonplace /data
 WORKDIR /app
 COPY --from=builder /app/.venv /app/.venv
 COPY . .
@@ -21,4 +21,4 @@ RUN SECRET_KEY=only-for-collectstatic DATABASE_URL=postgres:///none REDIS_URL=re
 USER commonplace
 EXPOSE 8080
 # Every process group brings its own command (fly.toml); alone, the image is a web server.
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8080", "config.wsgi:application"]
+CMD ["granian", "--interface", "rsgi", "--host", "0.0.0.0", "--port", "8080", "config.web:application"]

@@ -21,7 +21,8 @@ PRODUCTION = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token
 
 help:
 	@echo "make demo    run the main job on a stack of its own, and show what happened"
-	@echo "make up      run the whole stack until Ctrl-C (PORT, FLOWER_PORT)"
+	@echo "make up      run the whole stack until Ctrl-C (PORT, FLOWER_PORT, EXPORTER_PORT)"
+	@echo "             beside it: $(BIN)/python -m config.stack status | scale feed-worker=3 | restart …"
 	@echo "make test    run all tests (ARGS='-k name' to choose)"
 	@echo "make faults  break everything in turn, and show that nothing is lost (FAULTS_SEED)"
 	@echo "make check   format, lint, types, import contracts, migrations, deployment"
@@ -36,7 +37,7 @@ up: $(VENV)/local.stamp
 	@$(BIN)/python -m config.stack up
 
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: $(VENV)/dev.stamp
 	@FAULTS=full $(BIN)/python -m pytest tests/faults --timeout 1800 $(ARGS)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import nullcontext
@@ -10,7 +11,7 @@ from contextlib import nullcontext
 # Seconds until a statement is given up (DATABASE_REPLY_SECONDS; 0 for never). The relay begins
 # anew, whoever asks the doctor wants an answer, and a migration takes as long as it takes; workers
 # and operators have the longest that a handler may take.
-PATIENCE = {"relay": "30", "doctor": "15", "migrate": "0"}
+PATIENCE = {"relay": "30", "doctor": "15", "exporter": "5", "migrate": "0"}
 
 
 def main() -> None:
@@ -18,9 +19,24 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     seconds = PATIENCE.get(" ".join(sys.argv[1:2]), "300")
     os.environ.setdefault("DATABASE_REPLY_SECONDS", seconds)
+    if sys.argv[1:2] == ["migrate"]:
+        # Less than a request waits for an answer: it may have to wait behind us (config/wsgi.py).
+        os.environ.setdefault("DATABASE_LOCK_SECONDS", "2")
+    if sys.argv[1:2] == ["worker"]:
+        from config.queues import group_of
+
+        # Settings, logs, traces and connections to the database know the process by it.
+        group = os.environ.get("FLY_PROCESS_GROUP") or group_of(sys.argv[2:])
+        os.environ.setdefault("PROCESS_NAME", group)
+    # Nothing that is loaded now is garbage, and looking for some takes a tenth of the time.
+    gc.disable()
+    import django
     from django.conf import settings
     from django.core.management import execute_from_command_line
 
+    django.setup()
+    gc.freeze()
+    gc.enable()
     if settings.EMBEDDED and needs_servers(sys.argv):
         from config import embedded
 
@@ -33,7 +49,9 @@ def main() -> None:
 
 def needs_servers(argv: list[str]) -> bool:
     """This says whether the command touches the database or the broker."""
-    return len(argv) > 1 and argv[1] not in {"help", "version", "collectstatic", "spectacular"}
+    return len(argv) > 1 and argv[1] not in {
+        *("help", "version", "collectstatic", "spectacular", "alert_rules")
+    }
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import Any, cast
 
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Model, Q
+from django.db.models.functions import Now
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox import auth
 from knox.crypto import hash_token
@@ -13,6 +15,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import User
+from events.sql import execute
 
 REFUSED = "This token is not valid, or has expired; log in again."
 
@@ -38,15 +41,21 @@ def find_token(digest: str) -> AuthToken | None:
     In SQL of our own: every request asks for it, and the ORM takes longer to write the statement
     than the server takes to run it.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(find_statement(), [digest])
-        row = cursor.fetchone()
-    if row is None:
+    rows = execute(find_statement(), [digest]).rows
+    if not rows:
         return None
+    (row,) = rows
     of_token, of_user = columns_of(AuthToken), columns_of(User)
     token = AuthToken.from_db(connection.alias, of_token, row[: len(of_token)])
     token.user = User.from_db(connection.alias, of_user, row[len(of_token) :])
     return token
+
+
+def still_valid(digests: Collection[str]) -> set[str]:
+    """This answers which of these tokens have neither expired nor been revoked."""
+    unexpired = Q(expiry=None) | Q(expiry__gt=Now())
+    tokens = AuthToken.objects.filter(unexpired, digest__in=digests, user__is_active=True)
+    return set(tokens.values_list("digest", flat=True))
 
 
 @cache

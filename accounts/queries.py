@@ -71,12 +71,21 @@ NEXT_RANGE = """
 """
 
 
-def follower_ranges(user_ids: Collection[int]) -> dict[int, list[KeyRange]]:
+def has_few_followers(user: str) -> str:
+    """This answers, as SQL, whether somebody's followers are never divided into ranges.
+
+    It looks no further in the index than that takes.
+    """
+    most = 2 * settings.FAN_OUT_RANGE
+    return f"NOT EXISTS (SELECT FROM accounts_follow WHERE followed_id = {user} OFFSET {most})"
+
+
+def follower_ranges(user_ids: Collection[int], *, cards: int = 1) -> dict[int, list[KeyRange]]:
     """This answers, for those with very many followers, ranges of ids that cover everybody.
 
-    Each holds FAN_OUT_RANGE of the followers, whose number is more than twice that.
+    Each makes FAN_OUT_RANGE rows for so many cards; together they make more than twice that.
     """
-    size = settings.FAN_OUT_RANGE
+    size = settings.FAN_OUT_RANGE // cards or 1
     many = execute(MANY_FOLLOWERS, [list(user_ids), 2 * size]).rows
     return {id: _ranges(id, size) for (id,) in many}
 

@@ -173,6 +173,7 @@ def environment(servers: Servers) -> dict[str, str]:
         "ALLOWED_HOSTS": "127.0.0.1",
         "CSRF_TRUSTED_ORIGINS": "",
         "INSECURE_HTTP": "1",
+        "FETCH_METADATA": "0",
         "LOG_LEVEL": "WARNING",
         "PATH": path,
         "PYTHONWARNINGS": "ignore",

@@ -10,8 +10,12 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from cards import services
-from cards.models import Card, Collection, CollectionCard, Url
+from cards.imports import admin as imports
+from cards.metadata import refreshing
+from cards.models import Card, Collection, CollectionCard, Metadata, Robots, Url
 from cards.services import rules
+
+__all__ = ["imports"]  # whose admin is found from here
 
 
 class NoAdding:
@@ -55,6 +59,7 @@ class CardAdmin(NoAdding, admin.ModelAdmin[Card]):
         "link",
         "title",
         "text",
+        "tags",
         "reference",
         "parent",
         "visibility",
@@ -146,19 +151,72 @@ class PlaceAdmin(NoAdding, admin.ModelAdmin[CollectionCard]):
             self.delete_model(request, place)
 
 
+class LookedAtOnly(NoAdding):
+    """What programs write can be looked at only."""
+
+    def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
+        """This refuses to change."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, *_: Any) -> bool:
+        """This refuses to delete."""
+        return False
+
+
 @admin.register(Url)
-class UrlAdmin(NoAdding, admin.ModelAdmin[Url]):
-    """Pages can be looked at only: they hold together what was saved about them."""
+class UrlAdmin(LookedAtOnly, admin.ModelAdmin[Url]):
+    """Pages hold together what was saved about them, and can be asked for again."""
 
     list_display = ("canonical", "host", "created_at")
     search_fields = ("canonical__exact", "host__exact")
     search_help_text = "A host or a canonical URL, each in full."
     ordering = ("-id",)
+    actions = ("fetch_again",)
 
-    def has_change_permission(self, request: HttpRequest, obj: Url | None = None) -> bool:
-        """This refuses to change: the canonical URL is the page's identity."""
-        return False
+    @admin.action(description="Fetch again")
+    def fetch_again(self, request: HttpRequest, queryset: QuerySet[Url]) -> None:
+        """This lets the pages be asked for again."""
+        count = refreshing.ask_again(queryset)
+        self.message_user(request, f"{count} pages will be fetched again.")
 
-    def has_delete_permission(self, request: HttpRequest, obj: Url | None = None) -> bool:
-        """This refuses to delete: cards stand on it."""
+
+@admin.register(Metadata)
+class MetadataAdmin(LookedAtOnly, admin.ModelAdmin[Metadata]):
+    """What is known of pages, and why nothing is; they can be asked for again."""
+
+    list_display = ("short_title", "host", "status", "error", "fetched_at", "expires_at")
+    list_filter = ("status", "error_code", "registry", "content_type")
+    list_select_related = ("url",)
+    search_fields = ("url__canonical__exact", "url__host__exact", "doi__exact")
+    search_help_text = "A host, a canonical URL or a DOI, each in full."
+    ordering = ("-url_id",)
+    actions = ("fetch_again",)
+
+    @admin.display(description="page")
+    def short_title(self, metadata: Metadata) -> str:
+        """This is the page's title or address, short enough for a row."""
+        return Truncator(str(metadata)).chars(60)
+
+    @admin.display(description="host")
+    def host(self, metadata: Metadata) -> str:
+        """This is where the page is."""
+        return metadata.url.host
+
+    @admin.action(description="Fetch again")
+    def fetch_again(self, request: HttpRequest, queryset: QuerySet[Metadata]) -> None:
+        """This lets the pages be asked for again."""
+        count = refreshing.ask_again(metadata.url for metadata in queryset)
+        self.message_user(request, f"{count} pages will be fetched again.")
+
+
+@admin.register(Robots)
+class RobotsAdmin(NoAdding, admin.ModelAdmin[Robots]):
+    """What sites let machines fetch; what is deleted here is asked for anew."""
+
+    list_display = ("origin", "fetched_at")
+    search_fields = ("origin__exact",)
+    search_help_text = "A site, as https://example.org."
+
+    def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
+        """This refuses to change: sites say themselves what they allow."""
         return False

@@ -26,6 +26,43 @@ class _AboutCollection:
         return f"collections/{self.collection_id}"
 
 
+class _AboutPage:
+    __slots__ = ()
+    url_id: int
+
+    @property
+    def subject(self) -> str:
+        return f"pages/{self.url_id}"
+
+
+@event_type("page.added", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageAdded(_AboutPage):
+    """Somebody saved a page that nobody had saved before."""
+
+    url_id: int
+    host: str
+
+
+@event_type("page.expired", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageExpired(_AboutPage):
+    """What is known of a page is out of date, or was never asked for."""
+
+    url_id: int
+    host: str
+
+
+@event_type("page.identified", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageIdentified(_AboutPage):
+    """A registry may know more of the work on a page."""
+
+    url_id: int
+    registry: str
+    identifier: str
+
+
 @event_type("card.added", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardAdded(_AboutCard):
@@ -34,6 +71,14 @@ class CardAdded(_AboutCard):
     url_id: int | None
     card_type: str
     visibility: str
+
+
+@event_type("card.imported", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardImported(CardAdded):
+    """An import has brought a card; who else hears of it hears of many at once."""
+
+    import_id: UUID
 
 
 @event_type("card.updated", version=1)
@@ -90,3 +135,64 @@ class CollectionCardRemoved(_AboutCollection):
     collection_id: UUID
     card_id: UUID
     removed_by_id: int
+
+
+class _AboutImport:
+    __slots__ = ()
+    import_id: UUID
+
+    @property
+    def subject(self) -> str:
+        return f"imports/{self.import_id}"
+
+
+@event_type("import.requested", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequested(_AboutImport):
+    """Somebody has handed in a file or an address to be read."""
+
+    import_id: UUID
+    source: str
+
+
+@event_type("import.batch_ready", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportBatchReady(_AboutImport):
+    """A batch of an import has been read, and can be added."""
+
+    import_id: UUID
+    number: int
+    source: str
+
+
+@event_type("import.batch_added", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportBatchAdded(_AboutImport):
+    """A batch of an import has become cards; these are the public ones, for timelines."""
+
+    import_id: UUID
+    curator_id: int
+    card_ids: tuple[UUID, ...]
+
+
+@event_type("cards.imported", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardsImported(_AboutImport):
+    """An import has brought public cards: what followers hear of it, once."""
+
+    import_id: UUID
+    curator_id: int
+    count: int
+
+
+@event_type("web_feed.due", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebFeedDue:
+    """It is time to look whether a feed has anything new."""
+
+    feed_id: int
+    host: str
+
+    @property
+    def subject(self) -> str:
+        return f"web-feeds/{self.feed_id}"

@@ -17,7 +17,7 @@ from events.models import Event
 
 
 def cards_at(owner: User, moment: datetime) -> QuerySet[Event]:
-    """This answers the cards that a library had at a moment, each as `card.added` with its state.
+    """This answers the cards that a library had at a moment, each as its first event.
 
     Raises HistoryPruned where events are not kept.
     """
@@ -25,7 +25,7 @@ def cards_at(owner: User, moment: datetime) -> QuerySet[Event]:
     return history.existing(
         moment,
         subjects=_subjects("cards/", Card.objects.filter(curator=owner), removed),
-        began="card.added",
+        began=["card.added", "card.imported"],
         changes=["card.updated"],
         ended="card.removed",
     )
@@ -37,7 +37,7 @@ def collections_at(owner: User, moment: datetime) -> QuerySet[Event]:
     return history.existing(
         moment,
         subjects=_subjects("collections/", Collection.objects.filter(owner=owner), removed),
-        began="collection.created",
+        began=["collection.created"],
         changes=["collection.updated"],
         ended="collection.removed",
     )

@@ -11,3 +11,16 @@ CARDS_PER_REQUEST = 1000
 COLLECTIONS_PER_CARD = 50
 REFERENCE_BYTES = 16 * 1024
 REFERENCE_PEOPLE = 500
+TAG_LENGTH = 100
+TAGS_PER_CARD = 100
+
+# Of an import: what is beyond is refused, and says so.
+IMPORT_BYTES = 20 * 1024 * 1024
+IMPORT_ROWS = 100_000
+IMPORT_SECONDS = 240.0  # of reading; under the queue's time limit
+IMPORT_DEPTH = 100  # of folders, elements, brackets
+IMPORT_PROBLEMS = 10_000  # that are kept one by one
+BATCH_ROWS = 100
+BATCH_SECONDS = 3.0
+PREVIEW_ROWS = 20
+SUBSCRIPTIONS = 2000  # of one person

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Greatest
 
 from events.ids import new_id
 
@@ -30,6 +34,79 @@ class Url(models.Model):
     def __str__(self) -> str:
         return self.canonical
 
+    @property
+    def known(self) -> Metadata | None:
+        """This is what is known of the page, if anything; a query, unless it was read along."""
+        # What isn't there is an AttributeError too.
+        return getattr(self, "metadata", None)
+
+    def read_along(self, metadata: Metadata | None) -> None:
+        """This sets what is known of the page, so that nobody asks the database for it."""
+        field: Any = self._meta.get_field("metadata")
+        field.set_cached_value(self, metadata)
+
+
+class Metadata(models.Model):
+    """What is known of a page: from itself, and from the registry that knows the work on it.
+
+    A page without a row was not asked for yet.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "To be asked for"
+        FETCHED = "fetched", "Fetched"
+        FAILED = "failed", "Failed"
+
+    url = models.OneToOneField(Url, models.CASCADE, primary_key=True, related_name="metadata")
+    status = models.CharField(max_length=7, choices=Status, default=Status.PENDING)
+    # Why it failed the last time: a code, and a sentence for readers.
+    error_code = models.CharField(max_length=20, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+    # Failures that may pass, one after another.
+    failures = models.PositiveSmallIntegerField(default=0)
+    title = models.CharField(max_length=500, blank=True)
+    doi = models.CharField(max_length=300, blank=True)
+    # The other fields (cards/metadata/extraction.py), as the page has them and as a registry does.
+    page = models.JSONField(default=dict, blank=True)
+    registered = models.JSONField(default=dict, blank=True)
+    registry = models.CharField(max_length=20, blank=True)
+    content_type = models.CharField(max_length=100, blank=True)
+    size = models.BigIntegerField(null=True, blank=True)
+    # When the page was asked for the last time, and when it last answered.
+    asked_at = models.DateTimeField(null=True, blank=True)
+    fetched_at = models.DateTimeField(null=True, blank=True)
+    registered_at = models.DateTimeField(null=True, blank=True)
+    # From then on it is asked for again.
+    expires_at = models.DateTimeField()
+    etag = models.CharField(max_length=500, blank=True)
+    last_modified = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        verbose_name_plural = "metadata"
+        indexes = [
+            models.Index(fields=["expires_at"], name="metadata_by_expiry"),
+            # The live stream looks for what has just come.
+            models.Index(Greatest("asked_at", "registered_at"), name="metadata_by_asking"),
+            models.Index(fields=["doi"], name="metadata_by_doi", condition=~Q(doi="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or str(self.url)
+
+
+class Robots(models.Model):
+    """What a site lets machines fetch: its robots.txt."""
+
+    origin = models.CharField(primary_key=True, max_length=300)
+    rules = models.TextField(blank=True)
+    fetched_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "robots"
+
+    def __str__(self) -> str:
+        return self.origin
+
 
 class Card(models.Model):
     """Something a curator keeps: a link, a note of one's own, or a bibliographic reference."""
@@ -51,6 +128,8 @@ class Card(models.Model):
     link = models.TextField(max_length=2048, blank=True)
     title = models.CharField(max_length=500, blank=True)
     text = models.TextField(max_length=20_000, blank=True)
+    # With a default of the table: the release before this one inserts cards without it.
+    tags = ArrayField(models.TextField(max_length=100), default=list, db_default=[], blank=True)
     # CSL-JSON fields of a reference (author, issued, container-title, DOI, ...).
     reference = models.JSONField(default=dict, blank=True)
     parent = models.ForeignKey(
@@ -129,3 +208,30 @@ class CollectionCard(models.Model):
 
     def __str__(self) -> str:
         return f"{self.card_id} in {self.collection_id}"
+
+
+# Django finds the models of an app here.
+from cards.imports.models import (  # noqa: E402
+    FeedSubscription,
+    Import,
+    ImportBatch,
+    ImportedItem,
+    ImportFile,
+    ImportProblem,
+    WebFeed,
+)
+
+__all__ = [
+    "Card",
+    "Collection",
+    "CollectionCard",
+    "FeedSubscription",
+    "Import",
+    "ImportBatch",
+    "ImportFile",
+    "ImportProblem",
+    "ImportedItem",
+    "Url",
+    "Visibility",
+    "WebFeed",
+]

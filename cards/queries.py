@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from accounts.models import User
-from accounts.queries import follower_ranges
-from cards.events import CardAdded, CardRemoved, CardUpdated
+from accounts.queries import follower_ranges, has_few_followers
+from cards.events import CardAdded, CardRemoved, CardsImported, CardUpdated, ImportBatchAdded
 from cards.models import Card, Collection, CollectionCard, Visibility
 from events.envelope import KeyRange, Recorded
 
@@ -45,7 +45,7 @@ def cards_like(card_id: UUID, *, viewer: User) -> QuerySet[Card]:
 
 def with_representation(cards: QuerySet[Card]) -> QuerySet[Card]:
     """This reads along all that `cards.serializers.CardSerializer` shows: one query in all."""
-    return cards.select_related("curator", "url")
+    return cards.select_related("curator", "url__metadata")
 
 
 def visible_collections(user: User) -> QuerySet[Collection]:
@@ -64,11 +64,15 @@ def places_in(collection: Collection, *, viewer: User) -> QuerySet[CollectionCar
     """This answers the places of a collection whose cards the viewer may see."""
     seen = Q(card__visibility=Visibility.PUBLIC) | Q(card__curator_id=viewer.pk)
     places = CollectionCard.objects.filter(seen, collection=collection)
-    return places.select_related("card__curator", "card__url")
+    return places.select_related("card__curator", "card__url__metadata")
+
+
+# A condition in SQL: nothing that `ranges_of_followers` would split.
+FEW_FOLLOWERS = has_few_followers("(event.data->>'curator_id')::bigint")
 
 
 def ranges_of_followers(
-    events: Sequence[Recorded[CardAdded | CardUpdated | CardRemoved]],
+    events: Sequence[Recorded[CardAdded | CardUpdated | CardRemoved | CardsImported]],
 ) -> dict[UUID, list[KeyRange]]:
     """This answers, for events whose curator has very many followers, ranges of their ids."""
     ranges = follower_ranges({recorded.event.curator_id for recorded in events})
@@ -77,3 +81,16 @@ def ranges_of_followers(
         for recorded in events
         if recorded.event.curator_id in ranges
     }
+
+
+def ranges_of_batches(
+    events: Sequence[Recorded[ImportBatchAdded]],
+) -> dict[UUID, list[KeyRange]]:
+    """This answers the same for batches of cards: their ranges are as much smaller."""
+    ranges: dict[UUID, list[KeyRange]] = {}
+    for recorded in events:
+        curator = recorded.event.curator_id
+        found = follower_ranges({curator}, cards=len(recorded.event.card_ids))
+        if curator in found:
+            ranges[recorded.id] = found[curator]
+    return ranges

@@ -2,15 +2,63 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+import logging
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+from django.conf import settings
+from django.utils.log import configure_logging
 
 from events import transport
+from events.processes.worker import Watch
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# A release is checked when it migrates (and by `make check`), and not again by each process that
+# starts: that would load every page of the web server into each worker.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 transport.install()
 app = Celery("commonplace")
-app.config_from_object("django.conf:settings", namespace="CELERY")
+app.config_from_object("config.celery_settings:SETTINGS")
 app.autodiscover_tasks()
+app.steps["worker"].add(Watch)
+
+logger = logging.getLogger(__name__)
+
+
+@signals.setup_logging.connect(weak=False)
+def leave_logs_to_django(**_: Any) -> None:
+    """This keeps Celery from setting up logs of its own."""
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
+@signals.celeryd_init.connect(weak=False)
+def tell_of_the_end(**_: Any) -> None:
+    """This lets a worker say when it has ended, however it does: Celery has no signal for that.
+
+    What Celery itself says of it goes past the logs.
+    """
+    from celery.apps import worker
+
+    worker.safe_say = lambda *_: None
+    # Not in its children: they end without.
+    atexit.register(logger.info, "worker.stopped")
+
+
+@signals.worker_before_create_process.connect(weak=False)
+def keep_memory_shared(**_: Any) -> None:
+    """This takes what there is out of the sight of garbage collection, just before a fork.
+
+    A collection in a child would write to every object, and so copy what it shares with the others.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def tell_of_stopping(**_: Any) -> None:
+    """This tells that a worker was asked to stop."""
+    logger.info("worker.stopping")

@@ -1,18 +1,31 @@
-"""Flower's options; each can be set by a FLOWER_… variable too, which Flower reads by itself."""
+"""Flower's options. Each FLOWER_… variable that Flower knows goes before what is written here."""
 
 import os
 
-if not (os.environ.get("FLOWER_BASIC_AUTH") or os.environ.get("FLOWER_AUTH_PROVIDER")):
-    # Without a login Flower shows every task and its arguments to whoever reaches it.
-    raise SystemExit(
-        "Flower needs a login: set FLOWER_BASIC_AUTH=user:password, or OAuth's variables."
-    )
+from django.conf import settings
+from django.utils.crypto import salted_hmac
 
-address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1")
-port = int(os.environ.get("FLOWER_PORT", "5555"))
-db = os.environ.get("FLOWER_DB", "flower")
-persistent = True
-state_save_interval = 60_000  # milliseconds
-max_tasks = 10_000
-# Behind a proxy, which says who the client is.
-xheaders = True
+from config import flower_guard
+
+if reason := flower_guard.refusal(os.environ):
+    raise SystemExit(reason)
+flower_guard.install()
+
+DEFAULTS = {
+    "address": "127.0.0.1",
+    # Sessions of OAuth outlive a restart.
+    "cookie_secret": salted_hmac("flower", settings.SECRET_KEY).hexdigest(),
+    "db": "flower",
+    "persistent": True,
+    "state_save_interval": 60_000,  # milliseconds
+    "max_tasks": 10_000,
+    # Acts are the commands' and the admin's, which ask for a permission and write them down.
+    "read_only": True,
+    "tasks_columns": "name,args,state,exception,received,runtime,worker,uuid",
+    # Behind a proxy, which says who the client is.
+    "xheaders": True,
+}
+# Flower has read the environment before this file, and would let this file win.
+globals().update(
+    (name, value) for name, value in DEFAULTS.items() if f"FLOWER_{name.upper()}" not in os.environ
+)

@@ -8,10 +8,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST
-from prometheus_client.exposition import generate_latest
 
-from events.metrics import registry
+from events import queries
+from events.metrics.snapshot import Unavailable, exposition
 
 
 @require_safe
@@ -28,17 +27,33 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """This says whether requests can be served: 503 while the database can't be reached."""
+    """This says whether requests can be served: 503 without the database, or its migrations."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+        if not _is_migrated():
+            return _unavailable("Migrations are missing: run `manage.py migrate`.")
     except DatabaseError:
-        return JsonResponse(
-            {"status": "unavailable", "reason": "The database can't be reached."},
-            status=503,
-            headers={"Retry-After": "5"},
-        )
+        return _unavailable("The database can't be reached.")
     return JsonResponse({"status": "ok"})
+
+
+class _Migrations:
+    """What this process knows of the database's migrations."""
+
+    applied = False
+
+
+def _is_migrated() -> bool:
+    # Looking takes long, and what was applied stays.
+    _Migrations.applied = _Migrations.applied or not queries.missing_migrations()
+    return _Migrations.applied
+
+
+def _unavailable(reason: str) -> JsonResponse:
+    return JsonResponse(
+        {"status": "unavailable", "reason": reason}, status=503, headers={"Retry-After": "5"}
+    )
 
 
 @require_safe
@@ -52,11 +67,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
             headers={"WWW-Authenticate": "Bearer"},
         )
     try:
-        return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-    except DatabaseError:
+        body, content_type = exposition(request.headers.get("Accept", ""))
+    except Unavailable:
         return HttpResponse(
             "The database can't be reached.\n", status=503, content_type="text/plain"
         )
+    return HttpResponse(body, content_type=content_type)
 
 
 def may_read_metrics(request: HttpRequest) -> bool:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from django.db import connection, transaction
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import IdempotentRequest
 from config.problems import answer
+from events.sql import execute
 
 MAX_KEY_LENGTH = 255
 # What these answer has tokens in it, which are stored hashed and nowhere else.
@@ -45,30 +48,27 @@ class IdempotencyMiddleware:
             return self.get_response(request)
         if not 0 < len(key) <= MAX_KEY_LENGTH:
             return answer(400, f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters.")
-        with transaction.atomic():
-            return self._once(request, key)
+        try:
+            with transaction.atomic():
+                return self._once(request, key)
+        except RequestDataTooBig:
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            return answer(413, f"With an Idempotency-Key, a body has up to {limit} bytes.")
 
     def _once(self, request: HttpRequest, key: str) -> HttpResponse:
         sender = request.headers["Authorization"]
         name = digest(f"{sender}\n{request.path}\n{key}".encode())
-        while not execute(CLAIM, name, digest(request.body)):
+        while not execute(CLAIM, [name, digest(request.body)]).count:
             if kept := IdempotentRequest.objects.filter(key=name).first():
                 return repeated(request, kept)
             # It has just been too old to be kept any longer, so the key is free again.
         response = self.get_response(request)
         if 200 <= response.status_code < 300:
             content_type = response.get("Content-Type", "")
-            execute(KEEP, response.status_code, content_type, response.content, name)
+            execute(KEEP, [response.status_code, content_type, response.content, name])
         else:
             transaction.set_rollback(True)
         return response
-
-
-def execute(statement: str, *parameters: str | int | bytes) -> int:
-    """This runs a statement, and answers the number of its rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return int(cursor.rowcount)
 
 
 def may_be_kept(request: HttpRequest) -> bool:

@@ -20,6 +20,7 @@ from rest_framework.views import set_rollback
 from accounts.errors import details_of, field_errors
 from config import outage
 from events.admission import BacklogFull
+from events.failures import reason
 from events.history import HistoryPruned
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,7 @@ def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     known = known_as(exc)
     if known is None:
         return None
-    if known.status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
-        logger.error("A server does not answer", exc_info=exc)
+    log_outage(exc)
     set_rollback()
     return Response(
         problem_of(known),
@@ -73,6 +73,14 @@ def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
         headers=headers_of(known),
         content_type=MEDIA_TYPE,
     )
+
+
+def log_outage(exc: BaseException) -> bool:
+    """This logs why a server doesn't answer, and tells whether that is what the exception means."""
+    is_outage = isinstance(known_as(exc), Unavailable)
+    if is_outage:
+        logger.warning("request.unavailable", extra={"error": reason(exc)})
+    return is_outage
 
 
 def known_as(exc: BaseException | None) -> exceptions.APIException | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from events.queues import QueuePolicy
@@ -44,7 +45,49 @@ QUEUES = (
         keep_done=50_000,
         slo_seconds=30,
     ),
+    # Pages are fetched one at a time for each host, and many hosts at once. A fetch mostly waits,
+    # so there are more processes than elsewhere, and each takes one page: in a batch, pages would
+    # wait behind others while processes idle. And so they may wait in the broker for longer.
+    QueuePolicy(
+        name="metadata",
+        process_group="metadata-worker",
+        priority=4,
+        # Eight take 380 MB: they share what was loaded before they were forked.
+        concurrency=8,
+        max_attempts=3,
+        backoff_seconds=2,
+        batch_size=1,
+        bulk_batch_size=1,
+        high_water=50,
+        redelivery_seconds=60,
+        time_limit_seconds=120,
+        group_limit=1,
+        group_seconds=1,
+        slo_seconds=60,
+    ),
+    QueuePolicy(
+        name="imports",
+        process_group="import-worker",
+        priority=1,
+        concurrency=1,
+        max_attempts=3,
+        backoff_seconds=1,
+        niceness=10,
+        # Few batches, of 100 rows each, in one message: the workers share them.
+        bulk_batch_size=4,
+        # Calls for each source: an address, or the uploads of one person.
+        group_limit=100,
+        group_seconds=1,
+        slo_seconds=60,
+    ),
 )
+
+
+def group_of(names: Sequence[str]) -> str:
+    """This answers the process group of who works on these queues, if nothing else names it."""
+    groups = {policy.name: policy.process_group for policy in QUEUES}
+    only = names[0] if len(names) == 1 else ""
+    return groups.get(only, f"{'+'.join(names)}-worker")
 
 
 def from_environment(policy: QueuePolicy) -> QueuePolicy:

@@ -68,7 +68,9 @@ class ProblemSchema(AutoSchema):
         return [
             code
             for code, possible in {
-                "400": self.method in WRITING or listing,
+                "400": self.method in WRITING
+                or listing
+                or getattr(self.view, "checks_parameters", False),
                 "401": not any(type(permission) is AllowAny for permission in permissions),
                 "403": "{" in self.path and self.method != "GET",
                 "404": "{" in self.path,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import django_stubs_ext
 import environ
 from kombu.entity import Queue
 
-from config import logs, queues
-from config.postgres.base import ImpatientConnection
+from config import logs, queues, release
+from config.postgres.configuration import configured
 
 # Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
 django_stubs_ext.monkeypatch()
@@ -40,6 +40,8 @@ SECRET_KEY = (
     if EMBEDDED
     else env("SECRET_KEY")
 )
+# Keys of the past, whose sessions and signatures still count.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else []
 )
@@ -48,12 +50,15 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 # Whether the server parses and plans a statement once for many uses; for web processes, whose
-# statements are few and always the same. Not through a pooler that hands out other sessions.
-DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=False)
+# statements are few and always the same. Not through a pooler that hands out other sessions. Where
+# it isn't said, only the statements of events/sql.py are.
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=None)
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 # The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py),
 # workers and operators more (manage.py).
 DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=30)
+# The longest that a statement may wait for a lock; 0 for as long as the statement may take.
+DATABASE_LOCK_SECONDS = env.float("DATABASE_LOCK_SECONDS", default=0)
 # Open events and deliveries of bulk work from which on more of it is refused (429).
 BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 # Events stay for so long, 0 for ever; with them goes what could be replayed or looked back at.
@@ -61,12 +66,44 @@ KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=0)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 # More followers than twice this make a fan-out of several transactions, of this many each.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=10_000)
+# Live streams of one person, and of all, that a web process holds open.
+STREAMS_PER_PERSON = env.int("STREAMS_PER_PERSON", default=10)
+STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=2000)
+WEB_THREADS = env.int("WEB_THREADS", default=2)
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
+# Whether pages that are saved are fetched, for what they say of themselves.
+FETCH_METADATA = env.bool("FETCH_METADATA", default=True)
+# Pages an hour that are fetched again because what is known of them is old.
+FETCH_AGAIN_PER_HOUR = env.int("FETCH_AGAIN_PER_HOUR", default=200)
+# Where registries are, each under its name, if not where they are for everybody (in tests).
+METADATA_REGISTRIES = env("METADATA_REGISTRIES", default="")
+# What is fetched from outside (outside/fetcher.py): from these ports, and from places on the
+# loopback interface that are named as host:port; and whom the owner of a site can turn to.
+FETCH_PORTS = [int(port) for port in env.list("FETCH_PORTS", default=["80", "443"])]
+FETCH_TRUSTED = env.list("FETCH_TRUSTED", default=[])
+FETCH_CONTACT = env("FETCH_CONTACT", default="")
 # Who knows it may read /metrics; without it, only the local stack shows them.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
+# Where staff find Flower; the admin links to it.
+FLOWER_URL = env("FLOWER_URL", default="")
+# What kind of process this is, and which release: logs, traces, reports of errors and the rows of
+# processes tell it.
+PROCESS_NAME = env("PROCESS_NAME", default=env("FLY_PROCESS_GROUP", default="commonplace"))
+RELEASE = env("RELEASE", default=env("FLY_IMAGE_REF", default="")) or release.of(BASE_DIR)
+ENVIRONMENT = env("ENVIRONMENT", default="local" if INSECURE_HTTP else "production")
+SENTRY_DSN = env("SENTRY_DSN", default="")
+# Where workers, relays and beat answer checks of their health; 0 for nowhere.
+HEALTH_PORT = env.int("HEALTH_PORT", default=0)
+HEALTH_ADDRESS = env("HEALTH_ADDRESS", default="127.0.0.1")
+# Longer than any server is waited for (DATABASE_REPLY_SECONDS of the relay, and the broker).
+HEALTH_STALL_SECONDS = env.float("HEALTH_STALL_SECONDS", default=60)
+# A process that has failed its own check for so long ends itself, to be started anew; 0 for never.
+WATCHDOG_SECONDS = env.float("WATCHDOG_SECONDS", default=300)
+# How long a worker that is told to stop waits for what it has in hand; fly.toml's kill_timeout and
+# the supervisors' are longer.
+SOFT_SHUTDOWN_SECONDS = env.float("SOFT_SHUTDOWN_SECONDS", default=10)
 LOG_LEVEL = env("LOG_LEVEL", default="INFO")
-LOG_JSON = env.bool("LOG_JSON", default=not INSECURE_HTTP)
 
 # -- Applications ------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -90,6 +127,7 @@ INSTALLED_APPS = [
     "config",
 ]
 MIDDLEWARE = [
+    "config.requests.RequestMiddleware",
     "config.outage.OutageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -99,7 +137,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "events.middleware.TraceparentMiddleware",
     "config.idempotency.IdempotencyMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -114,6 +151,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "config.pages.links",
             ],
         },
     },
@@ -133,50 +171,17 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 
 # -- Database ----------------------------------------------------------------------------------
-_database: dict[str, Any] = env.db_url_config(DATABASE_URL, engine="config.postgres")
-_database.setdefault("OPTIONS", {}).update(
-    {
-        # Allows for the statements that are to be prepared (events/sql.py).
-        "prepare_threshold": 5,
-        "connect_timeout": 2,
-        # A server that vanished without a word is given up after about 25 s.
-        "tcp_user_timeout": 20_000,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        # The same from the server's side, and the end of a transaction whose process hangs: what
-        # it had locked could not be delivered by anyone else.
-        "options": " ".join(
-            f"-c {name}={value}"
-            for name, value in {
-                "tcp_keepalives_idle": 10,
-                "tcp_keepalives_interval": 5,
-                "tcp_keepalives_count": 3,
-                "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
-                # The server gives up a little earlier than we do, and says why.
-                "statement_timeout": int(DATABASE_REPLY_SECONDS * 900),
-            }.items()
-        ),
-        "application_name": env("PROCESS_NAME", default="commonplace"),
-    }
-)
-if DATABASE_PREPARE:
-    _database["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 2}
-if DATABASE_POOL_SIZE:
-    _database["OPTIONS"]["pool"] = {
-        "connection_class": ImpatientConnection,
-        "min_size": 1,
-        "max_size": DATABASE_POOL_SIZE,
-        "timeout": 2,
-        # After that, the next request tries again at once; the pauses between attempts double.
-        "reconnect_timeout": 1,
-    }
-    _database["CONN_HEALTH_CHECKS"] = True
-else:
-    # Workers and the relay: one connection a process, kept between tasks, tested before use.
-    _database["CONN_MAX_AGE"] = None
-    _database["CONN_HEALTH_CHECKS"] = True
-DATABASES = {"default": _database}
+DATABASES = {
+    "default": configured(
+        env.db_url_config(DATABASE_URL, engine="config.postgres"),
+        process=PROCESS_NAME,
+        reply_seconds=DATABASE_REPLY_SECONDS,
+        lock_seconds=DATABASE_LOCK_SECONDS,
+        idle_transaction_seconds=IDLE_TRANSACTION_SECONDS,
+        pool_size=DATABASE_POOL_SIZE,
+        prepare=DATABASE_PREPARE,
+    )
+}
 
 # -- People ------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
@@ -221,6 +226,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "CardType": "cards.models.Card.Type",
+        "ImportedItemType": ["URL", "NOTE", "REFERENCE", "SUBSCRIPTION"],
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -256,7 +265,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
 # Celery sleeps this long whenever a task is running, however soon it ends; a batch that takes
 # longer is rolled back, and delivered by another worker.
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = SOFT_SHUTDOWN_SECONDS
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -282,4 +291,10 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "events.beat:SlotScheduler"
 
 # -- Logs --------------------------------------------------------------------------------------
-LOGGING = logs.configuration(level=LOG_LEVEL, as_json=LOG_JSON)
+LOGGING_CONFIG = "config.logs.configure"
+LOGGING = logs.configuration(
+    level=LOG_LEVEL,
+    as_json=logs.wants_json(os.environ),
+    secrets={SECRET_KEY, *logs.secrets_of(os.environ)},
+    sentry={"dsn": SENTRY_DSN, "release": RELEASE, "environment": ENVIRONMENT},
+)

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config import health
+from config.stream import LiveStream
 
 admin.site.site_header = admin.site.site_title = "Commonplace"
 admin.site.index_title = "Library, people and events"
 
-api = [
+api: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("cards.urls")),
     path("", include("notifications.urls")),
     path("", include("feeds.urls")),
+    path("stream/", LiveStream.as_view(), name="stream"),
 ]
 
 urlpatterns = [

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import os
+from multiprocessing.util import Finalize
 
 from django.core.wsgi import get_wsgi_application
+
+from events.processes.presence import appear, process_group
+from events.processes.vitals import Vitals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Requests share a few connections; every other kind of process keeps one of its own.
@@ -12,3 +16,10 @@ os.environ.setdefault("DATABASE_PREPARE", "1")
 os.environ.setdefault("DATABASE_REPLY_SECONDS", "4")
 
 application = get_wsgi_application()
+
+vitals = Vitals()
+# A process that has a name is one of the system; what else imports this is a tool or a test.
+if group := process_group(""):
+    presence = appear(group, vitals)
+    # granian's processes end like those of multiprocessing, which run no exit handlers.
+    Finalize(None, presence.stop, exitpriority=1)

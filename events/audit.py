@@ -136,21 +136,26 @@ audit_rule(
     """,
     advice="See that a relay runs, and what it logs: `manage.py doctor`.",
 )
-# Nobody looked at them in spite of their time: the relay does not see their queue or handler.
+# Nobody looked at them in spite of their time: the relay does not see their queue or handler. What
+# a paused queue holds waits rightly, and for a while after it was resumed.
 audit_rule(
     "no_delivery_is_forgotten",
     statement="""
         SELECT handler || ' ' || delivery.id || ' was due at ' || due_at
         FROM unnest(%(queues)s::text[]) AS known (name)
+        LEFT JOIN events_queuecontrol AS control ON control.queue = known.name
         CROSS JOIN unnest(ARRAY[1, 5]) AS lane (priority)
         CROSS JOIN LATERAL (
             SELECT * FROM events_delivery
-            WHERE queue = known.name AND events_delivery.priority = lane.priority
+            WHERE events_delivery.queue = known.name
+              AND events_delivery.priority = lane.priority
               AND due_at < now() - %(patience)s * interval '1 second'
               AND publications = 0 AND handler = ANY(%(known)s)
             LIMIT 1000
         ) AS delivery
-        WHERE NOT EXISTS (SELECT FROM events_lease WHERE delivery.id = ANY(deliveries))
+        WHERE control.paused_at IS NULL
+          AND coalesce(control.resumed_at, 'epoch') < now() - %(patience)s * interval '1 second'
+          AND NOT EXISTS (SELECT FROM events_lease WHERE delivery.id = ANY(deliveries))
     """,
     advice="See that a relay and the queue's workers run: `manage.py doctor`.",
     parameters=lambda: {

@@ -6,8 +6,12 @@ import logging
 from typing import Any
 
 from celery.beat import Scheduler
+from celery.signals import beat_init
 from django.db import InterfaceError, OperationalError, connection
 
+from events.failures import reason
+from events.processes.presence import Presence, appear
+from events.processes.vitals import Pulse
 from events.schedule import record_due_slots
 
 logger = logging.getLogger(__name__)
@@ -21,12 +25,36 @@ class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
     def setup_schedule(self) -> None:
         """This sets nothing up: the schedules are where their functions are."""
         self.schedule: dict[str, Any] = {}
+        self.pulse = Pulse()
+        self.presence: Presence | None = None
+
+    def appear(self) -> None:
+        """This makes the process known that begins to tick."""
+        self.presence = appear("beat", self.pulse)
 
     def tick(self, *_: Any, **__: Any) -> float:
         """This records what is due, and answers the seconds until there is more."""
         try:
-            return record_due_slots().total_seconds()
+            seconds = record_due_slots().total_seconds()
+            self.pulse.progress(silent_for=seconds)
+            return seconds
         except (OperationalError, InterfaceError) as error:
-            logger.warning("beat.database_down", extra={"error": str(error)})
+            logger.warning("beat.database_down", extra={"error": reason(error)})
             connection.close()
+            self.pulse.wait_for("the database")
             return OUTAGE_SECONDS
+
+    def close(self) -> None:
+        """This ends; Celery calls it more than once."""
+        if self.presence is not None:
+            self.presence.stop()
+        super().close()
+
+
+def appear_at_the_start(sender: Any, **_: Any) -> None:
+    """This is where Celery says that a scheduler is not only made, but runs."""
+    if isinstance(sender.scheduler, SlotScheduler):
+        sender.scheduler.appear()
+
+
+beat_init.connect(appear_at_the_start, weak=False)

@@ -12,7 +12,7 @@ from celery.utils import uuid
 from kombu.connection import Connection
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from events.deliveries import Pending
 from events.models import Priority
@@ -49,6 +49,16 @@ class Broker:
         except (OSError, RedisError, OperationalError) as error:
             raise self._down(error) from error
 
+    def info(self) -> dict[str, Any]:
+        """This answers what the broker tells of its memory and of what it keeps on disk."""
+        try:
+            channel: Any = self._connect().default_channel
+            return {**channel.client.info("memory"), **channel.client.info("persistence")}
+        except ResponseError:
+            return {}  # there are hosts of Redis that don't tell
+        except (OSError, RedisError, OperationalError) as error:
+            raise self._down(error) from error
+
     def publish(self, pending: Sequence[Pending], *, priority: Priority) -> Counter[str]:
         """This puts deliveries into their handlers' queues, in chunks; it counts them by queue.
 
@@ -68,15 +78,16 @@ class Broker:
     def _send(
         self, producer: Producer, handler: Handler, chunk: Sequence[Pending], lane: int
     ) -> None:
+        suspect = any(delivery.suspect for delivery in chunk)
         # What `apply_async` does, without what it looks up and copies anew for each message.
         headers, properties, body, _ = current_app.amqp.create_task_message(
             uuid(),
             handler.task.name,
             ([delivery.id for delivery in chunk],),
-            {"suspect": True} if any(delivery.suspect for delivery in chunk) else {},
+            {"suspect": True} if suspect else {},
             ignore_result=handler.task.ignore_result,
             argsrepr=describe(handler, chunk),
-            kwargsrepr="",
+            kwargsrepr="suspect" if suspect else "",
         )
         producer.publish(
             body, routing_key=handler.queue, headers=headers, priority=lane, serializer="json",
@@ -116,9 +127,11 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
         else:
             groups[delivery.handler].append(delivery)
     for name in sorted(groups, key=lambda name: -policy_of(handlers[name].queue).priority):
-        group, policy = groups[name], policy_of(handlers[name].queue)
+        group, handler = groups[name], handlers[name]
+        policy = policy_of(handler.queue)
         share = math.ceil(len(group) / policy.concurrency)
         largest = policy.largest_batch(group[0].priority)
+        largest = min(largest, handler.batch_size or largest)
         size = min(max(share, SMALLEST_CHUNK), largest)
         for start in range(0, len(group), size):
             yield name, group[start : start + size]

@@ -2,7 +2,7 @@
 
     outbox ── expand ──▶ queued ── claim, finish ──▶ done
                           │  ▲
-                     fail ▼  │ take_due
+                     fail ▼  │ due.take
                          retry          attempts used up: fail ──▶ dead
 
 An open delivery has a `due_at`: the time at which the relay looks at it next, to publish it, to
@@ -16,18 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from events.envelope import KeyRange
-from events.limits import spend
 from events.models import Priority
 from events.queues import QueuePolicy
 from events.registry import Handler
 from events.sql import execute
 
 ERROR_LIMIT = 8_000  # characters of an error that are kept with a delivery
-# Longer than a message waits in a queue at its high-water mark.
-OVERDUE_SECONDS = 30
+# The payload that tells the relay to look for what is due.
+DUE_NOW = "due"
 # What is written to a delivery that a rate limit puts off.
 WAITS = "It waits for its turn under a rate limit."
 
@@ -52,65 +49,6 @@ class Pending:
         return self.isolated or self.swept
 
 
-DUE = """
-    FROM events_delivery
-    WHERE queue = %(queue)s AND priority = %(priority)s AND due_at <= now()
-      AND handler = ANY(%(handlers)s)
-"""
-RETRIES = f"""
-    SELECT count(*) FROM (
-        SELECT {DUE} AND state = 'retry' AND attempts > 0 LIMIT %(limit)s
-    ) AS due
-"""  # noqa: S608 - put together from constants
-TAKE_DUE = f"""
-    WITH retries AS MATERIALIZED (
-        SELECT id, false AS swept {DUE} AND state = 'retry' AND attempts > 0
-        ORDER BY due_at LIMIT %(retries)s FOR UPDATE SKIP LOCKED
-    ), others AS MATERIALIZED (
-        SELECT id, state = 'queued' AND publications > 0 AS swept {DUE}
-          AND (state = 'queued' OR state = 'retry' AND attempts = 0)
-          AND (%(sweep)s OR publications = 0 OR state = 'retry'
-               OR due_at < now() - %(overdue)s * interval '1 second')
-        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-    ), due AS (
-        SELECT * FROM retries UNION ALL SELECT * FROM others
-    )
-    UPDATE events_delivery
-    SET state = 'queued', due_at = now() + %(redelivery)s * interval '1 second',
-        publications = least(publications + 1, 30000)
-    FROM due WHERE events_delivery.id = due.id
-    RETURNING events_delivery.id, event_id, handler, priority, isolated, swept
-"""  # noqa: S608
-
-
-def take_due(
-    policy: QueuePolicy, *, priority: int, handlers: Sequence[str], sweep: bool, limit: int
-) -> list[Pending]:
-    """This takes the deliveries of a queue that are due, and answers them for publishing.
-
-    Those that a worker holds are locked and passed over. With `sweep`, it also takes those whose
-    message must have been lost; without, only if they are long overdue, so that a queue which is
-    never short loses none. Of retries it takes what the queue's budget allows.
-    """
-    parameters: dict[str, Any] = {
-        "queue": policy.name,
-        "priority": priority,
-        "handlers": list(handlers),
-        "sweep": sweep,
-        "overdue": OVERDUE_SECONDS,
-        "limit": limit,
-        "redelivery": policy.redelivery_seconds,
-    }
-    with transaction.atomic():
-        # Planned each time: how many are due differs by orders of magnitude.
-        ((wanted,),) = execute(RETRIES, parameters, prepare=False).rows
-        budget = f"retries of {policy.name}"
-        parameters["retries"] = (
-            spend(budget, rate=policy.retry_rate, wanted=wanted) if wanted else 0
-        )
-        return [Pending(*row) for row in execute(TAKE_DUE, parameters, prepare=False).rows]
-
-
 def reopen(ids: Sequence[int]) -> None:
     """This makes deliveries due at once: their message did not reach the broker or the handler."""
     execute(
@@ -118,6 +56,26 @@ def reopen(ids: Sequence[int]) -> None:
         " WHERE id = ANY(%s) AND state IN ('queued', 'running')",
         [list(ids)],
     )
+
+
+HAND_BACK = """
+    UPDATE events_delivery SET state = 'queued', due_at = now(), publications = %s
+    FROM (
+        SELECT id FROM events_delivery WHERE id = ANY(%s) AND state = %s
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    ) AS mine
+    WHERE events_delivery.id = mine.id
+"""
+
+
+def hand_back(ids: Sequence[int], *, begun: bool, suspect: bool) -> int:
+    """This makes deliveries of a paused queue due, uncharged, and answers how many.
+
+    What another worker holds is passed over; those that this one has `begun` are `running`. What
+    was `suspect` is again when it comes back.
+    """
+    state = "running" if begun else "queued"
+    return execute(HAND_BACK, [int(suspect), list(ids), state]).count
 
 
 def isolate(ids: Sequence[int]) -> None:
@@ -131,7 +89,9 @@ def isolate(ids: Sequence[int]) -> None:
 
 CLAIM = """
     SELECT delivery.id, event.id, event.type, event.version, event.data, event.recorded_at,
-           event.priority, delivery.bounds, delivery.error = %s
+           event.priority, delivery.bounds, delivery.attempts, event.traceparent,
+           delivery.error = %s,
+           date_part('epoch', greatest(statement_timestamp() - delivery.recorded_at, '0'))
     FROM events_delivery AS delivery JOIN events_event AS event ON event.id = delivery.event_id
     WHERE delivery.id = ANY(%s) AND delivery.handler = ANY(%s) AND delivery.state = 'queued'
     ORDER BY delivery.id FOR UPDATE OF delivery SKIP LOCKED
@@ -143,7 +103,8 @@ def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
 
     A delivery that is finished, or in another worker's hands, is passed over: so a message that
     comes twice has no effect. It answers rows of (delivery id, event id, type, version, data,
-    recorded_at, priority, bounds, whether it waited for a rate limit).
+    recorded_at, priority, bounds, attempts, traceparent, whether it waited for a rate limit, age in
+    seconds).
     """
     return execute(CLAIM, [WAITS, list(ids), handler.names]).rows
 
@@ -161,8 +122,12 @@ SPLIT = """
 
 
 def split(id: int, ranges: Sequence[KeyRange]) -> None:
-    """This makes a delivery of its own of each range of keys; each runs alone, as bulk work."""
+    """This makes a delivery of its own of each range of keys; each runs alone, as bulk work.
+
+    The relay hears of it, since somebody waits for what is so large.
+    """
     firsts, afters = zip(*ranges, strict=True)
+    execute("SELECT pg_notify('outbox', %s)", [DUE_NOW])
     execute(SPLIT, [Priority.BULK, list(firsts), list(afters), id])
 
 
@@ -233,3 +198,26 @@ def defer(id: int, *, seconds: float, reason: str) -> None:
         " WHERE id = %s AND state IN ('queued', 'running')",
         [reason, seconds, id],
     )
+
+
+DISCARD_FREE = """
+    WITH free AS MATERIALIZED (
+        SELECT id FROM events_delivery
+        WHERE id = ANY(%(ids)s) AND state IN ('queued', 'retry')
+          AND id NOT IN (SELECT unnest(deliveries) FROM events_lease WHERE expires_at > now())
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    ), discarded AS (
+        UPDATE events_delivery
+        SET state = 'discarded', due_at = NULL, finished_at = clock_timestamp()
+        FROM free WHERE events_delivery.id = free.id
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM discarded), count(*)
+    FROM events_delivery WHERE id = ANY(%(ids)s) AND due_at IS NOT NULL
+"""
+
+
+def discard_free(ids: Sequence[int]) -> tuple[int, int]:
+    """This gives up what waits, and answers how many, and how many more a worker has in hand."""
+    ((discarded, were_open),) = execute(DISCARD_FREE, {"ids": list(ids)}, prepare=False).rows
+    return discarded, were_open - discarded

@@ -7,19 +7,32 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
-from events import deliveries
-from events.envelope import ALL_KEYS, FEW, KeyRange, NewerEvent, Recorded, decode
+from events import deliveries, tracing
+from events.controls import control_of, policy_in_force
+from events.envelope import (
+    ALL_KEYS,
+    FEW,
+    KeyRange,
+    NewerEvent,
+    Recorded,
+    decode,
+    type_of_name,
+)
+from events.failures import told
 from events.leases import Lease, lease, worker_name
 from events.limits import Limit, Permits, Refused, acquire, give_back
+from events.metrics import runs
+from events.outcomes import Outcome, Outcomes
 from events.queues import QueuePolicy, policy_of
 from events.registry import Handler
 from events.sql import plan
+from events.story import Story
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +40,14 @@ logger = logging.getLogger(__name__)
 NEWER_EVENT_SECONDS = 30
 # A connection that served a batch so recently is taken to be well.
 FRESH_SECONDS = 1.0
+
+
+class Later(Exception):
+    """A handler raises this when it must be asked again in so many seconds; it costs no attempt."""
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 class _Used(threading.local):
@@ -38,18 +59,23 @@ class _Used(threading.local):
 _used = _Used()
 
 
-def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> dict[str, int]:
+def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> Outcomes:
     """This delivers a batch to its handler, and answers how many deliveries ended in which state.
 
     Deliveries that are settled already, or in other hands, are passed over. A batch that raises is
     rolled back and run again one by one, so that the culprit alone is charged an attempt. A
-    `suspect` batch may have taken a worker down: its lease is taken before it begins.
+    `suspect` batch may have taken a worker down: its lease is taken before it begins. What a paused
+    queue has not begun is handed back.
     """
     _check_connection()
     plan(lean=handler.atomic and len(ids) <= FEW)
     with lease(handler, ids, at_once=suspect or not handler.atomic) as held:
         try:
-            return _run(handler, ids, held)
+            if control_of(handler.queue).paused:
+                held.release()
+                outcomes = Outcomes(paused=deliveries.hand_back(ids, begun=False, suspect=suspect))
+            else:
+                outcomes = _run(handler, ids, held)
         except (OperationalError, InterfaceError):
             if connection.is_usable():
                 raise
@@ -60,6 +86,8 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> d
             raise
         finally:
             _used.at = time.monotonic()
+    runs.settled(handler, outcomes, of=len(ids))
+    return outcomes
 
 
 def _check_connection() -> None:
@@ -73,28 +101,59 @@ def _check_connection() -> None:
         setattr(connection, "health_check_done", True)  # noqa: B010 - Django's stubs forget it
 
 
-def _run(handler: Handler, ids: Sequence[int], held: Lease) -> dict[str, int]:
+def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
     if not handler.atomic:
         return _run_outside(handler, ids, held)
-    try:
-        return {"done": _run_batch(handler, ids, held)}
-    except Exception as error:
-        if not connection.is_usable():
-            raise
+    with Story(handler) as story:
+        try:
+            done, left = _run_statement(handler, ids, held)
+            return Outcomes(done=done + (_run_batch(story, left, held) if left else 0))
+        except Exception as error:
+            if not connection.is_usable():
+                raise
+            story.fails(error)
+            failure = error
+        # Not while it is handled: the traceback of one that fails next would begin with this one.
         if len(ids) == 1:
-            outcomes = [_settle_failure(handler, ids[0], error)]
-        elif isinstance(error, SoftTimeLimitExceeded):
+            outcomes = [_settle_failure(handler, ids[0], failure)]
+        elif isinstance(failure, SoftTimeLimitExceeded):
             deliveries.isolate(ids)
-            outcomes = ["isolated"] * len(ids)
+            outcomes = [Outcome("isolated", id, type(failure).__name__) for id in ids]
         else:
             outcomes = _run_each(handler, ids)
         held.release()
-        return {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
+        return Outcomes.of(outcomes)
 
 
-def _run_batch(handler: Handler, ids: Sequence[int], held: Lease | None = None) -> int:
-    with transaction.atomic():
+def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[int, Sequence[int]]:
+    """This does what a handler's statement can, and answers how much, and what is left to it.
+
+    Where it fails, all is left: then each delivery is told of, and charged, as ever.
+    """
+    statement = handler.statement
+    # A trace wants to know of an event what only a claim tells.
+    if statement is None or len(ids) > FEW or tracing.is_on():
+        return 0, ids
+    try:
+        with runs.Run(handler) as run:
+            version = type_of_name[handler.event_name].version
+            done = statement.work(ids, handlers=handler.names, version=version)
+            run.claimed(list(done.values()))
+    except DatabaseError:
+        if not connection.is_usable():
+            raise
+        return 0, ids
+    if len(done) == len(ids):
+        held.release()
+    return len(done), [id for id in ids if id not in done]
+
+
+def _run_batch(story: Story, ids: Sequence[int], held: Lease | None = None) -> int:
+    handler = story.handler
+    with runs.Run(handler) as run, transaction.atomic():
         rows = deliveries.claim(handler, ids)
+        run.claimed([row[-1] for row in rows])
+        story.begins(rows)
         _handle(handler, {row[0]: _recorded(row) for row in rows})
         deliveries.finish([row[0] for row in rows], lease=held.end() if held else None)
     return len(rows)
@@ -111,46 +170,65 @@ def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
         handler.handle(now)
 
 
-def _run_each(handler: Handler, ids: Sequence[int]) -> list[str]:
-    outcomes = []
-    for id in ids:
-        try:
-            done = _run_batch(handler, [id])
-            outcomes.append("done" if done else "passed_over")
-        except Exception as error:
-            if not connection.is_usable():
-                raise
-            outcomes.append(_settle_failure(handler, id, error))
+def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for place, id in enumerate(ids):
+        if control_of(handler.queue).paused:
+            rest = ids[place:]
+            deliveries.hand_back(rest, begun=False, suspect=False)
+            return outcomes + [Outcome("paused")] * len(rest)
+        with Story(handler) as story:
+            try:
+                done = _run_batch(story, [id])
+                outcomes.append(Outcome("done" if done else "passed_over"))
+            except Exception as error:
+                if not connection.is_usable():
+                    raise
+                story.fails(error)
+                outcomes.append(_settle_failure(handler, id, error))
     return outcomes
 
 
-def _run_outside(handler: Handler, ids: Sequence[int], held: Lease) -> dict[str, int]:
-    policy = policy_of(handler.queue)
+def _run_outside(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
+    policy, began = policy_of(handler.queue), time.monotonic()
     with transaction.atomic():
         rows = deliveries.claim(handler, ids)
         deliveries.start([row[0] for row in rows], policy=policy)
-    outcomes = [_call(handler, row, policy) for row in rows]
+    outcomes: list[Outcome] = []
+    for place, row in enumerate(rows):
+        if control_of(handler.queue).paused:
+            rest = [row[0] for row in rows[place:]]
+            deliveries.hand_back(rest, begun=True, suspect=False)
+            outcomes += [Outcome("paused")] * len(rest)
+            break
+        outcomes.append(_call(handler, row, policy_in_force(handler.queue), began))
     held.release()
-    return {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
+    return Outcomes.of(outcomes)
 
 
-def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy) -> str:
-    id = row[0]
-    try:
-        recorded = _recorded(row)
-        limits = limits_of(handler, recorded.event, policy)
-        leave = _leave(limits, policy, waited=row[-1])
-        if isinstance(leave, Refused):
-            deliveries.defer(id, seconds=leave.seconds, reason=deliveries.WAITS)
-            return "limited"
+def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: float) -> Outcome:
+    id, *_, waited, age = row
+    with Story(handler) as story:
+        story.begins([row])
         try:
-            handler.handle([recorded])
-        finally:
-            give_back(leave, limits)
-        deliveries.finish([id])
-    except Exception as error:
-        return _settle_failure(handler, id, error)
-    return "done"
+            recorded = _recorded(row)
+            limits = limits_of(handler, recorded.event, policy)
+            leave = _leave(limits, policy, waited=waited)
+            if isinstance(leave, Refused):
+                deliveries.defer(id, seconds=leave.seconds, reason=deliveries.WAITS)
+                story.waits(leave.seconds)
+                return Outcome("limited")
+            with runs.Run(handler) as run:
+                run.claimed([age + run.began - claimed])
+                try:
+                    handler.handle([recorded])
+                finally:
+                    give_back(leave, limits)
+                deliveries.finish([id])
+        except Exception as error:
+            story.fails(error)
+            return _settle_failure(handler, id, error)
+    return Outcome("done")
 
 
 def limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Limit]:
@@ -173,21 +251,28 @@ def _leave(limits: Sequence[Limit], policy: QueuePolicy, *, waited: bool) -> Per
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded[Any]:
-    _, event_id, name, version, data, recorded_at, priority, bounds, _ = row
+    _, event_id, name, version, data, recorded_at, priority, bounds, *_ = row
     keys = KeyRange(*json.loads(bounds)) if bounds else ALL_KEYS
     return Recorded(event_id, recorded_at, priority, decode(name, version, data), keys)
 
 
-def _settle_failure(handler: Handler, id: int, error: Exception) -> str:
+def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
     if isinstance(error, NewerEvent):
         deliveries.defer(id, seconds=NEWER_EVENT_SECONDS, reason=str(error))
-        return "deferred"
+        tracing.note("delivery.deferred", {"seconds": NEWER_EVENT_SECONDS})
+        return Outcome("deferred")
+    if isinstance(error, Later):
+        deliveries.defer(id, seconds=error.seconds, reason=str(error))
+        tracing.note("delivery.deferred", {"seconds": error.seconds})
+        return Outcome("deferred")
     text = "".join(traceback.format_exception(error))
     policy = policy_of(handler.queue)
     state = deliveries.fail(id, policy=policy, worker=worker_name(), error=text) or "passed_over"
-    log: Callable[..., None] = logger.error if state == "dead" else logger.warning
-    log(
-        "delivery.failed",
-        extra={"delivery": id, "handler": handler.name, "state": state, "error": repr(error)},
-    )
-    return state
+    tracing.note(f"delivery.{state}")
+    # The message of the exception is for those who may read the delivery.
+    extra = {"delivery": id, "handler": handler.name, "state": state, "error": told(error)}
+    if state == "dead":
+        logger.error("delivery.dead", exc_info=error, extra=extra)
+    else:
+        logger.warning("delivery.failed", extra=extra)
+    return Outcome(state, id, type(error).__name__)

@@ -28,7 +28,12 @@ def since(moment: datetime, **filters: Any) -> QuerySet[Event]:
 
 
 def existing(
-    moment: datetime, *, subjects: QuerySet[Any], began: str, changes: Collection[str], ended: str
+    moment: datetime,
+    *,
+    subjects: QuerySet[Any],
+    began: Collection[str],
+    changes: Collection[str],
+    ended: str,
 ) -> QuerySet[Event]:
     """This answers the first events of those subjects that existed at a moment.
 
@@ -40,10 +45,10 @@ def existing(
             f"Events are kept for {settings.KEEP_EVENTS_DAYS} days only (KEEP_EVENTS_DAYS);"
             " what came before is not known."
         )
-    last = until(moment, subject=OuterRef("subject"), type__in=[began, *changes, ended])
+    last = until(moment, subject=OuterRef("subject"), type__in=[*began, *changes, ended])
     newest = last.order_by("-id")
     return (
-        until(moment, type=began, subject__in=subjects)
+        until(moment, type__in=began, subject__in=subjects)
         .annotate(
             state_type=Subquery(newest.values("type")[:1]),
             state=Subquery(newest.values("data")[:1]),

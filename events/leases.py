@@ -15,9 +15,11 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from events import deliveries
+from events.failures import reason
 from events.ids import new_id
+from events.metrics import counters, runs
 from events.queues import QueuePolicy, all_policies, policy_of
-from events.registry import Handler
+from events.registry import Handler, handlers
 from events.sql import execute
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ EXTEND = "UPDATE events_lease SET expires_at = now() + %s * interval '1 second' 
 LAZY_SECONDS = 0.1
 # After so long without a batch, the thread that extends leases lets its connection go.
 IDLE_SECONDS = 5.0
+# It writes what is left of the process's counts when there was no batch to do so.
+LEFT_SECONDS = 2 * counters.FLUSH_SECONDS
 
 
 def worker_name() -> str:
@@ -133,7 +137,9 @@ class Heart:
             if batch := self._batch:
                 active = time.monotonic()
                 self._look_after(batch)
-            elif time.monotonic() > active + IDLE_SECONDS:
+                continue
+            counters.flush(older_than=LEFT_SECONDS)
+            if time.monotonic() > active + IDLE_SECONDS and not counters.pending():
                 connection.close()
                 self._sleep()
                 active = time.monotonic()
@@ -156,7 +162,7 @@ class Heart:
         except (DatabaseError, InterfaceError) as error:
             # The next time may be in time; the call that the lease covers goes on either way.
             logger.warning(
-                "lease.extend_failed", extra={"lease": str(batch.id), "error": str(error)}
+                "lease.extend_failed", extra={"lease": str(batch.id), "error": reason(error)}
             )
             connection.close()
 
@@ -208,9 +214,19 @@ def _take_back(id: UUID) -> bool:
             return False
         if len(ids) == 1 and held and queue in all_policies():
             error = f"The worker {worker} died, or hung, while it ran {handler}."
-            deliveries.fail(held[0], policy=policy_of(queue), worker=worker, error=error)
+            state = deliveries.fail(held[0], policy=policy_of(queue), worker=worker, error=error)
+            settled = {state: 1} if state else {}
+            if state == "dead":
+                extra = {"delivery": held[0], "handler": handler, "queue": queue}
+                logger.error("delivery.dead", extra=extra | {"error": "its worker died, or hung"})
         else:
             deliveries.isolate(held)
+            settled = {"isolated": len(held)}
         release(id)
-    logger.warning("lease.expired", extra={"handler": handler, "worker": worker, "held": len(held)})
+    if handler in handlers:
+        runs.count_outcomes(handlers[handler], settled)
+    logger.warning(
+        "lease.expired",
+        extra={"handler": handler, "queue": queue, "worker": worker, "held": len(held)},
+    )
     return True

@@ -20,14 +20,15 @@ class Listener:
         self._connection: psycopg.Connection | None = None
         self._next_check = 0.0
 
-    def wait(self, seconds: float) -> bool:
-        """This waits for a notification, and says whether one came in time."""
+    def wait(self, seconds: float) -> set[str]:
+        """This waits for a notification, and answers the payloads of those that came in time."""
         try:
             if self._connection is None:
                 self._connection = self._connect()
-                return True  # what was notified before nobody heard: look at once
+                return {""}  # what was notified before nobody heard: look at once
             self._check(self._connection)
-            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+            heard = self._connection.notifies(timeout=seconds, stop_after=1)
+            return {notification.payload for notification in heard}
         except psycopg.OperationalError as error:
             self.close()
             raise OperationalError(str(error)) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
+from events import tracing
 from events.envelope import Subject, encode, type_of_class
 from events.ids import new_id
 from events.models import Event, Priority
@@ -19,8 +20,6 @@ from events.sql import execute
 
 __all__ = ["OutsideTransaction", "Priority", "record", "record_with", "recording"]
 
-# Set by the middleware, from the W3C `traceparent` header of the request.
-traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 _open_recording: ContextVar[Recording | None] = ContextVar("open_recording", default=None)
 
 # One statement for both tables: the event store's row, and the entry that the relay claims. One
@@ -77,16 +76,28 @@ class Recording:
     def write(self) -> None:
         """This writes what was taken in, with one statement."""
         if self.events:
-            execute(INSERT, self._parameters())
+            with self._span():
+                execute(INSERT, self._parameters())
 
     def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         """This writes it with a statement that changes something, and answers its rows."""
         together = INSERT_WITH.replace("{}", statement)
-        return execute(together, [*parameters, *self._parameters()]).rows
+        with self._span():
+            return execute(together, [*parameters, *self._parameters()]).rows
+
+    def _span(self) -> AbstractContextManager[tracing.Span]:
+        # Everything that comes of the events is done in this span's trace.
+        if not tracing.is_on():
+            return tracing.NOTHING
+        types = ", ".join({event["type"]: None for event in self.events})
+        attributes: dict[str, tracing.Value] = {"count": len(self.events)}
+        if len(self.events) == 1:
+            attributes["event"] = str(self.events[0]["id"])
+        return tracing.span(f"record {types}", kind="producer", attributes=attributes)
 
     def _parameters(self) -> list[Any]:
         events = msgspec.json.encode(self.events).decode()
-        return [int(self.priority), traceparent.get(), events]
+        return [int(self.priority), tracing.traceparent.get(), events]
 
 
 def record(event: Subject, *, key: str | None = None) -> UUID:

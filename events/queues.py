@@ -44,6 +44,8 @@ class QueuePolicy:
     group_seconds: int = 60
     # Retries a second of the whole cluster: a service that heals meets no second spike.
     retry_rate: int = 50
+    # Of its workers, from 0 to 19: where they share a machine with others, those go first.
+    niceness: int = 0
     keep_done: int = 10_000
     slo_seconds: int = 30
 

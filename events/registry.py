@@ -10,6 +10,7 @@ from uuid import UUID
 from celery import Task
 
 from events.envelope import KeyRange, Recorded
+from events.statement import Statement
 
 Batch = Sequence[Recorded[Any]]
 Group = Callable[[Any], str]
@@ -32,6 +33,8 @@ class Handler:
     split: Split | None = None
     formerly: tuple[str, ...] = ()
     group: Group | None = None
+    batch_size: int | None = None
+    statement: Statement | None = None
 
     @property
     def names(self) -> list[str]:

@@ -12,28 +12,35 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 
-from events import deliveries
+from events import deliveries, due
 from events.broker import Broker, BrokerDown
+from events.controls import paused_queues
 from events.deliveries import Pending
-from events.expansion import expand
+from events.expansion import Columns, columns_of, expand
+from events.failures import name_of, reason
 from events.leases import take_back_expired
 from events.listener import Listener
+from events.metrics import counters
 from events.models import Priority
+from events.processes.vitals import Pulse
 from events.queues import QueuePolicy, all_policies
 from events.registry import handlers, subscriptions
-from events.sql import execute, plan
+from events.sql import execute, is_refusal, plan
 from events.subscriptions import catch_up, subscribe
+from events.traced import relayed
 
 logger = logging.getLogger(__name__)
 
 CLAIM_LIMIT = 2_000  # outbox entries a step
-BULK_LIMIT = 500  # of bulk work: others wait for the step's end
+BULK_LIMIT = 200  # of bulk work: others wait for the step's end
 DUE_MESSAGES = 20  # a step, of each lane
 IDLE_SECONDS = 0.5  # between looks at the outbox without a notification
-DUE_SECONDS = 0.5  # between looks for retries, lost messages and expired leases
+DUE_SECONDS = 0.5  # between looks for pauses, retries, lost messages and expired leases
 # After a step with several events, so long for each of them: when they come fast, the next batch is
 # larger, and each event in it costs less. One that comes alone finds the relay waiting for it.
 GATHER_SECONDS = 0.0012
@@ -55,14 +62,20 @@ class Relay:
 
     broker: Broker = field(default_factory=Broker)
     stopped: threading.Event = field(default_factory=threading.Event)
+    pulse: Pulse = field(default_factory=Pulse)
     _depths: Depths = field(default_factory=dict)
+    _paused: frozenset[str] = frozenset()
     _next_look: float = 0.0
     _next_due: float = 0.0
     _next_catch_up: float = 0.0
+    # The handlers, as they are given to `expand`, and what that was made of.
+    _handlers: Columns = field(default_factory=dict)
+    _known: tuple[Any, Any] = (None, None)
     _subscribed: bool = False
     _awake: bool = False
-    # Of the last step: interactive events, and whether there is more to do.
+    # Of the last step: interactive events, and whether there is more to do, of bulk work or at all.
     _arrived: int = 0
+    _has_bulk: bool = False
     _has_backlog: bool = False
 
     def run(self) -> None:
@@ -71,6 +84,8 @@ class Relay:
         while not self.stopped.is_set():
             with self._outages():
                 self.step()
+                self.pulse.progress()
+                counters.flush(older_than=counters.FLUSH_SECONDS)
                 if self._has_backlog:
                     continue
                 if 1 < self._arrived < GATHERED:
@@ -79,7 +94,10 @@ class Relay:
                 else:
                     # What was committed since the step began has sent a notification; except what
                     # found the relay awake, and was not committed yet.
-                    listener.wait(LAST_LOOK_SECONDS if self._fall_asleep() else IDLE_SECONDS)
+                    longest = LAST_LOOK_SECONDS if self._fall_asleep() else IDLE_SECONDS
+                    if deliveries.DUE_NOW in listener.wait(longest):
+                        self._next_due = 0.0
+        counters.flush()
         listener.close()
         self.broker.close()
 
@@ -93,12 +111,19 @@ class Relay:
         self._subscribe()
         if not self._depths:
             self._look_at_broker()
+            self._paused = paused_queues()
+            logger.info("relay.broker_connected")
         many = self._has_backlog or self._arrived >= GATHERED
-        self._has_backlog = False
-        entries = self._expand(many=many)
+        entries = 0
+        if self._has_bulk:
+            # What came during the last step does not wait for this one's bulk work, too.
+            entries = self._expand(many=False, bulk_limit=0)
+        self._has_backlog = self._has_bulk = False
+        entries += self._expand(many=many)
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
-            take_back_expired()
+            self._paused = paused_queues()
+            self._rescue()
             self._publish_due()
         if now >= self._next_catch_up:
             self._next_catch_up = now + CATCH_UP_SECONDS
@@ -108,6 +133,10 @@ class Relay:
         if time.monotonic() >= self._next_look:
             self._look_at_broker()
         return entries
+
+    def _rescue(self) -> None:
+        if rescued := take_back_expired():
+            counters.count("leases_rescued_total", rescued)
 
     def _look_at_broker(self) -> None:
         """This asks how long the queues are; until the next time, they are no longer than that
@@ -134,35 +163,45 @@ class Relay:
                 logger.info("handlers.subscribed", extra={"handlers": new})
             self._subscribed = True
 
-    def _expand(self, *, many: bool) -> int:
-        policies = all_policies()
-        has_room = {place: self._room(*place) > 0 for place in self._depths}
-        lanes = [
-            (handler, lane, policies[handler.queue], has_room[handler.queue, lane])
-            for handler in subscriptions()
-            for lane in Priority
-        ]
-        entries, pending = expand(lanes, limit=CLAIM_LIMIT, bulk_limit=BULK_LIMIT, many=many)
+    def _expand(self, *, many: bool, bulk_limit: int = BULK_LIMIT) -> int:
+        began = time.time_ns()
+        columns = self._columns()
+        entries, pending = expand(columns, limit=CLAIM_LIMIT, bulk_limit=bulk_limit, many=many)
         self._arrived = entries[Priority.INTERACTIVE]
-        if self._arrived == CLAIM_LIMIT or entries[Priority.BULK] == BULK_LIMIT:
+        self._has_bulk = entries[Priority.BULK] == bulk_limit > 0
+        if self._arrived == CLAIM_LIMIT or self._has_bulk:
             self._has_backlog = True
         for lane in sorted(Priority, reverse=True):
-            self._publish([delivery for delivery in pending if delivery.priority == lane], lane)
+            made = [delivery for delivery in pending if delivery.priority == lane]
+            self._publish(made, lane, expanding_since=began)
         return entries.total()
 
+    def _columns(self) -> Columns:
+        policies = all_policies()
+        has_room = frozenset(place for place in self._depths if self._room(*place) > 0)
+        if self._known != (policies, has_room):
+            lanes = [
+                (handler, lane, policies[handler.queue], (handler.queue, lane) in has_room)
+                for handler in subscriptions()
+                for lane in Priority
+            ]
+            self._known, self._handlers = (policies, has_room), columns_of(lanes)
+        return self._handlers
+
     def _publish_due(self) -> None:
+        waiting = due.lanes(list(all_policies()))
         for policy in all_policies().values():
             names = [name for name, handler in handlers.items() if handler.queue == policy.name]
             for lane in sorted(Priority, reverse=True):
                 room = self._room(policy.name, lane)
-                if names and room > 0:
+                if names and room > 0 and (policy.name, lane) in waiting:
                     short = room >= policy.high_water * 3 // 4
                     self._publish_lane(policy, names, lane, room, sweep=short)
 
     def _publish_lane(
         self, policy: QueuePolicy, names: list[str], lane: Priority, room: int, *, sweep: bool
     ) -> None:
-        pending = deliveries.take_due(
+        pending = due.take(
             policy,
             priority=lane,
             handlers=names,
@@ -171,22 +210,32 @@ class Relay:
         )
         if swept := sum(delivery.swept for delivery in pending):
             logger.warning("deliveries.swept", extra={"queue": policy.name, "count": swept})
+            counters.count("deliveries_swept_total", swept)
         self._publish(pending, lane)
         if len(pending) >= policy.largest_batch(lane):
             self._next_due, self._has_backlog = 0.0, True
 
-    def _publish(self, pending: list[Pending], lane: Priority) -> None:
+    def _publish(
+        self, pending: list[Pending], lane: Priority, *, expanding_since: int | None = None
+    ) -> None:
         if not pending:
             return
+        tell = partial(relayed, pending, expanding_since, time.time_ns())
         try:
             for queue, messages in self.broker.publish(pending, priority=lane).items():
                 self._depths[queue, lane] += messages
-        except BrokerDown:
+                counters.count("messages_published_total", messages, queue=queue)
+        except BrokerDown as error:
             deliveries.reopen([delivery.id for delivery in pending])
+            logger.warning("relay.publish_failed", extra={"count": len(pending)})
+            tell(failed=name_of(error))
             raise
+        tell()
 
     def _room(self, queue: str, lane: Priority) -> int:
-        """This answers how many more messages may wait in the broker."""
+        """This answers how many more messages may wait in the broker: none of a paused queue."""
+        if queue in self._paused:
+            return 0
         return all_policies()[queue].high_water - self._depths[queue, lane]
 
     @contextmanager
@@ -195,10 +244,13 @@ class Relay:
             yield
         except BrokerDown as error:
             self._depths = {}  # to be looked at before anything is taken from the outbox again
-            logger.warning("relay.broker_down", extra={"error": str(error)})
+            self.pulse.wait_for("the broker")
+            logger.warning("relay.broker_down", extra={"error": reason(error)})
             self.stopped.wait(OUTAGE_SECONDS)
         except (OperationalError, InterfaceError) as error:
-            logger.warning("relay.database_down", extra={"error": str(error)})
+            if not is_refusal(error):
+                self.pulse.wait_for("the database")
+            logger.warning("relay.database_down", extra={"error": reason(error)})
             connection.close()
             self._awake = False
             self.stopped.wait(OUTAGE_SECONDS)

@@ -19,13 +19,14 @@ STEP = 5_000  # rows a transaction
 SLOT_AGE = timedelta(days=7)  # what a scheduler recorded tells nothing later
 
 # Ids, unlike times, are unique: the newest `keep` done deliveries stay, whatever their times.
+# So do those of the last hour: the auditor and catch_up ask whether recent events have theirs.
 DELIVERIES = """
     WITH surplus AS MATERIALIZED (
         SELECT id FROM events_delivery
         WHERE queue = %(queue)s AND state = 'done' AND id <= (
             SELECT id FROM events_delivery WHERE queue = %(queue)s AND state = 'done'
             ORDER BY id DESC OFFSET %(keep)s LIMIT 1
-        )
+        ) AND finished_at < now() - interval '1 hour'
         ORDER BY id LIMIT %(step)s
     ), attempts AS (
         DELETE FROM events_attempt USING surplus WHERE delivery_id = surplus.id

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from django.db import IntegrityError, connection, transaction
-from django.db.backends.utils import CursorWrapper
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
+from psycopg.postgres import types
+from psycopg.pq import Format
 
-# For statements that take few rows: planned once for any parameters, and by indexes even if tables
-# were empty at that moment. For many rows, by the parameters and the tables as they are.
-LEAN = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
-FREE = "SET plan_cache_mode = force_custom_plan; RESET enable_seqscan"
+# For statements that take few rows: planned once for any parameters, and by indexes, in their
+# order, even if tables were empty at that moment. For many rows, by the parameters and the tables
+# as they are.
+LEAN = """
+    SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off
+"""
+FREE = """
+    SET plan_cache_mode = force_custom_plan; RESET enable_seqscan; RESET enable_bitmapscan
+"""
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+TIMESTAMPTZ = types["timestamptz"].oid
 NOT_AGAIN = "ON CONFLICT DO NOTHING"
 
 
@@ -41,18 +48,36 @@ def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True
     A prepared one is planned by its first executions in a session: for small statements, planning
     costs as much as running. Say `prepare=False` where a good plan depends on the parameters.
     """
-    with _cursor(prepare=prepare) as cursor:
-        cursor.execute(statement, parameters)
-        return Result(cursor.fetchall() if cursor.description else [], cursor.rowcount)
-
-
-def _cursor(*, prepare: bool) -> CursorWrapper:
     if not prepare:
-        return connection.cursor()
-    connection.ensure_connection()
-    cursor: Any = PreparedCursor(connection.connection)
-    make = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    return make(cursor)
+        with connection.cursor() as made:
+            made.execute(statement, parameters)
+            return _result(made)
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    # One for all statements of a session: to make a cursor takes as long as to use it, and so do
+    # Django's wrappers of one, which are left to those who watch.
+    cursor = _kept_cursor(database.connection)
+    if database.execute_wrappers or database.queries_logged:
+        cursor = database.make_debug_cursor(cursor)
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors:
+        cursor.execute(statement, parameters)
+        return _result(cursor)
+
+
+def _kept_cursor(session: Any) -> Any:
+    cursor = getattr(session, "kept_cursor", None)
+    if cursor is None:
+        cursor = session.kept_cursor = PreparedCursor(session)
+        # Times are in the session's zone, UTC. Django's loader says so too, in Python.
+        if loader := psycopg.adapters.get_loader(TIMESTAMPTZ, Format.TEXT):
+            cursor.adapters.register_loader(TIMESTAMPTZ, loader)
+    return cursor
+
+
+def _result(cursor: Any) -> Result:
+    # Whether there are rows, told by what costs less than `description`.
+    return Result([] if cursor.rownumber is None else cursor.fetchall(), cursor.rowcount)
 
 
 def plan(*, lean: bool) -> None:
@@ -66,6 +91,13 @@ def plan(*, lean: bool) -> None:
         with connection.cursor() as cursor:
             cursor.execute(LEAN if lean else FREE)
         session.plans_lean = lean
+
+
+def is_refusal(error: BaseException) -> bool:
+    """This says whether PostgreSQL is there, and only did not do what it was asked in time."""
+    return isinstance(
+        error.__cause__, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable
+    )
 
 
 def insert_new(statement: str, parameters: Parameters, *, many: bool) -> int:

@@ -12,6 +12,7 @@ from django.db import connection
 
 from events.queues import policy_of
 from events.registry import Handler, subscriptions
+from events.sql import execute
 
 # How long processes of the release before may run beside those of this one.
 DEPLOY_SECONDS = 900
@@ -67,9 +68,13 @@ MISSED = """
 """
 
 
+NEW = "SELECT handler FROM events_subscription WHERE since > now() - %s * interval '1 second'"
+
+
 def catch_up() -> int:
     """This makes the deliveries that relays of the release before left out; answers how many."""
-    return sum(_catch_up(handler) for handler in subscriptions())
+    new = {name for (name,) in execute(NEW, [DEPLOY_SECONDS]).rows}
+    return sum(_catch_up(handler) for handler in subscriptions() if handler.name in new)
 
 
 def _catch_up(handler: Handler) -> int:

@@ -4,21 +4,49 @@ from collections.abc import Sequence
 
 from accounts.events import UserFollowed, UserUnfollowed
 from accounts.signals import user_followed, user_unfollowed
-from cards.events import CardAdded, CardRemoved, CardUpdated
-from cards.queries import ranges_of_followers
-from cards.signals import card_added, card_removed, card_updated
+from cards.events import CardAdded, CardRemoved, CardUpdated, ImportBatchAdded
+from cards.queries import FEW_FOLLOWERS, ranges_of_batches, ranges_of_followers
+from cards.signals import card_added, card_removed, card_updated, import_batch_added
 from events.envelope import Recorded
+from events.statement import Statement
 from events.subscription import handler
-from feeds import services
+from feeds import services, statements
 
 
-@handler(card_added, queue="feeds", name="feeds.fan_out", split=ranges_of_followers)
+@handler(
+    card_added,
+    queue="feeds",
+    name="feeds.fan_out",
+    split=ranges_of_followers,
+    statement=Statement(
+        statements.FAN_OUT_CLAIMED,
+        fields={"card_id": "uuid", "curator_id": "bigint"},
+        small=FEW_FOLLOWERS,
+    ),
+)
 def fan_out(events: Sequence[Recorded[CardAdded]]) -> None:
     """This puts new cards into the timelines of their curators' followers."""
     services.fan_out(
         card_ids=[recorded.event.card_id for recorded in events],
         curator_ids=[recorded.event.curator_id for recorded in events],
         followers=[recorded.keys for recorded in events],
+    )
+
+
+@handler(
+    import_batch_added,
+    queue="feeds",
+    name="feeds.fan_out_imported",
+    split=ranges_of_batches,
+    batch_size=4,
+)
+def fan_out_imported(events: Sequence[Recorded[ImportBatchAdded]]) -> None:
+    """This puts the cards of imports into the timelines of their curators' followers."""
+    batch = [(card_id, recorded) for recorded in events for card_id in recorded.event.card_ids]
+    services.fan_out(
+        card_ids=[card_id for card_id, _ in batch],
+        curator_ids=[recorded.event.curator_id for _, recorded in batch],
+        followers=[recorded.keys for _, recorded in batch],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -34,6 +36,17 @@ def following_feed(user: User) -> QuerySet[Card]:
     return with_representation(cards)
 
 
+def feed_cards(ids: set[UUID]) -> QuerySet[Card]:
+    """This answers those of these cards that feeds show."""
+    return with_representation(public_cards().filter(pk__in=ids))
+
+
+def follows_between(readers: set[int], curators: set[int]) -> set[tuple[int, int]]:
+    """This answers which of these readers follow which of these curators now."""
+    follows = Follow.objects.filter(follower__in=readers, followed__in=curators)
+    return set(follows.values_list("follower_id", "followed_id"))
+
+
 def user_feed(curator: User) -> QuerySet[Card]:
     """This answers one curator's public cards."""
     return with_representation(public_cards().filter(curator=curator))
@@ -44,4 +57,4 @@ def collection_feed(collection: Collection) -> QuerySet[CollectionCard]:
     places = CollectionCard.objects.filter(
         collection=collection, card__visibility=Visibility.PUBLIC
     )
-    return places.select_related("card__curator", "card__url")
+    return places.select_related("card__curator", "card__url__metadata")

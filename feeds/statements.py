@@ -16,41 +16,51 @@ FOLLOWERS = """
         SELECT followed_id, follower_id FROM accounts_follow
         WHERE followed_id = ANY(%(curators)s::bigint[])
           AND follower_id >= %(lowest)s::bigint AND follower_id < %(highest)s::bigint
+          {}
+    )
+"""
+KEPT = """
+    AND NOT EXISTS (
+        SELECT FROM feeds_timeline timeline
+        WHERE timeline.owner_id = follower_id AND timeline.evicted_at IS NOT NULL
     )
 """
 FAN_OUT = """
-    {}
-    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
-    SELECT follow.follower_id, card.id, card.curator_id
-    FROM unnest(%(cards)s::uuid[], %(firsts)s::bigint[], %(afters)s::bigint[])
-         AS batch (card_id, first, after)
-    JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
-    {}
-    WHERE NOT EXISTS (
-        SELECT FROM feeds_timeline timeline
-        WHERE timeline.owner_id = follow.follower_id AND timeline.evicted_at IS NOT NULL
+    WITH {} added AS MATERIALIZED (
+        SELECT card.id, card.curator_id, batch.first, batch.after
+        FROM {}
+        JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
     )
-    ORDER BY follow.follower_id, card.id
+    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
+    SELECT follow.follower_id, added.id, added.curator_id
+    FROM added {}
+    ORDER BY follow.follower_id, added.id
     ON CONFLICT DO NOTHING
 """
+BATCH = """
+    unnest(%(cards)s::uuid[], %(firsts)s::bigint[], %(afters)s::bigint[])
+         AS batch (card_id, first, after)
+"""
 # For few events. Card by card, whatever the planner thinks of the number of followers.
-EACH_FOLLOWER = """
+EACH_FOLLOWER = f"""
     CROSS JOIN LATERAL (
         SELECT follower_id FROM accounts_follow
-        WHERE followed_id = card.curator_id
-          AND follower_id >= batch.first AND follower_id < batch.after
+        WHERE followed_id = added.curator_id
+          AND follower_id >= added.first AND follower_id < added.after
+          {KEPT}
         OFFSET 0
     ) follow
-"""
+"""  # noqa: S608 - put together from constants
 FOLLOWER = """
     JOIN follower follow
-      ON follow.followed_id = card.curator_id
-     AND follow.follower_id >= batch.first AND follow.follower_id < batch.after
+      ON follow.followed_id = added.curator_id
+     AND follow.follower_id >= added.first AND follow.follower_id < added.after
 """
-FAN_OUT_FEW = FAN_OUT.format("", EACH_FOLLOWER)
-FAN_OUT_MANY = FAN_OUT.format(f"WITH {FOLLOWERS}", FOLLOWER)
+FAN_OUT_FEW = FAN_OUT.format("", BATCH, EACH_FOLLOWER)
+FAN_OUT_MANY = FAN_OUT.format(f"{FOLLOWERS.format(KEPT)},", BATCH, FOLLOWER)
+FAN_OUT_CLAIMED = FAN_OUT.format("", "claimed AS batch", EACH_FOLLOWER)
 RETRACT = f"""
-    WITH {FOLLOWERS}, stale AS MATERIALIZED (
+    WITH {FOLLOWERS.format("")}, stale AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id
         FROM unnest(%(cards)s::uuid[], %(curators)s::bigint[], %(firsts)s::bigint[],
                     %(afters)s::bigint[])

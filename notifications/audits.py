@@ -24,6 +24,7 @@ audit_rule(
         ) AS follow
         WHERE follow.created_at < event.recorded_at
           AND event.data ->> 'visibility' = 'PUBLIC'
+          AND event.data ->> 'import_id' IS NULL
           AND NOT EXISTS (SELECT FROM events_event changed
                           WHERE changed.subject = event.subject AND changed.id > event.id)
           AND NOT EXISTS (SELECT FROM notifications_notification told

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from accounts.events import UserFollowed
 from accounts.signals import user_followed
-from cards.events import CardAdded, CollectionCardAdded
-from cards.queries import ranges_of_followers
-from cards.signals import card_added, collection_card_added
+from cards.events import CardAdded, CardsImported, CollectionCardAdded
+from cards.queries import FEW_FOLLOWERS, ranges_of_followers
+from cards.signals import card_added, cards_imported, collection_card_added
 from events.envelope import Recorded
+from events.statement import Statement
 from events.subscription import handler
 from notifications import services
 
@@ -17,6 +18,12 @@ from notifications import services
     queue="notifications",
     name="notifications.notify_card_added",
     split=ranges_of_followers,
+    statement=Statement(
+        services.CARD_ADDED_CLAIMED,
+        fields={"card_id": "uuid", "curator_id": "bigint"},
+        small=FEW_FOLLOWERS,
+        parameters=services.REASONS,
+    ),
 )
 def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
     """This tells those who saved the same page, and followers who asked to be told."""
@@ -25,6 +32,23 @@ def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
         times=[recorded.time for recorded in events],
         card_ids=[recorded.event.card_id for recorded in events],
         curator_ids=[recorded.event.curator_id for recorded in events],
+        recipients=[recorded.keys for recorded in events],
+    )
+
+
+@handler(
+    cards_imported,
+    queue="notifications",
+    name="notifications.notify_imported",
+    split=ranges_of_followers,
+)
+def notify_imported(events: Sequence[Recorded[CardsImported]]) -> None:
+    """This tells followers who asked to be told that somebody imported cards, and how many."""
+    services.notify_of_imports(
+        event_ids=[recorded.id for recorded in events],
+        times=[recorded.time for recorded in events],
+        curator_ids=[recorded.event.curator_id for recorded in events],
+        counts=[recorded.event.count for recorded in events],
         recipients=[recorded.keys for recorded in events],
     )
 

@@ -14,6 +14,7 @@ class Kind(models.TextChoices):
     PAGE_SAVED = "PAGE_SAVED", "saved a page that you saved"
     FOLLOWED = "FOLLOWED", "follows you"
     COLLECTED = "COLLECTED", "added your card to a collection"
+    IMPORTED = "IMPORTED", "imported cards"
 
 
 class NotificationFields(models.Model):
@@ -68,6 +69,8 @@ class Notification(NotificationFields):
 
     # Unique per recipient and cause: delivering an event twice cannot notify twice.
     pk = models.CompositePrimaryKey("recipient", "event_id")
+    # How many cards it tells of, if of several.
+    count = models.IntegerField(null=True)
 
     class Meta:
         indexes = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from collections.abc import Collection
+
+from django.db.models import Count, F, Q, QuerySet
 
 from accounts.models import User
 from cards.models import Visibility
@@ -11,12 +13,17 @@ from notifications.models import Notification
 
 def notifications_of(user: User, *, unread: bool = False) -> QuerySet[Notification]:
     """This answers what the user is told, newest first, with all that a representation shows."""
-    notifications = visible_notifications(user).select_related("actor", "card", "collection")
-    # A card may carry 20,000 characters that no notification shows.
-    notifications = notifications.defer("card__text", "card__reference", "collection__description")
+    notifications = as_shown(visible_notifications(user))
     if unread:
         notifications = notifications.filter(read_at=None)
     return notifications.order_by("-event_id")
+
+
+def as_shown(notifications: QuerySet[Notification]) -> QuerySet[Notification]:
+    """This reads along all that a representation shows."""
+    notifications = notifications.select_related("actor", "card", "collection")
+    # A card may carry 20,000 characters that no notification shows.
+    return notifications.defer("card__text", "card__reference", "collection__description")
 
 
 def unread_count(user: User) -> int:
@@ -24,24 +31,35 @@ def unread_count(user: User) -> int:
     return visible_notifications(user).filter(read_at=None).count()
 
 
+def unread_counts(recipients: Collection[int]) -> dict[int, int]:
+    """This counts the unread notifications in the lists of many."""
+    unread = visible().filter(recipient__in=recipients, read_at=None)
+    counted = unread.order_by().values("recipient_id").annotate(count=Count("event_id"))
+    return dict(counted.values_list("recipient_id", "count"))
+
+
 def visible_notifications(user: User) -> QuerySet[Notification]:
-    """This answers the user's notifications of what still exists and is visible to the user.
+    """This answers the user's notifications of what still exists and is visible to the user."""
+    return visible().filter(recipient=user)
+
+
+def visible() -> QuerySet[Notification]:
+    """This answers the notifications of what still exists and is visible to their recipients.
 
     The rule must stand here: a notification is written once, while a card may be removed or made
     private at any time after.
     """
     return Notification.objects.filter(
-        _absent_or_visible(user, "card", owner="curator"),
-        _absent_or_visible(user, "collection", owner="owner"),
-        recipient=user,
+        _absent_or_visible("card", owner="curator"),
+        _absent_or_visible("collection", owner="owner"),
         # Also the join that leaves out actors who are gone.
         actor__is_active=True,
     )
 
 
-def _absent_or_visible(user: User, name: str, *, owner: str) -> Q:
+def _absent_or_visible(name: str, *, owner: str) -> Q:
     return (
         Q(**{f"{name}_id__isnull": True})
         | Q(**{f"{name}__visibility": Visibility.PUBLIC})
-        | Q(**{f"{name}__{owner}": user})
+        | Q(**{f"{name}__{owner}": F("recipient")})
     )

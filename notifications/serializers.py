@@ -58,6 +58,9 @@ class NotificationSerializer(serializers.ModelSerializer[Notification]):
 def text_of(notification: Notification) -> str:
     """This says what happened in one sentence."""
     actor = notification.actor.display_name or notification.actor.username
+    if notification.kind == Kind.IMPORTED and notification.count:
+        noun = "card" if notification.count == 1 else "cards"
+        return f"{actor} imported {notification.count:,} {noun}"
     sentence = f"{actor} {Kind(notification.kind).label}"
     return f"{sentence}: {about}" if (about := about_of(notification)) else sentence
 

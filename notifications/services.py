@@ -25,16 +25,16 @@ from notifications.queries import visible_notifications
 # the event is delivered. Who has both reasons is told of the one that was asked for.
 CARD_ADDED = """
     WITH {} added AS (
-        SELECT batch.*, card.curator_id, card.url_id
-        FROM unnest(%(events)s::uuid[], %(times)s::timestamptz[], %(cards)s::uuid[],
-                    %(firsts)s::bigint[], %(afters)s::bigint[])
-             AS batch (event_id, time, card_id, first, after)
+        SELECT batch.event_id, batch.time, batch.card_id, batch.first, batch.after,
+               card.curator_id, card.url_id
+        FROM {}
         JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
     ), told AS (
-        SELECT follow.follower_id AS recipient_id, added.*, %(asked)s::text AS kind
+        SELECT follow.follower_id AS recipient_id, event_id, time, card_id, curator_id,
+               %(asked)s::text AS kind
         FROM added {}
         UNION ALL
-        SELECT saved.curator_id, added.*, %(saved)s::text
+        SELECT saved.curator_id, event_id, time, card_id, added.curator_id, %(saved)s::text
         FROM added JOIN cards_card saved ON saved.url_id = added.url_id
         WHERE saved.curator_id <> added.curator_id AND saved.id < added.card_id
           AND saved.curator_id >= added.first AND saved.curator_id < added.after
@@ -45,6 +45,11 @@ CARD_ADDED = """
         recipient_id, event_id, kind, curator_id, card_id, time
     FROM told ORDER BY recipient_id, event_id, kind <> %(asked)s::text
     ON CONFLICT DO NOTHING
+"""
+BATCH = """
+    unnest(%(events)s::uuid[], %(times)s::timestamptz[], %(cards)s::uuid[],
+           %(firsts)s::bigint[], %(afters)s::bigint[])
+        AS batch (event_id, time, card_id, first, after)
 """
 # For many events, the followers are found first, by values that the planner sees (as in
 # feeds/statements.py).
@@ -69,8 +74,10 @@ EACH_FOLLOWER = """
         OFFSET 0
     ) follow
 """
-CARD_ADDED_FEW = CARD_ADDED.format("", EACH_FOLLOWER)
-CARD_ADDED_MANY = CARD_ADDED.format(FOLLOWERS, FOLLOWER)
+REASONS = {"asked": Kind.CARD_ADDED.value, "saved": Kind.PAGE_SAVED.value}
+CARD_ADDED_FEW = CARD_ADDED.format("", BATCH, EACH_FOLLOWER)
+CARD_ADDED_MANY = CARD_ADDED.format(FOLLOWERS, BATCH, FOLLOWER)
+CARD_ADDED_CLAIMED = CARD_ADDED.format("", "claimed AS batch", EACH_FOLLOWER)
 FOLLOWED = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
     SELECT followed.id, batch.event_id, %s, follower.id, batch.time
@@ -79,6 +86,20 @@ FOLLOWED = """
     JOIN accounts_user follower ON follower.id = batch.follower_id
     JOIN accounts_user followed ON followed.id = batch.followed_id
     ORDER BY followed.id, batch.event_id
+    ON CONFLICT DO NOTHING
+"""
+# Whoever follows once the cards are there finds them in the feed.
+IMPORTED = """
+    INSERT INTO notifications_notification
+        (recipient_id, event_id, kind, actor_id, created_at, count)
+    SELECT follow.follower_id, batch.event_id, %s, batch.curator_id, batch.time, batch.count
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[])
+         AS batch (event_id, time, curator_id, count, first, after)
+    JOIN accounts_follow follow
+      ON follow.followed_id = batch.curator_id AND follow.notify
+     AND follow.created_at <= batch.time
+     AND follow.follower_id >= batch.first AND follow.follower_id < batch.after
+    ORDER BY follow.follower_id, batch.event_id
     ON CONFLICT DO NOTHING
 """
 # A private collection tells nobody, nor does anyone hear of an own act.
@@ -125,7 +146,7 @@ def notify_of_added_cards(
 ) -> int:
     """This tells those who saved the same page before, and followers who asked for it."""
     lowest, highest = span(recipients)
-    batch = {
+    batch: dict[str, Any] = {
         "events": list(event_ids),
         "times": list(times),
         "cards": list(card_ids),
@@ -135,11 +156,23 @@ def notify_of_added_cards(
         # As texts: SQL reads the lowest number of all as a minus and a number that is too large.
         "lowest": str(lowest),
         "highest": str(highest),
-        "asked": Kind.CARD_ADDED.value,
-        "saved": Kind.PAGE_SAVED.value,
-    }
+    } | REASONS
     many = is_large(recipients)
     return insert_new(CARD_ADDED_MANY if many else CARD_ADDED_FEW, batch, many=many)
+
+
+def notify_of_imports(
+    *,
+    event_ids: Sequence[UUID],
+    times: Sequence[datetime],
+    curator_ids: Sequence[int],
+    counts: Sequence[int],
+    recipients: Sequence[KeyRange],
+) -> int:
+    """This tells followers who asked for it how many cards somebody imported."""
+    columns = (list(event_ids), list(times), list(curator_ids), list(counts))
+    firsts, afters = [keys.first for keys in recipients], [keys.after for keys in recipients]
+    return _execute(IMPORTED, Kind.IMPORTED.value, *columns, firsts, afters)
 
 
 def notify_of_follows(

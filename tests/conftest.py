@@ -5,10 +5,33 @@ from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
+from xdist.scheduler import LoadFileScheduling
 
 from tests.running import Workers, drain_with
 
 Drain = Callable[..., None]
+
+# Those that take longest begin first, so that both halves of a run end together.
+FIRST = ("flows", "faults", "config", "deploy", "events")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """This puts them there; the files go to the processes of a run in this order."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(FIRST)))
+
+
+class Sharing(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """It gives out whole files, and all of those at once that share the stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "tests/flows" if file.startswith("tests/flows/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    """This isn't left to xdist's groups, which do nothing with pytest 9.2."""
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +54,11 @@ def nothing_counted_yet() -> None:
     """Lets no test find the attempts that another one made."""
     from django.core.cache import cache
 
+    from events.metrics import counters, snapshot
+
     cache.clear()
+    counters.forget()
+    snapshot.snapshot.forget()
 
 
 @pytest.fixture

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from django.conf import settings
 from django.db import connection
 
 ROOT = Path(__file__).resolve().parent.parent
-POLL_SECONDS = 0.01
+# Between two looks; who has waited for long can wait a little longer, and leave the machine to what
+# is waited for: many a look is a connection to the database.
+POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 0.05
 
 
 class DeadlinePassed(AssertionError):
@@ -25,10 +28,12 @@ class DeadlinePassed(AssertionError):
 def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> None:
     """This polls until the condition holds, or raises DeadlinePassed."""
     deadline = time.monotonic() + seconds
+    pause = POLL_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise DeadlinePassed(f"Not within {seconds:.0f} s: {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(1.2 * pause, LONGEST_POLL_SECONDS)
 
 
 def environment() -> dict[str, str]:
@@ -93,10 +98,22 @@ class Workers:
         """This stops them."""
         if self.process is not None:
             end(self.process)
+            # Its sessions end a moment later, and the database can't be dropped before.
+            wait_for(lambda: not sessions(), seconds=10, what="its sessions have ended")
 
     def tail(self) -> str:
         """This answers the end of their log."""
         return self.log.read_text(errors="replace")[-4000:]
+
+
+def sessions() -> int:
+    """This counts the other sessions of the test database."""
+    others = (
+        "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name LIKE '%worker'"
+    )
+    with psycopg.connect(environment()["DATABASE_URL"]) as own:
+        return len(own.execute(others).fetchall())
 
 
 @contextmanager
@@ -104,11 +121,11 @@ def nobody_consumes(queue: str) -> Iterator[None]:
     """This takes the workers off a queue while the block runs."""
     from celery import current_app
 
-    current_app.control.cancel_consumer(queue, reply=True, timeout=2)
+    current_app.control.cancel_consumer(queue, reply=True, timeout=2, limit=1)
     try:
         yield
     finally:
-        current_app.control.add_consumer(queue, reply=True, timeout=2)
+        current_app.control.add_consumer(queue, reply=True, timeout=2, limit=1)
 
 
 def drain_with(workers: Workers, *, seconds: float) -> None:

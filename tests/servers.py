@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,11 +23,20 @@ os.environ["IDLE_TRANSACTION_SECONDS"] = "3"
 # Who has more than 40 followers has many.
 os.environ["FAN_OUT_RANGE"] = "20"
 # Retries at once, and a dead worker noticed soon: the waiting is not what is tested.
-for queue in ("NOTIFICATIONS", "FEEDS", "EVENTS"):
+for queue in ("NOTIFICATIONS", "FEEDS", "EVENTS", "IMPORTS"):
     os.environ[f"{queue}_MAX_ATTEMPTS"] = "3"
     os.environ[f"{queue}_BACKOFF_SECONDS"] = "0"
     os.environ[f"{queue}_LEASE_SECONDS"] = "2"
     os.environ[f"{queue}_REDELIVERY_SECONDS"] = "2"
+
+# Nothing is fetched but by the tests of that, and those fetch from a server of their own.
+os.environ["FETCH_METADATA"] = "0"
+with socket.create_server(("127.0.0.1", 0)) as _free:
+    WEB_PORT = _free.getsockname()[1]
+os.environ["FETCH_TRUSTED"] = f"127.0.0.1:{WEB_PORT},localhost:{WEB_PORT}"
+os.environ["METADATA_REGISTRIES"] = f"http://127.0.0.1:{WEB_PORT}"
+os.environ["METADATA_CONCURRENCY"] = "2"
+os.environ["METADATA_BACKOFF_SECONDS"] = "0"
 
 _running = ExitStack()
 
@@ -35,7 +45,9 @@ _running = ExitStack()
 def pytest_sessionstart(session: pytest.Session) -> None:
     from config import embedded
 
-    if not session.config.option.collectonly:
+    # One that only gives the tests out to processes of its own needs no servers.
+    option, is_one_of_them = session.config.option, "PYTEST_XDIST_WORKER" in os.environ
+    if not option.collectonly and (option.dist == "no" or is_one_of_them):
         _running.enter_context(embedded.using(DATA))
 
 

@@ -43,7 +43,7 @@ def make_writers(session: psycopg.Connection) -> Sequence[str]:
         """,
         {"people": WRITERS, "each": FOLLOWS},
     )
-    tokens = _make_tokens(session, range(1, WRITERS + 1))
+    tokens = make_tokens(session, range(1, WRITERS + 1))
     session.execute("VACUUM ANALYZE accounts_user, accounts_follow, knox_authtoken")
     return tokens
 
@@ -57,7 +57,7 @@ def make_reader(session: psycopg.Connection, size: Size) -> Sequence[str]:
     for statement in (PAGES, CARDS, FOLLOWED, TIMELINES, ENTRIES, OWN_ENTRIES, NOTIFICATIONS):
         session.execute(statement, sizes)
     session.execute("SET session_replication_role = origin")
-    tokens = _make_tokens(session, [1])
+    tokens = make_tokens(session, [1])
     session.execute("VACUUM (ANALYZE)")
     session.execute("CHECKPOINT")
     return tokens
@@ -77,7 +77,7 @@ def _make_people(session: psycopg.Connection, people: int) -> None:
     )
 
 
-def _make_tokens(session: psycopg.Connection, people: Sequence[int]) -> Sequence[str]:
+def make_tokens(session: psycopg.Connection, people: Sequence[int]) -> Sequence[str]:
     tokens = [secrets.token_hex(TOKEN_LENGTH // 2) for _ in people]
     with session.cursor().copy(
         "COPY knox_authtoken (digest, token_key, created, user_id) FROM STDIN"

@@ -41,7 +41,7 @@ class Stack(Commonplace):
 
     def _works(self) -> bool:
         logs = {name: (self.processes.log / f"{name}.log").read_bytes() for name in GROUPS}
-        return all(READY.get(name, b" ready.") in log for name, log in logs.items())
+        return all(READY.get(name, b"worker.started") in log for name, log in logs.items())
 
     def is_idle(self) -> bool:
         """This tells whether all that was recorded has been delivered."""

@@ -9,6 +9,7 @@ from cards.services.collections import (
     remove_collection,
     update_collection,
 )
+from cards.services.places import place
 
 __all__ = [
     "AddedCard",
@@ -18,6 +19,7 @@ __all__ = [
     "add_card_to_collection",
     "add_cards",
     "create_collection",
+    "place",
     "remove_card",
     "remove_card_from_collection",
     "remove_collection",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +14,14 @@ from django.utils import timezone
 
 from accounts.models import User
 from cards.canonical import Page
-from cards.events import CardAdded
+from cards.events import CardAdded, CardImported
 from cards.models import Card, Collection, Url, Visibility
 from cards.queries import own_cards, own_collections, visible_cards, with_representation
 from cards.services import rules
 from cards.services.inserting import insert
 from cards.services.places import place
-from cards.signals import card_added
+from cards.services.urls import announce_pages
+from cards.signals import card_added, card_imported
 from events.outbox import Priority, recording
 
 
@@ -31,10 +33,13 @@ class CardDraft:
     url: str = ""
     title: str = ""
     text: str = ""
+    tags: Sequence[str] = ()
     reference: Mapping[str, Any] = field(default_factory=dict)
     parent: UUID | None = None
     collections: Sequence[UUID] = ()
     visibility: str = Visibility.PUBLIC
+    # When it was saved elsewhere, for a card that is brought along.
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def add_card(
     url: str = "",
     title: str = "",
     text: str = "",
+    tags: Sequence[str] = (),
     reference: Mapping[str, Any] | None = None,
     parent: Card | UUID | None = None,
     collections: Iterable[Collection | UUID] = (),
@@ -77,6 +83,7 @@ def add_card(
         url=url,
         title=title,
         text=text,
+        tags=tags,
         reference=reference or {},
         parent=parent.pk if isinstance(parent, Card) else parent,
         collections=[each.pk if isinstance(each, Collection) else each for each in collections],
@@ -89,12 +96,17 @@ def add_card(
 
 
 def add_cards(
-    *, curator: User, drafts: Sequence[CardDraft], priority: Priority = Priority.BULK
+    *,
+    curator: User,
+    drafts: Sequence[CardDraft],
+    priority: Priority = Priority.BULK,
+    import_id: UUID | None = None,
 ) -> list[Outcome]:
     """This adds many cards, and answers what became of each draft, in their order.
 
     Drafts that cannot be are refused without holding up the others; a page that comes twice gets
     one card. The number of statements doesn't depend on the number of drafts.
+    `import_id` names the import that brings them.
     """
     now = timezone.now()
     # Within another transaction it needs no savepoint: what fails here fails the whole request.
@@ -104,8 +116,9 @@ def add_cards(
             RefusedCard(errors) if errors else _new_card(curator, draft, page, now)
             for draft, (page, errors) in zip(drafts, checked, strict=True)
         ]
-        outcomes = _settle(curator, wanted)
-        _announce(outcomes)
+        outcomes, pages = _settle(curator, wanted)
+        _announce(outcomes, import_id)
+        announce_pages(pages)
         _place(curator, drafts, outcomes)
     return outcomes
 
@@ -147,16 +160,21 @@ def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> C
         link=draft.url,
         title=draft.title,
         text=draft.text,
+        tags=list(draft.tags),
         reference=dict(draft.reference),
         parent_id=draft.parent,
         visibility=draft.visibility,
-        created_at=now,
+        created_at=draft.created_at or now,
         updated_at=now,
     )
 
 
-def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> list[Outcome]:
-    """This inserts the cards that are new, and finds those that there are already."""
+def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> tuple[list[Outcome], list[Url]]:
+    """This inserts the cards that are new, and finds those that there are already.
+
+    It answers the pages, too, that nobody had saved before.
+    """
+    pages: list[Url] = []
     new: dict[object, Card] = {}
     for card in wanted:
         if isinstance(card, Card):
@@ -169,11 +187,15 @@ def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> list[Outcome
         settled |= {
             _identity(card): AddedCard(card, created=True)
             for card in missing
-            if card.pk in inserted
+            if card.pk in inserted.cards
         }
-        if len(inserted) < len(missing):
-            settled |= _existing(curator, missing, inserted)
-    return [card if isinstance(card, RefusedCard) else _outcome(card, settled) for card in wanted]
+        pages += inserted.pages
+        if len(inserted.cards) < len(missing):
+            settled |= _existing(curator, missing, inserted.cards)
+    outcomes = [
+        card if isinstance(card, RefusedCard) else _outcome(card, settled) for card in wanted
+    ]
+    return outcomes, pages
 
 
 def _identity(card: Card) -> object:
@@ -193,18 +215,21 @@ def _outcome(card: Card, settled: Mapping[object, AddedCard]) -> AddedCard:
     return AddedCard(outcome.card, outcome.created and outcome.card is card)
 
 
-def _announce(outcomes: Iterable[Outcome]) -> None:
+def _announce(outcomes: Iterable[Outcome], import_id: UUID | None) -> None:
     for outcome in outcomes:
         if isinstance(outcome, AddedCard) and outcome.created:
             card = outcome.card
-            event = CardAdded(
-                card_id=card.pk,
-                curator_id=card.curator_id,
-                url_id=card.url_id,
-                card_type=card.type,
-                visibility=card.visibility,
-            )
-            card_added.send(sender=Card, event=event)
+            told: dict[str, Any] = {
+                "card_id": card.pk,
+                "curator_id": card.curator_id,
+                "url_id": card.url_id,
+                "card_type": card.type,
+                "visibility": card.visibility,
+            }
+            if import_id:
+                card_imported.send(sender=Card, event=CardImported(**told, import_id=import_id))
+            else:
+                card_added.send(sender=Card, event=CardAdded(**told))
 
 
 def _place(curator: User, drafts: Sequence[CardDraft], outcomes: Sequence[Outcome]) -> None:

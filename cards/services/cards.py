@@ -18,11 +18,12 @@ from cards.services.urls import url_ids
 from cards.signals import card_removed, card_updated
 
 # What a curator can change; the type and the curator of a card stay.
-CHANGEABLE = ("url", "title", "text", "reference", "parent", "visibility")
+CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
 
 
 def update_card(*, card: Card, **changes: Any) -> Card:
-    """This changes a card: `url`, `title`, `text`, `reference`, `parent` (an id), `visibility`.
+    """This changes a card: `url`, `title`, `text`, `tags`, `reference`, `parent` (an id),
+    `visibility`.
 
     Raises ValidationError with the fields that cannot be, and Card.DoesNotExist when the card has
     been removed meanwhile. Nothing is told when nothing changes.
@@ -65,6 +66,7 @@ def _content(card: Card) -> tuple[Any, ...]:
         card.link,
         card.title,
         card.text,
+        card.tags,
         card.reference,
         card.parent_id,
         card.visibility,
@@ -81,6 +83,7 @@ def _apply(card: Card, changes: dict[str, Any]) -> None:
     if errors:
         raise ValidationError(dict(errors))
     card.link, card.title, card.text = link, title, text
+    card.tags = changes.get("tags", card.tags)
     card.reference = changes.get("reference", card.reference)
     card.parent_id = changes.get("parent", card.parent_id)
     card.visibility = changes.get("visibility", card.visibility)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
-from cards.models import Card
+from cards.models import Card, Metadata, Url
+from events.sql import execute
 
 # One parameter, so that the statement is the same for one card and for a thousand. Known pages
 # first: an insert that meets its like still uses up a number of the sequence. Pages in the order
@@ -19,7 +19,7 @@ INSERT = """
     WITH new AS (
         SELECT * FROM json_to_recordset(%s::json) AS new (
             id uuid, curator_id bigint, type text, canonical text, host text, link text,
-            title text, text text, reference jsonb, parent_id uuid, visibility text,
+            title text, text text, tags text[], reference jsonb, parent_id uuid, visibility text,
             created_at timestamptz, updated_at timestamptz
         )
     ), known AS (
@@ -33,37 +33,61 @@ INSERT = """
         ON CONFLICT (canonical) DO NOTHING
         RETURNING id, canonical
     ), page AS (
-        SELECT id, canonical FROM known UNION ALL SELECT id, canonical FROM added
+        SELECT id, canonical, false AS is_new FROM known
+        UNION ALL SELECT id, canonical, true FROM added
     ), card AS (
-        INSERT INTO cards_card (id, curator_id, type, url_id, link, title, text, reference,
-                                parent_id, visibility, created_at, updated_at)
+        INSERT INTO cards_card (id, curator_id, type, url_id, link, title, text, tags,
+                                reference, parent_id, visibility, created_at, updated_at)
         SELECT new.id, new.curator_id, new.type, page.id, new.link, new.title, new.text,
-               new.reference, new.parent_id, new.visibility, new.created_at, new.updated_at
+               new.tags, new.reference, new.parent_id, new.visibility, new.created_at,
+               new.updated_at
         FROM new LEFT JOIN page USING (canonical)
         WHERE new.canonical IS NULL OR page.id IS NOT NULL
         ORDER BY page.id
         ON CONFLICT (curator_id, url_id) DO NOTHING
         RETURNING id
     )
-    SELECT new.id, page.id, card.id IS NOT NULL
+    SELECT new.id, page.id, card.id IS NOT NULL, page.is_new, to_json(metadata)::text
     FROM new LEFT JOIN page USING (canonical) LEFT JOIN card ON card.id = new.id
+         LEFT JOIN cards_metadata AS metadata ON metadata.url_id = page.id AND NOT page.is_new
 """
 
 
-def insert(cards: Sequence[Card]) -> set[UUID]:
-    """This inserts cards and their pages, and answers the ids of those that met no like.
+class Inserted(NamedTuple):
+    """The ids of the cards that were inserted, and the pages that nobody had saved before."""
 
-    The pages, one a card and not saved yet, get their ids, whether they are new or known; except
-    one that another transaction added meanwhile, which only the next statement sees.
+    cards: set[UUID]
+    pages: list[Url]
+
+
+def insert(cards: Sequence[Card]) -> Inserted:
+    """This inserts cards and their pages; those that meet their like are not inserted.
+
+    The pages, one a card and not saved yet, get their ids, whether they are new or known, and what
+    is known of them; except one that another transaction added meanwhile, which only the next
+    statement sees.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT, [json.dumps([_row(card) for card in cards])])
-        rows = {id: (page, inserted) for id, page, inserted in cursor.fetchall()}
+    found = execute(INSERT, [json.dumps([_row(card) for card in cards])]).rows
+    rows = {row[0]: row[1:] for row in found}
+    inserted = Inserted(set(), [])
     for card in cards:
+        page_id, is_inserted, is_new, known = rows[card.pk]
+        if is_inserted:
+            inserted.cards.add(card.pk)
         if page := card.url:
-            page.pk = rows[card.pk][0]
+            page.pk = page_id
             card.url = page  # which gives the card its id
-    return {id for id, (_, inserted) in rows.items() if inserted}
+            page.read_along(_metadata(known) if known else None)
+            if is_new:
+                inserted.pages.append(page)
+    return inserted
+
+
+def _metadata(known: str) -> Metadata:
+    row = json.loads(known)
+    if row["fetched_at"]:
+        row["fetched_at"] = datetime.fromisoformat(row["fetched_at"])
+    return Metadata(**row)
 
 
 def _row(card: Card) -> dict[str, Any]:
@@ -76,6 +100,7 @@ def _row(card: Card) -> dict[str, Any]:
         "link": card.link,
         "title": card.title,
         "text": card.text,
+        "tags": card.tags,
         "reference": card.reference,
         "parent_id": str(card.parent_id) if card.parent_id else None,
         "visibility": card.visibility,

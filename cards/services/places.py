@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
@@ -13,6 +12,7 @@ from cards.events import CollectionCardAdded
 from cards.models import CollectionCard
 from cards.signals import collection_card_added
 from events.ids import new_id
+from events.sql import execute
 
 # Ordered by the pair, so that two requests never deadlock; the ids keep the order of adding.
 PLACE = """
@@ -33,9 +33,7 @@ def place(pairs: Iterable[tuple[UUID, UUID]], *, added_by: User) -> int:
     unique = list(dict.fromkeys(pairs))
     collections, cards = [pair[0] for pair in unique], [pair[1] for pair in unique]
     ids = [new_id() for _ in unique]
-    with connection.cursor() as cursor:
-        cursor.execute(PLACE, [added_by.pk, timezone.now(), ids, collections, cards])
-        placed = cursor.fetchall()
+    placed = execute(PLACE, [added_by.pk, timezone.now(), ids, collections, cards]).rows
     for collection_id, card_id in placed:
         event = CollectionCardAdded(
             collection_id=collection_id, card_id=card_id, added_by_id=added_by.pk

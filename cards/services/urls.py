@@ -1,13 +1,17 @@
-"""Finding or making the rows of pages."""
+"""Finding or making the rows of pages, and telling of the new ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db import connection
+from django.conf import settings
 from django.utils import timezone
 
 from cards.canonical import Page
+from cards.events import PageAdded
+from cards.models import Url
+from cards.signals import page_added
+from events.sql import execute
 
 # Known pages first: an insert that meets its like still uses up a number of the sequence. In
 # order, so that two requests with the same new pages wait for each other and never deadlock.
@@ -24,7 +28,7 @@ FIND_OR_ADD = """
         ON CONFLICT (canonical) DO NOTHING
         RETURNING id, canonical
     )
-    SELECT canonical, id FROM known UNION ALL SELECT canonical, id FROM added
+    SELECT canonical, id, false FROM known UNION ALL SELECT canonical, id, true FROM added
 """
 
 
@@ -35,12 +39,22 @@ def url_ids(pages: Iterable[Page]) -> dict[str, int]:
     # A page that another transaction added meanwhile is in neither part of the statement's
     # answer, but the next statement sees it: rows are never deleted.
     while missing := [canonical for canonical in hosts if canonical not in found]:
-        found |= _find_or_add({canonical: hosts[canonical] for canonical in missing})
+        rows = _find_or_add({canonical: hosts[canonical] for canonical in missing})
+        found |= {canonical: id for canonical, id, _ in rows}
+        announce_pages(
+            Url(pk=id, host=hosts[canonical]) for canonical, id, is_new in rows if is_new
+        )
     return found
 
 
-def _find_or_add(hosts: dict[str, str]) -> dict[str, int]:
+def _find_or_add(hosts: dict[str, str]) -> list[tuple[str, int, bool]]:
     canonicals = list(hosts)
-    with connection.cursor() as cursor:
-        cursor.execute(FIND_OR_ADD, [canonicals, list(hosts.values()), canonicals, timezone.now()])
-        return dict(cursor.fetchall())
+    parameters = [canonicals, list(hosts.values()), canonicals, timezone.now()]
+    return execute(FIND_OR_ADD, parameters).rows
+
+
+def announce_pages(pages: Iterable[Url]) -> None:
+    """This tells of pages that nobody had saved before, if pages are fetched here."""
+    if settings.FETCH_METADATA:
+        for page in pages:
+            page_added.send(sender=Url, event=PageAdded(url_id=page.pk, host=page.host))

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
+from config.postgres.adapters import PlainListDumper
+
 # A server that does not answer this within a second will be connected to anew.
 CHECK_SECONDS = 1.0
 
@@ -58,6 +60,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """The backend; Django looks for it under this name."""
 
     Database = impatient(base.DatabaseWrapper.Database)
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """This answers what a connection is made with."""
+        parameters = super().get_connection_params()
+        parameters["context"].adapters.register_dumper(list, PlainListDumper)
+        return parameters
 
     def is_usable(self) -> bool:
         """This says whether the server answers on this connection, soon."""

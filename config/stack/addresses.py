@@ -18,7 +18,7 @@ def address_lines(stack: Stack) -> Text:
 
 
 def _addresses(stack: Stack) -> dict[str, str]:
-    web, flower = stack.url("PORT"), stack.url("FLOWER_PORT")
+    web = stack.url("PORT")
     control = f"{_short(Path(sys.executable).parent / 'supervisorctl')} -c {_short(stack.conf)}"
     flower_user, _, flower_password = stack.environment["FLOWER_BASIC_AUTH"].partition(":")
     return {
@@ -26,9 +26,9 @@ def _addresses(stack: Stack) -> dict[str, str]:
         "API docs": f"{web}/api/docs/",
         "admin": f"{web}/admin/",
         "  login": f"admin  {stack.admin_password()}",
-        "Flower": f"{flower}/",
+        "Flower": stack.environment["FLOWER_URL"],
         "  login ": f"{flower_user}  {flower_password}",
-        "metrics": f"{web}/metrics",
+        "metrics": f"{stack.url('EXPORTER_PORT')}/metrics",
         "processes": f"{control} status",
         "stop one": f"{control} stop valkey",
         "start it again": f"{control} start valkey",

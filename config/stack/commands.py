@@ -19,7 +19,7 @@ from config.stack.programs import BASE_DIR
 from config.stack.stack import Stack, StackFailed
 from config.stack.supervision import SupervisorGone
 
-PORTS = {"PORT": 8000, "FLOWER_PORT": 5555}
+PORTS = {"PORT": 8000, "FLOWER_PORT": 5555, "EXPORTER_PORT": 9108}
 # How often `up` starts everything again when supervisord, which restarts the others, was killed.
 SUPERVISOR_LIVES = 5
 REFUSALS = (DataInUse, PortTaken, ProgramMissing, ServerFailed, StackFailed, SupervisorGone)
@@ -50,6 +50,8 @@ def _up(console: Console) -> int:
 
 
 def _demo(console: Console) -> int:
+    # It runs without a network, and its pages are other people's.
+    os.environ["FETCH_METADATA"] = "0"
     with _stack(console, show_lines=False) as stack:
         stack.start()
         command = [sys.executable, "-m", "demo"]
@@ -83,6 +85,7 @@ def _stack(console: Console, *, show_lines: bool) -> Iterator[Stack]:
         stack = Stack(servers=servers, console=console, show_lines=show_lines)
         stack.supervisor.wait_for_previous()
         servers.stop()
+        stack.forget_scale()
         stack.set_ports(free_ports(PORTS, any_free=not show_lines))
         try:
             yield stack

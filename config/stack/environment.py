@@ -28,6 +28,7 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
     """This is the environment of every process of the stack."""
     data = servers.data
     flower_login = f"admin:{local_secret(data, 'flower_password', length=12)}"
+    flower_prefix = os.environ.get("FLOWER_URL_PREFIX", "").strip("/")
     defaults = {
         **fly()["env"],
         "DATABASE_URL": servers.database_url,
@@ -44,9 +45,14 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
         "PORT": str(ports["PORT"]),
         "GRANIAN_HOST": LOOPBACK,
         "GRANIAN_PORT": str(ports["PORT"]),
+        # All processes are on this machine, and one port would be that of the first.
+        "HEALTH_PORT": "0",
         "FLOWER_ADDRESS": LOOPBACK,
         "FLOWER_PORT": str(ports["FLOWER_PORT"]),
         "FLOWER_DB": str(data / "flower"),
+        "FLOWER_URL": f"http://{LOOPBACK}:{ports['FLOWER_PORT']}/{flower_prefix}".rstrip("/") + "/",
+        "EXPORTER_ADDRESS": LOOPBACK,
+        "EXPORTER_PORT": str(ports["EXPORTER_PORT"]),
         # So that `python`, `celery` and `granian` of fly.toml are those of our environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",

@@ -1,6 +1,7 @@
 """What the processes of the stack write: their log files, followed and shown with their names."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
@@ -46,15 +47,20 @@ class Follower:
 class Lines:
     """This prints what all programs write, each line with the name of its program."""
 
-    def __init__(self, console: Console, log: Path, names: list[str]) -> None:
+    def __init__(self, console: Console, log: Path) -> None:
         self.console = console
-        self.width = max(map(len, names))
-        colors = cycle(COLORS)
-        self.followers = [(name, next(colors), Follower(log / f"{name}.log")) for name in names]
+        self.log = log
+        self.width = 0
+        self.colors = cycle(COLORS)
+        self.followers: dict[str, tuple[str, Follower]] = {}
 
-    def show(self) -> None:
-        """This prints the lines since the last call."""
-        for name, color, follower in self.followers:
+    def show(self, names: Iterable[str]) -> None:
+        """This prints the lines since the last call; those of a new name from here on."""
+        for name in names:
+            if name not in self.followers:
+                self.followers[name] = next(self.colors), Follower(self.log / f"{name}.log")
+                self.width = max(self.width, len(name))
+        for name, (color, follower) in self.followers.items():
             for line in follower.lines():
                 text = Text.assemble((f"{name:{self.width}} | ", color), Text.from_ansi(line))
                 self.console.print(text, soft_wrap=True, highlight=False)

@@ -2,6 +2,7 @@
 
 import shlex
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +31,14 @@ serverurl=unix://{run}/supervisor.sock
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
+# What follows is written anew when a group is scaled; what precedes stays as `up` wrote it.
+GROUPS = "\n; The process groups of fly.toml.\n"
 
 PROGRAM = """
 [program:{name}]
 command={command}
 directory={directory}
-environment=PROCESS_NAME="{name}"
+environment=PROCESS_NAME="{group}",PROCESS_NUMBER="{number}"
 priority={priority}
 autostart=false
 autorestart=true
@@ -58,10 +61,16 @@ class Program:
 
     name: str
     command: list[str]
+    number: int = 1  # of the process in its group
     priority: int = 2  # the higher starts later and stops earlier
     # TERM goes to the main process alone: Celery's children would take it for an order to die.
     stop_signal: str = "TERM"
     stop_seconds: int = GROUP_STOP_SECONDS
+
+    @property
+    def group(self) -> str:
+        """This is the process group that it belongs to."""
+        return self.name.removesuffix(f"-{self.number}")
 
 
 def fly() -> dict[str, dict[str, str]]:
@@ -70,13 +79,16 @@ def fly() -> dict[str, dict[str, str]]:
     return {"processes": config["processes"], "env": config.get("env", {})}
 
 
-def process_groups() -> list[Program]:
-    """This is one program a process group, by the very command of fly.toml."""
+def copies_of(group: str, count: int, variables: Mapping[str, str]) -> list[Program]:
+    """This is one program a process of a group: feed-worker, feed-worker-2 and so on."""
     # Supervisor leaves its children alone when it is killed; the death signal does not.
     prefix = setpriv(death_signal="TERM")
+    if variables:
+        prefix += ["env", *(f"{name}={value}" for name, value in variables.items())]
+    command = [*prefix, *shlex.split(fly()["processes"][group])]
     return [
-        Program(name=name, command=[*prefix, *shlex.split(command)])
-        for name, command in fly()["processes"].items()
+        Program(name=group if number == 1 else f"{group}-{number}", command=command, number=number)
+        for number in range(1, count + 1)
     ]
 
 
@@ -86,21 +98,32 @@ def server_programs(servers: Servers, *, postgres: bool, valkey: bool) -> list[P
     if postgres:
         # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for the last client to leave.
         command = servers.postgres_command(death_signal="INT")
-        wanted.append(Program("postgres", command, 1, "INT", SERVER_STOP_SECONDS))
+        wanted.append(Program("postgres", command, 1, 1, "INT", SERVER_STOP_SECONDS))
     if valkey:
         command = servers.valkey_command(death_signal="TERM")
-        wanted.append(Program("valkey", command, 1, "TERM", SERVER_STOP_SECONDS))
+        wanted.append(Program("valkey", command, 1, 1, "TERM", SERVER_STOP_SECONDS))
     return wanted
 
 
 def supervisord_conf(programs: list[Program], servers: Servers, *, root: bool) -> str:
-    """This is the configuration of supervisord."""
+    """This is the configuration of supervisord, as far as it stays as it is."""
     places = {"log": _literal(servers.log), "run": _literal(servers.run)}
     head = SUPERVISORD.format(**places, user="user=root\n" if root else "")
-    return head + "".join(
+    return head + _sections(programs, servers)
+
+
+def with_groups(conf: str, programs: list[Program], servers: Servers) -> str:
+    """This is the configuration with these process groups in place of those that it has."""
+    return conf.partition(GROUPS)[0] + GROUPS + _sections(programs, servers)
+
+
+def _sections(programs: list[Program], servers: Servers) -> str:
+    return "".join(
         PROGRAM.format(
-            **places,
+            log=_literal(servers.log),
             name=program.name,
+            group=program.group,
+            number=program.number,
             command=_literal(shlex.join(program.command)),
             directory=_literal(BASE_DIR),
             priority=program.priority,

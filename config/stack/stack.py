@@ -16,11 +16,13 @@ from config.local_secret import local_secret
 from config.server import tail
 from config.stack.environment import stack_environment
 from config.stack.lines import Lines
-from config.stack.programs import BASE_DIR, process_groups, server_programs, supervisord_conf
+from config.stack.programs import BASE_DIR, Program, server_programs, supervisord_conf, with_groups
+from config.stack.scale import Scale
 from config.stack.supervision import FAILED, Supervisor
 
 READY_SECONDS = 120
 LOOK_SECONDS = 0.2
+SCALE_FILE = "scale.json"
 
 
 class StackFailed(RuntimeError):
@@ -37,26 +39,33 @@ class Stack:
         self.show_lines = show_lines
         self.conf = servers.data / "supervisord.conf"
         self.supervisor = Supervisor(self.conf, servers.run, servers.log)
-        self.groups = process_groups()
+        self.scale_file = servers.data / SCALE_FILE
         self.server_programs = server_programs(
             servers,
             postgres=not os.environ.get("DATABASE_URL"),
             valkey=not os.environ.get("REDIS_URL"),
         )
-        self.programs = [*self.server_programs, *self.groups]
         self.environment: dict[str, str] = {}
         # The servers' lines, their advice about the kernel included, stay in their files.
-        names = [program.name for program in self.groups]
-        self.lines = Lines(console, servers.log, names)
+        self.lines = Lines(console, servers.log)
+
+    @property
+    def groups(self) -> list[Program]:
+        """This is what runs beside the servers, as it was scaled last."""
+        return Scale.read(self.scale_file).programs()
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
         """This completes the environment of the processes."""
         self.environment = stack_environment(self.servers, ports)
 
+    def forget_scale(self) -> None:
+        """This leaves one process a group, whatever an earlier stack had."""
+        self.scale_file.unlink(missing_ok=True)
+
     def start(self) -> None:
         """This returns when every part of the stack works."""
-        conf = supervisord_conf(self.programs, self.servers, root=os.geteuid() == 0)
-        self.conf.write_text(conf)
+        conf = supervisord_conf(self.server_programs, self.servers, root=os.geteuid() == 0)
+        self.conf.write_text(with_groups(conf, self.groups, self.servers))
         self._say("starting the servers …")
         self.supervisor.launch(self.environment)
         self.supervisor.start(program.name for program in self.server_programs)
@@ -68,7 +77,8 @@ class Stack:
         self._say("starting " + ", ".join(program.name for program in self.groups) + " …")
         self.supervisor.start(program.name for program in self.groups)
         self._wait_for("web", lambda: _answers(f"{self.url('PORT')}/readyz"))
-        self._wait_for("flower", lambda: _answers(f"{self.url('FLOWER_PORT')}/healthcheck"))
+        self._wait_for("flower", lambda: _answers(f"{self.environment['FLOWER_URL']}healthcheck"))
+        self._wait_for("exporter", lambda: _answers(f"{self.url('EXPORTER_PORT')}/healthz"))
         self._wait_for("the workers", self._workers_answer)
 
     def watch(self) -> None:
@@ -92,7 +102,7 @@ class Stack:
         return given or local_secret(self.servers.data, "admin_password", length=12)
 
     def url(self, port_variable: str) -> str:
-        """This is the address of the web server or of Flower."""
+        """This is the address of the web server or of the exporter."""
         return f"http://127.0.0.1:{self.environment[port_variable]}"
 
     def _wait_for(self, name: str, works: Callable[[], bool]) -> None:
@@ -112,7 +122,7 @@ class Stack:
         return StackFailed(f"{name} did not come up.{end}")
 
     def _workers_answer(self) -> bool:
-        workers = sum(program.name.endswith("-worker") for program in self.groups)
+        workers = sum("-worker" in program.name for program in self.groups)
         command = [sys.executable, "-m", "celery", "-A", "config", "inspect", "ping", "--json"]
         asked = subprocess.run(
             command, cwd=BASE_DIR, env=self.environment, capture_output=True, text=True, check=False
@@ -141,7 +151,7 @@ class Stack:
 
     def _show(self) -> None:
         if self.show_lines:
-            self.lines.show()
+            self.lines.show(program.name for program in self.groups)
 
 
 def _answers(url: str) -> bool:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
@@ -20,6 +21,7 @@ ANSWER_SECONDS = 15
 ORPHAN_SECONDS = 15
 STOPPED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
 FAILED = {"BACKOFF", "EXITED", "FATAL"}
+RUNNING = "RUNNING"
 
 
 class SupervisorGone(RuntimeError):
@@ -65,9 +67,14 @@ class Supervisor:
         """This tells whether supervisord runs."""
         return self._process is not None and self._process.poll() is None
 
+    def processes(self) -> list[dict[str, str]]:
+        """This is what supervisor knows of each program."""
+        infos: list[dict[str, str]] = self._ask("getAllProcessInfo")
+        return infos
+
     def states(self) -> dict[str, str]:
         """This is the state of each program, in supervisor's words."""
-        infos = self._ask("getAllProcessInfo")
+        infos = self.processes()
         current = {info["name"]: int(info["pid"]) for info in infos}
         self._end_orphans(current)
         self.pids = {name: pid for name, pid in current.items() if pid}
@@ -77,6 +84,25 @@ class Supervisor:
         """This starts programs and does not wait."""
         for name in names:
             self._ask("startProcess", name, False)
+
+    def reread(self) -> tuple[list[str], list[str]]:
+        """This reads the configuration anew, and answers the programs that came and that left."""
+        ((added, _, removed),) = self._ask("reloadConfig")
+        return added, removed
+
+    def bring(self, names: Iterable[str]) -> None:
+        """This starts programs as the configuration has them, known already or not."""
+        for name in names:
+            with suppress(Fault):  # it was there already
+                self._ask("addProcessGroup", name)
+        self.start(names)
+
+    def take_away(self, names: Iterable[str]) -> None:
+        """This stops programs, each in its regular way, and forgets their configuration."""
+        self._stop_together(set(names), lambda: False)
+        for name in names:
+            with suppress(Fault):  # it was not there
+                self._ask("removeProcessGroup", name)
 
     def stop(self, *stages: Iterable[str], hard: Callable[[], bool]) -> None:
         """This stops all programs of a stage at once, stage by stage, and then supervisord."""
@@ -134,7 +160,7 @@ class Supervisor:
             time.sleep(0.05)
         raise SupervisorGone(f"supervisord does not answer; see {self.log}/supervisord.log.")
 
-    def _ask(self, method: str, *arguments: object) -> list[dict[str, str]]:
+    def _ask(self, method: str, *arguments: object) -> list[Any]:
         transport = SupervisorTransport(serverurl=f"unix://{self.socket}")
         try:
             with ServerProxy("http://localhost", transport=transport) as server:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from benchmarks.report import ROOT
-from benchmarks.statements import EFFECTS
+from benchmarks.statements import EFFECTS, INSERT_CARD
+from cards.models import Card
+from events.ids import new_id
+from events.sql import execute
 
 SOURCE = (ROOT / "benchmarks" / "node" / "effects.mjs").read_text()
 
@@ -18,3 +22,12 @@ def test_javascript_runs_the_statement_that_python_runs(queue: str) -> None:
 
     assert found
     assert found[1].replace("$1", "%s").split() == EFFECTS[queue].split()
+
+
+@pytest.mark.django_db
+def test_the_card_that_peers_insert_fits_the_table(django_user_model: Any) -> None:
+    curator = django_user_model.objects.create(username="alice")
+
+    execute(f"{INSERT_CARD} RETURNING 1", [new_id(), curator.pk])
+
+    assert Card.objects.get().curator == curator

@@ -35,6 +35,11 @@ def told() -> list[str]:
         "cards/collection/",
         "cards/collectioncard/",
         "cards/url/",
+        "cards/import/",
+        "cards/feedsubscription/",
+        "cards/webfeed/",
+        "cards/metadata/",
+        "cards/robots/",
         "knox/authtoken/",
     ],
 )

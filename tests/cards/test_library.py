@@ -209,3 +209,15 @@ def test_a_list_costs_the_same_queries_whatever_its_length(
         # The token and the page.
         with django_assert_num_queries(2):
             client.get(CARDS)
+
+
+def test_tags_are_kept_in_their_order_and_can_be_changed(alice: User, client_of: Client) -> None:
+    client = client_of(alice)
+    card = client.post("/api/v1/cards/", {"type": "NOTE", "text": "x", "tags": ["b", "a"]}).json()
+    path = f"/api/v1/cards/{card['id']}/"
+
+    changed = client.patch(path, {"tags": ["c"]}).json()
+    refused = client.patch(path, {"tags": ["x" * 101]})
+
+    assert (card["tags"], changed["tags"], refused.status_code) == (["b", "a"], ["c"], 400)
+    assert Event.objects.filter(type="card.updated").count() == 1

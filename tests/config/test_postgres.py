@@ -9,23 +9,16 @@ import pytest
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
 
-from config.embedded import PORT, Servers
 from config.postgres.base import DatabaseWrapper, ImpatientConnection
+from config.postgres.configuration import configured
 from events import listener
 from events.listener import Listener
+from events.sql import PreparedCursor
 from tests.faults.links import Link
 
 POOL = {"connection_class": ImpatientConnection, "timeout": 2, "reconnect_timeout": 1}
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def link() -> Iterator[Link]:
-    """A link to the test run's PostgreSQL, which can be blackholed."""
-    link = Link(Servers(settings.DATA_DIR).run / f".s.PGSQL.{PORT}")
-    yield link
-    link.close()
 
 
 @pytest.fixture
@@ -74,6 +67,36 @@ def test_a_statement_that_was_prepared_before_a_migration_fails_once() -> None:
         assert cursor.fetchone() == (1,)
         migration.execute("DROP TABLE migrated")
     prepared.close()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "expected"),
+    [(True, {"plain", "asked for"}), (None, {"asked for"}), (False, set())],
+)
+def test_statements_are_prepared_by_all_by_some_or_by_none(
+    prepare: bool | None, expected: set[str]
+) -> None:
+    here = dict(connection.settings_dict)
+    there = configured(
+        here,
+        process="test",
+        reply_seconds=30,
+        lock_seconds=1,
+        idle_transaction_seconds=30,
+        pool_size=0,
+        prepare=prepare,
+    )
+    session = DatabaseWrapper(there, alias="prepared")
+
+    with session.cursor() as cursor:
+        for _ in range(4):
+            cursor.execute("SELECT 'plain'")
+            PreparedCursor(session.connection).execute("SELECT 'asked for'")
+        cursor.execute("SELECT substr(statement, 9) FROM pg_prepared_statements")
+        found = {text.removesuffix("'") for (text,) in cursor.fetchall()}
+
+    assert found == expected
+    session.close()
 
 
 def test_a_transaction_that_lost_its_server_ends_without_another_one(

@@ -22,10 +22,10 @@ from config.stack.lines import Follower
 from config.stack.programs import (
     BASE_DIR,
     fly,
-    process_groups,
     server_programs,
     supervisord_conf,
 )
+from config.stack.scale import Scale
 
 SECONDS = 120
 UP = [sys.executable, "-m", "config.stack", "up"]
@@ -35,7 +35,7 @@ UP = [sys.executable, "-m", "config.stack", "up"]
 def environment(tmp_path: Path) -> dict[str, str]:
     """The environment of a stack with data and ports of its own, and nothing of this test run."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    ports = free_ports({"PORT": 0, "FLOWER_PORT": 0}, any_free=True)
+    ports = free_ports({"PORT": 0, "FLOWER_PORT": 0, "EXPORTER_PORT": 0}, any_free=True)
     return {**kept, "DATA_DIR": str(tmp_path), **{name: str(ports[name]) for name in ports}}
 
 
@@ -112,7 +112,7 @@ def test_what_is_no_port_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_queue_has_its_process_group() -> None:
-    names = {program.name for program in process_groups()}
+    names = {program.name for program in Scale().programs()}
 
     assert {policy.process_group for policy in queues.QUEUES} <= names
     assert {"web", "relay", "beat", "flower"} <= names
@@ -125,7 +125,7 @@ def test_given_servers_are_used_and_not_embedded(
     monkeypatch.delenv("REDIS_URL", raising=False)
     servers = Servers(tmp_path)
 
-    environment = stack_environment(servers, {"PORT": 1, "FLOWER_PORT": 2})
+    environment = stack_environment(servers, {"PORT": 1, "FLOWER_PORT": 2, "EXPORTER_PORT": 3})
 
     assert environment["DATABASE_URL"] == "postgres://elsewhere/ours"
     assert environment["REDIS_URL"] == servers.redis_url

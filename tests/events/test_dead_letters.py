@@ -146,11 +146,16 @@ def test_the_button_replays_one(letters: list[Delivery], operator: Client) -> No
 
 
 def test_an_action_on_all_that_fit_the_filter(letters: list[Delivery], operator: Client) -> None:
-    operator.post(
-        f"{LIST}?handler=probe.call",
-        {"action": "discard_dead", "_selected_action": letters[0].pk, "select_across": "1"},
-    )
+    address = f"{LIST}?handler=probe.call"
+    form = {"action": "discard_dead", "_selected_action": letters[0].pk, "select_across": "1"}
 
+    asked = operator.post(address, form).content.decode()
+    unchanged = set(Delivery.objects.values_list("state", flat=True))
+    operator.post(address, form | {"post": "yes"})
+
+    assert "Yes, give up 1" in asked
+    assert "probe.call" in asked
+    assert unchanged == {"dead"}
     assert {d.handler: d.state for d in Delivery.objects.all()} == {
         "probe.call": "discarded",
         "probe.write": "dead",

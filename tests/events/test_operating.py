@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 from django_celery_results.models import TaskResult
@@ -171,6 +173,22 @@ def test_maintenance_keeps_its_results_and_the_event_path_none(
     assert set(TaskResult.objects.values_list("task_name", flat=True)) == set(schedules)
 
 
+def test_maintenance_that_fails_keeps_the_reason(drain: Drain) -> None:
+    record_due_slots()
+    Event.objects.filter(type="events.prune.due").update(data="{}")
+
+    drain()
+
+    kept = TaskResult.objects.filter(task_name="events.prune", status="FAILURE").order_by("id")
+    wait_for(lambda: kept.count() == 3, seconds=10, what="the results are kept")
+    reasons = [json.loads(result.result)["exc_message"][0] for result in kept]
+    id = Delivery.objects.get(handler="events.prune").id
+    assert reasons == [
+        f"1 of 1 deliveries failed: {id} {state} (ValidationError)"
+        for state in ("retry", "retry", "dead")
+    ]
+
+
 def test_pruning_keeps_the_newest_and_all_that_is_not_done(
     dead: Delivery, drain: Drain, settings: Any
 ) -> None:
@@ -185,8 +203,11 @@ def test_pruning_keeps_the_newest_and_all_that_is_not_done(
             probe_sent.send(sender=None, event=ProbeSent(key=f"more-{number}"))
     drain()
 
+    recent = prune()
+    Delivery.objects.filter(state="done").update(finished_at=F("finished_at") - timedelta(hours=2))
     pruned = prune()
 
+    assert recent["notifications"] == 0
     assert pruned["notifications"] == 4
     kept = Delivery.objects.filter(handler="probe.write").order_by("id")
     assert list(kept.values_list("state", flat=True)) == ["dead", "done", "done"]
@@ -205,13 +226,13 @@ def test_the_relay_stops_in_peace(transactional_db: None, tmp_path: Path) -> Non
 
 
 def test_a_worker_command_follows_the_queue_table() -> None:
-    from events.management.commands.worker import command_line
+    from events.management.commands.worker import worker_options
     from events.queues import policy_of
 
-    words = command_line([policy_of("feeds")])
+    options = worker_options([policy_of("feeds")])
 
-    assert words[words.index("--queues") + 1] == "feeds"
-    assert words[words.index("--concurrency") + 1] == str(policy_of("feeds").concurrency)
+    assert options["queues"] == ["feeds"]
+    assert options["concurrency"] == policy_of("feeds").concurrency
 
 
 def test_a_queue_that_does_not_exist_has_no_worker() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 
@@ -80,3 +84,19 @@ def test_the_way_of_planning_outlives_a_transaction_that_fails() -> None:
     assert mode() == "force_custom_plan"
     connection.close()
     assert mode() == "auto"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("bigint", [-(2**63), 0, 2**63 - 1]),
+        ("uuid", [UUID(int=0), UUID(int=2**128 - 1)]),
+        ("timestamptz", [datetime(2026, 3, 29, 1, 59, 59, 999999, UTC), datetime.now(UTC)]),
+        ("text", ["plain", "", "NULL", 'quoted "words"', "{a,b}", "back\\slash", " "]),
+        ("bigint", [1, None, 3]),
+        ("boolean", [True, False]),
+        ("bigint", []),
+    ],
+)  # fmt: skip
+def test_lists_arrive_as_they_are(kind: str, values: list[Any]) -> None:
+    assert execute(f"SELECT %s::{kind}[]", [values]).rows == [(values,)]

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 
-from events import deliveries, expansion, queries
+from events import due, expansion, queries
 from events.envelope import Recorded
 from events.models import Delivery, Operation, Priority, Subscription
 from events.queues import all_policies
@@ -60,7 +60,7 @@ def expand() -> None:
         for known in {id(known): known for known in handlers.values()}.values()
         for lane in Priority
     ]
-    expansion.expand(lanes, limit=1000, bulk_limit=1000)
+    expansion.expand(expansion.columns_of(lanes), limit=1000, bulk_limit=1000)
 
 
 def deliver(known: Handler) -> None:
@@ -179,14 +179,14 @@ def test_a_renamed_handlers_open_deliveries_are_published_under_the_new_name() -
     with release_with("probe.new", formerly=["probe.old"]):
         policy = all_policies()["events"]
         names = [name for name, known in handlers.items() if known.queue == "events"]
-        due = deliveries.take_due(
+        taken = due.take(
             policy, priority=Priority.INTERACTIVE, handlers=names, sweep=False, limit=10
         )
 
-        assert [(pending.handler, handlers[pending.handler].task.name) for pending in due] == [
+        assert [(pending.handler, handlers[pending.handler].task.name) for pending in taken] == [
             ("probe.old", "probe.new")
         ]
-        assert [name for name, _ in chunks(due)] == ["probe.old"]
+        assert [name for name, _ in chunks(taken)] == ["probe.old"]
 
 
 def test_what_waits_for_a_removed_handler_stays_and_is_named() -> None:

@@ -31,7 +31,7 @@ def heard() -> bool:
     listener.wait(0)
     try:
         send("a")
-        return listener.wait(0.5)
+        return bool(listener.wait(0.5))
     finally:
         listener.close()
 
@@ -95,4 +95,4 @@ def test_a_batch_that_lasts_has_a_lease_meanwhile(drain: Drain) -> None:
     assert lease is not None
     assert len(lease.deliveries) == 5
     assert states()["done"] == 5
-    assert not Lease.objects.exists()
+    wait_for(lambda: not Lease.objects.exists(), seconds=5, what="the lease is given back")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.running import wait_for
+
 CHUNK = b"\0" * 65_536
 
 
@@ -46,8 +48,14 @@ def small_disk(directory: Path, *, spare: int) -> Iterator[Disk]:
         run("cp", "-a", f"{aside}/.", directory)
         yield Disk(directory)
     finally:
-        run("umount", directory)
+        # Whoever had files there may be about to close them.
+        wait_for(lambda: is_unmounted(directory), seconds=20, what="nobody uses the disk")
         run("rm", "-r", aside)
+
+
+def is_unmounted(directory: Path) -> bool:
+    """This takes the disk away, unless somebody still uses it."""
+    return subprocess.run(["umount", directory], check=False).returncode == 0
 
 
 def run(*command: str | Path) -> None:

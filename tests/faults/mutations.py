@@ -20,15 +20,15 @@ def apply(names: str) -> None:
 
 def no_sweep() -> None:
     """Messages that got lost are not published again."""
-    from events import deliveries
+    from events import due
 
-    take_due = deliveries.take_due
+    take = due.take
 
     def without(*args: Any, **kwargs: Any) -> Any:
-        return take_due(*args, **{**kwargs, "sweep": False})
+        return take(*args, **{**kwargs, "sweep": False})
 
-    deliveries.take_due = without
-    deliveries.OVERDUE_SECONDS = 86_400
+    due.take = without
+    due.OVERDUE_SECONDS = 86_400
 
 
 def no_outbox() -> None:
@@ -57,12 +57,13 @@ def unmarked() -> None:
     before, _, rest = expansion.EXPAND.partition("claimed AS (")
     _, _, after = rest.partition("RETURNING events_outboxentry.*\n    )")
     expansion.EXPAND = f"""{before} claimed AS (
-        SELECT events_outboxentry.* FROM events_outboxentry JOIN picked USING (event_id)
+        SELECT events_outboxentry.* FROM events_outboxentry JOIN picked
+          ON events_outboxentry.ctid = picked.place
     ), marked AS (
         DELETE FROM events_outboxentry USING picked
-        WHERE events_outboxentry.event_id = picked.event_id
+        WHERE events_outboxentry.ctid = picked.place
           AND (type = 'user.registered'  -- which has no handler
-               OR EXISTS (SELECT FROM events_delivery WHERE event_id = picked.event_id))
+               OR EXISTS (SELECT FROM events_delivery WHERE event_id = events_outboxentry.event_id))
     ){after}"""
 
 

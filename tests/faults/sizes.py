@@ -15,7 +15,7 @@ FOLLOWERS = 1_000_000 if FULL else 5_000
 POSTS = 400 if FULL else 100  # measured for their latency
 
 # The judge compares whole timelines, so nothing is trimmed. In the small form a dead worker is
-# noticed soon; the full one waits as production does.
+# noticed soon, and a busy one ends soon; the full one waits as production does.
 ENVIRONMENT = {"FEED_LENGTH": "1000000"} | (
     {}
     if FULL
@@ -24,5 +24,7 @@ ENVIRONMENT = {"FEED_LENGTH": "1000000"} | (
         for queue in ("NOTIFICATIONS", "FEEDS", "EVENTS")
         for name in ("LEASE_SECONDS", "REDELIVERY_SECONDS")
     }
-    | {"FAN_OUT_RANGE": "500", "IDLE_TRANSACTION_SECONDS": "5"}
+    | {"FAN_OUT_RANGE": "500", "IDLE_TRANSACTION_SECONDS": "5", "SOFT_SHUTDOWN_SECONDS": "3"}
+    # The fourth and the fifth attempt of a notification come after up to half a minute.
+    | {"NOTIFICATIONS_MAX_ATTEMPTS": "3"}
 )

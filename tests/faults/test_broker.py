@@ -114,7 +114,7 @@ def mend_broker(world: World, how: str) -> None:
 
 
 def test_a_broker_out_of_memory(world: World, report: Report) -> None:
-    load = Load(world, operations=None)
+    load = Load(world, operations=None, pause=0.02)
     with (
         report.case("6 broker out of memory", did="maxmemory, noeviction") as case,
         world.broker() as broker,

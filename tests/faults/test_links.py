@@ -29,7 +29,7 @@ SECONDS = 20 if FULL else 3
 
 @pytest.mark.parametrize(("process", "server"), LINKS, ids=lambda name: name)
 def test_a_blackholed_link(world: World, report: Report, process: str, server: str) -> None:
-    load = Load(world, operations=None)
+    load = Load(world, operations=None, pause=0.02)
     link = getattr(world.process(process), server)
     did = f"no byte moves for {SECONDS} s"
     with report.case(f"9 {process} – {server} blackholed", did=did) as case:

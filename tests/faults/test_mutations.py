@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.judge import Unclean, judge
 from tests.faults.load import Load
+from tests.faults.sizes import FULL
 from tests.faults.test_broker import forget_everything
 from tests.faults.test_database import kill_connections
 from tests.faults.world import World
@@ -23,7 +24,7 @@ def test_without_the_sweep_a_forgetful_broker_loses(world: World) -> None:
     load.finish()
 
     with pytest.raises((AssertionError, DeadlinePassed), match=r"still open|every delivery"):
-        world.wait_recovered(seconds=15)
+        world.wait_recovered(seconds=15 if FULL else 8)
 
     verdict = judge(world, load)
     assert verdict.lost > 0

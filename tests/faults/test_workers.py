@@ -12,7 +12,7 @@ import pytest
 from tests.faults.judge import judge
 from tests.faults.load import Load
 from tests.faults.report import Report
-from tests.faults.sizes import KILLS, SEED
+from tests.faults.sizes import FULL, KILLS, SEED
 from tests.faults.world import World
 
 WORKERS = ("notification-worker", "feed-worker")
@@ -106,25 +106,33 @@ def test_a_worker_killed_inside_its_blocking_pop(world: World, report: Report) -
         case.judged(judge(world, load))
 
 
+# In the small form all at once: most of their time is spent waiting.
+DOSES = [[behaviour] for behaviour in POISON] if FULL else [list(POISON)]
+
+
+@pytest.mark.parametrize("poison", DOSES, ids=" ".join)
 def test_poison_ends_as_a_dead_letter_and_costs_its_neighbours_nothing(
-    world: World, report: Report
+    world: World, report: Report, poison: list[str]
 ) -> None:
     for name in (*WORKERS, "relay"):  # a dead worker's attempts are counted by the relay
         world.process(name).stop()
         world.process(name).start(**LIMITS)
 
-    for behaviour, error in POISON.items():
-        with report.case(f"11 poison: {behaviour}", did="one among 20 neighbours") as case:
+    did = f"{len(poison)} among {20 * len(poison)} neighbours"
+    with report.case(f"11 poison: {', '.join(poison)}", did=did) as case:
+        for behaviour in poison:
             send_among_neighbours(world, behaviour)
-            case.recovered(world.wait_recovered(seconds=120))
+        case.recovered(world.wait_recovered(seconds=120))
 
+        for behaviour in poison:
             assert outcomes(world, behaviour) == [
                 (False, "probe.call", "done", 0, 20),
                 (False, "probe.write", "done", 0, 20),
                 (True, "probe.call", "dead", 2, 1),
                 (True, "probe.write", "dead", 2, 1),
             ]
-            attempts = world.rows(ATTEMPTS, f"probes/poison-{behaviour}")
+            error, of = POISON[behaviour], f"probes/poison-{behaviour}"
+            attempts = world.rows(ATTEMPTS, of)
             assert [(number, error in text) for number, text in attempts] == [(1, True), (2, True)]
             neighbours = world.rows(EFFECTS, f"{behaviour}-%")
             assert neighbours == [(20, 20)]

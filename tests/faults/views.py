@@ -13,7 +13,12 @@ from tests.probe.signals import ProbeSent, probe_sent
 
 @csrf_exempt
 def probe(request: HttpRequest) -> JsonResponse:
-    """This records `count` probes of a behaviour; an event's key makes repeating it harmless."""
+    """This records `count` probes of a behaviour; an event's key makes repeating it harmless.
+
+    With `fail` it raises these words, as a view does that nobody expected to.
+    """
+    if words := request.GET.get("fail"):
+        raise ValueError(words)
     key, behaviour = request.GET["key"], request.GET.get("behaviour", "ok")
     count = int(request.GET.get("count", "0"))
     priority = Priority.BULK if count else Priority.INTERACTIVE

@@ -25,9 +25,18 @@ from tests.faults.sizes import ENVIRONMENT
 from tests.flows.running_stack import free_port, is_tests
 from tests.running import ROOT, wait_for
 
-ALWAYS = ("web", "relay", "notification-worker", "feed-worker", "event-worker")
-READY = {"web": "Started worker", "relay": "relay.started", "beat": "beat: Starting"}
-KEPT = ("django_migrations", "django_content_type", "auth_permission", "events_subscription")
+ALWAYS = ("web", "relay", "notification-worker", "feed-worker", "event-worker", "exporter")
+READY = {
+    "web": "Started worker",
+    "relay": "relay.started",
+    "beat": "beat.started",
+    "exporter": "exporter.started",
+}
+# A process writes its row every few seconds: without it, nobody would seem to work meanwhile.
+KEPT = (
+    "django_migrations", "django_content_type", "auth_permission",
+    "events_subscription", "events_process",
+)  # fmt: skip
 OPEN = """
     SELECT (SELECT count(*) FROM events_outboxentry)
          + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
@@ -84,7 +93,7 @@ class World:
             self.processes[name] = Process(
                 name,
                 fly()["processes"][group],
-                ready=READY.get(group, " ready."),
+                ready=READY.get(group, "worker.started"),
                 environment=self.environment(name),
                 database=Link(self.servers.run / f".s.PGSQL.{PORT}"),
                 broker=Link(self.servers.valkey_socket),
@@ -108,6 +117,8 @@ class World:
             "OUTSIDE_URL": self.outside.url,
             "GRANIAN_HOST": "127.0.0.1",
             "GRANIAN_PORT": str(port),
+            "EXPORTER_ADDRESS": "127.0.0.1",
+            "EXPORTER_PORT": str(port),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",

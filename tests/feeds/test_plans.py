@@ -1,4 +1,4 @@
-"""A celebrity costs nobody else anything: PostgreSQL reads the few followers of the others."""
+"""PostgreSQL reads few rows for few events, whoever else has very many."""
 
 from __future__ import annotations
 
@@ -18,17 +18,26 @@ from events.envelope import FEW
 from events.sql import plan
 from feeds.handlers import fan_out, refresh_card, retract_card
 from notifications.handlers import notify_card_added
-from tests.library import CROWD, recorded, save_many
+from tests.library import CROWD, recorded, save, save_many
+from tests.plans import entries_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FANS = 20_000
 MANY = 30  # times the few events: a batch of more than FEW
-# Entries of the table of follows, and of its indexes, that this transaction has read so far.
-READ = """
-    SELECT pg_stat_get_xact_tuples_returned('accounts_follow'::regclass)
-         + sum(pg_stat_get_xact_tuples_returned(indexrelid))::bigint
-    FROM pg_index WHERE indrelid = 'accounts_follow'::regclass
+# A neighbourhood: everybody who follows Alice is followed by the ten next ones, and has 20 cards.
+NEIGHBOURS = """
+    INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
+    SELECT follower.id, followed.id, true, now()
+    FROM accounts_user followed JOIN accounts_user follower
+      ON follower.id BETWEEN followed.id + 1 AND followed.id + 10
+    WHERE followed.username LIKE 'fan%'
+"""
+CARDS = """
+    INSERT INTO cards_card (id, curator_id, type, link, title, text, reference, visibility,
+                            created_at, updated_at)
+    SELECT gen_random_uuid(), id, 'NOTE', '', '', 'a note', '{}', 'PUBLIC', now(), now()
+    FROM accounts_user, generate_series(1, 20) WHERE username LIKE 'fan%'
 """
 
 
@@ -45,14 +54,13 @@ def few_among_many(alice: User, bob: User, charlie: User) -> User:
     return bob
 
 
-def entries_read(work: Callable[[], object], *, few: bool) -> int:
+def read_by(work: Callable[[], object], *, of: str, few: bool) -> int:
     """This answers how many entries were read, as an execution lets statements be planned."""
     plan(lean=few)
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with transaction.atomic():
             work()
-            cursor.execute(READ)
-            return int(cursor.fetchone()[0])
+            return entries_read(of)
     finally:
         plan(lean=False)
 
@@ -74,4 +82,25 @@ def test_few_followers_are_found_among_very_many(
     events = recorded(about) * times
     assert (len(events) <= FEW) == (times == 1)
 
-    assert entries_read(lambda: work(events), few=times == 1) < 10 * len(events)
+    read = read_by(lambda: work(events), of="accounts_follow", few=times == 1)
+
+    assert read < 10 * len(events)
+
+
+@pytest.mark.parametrize("work", [fan_out, notify_card_added])
+def test_the_other_cards_of_curators_are_not_read(
+    alice: User, work: Callable[[Any], object]
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(CROWD, [200, alice.pk])
+        cursor.execute(NEIGHBOURS)
+        cursor.execute(CARDS)
+        # All but timelines: of a table into which nobody wrote yet, PostgreSQL knows nothing.
+        cursor.execute("ANALYZE accounts_follow, accounts_user, cards_card")
+    for curator in User.objects.filter(username__startswith="fan")[:100]:
+        save(curator)
+    events = recorded(CardAdded)
+
+    read = read_by(lambda: work(events), of="cards_card", few=False)
+
+    assert read < 100 * len(events)

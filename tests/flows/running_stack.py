@@ -10,20 +10,23 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xmlrpc.client import Fault
 
 import httpx
 import psycopg
 
 from config.embedded import Servers
 from config.local_secret import local_secret
+from config.stack.supervision import Supervisor, SupervisorGone
 from tests.running import ROOT, DeadlinePassed, wait_for
 
-# The regular environment, but with a shorter wait until a dead worker's work is taken over.
+# The regular environment, but with a shorter wait until a dead worker's work is taken over, and
+# until one ends that is busy when it is told to.
 OWN = {
     f"{queue}_{name}": "5"
     for queue in ("NOTIFICATIONS", "FEEDS", "EVENTS")
     for name in ("LEASE_SECONDS", "REDELIVERY_SECONDS")
-}
+} | {"SOFT_SHUTDOWN_SECONDS": "3"}
 OPEN = """
     SELECT (SELECT count(*) FROM events_outboxentry)
          + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
@@ -36,8 +39,10 @@ class RunningStack:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.log = data / "up.log"
-        self.port, self.flower_port = free_port(), free_port()
+        self.port, self.flower_port, self.exporter_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}/api/v1"
+        servers = Servers(data)
+        self.supervision = Supervisor(data / "supervisord.conf", servers.run, servers.log)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -53,6 +58,7 @@ class RunningStack:
                     "DATA_DIR": str(self.data),
                     "PORT": str(self.port),
                     "FLOWER_PORT": str(self.flower_port),
+                    "EXPORTER_PORT": str(self.exporter_port),
                 },
                 stdout=output,
                 stderr=output,
@@ -85,8 +91,11 @@ class RunningStack:
 
     def pid(self, program: str) -> int:
         """This answers the process of a program, or 0 while it has none."""
-        text = self.control("pid", program)
-        return int(text) if text.isdecimal() else 0
+        try:
+            processes = self.supervision.processes()
+        except (SupervisorGone, Fault):
+            return 0
+        return next((int(known["pid"]) for known in processes if known["name"] == program), 0)
 
     def supervisor(self) -> int:
         """This answers the process that restarts the others."""
@@ -170,8 +179,8 @@ class Reader:
 
 def is_tests(name: str) -> bool:
     """This says whether a variable was set for the tests' own processes."""
-    own = {"DATA_DIR", "DJANGO_SETTINGS_MODULE", "PORT", "FLOWER_PORT"}
-    own |= {"IDLE_TRANSACTION_SECONDS", "FAN_OUT_RANGE"}
+    own = {"DATA_DIR", "DJANGO_SETTINGS_MODULE", "PORT", "FLOWER_PORT", "EXPORTER_PORT"}
+    own |= {"IDLE_TRANSACTION_SECONDS", "FAN_OUT_RANGE", "SOFT_SHUTDOWN_SECONDS"}
     return name in own or name.endswith(
         ("_MAX_ATTEMPTS", "_BACKOFF_SECONDS", "_LEASE_SECONDS", "_REDELIVERY_SECONDS")
     )

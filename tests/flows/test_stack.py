@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
-from uuid import uuid4
 
 import httpx
 import psutil
@@ -18,6 +17,8 @@ import pytest
 import redis
 
 from config.embedded import Servers
+from config.local_secret import local_secret
+from tests.flows.load import Load
 from tests.flows.running_stack import Reader, RunningStack
 from tests.running import wait_for
 
@@ -28,6 +29,7 @@ PROGRAMS = (
     "feed-worker",
     "event-worker",
     "beat",
+    "exporter",
     "flower",
     "valkey",
     "postgres",
@@ -147,8 +149,8 @@ def test_whatever_is_killed_nothing_is_lost_or_doubled(
             what=f"cards are added again after {program} was killed",
         )
     for program in ("notification-worker", "feed-worker"):
-        (child, *_) = psutil.Process(stack.pid(program)).children()
-        kill(child.pid)
+        wait_for(lambda: children(stack, program), seconds=30, what="it has children again")  # noqa: B023
+        kill(children(stack, program)[0].pid)
     before = load.answered
     kill(stack.supervisor())
     wait_for(lambda: load.answered >= before + 20, seconds=90, what="everything runs again")
@@ -171,48 +173,28 @@ def test_the_operators_commands_find_all_well(stack: RunningStack) -> None:
     assert all(queue in status for queue in ("notifications", "feeds", "events"))
 
 
+def test_the_admin_leads_to_flower(stack: RunningStack) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", follow_redirects=True) as browser:
+        form = browser.get("/admin/").text
+        token = re.search('name="csrfmiddlewaretoken" value="([^"]+)"', form)
+        assert token
+        password = local_secret(stack.data, "admin_password")
+        fields = {"csrfmiddlewaretoken": token[1], "username": "admin", "password": password}
+        home = browser.post("/admin/login/?next=/admin/", data=fields).text
+
+    address = f"http://127.0.0.1:{stack.flower_port}/"
+    assert f'<a href="{address}">Flower</a>' in home
+    assert httpx.get(address).status_code == 401
+    assert httpx.get(f"{address}healthcheck").text == "OK"
+
+
+def children(stack: RunningStack, program: str) -> list[psutil.Process]:
+    """These are the processes in which a worker group runs handlers."""
+    pid = stack.pid(program)
+    return psutil.Process(pid).children() if pid else []
+
+
 def kill(pid: int) -> None:
     """This kills one process, with no warning."""
     assert pid > 1
     os.kill(pid, signal.SIGKILL)
-
-
-class Load:
-    """Cards added without a pause, each until it is answered, under a key of its own."""
-
-    def __init__(self, author: Reader) -> None:
-        self.author = author
-        self.added: set[str] = set()
-        self.codes: Counter[int] = Counter()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    @property
-    def answered(self) -> int:
-        """This is how many cards were added."""
-        return len(self.added)
-
-    def start(self) -> None:
-        """This begins."""
-        self._thread.start()
-
-    def finish(self) -> None:
-        """This ends, after the card in hand."""
-        self._ended.set()
-        self._thread.join(timeout=60)
-        assert not self._thread.is_alive()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            url, key = f"https://example.org/killed/{len(self.added)}", str(uuid4())
-            while not self._answered(url, key):
-                self._ended.wait(0.05)
-            self.added.add(url)
-
-    def _answered(self, url: str, key: str) -> bool:
-        try:
-            code = self.author.add(url, key).status_code
-        except httpx.TransportError:
-            return False
-        self.codes[code] += 1
-        return code == 201

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
+from events.execution import Later
 from tests.probe.signals import ProbeSent
 
-ABOUT_TRANSACTIONS = {"freeze_once", "die_after_commit_once"}
+ABOUT_TRANSACTIONS = {"freeze_once", "die_after_commit_once", "hang_up_once"}
 
 
 class Refused(Exception):
@@ -40,6 +41,19 @@ def refuse_until_told(key: str) -> None:
         raise Refused(key)
 
 
+def quote_a_row(key: str) -> None:
+    """This fails as a statement does that finds a row already there: the message quotes it."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS quoted (words text PRIMARY KEY)")
+        cursor.execute("INSERT INTO quoted VALUES (%s), (%s)", [key, key])
+
+
+def put_off_once(key: str) -> None:
+    if not told(key).exists():
+        told(key).touch()
+        raise Later(0.1, "Not yet.")
+
+
 def die(key: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -54,6 +68,14 @@ def die_after_commit_once(key: str) -> None:
     if not told(key).exists():
         told(key).touch()
         transaction.on_commit(lambda: die(key))
+
+
+def hang_up_once(key: str) -> None:
+    """This ends the connection to the database, from the other side."""
+    if not told(key).exists():
+        told(key).touch()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
 def freeze_once(key: str) -> None:
@@ -90,13 +112,22 @@ def work_slowly(key: str) -> None:
     time.sleep(0.2)
 
 
+def refuse_slowly(key: str) -> None:
+    time.sleep(0.1)
+    raise Refused(key)
+
+
 BEHAVIOURS: dict[str, Callable[[str], None]] = {
     "ok": lambda key: None,
     "raise": refuse,
+    "raise_slowly": refuse_slowly,
     "raise_until_told": refuse_until_told,
+    "quote_a_row": quote_a_row,
+    "put_off_once": put_off_once,
     "die": die,
     "die_once": die_once,
     "die_after_commit_once": die_after_commit_once,
+    "hang_up_once": hang_up_once,
     "freeze_once": freeze_once,
     "segfault": crash,
     "hoard": hoard,

@@ -7,6 +7,7 @@ from urllib.request import Request, urlopen
 
 from django.conf import settings
 
+from events import tracing
 from events.envelope import Recorded
 from events.subscription import handler
 from tests.probe.behaviours import ABOUT_TRANSACTIONS, behave
@@ -46,5 +47,8 @@ def ask_outside(url: str, recorded: Recorded[ProbeSent]) -> None:
         data=json.dumps({"subject": recorded.event.subject}).encode(),
         headers={"Idempotency-Key": str(recorded.id), "Content-Type": "application/json"},
     )
-    with urlopen(request, timeout=10):
-        pass
+    with tracing.span("POST outside", kind="client"):
+        # The headers name the span that is open.
+        request.headers.update(tracing.headers())
+        with urlopen(request, timeout=10):
+            pass

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from events import queries, services
 from events.management.moments import moment
+from events.management.texts import agreed
 from events.models import Delivery
 from events.services import DeadLetters
 
@@ -27,6 +29,7 @@ class Command(BaseCommand):
         for name, text in ACTIONS.items():
             action = actions.add_parser(name, help=text)
             action.add_argument("ids", nargs="*", type=int, metavar="ID", help="delivery ids")
+            action.add_argument("--json", action="store_true", help="as JSON, for programs")
             action.add_argument("--queue", default="")
             action.add_argument("--handler", default="")
             action.add_argument("--type", default="", help="of the event, as `card.added`")
@@ -35,10 +38,10 @@ class Command(BaseCommand):
             action.add_argument("--until", type=moment, help="died before this time")
             if name in ("list", "show"):
                 action.add_argument("--limit", type=int, default=50)
-                action.add_argument("--json", action="store_true", help="as JSON, for programs")
             else:
                 action.add_argument("--all", action="store_true", help="all dead letters")
             if name == "discard":
+                action.add_argument("--yes", action="store_true", help="without asking")
                 action.add_argument(
                     "--removed", metavar="HANDLER", help="what is open for a handler that is gone"
                 )
@@ -51,24 +54,35 @@ class Command(BaseCommand):
             self.tell(letters, whole=options["action"] == "show", as_json=options["json"])
             return
         if options.get("removed"):
-            self.discard_removed(options["removed"])
+            self.discard_removed(options["removed"], as_json=options["json"])
             return
         if which == DeadLetters() and not options["all"]:
             raise CommandError("Say which: ids, a filter as --queue or --error, or --all.")
+        if options["action"] == "discard" and not options["yes"]:
+            self.ask(which)
         act = {
             "replay": services.replay_dead_letters,
             "discard": services.discard_dead_letters,
         }[options["action"]]
         count = act(which, actor="command line")
-        self.stdout.write(f"{options['action']}: {count} dead letters")
+        text = f"{options['action']}: {count} dead letters"
+        self.stdout.write(json.dumps({"count": count}) if options["json"] else text)
 
-    def discard_removed(self, handler: str) -> None:
+    def ask(self, which: DeadLetters) -> None:
+        """This raises CommandError unless whoever is at the terminal agrees; a script is sure."""
+        if sys.stdin.isatty():
+            count = Delivery.objects.filter(**which.filters()).count()
+            if not agreed(f"Give up these {count} dead letters for good?"):
+                raise CommandError("Nothing was given up.")
+
+    def discard_removed(self, handler: str, *, as_json: bool) -> None:
         """This gives up what nobody will ever deliver."""
         try:
             count = services.discard_removed(handler, actor="command line")
         except ValueError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"discard: {count} deliveries to {handler}")
+        text = f"discard: {count} deliveries to {handler}"
+        self.stdout.write(json.dumps({"count": count}) if as_json else text)
 
     def tell(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
         """This prints dead letters."""

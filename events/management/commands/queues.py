@@ -2,45 +2,224 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
 
-from events import queries
+from events import queries, services
+from events.management.moments import age, limit
+from events.management.texts import agreed, limits_of, line_of, lines_of, pause_of, story_of, table
+from events.queries import Choice, Kind, QueueStatus
+from events.queues import UnknownQueue, policy_of
+from events.services import LIMITS, TooYoung, Waiting
+from events.services.cleaning import FINISHED
 
+ACTOR = "command line"
 COLUMNS = {
     "queue": "queue",
+    "state": "state",
+    "depth": "depth",
     "waiting": "waiting",
     "in_progress": "in progress",
     "retrying": "retrying",
     "dead": "dead",
     "oldest_seconds": "oldest s",
     "done": "done 5 min",
+    "rate_per_second": "done/s",
     "p50_ms": "p50 ms",
     "p95_ms": "p95 ms",
     "p99_ms": "p99 ms",
+    "workers": "workers",
+    "concurrency": "concurrency",
+}
+ACTIONS = {
+    "status": "the figures of every queue",
+    "list": "a queue's deliveries of one kind",
+    "pause": "let nothing of a queue begin: what runs finishes, what comes waits",
+    "resume": "let a queue go on with all that waits",
+    "purge": "give up what waits, for good; what a worker has in hand is left",
+    "retry": "let retries that wait for their time be due now",
+    "limit": "change how often handlers may call outside, from the next call on",
+    "concurrency": "change how many batches a worker process runs at once",
+    "clean": "delete deliveries that ended long ago",
 }
 
 
 class Command(BaseCommand):
-    help = "Show what waits, runs, fails and is done in each queue."
+    help = "Show and control the queues."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True)
-        status = actions.add_parser("status", help="the figures of every queue")
-        status.add_argument("--json", action="store_true", help="as JSON, for programs")
+        subparsers = parser.add_subparsers(dest="action", required=True)
+        actions = {name: subparsers.add_parser(name, help=text) for name, text in ACTIONS.items()}
+        for name, action in actions.items():
+            action.add_argument("--json", action="store_true", help="as JSON, for programs")
+            if name != "status":
+                action.add_argument("queue", metavar="QUEUE")
+        for name in ("list", "purge", "retry"):
+            actions[name].add_argument("--handler", default="", help="as `feeds.fan_out`")
+            actions[name].add_argument("--type", default="", help="of the event, as `card.added`")
+        for name in ("purge", "retry", "clean"):
+            needed = name == "clean"
+            actions[name].add_argument("--older-than", type=age, required=needed, help="as 12h, 7d")
+        for name in ("limit", "concurrency"):
+            text = "as the queue table says"
+            actions[name].add_argument("--default", action="store_true", help=text)
+        actions["list"].add_argument("--state", choices=list(map(str, Kind)), required=True)
+        actions["list"].add_argument("--limit", type=int, default=50)
+        actions["pause"].add_argument("--reason", default="", help="for whoever looks next")
+        actions["purge"].add_argument("--yes", action="store_true", help="without asking")
+        actions["purge"].add_argument("--dry-run", action="store_true", help="count only")
+        actions["limit"].add_argument("--rate", type=limit, help="in all, as 100/60 (seconds)")
+        actions["limit"].add_argument("--group", type=limit, help="of each group, as 5/60")
+        actions["concurrency"].add_argument("number", type=int, nargs="?", metavar="N")
+        actions["clean"].add_argument("--state", choices=list(map(str, FINISHED)), default="done")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rows = [dataclasses.asdict(row) for row in queries.queue_status()]
-        if options["json"]:
-            lag = queries.relay_lag_seconds()
-            self.stdout.write(json.dumps({"queues": rows, "relay_lag_seconds": lag}, indent=2))
+        acts = {
+            "status": self.show_status,
+            "list": self.show_deliveries,
+            "pause": self.pause,
+            "resume": self.resume,
+            "purge": self.purge,
+            "retry": self.retry,
+            "limit": self.change_limits,
+            "concurrency": self.change_concurrency,
+            "clean": self.clean,
+        }
+        self.as_json: bool = options["json"]
+        try:
+            if "queue" in options and not queries.known_queue(options["queue"]):
+                policy_of(options["queue"])
+            acts[options["action"]](options)
+        except (UnknownQueue, TooYoung) as error:
+            raise CommandError(str(error)) from error
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+
+    def show_status(self, options: dict[str, Any]) -> None:
+        """This tells how every queue is."""
+        rows = queries.queue_status()
+        figures = [dataclasses.asdict(row) for row in rows]
+        lag = queries.relay_lag_seconds()
+        states = [{"state": "paused" if row.paused else "running"} for row in rows]
+        lines = table(COLUMNS, [a | b for a, b in zip(figures, states, strict=True)])
+        pauses = [f"{row.queue} is paused {pause_of(row)}" for row in rows if row.paused]
+        self.tell({"queues": figures, "relay_lag_seconds": lag}, *lines, *pauses)
+
+    def show_deliveries(self, options: dict[str, Any]) -> None:
+        """This tells which deliveries wait, run, failed or are done."""
+        found = queries.deliveries_of(
+            options["queue"],
+            Kind(options["state"]),
+            handler=options["handler"],
+            type=options["type"],
+            limit=options["limit"],
+        )
+        nothing = [f"Nothing of {options['queue']} is {options['state']}."]
+        self.tell([story_of(each) for each in found], *(map(line_of, found) if found else nothing))
+
+    def pause(self, options: dict[str, Any]) -> None:
+        """This lets nothing of a queue begin."""
+        is_news = services.pause(options["queue"], actor=ACTOR, reason=options["reason"])
+        status = status_of(options["queue"])
+        text = f"{status.queue} is paused {pause_of(status)}; {status.depth} open"
+        self.tell({"changed": is_news} | dataclasses.asdict(status), text)
+
+    def resume(self, options: dict[str, Any]) -> None:
+        """This lets a queue go on."""
+        is_news = services.resume(options["queue"], actor=ACTOR)
+        status = status_of(options["queue"])
+        text = f"{status.queue} {'goes on' if is_news else 'was not paused'}; {status.depth} open"
+        self.tell({"changed": is_news} | dataclasses.asdict(status), text)
+
+    def purge(self, options: dict[str, Any]) -> None:
+        """This gives up what waits, after having asked."""
+        queue, which = options["queue"], chosen(options)
+        choice = queries.choice(which)
+        found = {"queue": queue, "handlers": choice.by_handler}
+        if options["dry_run"]:
+            text = f"{choice.free} deliveries of {queue} would be given up."
+            counts = {"would_discard": choice.free, "in_hand": choice.in_hand}
+            self.tell(found | counts, *lines_of(choice), text)
             return
-        table = [list(COLUMNS.values())]
-        table += [
-            ["–" if row[name] is None else str(row[name]) for name in COLUMNS] for row in rows
-        ]
-        widths = [max(len(row[column]) for row in table) for column in range(len(COLUMNS))]
-        for row in table:
-            _, *rest = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            self.stdout.write("  ".join([row[0].ljust(widths[0]), *rest]))
+        if not options["yes"]:
+            self.ask(choice)
+        purged = services.purge(which, actor=ACTOR, progress=self.show_progress)
+        text = f"{queue}: {purged.discarded} discarded, {purged.in_hand} left in workers' hands"
+        self.tell(found | dataclasses.asdict(purged), text)
+
+    def ask(self, choice: Choice) -> None:
+        """This raises CommandError unless somebody agrees."""
+        if not sys.stdin.isatty():
+            raise CommandError(
+                f"{choice.free} deliveries would be given up for good: look with --dry-run, and"
+                " say --yes."
+            )
+        for line in lines_of(choice):
+            self.stderr.write(line)
+        if not agreed(f"Give up these {choice.free} deliveries for good?"):
+            raise CommandError("Nothing was given up.")
+
+    def retry(self, options: dict[str, Any]) -> None:
+        """This lets retries be due now."""
+        count = services.retry_now(chosen(options), actor=ACTOR, progress=self.show_progress)
+        text = f"{options['queue']}: {count} retries are due now"
+        self.tell({"queue": options["queue"], "retried": count}, text)
+
+    def change_limits(self, options: dict[str, Any]) -> None:
+        """This changes how often handlers may call outside."""
+        changes: dict[str, int | None] = dict.fromkeys(LIMITS) if options["default"] else {}
+        for name in ("rate", "group"):
+            if options[name]:
+                changes[f"{name}_limit"], changes[f"{name}_seconds"] = options[name]
+        if not changes:
+            raise CommandError("Say --rate 100/60 or --group 5/60 (calls/seconds), or --default.")
+        services.tune(options["queue"], actor=ACTOR, changes=changes)
+        status = status_of(options["queue"])
+        found = {name: getattr(status, name) for name in ("queue", *LIMITS)}
+        self.tell(found, f"{status.queue}: {limits_of(status)}")
+
+    def change_concurrency(self, options: dict[str, Any]) -> None:
+        """This changes how many batches run at once."""
+        if (options["number"] is None) is not options["default"]:
+            raise CommandError("Say a number, or --default.")
+        changes = {"concurrency": options["number"]}
+        services.tune(options["queue"], actor=ACTOR, changes=changes)
+        status = status_of(options["queue"])
+        text = f"{status.queue}: {status.concurrency} batches at once in each worker process"
+        self.tell({"queue": status.queue, "concurrency": status.concurrency}, text)
+
+    def clean(self, options: dict[str, Any]) -> None:
+        """This deletes what ended long ago."""
+        found = {name: options[name] for name in ("queue", "state")}
+        count = services.clean(
+            **found, older_than=options["older_than"], actor=ACTOR, progress=self.show_progress
+        )
+        text = f"{options['queue']}: {count} deliveries deleted that were {options['state']}"
+        self.tell(found | {"deleted": count}, text)
+
+    def tell(self, found: Any, *lines: str) -> None:
+        """This prints for programs, or for people."""
+        if self.as_json:
+            self.stdout.write(json.dumps(found, indent=2, cls=DjangoJSONEncoder))
+        else:
+            self.stdout.write("\n".join(lines))
+
+    def show_progress(self, count: int) -> None:
+        """This tells how far it is, to people only."""
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{count} …", ending="")
+
+
+def chosen(options: dict[str, Any]) -> Waiting:
+    """This answers what the filters choose."""
+    return Waiting(**{name: options[name] for name in ("queue", "handler", "type", "older_than")})
+
+
+def status_of(queue: str) -> QueueStatus:
+    """This answers how one queue is now."""
+    (status,) = (row for row in queries.queue_status(finished=False) if row.queue == queue)
+    return status

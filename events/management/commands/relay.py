@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from events.processes.presence import appear
 from events.relay import Relay
 
 logger = logging.getLogger(__name__)
@@ -13,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 class Command(BaseCommand):
     help = "Turn recorded events into deliveries and publish them, until told to stop."
+    requires_system_checks = []  # A release is checked when it migrates.
 
     def handle(self, *args: Any, **options: Any) -> None:
         relay = Relay()
@@ -20,6 +22,8 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: relay.stop())
         # Soft shutdown is the workers' word (REMAP_SIGTERM); for the relay it means the same.
         signal.signal(signal.SIGQUIT, lambda *_: relay.stop())
+        presence = appear("relay", relay.pulse)
         logger.info("relay.started")
         relay.run()
+        presence.stop()
         logger.info("relay.stopped")

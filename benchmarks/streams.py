@@ -1,0 +1,176 @@
+"""`python -m benchmarks.streams`: what idle live streams cost, and how soon they tell.
+
+Everybody holds one stream, on one web process, and has 100 timeline entries and 60 notifications.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import socket
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from typing import Any
+
+import psutil
+import psycopg
+
+from benchmarks import servers as bench
+from benchmarks.__main__ import DATA
+from benchmarks.http import library
+from benchmarks.http.lengths import Size
+from benchmarks.http.sites import Commonplace
+from events.ids import new_id
+
+SECONDS = 20  # that idle streams are watched
+TOLD = 30  # notifications, one by one
+TIMELINES = """
+    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
+    SELECT owner, card.id, card.curator_id
+    FROM generate_series(2, %s::int) owner CROSS JOIN LATERAL (
+        SELECT id, curator_id FROM cards_card ORDER BY id DESC OFFSET owner %% 500 LIMIT 100
+    ) card
+    ON CONFLICT DO NOTHING
+"""
+NOTIFICATIONS = """
+    INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
+    SELECT recipient, uuidv7(-random() * interval '9 days'), 'FOLLOWED', 1, now()
+    FROM generate_series(2, %s::int) recipient, generate_series(1, 60)
+"""
+NOTIFY = """
+    INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
+    SELECT recipient, %s, 'FOLLOWED', 1, now() FROM generate_series(%s::int, %s::int) recipient
+"""
+
+
+class OneWorker(Commonplace):
+    """The web process, as one process."""
+
+    def program(self) -> tuple[list[str], dict[str, str]]:
+        """This is the command of fly.toml, for one worker."""
+        command, variables = super().program()
+        return command, variables | {"GRANIAN_WORKERS": "1"}
+
+
+class Costs:
+    """CPU that the web process and PostgreSQL use, in milliseconds a second."""
+
+    def __init__(self, site: OneWorker) -> None:
+        self.site, self.at = site, time.monotonic()
+        self.before = self._seconds()
+
+    def so_far(self) -> dict[str, float]:
+        """This answers what each used since the beginning."""
+        passed = time.monotonic() - self.at
+        now = self._seconds()
+        return {name: round(1000 * (now[name] - self.before[name]) / passed, 1) for name in now}
+
+    def _seconds(self) -> dict[str, float]:
+        return {
+            "web": self.site.processes.cpu_seconds()["web"],
+            "postgres": bench.server_seconds(self.site.servers)["postgres"],
+        }
+
+
+def main() -> None:
+    """This measures, and prints."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.streams")
+    parser.add_argument("--streams", type=int, default=1_500)
+    streams: int = parser.parse_args().streams
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, streams + 1_000), hard))
+    with (
+        bench.project(DATA) as servers,
+        psycopg.connect(servers.database_url, autocommit=True) as session,
+    ):
+        tokens = make_people(session, streams)
+        site = OneWorker(servers, session)
+        try:
+            site.start()
+            print(json.dumps(measured(site, session, tokens), indent=2))
+        finally:
+            site.stop()
+
+
+def make_people(session: psycopg.Connection, streams: int) -> Sequence[str]:
+    """This fills timelines and lists, and answers a token for everybody who will listen."""
+    last = streams + 1
+    library.make_reader(session, Size(cards=100_000, people=last, followed=500, notifications=60))
+    session.execute(TIMELINES, [last])
+    session.execute(NOTIFICATIONS, [last])
+    session.execute("VACUUM ANALYZE")
+    return library.make_tokens(session, range(2, last + 1))
+
+
+def measured(site: OneWorker, session: psycopg.Connection, tokens: Sequence[str]) -> dict[str, Any]:
+    """This answers the figures."""
+    (worker,) = psutil.Process(site.processes.started["web"].pid).children()
+    before = {"memory_mib": memory(worker), "threads": worker.num_threads()}
+    with ExitStack() as stack:
+        listening = [stack.enter_context(closing(opened(site.port, token))) for token in tokens]
+        time.sleep(3)  # until all that comes of opening them is over
+        costs = Costs(site)
+        time.sleep(SECONDS)
+        return {
+            "streams": len(listening),
+            "cpu_ms_a_second": costs.so_far(),
+            "before": before,
+            "with_streams": {"memory_mib": memory(worker), "threads": worker.num_threads()},
+            "told_after_ms": one_by_one(session, listening),
+            "all_told_after_ms": round(notify(session, listening, 0, len(listening))),
+        }
+
+
+def memory(process: psutil.Process) -> int:
+    """This answers the proportional set size, in MiB."""
+    return int(process.memory_full_info().pss) >> 20
+
+
+def opened(port: int, token: str) -> socket.socket:
+    """This opens a stream, and waits until it has begun."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.sendall(
+        b"GET /api/v1/stream/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"Authorization: Token " + token.encode() + b"\r\n\r\n"
+    )
+    wait_for(connection, b"retry: ")
+    return connection
+
+
+def one_by_one(session: psycopg.Connection, listening: Sequence[socket.socket]) -> dict[str, float]:
+    """This notifies one after the other, and answers how long it took to tell them."""
+    took = []
+    for number in range(TOLD):
+        time.sleep(0.13)  # so that they come at all moments between two looks
+        place = number * 37 % len(listening)
+        took.append(notify(session, listening, place, place + 1))
+    return {"median": round(statistics.median(took)), "most": round(max(took))}
+
+
+def notify(
+    session: psycopg.Connection, listening: Sequence[socket.socket], first: int, after: int
+) -> float:
+    """This notifies some at once, and answers after how many milliseconds the last one knew."""
+    began = time.monotonic()
+    key = new_id()
+    session.execute(NOTIFY, [key, first + 2, after + 1])
+    for connection in listening[first:after]:
+        wait_for(connection, str(key).encode())
+    return 1000 * (time.monotonic() - began)
+
+
+def wait_for(connection: socket.socket, words: bytes) -> None:
+    """This reads until the words have come."""
+    heard = b""
+    while words not in heard:
+        piece = connection.recv(65_536)
+        if not piece:
+            raise ConnectionError("The stream ended.")
+        heard += piece
+
+
+if __name__ == "__main__":
+    main()

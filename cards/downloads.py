@@ -1,0 +1,74 @@
+"""Answers that are files, written while they are sent."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+
+# A spreadsheet takes what begins so for a formula, which may do harm.
+FORMULA = ("=", "+", "-", "@", "\t", "'")
+GATHERED = 16 * 1024  # characters that are sent together
+
+
+class AnyType(BaseContentNegotiation):
+    """A file is of the type that it is, whatever a client would rather have."""
+
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
+        """This answers the first parser; nothing is parsed."""
+        return next(iter(parsers))
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
+    ) -> Any:
+        """This answers what renders the errors."""
+        first = next(iter(renderers))
+        return first, first.media_type
+
+
+def file_response(parts: Iterable[str], *, name: str, type: str) -> StreamingHttpResponse:
+    """This answers a file of that name, made of these parts."""
+    return StreamingHttpResponse(
+        gathered(parts),
+        content_type=f"{type}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def gathered(parts: Iterable[str]) -> Iterator[bytes]:
+    """This answers parts in pieces that are worth sending."""
+    waiting: list[str] = []
+    length = 0
+    for part in parts:
+        waiting.append(part)
+        length += len(part)
+        if length > GATHERED:
+            yield "".join(waiting).encode("utf-8", "replace")
+            waiting, length = [], 0
+    yield "".join(waiting).encode("utf-8", "replace")
+
+
+class _Echo:
+    def write(self, text: str) -> str:
+        return text
+
+
+def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """This answers rows as lines of CSV (RFC 4180), with nothing that is taken for a formula."""
+    writer: Any = csv.writer(_Echo())
+    for row in rows:
+        yield writer.writerow([harmless(cell) for cell in row])
+
+
+def harmless(cell: Any) -> Any:
+    """This answers a cell with an apostrophe before what would be taken for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def as_written(cell: str) -> str:
+    """This answers a cell without the apostrophe that `harmless` put before it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell

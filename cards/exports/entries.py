@@ -1,0 +1,83 @@
+"""What is exported, read in pages: so that memory is bounded, however large a library is.
+
+Pages by key and not a cursor of the server's: with a cursor, PostgreSQL would put the whole result
+by before it answers the first row, and a web process waits for 5 seconds at most.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import User
+from cards.imports.models import FeedSubscription
+from cards.models import Card, Collection, CollectionCard
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A card, and the names of its collections."""
+
+    card: Card
+    collections: list[str]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which cards are exported, and for whom."""
+
+    viewer: User
+    cards: QuerySet[Card]
+    collection: Collection | None = None
+
+    def entries(self, cards: QuerySet[Card] | None = None) -> Iterator[Entry]:
+        """This answers the cards, the oldest first."""
+        chosen = self.cards if cards is None else cards
+        last: UUID | None = None
+        while page := list(_after(chosen, last)[:PAGE]):
+            places = self._places([card.pk for card in page])
+            for card in page:
+                yield Entry(card, places[card.pk])
+            last = page[-1].pk
+            if len(page) < PAGE:
+                return
+
+    def collections(self) -> QuerySet[Collection]:
+        """This answers the collections that are exported along."""
+        own = Q(owner=self.viewer)
+        if self.collection:
+            return Collection.objects.filter(pk=self.collection.pk)
+        return Collection.objects.filter(own).order_by("id")
+
+    def within(self, collection: Collection) -> Iterator[Entry]:
+        """This answers the cards that are in a collection."""
+        places = CollectionCard.objects.filter(collection=collection)
+        return self.entries(self.cards.filter(pk__in=places.values("card_id")))
+
+    def outside(self) -> Iterator[Entry]:
+        """This answers the cards that are in none."""
+        places = CollectionCard.objects.filter(collection__in=self.collections())
+        return self.entries(self.cards.exclude(pk__in=places.values("card_id")))
+
+    def subscriptions(self) -> QuerySet[FeedSubscription]:
+        """This answers the feeds that go along with a whole library."""
+        found = FeedSubscription.objects.filter(owner=self.viewer)
+        return found.none() if self.collection else found.select_related("feed").order_by("id")
+
+    def _places(self, cards: list[UUID]) -> dict[UUID, list[str]]:
+        found: dict[UUID, list[str]] = defaultdict(list)
+        places = CollectionCard.objects.filter(card__in=cards, collection__in=self.collections())
+        for card, name in places.order_by("id").values_list("card_id", "collection__name"):
+            found[card].append(name)
+        return found
+
+
+def _after(cards: QuerySet[Card], last: UUID | None) -> QuerySet[Card]:
+    found = cards.select_related("url__metadata").order_by("id")
+    return found.filter(pk__gt=last) if last else found

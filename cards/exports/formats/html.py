@@ -1,0 +1,40 @@
+"""Bookmarks, as every browser imports them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from cards.exports.entries import Entry, Selection
+from cards.models import Visibility
+
+HEAD = """<!DOCTYPE NETSCAPE-Bookmark-file-1>
+<META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset=UTF-8">
+<TITLE>Bookmarks</TITLE>
+<H1>Bookmarks</H1>
+<DL><p>
+"""
+
+
+def write(selection: Selection) -> Iterator[str]:
+    """This writes what has an address: collections as folders, then what is in none."""
+    yield HEAD
+    for collection in selection.collections().iterator():
+        yield f"    <DT><H3>{escape(collection.name)}</H3>\n    <DL><p>\n"
+        yield from _bookmarks(selection.within(collection), " " * 8)
+        yield "    </DL><p>\n"
+    yield from _bookmarks(selection.outside(), " " * 4)
+    yield "</DL><p>\n"
+
+
+def _bookmarks(entries: Iterable[Entry], indent: str) -> Iterator[str]:
+    for card in (entry.card for entry in entries if entry.card.link):
+        attributes = {
+            "HREF": card.link,
+            "ADD_DATE": str(int(card.created_at.timestamp())),
+            "PRIVATE": "1" if card.visibility == Visibility.PRIVATE else "0",
+            "TAGS": ",".join(card.tags),
+        }
+        written = " ".join(f'{name}="{escape(text)}"' for name, text in attributes.items() if text)
+        note = f"{indent}<DD>{escape(card.text, quote=False)}\n" if card.text else ""
+        yield f"{indent}<DT><A {written}>{escape(card.title or card.link)}</A>\n{note}"

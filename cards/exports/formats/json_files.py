@@ -1,0 +1,63 @@
+"""JSON: Commonplace's own, which holds all, and CSL-JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from django.utils import timezone
+
+from cards.exports.entries import Entry, Selection
+from cards.exports.references import csl_of
+
+
+def commonplace(selection: Selection) -> Iterator[str]:
+    """This writes all that a library holds."""
+    yield f'{{"commonplace": 1, "exported_at": "{timezone.now().isoformat()}",\n'
+    yield '"collections": '
+    yield from listed(
+        {"name": found.name, "description": found.description, "visibility": found.visibility}
+        for found in selection.collections().iterator()
+    )
+    yield ',\n"subscriptions": '
+    yield from listed(
+        {"url": found.feed.url, "title": found.title}
+        for found in selection.subscriptions().iterator()
+    )
+    yield ',\n"cards": '
+    yield from listed(_card(entry) for entry in selection.entries())
+    yield "}\n"
+
+
+def _card(entry: Entry) -> dict[str, Any]:
+    card = entry.card
+    return {
+        "id": card.pk,
+        "type": card.type,
+        "url": card.link or None,
+        "title": card.title,
+        "text": card.text,
+        "tags": card.tags,
+        "reference": card.reference,
+        "collections": entry.collections,
+        "parent": card.parent_id,
+        "visibility": card.visibility,
+        "created_at": card.created_at,
+    }
+
+
+def csl(selection: Selection) -> Iterator[str]:
+    """This writes references, and what has an address as web pages."""
+    entries = (entry for entry in selection.entries() if entry.card.link or entry.card.reference)
+    yield from listed(csl_of(entry) for entry in entries)
+    yield "\n"
+
+
+def listed(values: Iterable[Any]) -> Iterator[str]:
+    """This writes a list, a value a line."""
+    between = "[\n"
+    for value in values:
+        yield between + msgspec.json.encode(value).decode()
+        between = ",\n"
+    yield "\n]" if between == ",\n" else "[]"

@@ -1,0 +1,40 @@
+"""OPML: subscriptions, and what has an address as links in outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from xml.sax.saxutils import quoteattr
+
+from cards.exports.entries import Entry, Selection
+
+
+def write(selection: Selection) -> Iterator[str]:
+    """This writes subscriptions, then collections with their links, then the other links."""
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0">\n'
+    yield "<head><title>Commonplace</title></head>\n<body>\n"
+    for found in selection.subscriptions().iterator():
+        yield outline(type="rss", text=found.title or found.feed.url, xmlUrl=found.feed.url)
+    for collection in selection.collections().iterator():
+        yield outline(text=collection.name, closes=False)
+        yield from _links(selection.within(collection))
+        yield "</outline>\n"
+    yield from _links(selection.outside())
+    yield "</body>\n</opml>\n"
+
+
+def _links(entries: Iterable[Entry]) -> Iterator[str]:
+    for card in (entry.card for entry in entries if entry.card.link):
+        yield outline(
+            type="link",
+            text=card.title or card.link,
+            url=card.link,
+            created=card.created_at.isoformat(),
+            category=",".join(card.tags),
+            description=card.text,
+        )
+
+
+def outline(*, closes: bool = True, **attributes: str) -> str:
+    """This writes an outline."""
+    written = " ".join(f"{name}={quoteattr(text)}" for name, text in attributes.items() if text)
+    return f"<outline {written}{'/' if closes else ''}>\n"

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.authentication import person
+from cards import queries
+from cards.downloads import AnyType, file_response
+from cards.exports.entries import Selection
+from cards.exports.formats import FORMATS
+from cards.models import Card, Visibility
+
+UNKNOWN_COLLECTION = "There is no collection with this id that you can see."
+
+
+class WantedSerializer(serializers.Serializer[Any]):
+    """What is to be exported, and how."""
+
+    format = serializers.ChoiceField(list(FORMATS))
+    collection = serializers.UUIDField(
+        required=False, help_text="Only what is in this collection; else your whole library."
+    )
+    q = serializers.CharField(
+        required=False, max_length=200, help_text="Only cards with this in title, text or address."
+    )
+    type = serializers.ChoiceField(Card.Type.choices, required=False)
+    visibility = serializers.ChoiceField(Visibility.choices, required=False)
+
+
+class Exports(APIView):
+    """A library, a collection, or what was found in it, as a file."""
+
+    content_negotiation_class = AnyType
+    checks_parameters = True
+
+    @extend_schema(
+        parameters=[WantedSerializer],
+        responses={
+            (200, known.type): OpenApiTypes.ANY if "json" in known.type else OpenApiTypes.STR
+            for known in FORMATS.values()
+        },
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Download cards as a file; it is written while it is sent, however long it is.
+
+        `json` holds all that a library holds. The others hold what their format can: of notes
+        without an address, only `csv` does.
+        """
+        wanted = WantedSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        known = FORMATS[wanted.validated_data["format"]]
+        selection = selection_of(request, wanted.validated_data)
+        name = f"commonplace-{timezone.now():%Y-%m-%d}.{known.suffix}"
+        return file_response(known.write(selection), name=name, type=known.type)
+
+
+def selection_of(request: Request, wanted: dict[str, Any]) -> Selection:
+    """This answers the cards that are asked for; raises ValidationError."""
+    viewer, collection = person(request), None
+    cards = queries.own_cards(viewer)
+    if id := wanted.get("collection"):
+        collection = queries.visible_collections(viewer).filter(pk=id).first()
+        if collection is None:
+            raise ValidationError({"collection": UNKNOWN_COLLECTION}, code="does_not_exist")
+        cards = queries.visible_cards(viewer).filter(places__collection=collection)
+    if text := wanted.get("q"):
+        found = Q(title__icontains=text) | Q(text__icontains=text) | Q(link__icontains=text)
+        cards = cards.filter(found)
+    fields = {name: wanted[name] for name in ("type", "visibility") if name in wanted}
+    return Selection(viewer, cards.filter(**fields), collection)

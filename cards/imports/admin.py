@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from cards.imports import services
+from cards.imports.models import FeedSubscription, Import, ImportProblem, WebFeed
+from events.admin import ReadOnlyAdmin
+
+
+class Problems(admin.TabularInline[ImportProblem, Import]):
+    """What is wrong in which line; the first of it."""
+
+    model = ImportProblem
+    fields = readonly_fields = ("line", "code", "detail", "row")
+    can_delete = False
+    max_num = extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """This refuses to add."""
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImportProblem]:
+        """This answers the problems of one import, of which there are up to thousands."""
+        problems = super().get_queryset(request)
+        match = request.resolver_match
+        found = problems.filter(origin_id=match.kwargs.get("object_id") if match else None)
+        return problems.filter(pk__in=list(found.values_list("pk", flat=True)[:200]))
+
+
+@admin.register(Import)
+class ImportAdmin(ReadOnlyAdmin[Import]):
+    """Imports can be looked at, and ended."""
+
+    list_display = (
+        "source", "owner", "source_kind", "format", "status", "read", "added", "known", "failed",
+        "created_at",
+    )  # fmt: skip
+    list_filter = ("status", "source_kind", "format", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("id__exact", "owner__username__exact")
+    search_help_text = "An import's id or an owner's username, each in full."
+    ordering = ("-id",)
+    inlines = [Problems]
+    actions = ["cancel"]
+
+    @admin.action(description="End now; what was added stays", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, imports: QuerySet[Import]) -> None:
+        """This ends imports the way their owners would."""
+        ended = sum(services.cancel_import(job) for job in imports)
+        messages.success(request, f"{ended} ended.")
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """This lets those who may change imports end them."""
+        return request.user.has_perm("cards.change_import")
+
+
+@admin.register(WebFeed)
+class WebFeedAdmin(ReadOnlyAdmin[WebFeed]):
+    """Feeds can be looked at: whether they answer, and when they are asked again."""
+
+    list_display = ("url", "refreshed_at", "next_refresh", "failures", "error")
+    list_filter = ("refreshed_at",)
+    search_fields = ("url__exact",)
+    search_help_text = "An address in full."
+    ordering = ("-id",)
+
+
+@admin.register(FeedSubscription)
+class FeedSubscriptionAdmin(ReadOnlyAdmin[FeedSubscription]):
+    """Subscriptions can be looked at."""
+
+    list_display = ("feed", "title", "owner", "caught_up", "created_at")
+    list_filter = ("created_at",)
+    list_select_related = ("feed", "owner")
+    search_fields = ("feed__url__exact", "owner__username__exact")
+    search_help_text = "An address or a username, each in full."
+    ordering = ("-id",)

@@ -1,0 +1,75 @@
+"""How imports end."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from cards.events import CardsImported, CardUpdated
+from cards.imports import statements
+from cards.imports.models import Import, ImportBatch, ImportFile
+from cards.models import Card
+from cards.signals import card_updated, cards_imported
+from events.outbox import Priority, recording
+from events.sql import execute
+
+
+def source_of(job: Import) -> str:
+    """This names what shares a rate limit: an address, or the uploads of one person."""
+    if job.source_kind == Import.Source.UPLOAD:
+        return f"upload of {job.owner_id}"
+    return job.source[:500]  # an index holds no more than a few thousand bytes
+
+
+def all_read(job: Import) -> None:
+    """This notes that everything has been read; with nothing left to add, the import is done."""
+    with transaction.atomic():
+        rows = execute(statements.ALL_READ, {"import": job.pk}).rows
+        ImportFile.objects.filter(pk=job.pk).delete()
+        if rows and rows[0][0]:
+            complete(job)
+
+
+def complete(job: Import) -> None:
+    """This ends an import, in the transaction of its last batch; its followers hear of it once."""
+    ended = Import.objects.filter(pk=job.pk, status=Import.Status.RUNNING)
+    ended.update(status=Import.Status.DONE, finished_at=timezone.now())
+    link_parents(job)
+    public = Import.objects.values_list("added_public", flat=True).get(pk=job.pk)
+    if public:
+        event = CardsImported(import_id=job.pk, curator_id=job.owner_id, count=public)
+        cards_imported.send(sender=Import, event=event)
+
+
+def link_parents(job: Import) -> None:
+    """This hangs cards below those that they hung below where they come from."""
+    rows = execute(statements.LINK, {"owner": job.owner_id}, prepare=False).rows
+    with recording(priority=Priority.BULK):
+        for id, curator_id, url_id, visibility in rows:
+            event = CardUpdated(
+                card_id=id, curator_id=curator_id, url_id=url_id, visibility=visibility
+            )
+            card_updated.send(sender=Card, event=event)
+
+
+def fail(job: Import, code: str, message: str) -> None:
+    """This ends an import that cannot be read; what was read of it before stays."""
+    with transaction.atomic():
+        reading = Import.objects.filter(pk=job.pk, status=Import.Status.READING)
+        reading.update(
+            status=Import.Status.FAILED, error=f"{code}: {message}", finished_at=timezone.now()
+        )
+        ImportFile.objects.filter(pk=job.pk).delete()
+
+
+def cancel(job: Import) -> bool:
+    """This ends an import now; what it has added stays. It answers whether there was something."""
+    with transaction.atomic():
+        running = Import.objects.filter(pk=job.pk).exclude(status__in=Import.ENDS)
+        cancelled = running.update(status=Import.Status.CANCELLED, finished_at=timezone.now())
+        if cancelled:
+            ImportFile.objects.filter(pk=job.pk).delete()
+            # A batch in a worker's hands is added to its end.
+            waiting = ImportBatch.objects.filter(origin=job).select_for_update(skip_locked=True)
+            ImportBatch.objects.filter(pk__in=list(waiting.values_list("pk", flat=True))).delete()
+    return bool(cancelled)

@@ -1,0 +1,78 @@
+"""How what was read becomes a card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from cards import limits
+from cards.imports.items import Item, one_line
+from cards.imports.references import fitted
+from cards.models import Card, Visibility
+from cards.services import CardDraft
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the owner of an import wants of all its cards."""
+
+    visibility: str = Visibility.PUBLIC
+    collection: UUID | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Wishes:
+        """This answers the wishes that an import keeps as JSON."""
+        collection = options.get("collection")
+        return cls(
+            options.get("visibility") or Visibility.PUBLIC, UUID(collection) if collection else None
+        )
+
+
+def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDraft:
+    """This answers the card that an item is to be; what is too long of it is cut."""
+    reference = fitted(item.reference) if item.reference else {}
+    title = one_line(item.title) or (_title_of(reference) or item.url if item.reference else "")
+    text = item.text
+    if len(title) > limits.TITLE_LENGTH:
+        text = f"{title}\n\n{text}".strip()  # so that nothing is lost
+        title = title[: limits.TITLE_LENGTH - 1].rstrip() + "…"
+    kind = Card.Type.REFERENCE if item.reference else Card.Type.URL if item.url else Card.Type.NOTE
+    wanted = [wishes.collection] if wishes.collection else []
+    return CardDraft(
+        type=kind,
+        url=item.url,
+        title=title,
+        text=text[: limits.TEXT_LENGTH],
+        tags=tags_of(item.tags),
+        reference=reference,
+        collections=list(dict.fromkeys([*wanted, *collections]))[: limits.COLLECTIONS_PER_CARD],
+        visibility=Visibility.PRIVATE if item.private else wishes.visibility,
+        created_at=item.added_at,
+    )
+
+
+def _title_of(reference: Mapping[str, Any]) -> str:
+    return str(reference.get("title") or reference.get("container-title") or "")
+
+
+def tags_of(tags: Iterable[str]) -> list[str]:
+    """This answers tags without doubles, each of a length that fits."""
+    found = (one_line(tag)[: limits.TAG_LENGTH].strip() for tag in tags)
+    return list(dict.fromkeys(tag for tag in found if tag))[: limits.TAGS_PER_CARD]
+
+
+def names_of(item: Item) -> list[str]:
+    """This answers the names of the collections that an item's folders become."""
+    names = (one_line(" / ".join(path)) for path in item.collections)
+    return [name[: limits.COLLECTION_NAME_LENGTH].strip() for name in names if name]
+
+
+def joined(first: Item, again: Item) -> Item:
+    """This answers an item that came twice, in all its folders and with all its tags."""
+    return replace(
+        first,
+        collections=tuple(dict.fromkeys([*first.collections, *again.collections])),
+        tags=tuple(dict.fromkeys([*first.tags, *again.tags])),
+    )

@@ -1,0 +1,108 @@
+"""RSS, Atom and RDF feeds."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from cards.imports.documents import Document
+from cards.imports.errors import Unreadable
+from cards.imports.items import Item, Problem, Row, clean, fingerprint, one_line
+from cards.imports.markup import plain, tokens
+
+ENTRY = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
+LARGEST = 10 * 1024 * 1024
+# What is not well-formed is read by a parser that takes anything, and its time.
+LARGEST_MALFORMED = 2 * 1024 * 1024
+
+
+def read(document: Document) -> Iterator[Row]:
+    """This answers the entries of a feed; of one that is not well-formed, what can be made out."""
+    text = document.markup
+    if len(text) > LARGEST:
+        raise Unreadable("too_large", f"A feed of more than {LARGEST} characters is not read.")
+    problem = flaw_of(document)
+    if problem and len(text) > LARGEST_MALFORMED:
+        raise problem
+    feed = parsed(text, document.url)
+    lines = lines_of(text)
+    source = document.url or _link_of_itself(feed.feed) or clean(feed.feed.get("id")) or "feed"
+    # The newest come first in a feed, and last into a library.
+    for number, entry in reversed(list(enumerate(feed.entries))):
+        line = lines[number] if len(lines) == len(feed.entries) else number + 1
+        yield item_of(entry, source, line)
+    if problem:
+        yield Problem(line=problem.line, code=problem.code, detail=str(problem))
+
+
+def flaw_of(document: Document) -> Unreadable | None:
+    """This answers why a feed is not well-formed; raises Unreadable for one that is dangerous."""
+    if "<!entity" in document.text.lower():
+        raise Unreadable("entities", "The feed declares entities; that is not read.")
+    try:
+        for _ in tokens(document):
+            pass
+    except Unreadable as flaw:
+        if flaw.code != "malformed":
+            raise
+        return flaw
+    return None
+
+
+def parsed(text: str, url: str) -> Any:
+    """This answers the feed as its parser has it; the parser itself never fetches anything."""
+    import feedparser
+
+    # As a stream, for it would take a text for an address, or for a file's name.
+    stream = io.BytesIO(text.encode("utf-8", "replace"))
+    headers = {"content-type": "application/xml; charset=utf-8", "content-location": url}
+    try:
+        return feedparser.parse(stream, response_headers=headers, sanitize_html=False)
+    except Exception as error:  # of the parser, whatever it may be
+        raise Unreadable("malformed", f"The feed cannot be read: {one_line(error)}.") from error
+
+
+def lines_of(text: str) -> list[int]:
+    """This answers the line in which each entry begins."""
+    lines, line, counted = [], 1, 0
+    for found in ENTRY.finditer(text):
+        line += text.count("\n", counted, found.start())
+        counted = found.start()
+        lines.append(line)
+    return lines
+
+
+def item_of(entry: Any, source: str, line: int) -> Item:
+    """This answers the item of an entry."""
+    title, url = one_line(plain(entry.get("title") or "")), clean(entry.get("link"))
+    contents = [part.get("value") or "" for part in entry.get("content") or []]
+    text = plain(entry.get("summary") or next(iter(contents), ""))
+    tags = [tag.get("term") or "" for tag in entry.get("tags") or []]
+    return Item(
+        line=line,
+        guid=clean(entry.get("id")) or url or fingerprint(title, text),
+        source=source,
+        title=title,
+        url=url,
+        text=text,
+        tags=tuple(tags),
+        added_at=_moment(entry.get("published_parsed") or entry.get("updated_parsed")),
+    )
+
+
+def _moment(parts: Any) -> datetime | None:
+    from cards.imports.moments import moment
+
+    try:
+        return moment(datetime(*parts[:6]).replace(tzinfo=UTC)) if parts else None  # noqa: DTZ001
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _link_of_itself(feed: Any) -> str:
+    links = feed.get("links") or []
+    own = next((link.get("href") for link in links if link.get("rel") == "self"), None)
+    return clean(own or feed.get("link"))

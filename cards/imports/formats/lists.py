@@ -1,0 +1,40 @@
+"""A list of addresses or DOIs, one a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cards.imports.documents import Document
+from cards.imports.items import Item, Problem, Row, one_line
+from cards.imports.references import doi_in
+
+ADDRESS = re.compile(r"https?://.+|[A-Za-z][A-Za-z0-9+.-]{0,20}:\S+")
+IS_DOI = re.compile(r"(?:doi:\s*|(?:https?://)?(?:dx\.)?doi\.org/)?10\.\d{4,9}/\S+", re.IGNORECASE)
+ENTRY = re.compile(rf"(?:{IS_DOI.pattern}|https?://\S+)\s*", re.IGNORECASE)
+
+
+def read(document: Document) -> Iterator[Row]:
+    """This answers the addresses of a list; a DOI is the address that it resolves at."""
+    for number, line in enumerate(document.text.split("\n"), start=1):
+        text = line.strip().strip("<>,;")
+        if not text or text.startswith("#"):
+            continue
+        if IS_DOI.fullmatch(text):
+            doi = doi_in(text)
+            url, guid = f"https://doi.org/{doi}", f"doi:{doi.lower()}"
+        elif ADDRESS.fullmatch(text):
+            url = guid = text
+        else:
+            detail = "This is neither an address nor a DOI."
+            yield Problem(line=number, code="not_an_address", detail=detail, label=text[:200])
+            continue
+        yield Item(line=number, guid=guid, title="", url=one_line(url))
+
+
+def looks_like_it(document: Document) -> bool:
+    """This says whether a text begins like a list."""
+    lines = [line.strip() for line in document.head.split("\n")[:20]]
+    entries = [line for line in lines if line and not line.startswith("#")]
+    fitting = sum(bool(ENTRY.fullmatch(line)) for line in entries)
+    return bool(entries) and fitting * 2 >= len(entries)

@@ -1,0 +1,195 @@
+"""Zotero's RDF: references, with the collections that they are in and the notes below them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cards import limits
+from cards.imports.documents import Document
+from cards.imports.errors import Unreadable
+from cards.imports.items import Problem, Row, clean, one_line
+from cards.imports.markup import plain, tokens
+from cards.imports.moments import moment
+from cards.imports.references import date_of, doi_in, reference_item
+
+TYPES = {
+    "journalArticle": "article-journal", "magazineArticle": "article-magazine",
+    "newspaperArticle": "article-newspaper", "book": "book", "bookSection": "chapter",
+    "conferencePaper": "paper-conference", "thesis": "thesis", "report": "report",
+    "webpage": "webpage", "blogPost": "post-weblog", "preprint": "article",
+    "manuscript": "manuscript", "patent": "patent", "presentation": "speech",
+    "computerProgram": "software", "dataset": "dataset",
+}  # fmt: skip
+PEOPLE = {"authors": "author", "editors": "editor", "translators": "translator"}
+OTHERS = {"Journal", "Collection", "Memo", "Attachment", "Series"}
+
+
+@dataclass
+class Node:
+    """An element, with what is in it."""
+
+    name: str
+    attributes: dict[str, str]
+    line: int
+    text: str = ""
+    children: list[Node] = field(default_factory=list)
+
+    def find(self, *path: str) -> Node | None:
+        """This answers the first element at a path of names."""
+        node: Node | None = self
+        for name in path:
+            node = next((each for each in node.children if each.name == name), None)  # type: ignore[union-attr]
+            if node is None:
+                return None
+        return node
+
+    def all(self, name: str) -> list[Node]:
+        """This answers the elements of a name, wherever below."""
+        return [node for child in self.children for node in ([child] * (child.name == name))]
+
+    def content(self, *path: str) -> str:
+        """This answers the text at a path of names, or nothing."""
+        node = self.find(*path)
+        return clean(node.text) if node else ""
+
+    @property
+    def about(self) -> str:
+        """This is what others refer to it by."""
+        return self.attributes.get("about") or "#" + self.attributes.get("ID", "")
+
+
+def read(document: Document) -> Iterator[Row]:
+    """This answers the references of a file: its collections come last, so it is kept whole."""
+    nodes: list[Node] = []
+    flaw = None
+    try:
+        for node in top_level(document):
+            nodes.append(node)
+            if len(nodes) > 3 * limits.IMPORT_ROWS:
+                break
+    except Unreadable as error:
+        if error.code != "malformed":
+            raise
+        flaw = error
+    named = {node.about: node for node in nodes}
+    paths = paths_of([node for node in nodes if node.name == "Collection"])
+    for node in nodes:
+        if node.name not in OTHERS:
+            yield item_of(node, named, paths)
+    if flaw:
+        yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
+
+
+def top_level(document: Document) -> Iterator[Node]:
+    """This answers the elements right below the root."""
+    open_nodes: list[Node] = []
+    for is_start, name, value, line in tokens(document):
+        if is_start:
+            node = Node(name, value, line)
+            if len(open_nodes) > 1:
+                open_nodes[-1].children.append(node)
+            open_nodes.append(node)
+        else:
+            node = open_nodes.pop()
+            node.text = value
+            if len(open_nodes) == 1:
+                yield node
+
+
+def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
+    """This answers, by what is in a collection, the paths of the collections that it is in."""
+    named = {node.about: node for node in collections}
+    above = {
+        part.attributes.get("resource", ""): node.about
+        for node in collections
+        for part in node.all("hasPart")
+        if part.attributes.get("resource") in named
+    }
+    paths = defaultdict(list)
+    for node in collections:
+        path, about, seen = [one_line(node.content("title"))], node.about, {node.about}
+        while (about := above.get(about, "")) and about not in seen:
+            seen.add(about)
+            path.insert(0, one_line(named[about].content("title")))
+        for part in node.all("hasPart"):
+            if len(path) <= limits.IMPORT_DEPTH:
+                paths[part.attributes.get("resource", "")].append(tuple(p for p in path if p))
+    return paths
+
+
+def item_of(node: Node, named: dict[str, Node], paths: Any) -> Row:
+    """This answers the item of a reference."""
+    about = node.about
+    csl = csl_of(node, whole_of(node, named))
+    url = about if about.startswith("http") else node.content("identifier", "URI", "value")
+    refers = [named.get(part.attributes.get("resource", "")) for part in node.all("isReferencedBy")]
+    notes = [plain(memo.content("value")) for memo in refers if memo and memo.name == "Memo"]
+    return reference_item(
+        line=node.line,
+        fields=csl,
+        url=url,
+        text="\n\n".join(note for note in notes if note),
+        tags=tuple(_tags(node)),
+        added_at=moment(node.content("dateSubmitted")),
+        collections=tuple(paths.get(about, ())),
+    )
+
+
+def whole_of(node: Node, named: dict[str, Node]) -> Node | None:
+    """This answers the journal or book that a reference is part of."""
+    within = node.find("isPartOf")
+    if within is None:
+        return None
+    return next(iter(within.children), None) or named.get(within.attributes.get("resource", ""))
+
+
+def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
+    """This answers a reference in the terms of CSL-JSON."""
+    organization = ("publisher", "Organization")
+    csl: dict[str, Any] = {
+        "type": TYPES.get(node.content("itemType"), "document"),
+        "title": node.content("title"),
+        "page": node.content("pages"),
+        "abstract": node.content("abstract"),
+        "edition": node.content("edition"),
+        "language": node.content("language"),
+        "publisher": node.content(*organization, "name"),
+        "publisher-place": node.content(*organization, "address", "Address", "locality"),
+        "issued": date_of(node.content("date")),
+        "volume": node.content("volume"),
+    }
+    if whole:
+        csl["container-title"] = whole.content("title")
+        csl["volume"] = csl["volume"] or whole.content("volume")
+        csl["issue"] = whole.content("number")
+    for name, target in PEOPLE.items():
+        csl[target] = [person for seq in node.all(name) for person in _people(seq)]
+    _identifiers(csl, [node, *([whole] if whole else [])])
+    return csl
+
+
+def _people(sequence: Node) -> list[dict[str, str]]:
+    persons = [item.find("Person") for seq in sequence.all("Seq") for item in seq.all("li")]
+    return [
+        {"family": person.content("surname"), "given": person.content("givenName")}
+        for person in persons
+        if person
+    ]
+
+
+def _tags(node: Node) -> Iterator[str]:
+    for subject in node.all("subject"):
+        yield clean(subject.text) or subject.content("AutomaticTag", "value")
+
+
+def _identifiers(csl: dict[str, Any], nodes: list[Node]) -> None:
+    for node in nodes:
+        for identifier in node.all("identifier"):
+            kind, _, value = clean(identifier.text).partition(" ")
+            if kind in ("ISBN", "ISSN"):
+                csl.setdefault(kind, value)
+            elif kind == "DOI":
+                csl.setdefault("DOI", doi_in(value))

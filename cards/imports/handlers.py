@@ -1,0 +1,117 @@
+"""What the workers of the queue `imports` do.
+
+Each works in transactions of its own and not in its delivery's: it fetches, or takes long, or is
+limited to 100 calls a second for each source. What it has done is counted where it is done, so
+that a delivery which comes again finds nothing left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.db import transaction
+
+from cards.events import ImportBatchAdded, ImportBatchReady, ImportRequested, WebFeedDue
+from cards.imports import completion, reading, refreshing, statements
+from cards.imports.adding import Outcome, add_items
+from cards.imports.documents import Document
+from cards.imports.fetching import document_of
+from cards.imports.items import decode
+from cards.imports.models import Import, ImportBatch, WebFeed
+from cards.signals import (
+    import_batch_added,
+    import_batch_ready,
+    import_requested,
+    web_feed_due,
+)
+from events.envelope import Recorded
+from events.outbox import Priority, recording
+from events.sql import execute
+from events.subscription import handler
+from outside.errors import FetchFailed
+
+TOO_SLOW = "Reading it took too long; divide it, and hand in the parts."
+
+
+def source_of(event: ImportRequested | ImportBatchReady) -> str:
+    """This names what shares a rate limit."""
+    return event.source
+
+
+@handler(import_requested, queue="imports", name="imports.read", atomic=False, group=source_of)
+def read(events: Sequence[Recorded[ImportRequested]]) -> None:
+    """This reads files into batches."""
+    for recorded in events:
+        job = reading.begin(recorded.event.import_id)
+        if job is not None:
+            _read(job)
+
+
+def _read(job: Import) -> None:
+    try:
+        document: Document | None = document_of(job)
+        if document is not None:
+            reading.read(job, document)
+    except FetchFailed as reason:
+        if not reason.lasting:
+            raise  # and come again
+        completion.fail(job, reason.code, str(reason))
+    except SoftTimeLimitExceeded:
+        completion.fail(job, "too_slow", TOO_SLOW)
+
+
+@handler(
+    import_batch_ready, queue="imports", name="imports.add_batch", atomic=False, group=source_of
+)
+def add_batch(events: Sequence[Recorded[ImportBatchReady]]) -> None:
+    """This adds the rows of batches, each batch in one transaction."""
+    for recorded in events:
+        with transaction.atomic():
+            _add_batch(recorded.event)
+
+
+def _add_batch(event: ImportBatchReady) -> None:
+    # That the row is locked, and gone afterwards, is what makes it happen once.
+    waiting = ImportBatch.objects.select_for_update(of=("self",)).select_related("origin__owner")
+    batch = waiting.filter(origin_id=event.import_id, number=event.number).first()
+    if batch is None:
+        return
+    job = batch.origin
+    cancelled = job.status == Import.Status.CANCELLED
+    outcome = Outcome() if cancelled else add_items(job, decode(bytes(batch.items)))
+    if outcome.public:
+        _tell_of(job, outcome.public)
+    reading.note_problems(job.pk, outcome.problems)
+    batch.delete()
+    counts = {
+        "import": job.pk,
+        "added": outcome.added,
+        "known": outcome.known,
+        "failed": len(outcome.problems),
+        "public": len(outcome.public),
+    }
+    # Last, for it holds up the other batches of the import until this one commits.
+    rows = execute(statements.ADDED, counts).rows
+    if rows and rows[0][0]:
+        completion.complete(job)
+
+
+def _tell_of(job: Import, cards: list[UUID]) -> None:
+    event = ImportBatchAdded(import_id=job.pk, curator_id=job.owner_id, card_ids=tuple(cards))
+    with recording(priority=Priority.BULK):
+        import_batch_added.send(sender=Import, event=event)
+
+
+def host_of(event: WebFeedDue) -> str:
+    """This names what shares a rate limit: the server that is asked."""
+    return event.host
+
+
+@handler(web_feed_due, queue="imports", name="imports.refresh", atomic=False, group=host_of)
+def refresh(events: Sequence[Recorded[WebFeedDue]]) -> None:
+    """This looks whether feeds have anything new."""
+    for recorded in events:
+        if feed := WebFeed.objects.filter(pk=recorded.event.feed_id).first():
+            refreshing.refresh(feed)

@@ -1,0 +1,59 @@
+"""Dates, in the many ways in which programs write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+CHROME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,9})?")
+# Seconds, milliseconds, microseconds since 1970, by their size.
+SCALES = ((10**11, 1), (10**14, 1_000), (10**17, 1_000_000))
+
+
+def moment(value: Any) -> datetime | None:
+    """This answers the moment that a text or number names; None for one that cannot be."""
+    try:
+        if isinstance(value, datetime):
+            found = value
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found = _since_1970(float(value))
+        elif isinstance(value, str) and 0 < len(value) < 64:
+            found = _of_text(value.strip())
+        else:
+            return None
+        return _possible(found)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def of_chrome(value: Any) -> datetime | None:
+    """This answers the moment of a number of microseconds since 1601."""
+    try:
+        return _possible(CHROME_EPOCH + timedelta(microseconds=int(value)))
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def _of_text(text: str) -> datetime:
+    if NUMBER.fullmatch(text):
+        return _since_1970(float(text))
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return parsedate_to_datetime(text)
+
+
+def _since_1970(number: float) -> datetime:
+    for limit, scale in SCALES:
+        if abs(number) < limit:
+            return datetime.fromtimestamp(number / scale, UTC)
+    raise ValueError(number)
+
+
+def _possible(found: datetime) -> datetime | None:
+    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return found if EARLIEST <= found <= datetime.now(UTC) + timedelta(days=1) else None

@@ -1,0 +1,86 @@
+"""Giving what a feed has to its subscribers: to each what they have not had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from cards.imports import completion, statements
+from cards.imports.items import Item, Row, identity
+from cards.imports.models import FeedSubscription, Import, WebFeed
+from cards.imports.reading import Reader
+from events.sql import execute
+
+PAGE = 200  # subscribers whose state is asked for at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What a feed had when it was asked: its rows, the oldest first."""
+
+    format: str
+    size: int
+    rows: Sequence[Row]
+
+    def beyond(self, lacking: set[UUID]) -> list[Row]:
+        """This answers the rows that are lacking, and what could not be read."""
+        return [
+            row
+            for row in self.rows
+            if not isinstance(row, Item) or identity(row.source, row.guid) in lacking
+        ]
+
+
+def give(feed: WebFeed, news: News) -> None:
+    """This makes an import for each subscriber who lacks something.
+
+    Each in a transaction of its own; who has been given something when a worker dies is given it
+    twice, and knows it then.
+    """
+    last = None
+    while page := _page(feed, last):
+        lacking = lacking_of([each.owner_id for each in page], news)
+        for subscription in page:
+            if lacked := lacking.get(subscription.owner_id):
+                bring(feed, subscription, news, lacked)
+        ids = [each.pk for each in page]
+        FeedSubscription.objects.filter(pk__in=ids, caught_up=False).update(caught_up=True)
+        last = page[-1].pk
+
+
+def _page(feed: WebFeed, last: UUID | None) -> list[FeedSubscription]:
+    subscriptions = FeedSubscription.objects.filter(feed=feed).order_by("id")
+    return list((subscriptions.filter(pk__gt=last) if last else subscriptions)[:PAGE])
+
+
+def lacking_of(owners: Sequence[int], news: News) -> dict[int, set[UUID]]:
+    """This answers the items that were never imported, by the people who lack them."""
+    items = [row for row in news.rows if isinstance(row, Item)]
+    identities = list({identity(item.source, item.guid) for item in items})
+    parameters = {"owners": list(owners), "identities": identities}
+    found = execute(statements.LACKING, parameters, prepare=False).rows
+    return {owner: set(lacked) for owner, lacked in found}
+
+
+def bring(feed: WebFeed, subscription: FeedSubscription, news: News, lacked: set[UUID]) -> None:
+    """This makes an import of what a subscriber lacks, unless they have left meanwhile."""
+    with transaction.atomic():
+        held = FeedSubscription.objects.select_for_update().filter(pk=subscription.pk)
+        if not held:
+            return
+        job = Import.objects.create(
+            owner_id=subscription.owner_id,
+            source_kind=Import.Source.FEED,
+            source=feed.url,
+            format=news.format,
+            size=news.size,
+            options=subscription.options,
+            status=Import.Status.READING,
+            started_at=timezone.now(),
+        )
+        Reader(job).read_all(iter(news.beyond(lacked)))
+        completion.all_read(job)

@@ -1,0 +1,186 @@
+"""Reading a file into batches, so that a reader that dies goes on where it was.
+
+What was read is counted in the transaction that writes the batch. A parser answers the same rows
+each time, so the next reader passes over as many as are counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from cards import limits
+from cards.events import ImportBatchReady
+from cards.imports import completion, statements
+from cards.imports.adding import collections_named
+from cards.imports.documents import Document
+from cards.imports.drafts import names_of
+from cards.imports.errors import Unreadable
+from cards.imports.formats import FEEDS, rows
+from cards.imports.items import Item, Problem, Row, encode
+from cards.imports.models import Import, ImportBatch, ImportProblem
+from cards.imports.previews import preview
+from cards.imports.subscribing import subscribe
+from cards.models import Visibility
+from cards.services import create_collection
+from cards.signals import import_batch_ready
+from events.outbox import Priority, recording
+from events.sql import execute
+
+# The first batches go before other people's large imports.
+FIRST_BATCHES = 5
+
+
+class SomebodyElse(Exception):
+    """The import was cancelled, or another reader has gone on with it."""
+
+
+def read(job: Import, document: Document) -> None:
+    """This reads an import into batches, or answers a dry run."""
+    began = time.monotonic()
+    try:
+        known, found = rows(document, job.format)
+        Import.objects.filter(pk=job.pk).update(format=known.name)
+        within = bounded(found, began)
+        if job.options.get("dry_run"):
+            preview(job, known, document, within)
+            return
+        Reader(job).read_all(within)
+        if known.name in FEEDS and job.source_kind == Import.Source.URL:
+            feed = Item(line=0, guid=job.source, feed=job.source)
+            subscribe(job.owner, [feed], options=job.options, caught_up=True)
+        completion.all_read(job)
+    except Unreadable as reason:
+        completion.fail(job, reason.code, str(reason))
+    except SomebodyElse:
+        return
+
+
+def bounded(found: Iterator[Row], began: float) -> Iterator[Row]:
+    """This answers rows within the limits of number and time, and what ended them, as a problem."""
+    count = 0
+    try:
+        for count, row in enumerate(found, start=1):
+            if count > limits.IMPORT_ROWS:
+                message = f"Only the first {limits.IMPORT_ROWS} rows are imported."
+                yield Problem(line=row.line, code="too_many", detail=message)
+                return
+            if time.monotonic() - began > limits.IMPORT_SECONDS:
+                message = f"Reading took longer than {limits.IMPORT_SECONDS:.0f} s; it ends here."
+                yield Problem(line=row.line, code="too_slow", detail=message)
+                return
+            yield row
+    except Unreadable as reason:
+        if count == 0:
+            raise
+        yield Problem(line=reason.line, code=reason.code, detail=str(reason))
+    except RecursionError:
+        yield Problem(line=0, code="too_deep", detail="From here on it is nested too deeply.")
+
+
+@dataclass
+class Reader:
+    """What one reader has in hand."""
+
+    job: Import
+    items: list[Item] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+    named: dict[str, UUID] = field(default_factory=dict)
+
+    def read_all(self, found: Iterator[Row]) -> None:
+        """This writes a batch whenever 100 rows, or 3 seconds, have come together."""
+        for number, row in enumerate(found, start=1):
+            if number <= self.job.read:
+                continue  # a reader before this one got so far
+            (self.items if isinstance(row, Item) else self.problems).append(row)  # type: ignore[arg-type]
+            full = len(self.items) + len(self.problems) >= limits.BATCH_ROWS
+            if full or time.monotonic() - self.since > limits.BATCH_SECONDS:
+                self.write()
+        self.write()
+
+    def write(self) -> None:
+        """This writes what is in hand; raises SomebodyElse when it is no longer ours to do."""
+        items, problems = self.items, self.problems
+        self.since = time.monotonic()
+        if not (items or problems):
+            return
+        with transaction.atomic():
+            parameters = {
+                "import": self.job.pk,
+                "before": self.job.read,
+                "rows": len(items) + len(problems),
+                "batches": 1 if items else 0,
+                "failed": len(problems),
+            }
+            read = execute(statements.READ, parameters).rows
+            if not read:
+                raise SomebodyElse
+            note_problems(self.job.pk, problems)
+            if items:
+                self._write_batch(read[0][0], items)
+        self.job.read += len(items) + len(problems)
+        self.items, self.problems = [], []
+
+    def _write_batch(self, number: int, items: list[Item]) -> None:
+        self._make_collections(items)
+        ImportBatch.objects.create(
+            origin=self.job, number=number, rows=len(items), items=encode(items)
+        )
+        first = number <= FIRST_BATCHES and self.job.source_kind != Import.Source.FEED
+        with recording(priority=Priority.INTERACTIVE if first else Priority.BULK):
+            event = ImportBatchReady(
+                import_id=self.job.pk, number=number, source=completion.source_of(self.job)
+            )
+            import_batch_ready.send(sender=Import, event=event)
+
+    def _make_collections(self, items: list[Item]) -> None:
+        names = {name for item in items if not item.feed for name in names_of(item)}
+        missing = [name for name in names if name not in self.named]
+        if missing:
+            self.named |= collections_named(self.job.owner, missing)
+        for name in sorted(names - set(self.named)):
+            with recording(priority=Priority.BULK):
+                made = create_collection(
+                    owner=self.job.owner, name=name, **self._told_of(name, items)
+                )
+            self.named[name] = made.pk
+
+    def _told_of(self, name: str, items: list[Item]) -> dict[str, str]:
+        """This answers what is known of a collection beside its name."""
+        told = next((item.folder for item in items if item.folder.get("name") == name), {})
+        visibility = self.job.options.get("visibility") or told.get("visibility")
+        wanted = {
+            "description": str(told.get("description", ""))[: limits.COLLECTION_DESCRIPTION_LENGTH]
+        }
+        return wanted | ({"visibility": visibility} if visibility in Visibility.values else {})
+
+
+def note_problems(import_id: UUID, problems: list[Problem]) -> None:
+    """This keeps problems one by one, up to so many that nobody reads them all."""
+    if not problems:
+        return
+    kept = ImportProblem.objects.filter(origin_id=import_id)[: limits.IMPORT_PROBLEMS].count()
+    ImportProblem.objects.bulk_create(
+        ImportProblem(
+            origin_id=import_id,
+            line=problem.line,
+            code=problem.code,
+            detail=problem.detail[:1000],
+            row=problem.label[:200],
+        )
+        for problem in problems[: max(0, limits.IMPORT_PROBLEMS - kept)]
+    )
+
+
+def begin(import_id: UUID) -> Import | None:
+    """This answers an import that is to be read, and notes that it has begun."""
+    waiting = Import.objects.filter(pk=import_id, status=Import.Status.QUEUED)
+    waiting.update(status=Import.Status.READING, started_at=timezone.now())
+    reading = Import.objects.filter(pk=import_id, status=Import.Status.READING)
+    return reading.select_related("owner").first()

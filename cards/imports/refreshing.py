@@ -1,0 +1,131 @@
+"""Looking for news in the feeds that people subscribe to: once for each feed, for all of them."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.utils import timezone
+
+from cards import limits
+from cards.events import WebFeedDue
+from cards.imports import news
+from cards.imports.documents import Document
+from cards.imports.errors import Unreadable
+from cards.imports.formats import FEEDS, rows
+from cards.imports.items import one_line
+from cards.imports.models import FeedSubscription, WebFeed
+from cards.imports.news import News
+from cards.imports.reading import bounded
+from cards.imports.subscribing import EVERY, NEWCOMERS_WAIT
+from cards.signals import web_feed_due
+from events.outbox import Priority, recording
+from outside.errors import Answered, FetchFailed
+from outside.fetcher import Fetched, Limits, fetch
+
+LONGEST = timedelta(days=1)  # between attempts at a feed that fails
+GONE_LONGEST = timedelta(days=30)  # and at one that says that it is gone
+GONE = (404, 410)
+# How long an attempt may take before somebody else makes it.
+IN_HAND = timedelta(minutes=15)
+AT_ONCE = 500
+LIMITS = Limits(seconds=30, size=limits.IMPORT_BYTES // 4)
+
+
+def announce_due() -> int:
+    """This tells the workers of feeds whose time has come, and answers how many."""
+    now = timezone.now()
+    with transaction.atomic(), recording(priority=Priority.BULK):
+        due = WebFeed.objects.filter(next_refresh__lte=now).order_by("next_refresh")
+        taken = list(due.select_for_update(skip_locked=True)[:AT_ONCE])
+        wanted = forget_unwanted(taken)
+        for feed in wanted:
+            event = WebFeedDue(feed_id=feed.pk, host=urlsplit(feed.url).hostname or "")
+            web_feed_due.send(sender=WebFeed, event=event)
+        asked = WebFeed.objects.filter(pk__in=[feed.pk for feed in wanted])
+        asked.update(asked_at=now, next_refresh=now + IN_HAND)
+    return len(wanted)
+
+
+def forget_unwanted(feeds: list[WebFeed]) -> list[WebFeed]:
+    """This removes feeds without subscribers, and answers the others.
+
+    The feeds' rows are locked: who subscribes to one just now waits, and makes it anew.
+    """
+    ids = [feed.pk for feed in feeds]
+    subscribed = FeedSubscription.objects.filter(feed__in=ids)
+    wanted = set(subscribed.values_list("feed_id", flat=True).distinct())
+    WebFeed.objects.filter(pk__in=set(ids) - wanted).delete()
+    return [feed for feed in feeds if feed.pk in wanted]
+
+
+def refresh(feed: WebFeed) -> None:
+    """This fetches a feed, unless it is unchanged, and gives its subscribers what is new."""
+    try:
+        fetched = fetch(feed.url, headers=conditions(feed), limits=LIMITS)
+        if not fetched.is_unchanged:
+            news.give(feed, news_of(feed, fetched))
+        succeed(feed, fetched)
+    except FetchFailed as reason:
+        fail(feed, str(reason), is_gone=_is_gone(reason), wait=_wait(reason))
+    except Unreadable as reason:
+        fail(feed, str(reason))
+
+
+def conditions(feed: WebFeed) -> dict[str, str]:
+    """This answers the headers by which a server tells that nothing has changed (RFC 9110, 13).
+
+    There are none while somebody waits for all that the feed has.
+    """
+    if feed.subscriptions.filter(caught_up=False).exists():
+        return {}
+    headers = {"If-None-Match": feed.etag, "If-Modified-Since": feed.last_modified}
+    return {name: value for name, value in headers.items() if value}
+
+
+def news_of(feed: WebFeed, fetched: Fetched) -> News:
+    """This reads what a feed has; raises Unreadable for what is none."""
+    document = Document(fetched.content, feed.url, fetched.charset or "")
+    found, read = rows(document)
+    if found.name not in FEEDS:
+        raise Unreadable("not_a_feed", f"This is no feed, but {found.label}.")
+    within = list(bounded(read, time.monotonic()))
+    return News(format=found.name, size=len(fetched.content), rows=within)
+
+
+def succeed(feed: WebFeed, fetched: Fetched) -> None:
+    """This notes what the server said, and when to ask again."""
+    now = timezone.now()
+    changes = {"failures": 0, "error": "", "refreshed_at": now, "next_refresh": now + EVERY}
+    if not fetched.is_unchanged:
+        changes["etag"] = one_line(fetched.headers.get("ETag", ""))[:1000]
+        changes["last_modified"] = one_line(fetched.headers.get("Last-Modified", ""))[:100]
+    with transaction.atomic():
+        # Who subscribes meanwhile has this row until the subscription can be seen.
+        held = WebFeed.objects.select_for_update().filter(pk=feed.pk)
+        if held and FeedSubscription.objects.filter(feed=feed, caught_up=False).exists():
+            changes["next_refresh"] = now + NEWCOMERS_WAIT
+        held.update(**changes)
+
+
+def fail(
+    feed: WebFeed, reason: str, *, is_gone: bool = False, wait: timedelta = timedelta(0)
+) -> None:
+    """This notes why a feed could not be read, and waits twice as long as the last time."""
+    failures = feed.failures + 1
+    longest = GONE_LONGEST if is_gone else LONGEST
+    pause = max(min(EVERY * 2 ** min(failures, 16), longest), min(wait, longest))
+    WebFeed.objects.filter(pk=feed.pk).update(
+        failures=failures, error=reason, next_refresh=timezone.now() + pause
+    )
+
+
+def _is_gone(reason: FetchFailed) -> bool:
+    return isinstance(reason, Answered) and reason.status in GONE
+
+
+def _wait(reason: FetchFailed) -> timedelta:
+    seconds = reason.retry_after if isinstance(reason, Answered) else None
+    return timedelta(seconds=min(seconds or 0, GONE_LONGEST.total_seconds()))

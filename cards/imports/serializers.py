@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from cards import limits
+from cards.imports.formats import FORMATS
+from cards.imports.models import FeedSubscription, Import, ImportProblem
+from cards.models import Visibility
+from outside.addresses import checked
+from outside.errors import Refused
+
+
+class FetchedSerializer(serializers.Serializer[Any]):
+    """Something with a `url` that will be fetched."""
+
+    def validate_url(self, url: str) -> str:
+        """This refuses what would never be fetched."""
+        try:
+            return checked(url)
+        except Refused as reason:
+            raise serializers.ValidationError(str(reason), code="invalid_url") from None
+
+
+class ImportInputSerializer(FetchedSerializer):
+    """A file, or the address of one."""
+
+    file = serializers.FileField(
+        required=False, max_length=300, help_text=f"Up to {limits.IMPORT_BYTES} bytes."
+    )
+    url = serializers.CharField(required=False, max_length=limits.LINK_LENGTH)
+    format = serializers.ChoiceField(
+        [(known.name, known.label) for known in FORMATS.values()],
+        required=False,
+        help_text="Found by the content, if it is left out.",
+    )
+    dry_run = serializers.BooleanField(
+        required=False, default=False, help_text="Only count, and show the first rows."
+    )
+    collection = serializers.UUIDField(
+        required=False, help_text="A collection of yours that all cards join."
+    )
+    visibility = serializers.ChoiceField(Visibility.choices, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """This wants exactly one of the two."""
+        if ("file" in attrs) == ("url" in attrs):
+            raise serializers.ValidationError({"file": "Give either a file or a url."})
+        return attrs
+
+
+class PreviewRowSerializer(serializers.Serializer[Any]):
+    line = serializers.IntegerField()
+    type = serializers.ChoiceField(["URL", "NOTE", "REFERENCE", "SUBSCRIPTION"])
+    title = serializers.CharField()
+    url = serializers.CharField(allow_null=True)
+    text = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
+    collections = serializers.ListField(child=serializers.CharField())
+    visibility = serializers.ChoiceField(Visibility.choices)
+    created_at = serializers.DateTimeField(allow_null=True)
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    """What a dry run found: the first rows, and of a table which column has what."""
+
+    rows = PreviewRowSerializer(many=True)
+    columns = serializers.DictField(child=serializers.CharField())
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    """Rows: read so far; added; known from before; failed; and those that wait."""
+
+    read = serializers.IntegerField()
+    added = serializers.IntegerField()
+    known = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    waiting = serializers.IntegerField()
+
+
+class ImportSerializer(serializers.ModelSerializer[Import]):
+    """An import, and how far it is."""
+
+    kind = serializers.ChoiceField(Import.Source.choices, source="source_kind")
+    dry_run = serializers.BooleanField()
+    counts = CountsSerializer()
+    rows_per_second = serializers.FloatField(allow_null=True)
+    seconds_left = serializers.IntegerField(
+        allow_null=True, help_text="Null until everything has been read."
+    )
+    dead_letters = serializers.IntegerField(
+        help_text="Batches that used up their attempts; `resume/` gives them new ones."
+    )
+    preview = PreviewSerializer(allow_null=True)
+
+    class Meta:
+        model = Import
+        fields = (
+            "id",
+            "kind",
+            "source",
+            "format",
+            "status",
+            "error",
+            "dry_run",
+            "size",
+            "counts",
+            "rows_per_second",
+            "seconds_left",
+            "dead_letters",
+            "preview",
+            "created_at",
+            "started_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+    def to_representation(self, instance: Import) -> dict[str, Any]:
+        """This answers the fields, with the figures of this moment."""
+        rate, left = progress_of(instance)
+        return {
+            "id": str(instance.pk),
+            "kind": instance.source_kind,
+            "source": instance.source,
+            "format": instance.format,
+            "status": instance.status,
+            "error": instance.error,
+            "dry_run": bool(instance.options.get("dry_run")),
+            "size": instance.size,
+            "counts": {
+                "read": instance.read,
+                "added": instance.added,
+                "known": instance.known,
+                "failed": instance.failed,
+                "waiting": waiting(instance),
+            },
+            "rows_per_second": rate,
+            "seconds_left": left,
+            "dead_letters": self.context.get("dead_letters", {}).get(str(instance.pk), 0),
+            "preview": instance.preview or None,
+            "created_at": instance.created_at,
+            "started_at": instance.started_at,
+            "finished_at": instance.finished_at,
+        }
+
+
+def waiting(job: Import) -> int:
+    """This answers how many rows have been read and wait to be added."""
+    done = job.added + job.known + job.failed
+    return 0 if job.is_finished else max(0, job.read - done)
+
+
+def progress_of(job: Import) -> tuple[float | None, int | None]:
+    """This answers how many rows a second an import goes through, and how long it still takes."""
+    if job.started_at is None:
+        return None, None
+    seconds = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
+    done = job.added + job.known + job.failed
+    rate = round(done / seconds, 1) if seconds > 0 and done else None
+    if job.is_finished:
+        return rate, 0
+    known = rate and job.status == Import.Status.RUNNING
+    return rate, round(waiting(job) / rate) if known and rate else None
+
+
+class ProblemRowSerializer(serializers.ModelSerializer[ImportProblem]):
+    """A row that failed."""
+
+    row = serializers.CharField(help_text="What it is about: its title or address, cut short.")
+
+    class Meta:
+        model = ImportProblem
+        fields = ("line", "code", "detail", "row")
+        read_only_fields = fields
+
+
+class SubscriptionInputSerializer(FetchedSerializer):
+    """A feed to subscribe to."""
+
+    url = serializers.CharField(max_length=limits.LINK_LENGTH)
+    title = serializers.CharField(required=False, allow_blank=True, max_length=limits.TITLE_LENGTH)
+    collection = serializers.UUIDField(
+        required=False, help_text="A collection of yours that its cards join."
+    )
+    visibility = serializers.ChoiceField(Visibility.choices, required=False)
+
+
+class SubscriptionSerializer(serializers.ModelSerializer[FeedSubscription]):
+    """A feed whose news become cards."""
+
+    url = serializers.CharField(source="feed.url")
+    collection = serializers.SerializerMethodField()
+    visibility = serializers.SerializerMethodField()
+    refreshed_at = serializers.DateTimeField(
+        source="feed.refreshed_at", allow_null=True, help_text="When it last answered."
+    )
+    next_refresh = serializers.DateTimeField(source="feed.next_refresh")
+    failures = serializers.IntegerField(source="feed.failures", help_text="In a row.")
+    error = serializers.CharField(source="feed.error", help_text="Of the last failure.")
+
+    class Meta:
+        model = FeedSubscription
+        fields = (
+            "id",
+            "url",
+            "title",
+            "collection",
+            "visibility",
+            "refreshed_at",
+            "next_refresh",
+            "failures",
+            "error",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_collection(self, subscription: FeedSubscription) -> str | None:
+        """This answers the collection that its cards join."""
+        collection: str | None = subscription.options.get("collection")
+        return collection
+
+    @extend_schema_field(serializers.ChoiceField(Visibility.choices))
+    def get_visibility(self, subscription: FeedSubscription) -> str:
+        """This answers who sees its cards."""
+        return subscription.options.get("visibility") or Visibility.PUBLIC

@@ -1,0 +1,94 @@
+"""The SQL of imports: each statement takes a whole batch."""
+
+from __future__ import annotations
+
+# In the order of the key, so that batches that meet don't deadlock. One that meets another's claim
+# waits for it, and finds the item known.
+CLAIM = """
+    INSERT INTO cards_importeditem (owner_id, identity)
+    SELECT %(owner)s, identity FROM unnest(%(identities)s::uuid[]) AS wanted (identity)
+    ORDER BY identity
+    ON CONFLICT (owner_id, identity) DO NOTHING
+    RETURNING identity
+"""
+KNOWN = """
+    SELECT identity, card_id FROM cards_importeditem
+    WHERE owner_id = %(owner)s AND identity = ANY(%(identities)s::uuid[])
+"""
+KNOWN_AND_HELD = KNOWN + "ORDER BY identity FOR UPDATE"
+BECAME = """
+    UPDATE cards_importeditem item SET card_id = became.card_id, parent = became.parent
+    FROM unnest(%(identities)s::uuid[], %(cards)s::uuid[], %(parents)s::uuid[])
+         AS became (identity, card_id, parent)
+    WHERE item.owner_id = %(owner)s AND item.identity = became.identity
+"""
+RELEASE = """
+    DELETE FROM cards_importeditem
+    WHERE owner_id = %(owner)s AND identity = ANY(%(identities)s::uuid[]) AND card_id IS NULL
+"""
+# Compared with what the reader knows: a second reader of the same import finds that it is one.
+READ = """
+    UPDATE cards_import
+    SET read = read + %(rows)s, batches = batches + %(batches)s, failed = failed + %(failed)s
+    WHERE id = %(import)s AND status = 'reading' AND read = %(before)s
+    RETURNING batches
+"""
+ADDED = """
+    UPDATE cards_import
+    SET batches_done = batches_done + 1, added = added + %(added)s, known = known + %(known)s,
+        failed = failed + %(failed)s, added_public = added_public + %(public)s
+    WHERE id = %(import)s
+    RETURNING status = 'running' AND batches_done = batches
+"""
+ALL_READ = """
+    UPDATE cards_import SET status = 'running' WHERE id = %(import)s AND status = 'reading'
+    RETURNING batches_done = batches
+"""
+# What waits for a parent that has not come waits on. Who has got another one meanwhile keeps it.
+LINK = """
+    WITH linked AS (
+        UPDATE cards_importeditem item SET parent = NULL
+        FROM cards_importeditem above
+        WHERE item.owner_id = %(owner)s AND item.parent IS NOT NULL
+          AND above.owner_id = item.owner_id AND above.identity = item.parent
+          AND above.card_id IS NOT NULL
+        RETURNING item.card_id, above.card_id AS parent_id
+    )
+    UPDATE cards_card SET parent_id = linked.parent_id FROM linked
+    WHERE cards_card.id = linked.card_id AND cards_card.parent_id IS NULL
+      AND linked.parent_id <> cards_card.id
+    RETURNING cards_card.id, cards_card.curator_id, cards_card.url_id, cards_card.visibility
+"""
+# Whose feed is known asks for it to be fetched soon; one that fails keeps its own time.
+SUBSCRIBE = """
+    WITH wanted AS (
+        SELECT * FROM unnest(%(ids)s::uuid[], %(urls)s::text[], %(titles)s::text[])
+                      AS wanted (id, url, title)
+    ), feed AS (
+        INSERT INTO cards_webfeed
+            (url, etag, last_modified, next_refresh, failures, error)
+        SELECT url, '', '', now() + %(first)s, 0, '' FROM wanted ORDER BY url
+        ON CONFLICT (url) DO UPDATE SET next_refresh = CASE
+            WHEN cards_webfeed.failures > 0 THEN cards_webfeed.next_refresh
+            ELSE least(cards_webfeed.next_refresh,
+                       greatest(now() + %(first)s, cards_webfeed.asked_at + %(wait)s)) END
+        RETURNING id, url
+    )
+    INSERT INTO cards_feedsubscription
+        (id, owner_id, feed_id, title, options, caught_up, created_at)
+    SELECT wanted.id, %(owner)s, feed.id, title, %(options)s, %(caught_up)s, now()
+    FROM wanted JOIN feed USING (url)
+    ORDER BY wanted.id
+    ON CONFLICT (owner_id, feed_id) DO NOTHING
+    RETURNING id
+"""
+LACKING = """
+    SELECT owner_id, array_agg(identity)
+    FROM unnest(%(owners)s::bigint[]) AS owner (owner_id),
+         unnest(%(identities)s::uuid[]) AS item (identity)
+    WHERE NOT EXISTS (
+        SELECT FROM cards_importeditem known
+        WHERE known.owner_id = owner.owner_id AND known.identity = item.identity
+    )
+    GROUP BY owner_id
+"""

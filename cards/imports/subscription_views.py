@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import person
+from cards.imports import queries, services
+from cards.imports.models import FeedSubscription
+from cards.imports.serializers import SubscriptionInputSerializer, SubscriptionSerializer
+from cards.imports.views import require_own_collection
+
+
+class Subscriptions(generics.ListAPIView[FeedSubscription]):
+    """The feeds that one subscribes to, the last first."""
+
+    queryset = FeedSubscription.objects.none()
+    serializer_class = SubscriptionSerializer
+
+    def get_queryset(self) -> QuerySet[FeedSubscription]:
+        """This answers the subscriptions of the person who asks."""
+        return queries.subscriptions_of(person(self.request))
+
+    @extend_schema(
+        request=SubscriptionInputSerializer,
+        responses={200: SubscriptionSerializer, 201: SubscriptionSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Subscribe to a feed (201): what it has and what it brings later become cards of yours.
+
+        One that you subscribe to already answers as it is (200). A worker fetches it within
+        minutes; `error` says why it could not, as when there is no feed at that address.
+        """
+        wanted = SubscriptionInputSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        require_own_collection(request, wanted.validated_data.get("collection"))
+        found, created = services.subscribe_to(owner=person(request), **wanted.validated_data)
+        return Response(SubscriptionSerializer(found).data, status=201 if created else 200)
+
+
+class SubscriptionDetail(APIView):
+    """One subscription."""
+
+    @extend_schema(responses=SubscriptionSerializer)
+    def get(self, request: Request, subscription_id: UUID) -> Response:
+        """See when a feed was, and will be, looked at."""
+        found = own_subscription(request, subscription_id)
+        return Response(SubscriptionSerializer(found).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, subscription_id: UUID) -> Response:
+        """End a subscription; the cards that it brought stay."""
+        services.unsubscribe(own_subscription(request, subscription_id))
+        return Response(status=204)
+
+
+def own_subscription(request: Request, subscription_id: UUID) -> FeedSubscription:
+    """This answers a subscription of the person who asks; for others it is 404."""
+    return get_object_or_404(queries.subscriptions_of(person(request)), pk=subscription_id)

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, status
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import person
+from cards import limits
+from cards.downloads import AnyType, csv_lines, file_response
+from cards.imports import queries, services
+from cards.imports.models import Import, ImportProblem
+from cards.imports.serializers import (
+    ImportInputSerializer,
+    ImportSerializer,
+    ProblemRowSerializer,
+)
+from cards.queries import own_collections
+from cards.services import rules
+from events.admission import admit_bulk_work
+from events.models import Delivery
+from events.services.dead_letters import DeadLetters, replay_dead_letters
+
+ENVELOPE_BYTES = 64 * 1024  # of a multipart body around its file
+
+
+class FileTooLarge(APIException):
+    """The file is longer than what is imported in one go."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = f"The file is longer than {limits.IMPORT_BYTES} bytes; divide it."
+    default_code = "too_large"
+
+
+class Imports(generics.ListAPIView[Import]):
+    """What one has imported, the last first."""
+
+    queryset = Import.objects.none()
+    serializer_class = ImportSerializer
+    parser_classes = [*APIView.parser_classes, MultiPartParser]
+    refuses_bulk_work = True
+
+    def get_queryset(self) -> QuerySet[Import]:
+        """This answers the imports of the person who asks."""
+        return queries.imports_of(person(self.request))
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """This reads along the dead letters of one page."""
+        page: list[Import] = super().paginate_queryset(queryset) or []
+        self.dead_letters = queries.count_dead_letters(job.pk for job in page)
+        return page
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        """This hands on what was read along."""
+        dead = getattr(self, "dead_letters", {})
+        return {**super().get_serializer_context(), "dead_letters": dead}
+
+    @extend_schema(
+        request={
+            "multipart/form-data": ImportInputSerializer,
+            "application/json": ImportInputSerializer,
+        },
+        responses={202: ImportSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Import a file (multipart/form-data), or what is at an address; a worker reads it.
+
+        The format is found by the content. Look at the import's own address for how far it is.
+        429 says that too much is being worked off already: send it again after `Retry-After`.
+        """
+        refuse_large(request)
+        admit_bulk_work()
+        wanted = ImportInputSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        job = services.request_import(owner=person(request), **input_of(request, wanted))
+        return Response(ImportSerializer(job).data, status=202)
+
+
+def refuse_large(request: Request) -> None:
+    """This raises FileTooLarge before anything of the body is read."""
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    is_file = str(request.content_type or "").startswith("multipart/")
+    if is_file and length.isdecimal() and int(length) > limits.IMPORT_BYTES + ENVELOPE_BYTES:
+        raise FileTooLarge
+
+
+def input_of(request: Request, wanted: ImportInputSerializer) -> dict[str, Any]:
+    """This answers what is to be imported and how, in the terms of the service."""
+    given = dict(wanted.validated_data)
+    require_own_collection(request, given.get("collection"))
+    url, file = given.pop("url", ""), given.pop("file", None)
+    if file is None:
+        return given | {"source": url}
+    if file.size > limits.IMPORT_BYTES:
+        raise FileTooLarge
+    return given | {"source": str(file.name)[:200], "content": file.read()}
+
+
+def require_own_collection(request: Request, collection: UUID | None) -> None:
+    """This raises ValidationError for a collection of somebody else, or one that there is not."""
+    if collection and not own_collections(person(request)).filter(pk=collection).exists():
+        raise ValidationError({"collection": rules.UNKNOWN_COLLECTION}, code="does_not_exist")
+
+
+class ImportDetail(APIView):
+    """One import."""
+
+    @extend_schema(responses=ImportSerializer)
+    def get(self, request: Request, import_id: UUID) -> Response:
+        """See how far an import is: rows by what became of them, pace, and time left."""
+        return answer(own_import(request, import_id))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, import_id: UUID) -> Response:
+        """Take an import out of the history, and end it; the cards that it brought stay."""
+        services.remove_import(own_import(request, import_id))
+        return Response(status=204)
+
+
+class CancelImport(APIView):
+    """The end of an import."""
+
+    @extend_schema(request=None, responses=ImportSerializer)
+    def post(self, request: Request, import_id: UUID) -> Response:
+        """End an import now; the cards that it has added stay."""
+        services.cancel_import(own_import(request, import_id))
+        return answer(own_import(request, import_id))
+
+
+class ResumeImport(APIView):
+    """Another chance for an import's dead letters."""
+
+    @extend_schema(request=None, responses=ImportSerializer)
+    def post(self, request: Request, import_id: UUID) -> Response:
+        """Try again the batches that failed too often. After a crash nothing needs to be done."""
+        job = own_import(request, import_id)
+        dead = Delivery.objects.filter(pk__in=queries.dead_letters_of([job.pk]).values("pk"))
+        if dead.exists():
+            replay_dead_letters(DeadLetters(among=dead), actor=person(request).username)
+        return answer(job)
+
+
+class FailedRows(generics.ListAPIView[ImportProblem]):
+    """The rows of an import that failed, in the order in which they were found."""
+
+    queryset = ImportProblem.objects.none()
+    serializer_class = ProblemRowSerializer
+    cursor_ordering = "id"
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "outcome", str, enum=["failed"], description="Only what failed is kept by row."
+            )
+        ]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List what is wrong in which line."""
+        if request.query_params.get("outcome", "failed") != "failed":
+            raise ValidationError({"outcome": "Only rows that `failed` are kept one by one."})
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[ImportProblem]:
+        """This answers the problems of an import of the person who asks."""
+        return queries.problems_of(own_import(self.request, self.kwargs["import_id"]))
+
+
+class ErrorsFile(APIView):
+    """The rows of an import that failed, as a file."""
+
+    content_negotiation_class = AnyType
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, import_id: UUID) -> StreamingHttpResponse:
+        """Download what is wrong in which line, as CSV."""
+        job = own_import(request, import_id)
+        lines = csv_lines(error_rows(job))
+        return file_response(lines, name=f"errors-{job.pk}.csv", type="text/csv")
+
+
+def error_rows(job: Import) -> Iterator[tuple[Any, ...]]:
+    """This answers the rows of an errors file."""
+    yield "line", "code", "detail", "row"
+    problems = queries.problems_of(job).order_by("id")
+    yield from problems.values_list("line", "code", "detail", "row").iterator(chunk_size=500)
+
+
+def own_import(request: Request, import_id: UUID) -> Import:
+    """This answers an import of the person who asks; for others it is 404."""
+    return get_object_or_404(queries.imports_of(person(request)), pk=import_id)
+
+
+def answer(job: Import) -> Response:
+    """This answers an import with its dead letters."""
+    context = {"dead_letters": queries.count_dead_letters([job.pk])}
+    return Response(ImportSerializer(job, context=context).data)

@@ -1,0 +1,268 @@
+"""What a page says it is: read from its metadata, most exact first.
+
+`citation_…` (as scholarly publishers have it), Dublin Core, OpenGraph, JSON-LD, plain HTML:
+https://scholar.google.com/intl/en/scholar/inclusion.html#indexing, https://www.dublincore.org/,
+https://ogp.me/, https://json-ld.org/. Whatever the bytes are, nothing is raised.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from selectolax.lexbor import LexborHTMLParser
+
+from cards import limits
+from cards.metadata import cleaning, identifiers, linked_data
+from cards.metadata.charsets import decoded
+from cards.metadata.picking import picked
+from cards.metadata.vocabularies import (
+    AUTHOR_LIST,
+    DUBLIN_CORE,
+    HIGHWIRE,
+    IDENTIFIERS,
+    JSON_LD,
+    JSON_LD_WHOLES,
+    OPEN_GRAPH,
+    PLAIN,
+)
+
+DESCRIPTION_LENGTH = 2000
+SHORT_LENGTH = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageMetadata:
+    """What is known of a page or of the work on it; empty where nothing is."""
+
+    title: str = ""
+    authors: list[str] = field(default_factory=list)
+    description: str = ""
+    image: str = ""
+    site: str = ""
+    published: str = ""  # YYYY, YYYY-MM or YYYY-MM-DD
+    modified: str = ""
+    journal: str = ""
+    publisher: str = ""
+    volume: str = ""
+    issue: str = ""
+    pages: str = ""
+    doi: str = ""
+    arxiv: str = ""
+    pmid: str = ""
+    isbn: str = ""
+    pdf: str = ""
+    canonical: str = ""
+    # Whether title, authors and date are what a publisher tells libraries: then it is complete.
+    is_reference: bool = False
+
+
+TEXTS = ("description", "site", "modified", "journal", "publisher", "volume", "issue")
+ADDRESSES = ("image", "pdf", "canonical")
+LENGTHS = {
+    "title": limits.TITLE_LENGTH,
+    "description": DESCRIPTION_LENGTH,
+    "volume": 50,
+    "issue": 50,
+}
+# The date that many sites have in their addresses.
+DATED = re.compile(r"/((?:19|20)[0-9]{2})[/-]((?:0?[1-9]|1[0-2])(?:[/-][0-3]?[0-9])?)(?=[/_-])")
+SEPARATORS = (
+    *(f" {sign} " for sign in ("|", "-", "--", "–", "—", "·", "•", "»", "«", ":", "::")),
+    "-",
+    "_",
+)
+
+
+def extract(content: bytes, *, charset: str | None, url: str) -> PageMetadata:
+    """This answers what an HTML page at that address says it is."""
+    return _Page(decoded(content, charset), url).metadata()
+
+
+class _Page:
+    """The metadata of one page, by the vocabulary that it is in."""
+
+    def __init__(self, html: str, url: str) -> None:
+        self.url = url
+        tree = LexborHTMLParser(picked(html), scripting=True)
+        self.meta: dict[str, list[str]] = defaultdict(list)
+        for node in tree.css("meta"):
+            said = node.attributes
+            if name := said.get("name") or said.get("property") or said.get("itemprop"):
+                content = said.get("content") or said.get("value") or ""
+                self.meta[_spelt(name)].append(content)
+        self.links = [node.attributes for node in tree.css("link")]
+        self.headings = [cleaning.text(node.text(), limits.TITLE_LENGTH) for node in tree.css("h1")]
+        title = tree.css_first("title")
+        self.window_title = cleaning.text(title.text(), limits.TITLE_LENGTH) if title else ""
+        scripts = [node.text() for node in tree.css("script")]
+        self.work = linked_data.work(scripts)
+
+    def metadata(self) -> PageMetadata:
+        """This answers all fields."""
+        named = identifiers.of_address(self.url)
+        found = {kind: self.identifier(kind) or named.get(kind, "") for kind in IDENTIFIERS}
+        if in_arxiv := identifiers.arxiv(found["doi"]):
+            found["arxiv"] = found["arxiv"] or in_arxiv
+        return PageMetadata(
+            title=self.title(),
+            authors=self.authors(),
+            pages=self.pages(),
+            pdf=self.first("pdf") or self.linked("alternate", "application/pdf"),
+            canonical=self.linked("canonical") or self.first("canonical"),
+            image=self.first("image") or self.linked("image_src"),
+            published=self.first("published") or self.date_of_address(),
+            is_reference=self.is_reference(),
+            **{name: self.first(name) for name in TEXTS},
+            **found,
+        )
+
+    def first(self, name: str) -> str:
+        """This answers the first of a field's values that is one."""
+        return next((kept for value in self.values(name) if (kept := self.kept(name, value))), "")
+
+    def values(self, name: str) -> Iterator[str]:
+        """This answers all that is said of a field, the most exact first."""
+        for vocabulary in (HIGHWIRE, DUBLIN_CORE, OPEN_GRAPH):
+            yield from self.of(vocabulary, name)
+        yield from self.of_work(name)
+        yield from self.of(PLAIN, name)
+
+    def of(self, vocabulary: dict[str, tuple[str, ...]], name: str) -> Iterator[str]:
+        """This answers what is said of a field in one vocabulary."""
+        for key in vocabulary.get(name, ()):
+            yield from self.meta.get(key, ())
+
+    def of_work(self, name: str) -> Iterator[str]:
+        """This answers what JSON-LD says of a field."""
+        for key, parts in JSON_LD.get(name, ()):
+            yield from linked_data.texts(self.work.get(key), *parts)
+        if kind := JSON_LD_WHOLES.get(name):
+            yield linked_data.containing(self.work, kind)
+
+    def kept(self, name: str, value: str) -> str:
+        """This answers a value as it is kept, or nothing."""
+        if name in ADDRESSES:
+            return cleaning.address(value, self.url)
+        if name in {"published", "modified"}:
+            return cleaning.date(value)
+        return cleaning.prose(value, LENGTHS.get(name, SHORT_LENGTH))
+
+    def linked(self, relation: str, type: str | None = None) -> str:
+        """This answers where a link of that relation leads."""
+        places = (
+            link.get("href")
+            for link in self.links
+            if relation in (link.get("rel") or "").lower().split()
+            and (type is None or (link.get("type") or "").lower() == type)
+        )
+        kept = (cleaning.address(place, self.url) for place in places)
+        return next(filter(None, kept), "")
+
+    def identifier(self, kind: str) -> str:
+        """This answers the page's own identifier of a kind.
+
+        Those in its text are not looked for: mostly they are those of other works.
+        """
+        read = identifiers.READERS[kind]
+        said = (value for name in IDENTIFIERS[kind] for value in self.meta.get(name, ()))
+        return next((found for value in said if (found := read(value))), "") or (
+            linked_data.identifier(self.work, kind)
+        )
+
+    def title(self) -> str:
+        """This answers the title, without the name of the site that many put behind it."""
+        if exact := next(filter(None, map(self._title, self._exact_titles())), ""):
+            return exact
+        titles = [*self.of(OPEN_GRAPH, "title"), *self.of_work("title"), *self.of(PLAIN, "title")]
+        for value in (*titles, self.window_title, *self.headings):
+            if title := self._title(value):
+                return self.without_site(title)
+        return ""
+
+    def _exact_titles(self) -> Iterable[str]:
+        return (*self.of(HIGHWIRE, "title"), *self.of(DUBLIN_CORE, "title"))
+
+    def _title(self, value: str) -> str:
+        return cleaning.prose(value, limits.TITLE_LENGTH)
+
+    def without_site(self, title: str) -> str:
+        """This answers a title without the part that a heading of the page, or its site, shows."""
+        sites = {site.lower() for site in (self.first("site"), *self._hosts()) if site}
+        for separator in SEPARATORS:
+            head, found, tail = map(str.strip, title.rpartition(separator))
+            is_place = "/" in tail and self.url.endswith(f"/{tail}")
+            if found and head and (_is_of(tail, sites) or is_place or head in self.headings):
+                return head
+            head, found, tail = map(str.strip, title.partition(separator))
+            if found and tail and (_is_of(head, sites) or tail in self.headings):
+                return tail
+        return title
+
+    def _hosts(self) -> list[str]:
+        host = self.url.partition("://")[2].partition("/")[0].removeprefix("www.")
+        return [host, host.partition(".")[0]]
+
+    def authors(self) -> list[str]:
+        """This answers the authors by the first vocabulary that names any."""
+        return (
+            cleaning.names(self._split(self.of(HIGHWIRE, "authors")), family_first=True)
+            or self._listed_authors()
+            or cleaning.names(self._split(self.of(DUBLIN_CORE, "authors")), family_first=True)
+            or cleaning.names(self.of(OPEN_GRAPH, "authors"))
+            or linked_data.authors(self.work)
+            or cleaning.names(
+                self._split(self.of(PLAIN, "authors"), pattern=r";|,? and |, (?=\S+ \S)")
+            )
+        )
+
+    def _listed_authors(self) -> list[str]:
+        listed = map(cleaning.initials_first, self._split(self.of(AUTHOR_LIST, "authors")))
+        return cleaning.names(listed, family_first=True)
+
+    def _split(self, values: Iterable[str], pattern: str = ";") -> Iterator[str]:
+        for value in values:
+            yield from re.split(pattern, value[: cleaning.LONGEST])
+
+    def date_of_address(self) -> str:
+        """This answers the date in the page's address."""
+        found = DATED.search(self.url)
+        return (
+            cleaning.date(f"{found.group(1)}-{found.group(2)}".replace("/", "-")) if found else ""
+        )
+
+    def pages(self) -> str:
+        """This answers the pages in the journal, as `12-34`."""
+        first, last = (
+            next(
+                (cleaning.text(value, 20) for value in self.meta.get(f"citation_{end}page", ())), ""
+            )
+            for end in ("first", "last")
+        )
+        return f"{first}-{last}" if first and last and first != last else first
+
+    def is_reference(self) -> bool:
+        """This says whether the page has all that a reference needs, as publishers give it."""
+        exact = (*self._exact_titles(),)
+        people = [*self.of(HIGHWIRE, "authors"), *self.of(DUBLIN_CORE, "authors")]
+        dates = [*self.of(HIGHWIRE, "published"), *self.of(DUBLIN_CORE, "published")]
+        return (
+            any(map(self._title, exact))
+            and bool(cleaning.names(people))
+            and any(map(cleaning.date, dates))
+        )
+
+
+def _spelt(name: str) -> str:
+    """This answers the name of a `meta` element in the spelling that we know it by."""
+    name = name.strip().lower()
+    # Some write Dublin Core's names with other signs between.
+    return re.sub("[:_]", ".", name) if name.startswith(("dc", "prism")) else name
+
+
+def _is_of(text: str, sites: set[str]) -> bool:
+    """This says whether a part of a title is the name of a site, or of a part of it."""
+    words = text.lower().split()
+    return bool(words) and (" ".join(words) in sites or (len(words) <= 3 and words[0] in sites))

@@ -1,0 +1,47 @@
+"""What is known of a page, as a bibliographic reference (CSL-JSON)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cards.models import Metadata
+
+NAMES = {
+    "title": "title",
+    "journal": "container-title",
+    "publisher": "publisher",
+    "volume": "volume",
+    "issue": "issue",
+    "pages": "page",
+    "doi": "DOI",
+    "pmid": "PMID",
+    "isbn": "ISBN",
+    "description": "abstract",
+}
+
+
+def reference_of(known: Metadata) -> dict[str, Any]:
+    """This answers the fields of a reference that are known of a page."""
+    found = known.page | known.registered
+    reference: dict[str, Any] = {csl: found[name] for name, csl in NAMES.items() if found.get(name)}
+    if kind := _type_of(found):
+        reference["type"] = kind
+    if authors := found.get("authors"):
+        reference["author"] = [_person(name) for name in authors]
+    if published := found.get("published"):
+        reference["issued"] = {"date-parts": [[int(part) for part in published.split("-")]]}
+    return reference
+
+
+def _type_of(found: dict[str, Any]) -> str:
+    if found.get("journal"):
+        return "article-journal"
+    if found.get("isbn"):
+        return "book"
+    return "article" if found.get("arxiv") or found.get("doi") else ""
+
+
+def _person(name: str) -> dict[str, str]:
+    """This answers a name in two parts: most have the family's last, and pages say no more."""
+    given, _, family = name.rpartition(" ")
+    return {"family": family, "given": given} if given else {"literal": name}

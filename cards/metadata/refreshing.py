@@ -1,0 +1,82 @@
+"""Which pages are asked for again: those whose validity is over, what many saved first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from cards.events import PageExpired
+from cards.models import Metadata, Robots, Url
+from cards.signals import page_expired
+from events.outbox import Priority, recording
+
+DAY = timedelta(days=1)
+LOOKED_AT = 10  # times as many as are asked for; the most popular of them are
+
+# Those that nobody keeps any more are put off, so that they don't stand in others' way. What is
+# asked for is due again in a day: until then, its answer will have set another time.
+TAKE_EXPIRED = """
+    WITH expired AS MATERIALIZED (
+        SELECT url_id FROM cards_metadata WHERE expires_at <= now()
+        ORDER BY expires_at LIMIT %(looked_at)s FOR UPDATE SKIP LOCKED
+    ), saved AS (
+        SELECT url_id, (SELECT count(*) FROM (
+            SELECT FROM cards_card WHERE cards_card.url_id = expired.url_id LIMIT 1000
+        ) AS card) AS often FROM expired
+    ), taken AS (
+        (SELECT url_id, true AS wanted FROM saved WHERE often > 0
+         ORDER BY often DESC, url_id LIMIT %(limit)s)
+        UNION ALL SELECT url_id, false FROM saved WHERE often = 0
+    )
+    UPDATE cards_metadata
+    SET expires_at = now() + CASE WHEN wanted THEN interval '1 day' ELSE interval '30 days' END
+    FROM taken JOIN cards_url ON cards_url.id = taken.url_id
+    WHERE cards_metadata.url_id = taken.url_id
+    RETURNING cards_metadata.url_id, host, wanted
+"""
+
+
+def refresh() -> dict[str, int]:
+    """This lets an hour's share of pages be asked for again, and answers how many."""
+    limit = settings.FETCH_AGAIN_PER_HOUR if settings.FETCH_METADATA else 0
+    if limit <= 0:
+        return {}
+    with transaction.atomic(), recording(priority=Priority.BULK):
+        expired = _take_expired(limit)
+        unknown = _take_unknown(limit - len(expired))
+        _expire([*expired, *unknown])
+    Robots.objects.filter(fetched_at__lt=timezone.now() - 30 * DAY).delete()
+    return {"expired": len(expired), "unknown": len(unknown)}
+
+
+def _take_expired(limit: int) -> list[Url]:
+    numbers = {"limit": limit, "looked_at": LOOKED_AT * limit}
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_EXPIRED, numbers)
+        return [Url(pk=id, host=host) for id, host, wanted in cursor.fetchall() if wanted]
+
+
+def _take_unknown(limit: int) -> list[Url]:
+    """This takes pages that were saved while none were fetched, the last ones first."""
+    now = timezone.now()
+    unknown = Url.objects.filter(metadata=None, created_at__lt=now - DAY).order_by("-pk")
+    urls = list(unknown[:limit])
+    rows = [Metadata(url=url, expires_at=now + DAY) for url in urls]
+    Metadata.objects.bulk_create(rows, ignore_conflicts=True)
+    return urls
+
+
+def ask_again(urls: Iterable[Url]) -> int:
+    """This lets pages be asked for again at once, and answers how many."""
+    with transaction.atomic(), recording():
+        return _expire(list(urls))
+
+
+def _expire(urls: Sequence[Url]) -> int:
+    for url in urls:
+        page_expired.send(sender=Url, event=PageExpired(url_id=url.pk, host=url.host))
+    return len(urls)

@@ -1,0 +1,183 @@
+"""Asking pages and registries, and keeping what they say."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from cards.events import PageIdentified
+from cards.metadata import pages, validity
+from cards.metadata.extraction import PageMetadata
+from cards.metadata.pages import Answer
+from cards.metadata.registries import FIRST, REGISTRIES, Unknown
+from cards.models import Metadata, Url
+from cards.signals import page_identified
+from events.execution import Later
+from events.queues import policy_of
+from outside.errors import Answered, FetchFailed
+
+QUEUE = "metadata"
+DAY = timedelta(days=1)
+LONGEST_WAIT = 3600  # seconds that a server may ask us to wait
+# A registry that is away is asked again every few minutes, for a day.
+REGISTRY_WAIT, REGISTRY_PATIENCE = 300, DAY
+
+
+def fetch_page(*, url_id: int) -> str:
+    """This asks for a page and keeps what it says, or why it says nothing; answers which.
+
+    Raises Later while it is worth to try again soon. What a site does is no failure of ours: it is
+    written down with the page, and none of it becomes a dead letter.
+    """
+    page = Url.objects.select_related("metadata").annotate(now=Now()).filter(pk=url_id).first()
+    if page is None:
+        return "gone"
+    known = page.known or Metadata()
+    conditions = validity.conditions(known.etag, known.last_modified)
+    try:
+        answer = pages.ask(page.canonical, conditions=conditions)
+    except FetchFailed as failure:
+        return _keep_failure(page, failure, asked_at=page.now)
+    return _keep_answer(page, answer, asked_at=page.now)
+
+
+@contextmanager
+def _newer(page: Url, asked_at: datetime) -> Iterator[Metadata | None]:
+    """This locks and saves what is known of a page, unless it was asked for since: then None."""
+    with transaction.atomic():
+        Metadata.objects.bulk_create(
+            [Metadata(url_id=page.pk, expires_at=asked_at + DAY)], ignore_conflicts=True
+        )
+        metadata = Metadata.objects.select_for_update().get(pk=page.pk)
+        if metadata.asked_at and metadata.asked_at >= asked_at:
+            yield None
+            return
+        metadata.asked_at = asked_at
+        yield metadata
+        metadata.save()
+
+
+def _keep_answer(page: Url, answer: Answer, *, asked_at: datetime) -> str:
+    with _newer(page, asked_at) as metadata:
+        if metadata is None:
+            return "outdated"
+        metadata.status, metadata.failures = Metadata.Status.FETCHED, 0
+        metadata.error = metadata.error_code = ""
+        metadata.fetched_at = asked_at
+        metadata.expires_at = validity.expiry(answer.headers, now=asked_at)
+        if answer.metadata is None:
+            return "unchanged"
+        metadata.etag, metadata.last_modified = validity.validators(answer.headers)
+        metadata.content_type, metadata.size = answer.type[:100], answer.size
+        _keep_fields(metadata, answer.metadata)
+    return "fetched"
+
+
+def _keep_failure(page: Url, failure: FetchFailed, *, asked_at: datetime) -> str:
+    policy = policy_of(QUEUE)
+    with _newer(page, asked_at) as metadata:
+        if metadata is None:
+            return "outdated"
+        metadata.failures += 1
+        metadata.error_code, metadata.error = failure.code, str(failure)[:300]
+        again = not failure.lasting and metadata.failures < policy.max_attempts
+        metadata.expires_at = asked_at + _wait(failure, metadata.failures - policy.max_attempts)
+        # A page that answered before keeps what it said then.
+        if not again and metadata.fetched_at is None:
+            metadata.status = Metadata.Status.FAILED
+            _keep_fields(metadata, pages.of_address(page.canonical))
+    if again:
+        longest = min(policy.backoff_cap_seconds, policy.backoff_seconds * 2**metadata.failures)
+        raise Later(_asked_to_wait(failure) or random.uniform(0, longest), str(failure))  # noqa: S311
+    return "failed"
+
+
+def _asked_to_wait(failure: FetchFailed) -> int:
+    wait = failure.retry_after if isinstance(failure, Answered) else None
+    return min(wait or 0, LONGEST_WAIT)
+
+
+def _wait(failure: FetchFailed, rounds: int) -> timedelta:
+    """This answers how long a page that failed so often is left alone: a day, two, four …"""
+    return (
+        validity.LEAST
+        if failure.lasting
+        else min(DAY * 2 ** min(max(rounds, 0), 5), validity.LEAST)
+    )
+
+
+def _keep_fields(metadata: Metadata, found: PageMetadata) -> None:
+    fields = {name: value for name, value in asdict(found).items() if value}
+    is_reference = fields.pop("is_reference", False)
+    metadata.page = fields
+    _keep_columns(metadata)
+    if not is_reference and not metadata.registered:
+        _ask_registry(metadata.url_id, fields)
+
+
+def _keep_columns(metadata: Metadata) -> None:
+    both = metadata.page | metadata.registered
+    metadata.title, metadata.doi = both.get("title", ""), both.get("doi", "")
+
+
+def _ask_registry(url_id: int, fields: dict[str, Any]) -> None:
+    """This lets the registry be asked that knows the work best, if any does."""
+    for kind, registry in FIRST.items():
+        # The ISBN of what is in a book, or in proceedings, is that of the whole.
+        is_of_whole = kind == "isbn" and fields.get("journal")
+        if (identifier := fields.get(kind)) and not is_of_whole:
+            _identify(url_id, registry, identifier)
+            return
+
+
+def _identify(url_id: int, registry: str, identifier: str) -> None:
+    event = PageIdentified(url_id=url_id, registry=registry, identifier=identifier)
+    page_identified.send(sender=Url, event=event)
+
+
+def consult_registry(*, url_id: int, registry: str, identifier: str, age: timedelta) -> None:
+    """This asks a registry for a work and keeps what it says beside what the page says.
+
+    `age` is how long that has been wanted. Raises Later for a registry that is away, and
+    FetchFailed when it has been for too long: operators see that, and replay it.
+    """
+    known = REGISTRIES[registry]
+    times = Metadata.objects.annotate(now=Now()).values_list("now", flat=True)
+    asked_at = times.filter(pk=url_id).first()
+    if asked_at is None:
+        return
+    try:
+        details = known.ask(identifier)
+    except Unknown:
+        if known.otherwise:
+            with transaction.atomic():
+                _identify(url_id, known.otherwise, identifier)
+        return
+    except FetchFailed as failure:
+        if failure.lasting or age > REGISTRY_PATIENCE:
+            raise
+        raise Later(_asked_to_wait(failure) or REGISTRY_WAIT, str(failure)) from failure
+    finally:
+        time.sleep(known.pause)
+    _keep_details(url_id, registry, details, asked_at=asked_at)
+
+
+def _keep_details(
+    url_id: int, registry: str, details: dict[str, Any], *, asked_at: datetime
+) -> None:
+    with transaction.atomic():
+        metadata = Metadata.objects.select_for_update().get(pk=url_id)
+        if metadata.registered_at and metadata.registered_at >= asked_at:
+            return
+        metadata.registered, metadata.registry = details, registry
+        metadata.registered_at = asked_at
+        _keep_columns(metadata)
+        metadata.save()

@@ -1,0 +1,91 @@
+"""How log records become lines: readable ones, or JSON for machines. See docs/observing.md."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import os
+import sys
+import threading
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+
+import environ
+
+from config.logs.libraries import OURS, QUIET
+from config.logs.lines import Lines
+from config.logs.secrets import secrets_of
+
+__all__ = [
+    "configuration", "configure", "granian_formatter", "secrets_of", "wants_json",
+]  # fmt: skip
+
+EMPTY: Mapping[str, str] = {}
+
+logger = logging.getLogger(__name__)
+
+
+def configuration(
+    *, level: str, as_json: bool, secrets: Collection[str] = (), sentry: Mapping[str, str] = EMPTY
+) -> dict[str, Any]:
+    """This answers Django's LOGGING setting: everything to standard error, errors to Sentry too.
+
+    What libraries say below INFO may quote whatever they work on, and is left out.
+    """
+    reports = _reports(sentry) if sentry.get("dsn") else {}
+    level = level.upper()
+    least = max(logging.INFO, logging.getLevelNamesMapping()[level])
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": {"()": partial(Lines, as_json=as_json, secrets=secrets)}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}} | reports,
+        "root": {"handlers": ["console", *reports], "level": logging.getLevelName(least)},
+        "loggers": {name: {"level": level} for name in OURS}
+        | {name: {"level": quiet} for name, quiet in QUIET.items()},
+    }
+
+
+def granian_formatter(**_: Any) -> logging.Formatter:
+    """This answers the formatter for config/granian.json.
+
+    Granian's main process must not load the settings: its children have others (config/wsgi.py).
+    """
+    return Lines(as_json=wants_json(os.environ), secrets=secrets_of(os.environ))
+
+
+def wants_json(environment: Mapping[str, str]) -> bool:
+    """This tells whether lines are for machines: LOG_JSON says so, or it is no local stack."""
+    for name, meaning in (("LOG_JSON", True), ("INSECURE_HTTP", False)):
+        if text := environment.get(name):
+            return (text.lower() in environ.Env.BOOLEAN_TRUE_STRINGS) is meaning
+    return bool(environment.get("DATABASE_URL") and environment.get("REDIS_URL"))
+
+
+def configure(options: dict[str, Any]) -> None:
+    """This puts the configuration into force, for uncaught exceptions and warnings too."""
+    # Nothing that a line tells; asking for it takes a fifth of the time that a record takes.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.config.dictConfig(options)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+
+
+def _reports(sentry: Mapping[str, str]) -> dict[str, Any]:
+    from config.logs.reports import Reports
+
+    return {"reports": {"()": partial(Reports, **sentry), "level": "ERROR"}}
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, frames: Any) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, frames)
+        return
+    logger.critical("process.failed", exc_info=(kind, error, frames))
+
+
+def _uncaught_in_thread(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value is not None:
+        logger.error("thread.failed", exc_info=failure.exc_value)

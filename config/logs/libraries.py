@@ -1,0 +1,138 @@
+"""What libraries log, in our terms: their templates become our messages; arguments don't show.
+
+An argument may be an exception that quotes a row, a message's whole body, or the path of somebody's
+profile. So of a line that is not in the table only the template stays, with numbers, and names.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from events.failures import name_of, reason
+
+# By logger; their lines below that level tell what others tell better: a request's line is ours
+# (config/requests.py), and paths and queries stay out.
+QUIET = {
+    "celery.app.trace": "WARNING",
+    "celery.worker.strategy": "WARNING",
+    "django.request": "CRITICAL",
+    "django.server": "CRITICAL",
+    "django.security.csrf": "CRITICAL",
+    "flower": "WARNING",
+    "httpx": "WARNING",
+    "httpcore": "WARNING",
+    "tornado.access": "CRITICAL",
+    "urllib3": "WARNING",
+}
+
+
+class Said(NamedTuple):
+    """What a record says in our words; without a level it is the record's own."""
+
+    message: str
+    level: str = ""
+    fields: Mapping[str, Any] = {}
+
+
+class Words(NamedTuple):
+    """Our words for a library's template, with the places of the arguments that are fields."""
+
+    message: str
+    level: str = ""
+    places: Mapping[str, int] = {}
+
+
+# By logger and by how the template begins.
+TABLE: dict[tuple[str, str], Words] = {
+    ("celery.apps.worker", "%s ready."): Words("worker.started", places={"worker": 0}),
+    ("celery.worker.consumer.connection", "Connected to "): Words("broker.connected"),
+    ("kombu.mixins", "Connected to "): Words("broker.connected"),
+    ("celery.worker.consumer.consumer", "consumer: Cannot connect"): Words(
+        "broker.connection_failed", "warning", {"error": 1}
+    ),
+    # The rest of the line says which exception; Celery tries again for ever.
+    ("celery.worker.consumer.consumer", "%s (%r)"): Words(
+        "broker.connection_lost", "warning", {"error": 1}
+    ),
+    ("celery.worker.consumer.consumer", "Received unregistered task"): Words(
+        "handler.unknown", places={"handler": 0}
+    ),
+    ("celery.worker.consumer.consumer", "Received and deleted unknown"): Words("message.unknown"),
+    ("celery.worker.consumer.consumer", "Received invalid task"): Words(
+        "message.invalid", places={"error": 0}
+    ),
+    ("celery.worker.consumer.consumer", "Can't decode message"): Words(
+        "message.undecodable", places={"error": 0}
+    ),
+    ("celery.beat", "beat: Starting"): Words("beat.started"),
+    ("celery.beat", "beat: Shutting down"): Words("beat.stopped"),
+    ("celery.worker", "Unrecoverable error"): Words("worker.failed", places={"error": 0}),
+    ("opentelemetry", ""): Words("traces.not_exported", "warning"),
+    ("django.security", ""): Words("request.suspicious", "warning"),
+}
+TRACE = "celery.app.trace"
+# Of libraries whose arguments are names of their own: nothing that people write reaches them.
+ABOUT_THEMSELVES = ("_granian", "celery", "flower", "kombu", "tornado")
+LINKS = ("kombu.", "redis.")
+NAME = re.compile(r"[\w.@:+-]{1,100}")
+
+# Whose lines are about what people do with the project; LOG_LEVEL is for them.
+OURS = {"accounts", "cards", "config", "demo", "events", "feeds", "notifications", "tests"}
+
+
+def in_our_words(record: logging.LogRecord) -> Said:
+    """This answers what a record says: ours as it is, a library's in our terms."""
+    if record.name.partition(".")[0] in OURS:
+        return Said(record.getMessage())
+    if record.name == TRACE and isinstance(record.args, Mapping):
+        # A task that failed as a whole; its exception comes with the record.
+        return Said("task.failed", "", {"handler": record.args.get("name")})
+    if words := words_for(record):
+        return Said(words.message, words.level, _fields(words, record.args))
+    return Said(_told(record.name, str(record.msg), record.args))
+
+
+def words_for(record: logging.LogRecord) -> Words | None:
+    """This answers our words for a library's record, if the table has them."""
+    for (name, begin), words in TABLE.items():
+        if f"{record.name}.".startswith(f"{name}.") and str(record.msg).startswith(begin):
+            return words
+    return None
+
+
+def _fields(words: Words, args: Any) -> dict[str, Any]:
+    given = args if isinstance(args, tuple) else ()
+    return {
+        name: _argument(given[place], named=True)
+        for name, place in words.places.items()
+        if place < len(given)
+    }
+
+
+def _told(logger: str, template: str, args: Any) -> str:
+    named = logger.partition(".")[0] in ABOUT_THEMSELVES
+    if not args:
+        return template if named else template[:200]
+    try:
+        if isinstance(args, Mapping):
+            return template % {name: _argument(value, named) for name, value in args.items()}
+        return template % tuple(_argument(value, named) for value in args)
+    except (TypeError, ValueError):
+        return template
+
+
+def _argument(value: Any, named: bool) -> Any:
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, BaseException):
+        return _of_a_link(value) if named else name_of(value)
+    return value if named and isinstance(value, str) and NAME.fullmatch(value) else "…"
+
+
+def _of_a_link(error: BaseException) -> str:
+    # These say which server can't be reached, and why.
+    is_of_link = isinstance(error, ConnectionError) or type(error).__module__.startswith(LINKS)
+    return reason(error) if is_of_link else name_of(error)

@@ -1,0 +1,104 @@
+"""Errors to Sentry: what is logged as an error is reported, with the same fields and no others.
+
+Loaded only if SENTRY_DSN is set. None of Sentry's integrations is: they attach requests, statements
+and arguments. A delivery that will be tried again is no error; a dead letter is.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+import sentry_sdk
+from sentry_sdk.types import Event, Hint
+from sentry_sdk.utils import event_from_exception
+
+from config.logs.libraries import OURS, TRACE, words_for
+from config.logs.lines import fields_of
+from events.failures import name_of
+
+# What is in a report besides the exception; the rest is left out, whoever attached it.
+KEPT = {
+    "contexts", "environment", "event_id", "exception", "fingerprint", "level", "logentry",
+    "logger", "platform", "release", "sdk", "server_name", "tags", "timestamp",
+}  # fmt: skip
+
+
+class Reports(logging.Handler):
+    """Reports records to Sentry, which sends them from a thread of its own."""
+
+    def __init__(self, *, dsn: str, release: str, environment: str) -> None:
+        super().__init__()
+        sentry_sdk.init(
+            dsn=dsn,
+            release=release or None,
+            environment=environment,
+            send_default_pii=False,
+            include_local_variables=False,
+            max_request_body_size="never",
+            max_breadcrumbs=0,
+            default_integrations=False,
+            auto_enabling_integrations=False,
+            auto_session_tracking=False,
+            send_client_reports=False,
+            before_send=scrubbed,
+            shutdown_timeout=2,
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """This reports a record; one of a library in our words, or by its exception alone."""
+        try:
+            if message := message_of(record):
+                sentry_sdk.capture_event(report(record, message))
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """This sends what was not sent yet."""
+        sentry_sdk.flush(timeout=2)
+        super().close()
+
+
+def message_of(record: logging.LogRecord) -> str:
+    """This answers the constant by which a record is reported, or nothing if it is no error."""
+    if record.name.partition(".")[0] in OURS:
+        return str(record.msg)
+    if record.name == TRACE:
+        return "task.failed"
+    words = words_for(record)
+    if words is None:
+        return "library.failed"
+    return "" if words.level == "warning" else words.message
+
+
+def report(record: logging.LogRecord, message: str) -> Event:
+    """This answers the report of a record."""
+    fields = fields_of(record)
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    found: Any = {}
+    if error is not None:
+        found, _ = event_from_exception(error, client_options=sentry_sdk.get_client().options)
+    made: Any = found | {
+        "level": "fatal" if record.levelno >= logging.CRITICAL else "error",
+        "logger": record.name,
+        "logentry": {"message": message},
+        "tags": {name: str(value) for name, value in fields.items()},
+        # One group for each way in which a handler fails, whichever event it was.
+        "fingerprint": [
+            message,
+            str(fields.get("handler") or fields.get("route") or record.name),
+            name_of(error) if error else str(fields.get("error", "")),
+        ],
+    }
+    return cast(Event, made)
+
+
+def scrubbed(event: Event, hint: Hint) -> Event | None:
+    """This leaves out what may hold somebody's words: messages of exceptions, values, requests."""
+    kept: dict[str, Any] = {name: value for name, value in event.items() if name in KEPT}
+    kept["contexts"] = {}
+    for value in kept.get("exception", {}).get("values", []):
+        value["value"] = ""
+        for frame in value.get("stacktrace", {}).get("frames", []):
+            frame.pop("vars", None)
+    return cast(Event, kept)

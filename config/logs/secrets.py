@@ -1,0 +1,55 @@
+"""The last net: secrets of the environment, and logins in addresses, are masked in every line.
+
+Nothing should log them; but the messages of libraries are not in our hands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from urllib.parse import unquote, urlsplit
+
+MASK = "[secret]"
+SHORTEST = 5  # characters; a shorter one would be masked in the middle of words
+LOGIN = re.compile(r"(?<=://)[^/@\s\"']*:[^/@\s\"']*(?=@)")
+TOKEN = re.compile(
+    r"(?i)((?:[?&]|\b)(?:token|password|secret|api_?key|access_token|signature)=)[^&\s\"']+"
+)
+# Variables that are secret as a whole, besides all whose name says so.
+SECRET_NAME = re.compile(r"(SECRET|PASSWORD|TOKEN|_KEY|_AUTH|DSN|HEADERS)(_|$)", re.IGNORECASE)
+
+
+def secrets_of(environment: Mapping[str, str]) -> set[str]:
+    """This answers the secrets in variables: of URLs the password, of others the whole."""
+    found = set()
+    for name, text in environment.items():
+        if SECRET_NAME.search(name):
+            found.update({text, text.partition(":")[2]})
+        if "://" in text:
+            found.add(_password(text))
+    found |= {unquote(secret) for secret in found}
+    found |= {json.dumps(secret)[1:-1] for secret in found}
+    return {secret for secret in found if len(secret) >= SHORTEST}
+
+
+def masking(secrets: Collection[str]) -> Callable[[str], str]:
+    """This answers the function that masks these, and logins and tokens in addresses."""
+    longest_first = sorted(secrets, key=len, reverse=True)
+
+    def mask(line: str) -> str:
+        for secret in longest_first:
+            if secret in line:
+                line = line.replace(secret, MASK)
+        if "://" in line and "@" in line:
+            line = LOGIN.sub(MASK, line)
+        return TOKEN.sub(rf"\g<1>{MASK}", line) if "=" in line else line
+
+    return mask
+
+
+def _password(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""

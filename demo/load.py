@@ -1,0 +1,103 @@
+"""`python -m demo.load`: readers who add pages at a steady rate, to try operating on.
+
+It needs nothing but the API of a running installation (`--url`), registers readers of its own, and
+ends after `--seconds`, or with Ctrl-C; then it says how many pages were added, and waits until the
+last of them is in everybody's feed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import secrets
+import sys
+import time
+from contextlib import suppress
+
+import httpx
+
+from demo.client import Client, Refused
+
+READERS = 10
+DRAIN_SECONDS = 600.0
+POLL_SECONDS = 0.5
+LOOKED_AT = 1000  # of the newest entries of a feed; older ones are trimmed
+# Above which this would measure the client, not the system; `make bench` does that.
+MOST_A_SECOND = 200.0
+
+
+class NotDelivered(Exception):
+    """A page that was added did not appear in a follower's feed in time."""
+
+
+def main() -> int:
+    """This runs the load, and answers the exit code: 0 when everything arrived."""
+    options = parsed()
+    client = Client(options.url, connections=2)
+    try:
+        author, followers = settle(client)
+        print(f"{READERS} readers follow one who adds {options.rate:g} pages a second.", flush=True)
+        added = add(client, author, rate=options.rate, seconds=options.seconds)
+        print(f"{added} pages added.", flush=True)
+        wait(client, followers, added)
+        print(f"All arrived in the feeds of {READERS} readers.", flush=True)
+    except (Refused, NotDelivered, httpx.TransportError) as error:
+        print(f"The load stopped: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parsed() -> argparse.Namespace:
+    """This reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m demo.load", description=__doc__)
+    default = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+    parser.add_argument("--url", default=default, help=f"of the installation ({default})")
+    parser.add_argument("--rate", type=float, default=10.0, help="pages a second (10)")
+    parser.add_argument("--seconds", type=float, default=300.0, help="until the end (300)")
+    options = parser.parse_args()
+    if not 0 < options.rate <= MOST_A_SECOND:
+        parser.error(f"--rate is more than 0 and at most {MOST_A_SECOND:g}.")
+    return options
+
+
+def settle(client: Client) -> tuple[str, list[str]]:
+    """This registers an author and followers, and answers their tokens."""
+    run, password = secrets.token_hex(3), secrets.token_urlsafe(12)
+    author = f"author-{run}"
+    token = client.register(author, password)
+    followers = [client.register(f"reader-{n}-{run}", password) for n in range(READERS)]
+    for follower in followers:
+        client.follow(follower, author, notify=True)
+    return token, followers
+
+
+def add(client: Client, token: str, *, rate: float, seconds: float) -> int:
+    """This adds pages until the time is over or Ctrl-C, and answers how many."""
+    began, added = time.monotonic(), 0
+    with suppress(KeyboardInterrupt):
+        for number in itertools.count(1):
+            due = began + number / rate
+            if due > began + seconds:
+                break
+            time.sleep(max(due - time.monotonic(), 0))
+            client.add(token, f"https://load.example/{secrets.token_hex(8)}")
+            added += 1
+    return added
+
+
+def wait(client: Client, followers: list[str], added: int) -> None:
+    """This returns when every follower has as many pages in the feed, or raises NotDelivered."""
+    deadline, due = time.monotonic() + DRAIN_SECONDS, min(added, LOOKED_AT)
+    for follower in followers:
+        while (arrived := len(client.newest(follower, "feeds/following/", due))) < due:
+            if time.monotonic() > deadline:
+                raise NotDelivered(
+                    f"after {DRAIN_SECONDS:.0f} s a follower has {arrived} of {due} pages."
+                    " Ask `manage.py doctor`."
+                )
+            time.sleep(POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

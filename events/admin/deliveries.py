@@ -1,0 +1,117 @@
+"""Deliveries, and what operators do to some of them."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+
+from events import queries, services
+from events.admin.confirmation import confirmation, is_confirmed, told
+from events.admin.records import ReadOnlyAdmin
+from events.models import Attempt, Delivery
+from events.services import DeadLetters, Waiting
+
+
+class AttemptInline(admin.StackedInline[Attempt, Delivery]):
+    """The story of a delivery that failed: when, where, and the traceback."""
+
+    model = Attempt
+    fields = ("failed_at", "worker", "traceback")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    verbose_name = "failed attempt"
+
+    def has_add_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        # Whoever sees the delivery sees its attempts.
+        return request.user.has_perm("events.view_delivery")
+
+    @admin.display(description="error")
+    def traceback(self, attempt: Attempt) -> str:
+        return format_html("<pre>{}</pre>", attempt.error)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
+    list_display = (
+        "id", "state", "queue", "handler", "attempts", "last_error", "recorded_at", "due_at",
+        "finished_at", "event",
+    )  # fmt: skip
+    list_filter = ("state", "queue", "handler")
+    list_select_related = ("event",)
+    search_fields = ("=event__id",)
+    search_help_text = "An event's id"
+    ordering = ("-id",)
+    actions = ("replay_dead", "discard_dead", "retry_now", "discard_waiting")
+    inlines = (AttemptInline,)
+    change_form_template = "events/delivery.html"
+    fields = (
+        "state", "handler", "queue", "event", "part", "bounds", "priority", "attempts",
+        "publications", "isolated", "recorded_at", "due_at", "finished_at",
+    )  # fmt: skip
+
+    @admin.display(description="error")
+    def last_error(self, delivery: Delivery) -> str:
+        return (delivery.error.strip().splitlines() or [""])[-1][:120]
+
+    @admin.action(description="Replay the selected dead letters", permissions=["operate"])
+    def replay_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        count = services.replay_dead_letters(
+            DeadLetters(among=queryset), actor=request.user.get_username()
+        )
+        self.message_user(request, f"{count} dead letters will be delivered again.")
+
+    @admin.action(description="Discard the selected dead letters", permissions=["operate"])
+    def discard_dead(
+        self, request: HttpRequest, queryset: QuerySet[Delivery]
+    ) -> TemplateResponse | None:
+        which = DeadLetters(among=queryset)
+        if not is_confirmed(request):
+            return confirmation(
+                self,
+                request,
+                queryset,
+                title="Give up dead letters for good?",
+                counts=queries.dead_by_handler(which),
+            )
+        count = services.discard_dead_letters(which, actor=request.user.get_username())
+        self.message_user(request, f"{count} dead letters discarded.", messages.WARNING)
+        return None
+
+    @admin.action(description="Retry the selected ones now", permissions=["operate_queues"])
+    def retry_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        count = services.retry_now(Waiting(among=queryset), actor=request.user.get_username())
+        self.message_user(request, f"{count} retries are due now.")
+
+    @admin.action(description="Discard those that wait", permissions=["operate_queues"])
+    def discard_waiting(
+        self, request: HttpRequest, queryset: QuerySet[Delivery]
+    ) -> TemplateResponse | None:
+        which = Waiting(among=queryset)
+        if not is_confirmed(request):
+            choice = queries.choice(which)
+            return confirmation(
+                self,
+                request,
+                queryset,
+                title="Give up waiting deliveries for good?",
+                counts=choice.by_handler,
+                left=choice.in_hand,
+            )
+        purged = services.purge(which, actor=request.user.get_username())
+        self.message_user(request, told(purged), messages.WARNING)
+        return None
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """This says who may act on dead letters."""
+        return request.user.has_perm("events.operate_deliveries")
+
+    def has_operate_queues_permission(self, request: HttpRequest) -> bool:
+        """This says who may act on what waits."""
+        return request.user.has_perm("events.operate_queues")

@@ -1,0 +1,88 @@
+"""What operators have set for the queues, as a running process sees it.
+
+The truth is a row of PostgreSQL for each queue. So it holds while the broker is down, and after
+everything was restarted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+from events.queues import QueuePolicy, policy_of
+from events.sql import execute
+
+FRESH_SECONDS = 0.5  # so long a process believes what it has read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """A queue's row; None where the number of the queue table holds."""
+
+    paused: bool = False
+    concurrency: int | None = None
+    rate_limit: int | None = None
+    rate_seconds: int | None = None
+    group_limit: int | None = None
+    group_seconds: int | None = None
+
+    def over(self, policy: QueuePolicy) -> QueuePolicy:
+        """This answers the policy with the operators' numbers in place."""
+        numbers = {name: number for name in NUMBERS if (number := getattr(self, name)) is not None}
+        return dataclasses.replace(policy, **numbers) if numbers else policy
+
+
+NUMBERS = ("concurrency", "rate_limit", "rate_seconds", "group_limit", "group_seconds")
+UNTOUCHED = Control()
+READ = f"""
+    SELECT queue, paused_at IS NOT NULL, {", ".join(NUMBERS)} FROM events_queuecontrol
+"""  # noqa: S608 - put together from constants
+
+Controls = dict[str, Control]
+
+
+class _Seen:
+    """What this process read last, and when.
+
+    Replaced as one, without a lock: threads that find it old at the same time all read, and a child
+    process can't inherit a lock that nobody will ever open.
+    """
+
+    last: tuple[float, Controls] = (float("-inf"), {})
+
+
+def read() -> Controls:
+    """This answers the controls of all queues, as they are now; raises OperationalError."""
+    controls = {
+        queue: Control(paused=paused, **dict(zip(NUMBERS, numbers, strict=True)))
+        for queue, paused, *numbers in execute(READ).rows
+    }
+    _Seen.last = time.monotonic(), controls
+    return controls
+
+
+def control_of(queue: str) -> Control:
+    """This answers a queue's control, as it was at most FRESH_SECONDS ago.
+
+    Raises OperationalError while PostgreSQL can't be asked.
+    """
+    read_at, controls = _Seen.last
+    if time.monotonic() > read_at + FRESH_SECONDS:
+        controls = read()
+    return controls.get(queue, UNTOUCHED)
+
+
+def policy_in_force(queue: str) -> QueuePolicy:
+    """This answers a queue's policy with what operators have set; raises UnknownQueue."""
+    return control_of(queue).over(policy_of(queue))
+
+
+def paused_queues() -> frozenset[str]:
+    """This answers the queues that are paused now."""
+    return frozenset(queue for queue, control in read().items() if control.paused)
+
+
+def forget() -> None:
+    """This lets the process read the controls before it uses them again: it has changed one."""
+    _Seen.last = float("-inf"), {}

@@ -1,0 +1,118 @@
+"""The processes: whether each kind is there, works, is up to date, and has what it needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from events import queries
+from events.broker import BrokerDown, worker_queues
+from events.diagnosis.finding import Finding, duration
+from events.diagnosis.servers import CLOCK_SECONDS, KEEP_TIME, off
+from events.queries import ProcessStatus, State
+from events.queues import QueuePolicy, all_policies
+
+MEMORY = 0.85  # of what the machine has
+# A deploy replaces processes one by one; after so long, it has got stuck.
+DEPLOY_SECONDS = 15 * 60
+ANSWER_SECONDS = (1.0, 3.0)  # that workers have to say what they consume: at first, and once more
+
+
+def findings(*, ask: bool) -> Iterator[Finding]:
+    """This finds what is wrong with processes; workers are asked too, unless the broker is down."""
+    known = queries.processes()
+    present = [process for process in known if process.state != State.SILENT]
+    yield from _workers(present, ask=ask)
+    for group in ("relay", "beat"):
+        yield _single(group, present)
+    for process in known:
+        yield from _process(process)
+    yield _releases(present)
+
+
+def _workers(present: Sequence[ProcessStatus], *, ask: bool) -> Iterator[Finding]:
+    there = {
+        queue: [process for process in present if queue in process.queues]
+        for queue in all_policies()
+    }
+    consumers = _consumers({queue for queue in there if there[queue]}) if ask else None
+    for policy in all_policies().values():
+        consuming = None if consumers is None else len(consumers.get(policy.name, []))
+        yield _workers_of(policy, len(there[policy.name]), consuming)
+
+
+def _workers_of(policy: QueuePolicy, there: int, consuming: int | None) -> Finding:
+    subject = f"workers of {policy.name}"
+    if consuming:
+        return Finding(subject, True, f"{consuming} running")
+    if not there:
+        group = policy.process_group
+        advice = f"Start one: `manage.py worker {policy.name}`, or `fly scale count {group}=1`."
+        return Finding(subject, False, "none running", advice)
+    if consuming is None:
+        return Finding(subject, True, f"{there} running; without the broker they have no work")
+    return Finding(
+        subject,
+        False,
+        f"{there} running, but none consumes: a consumer was cancelled, or a process hangs",
+        "Restart it: `fly machine restart ID` (`fly status` has the ids). Its /healthz says why.",
+    )
+
+
+def _consumers(expected: set[str]) -> dict[str, list[str]] | None:
+    consumers: dict[str, list[str]] = {}
+    try:
+        for seconds in ANSWER_SECONDS:
+            consumers = worker_queues(seconds)
+            if expected <= consumers.keys():
+                break
+    except BrokerDown:
+        return None
+    return consumers
+
+
+def _single(group: str, present: Sequence[ProcessStatus]) -> Finding:
+    count = sum(process.group == group for process in present)
+    if count:
+        return Finding(f"{group} processes", True, f"{count} running")
+    command = "manage.py relay" if group == "relay" else "celery -A config beat"
+    advice = f"Start one: `{command}`, or `fly scale count {group}=1`."
+    return Finding(f"{group} processes", False, "none running", advice)
+
+
+def _process(process: ProcessStatus) -> Iterator[Finding]:
+    """This finds what is wrong with one process; there is nothing to tell of one that is well."""
+    name = f"{process.group} on {process.host}, process {process.pid}"
+    if process.state == State.SILENT:
+        ago = duration(process.seen_seconds_ago)
+        advice = "If it wasn't you who ended it, its log says why, or `fly logs`: memory?"
+        # It is history: whether one of its kind is missing now is told above.
+        yield Finding(name, True, f"fell silent {ago} ago", advice)
+        return
+    if process.state == State.STALLED:
+        ago = duration(process.progressed_seconds_ago)
+        advice = "Its /healthz says why. Restart it: `fly machine restart ID`."
+        yield Finding(name, False, f"runs, but has done nothing for {ago}", advice)
+    if abs(process.clock_ahead_seconds) > CLOCK_SECONDS:
+        text = f"its clock is {off(process.clock_ahead_seconds)} PostgreSQL's"
+        yield Finding(f"clock of {name}", False, text, KEEP_TIME)
+    limit = process.memory_limit_bytes
+    if limit and process.memory_bytes > MEMORY * limit:
+        text = f"{process.memory_bytes // 2**20} of {limit // 2**20} MiB in use"
+        advice = (
+            f"`fly scale memory 1024 --process-group {process.group}`, or lower its concurrency."
+        )
+        yield Finding(f"memory of {name}", False, text, advice)
+
+
+def _releases(present: Sequence[ProcessStatus]) -> Finding:
+    groups: dict[str, set[str]] = defaultdict(set)
+    for process in present:
+        groups[process.release].add(process.group)
+    if len(groups) < 2:
+        return Finding("releases", True, f"all of {next(iter(groups), 'none')}")
+    text = "; ".join(f"{release}: {', '.join(sorted(groups[release]))}" for release in groups)
+    newest = max(present, key=lambda process: process.started_at).release
+    since = min(process.age_seconds for process in present if process.release == newest)
+    advice = "Finish the deploy (`fly deploy`), or restart what still runs the old release."
+    return Finding("releases", since < DEPLOY_SECONDS, f"several run: {text}", advice)

@@ -1,0 +1,130 @@
+"""PostgreSQL and the broker: whether they answer, soon, and keep what they are given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from django.db import DatabaseError
+
+from events import queries
+from events.broker import Broker, BrokerDown
+from events.diagnosis.finding import Finding
+from events.processes import figures
+from events.queues import all_policies
+
+SLOW_SECONDS = 0.1  # for an answer without work; a handler asks many times
+CLOCK_SECONDS = 1.0
+MANY = 0.8  # of the connections, or the memory, that there are
+
+
+def database() -> Finding:
+    """This finds whether PostgreSQL can be reached, and how long it takes to answer."""
+    try:
+        seconds = queries.round_trip_seconds()
+        version = queries.server_version()
+    except DatabaseError as error:
+        advice = "Start PostgreSQL, or correct DATABASE_URL. Until then requests are answered 503."
+        return Finding("database", False, f"unreachable: {error}".strip(), advice)
+    text = f"PostgreSQL {version} answers in {1000 * seconds:.1f} ms"
+    if seconds > SLOW_SECONDS:
+        advice = (
+            "Look at its load (`SELECT * FROM pg_stat_activity WHERE state <> 'idle'`), and run the"
+            " processes in its region (`fly platform regions`)."
+        )
+        return Finding("database", False, text, advice)
+    return Finding("database", True, text)
+
+
+def migrations() -> Finding:
+    """This finds whether the tables are those of this release."""
+    if missing := queries.missing_migrations():
+        text = f"{len(missing)} missing: {', '.join(missing)}"
+        return Finding("migrations", False, text, "Run `manage.py migrate`.")
+    return Finding("migrations", True, "all applied")
+
+
+def database_settings() -> Iterator[Finding]:
+    """This finds what makes PostgreSQL lose or refuse things, and whether our clocks agree."""
+    if unsafe := queries.not_durable():
+        names = ", ".join(unsafe)
+        text = f"{names} off: a crash of PostgreSQL loses, or damages, what was committed"
+        advice = f"`ALTER SYSTEM SET {unsafe[0]} = on;`, and `SELECT pg_reload_conf();`."
+        yield Finding("database settings", False, text, advice)
+    else:
+        yield Finding("database settings", True, "what is committed is kept")
+    yield _connections()
+    yield _clock()
+
+
+def _connections() -> Finding:
+    used, allowed = queries.connections()
+    text = f"{used} of {allowed} in use"
+    if used > MANY * allowed:
+        advice = (
+            "Raise max_connections, lower DATABASE_POOL_SIZE, or scale down what is idle. Who has"
+            " them: `SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1`."
+        )
+        return Finding("connections", False, text, advice)
+    return Finding("connections", True, text)
+
+
+def _clock() -> Finding:
+    ahead = figures.clock_ahead_seconds()
+    if abs(ahead) > CLOCK_SECONDS:
+        return Finding("clock", False, f"ours is {off(ahead)} PostgreSQL's", KEEP_TIME)
+    return Finding("clock", True, "as PostgreSQL's")
+
+
+KEEP_TIME = "Let the machine keep time (`chronyc tracking`), or replace it: `fly machine clone ID`."
+
+
+def off(ahead: float) -> str:
+    """This answers in words how wrong a clock is."""
+    return f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'}"
+
+
+def broker() -> Finding:
+    """This finds whether the broker can be reached, and how long it takes to answer."""
+    connection = Broker()
+    try:
+        waiting = sum(connection.depths(list(all_policies())).values())
+        began = time.monotonic()
+        connection.depths(list(all_policies()))
+        seconds = time.monotonic() - began
+    except BrokerDown as error:
+        advice = "Start Valkey/Redis, or correct REDIS_URL. Until then events wait in PostgreSQL."
+        return Finding("broker", False, f"unreachable: {error}", advice)
+    finally:
+        connection.close()
+    text = f"{waiting} messages wait; it answers in {1000 * seconds:.1f} ms"
+    if seconds > SLOW_SECONDS:
+        advice = "Look for slow commands (`valkey-cli slowlog get`), and run it in the same region."
+        return Finding("broker", False, text, advice)
+    return Finding("broker", True, text)
+
+
+def broker_settings() -> Iterator[Finding]:
+    """This finds what makes the broker forget messages; they are sent again, but later."""
+    connection = Broker()
+    try:
+        info = connection.info()
+    except BrokerDown:
+        return
+    finally:
+        connection.close()
+    findings = []
+    if (policy := info.get("maxmemory_policy", "noeviction")) != "noeviction":
+        text = f"maxmemory-policy is {policy}: it may drop messages while they wait"
+        advice = "`valkey-cli config set maxmemory-policy noeviction`, and the same in its file."
+        findings.append(Finding("broker eviction", False, text, advice))
+    if not info.get("aof_enabled", 1):
+        text = "appendonly is off: a restart forgets the messages that wait"
+        advice = "`valkey-cli config set appendonly yes`, and the same in its file."
+        findings.append(Finding("broker persistence", False, text, advice))
+    used, allowed = info.get("used_memory", 0), info.get("maxmemory", 0)
+    if allowed and used > MANY * allowed:
+        text = f"{used // 2**20} of {allowed // 2**20} MiB in use"
+        advice = "Raise maxmemory: when it is full, nothing can be published."
+        findings.append(Finding("broker memory", False, text, advice))
+    yield from findings or [Finding("broker settings", True, "it keeps what it is given")]

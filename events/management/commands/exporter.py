@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from events.metrics.exporter import serve
+from events.processes.presence import appear
+from events.processes.vitals import Vitals
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Serve the metrics of all queues for Prometheus (EXPORTER_ADDRESS, EXPORTER_PORT)."
+    requires_system_checks = []  # A release is checked when it migrates.
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        address = os.environ.get("EXPORTER_ADDRESS", "127.0.0.1")
+        port = int(os.environ.get("EXPORTER_PORT", "9108"))
+        server = serve(address, port)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            # The server's own thread can't wait for itself to end.
+            signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+        presence = appear("exporter", Vitals())
+        logger.info("exporter.started", extra={"address": address, "port": port})
+        server.serve_forever(poll_interval=0.2)
+        server.server_close()
+        presence.stop()
+        logger.info("exporter.stopped")

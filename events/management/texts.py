@@ -1,0 +1,76 @@
+"""How figures and deliveries read on a terminal, and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from events.models import Delivery, QueueControl
+from events.queries import Choice, QueueStatus
+
+
+def agreed(question: str) -> bool:
+    """This asks whoever is at the terminal."""
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """This answers lines: the columns' titles, then their values; the first to the left."""
+    cells = [list(columns.values())]
+    cells += [["–" if row[name] is None else str(row[name]) for name in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        _, *rest = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join([row[0].ljust(widths[0]), *rest])
+
+
+def pause_of(status: QueueStatus | QueueControl) -> str:
+    """This tells since when a queue is paused, by whom and why."""
+    since = f"since {status.paused_at:%F %T %Z} by {status.paused_by}"
+    return f"{since}: {status.reason}" if status.reason else since
+
+
+def limits_of(status: QueueStatus) -> str:
+    """This tells how often a queue's handlers may call outside."""
+    limits = [f"{status.rate_limit} in {status.rate_seconds} s"] if status.rate_limit else []
+    if status.group_limit:
+        limits.append(f"of each group {status.group_limit} in {status.group_seconds} s")
+    return ", ".join(limits) or "no limit"
+
+
+def lines_of(choice: Choice) -> list[str]:
+    """This tells what would be given up, by handler, and what would be left."""
+    lines = [f"{count:>9}  {handler}" for handler, count in choice.by_handler.items()]
+    if choice.in_hand:
+        lines.append(f"{choice.in_hand:>9}  in a worker's hands: left as they are")
+    return lines
+
+
+def story_of(delivery: Delivery) -> dict[str, Any]:
+    """This answers a delivery in JSON terms."""
+    return {
+        "id": delivery.pk,
+        "queue": delivery.queue,
+        "handler": delivery.handler,
+        "event": delivery.event_id,
+        "type": delivery.event.type,
+        "state": delivery.state,
+        "priority": delivery.priority,
+        "attempts": delivery.attempts,
+        "recorded_at": delivery.recorded_at,
+        "due_at": delivery.due_at,
+        "finished_at": delivery.finished_at,
+        "error": delivery.error,
+    }
+
+
+def line_of(delivery: Delivery) -> str:
+    """This is a delivery in a line."""
+    parts = [delivery.pk, delivery.handler, delivery.event.type, delivery.event_id]
+    parts.append(f"recorded {delivery.recorded_at:%F %T}")
+    if delivery.due_at:
+        parts.append(f"due {delivery.due_at:%F %T}")
+    if delivery.attempts:
+        parts.append(f"{delivery.attempts} attempts")
+    parts += delivery.error.strip().splitlines()[-1:]
+    return "  ".join(str(part)[:120] for part in parts)

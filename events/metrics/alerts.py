@@ -1,0 +1,213 @@
+"""The alerts: what pages somebody, and what can wait until the morning.
+
+Prometheus' rules are made from this table and the queue table: `manage.py alert_rules`. A rule
+takes the largest figure of those that answer for the same thing, since every exporter and web
+process tells the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from events.metrics.counters import bound_text
+from events.queues import QueuePolicy
+
+RUNBOOK = "docs/alerts.md#alert-"
+# Of the deliveries of 30 days, so many may be late or dead.
+BUDGET = 0.001
+# At these rates, 2 % of the budget is gone in an hour, or 5 % in six
+# (https://sre.google/workbook/alerting-on-slos/).
+FAST, SLOW = 14.4, 6
+# One failure of the ten deliveries of a quiet hour wakes nobody: dead letters have their ticket.
+LEAST_BAD = 10
+WINDOWS = {"5m": 300, "30m": 1_800, "1h": 3_600, "6h": 21_600}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One alert: it fires when `expression` has held for the time `lasting`."""
+
+    name: str
+    page: bool
+    expression: str
+    lasting: str
+    summary: str
+    description: str
+
+
+def _burn(rate: float, long: str, short: str) -> str:
+    limit = f"{rate * BUDGET:g}"
+    return (
+        f"queue:deliveries_bad:rate{long} / queue:deliveries:rate{long} > {limit}\n"
+        f"and queue:deliveries_bad:rate{short} / queue:deliveries:rate{short} > {limit}\n"
+        f"and queue:deliveries_bad:rate{long} * {WINDOWS[long]} >= {LEAST_BAD}"
+    )
+
+
+ALERTS = (
+    Alert(
+        name="QueueOverSLO",
+        page=True,
+        expression="max by (queue) (queue_oldest_seconds) > max by (queue) (queue_slo_seconds)\n"
+        "unless max by (queue) (queue_paused) == 1",
+        lasting="1m",
+        summary="{{ $labels.queue }} does not keep its promise",
+        description="Its oldest delivery has waited for {{ $value | humanizeDuration }}.",
+    ),
+    Alert(
+        name="QueueWithoutWorkers",
+        page=True,
+        expression="max by (queue) (queue_workers) == 0",
+        lasting="2m",
+        summary="Nobody works on {{ $labels.queue }}",
+        description="No process that consumes the queue was seen in the last 15 seconds.",
+    ),
+    Alert(
+        name="RelayLagging",
+        page=True,
+        expression="max(relay_lag_seconds) > 10",
+        lasting="1m",
+        summary="Events are not relayed",
+        description="The oldest has waited for {{ $value | humanizeDuration }} in the outbox: no"
+        " relay runs, or it can't reach the broker.",
+    ),
+    Alert(
+        name="SLOBurnRateFast",
+        page=True,
+        expression=_burn(FAST, "1h", "5m"),
+        lasting="2m",
+        summary="{{ $labels.queue }} fails or is late, fast",
+        description="{{ $value | humanizePercentage }} of the last hour's deliveries were late or"
+        " died; 0.1 % may in 30 days.",
+    ),
+    Alert(
+        name="SLOBurnRateSlow",
+        page=True,
+        expression=_burn(SLOW, "6h", "30m"),
+        lasting="15m",
+        summary="{{ $labels.queue }} fails or is late, steadily",
+        description="{{ $value | humanizePercentage }} of the last six hours' deliveries were late"
+        " or died; 0.1 % may in 30 days.",
+    ),
+    Alert(
+        name="AuditViolation",
+        page=True,
+        expression="max by (rule) (audit_violations) > 0",
+        lasting="0m",
+        summary="The guarantee is broken: {{ $labels.rule }}",
+        description="The auditor found {{ $value }} cases.",
+    ),
+    Alert(
+        name="MetricsAbsent",
+        page=True,
+        expression="absent(queue_depth)",
+        lasting="2m",
+        summary="Nobody knows how the queues are",
+        description="No exporter answers, or PostgreSQL does not answer it.",
+    ),
+    Alert(
+        name="DeadLetters",
+        page=False,
+        expression="max by (queue) (dead_letters) > 0",
+        lasting="1m",
+        summary="{{ $labels.queue }} has dead letters",
+        description="{{ $value }} deliveries failed for good and wait for a decision.",
+    ),
+    Alert(
+        name="RetryRatio",
+        page=False,
+        expression='sum by (handler, queue) (handler:deliveries:rate10m{outcome=~"retry|dead"})\n'
+        "/ sum by (handler, queue) (handler:deliveries:rate10m) > 0.1",
+        lasting="5m",
+        summary="{{ $labels.handler }} fails often",
+        description="{{ $value | humanizePercentage }} of its attempts failed in ten minutes.",
+    ),
+    Alert(
+        name="DeliveriesSwept",
+        page=False,
+        expression="max(increase(deliveries_swept_total[15m])) > 0",
+        lasting="0m",
+        summary="Messages were lost, and published again",
+        description="{{ $value | humanize }} deliveries in 15 minutes: workers died, or the broker"
+        " forgot.",
+    ),
+    Alert(
+        name="LeasesRescued",
+        page=False,
+        expression="max(increase(leases_rescued_total[15m])) > 0",
+        lasting="0m",
+        summary="Workers died, or hung, with batches in their hands",
+        description="{{ $value | humanize }} batches were taken back in 15 minutes.",
+    ),
+    Alert(
+        name="QueuePausedLong",
+        page=False,
+        expression="max by (queue) (queue_paused) == 1",
+        lasting="30m",
+        summary="{{ $labels.queue }} is still paused",
+        description="Its deliveries wait until somebody resumes it.",
+    ),
+    Alert(
+        name="MemoryHigh",
+        page=False,
+        expression="max by (group) (process_memory_bytes / process_memory_limit_bytes) > 0.85",
+        lasting="10m",
+        summary="{{ $labels.group }} needs much memory",
+        description="{{ $value | humanizePercentage }} of what it may have is in use.",
+    ),
+    Alert(
+        name="ConnectionsHigh",
+        page=False,
+        expression="max(database_connections) / max(database_connections_max) > 0.8",
+        lasting="5m",
+        summary="PostgreSQL has few connections left",
+        description="{{ $value | humanizePercentage }} of them are in use.",
+    ),
+    Alert(
+        name="ClockSkew",
+        page=False,
+        expression="max by (group) (process_clock_ahead_seconds) > 1",
+        lasting="5m",
+        summary="A clock of {{ $labels.group }} is wrong",
+        description="It is {{ $value | humanizeDuration }} off PostgreSQL's.",
+    ),
+    Alert(
+        name="AuditStale",
+        page=False,
+        expression="min(audit_age_seconds) > 300\n"
+        "or (absent(audit_age_seconds) and on () count(queue_depth) > 0)",
+        lasting="10m",
+        summary="The auditor does not look",
+        description="It should each minute: the scheduler, or the queue of events, stands still.",
+    ),
+)
+
+
+def recordings(policies: list[QueuePolicy]) -> list[tuple[str, str]]:
+    """These are the recording rules, by name: rates of deliveries, and of the bad among them."""
+    attempts = 'rate(deliveries_total{outcome=~"done|retry|dead"}[10m])'
+    rules = [("handler:deliveries:rate10m", f"max by (handler, queue, outcome) ({attempts})")]
+    for window in WINDOWS:
+        done = f"max by (queue) (rate(delivery_seconds_count[{window}]))"
+        dead = (
+            "sum by (queue) (max by (handler, queue)"
+            f' (rate(deliveries_total{{outcome="dead"}}[{window}])))'
+        )
+        in_time = f"max by (queue) (\n  {_in_time(policies, window)}\n)"
+        rules += [
+            (f"queue:deliveries:rate{window}", f"{done}\n+ {dead}"),
+            (f"queue:deliveries_bad:rate{window}", f"{done}\n- {in_time}\n+ {dead}"),
+        ]
+    return rules
+
+
+def _in_time(policies: list[QueuePolicy], window: str) -> str:
+    by_slo = defaultdict(list)
+    for policy in policies:
+        by_slo[policy.slo_seconds].append(policy.name)
+    return "\n  or ".join(
+        f'rate(delivery_seconds_bucket{{queue=~"{"|".join(names)}",'
+        f'le="{bound_text(float(slo))}"}}[{window}])'
+        for slo, names in sorted(by_slo.items())
+    )

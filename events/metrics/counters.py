@@ -1,0 +1,163 @@
+"""Counters and histograms that every process adds to, in PostgreSQL.
+
+A process adds up in memory, and writes what it has once a second, by one statement. So the figures
+don't depend on who is asked, nor on which machine counted; a process that is killed takes the last
+second or two of its counts with it, and no more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import cache, partial
+from math import inf
+from typing import Any
+
+from celery.signals import worker_process_shutdown
+from django.db import DatabaseError, InterfaceError, connection
+
+from events.failures import reason
+from events.metrics.families import FAMILIES
+from events.sql import execute
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 1.0  # between two flushes of a process that counts
+LAST_FLUSH_SECONDS = 2.0  # that a process which stops waits for PostgreSQL
+
+# All processes take the rows in one order, so that no two wait for each other. Nor do they wait for
+# the disk: should PostgreSQL crash, what it had not written is the last of what was counted.
+FLUSH = """
+    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+    INSERT INTO events_measure AS measure (metric, labels, bound, value)
+    SELECT metric, labels, bound, added
+    FROM unnest(%s::text[], %s::text[], %s::text[], %s::float[])
+         AS flushed (metric, labels, bound, added), relaxed
+    ORDER BY metric, labels, bound
+    ON CONFLICT (metric, labels, bound) DO UPDATE SET value = measure.value + excluded.value
+"""
+
+Pairs = tuple[tuple[str, str], ...]
+# By metric, labels, and the upper bound of a bucket; None for a counter, or a histogram's sum.
+Key = tuple[str, Pairs, float | None]
+
+
+class _Memory:
+    """What this process counted since its last flush."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """This forgets, in a child, what its parent had counted, and a lock that it held."""
+        self.lock = threading.Lock()
+        self.added: defaultdict[Key, float] = defaultdict(float)
+        self.flushed = 0.0
+
+
+_memory = _Memory()
+os.register_at_fork(after_in_child=_memory.reset)
+
+
+def count(metric: str, amount: float = 1, **labels: str) -> None:
+    """This adds to a counter of events/metrics/families.py."""
+    key = (metric, tuple(labels.items()), None)
+    with _memory.lock:
+        _memory.added[key] += amount
+
+
+def observe(metric: str, value: float, amount: int = 1, **labels: str) -> None:
+    """This adds a value (a duration in seconds, or a size), `amount` times, to a histogram."""
+    bounds, pairs = _bounds(metric), tuple(labels.items())
+    with _memory.lock:
+        _memory.added[metric, pairs, None] += value * amount
+        _memory.added[metric, pairs, bounds[bisect_left(bounds, value)]] += amount
+
+
+def observe_each(metric: str, values: Sequence[float], **labels: str) -> None:
+    """This adds many values to a histogram."""
+    bounds, pairs = _bounds(metric), tuple(labels.items())
+    places = Counter(map(partial(bisect_left, bounds), values))
+    with _memory.lock:
+        _memory.added[metric, pairs, None] += sum(values)
+        for place, times in places.items():
+            _memory.added[metric, pairs, bounds[place]] += times
+
+
+@cache
+def _bounds(metric: str) -> tuple[float, ...]:
+    bounds = FAMILIES[metric].bounds
+    if bounds is None:
+        raise ValueError(f"{metric} is a counter: use count().")
+    return (*bounds(), inf)
+
+
+def pending() -> bool:
+    """This says whether something was counted that isn't written yet."""
+    return bool(_memory.added)
+
+
+def forget() -> None:
+    """This drops what was counted and isn't written yet."""
+    _memory.reset()
+
+
+def flush(*, older_than: float = 0.0) -> None:
+    """This writes what was counted, unless the last flush is less than `older_than` seconds ago.
+
+    It never raises for the database: what could not be written is written the next time.
+    """
+    if not _memory.added or time.monotonic() < _memory.flushed + older_than:
+        return
+    with _memory.lock:
+        taken, _memory.added = _memory.added, defaultdict(float)
+        _memory.flushed = time.monotonic()
+    try:
+        execute(FLUSH, _columns(taken))
+    except BaseException as error:
+        with _memory.lock:
+            for key, amount in taken.items():
+                _memory.added[key] += amount
+        if not isinstance(error, DatabaseError | InterfaceError):
+            raise
+        logger.warning("metrics.flush_failed", extra={"error": reason(error)})
+        connection.close()
+
+
+def _columns(added: dict[Key, float]) -> list[list[Any]]:
+    rows: defaultdict[tuple[str, str, str], float] = defaultdict(float)
+    for (metric, pairs, bound), amount in added.items():
+        rows[metric, labels_text(dict(pairs)), bound_text(bound)] += amount
+    keys = [list(column) for column in zip(*rows, strict=True)]
+    return [*keys, list(rows.values())]
+
+
+def labels_text(labels: dict[str, str]) -> str:
+    """This answers how labels are stored."""
+    return json.dumps(labels, sort_keys=True)
+
+
+def bound_text(bound: float | None) -> str:
+    """This answers how the bound of a bucket is stored, and shown as `le`."""
+    if bound is None:
+        return ""
+    return "+Inf" if bound == inf else str(float(bound))
+
+
+def flush_at_the_end(**_: Any) -> None:
+    """This writes what a worker process counted when it stops in peace, if that is soon done.
+
+    Its own connection may be in the middle of something, or wait for a server that is gone.
+    """
+    last = threading.Thread(target=flush, daemon=True)
+    last.start()
+    last.join(LAST_FLUSH_SECONDS)
+
+
+worker_process_shutdown.connect(flush_at_the_end, weak=False)

@@ -1,0 +1,71 @@
+"""A small server of the metrics, for Prometheus alone: it needs PostgreSQL, and no broker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from django.db import connection
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from events.failures import reason
+from events.metrics.snapshot import Unavailable, exposition
+
+logger = logging.getLogger(__name__)
+
+Answer = tuple[str, str, bytes]
+TEXT = "text/plain; charset=utf-8"
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """This is the WSGI application: /metrics and /healthz."""
+    status, content_type, body = _answer(environ)
+    headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+    start_response(status, headers)
+    return [body]
+
+
+def _answer(environ: dict[str, Any]) -> Answer:
+    path = environ["PATH_INFO"]
+    if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+        return "405 Method Not Allowed", TEXT, b""
+    if path == "/healthz":
+        return "200 OK", "application/json", b'{"status": "ok"}'
+    if path == "/metrics":
+        return _metrics(environ.get("HTTP_ACCEPT", ""))
+    return "404 Not Found", TEXT, b"Here are /metrics and /healthz.\n"
+
+
+def _metrics(accept: str) -> Answer:
+    try:
+        body, content_type = exposition(accept)
+    except Unavailable as error:
+        logger.warning("metrics.unavailable", extra={"error": reason(error)})
+        return "503 Service Unavailable", TEXT, b"The database can't be asked.\n"
+    finally:
+        # Each request has a thread of its own, which ends with it.
+        connection.close()
+    return "200 OK", content_type, body
+
+
+class Server(ThreadingWSGIServer):
+    """prometheus_client's server: a thread for each request, so that health is answered too."""
+
+    daemon_threads = True
+
+
+class QuietHandler(WSGIRequestHandler):
+    """It writes no line for each scrape, nor looks up names of who asks."""
+
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """This writes nothing."""
+
+
+def serve(address: str, port: int) -> Server:
+    """This answers a server that listens; its caller runs `serve_forever`."""
+    server: Server = make_server(address, port, application, Server, QuietHandler)
+    return server

@@ -1,0 +1,107 @@
+"""The metrics that processes count, and every combination of labels that there can be.
+
+A scrape has a sample for each of these combinations from the beginning, at 0, and no other: what
+somebody else wrote to the table, or what came in a request, adds none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from events.envelope import type_of_name
+from events.queues import all_policies
+from events.registry import subscriptions
+
+Labels = dict[str, str]
+
+# What became of a delivery in a worker's hands.
+OUTCOMES = ("done", "retry", "dead", "limited", "deferred", "isolated", "paused", "passed_over")
+# An event whose type is of a newer release.
+OTHER = "other"
+
+
+def _none() -> list[Labels]:
+    return [{}]
+
+
+def _types() -> list[Labels]:
+    return [{"type": name} for name in [*sorted(type_of_name), OTHER]]
+
+
+def _queues() -> list[Labels]:
+    return [{"queue": name} for name in all_policies()]
+
+
+def _handlers() -> list[Labels]:
+    return [{"handler": known.name, "queue": known.queue} for known in subscriptions()]
+
+
+def _handler_names() -> list[Labels]:
+    return [{"handler": known.name} for known in subscriptions()]
+
+
+def _outcomes() -> list[Labels]:
+    return [labels | {"outcome": outcome} for labels in _handlers() for outcome in OUTCOMES]
+
+
+@cache
+def seconds() -> tuple[float, ...]:
+    """These are the buckets of durations: from a millisecond, and each queue's SLO exactly."""
+    digits = [round(digit * 10.0**power, 3) for power in (-3, -2, -1, 0) for digit in (1, 2, 3, 5)]
+    slos = {float(policy.slo_seconds) for policy in all_policies().values()}
+    return tuple(sorted({*digits, 10.0, 30.0, 60.0, 300.0, 1_800.0, 10_800.0} | slos))
+
+
+@cache
+def sizes() -> tuple[float, ...]:
+    """These are the buckets of batches, up to the largest that a queue allows."""
+    largest = max(policy.batch_size for policy in all_policies().values())
+    steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
+    return tuple(float(size) for size in sorted({*steps, largest}) if size <= largest)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A metric: a counter, or with bounds a histogram."""
+
+    name: str
+    text: str
+    combinations: Callable[[], Sequence[Labels]]
+    bounds: Callable[[], tuple[float, ...]] | None = None
+
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family(
+            "events_recorded_total",
+            "Events that committed transactions recorded, as the relay took them.",
+            _types,
+        ),
+        Family("deliveries_total", "What became of deliveries in workers' hands.", _outcomes),
+        Family("messages_published_total", "Messages that the relay gave to the broker.", _queues),
+        Family(
+            "deliveries_swept_total",
+            "Deliveries that were published again, because their message must have been lost.",
+            _none,
+        ),
+        Family(
+            "leases_rescued_total",
+            "Batches that were taken back from workers that died or hung.",
+            _none,
+        ),
+        Family(
+            "delivery_seconds", "From an event's commit until a handler is done.", _queues, seconds
+        ),
+        Family(
+            "queue_wait_seconds",
+            "From an event's commit until a worker began the run that delivered it.",
+            _queues,
+            seconds,
+        ),
+        Family("handler_seconds", "Run time of a handler's batches.", _handlers, seconds),
+        Family("handler_batch_size", "Events in a handler's batches.", _handler_names, sizes),
+    )
+}

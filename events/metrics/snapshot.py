@@ -1,0 +1,81 @@
+"""One collection for all who ask at the same time, and an end to each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+
+from django.db import DatabaseError, InterfaceError
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from events.metrics.collector import sources
+
+KEEP_SECONDS = 1.0  # that an answer serves others
+LIMIT_SECONDS = 5.0  # after which a collection is given up
+
+
+class Unavailable(Exception):
+    """The database can't be asked, or answers too slowly for a scrape: `manage.py doctor`."""
+
+
+class Snapshot:
+    """The metrics as they were a moment ago; a failure is kept for as long as an answer is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._metrics: list[Metric] = []
+        self._failure = ""
+        self._until = 0.0
+
+    def take(self) -> list[Metric]:
+        """This answers all metrics, or raises Unavailable."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._collect()
+            if self._failure:
+                raise Unavailable(self._failure)
+            return self._metrics
+
+    def forget(self) -> None:
+        """This makes the next answer a new one."""
+        self._until = 0.0
+
+    def _collect(self) -> None:
+        self._metrics, self._failure = [], ""
+        deadline = time.monotonic() + LIMIT_SECONDS
+        try:
+            for source in sources():
+                if time.monotonic() > deadline:
+                    self._failure = f"PostgreSQL took more than {LIMIT_SECONDS:g} s."
+                    return
+                self._metrics += source()
+        except (DatabaseError, InterfaceError) as error:
+            self._failure = str(error) or type(error).__name__
+        finally:
+            self._until = time.monotonic() + KEEP_SECONDS
+
+
+class Taken(Collector):
+    """Metrics that were collected before, as prometheus_client wants them."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self.metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """This answers them."""
+        return self.metrics
+
+
+snapshot = Snapshot()
+
+
+def exposition(accept: str) -> tuple[bytes, str]:
+    """This answers the metrics in the format that the header asks for, and its content type.
+
+    Raises Unavailable when the database can't be asked, or not soon.
+    """
+    encode, content_type = choose_encoder(accept)
+    return encode(Taken(snapshot.take())), content_type

@@ -1,0 +1,57 @@
+"""How the deliveries of a batch ended, and how its Celery task tells so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+# So many of the deliveries that failed are named; all of them are in the admin.
+NAMED = 10
+
+
+class Outcome(NamedTuple):
+    """How one delivery ended, and the class of the exception that its handler raised, if any."""
+
+    state: str
+    delivery: int = 0
+    error: str = ""
+
+
+class Outcomes(Counter[str]):
+    """How many deliveries of a batch ended in which state, and those whose handler raised."""
+
+    failures: Sequence[Outcome] = ()
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> Outcomes:
+        """This sums up what is known of each delivery."""
+        counts = cls(outcome.state for outcome in outcomes)
+        counts.failures = [outcome for outcome in outcomes if outcome.error]
+        return counts
+
+
+class DeliveriesFailed(Exception):
+    """Deliveries of a batch failed; PostgreSQL knows when each comes again, and Celery need not.
+
+    It is how a task's failure shows in Flower and in Celery's results. Its message names classes of
+    exceptions, never their texts, which may quote what people wrote.
+    """
+
+
+def fail_if_any_failed(outcomes: Outcomes) -> None:
+    """This raises DeliveriesFailed if a delivery's handler raised."""
+    if not outcomes.failures:
+        return
+    failed = outcomes.failures
+    named = [f"{one.delivery} {one.state} ({one.error})" for one in failed[:NAMED]]
+    if len(failed) > NAMED:
+        named.append("…")
+    others = outcomes - Counter(one.state for one in failed)
+    told = "; ".join([", ".join(named), *(f"{number} {state}" for state, number in others.items())])
+    raise DeliveriesFailed(f"{len(failed)} of {outcomes.total()} deliveries failed: {told}")
+
+
+def broken_off(error: Exception) -> str:
+    """This answers what is told of a batch that could not be settled, as without its database."""
+    return f"The batch broke off ({type(error).__name__}); its deliveries will come again."

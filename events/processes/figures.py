@@ -1,0 +1,74 @@
+"""What a process tells of itself in figures; from /proc where there is one."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from events.sql import execute
+
+PROC = Path("/proc")
+CGROUP = Path("/sys/fs/cgroup")
+CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float"
+
+
+def memory_bytes() -> int:
+    """This answers the memory of this process and its children; what they share counts once."""
+    if not (PROC / "self" / "statm").exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return sum(_memory_of(pid) for pid in family(os.getpid()))
+
+
+def family(pid: int) -> list[int]:
+    """This answers a process and all that come from it, the eldest first; from /proc."""
+    children: list[int] = []
+    with suppress(OSError):
+        for task in (PROC / str(pid) / "task").iterdir():
+            children += map(int, (task / "children").read_text().split())
+    return [pid, *(each for child in children for each in family(child))]
+
+
+def _memory_of(pid: int) -> int:
+    process = PROC / str(pid)
+    with suppress(OSError):
+        for line in (process / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    with suppress(OSError):
+        pages = int((process / "statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+    return 0  # it has ended meanwhile
+
+
+def memory_limit_bytes() -> int:
+    """This answers the memory that the process's machine, or container, has."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()]
+    for path in _limits():
+        with suppress(OSError, ValueError):  # without a limit, it says "max"
+            limits.append(int(path.read_text()))
+    return min(limits)
+
+
+def _limits() -> list[Path]:
+    paths = [CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_bytes"]
+    with suppress(OSError):
+        own = (PROC / "self" / "cgroup").read_text().partition("0::/")[2].split("\n")[0]
+        paths.append(CGROUP / own / "memory.max")
+    return paths
+
+
+def clock_ahead_seconds() -> float:
+    """This answers how far this machine's clock is ahead of PostgreSQL's, at the least.
+
+    PostgreSQL read its clock somewhere between question and answer: the difference that this may
+    explain is left out, so that a slow answer is not taken for a wrong clock.
+    """
+    asked = time.time()
+    ((theirs,),) = execute(CLOCK).rows
+    answered = time.time()
+    if theirs < asked:
+        return float(asked - theirs)
+    return float(min(answered - theirs, 0.0))

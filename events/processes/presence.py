@@ -1,0 +1,156 @@
+"""Each long-running process says that it is there, in a row of its own (events_process).
+
+It does so in a thread with a connection of its own, and waits for nothing for long: a database that
+is down, or does not answer, disturbs no work.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from events.failures import reason
+from events.ids import new_id
+from events.processes import figures
+from events.processes.server import serve
+from events.processes.vitals import Vitals
+from events.processes.watchdog import Watchdog
+from events.sql import execute
+
+logger = logging.getLogger(__name__)
+
+DATABASE = "the database"
+LOOK_SECONDS = 1.0
+TELL_SECONDS = 5.0
+REPLY_SECONDS = 3.0  # of the database, to one statement
+STOP_SECONDS = 2.0  # that a process which stops waits for its row to go
+
+# Not waiting for the disk: it is written again in a moment.
+TELL = """
+    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+    INSERT INTO events_process
+        (id, "group", host, pid, release, queues, concurrency, memory_bytes, memory_limit_bytes,
+         clock_ahead_seconds, streams, progressed_at)
+    SELECT %s, %s, %s, %s, %s, %s::text[], %s, %s, %s, %s, %s, now() - %s * interval '1 second'
+    FROM relaxed
+    ON CONFLICT (id) DO UPDATE SET
+        queues = excluded.queues,
+        concurrency = excluded.concurrency,
+        memory_bytes = excluded.memory_bytes,
+        clock_ahead_seconds = excluded.clock_ahead_seconds,
+        streams = excluded.streams,
+        progressed_at = excluded.progressed_at,
+        seen_at = now()
+"""
+FORGET = "DELETE FROM events_process WHERE seen_at < now() - interval '1 day'"
+LEAVE = "DELETE FROM events_process WHERE id = %s"
+
+
+def process_group(otherwise: str) -> str:
+    """This answers the group that a process belongs to: its name in fly.toml."""
+    names = (os.environ.get(name) for name in ("PROCESS_NAME", "FLY_PROCESS_GROUP"))
+    return next(filter(None, names), otherwise)
+
+
+def appear(group: str, vitals: Vitals) -> Presence:
+    """This makes a process known, and answers checks of its health (HEALTH_PORT).
+
+    Whoever calls it stops what it answers, when the process ends in peace.
+    """
+    serve(group, vitals)
+    presence = Presence(group, vitals)
+    presence.start()
+    return presence
+
+
+class Presence:
+    """One process's row, from its start to its end."""
+
+    def __init__(self, group: str, vitals: Vitals) -> None:
+        self.group, self.vitals = group, vitals
+        self.id = new_id()
+        self._limit = figures.memory_limit_bytes()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="presence")
+
+    def start(self) -> None:
+        """This begins to write the row."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """This deletes the row, if that is soon done."""
+        self._stopped.set()
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        told, watchdog = float("-inf"), Watchdog(self.vitals)
+        self._ask(lambda: execute(FORGET))
+        while not self._stopped.is_set():
+            self._ask(self.vitals.look)
+            watchdog.look()
+            if time.monotonic() >= told + TELL_SECONDS:
+                told = time.monotonic()
+                self._ask(self.tell)
+            self._stopped.wait(LOOK_SECONDS)
+        self._ask(lambda: execute(LEAVE, [self.id]))
+        connection.close()
+
+    def tell(self) -> None:
+        """This writes the row."""
+        ahead = figures.clock_ahead_seconds()
+        execute(
+            TELL,
+            [
+                self.id,
+                self.group,
+                socket.gethostname(),
+                os.getpid(),
+                settings.RELEASE,
+                list(self.vitals.queues),
+                self.vitals.concurrency,
+                figures.memory_bytes(),
+                self._limit,
+                ahead,
+                self.vitals.streams,
+                self.vitals.idle_seconds(),
+            ],
+        )
+
+    def _ask(self, question: Callable[[], object]) -> None:
+        try:
+            with _bounded():
+                question()
+            self.vitals.missing.discard(DATABASE)
+        except (DatabaseError, InterfaceError) as error:
+            if DATABASE not in self.vitals.missing:
+                logger.warning("process.database_down", extra={"error": reason(error)})
+            self.vitals.missing.add(DATABASE)
+            connection.close()
+        except Exception:
+            # Whatever it is, the work goes on; and so does this thread, to tell so.
+            logger.exception("process.look_failed")
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """This bounds each wait on this thread's connection while the block runs.
+
+    One from a pool goes back to it: it is for requests.
+    """
+    connection.ensure_connection()
+    session = connection.connection
+    session.limit = REPLY_SECONDS  # config/postgres
+    try:
+        yield
+    finally:
+        session.limit = None
+        if "pool" in connection.settings_dict["OPTIONS"]:
+            connection.close()

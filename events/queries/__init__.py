@@ -1,0 +1,52 @@
+"""What the event system knows of itself: the one place of every figure shown anywhere."""
+
+from events.queries.audits import audit_age_seconds, audits
+from events.queries.deliveries import (
+    Choice,
+    Kind,
+    choice,
+    dead_by_handler,
+    dead_letters,
+    deliveries_of,
+    handlers_unknown_here,
+    known_queue,
+    open_count,
+)
+from events.queries.measures import connections
+from events.queries.processes import ProcessStatus, State, present, processes, workers_of
+from events.queries.queues import QueueStatus, queue_status
+from events.queries.relay import outbox_length, relay_lag_seconds
+from events.queries.servers import (
+    missing_migrations,
+    not_durable,
+    round_trip_seconds,
+    server_version,
+)
+
+__all__ = [
+    "Choice",
+    "Kind",
+    "ProcessStatus",
+    "QueueStatus",
+    "State",
+    "audit_age_seconds",
+    "audits",
+    "choice",
+    "connections",
+    "dead_by_handler",
+    "dead_letters",
+    "deliveries_of",
+    "handlers_unknown_here",
+    "known_queue",
+    "missing_migrations",
+    "not_durable",
+    "open_count",
+    "outbox_length",
+    "present",
+    "processes",
+    "queue_status",
+    "relay_lag_seconds",
+    "round_trip_seconds",
+    "server_version",
+    "workers_of",
+]

@@ -1,0 +1,130 @@
+"""Deliveries that operators ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db import connection
+from django.db.models import Count, F, Func, Q, QuerySet
+from django.db.models.functions import Now
+
+from events.models import Delivery, Lease, Priority
+from events.queues import all_policies
+from events.services.dead_letters import DeadLetters
+from events.services.waiting import Waiting
+
+
+def handlers_unknown_here(known: list[str]) -> list[str]:
+    """This answers handlers that open deliveries wait for, and that this release doesn't have."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT handler FROM events_delivery"
+            " WHERE due_at IS NOT NULL AND handler <> ALL(%s) ORDER BY handler",
+            [known],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def open_count(names: list[str]) -> int:
+    """This answers how many deliveries are open for these handlers."""
+    return Delivery.objects.filter(handler__in=names, due_at__isnull=False).count()
+
+
+def dead_letters(which: DeadLetters, *, limit: int) -> list[Delivery]:
+    """This answers the newest dead letters, with their events."""
+    letters = Delivery.objects.filter(**which.filters())
+    letters = letters.select_related("event").prefetch_related("failures")
+    return list(letters.order_by("-finished_at")[:limit])
+
+
+def dead_by_handler(which: DeadLetters) -> dict[str, int]:
+    """This answers how many dead letters are meant of each handler."""
+    letters = Delivery.objects.filter(**which.filters()).order_by("handler")
+    return dict(letters.values_list("handler").annotate(Count("id")))
+
+
+class Kind(StrEnum):
+    """What operators tell deliveries apart by: their state, and whether a worker has them."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    RETRYING = "retrying"
+    DEAD = "dead"
+    DONE = "done"
+    DISCARDED = "discarded"
+
+
+def deliveries_of(
+    queue: str, kind: Kind, *, handler: str = "", type: str = "", limit: int = 50
+) -> list[Delivery]:
+    """This answers a queue's deliveries of a kind, with their events.
+
+    What waits comes in the order in which it will be taken, retries by their time, and what is
+    finished with the newest first.
+    """
+    chosen = Delivery.objects.select_related("event").filter(queue=queue)
+    if handler:
+        chosen = chosen.filter(handler=handler)
+    if type:
+        chosen = chosen.filter(event__type=type)
+    if kind == Kind.WAITING:
+        return _in_order(chosen.filter(state=Delivery.State.QUEUED).exclude(in_hand()), limit)
+    if kind == Kind.ACTIVE:
+        begun = chosen.filter(in_hand(), state__in=["queued", "running"])
+        return list(begun.order_by("id")[:limit])
+    if kind == Kind.RETRYING:
+        waiting = chosen.filter(state=Delivery.State.RETRY, due_at__isnull=False)
+        return list(waiting.order_by("due_at")[:limit])
+    return list(chosen.filter(state=kind).order_by("-id")[:limit])
+
+
+def _in_order(chosen: QuerySet[Delivery], limit: int) -> list[Delivery]:
+    """This reads each lane by its index, so that it ends soon however much waits."""
+    found: list[Delivery] = []
+    for lane in sorted(Priority, reverse=True):
+        waiting = chosen.filter(priority=lane, due_at__isnull=False).order_by("due_at")
+        found += waiting[: limit - len(found)]
+    return found
+
+
+def in_hand() -> Q:
+    """This chooses the deliveries that a worker holds a lease on."""
+    held = Lease.objects.filter(expires_at__gt=Now())
+    return Q(id__in=held.values(held_id=Func(F("deliveries"), function="unnest")))
+
+
+def known_queue(queue: str) -> bool:
+    """This says whether deliveries of this queue can be there: it is in the table, or was."""
+    return (
+        queue in all_policies()
+        or Delivery.objects.filter(queue=queue, due_at__isnull=False).exists()
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a purge would meet: deliveries by handler, and how many a worker has in hand."""
+
+    by_handler: dict[str, int]
+    in_hand: int
+
+    @property
+    def free(self) -> int:
+        """This is how many it would give up, if nothing changed before."""
+        return sum(self.by_handler.values())
+
+
+def choice(which: Waiting) -> Choice:
+    """This answers what a purge would meet now."""
+    held = Q(in_hand()) | Q(state=Delivery.State.RUNNING)
+    counts = (
+        which.deliveries()
+        .order_by("handler")
+        .values("handler")
+        .annotate(free=Count("id", filter=~held), held=Count("id", filter=held))
+    )
+    return Choice(
+        {row["handler"]: row["free"] for row in counts if row["free"]},
+        sum(row["held"] for row in counts),
+    )

@@ -1,0 +1,111 @@
+"""What a scrape needs of the tables: few statements, each of a bounded cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from django.db import connection
+
+from events.queries.values import value
+
+# Of what counts as open, the oldest that is not waiting for a retry: its first run is owed.
+BACKLOGS = """
+    SELECT known.name, coalesce(open.count, 0), greatest(open.oldest, 0),
+           (SELECT count(*) FROM events_delivery WHERE queue = known.name AND state = 'dead'),
+           EXISTS (SELECT FROM events_queuecontrol
+                   WHERE queue = known.name AND paused_at IS NOT NULL)
+    FROM unnest(%s::text[]) AS known (name) LEFT JOIN (
+        SELECT queue, count(*),
+               date_part('epoch', now() - min(recorded_at) FILTER (WHERE attempts = 0)) AS oldest
+        FROM events_delivery WHERE due_at IS NOT NULL GROUP BY queue
+    ) AS open ON open.queue = known.name
+"""
+# Those that wrote their row a moment ago.
+ALIVE = "seen_at > now() - interval '15 seconds'"
+# Of memory, that process which has the least of its own left.
+FULLEST = "ORDER BY memory_bytes::float / nullif(memory_limit_bytes, 0) DESC NULLS LAST"
+GROUPS = f"""
+    SELECT CASE WHEN "group" = ANY(%s) THEN "group" ELSE %s END, count(*),
+           (array_agg(memory_bytes {FULLEST}))[1], (array_agg(memory_limit_bytes {FULLEST}))[1],
+           max(abs(clock_ahead_seconds))
+    FROM events_process WHERE {ALIVE} GROUP BY 1 ORDER BY 1
+"""  # noqa: S608 - put together from constants
+CONSUMERS = f"""
+    SELECT known.name, (SELECT count(*) FROM events_process
+                        WHERE known.name = ANY(queues) AND {ALIVE})
+    FROM unnest(%s::text[]) AS known (name)
+"""  # noqa: S608
+STREAMS = f"SELECT coalesce(sum(streams), 0) FROM events_process WHERE {ALIVE}"  # noqa: S608
+CONNECTIONS = """
+    SELECT (SELECT sum(numbackends) FROM pg_stat_database),
+           current_setting('max_connections')::int
+"""
+
+Measures = dict[str, dict[str, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What a queue has to do; `oldest_seconds` is of what has not failed yet."""
+
+    queue: str
+    depth: int
+    oldest_seconds: float
+    dead: int
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of one group that are alive, and the worst figures among them."""
+
+    name: str
+    processes: int
+    memory_bytes: int
+    memory_limit_bytes: int  # 0 if it is not known
+    clock_ahead_seconds: float
+
+
+def measures() -> Measures:
+    """This answers what was counted: value by metric, labels as stored, and bound."""
+    found: Measures = defaultdict(lambda: defaultdict(dict))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT metric, labels, bound, value FROM events_measure")
+        for metric, labels, bound, value in cursor.fetchall():
+            found[metric][labels][bound] = value
+    return found
+
+
+def backlogs(queues: list[str]) -> list[Backlog]:
+    """This answers what each of these queues has to do."""
+    with connection.cursor() as cursor:
+        cursor.execute(BACKLOGS, [queues])
+        return [Backlog(*row) for row in cursor.fetchall()]
+
+
+def groups(known: list[str], *, other: str) -> list[Group]:
+    """This answers the process groups that are alive; what isn't `known` goes by one name."""
+    with connection.cursor() as cursor:
+        cursor.execute(GROUPS, [known, other])
+        return [Group(*row) for row in cursor.fetchall()]
+
+
+def consumers(queues: list[str]) -> dict[str, int]:
+    """This answers how many processes that are alive consume each queue."""
+    with connection.cursor() as cursor:
+        cursor.execute(CONSUMERS, [queues])
+        return dict(cursor.fetchall())
+
+
+def connections() -> tuple[int, int]:
+    """This answers how many connections PostgreSQL has, and how many it allows."""
+    with connection.cursor() as cursor:
+        cursor.execute(CONNECTIONS)
+        used, most = cursor.fetchone()
+    return int(used), int(most)
+
+
+def streams() -> int:
+    """This answers how many live streams are open."""
+    return int(value(STREAMS))

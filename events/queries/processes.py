@@ -1,0 +1,78 @@
+"""Who is there, as each process told last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.conf import settings
+from django.db import connection
+
+# A process that has not told for so long is not there any more: it tells every five seconds.
+SEEN_SECONDS = 15
+
+
+class State(StrEnum):
+    """How a process is, as others see it."""
+
+    RUNNING = "running"
+    # It is there, and does not get on with its work.
+    STALLED = "stalled"
+    # It ended without a word, is frozen, or can't reach the database.
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessStatus:
+    """A process as it was seen last; a row of whoever ended in peace is gone."""
+
+    group: str
+    host: str
+    pid: int
+    release: str
+    queues: list[str]
+    concurrency: int
+    memory_bytes: int
+    memory_limit_bytes: int
+    clock_ahead_seconds: float
+    started_at: datetime
+    age_seconds: float
+    seen_seconds_ago: float
+    progressed_seconds_ago: float
+
+    @property
+    def state(self) -> State:
+        """This is how the process is."""
+        if self.seen_seconds_ago > SEEN_SECONDS:
+            return State.SILENT
+        stalled = self.progressed_seconds_ago > settings.HEALTH_STALL_SECONDS + SEEN_SECONDS
+        return State.STALLED if stalled else State.RUNNING
+
+
+PROCESSES = """
+    SELECT "group", host, pid, release, queues, concurrency, memory_bytes, memory_limit_bytes,
+           clock_ahead_seconds, started_at,
+           extract(epoch FROM now() - started_at)::float AS age_seconds,
+           extract(epoch FROM now() - seen_at)::float AS seen_seconds_ago,
+           extract(epoch FROM seen_at - progressed_at)::float AS progressed_seconds_ago
+    FROM events_process ORDER BY "group", host, started_at
+"""
+
+
+def processes() -> list[ProcessStatus]:
+    """This answers every process that is there, and those that fell silent in the last day."""
+    with connection.cursor() as cursor:
+        cursor.execute(PROCESSES)
+        names = [column.name for column in cursor.description]
+        return [ProcessStatus(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def present() -> list[ProcessStatus]:
+    """This answers the processes that are there."""
+    return [process for process in processes() if process.state != State.SILENT]
+
+
+def workers_of(queue: str) -> list[ProcessStatus]:
+    """This answers the workers that are there for a queue."""
+    return [process for process in present() if queue in process.queues]

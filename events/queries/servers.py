@@ -1,0 +1,46 @@
+"""What PostgreSQL says of itself."""
+
+from __future__ import annotations
+
+import time
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from events.queries.values import value
+
+# What keeps a committed transaction through a crash of the server.
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+def round_trip_seconds(*, of: int = 3) -> float:
+    """This answers how long PostgreSQL takes to answer a question: the shortest `of` so many."""
+    seconds = []
+    with connection.cursor() as cursor:
+        for _ in range(of):
+            began = time.monotonic()
+            cursor.execute("SELECT 1")
+            seconds.append(time.monotonic() - began)
+    return min(seconds)
+
+
+def server_version() -> str:
+    """This answers PostgreSQL's version."""
+    return str(value("SELECT current_setting('server_version')"))
+
+
+def not_durable() -> list[str]:
+    """This answers the settings of PostgreSQL by which it may lose what was committed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM pg_settings WHERE setting = 'off' AND name = ANY(%s) ORDER BY name",
+            [list(DURABLE)],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def missing_migrations() -> list[str]:
+    """This answers the migrations of this release that the database doesn't have."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [str(migration) for migration, _ in plan]

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+
+
+def value(statement: str) -> Any:
+    """This answers the one value that a statement selects, or None."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        row = cursor.fetchone()
+    return row[0] if row else None

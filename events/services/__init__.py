@@ -1,0 +1,29 @@
+"""What operators do. Each act is written down as an Operation, in the same transaction."""
+
+from events.services.cleaning import TooYoung, clean
+from events.services.dead_letters import (
+    DeadLetters,
+    discard_dead_letters,
+    discard_removed,
+    replay_dead_letters,
+)
+from events.services.queues import LIMITS, ensure_controls, pause, resume, tune
+from events.services.waiting import Purged, Waiting, purge, retry_now
+
+__all__ = [
+    "LIMITS",
+    "DeadLetters",
+    "Purged",
+    "TooYoung",
+    "Waiting",
+    "clean",
+    "discard_dead_letters",
+    "discard_removed",
+    "ensure_controls",
+    "pause",
+    "purge",
+    "replay_dead_letters",
+    "resume",
+    "retry_now",
+    "tune",
+]

@@ -1,0 +1,122 @@
+"""What operators do to queues: pause, resume, and change what their workers may do."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from events import controls
+from events.deliveries import WAITS
+from events.models import Delivery, QueueControl
+from events.queues import all_policies, policy_of
+from events.services.operations import note, steps_of
+
+logger = logging.getLogger(__name__)
+
+LIMITS = ("rate_limit", "rate_seconds", "group_limit", "group_seconds")
+TUNABLE = ("reason", "concurrency", *LIMITS)
+
+
+def ensure_controls() -> None:
+    """This makes the rows of queues that have none."""
+    missing = set(all_policies()) - set(QueueControl.objects.values_list("queue", flat=True))
+    QueueControl.objects.bulk_create(
+        [QueueControl(queue=queue) for queue in sorted(missing)], ignore_conflicts=True
+    )
+
+
+@transaction.atomic
+def pause(queue: str, *, actor: str, reason: str = "") -> bool:
+    """This lets nothing of a queue begin, within 2 seconds; it answers whether that is news.
+
+    What runs finishes, and whatever comes waits in PostgreSQL. Raises UnknownQueue.
+    """
+    control = _control(queue)
+    is_news = control.paused_at is None
+    if is_news:
+        control.paused_at, control.paused_by, control.reason = Now(), actor, reason
+    elif reason:
+        control.reason = reason
+    _save(control)
+    note("queue.pause", actor, int(is_news), {"queue": queue, "reason": reason})
+    _tell("queue.paused", queue, actor)
+    return is_news
+
+
+@transaction.atomic
+def resume(queue: str, *, actor: str) -> bool:
+    """This lets a queue go on with all that waits; it answers whether it was paused.
+
+    Raises UnknownQueue.
+    """
+    control = _control(queue)
+    is_news = control.paused_at is not None
+    if is_news:
+        control.resumed_at = Now()
+    control.paused_at, control.paused_by, control.reason = None, "", ""
+    _save(control)
+    note("queue.resume", actor, int(is_news), {"queue": queue})
+    _tell("queue.resumed", queue, actor)
+    return is_news
+
+
+@transaction.atomic
+def tune(queue: str, *, actor: str, changes: Mapping[str, Any]) -> None:
+    """This changes a queue's numbers, or the reason why it is paused, while it runs.
+
+    `changes` has values for names of TUNABLE; None lets the queue table's number hold again. Raises
+    UnknownQueue, and ValidationError for what can't be.
+    """
+    control = _control(queue)
+    for name in changes.keys() & set(TUNABLE):
+        setattr(control, name, changes[name])
+    control.full_clean()
+    _save(control)
+    note("queue.tune", actor, 1, {"queue": queue, **changes})
+    _tell("queue.tuned", queue, actor)
+    if changes.keys() & set(LIMITS):
+        transaction.on_commit(lambda: _give_new_turns(queue))
+
+
+def _control(queue: str) -> QueueControl:
+    policy_of(queue)
+    QueueControl.objects.bulk_create([QueueControl(queue=queue)], ignore_conflicts=True)
+    return QueueControl.objects.select_for_update().get(pk=queue)
+
+
+def _save(control: QueueControl) -> None:
+    control.changed_at = Now()
+    control.save()
+
+
+def _tell(message: str, queue: str, actor: str) -> None:
+    """This lets this process and those who read logs know, once it is so."""
+
+    def tell() -> None:
+        controls.forget()
+        logger.warning(message, extra={"queue": queue, "actor": actor})
+
+    transaction.on_commit(tell)
+
+
+DISSOLVE = """
+    UPDATE events_rategroup SET reserved_until = clock_timestamp()
+    WHERE (name = %s OR starts_with(name, %s) OR starts_with(name, %s))
+      AND reserved_until > clock_timestamp()
+"""
+
+
+def _give_new_turns(queue: str) -> None:
+    """This dissolves the lines that calls wait in, by the limits of before; all ask anew."""
+    # A worker that believes the old numbers yet would reserve by them.
+    time.sleep(controls.FRESH_SECONDS)
+    with connection.cursor() as cursor:
+        cursor.execute(DISSOLVE, [f"queue {queue}", f"queue {queue} ", f"{queue} "])
+    waiting = Delivery.objects.filter(queue=queue, state=Delivery.State.RETRY, error=WAITS)
+    for ids in steps_of(waiting.filter(due_at__gt=Now())):
+        waiting.filter(pk__in=ids).update(due_at=Now())

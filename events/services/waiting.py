@@ -1,0 +1,86 @@
+"""What operators do to deliveries that wait: give them up, or let their retries come at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from events.deliveries import WAITS, discard_free
+from events.models import Delivery
+from events.services.operations import Progress, in_steps, note
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Which open deliveries are meant: all that fit every field given."""
+
+    among: QuerySet[Delivery] | None = None
+    queue: str = ""
+    handler: str = ""
+    type: str = ""
+    older_than: timedelta | None = None  # since their event was recorded
+
+    def deliveries(self) -> QuerySet[Delivery]:
+        """This answers them as a query."""
+        chosen: dict[str, Any] = {"due_at__isnull": False}
+        fields = {
+            "id__in": self.among and self.among.order_by().values("id"),
+            "queue": self.queue,
+            "handler": self.handler,
+            "event__type": self.type,
+            "recorded_at__lt": self.older_than and Now() - self.older_than,
+        }
+        return Delivery.objects.filter(**chosen | {n: v for n, v in fields.items() if v})
+
+    def details(self) -> dict[str, Any]:
+        """This answers what an Operation keeps of it."""
+        fields = ("queue", "handler", "type", "older_than")
+        return {name: value for name in fields if (value := getattr(self, name))}
+
+
+@dataclass
+class Purged:
+    """How many were given up, and how many were not because a worker has them in hand."""
+
+    discarded: int = 0
+    in_hand: int = 0
+
+
+def purge(which: Waiting, *, actor: str, progress: Progress = lambda _: None) -> Purged:
+    """This gives up deliveries that wait, for good; their record stays.
+
+    It takes those that are there now, not what comes meanwhile, and goes in small transactions;
+    `progress` hears how far it is.
+    """
+    purged = Purged()
+
+    def discard(ids: list[int]) -> int:
+        discarded, in_hand = discard_free(ids)
+        purged.in_hand += in_hand
+        return discarded
+
+    operation = note("queue.purge", actor, 0, which.details())
+    in_steps(which.deliveries(), discard, operation=operation, progress=progress)
+    purged.discarded = operation.count
+    return purged
+
+
+def retry_now(which: Waiting, *, actor: str, progress: Progress = lambda _: None) -> int:
+    """This lets retries that wait for their time be due now, and answers how many.
+
+    The relay still takes no more of them a second than the queue's `retry_rate`. Those that wait
+    for a turn under a rate limit keep their turns.
+    """
+    waiting = which.deliveries().filter(state=Delivery.State.RETRY, due_at__gt=Now())
+
+    def make_due(ids: list[int]) -> int:
+        return waiting_now.filter(pk__in=ids).update(due_at=Now())
+
+    waiting_now = Delivery.objects.filter(state=Delivery.State.RETRY)
+    operation = note("queue.retry", actor, 0, which.details())
+    in_steps(waiting.exclude(error=WAITS), make_due, operation=operation, progress=progress)
+    return operation.count

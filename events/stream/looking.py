@@ -1,0 +1,119 @@
+"""One look for what is new, for many streams at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from events.ids import first_id_at
+from events.sql import execute
+from events.stream.cursors import Moment, mark_of
+from events.stream.sources import MOST, Pair, Since, Source, changes, sources
+from events.stream.streams import Stream
+
+# How far back the keys go of a look that is not full: most of what is new has a new key.
+RECENT_SECONDS = 60
+# What is found by a time was given that time before it committed: so much earlier at the most.
+SLACK_SECONDS = 180
+ANY_KEY = UUID(int=0)
+
+MOMENT = """
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+           pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+           extract(epoch FROM clock_timestamp())::float
+"""
+
+Render = Callable[[Any], bytes]
+News = Sequence[tuple[UUID, int, str]]  # key, transaction, mark
+
+
+def look(streams: Sequence[Stream], *, fully: Collection[Stream], render: Render) -> None:
+    """This tells the streams what is new.
+
+    For those of `fully`, and those that begin, it looks at all of the newest rows; for the others
+    only at those with a recent key, which costs an idle one next to nothing. A row that is passed
+    over so (its event was delivered late) is found by the next full look.
+    """
+    now = Moment(*execute(MOMENT).rows[0])
+    for stream in streams:
+        if not stream.begun and not stream.begin(now):
+            stream.missed |= set(sources)
+    full = {*fully, *(stream for stream in streams if not stream.settled)}
+    since = since_of(streams, full, now)
+    for source in sources.values():
+        if found := changes(source, since):
+            tell(source, found, streams, render)
+    for stream in streams:
+        stream.end_look(now, full=stream in full)
+
+
+def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -> Since:
+    """This answers from where on to look, for each person that has streams."""
+    recent = first_id_at_seconds(now.at - RECENT_SECONDS)
+    horizons: dict[int, int] = {}
+    firsts: dict[int, UUID] = {}
+    for stream in streams:
+        person = stream.person_id
+        horizons[person] = min(horizons.get(person, stream.horizon), stream.horizon)
+        first = ANY_KEY if stream in full else recent
+        firsts[person] = min(firsts.get(person, first), first)
+    oldest = min(stream.at for stream in streams)
+    return Since(
+        list(horizons),
+        list(horizons.values()),
+        list(firsts.values()),
+        now.at - oldest + SLACK_SECONDS,
+    )
+
+
+def tell(
+    source: Source,
+    found: Sequence[tuple[int, UUID, int]],
+    streams: Sequence[Stream],
+    render: Render,
+) -> None:
+    """This tells the streams what was found, or that it may not be all."""
+    changed: defaultdict[int, list[tuple[UUID, int, str]]] = defaultdict(list)
+    for person, key, xid in found:
+        changed[person].append((key, xid, mark_of(source.name, key, xid)))
+    news = {stream: news_of(stream, changed[stream.person_id]) for stream in streams}
+    for stream, new in news.items():
+        if len(new) >= MOST and not stream.silent:
+            stream.missed.add(source.name)
+    quiet = {stream for stream in news if stream.silent or source.name in stream.missed}
+    pairs = {
+        (stream.person_id, key)
+        for stream, new in news.items()
+        if stream not in quiet
+        for key, _, _ in new
+    }
+    shown = source.shown(pairs) if pairs else {}
+    pieces = rendered(shown, render)
+    for stream, new in news.items():
+        for key, xid, mark in new:
+            stream.told[mark] = xid
+            piece = None if stream in quiet else pieces.get((stream.person_id, key))
+            if piece is not None:
+                stream.tell(source.name, piece)
+
+
+def news_of(stream: Stream, changed: News) -> News:
+    """This answers what of a person's changes a stream has not told."""
+    return [change for change in changed if stream.is_news(change[2], change[1])]
+
+
+def rendered(shown: Mapping[Pair, Any], render: Render) -> dict[Pair, bytes]:
+    """This answers what is shown as JSON; what many are shown is written once."""
+    written: dict[int, bytes] = {}
+    for data in shown.values():
+        if id(data) not in written:
+            written[id(data)] = render(data)
+    return {pair: written[id(data)] for pair, data in shown.items()}
+
+
+def first_id_at_seconds(seconds: float) -> UUID:
+    """This answers the smallest key of a moment, in seconds since 1970."""
+    return first_id_at(datetime.fromtimestamp(seconds, UTC))

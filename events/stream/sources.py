@@ -1,0 +1,80 @@
+"""What a stream can tell of; the apps that own it register how to find and how to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from events.sql import execute
+
+# Of one source, what is looked at of one person: the newest. More at once is a reset.
+MOST = 50
+
+# Whose changes are wanted, since which transaction, and from which key on.
+SINCE = """
+    WITH since AS (
+        SELECT * FROM unnest(%(people)s::bigint[], %(horizons)s::text[]::xid[], %(firsts)s::uuid[])
+             AS since (person_id, horizon, first)
+    )
+"""
+
+Pair = tuple[int, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A kind of event on the stream.
+
+    `changed` is SQL that selects (person_id, key, xmin) of rows written since, from the relation
+    `since (person_id, horizon, first)`: at most %(most)s a person, the newest ones. A row counts if
+    `age(xmin) BETWEEN 0 AND age(since.horizon)`. Its keys are UUIDv7, and those before `first` may
+    be left out. What is found by a time can go back %(seconds)s.
+    `shown` answers what each (person, key) is told, and leaves out what a person may not see, or no
+    longer.
+    """
+
+    name: str
+    changed: str
+    shown: Callable[[Collection[Pair]], Mapping[Pair, Any]]
+
+
+sources: dict[str, Source] = {}
+
+
+def register(source: Source) -> None:
+    """This makes a source known; it raises ValueError when its name is taken."""
+    if source.name in sources:
+        raise ValueError(f"There is a source {source.name!r} already.")
+    sources[source.name] = source
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """From where on a look finds what is new: for each person the transaction, and the key."""
+
+    people: list[int]
+    horizons: list[int]
+    firsts: list[UUID]
+    seconds: float
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """These are the parameters of a source's statement."""
+        return {
+            "people": self.people,
+            # An xid has 32 bits, and wraps; `age` knows.
+            "horizons": [str(horizon & 0xFFFFFFFF) for horizon in self.horizons],
+            "firsts": self.firsts,
+            "seconds": self.seconds,
+            "most": MOST,
+        }
+
+
+def changes(source: Source, since: Since) -> list[tuple[int, UUID, int]]:
+    """This answers (person, key, transaction) of what was written since, the oldest key first."""
+    rows = execute(SINCE + source.changed, since.parameters).rows
+    base = min(since.horizons)
+    found = [(person, key, base + ((int(xid) - base) & 0xFFFFFFFF)) for person, key, xid in rows]
+    return sorted(found, key=lambda change: change[1])

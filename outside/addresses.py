@@ -1,0 +1,44 @@
+"""Which addresses may be fetched."""
+
+from __future__ import annotations
+
+import ada_url
+from django.conf import settings
+
+from outside.errors import Refused
+
+SCHEMES = ("http:", "https:")
+MAX_LENGTH = 4096
+
+
+def checked(url: str, *, base: str | None = None) -> str:
+    """This answers an address as it is fetched; raises Refused for one that must not be.
+
+    Every spelling of it ends in one form (https://url.spec.whatwg.org/), without user name,
+    password and fragment. What its host resolves to is checked when it is connected to.
+    """
+    if len(url) > MAX_LENGTH:
+        raise Refused(f"The address is longer than {MAX_LENGTH} characters.")
+    try:
+        parsed = ada_url.URL(url, base) if base else ada_url.URL(url)
+    except ValueError:
+        raise Refused("This is not an address on the web.") from None
+    if parsed.protocol not in SCHEMES:
+        raise Refused("Only http and https addresses are fetched.")
+    parsed.username = parsed.password = ""
+    del parsed.hash
+    port = int(parsed.port or (443 if parsed.protocol == "https:" else 80))
+    if port not in settings.FETCH_PORTS and not is_trusted(parsed.hostname, port):
+        raise Refused(f"Nothing is fetched from port {port}.")
+    return str(parsed.href)
+
+
+def origin(url: str) -> tuple[str, int]:
+    """This answers the host and port of a checked address."""
+    parsed = ada_url.URL(url)
+    return parsed.hostname, int(parsed.port or (443 if parsed.protocol == "https:" else 80))
+
+
+def is_trusted(host: str, port: int) -> bool:
+    """This says whether an operator has named this place, on the loopback interface, as safe."""
+    return f"{host}:{port}" in settings.FETCH_TRUSTED

@@ -1,0 +1,164 @@
+"""What is exported and brought into an empty library is the same library, where a format can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from cards import services
+from cards.exports.formats import FORMATS
+from cards.imports.models import FeedSubscription
+from cards.imports.services import subscribe_to
+from cards.models import Card, Collection
+from cards.services import CardDraft
+from tests.cards.imports.conftest import ImportFile as Bring
+from tests.cards.imports.conftest import bring
+
+__all__ = ["bring"]
+Client = Callable[[Any], APIClient]
+pytestmark = pytest.mark.django_db(transaction=True)
+SAVED = datetime(2014, 5, 6, 7, 8, 9, tzinfo=UTC)
+ODD = 'Ünïcode & <b>"quotes"</b> 100% $5 #1 a_b ~c^d \\e {f} – 漢字'
+PAPER = {
+    "type": "article-journal",
+    "title": ODD,
+    "container-title": "Journal of R&D",
+    "author": [
+        {"family": "Müller", "given": "Ann Marie"},
+        {"family": "Beethoven", "given": "Ludwig", "non-dropping-particle": "van"},
+        {"literal": "CERN & Co Collaboration"},
+    ],
+    "issued": {"date-parts": [[2020, 3, 7]]},
+    "volume": "12",
+    "issue": "3",
+    "page": "100-110",
+    "DOI": "10.1000/182(x)_y",
+    "ISSN": "0896-3207",
+    "abstract": "Of 50 % and more.",
+    "publisher": "Press",
+}
+
+
+def fill(owner: User) -> None:
+    """This makes a small library of all that there is."""
+    reading = services.create_collection(owner=owner, name="A / B, and C", description="Of both")
+    own = services.create_collection(owner=owner, name="Own", visibility="PRIVATE")
+    drafts = [
+        CardDraft(
+            type="URL",
+            url="https://example.org/?a=1&b=2",
+            title=ODD,
+            text='Two\nlines, "x" & <y>',
+            tags=["one tag", "c++"],
+            collections=[reading.pk, own.pk],
+            created_at=SAVED,
+        ),
+        CardDraft(type="URL", url="https://example.org/b", visibility="PRIVATE", created_at=SAVED),
+        CardDraft(type="NOTE", title="=1+1", text="'quoted'", tags=["x"], created_at=SAVED),
+        CardDraft(
+            type="REFERENCE",
+            title=ODD,
+            reference=PAPER,
+            url="https://doi.org/10.1000/182(x)_y",
+            tags=["physics"],
+            text="Read it.",
+            created_at=SAVED,
+        ),
+        CardDraft(
+            type="REFERENCE",
+            title="A book",
+            reference={
+                "type": "book",
+                "title": "A book",
+                "author": [{"family": "Eco", "given": "U."}],
+            },
+            created_at=SAVED,
+        ),
+    ]
+    outcomes: list[Any] = services.add_cards(curator=owner, drafts=drafts)
+    first, note = outcomes[0].card, outcomes[2].card
+    services.update_card(card=first, parent=note.pk)
+    subscribe_to(owner=owner, url="https://example.org/feed", title="A feed")
+
+
+HOLDS = {
+    "json": "type link title text tags reference visibility created_at collections parent",
+    "csv": "link title text tags visibility created_at collections",
+    "html": "link title text tags visibility created_at collections",
+    "opml": "link title text tags created_at collections",
+    "bibtex": "link title text tags reference",
+    "ris": "link title text tags reference",
+    "csl": "link title text tags reference",
+}
+# What a format is for: the others have no place in it.
+KEPT = {
+    "json": {"URL", "NOTE", "REFERENCE"},
+    "csv": {"URL", "NOTE", "REFERENCE"},
+    "html": {"URL"},
+    "opml": {"URL"},
+    "bibtex": {"REFERENCE"},
+    "ris": {"REFERENCE"},
+    "csl": {"REFERENCE"},
+}
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_an_export_brought_into_an_empty_library_is_the_same_library(
+    alice: User, bob: User, client_of: Client, bring: Bring, format: str
+) -> None:
+    fill(alice)
+    exported = client_of(alice).get(f"/api/v1/exports/?format={format}")
+    content = exported.getvalue()
+
+    done = bring(bob, content)
+
+    assert (done["status"], done["counts"]["failed"]) == ("done", 0), content.decode()
+    assert library(bob, format) == library(alice, format)
+    if format in ("json", "opml"):
+        subscribed = FeedSubscription.objects.filter(owner=bob)
+        assert list(subscribed.values_list("feed__url", "title")) == [
+            ("https://example.org/feed", "A feed")
+        ]
+    if format == "json":
+        named = Collection.objects.filter(owner=bob).values_list(
+            "name", "description", "visibility"
+        )
+        assert set(named) == {("A / B, and C", "Of both", "PUBLIC"), ("Own", "", "PRIVATE")}
+
+
+def library(owner: User, format: str) -> list[dict[str, Any]]:
+    """This answers what a format can hold of a library."""
+    cards = Card.objects.filter(curator=owner).order_by("id")
+    kept = [card for card in cards if card.type in KEPT[format] or (card.link and format != "csl")]
+    if KEPT[format] == {"REFERENCE"}:
+        kept = [card for card in kept if card.type == "REFERENCE" and "title" in card.reference]
+        kept = [card for card in kept if card.reference.get("type") != "webpage"]
+    if format in ("html", "opml"):
+        kept = sorted((card for card in kept if card.link), key=lambda card: card.link)
+    return [{name: part(card, name) for name in HOLDS[format].split()} for card in kept]
+
+
+def part(card: Card, name: str) -> Any:
+    """This answers a part of a card, as two libraries can be compared by it."""
+    if name == "parent":
+        return card.parent and (card.parent.title, card.parent.link)
+    if name == "collections":
+        return sorted(card.places.values_list("collection__name", flat=True))
+    if name == "title":
+        return card.title or card.link
+    return getattr(card, name)
+
+
+def test_ones_own_export_adds_nothing(alice: User, client_of: Client, bring: Bring) -> None:
+    fill(alice)
+    content = client_of(alice).get("/api/v1/exports/?format=json").getvalue()
+
+    done = bring(alice, content)
+
+    assert (done["counts"]["added"], done["counts"]["failed"]) == (0, 0)
+    assert Card.objects.count() == 5

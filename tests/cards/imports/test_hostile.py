@@ -1,0 +1,73 @@
+"""What is broken, or meant to break us, is refused or read as far as it goes, with the reason."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cards.imports.documents import Document
+from cards.imports.errors import Unreadable
+from cards.imports.formats import FORMATS, rows
+from cards.imports.items import Item, Problem, decode, encode
+from cards.imports.reading import bounded
+from tests.cards.imports import hostile
+
+
+@pytest.mark.parametrize("name", sorted(hostile.REFUSED | hostile.READ))
+def test_no_hostile_file_takes_long(name: str) -> None:
+    content, _ = (hostile.REFUSED | hostile.READ)[name]
+    began = time.process_time()
+
+    read(content)
+
+    assert time.process_time() - began < 5
+
+
+def read(content: bytes, format: str = "") -> list[Any]:
+    """This reads a file; only Unreadable may come out."""
+    try:
+        _, found = rows(Document(content), format)
+        return list(bounded(found, time.monotonic()))
+    except Unreadable:
+        return []
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *("<DT>", "<A HREF=", '"', "'", "https://example.org/", "</A>", "<H3>", "<DL>", "</DL>"),
+        *("<DD>", ">", "<", "&amp;", "TAGS=", "<rss>", "<item>", "</item>", "<title>", "<feed>"),
+        *("<opml>", "<body>", "<outline ", "xmlUrl=", "text=", "/>", "<rdf:RDF>", "<z:Collection>"),
+        *("{", "}", "[", "]", ":", ",", '"roots"', '"children"', '"url"', '"items"', '"cards"'),
+        *('"title"', '"author"', '"issued"', '"date-parts"', "null", "1e5", "-1", "true"),
+        *("TY  - JOUR", "ER  - ", "AU  - ", "PY  - ", "UR  - ", "\n", "\r\n", "\t", "\0", "\x1b"),
+        *("@article{", "@string{", "title", "=", "#", "\\'e", "\\", "$", "and", "author", "{\\'"),
+        *("url", "title", "tags", "|", ";", "10.1000/1", "doi:", "\ud7ff", "\ufeff", "é", "\u2028"),
+    ]
+)
+TEXTS = st.lists(FRAGMENTS | st.text(max_size=8), max_size=40).map("".join)
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(
+    text=TEXTS,
+    head=st.sampled_from(["", "url,title\n", "TY  - JOUR\n", "<opml>", '{"cards":', "["]),
+)
+def test_no_parser_raises_anything_but_its_own_error(format: str, text: str, head: str) -> None:
+    content = (head + text).encode("utf-8", "replace")
+
+    found = read(content, format)
+
+    items = [row for row in found if isinstance(row, Item)]
+    assert all(isinstance(row, Item | Problem) for row in found)
+    assert len(decode(encode(items))) == len(items)
+
+
+@settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(content=st.binary(max_size=300))
+def test_no_bytes_raise_anything_but_its_own_error(content: bytes) -> None:
+    read(content)

@@ -1,0 +1,187 @@
+"""Files and addresses that are meant to break us, sent to a real server: each has its answer."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from knox.models import AuthToken
+
+from accounts.models import User
+from cards.models import Card, Import, Metadata
+from events.models import Delivery
+from tests.cards.imports import hostile as files
+from tests.cards.metadata.web import Web
+from tests.conftest import Drain
+from tests.events.streaming import WebProcess
+from tests.outside.hostile import NOT_FETCHED, NOT_PUBLIC, NOT_THE_WEB, REFUSED, TOO_LONG
+
+pytestmark = pytest.mark.django_db(transaction=True)
+(LONG,) = REFUSED[TOO_LONG]
+TOO_LONG_FOR_US = "Ensure this field has no more than 2048 characters."
+FILES = files.REFUSED | files.READ
+# How an import of a page of the web of the tests ends, and what is said of such a page.
+BOMB = gzip.compress(bytes(30_000_000))
+SERVED: dict[str, tuple[dict[str, Any], str]] = {
+    "/gone": ({"status": 410}, "answered: The server answered with status 410."),
+    "/forbidden": ({"status": 403}, "answered: The server answered with status 403."),
+    "/loop": (
+        {"status": 302, "Location": "/loop"},
+        "too_many_redirects: There were more than 5 redirects.",
+    ),
+    "/to-metadata": (
+        {"status": 302, "Location": "http://169.254.169.254/latest/meta-data/"},
+        f"refused: {NOT_PUBLIC}",
+    ),
+    "/to-private": ({"status": 301, "Location": "http://10.0.0.1/"}, f"refused: {NOT_PUBLIC}"),
+    "/to-port": (
+        {"status": 308, "Location": "http://example.org:6379/"},
+        "refused: Nothing is fetched from port 6379.",
+    ),
+    "/to-file": ({"status": 302, "Location": "file:///etc/passwd"}, f"refused: {NOT_FETCHED}"),
+    "/to-script": ({"status": 302, "Location": "javascript:alert(1)"}, f"refused: {NOT_FETCHED}"),
+    "/to-nowhere": ({"status": 302, "Location": "http://["}, f"refused: {NOT_THE_WEB}"),
+    "/bomb": (
+        {"body": BOMB, "Content_Encoding": "gzip"},
+        "too_large: The answer is longer than 20971520 bytes.",
+    ),
+    "/huge": (
+        {"Content_Length": "99999999999"},
+        "too_large: The answer is longer than 20971520 bytes.",
+    ),
+    "/entities": (
+        {"body": files.REFUSED["billion_laughs"][0]},
+        "entities: The feed declares entities; that is not read.",
+    ),
+    "/pdf": ({"body": b"%PDF-1.7"}, "not_text: This is a PDF."),
+    "/nothing": ({"body": b""}, "empty: There is nothing in this file."),
+}
+
+
+class Visitor:
+    """Somebody who sends what they please; `statuses` are those of all answers."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address, self.statuses = f"{address}/api/v1", list[int]()
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Token {token}"
+
+    def post(self, path: str, **body: Any) -> Any:
+        """This sends a request, and answers the body of the response."""
+        response = self.session.post(f"{self.address}{path}", **body, timeout=30)
+        self.statuses.append(response.status_code)
+        return response.json()
+
+
+@pytest.fixture
+def visitor(alice: User, web: Web, tmp_path: Path) -> Iterator[Visitor]:
+    """Somebody with a real server before them, which has pages fetched."""
+    server = WebProcess(tmp_path / "web.log", FETCH_METADATA="1")
+    visitor = Visitor(server.url, AuthToken.objects.create(alice)[1])
+    yield visitor
+    visitor.session.close()
+    server.stop()
+
+
+def test_of_200_hostile_files_and_addresses_each_ends_with_its_reason(
+    visitor: Visitor, web: Web, drain: Drain
+) -> None:
+    served = {web.has(path, **answer): reason for path, (answer, reason) in SERVED.items()}
+    urls = {url: reason for reason, several in REFUSED.items() for url in several}
+
+    uploaded = {
+        name: visitor.post("/imports/", files={"file": (name, content)})["id"]
+        for name, (content, _) in FILES.items()
+    }
+    imported = {url: visitor.post("/imports/", json={"url": url}) for url in (*urls, *served)}
+    saved = {
+        url: visitor.post("/cards/", json={"type": "URL", "url": url})
+        for url in (*urls, web.url("/loop"), web.url("/to-private"))
+    }
+    drain(150)
+
+    assert len(FILES) + len(urls) + len(served) >= 200
+    assert set(visitor.statuses) == {200, 201, 202, 400}
+    assert wrong_files(uploaded) == {}
+    assert wrong_imports(imported, urls | served) == {}
+    assert wrong_cards(saved, urls | served) == {}
+    assert not Delivery.objects.filter(state="dead").exists()
+    assert {card.link.partition(":")[0] for card in Card.objects.all()} <= {"http", "https", ""}
+
+
+def wrong_files(uploaded: dict[str, str]) -> dict[str, Any]:
+    """This answers the files that did not end as they should."""
+    found = {}
+    for name, id in uploaded.items():
+        job = Import.objects.get(pk=id)
+        codes = {job.error.partition(":")[0], *job.problems.values_list("code", flat=True)}
+        status, code = ("failed" if name in files.REFUSED else "done"), FILES[name][1]
+        if job.status != status or code not in codes or (not code and len(codes) > 1):
+            found[name] = (job.status, sorted(codes), job.error[:100])
+    return found
+
+
+def wrong_imports(imported: dict[str, Any], reasons: dict[str, str]) -> dict[str, Any]:
+    """This answers the addresses whose import did not end as it should."""
+    found = {url: ending_of_import(answer) for url, answer in imported.items()}
+    return {url: end for url, end in found.items() if end != expected_of_import(url, reasons[url])}
+
+
+def ending_of_import(answer: Any) -> tuple[str, str]:
+    """This answers how an import ended, or why it was refused."""
+    if "errors" in answer:
+        return problem_of(answer)
+    job = Import.objects.get(pk=answer["id"])
+    return job.status, job.error
+
+
+def expected_of_import(url: str, reason: str) -> tuple[str, str]:
+    """This answers how the import of an address must end."""
+    if url.startswith("http://127.0.0.1:"):
+        return "failed", reason
+    if reason == NOT_PUBLIC:
+        return "failed", f"refused: {reason}"
+    odd = {"": "This field may not be blank.", LONG: TOO_LONG_FOR_US}
+    return "url", odd.get(url, reason)
+
+
+def wrong_cards(saved: dict[str, Any], reasons: dict[str, str]) -> dict[str, Any]:
+    """This answers the addresses whose card, or its page, did not end as it should."""
+    found = {url: ending_of_page(answer) for url, answer in saved.items()}
+    return {url: end for url, end in found.items() if end != expected_of_page(url, reasons[url])}
+
+
+def ending_of_page(answer: Any) -> tuple[str, str]:
+    """This answers what became of a saved page, or why it was refused."""
+    if "errors" in answer:
+        return problem_of(answer)
+    page = Card.objects.get(pk=answer["id"]).url_id
+    known = Metadata.objects.get(url=page)
+    return known.status, f"{known.error_code}: {known.error}"
+
+
+def expected_of_page(url: str, reason: str) -> tuple[str, str]:
+    """This answers how an address must end that somebody saves."""
+    if url.startswith("http://127.0.0.1:"):
+        return "failed", reason
+    refused = {
+        NOT_THE_WEB: "This is not an address on the web; it should look like"
+        " https://example.org/page.",
+        NOT_FETCHED: "Only http and https addresses can be saved.",
+        TOO_LONG: TOO_LONG_FOR_US,
+    }
+    if not url:
+        return "url", "A card of type URL needs an address."
+    if "@127" in url:
+        return "url", "The address contains a user name or password; take it out."
+    return ("url", refused[reason]) if reason in refused else ("failed", f"refused: {reason}")
+
+
+def problem_of(answer: Any) -> tuple[str, str]:
+    """This answers the field that a request was refused for, and why."""
+    (error,) = answer["errors"]
+    return error["field"], error["detail"]

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+
+from config.embedded import PORT, Servers
+from tests.faults.links import Link
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    """A link to the test run's PostgreSQL, which can be blackholed."""
+    link = Link(Servers(settings.DATA_DIR).run / f".s.PGSQL.{PORT}")
+    yield link
+    link.close()

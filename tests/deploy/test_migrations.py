@@ -1,0 +1,123 @@
+"""Migrations run under load: nobody waits behind them, and the release before goes on working."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.test import modify_settings
+from django_migration_linter import MigrationLinter
+
+from tests.running import ROOT, environment, wait_for
+
+OURS = ["accounts", "cards", "events", "feeds", "notifications"]
+# Before the first release there was nobody to break.
+UNRELEASED = {"events.0003_parts_limits_and_audit"}
+# What a request waits for an answer of the database (config/wsgi.py).
+REPLY_SECONDS = 4
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "migrate.log"
+
+
+@pytest.fixture
+def table(transactional_db: None, log: Path) -> Iterator[None]:
+    """A table of the release before, with a row."""
+    assert migrate("0001", log).wait() == 0, log.read_text()
+    with session() as database:
+        database.execute("INSERT INTO release_page (title) VALUES ('first')")
+    yield
+    assert migrate("zero", log).wait() == 0, log.read_text()
+
+
+def test_a_migration_that_waits_for_a_lock_lets_everyone_else_through(
+    table: None, log: Path
+) -> None:
+    with session() as reader, writing() as waits:
+        # A long read, as a backup's: the change of the table has to wait for its end.
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM release_page")
+        running = migrate("0002", log)
+        wait_for(lambda: "migration.locked" in log.read_text(), seconds=60, what="one try ended")
+        written = len(waits)
+        wait_for(lambda: len(waits) > written, seconds=10, what="writing goes on meanwhile")
+        reader.execute("COMMIT")
+        code = running.wait(timeout=60)
+
+    with session() as database:
+        database.execute("INSERT INTO release_page (title, note) VALUES ('last', 'is there')")
+    assert code == 0, log.read_text()
+    assert 1 < max(waits) < REPLY_SECONDS, "nobody waited at all, or for too long"
+
+
+@pytest.mark.django_db
+def test_each_migration_leaves_the_release_before_working() -> None:
+    assert refused(OURS) == UNRELEASED
+
+
+@pytest.mark.django_db
+def test_a_migration_that_breaks_the_release_before_is_refused() -> None:
+    with modify_settings(INSTALLED_APPS={"append": "tests.deploy.release"}):
+        found = refused(["release"])
+
+    assert found == {"release.0003_breaks_the_release_before"}
+
+
+def refused(apps: list[str]) -> set[str]:
+    """This answers the migrations that the linter has objections to."""
+    linter = MigrationLinter(include_apps=apps, no_cache=True, no_output=True)
+    found = set()
+    for migration in linter.migration_loader.disk_migrations.values():
+        linter.reset_counters()
+        linter.lint_migration(migration)
+        if linter.has_errors:
+            found.add(f"{migration.app_label}.{migration.name}")
+    return found
+
+
+def migrate(target: str, log: Path) -> subprocess.Popen[bytes]:
+    """This starts the release command, up to one migration."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "manage.py", "migrate", "release", target],
+            cwd=ROOT,
+            env=environment() | {"DJANGO_SETTINGS_MODULE": "tests.deploy.release.settings"},
+            stdout=output,
+            stderr=output,
+        )
+
+
+@contextmanager
+def writing() -> Iterator[list[float]]:
+    """This inserts all the time while the block runs, and answers how long each insert waited."""
+    waits: list[float] = []
+    ended = threading.Event()
+
+    def write() -> None:
+        with session() as database:
+            while not ended.wait(0.02):
+                start = time.monotonic()
+                database.execute("INSERT INTO release_page (title) VALUES ('more')")
+                waits.append(time.monotonic() - start)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield waits
+    finally:
+        ended.set()
+        thread.join(timeout=30)
+
+
+def session() -> psycopg.Connection[tuple[object, ...]]:
+    """This connects to the test's database beside Django."""
+    return psycopg.connect(environment()["DATABASE_URL"], autocommit=True)

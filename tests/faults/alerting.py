@@ -1,0 +1,124 @@
+"""Which alerts a fault trips: real scrapes, and the real rules in promtool's hands.
+
+An alert wants a state to last for minutes, and a test can't. So the exporter is scraped before the
+fault and twice in it. From then on ages and counters are taken to go on as they did between these
+two, and all else to stay as it was.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import yaml
+
+from tests.deploy.test_rules import RULES, promtool, rules
+from tests.faults.world import World
+from tests.promql import selected
+from tests.running import wait_for
+from tests.scraping import Samples, parsed
+
+BEFORE, DURING = 30, 70  # minutes
+LOOKS = (BEFORE + 2, BEFORE + 5, BEFORE + 12, BEFORE + 40, BEFORE + DURING - 1)
+FIRING = 'count by (alertname, queue) (ALERTS{alertstate="firing"})'
+APART = 1.2  # seconds between two looks: longer than the exporter keeps an answer
+
+GROWS = re.compile(r"(_total|_bucket|_count|_sum|oldest_seconds|lag_seconds|age_seconds)$")
+
+Firing = set[tuple[str, str]]  # alert and queue
+
+
+@dataclass(frozen=True)
+class Look:
+    """One scrape, and when; nothing, if the exporter could not answer."""
+
+    samples: Samples
+    at: float
+
+
+class Watch:
+    """What Prometheus sees of a fault."""
+
+    def __init__(self, world: World) -> None:
+        self.url = f"http://127.0.0.1:{world.ports['exporter']}/metrics"
+        wait_for(lambda: self.look().samples, seconds=10, what="the exporter answers")
+        # The first answer may be one that was kept from before the tables were emptied.
+        _, self.before = self.look_twice()
+
+    def look(self) -> Look:
+        """This scrapes the exporter."""
+        samples: Samples = {}
+        with suppress(httpx.TransportError):
+            answer = httpx.get(self.url, timeout=20)
+            samples = parsed(answer.text) if answer.status_code == 200 else {}
+        return Look(samples, time.monotonic())
+
+    def look_twice(self, *, apart: float = APART) -> tuple[Look, Look]:
+        """This scrapes it, and once more when there is something new to see."""
+        first = self.look()
+        time.sleep(apart)
+        return first, self.look()
+
+    def tripped(self, first: Look, second: Look) -> Firing:
+        """These are the alerts that fire if it goes on like that, and did not fire before."""
+        firing = evaluate(self.series(first, second))
+        return set().union(*(firing[at] for at in LOOKS)) - firing[BEFORE - 1]
+
+    def series(self, first: Look, second: Look) -> list[dict[str, str]]:
+        """These are the time series of all that the rules ask for."""
+        asked = {name for rule in rules() for name, _ in selected(rule["expr"])}
+        keys = sorted(self.before.samples | first.samples | second.samples, key=str)
+        minutes = (second.at - first.at) / 60
+        found = []
+        for name, labels in (key for key in keys if key[0] in asked):
+            was, is_now, then = (
+                look.samples.get((name, labels)) for look in (self.before, first, second)
+            )
+            pairs = ", ".join(f'{label}="{text}"' for label, text in sorted(labels))
+            slope = 0.0
+            if then is not None and is_now is not None and GROWS.search(name):
+                slope = (then - is_now) / minutes
+            values = f"{held(was, BEFORE)} {going_on(then, slope)}"
+            found.append({"series": f"{name}{{{pairs}}}", "values": values})
+        return found
+
+
+def held(value: float | None, minutes: int) -> str:
+    """This is a value that stays, in promtool's notation."""
+    return f"_x{minutes}" if value is None else f"{value:.6f}+0x{minutes - 1}"
+
+
+def going_on(value: float | None, slope: float) -> str:
+    """This is a value that goes on, and changes by so much a minute."""
+    if value is None:
+        return f"stale _x{DURING - 1}"
+    return f"{value:.6f}{slope:+.6f}x{DURING - 1}"
+
+
+def evaluate(series: list[dict[str, str]]) -> dict[int, Firing]:
+    """This answers which alerts fire at each of the minutes that are looked at."""
+    minutes = (BEFORE - 1, *LOOKS)
+    checks = [{"expr": FIRING, "eval_time": f"{at}m", "exp_samples": []} for at in minutes]
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": checks}
+    whole = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "test.yml"
+        path.write_text(yaml.dump(whole))
+        done = promtool("test", "rules", path)
+    # It tells what differs from nothing.
+    told = done.stdout + done.stderr
+    assert "SUCCESS" in told or "got:" in told, told
+    found: dict[int, Firing] = {at: set() for at in minutes}
+    for text in told.split("expr: ")[1:]:
+        at = re.search(r"time: (?:(\d+)h)?(?:(\d+)m)?", text)
+        assert at, text
+        minute = 60 * int(at[1] or 0) + int(at[2] or 0)
+        for labels in re.findall(r"\{(alertname=[^}]*)\}", text.partition("got:")[2]):
+            pairs = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            found[minute].add((pairs["alertname"], pairs.get("queue", "")))
+    return found

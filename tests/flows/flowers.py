@@ -1,0 +1,88 @@
+"""A Flower of a test's own: the command of fly.toml, beside the workers of the test run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+
+from config.embedded import Servers
+from config.stack.programs import fly
+from tests.faults.links import Link
+from tests.flows.running_stack import free_port
+from tests.running import ROOT, DeadlinePassed, end, environment, wait_for
+
+LOGIN = ("operator", "knows-the-word")
+
+
+class Flower:
+    """One Flower on a free port, with a link of its own to the broker."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = folder
+        self.log = folder / "flower.log"
+        self.port = free_port()
+        prefix = variables.get("FLOWER_URL_PREFIX", "")
+        self.url = f"http://127.0.0.1:{self.port}{prefix}"
+        self.broker = Link(Servers(settings.DATA_DIR).run / "valkey.sock")
+        self.variables = variables
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """This starts it, and waits until it is well."""
+        self.process = self.launch()
+        try:
+            wait_for(self.is_well, seconds=30, what="Flower is well")
+        except DeadlinePassed as error:
+            raise DeadlinePassed(f"{error}\n{self.log.read_text()[-4000:]}") from error
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """This starts the process."""
+        own = {name: text for name, text in environment().items() if not name.startswith("FLOWER")}
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                shlex.split(fly()["processes"]["flower"]),
+                cwd=ROOT,
+                env=own
+                | {
+                    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                    "REDIS_URL": f"redis://127.0.0.1:{self.broker.port}/0",
+                    "FLOWER_PORT": str(self.port),
+                    "FLOWER_DB": str(self.folder / "flower"),
+                }
+                | self.variables,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def stop(self) -> int:
+        """This stops it as a supervisor does, and answers its exit code."""
+        assert self.process is not None
+        return end(self.process)
+
+    def is_well(self) -> bool:
+        """This asks as the supervisors' checks do: directly, and without a login."""
+        try:
+            return httpx.get(f"{self.url}/healthcheck").text == "OK"
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """This asks for a page as who is logged in."""
+        return httpx.get(f"{self.url}/{path}", auth=LOGIN, **options)
+
+    def browser(self) -> httpx.Client:
+        """This answers a browser in which nobody is logged in yet."""
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}")
+
+    def tasks(self, name: str) -> list[dict[str, Any]]:
+        """This answers what it shows of the tasks of that name, the oldest first."""
+        found = self.get("api/tasks", params={"taskname": name}).raise_for_status().json().values()
+        return sorted(found, key=lambda task: task["received"] or 0)

@@ -1,0 +1,240 @@
+"""Processes of the project that tell all they can, and who listens: logs, traces, reports."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from pytest_django import DjangoDbBlocker
+
+from tests.flows.running_stack import free_port
+from tests.running import ROOT, environment, wait_for
+
+PROGRAMS = {
+    "web": "granian --interface rsgi config.web:application",
+    "relay": "python manage.py relay",
+    "worker": "python manage.py worker notifications feeds events",
+}
+READY = {"web": "Started worker", "relay": "relay.started", "worker": "worker.started"}
+
+
+@dataclass
+class Heard:
+    """A span as the collector got it, in plain words."""
+
+    name: str
+    process: str
+    trace_id: str
+    id: str
+    parent: str
+    kind: str
+    failed: bool
+    attributes: dict[str, Any]
+    events: list[str]
+    links: list[str]
+
+
+@dataclass
+class Ear:
+    """A server that listens as an OTLP collector, as Sentry, and as a service outside."""
+
+    spans: list[Heard] = field(default_factory=list)
+    envelopes: list[bytes] = field(default_factory=list)
+    calls: list[dict[str, str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)  # of all that came, as it came
+
+    def __post_init__(self) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._answerer())
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.dsn = self.url.replace("http://", "http://public@") + "/1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """This stops listening."""
+        self.server.shutdown()
+        self.server.server_close()
+
+    def of_trace(self, trace_id: str) -> list[Heard]:
+        """This answers what was heard of one trace."""
+        return [span for span in list(self.spans) if span.trace_id == trace_id]
+
+    def reports(self) -> list[dict[str, Any]]:
+        """This answers the events of Sentry's envelopes."""
+        items = [json.loads(lines[2]) for e in list(self.envelopes) if (lines := e.split(b"\n"))]
+        return [item for item in items if "logentry" in item or "exception" in item]
+
+    def hear(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """This takes in one request."""
+        if headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        if path == "/v1/traces":
+            request = ExportTraceServiceRequest.FromString(body)
+            for resource in request.resource_spans:
+                process = _plain(resource.resource.attributes)["service.name"]
+                for scope in resource.scope_spans:
+                    self.spans += [_heard(span, process) for span in scope.spans]
+            self.bodies.append(str(request).encode())
+        elif path.endswith("/envelope/"):
+            self.envelopes.append(body)
+            self.bodies.append(body)
+        else:
+            self.calls.append({name.lower(): text for name, text in headers.items()})
+
+    def _answerer(self) -> type[BaseHTTPRequestHandler]:
+        ear = self
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                ear.hear(self.path, dict(self.headers), body)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """This writes no access log."""
+
+        return Answer
+
+
+class Observed:
+    """A web process, a relay and a worker on the test database, with a broker of their own."""
+
+    programs = PROGRAMS
+
+    def __init__(self, folder: Path, more: Mapping[str, str]) -> None:
+        self.folder, self.more, self.ear = folder, more, Ear()
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._running = ExitStack()
+        self._running.callback(self.ear.close)
+
+    def start(self) -> None:
+        """This starts them, and returns when all are ready."""
+        for name, command in PROGRAMS.items():
+            self.launch(name, command, **self.more)
+        for name, word in READY.items():
+            wait_for(lambda: word in self.log(name), seconds=40, what=f"{name} is ready")  # noqa: B023
+
+    def stop(self) -> None:
+        """This stops them in the regular way, all at once."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        self._running.close()
+
+    def launch(self, name: str, command: str, **more: str) -> subprocess.Popen[bytes]:
+        """This starts a process that tells everything; it ends with the others."""
+        with (self.folder / f"{name}.log").open("ab") as output:
+            process = subprocess.Popen(
+                [Path(sys.executable).parent / command.split(maxsplit=1)[0], *command.split()[1:]],
+                cwd=ROOT,
+                env=self.environment(name) | more,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._running.callback(end, process)
+        self.processes[name] = process
+        return process
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """This keeps a process from running while the block does."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.processes[name].send_signal(signal.SIGCONT)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """This is the environment of a process."""
+        return environment() | {
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            # Queues of their own, in which no other worker of the tests looks.
+            "REDIS_URL": settings.REDIS_URL.replace("virtual_host=0", "virtual_host=1"),
+            "PROCESS_NAME": name,
+            "RELEASE": "2026.1",
+            "LOG_JSON": "1",
+            "LOG_LEVEL": "DEBUG",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.ear.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "SENTRY_DSN": self.ear.dsn,
+            "OUTSIDE_URL": f"{self.ear.url}/outside",
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "GRANIAN_HOST": "127.0.0.1",
+            "GRANIAN_PORT": str(self.port),
+            "GRANIAN_WORKERS": "1",
+            "GRANIAN_LOG_CONFIG": str(ROOT / "config" / "granian.json"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def log(self, name: str) -> str:
+        """This answers all that a process has written."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def lines(self, name: str, message: str = "") -> list[dict[str, Any]]:
+        """This answers the lines of a process's log, of one message if wanted."""
+        made = [json.loads(line) for line in self.log(name).splitlines() if line]
+        return [line for line in made if message in ("", line["event"])]
+
+
+@contextmanager
+def observing(folder: Path, blocker: DjangoDbBlocker, **more: str) -> Iterator[Observed]:
+    """This runs them for the tests of a module, and empties the database when they have ended.
+
+    Not after each test: nobody can empty tables that a relay and workers look at.
+    """
+    with blocker.unblock():
+        running = Observed(folder, more)
+        try:
+            running.start()
+            yield running
+        finally:
+            running.stop()
+            call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """This waits until a process that was told to has ended; not for ever."""
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _heard(span: Span, process: str) -> Heard:
+    return Heard(
+        name=span.name,
+        process=process,
+        trace_id=span.trace_id.hex(),
+        id=span.span_id.hex(),
+        parent=span.parent_span_id.hex(),
+        kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
+        failed=span.status.code == 2,
+        attributes=_plain(span.attributes),
+        events=[event.name for event in span.events],
+        links=[link.span_id.hex() for link in span.links],
+    )
+
+
+def _plain(attributes: Any) -> dict[str, Any]:
+    return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in attributes}

@@ -1,0 +1,142 @@
+"""Processes whose health is watched, on links that a test can break.
+
+Their broker is a part of Valkey that nobody else uses, so that the other tests' workers don't take
+what is theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import psutil
+from celery import Celery
+from django.conf import settings
+from django.db import connection
+
+from config.embedded import PORT, Servers
+from tests.faults.links import Link
+from tests.flows.running_stack import free_port
+from tests.running import ROOT, end, environment, wait_for
+
+BROKER_PART = 5
+STALL_SECONDS = 1.5
+
+
+class Watched:
+    """One process; `health` is what its check answers."""
+
+    def __init__(self, command: list[str], log: Path, variables: dict[str, str]) -> None:
+        self.port = free_port()
+        self.log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=environment() | variables | {"HEALTH_PORT": str(self.port)},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def process(self) -> psutil.Process:
+        """This is the main process, and knows its children."""
+        return psutil.Process(self.popen.pid)
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        """This asks the health check: the status of HTTP, 0 for no answer, and what it tells."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=1) as answer:
+                return answer.status, json.load(answer)
+        except HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+        except (URLError, OSError):
+            return 0, {}
+
+    def wait_health(self, code: int, words: str = "", *, seconds: float = 20) -> None:
+        """This waits until the check answers so."""
+
+        def is_so() -> bool:
+            status, facts = self.health()
+            return status == code and words in facts.get("reason", "")
+
+        what = f"the check answers {code} {words!r}"
+        try:
+            wait_for(is_so, seconds=seconds, what=what)
+        except AssertionError as error:
+            tail = self.log.read_text(errors="replace")[-3000:]
+            raise AssertionError(f"{error}; it is {self.health()}\n{tail}") from error
+
+    @contextmanager
+    def frozen(self, *processes: psutil.Process) -> Iterator[None]:
+        """This keeps processes, or the main one, from running while the block does."""
+        chosen = processes or (self.process,)
+        for process in chosen:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in chosen:
+                process.resume()
+
+    def stop(self) -> int:
+        """This ends it in the regular way."""
+        return end(self.popen)
+
+    def kill(self) -> None:
+        """This ends it without a word."""
+        os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+class System:
+    """Links to the servers, and processes on them."""
+
+    def __init__(self, folder: Path) -> None:
+        servers = Servers(settings.DATA_DIR)
+        self.folder = folder
+        self.database = Link(servers.run / f".s.PGSQL.{PORT}")
+        self.broker = Link(servers.valkey_socket)
+        self.broker_url = f"redis://127.0.0.1:{self.broker.port}/{BROKER_PART}"
+        self.processes: dict[str, Watched] = {}
+
+    def start(self, name: str, *command: str, **variables: str) -> Watched:
+        """This starts a process of that name."""
+        database = connection.settings_dict["NAME"]
+        places = {
+            "PROCESS_NAME": name,
+            "DATABASE_URL": f"postgres://commonplace@127.0.0.1:{self.database.port}/{database}",
+            "REDIS_URL": self.broker_url,
+            "DATABASE_REPLY_SECONDS": "1",
+            "HEALTH_STALL_SECONDS": str(STALL_SECONDS),
+        }
+        process = Watched(list(command), self.folder / f"{name}.log", places | variables)
+        self.processes[name] = process
+        return process
+
+    def control(self, command: str, *arguments: str) -> None:
+        """This is a command of Celery's remote control."""
+        with Celery("remote", broker=self.broker_url, set_as_current=False) as remote:
+            assert getattr(remote.control, command)(*arguments, reply=True, timeout=5, limit=1)
+
+    def stop(self) -> None:
+        """This ends everything."""
+        self.database.pass_on()
+        self.broker.pass_on()
+        for process in self.processes.values():
+            process.popen.terminate()
+        for process in self.processes.values():
+            end(process.popen)
+        self.database.close()
+        self.broker.close()
