@@ -77,7 +77,9 @@ class WorkerVitals(Vitals):
 
     def look(self) -> None:
         """This asks the servers, in a thread: what waits, and what operators want."""
-        if time.monotonic() >= self._next_look:
+        # Whoever reconnects to its broker turns no more: that is found out before it counts.
+        stands = time.monotonic() > self._ticked + 2 * TICK_SECONDS
+        if stands or time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + BROKER_SECONDS
             self._look_at_work()
         self._paused = {queue for queue in self.queues if control_of(queue).paused}

@@ -15,7 +15,6 @@ import httpx
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
-from django.test import Client
 
 from config.embedded import PORT, Servers
 from tests.deploy.test_rules import RULES
@@ -23,7 +22,7 @@ from tests.faults.links import Link
 from tests.flows.running_stack import free_port
 from tests.probe.signals import ProbeSent, probe_sent
 from tests.running import ROOT, end, environment, wait_for
-from tests.scraping import parsed, value
+from tests.scraping import parsed, scrape, value
 from tests.tools import tool
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,8 +66,12 @@ def test_the_exporter_tells_what_the_web_tells(url: str) -> None:
     answer = httpx.get(f"{url}/metrics").raise_for_status()
 
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    web = parsed(Client().get("/metrics").content.decode())
-    assert set(parsed(answer.text)) == set(web)
+    wait_for(
+        # A process may have come between two looks; what differs for good is an error.
+        lambda: set(parsed(httpx.get(f"{url}/metrics").text)) == set(scrape()),
+        seconds=10,
+        what="both tell of the same",
+    )
     accept = {"Accept": "application/openmetrics-text"}
     assert httpx.get(f"{url}/metrics", headers=accept).text.endswith("# EOF\n")
 
