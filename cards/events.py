@@ -129,6 +129,14 @@ class CollectionCardAdded(_AboutCollection):
     added_by_id: int
 
 
+@event_type("collection.card_imported", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionCardImported(CollectionCardAdded):
+    """An import has put a card of its owner's into a collection of its owner's."""
+
+    import_id: UUID
+
+
 @event_type("collection.card_removed", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionCardRemoved(_AboutCollection):

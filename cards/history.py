@@ -49,12 +49,16 @@ def places_at(owner: User, moment: datetime, *, cards: Sequence[str]) -> dict[st
     told = history.until(
         moment,
         subject__in=collections,
-        type__in=["collection.card_added", "collection.card_removed"],
+        type__in=[
+            "collection.card_added",
+            "collection.card_imported",
+            "collection.card_removed",
+        ],
         data__card_id__in=cards,
     )
     stood: dict[tuple[str, str], bool] = {}
     for subject, type_, card in told.order_by("id").values_list("subject", "type", "data__card_id"):
-        stood[card, subject.removeprefix("collections/")] = type_ == "collection.card_added"
+        stood[card, subject.removeprefix("collections/")] = type_ != "collection.card_removed"
     places = defaultdict(list)
     for (card, collection), stands in stood.items():
         if stands:

@@ -9,6 +9,7 @@ from cards.events import (
     CardsImported,
     CardUpdated,
     CollectionCardAdded,
+    CollectionCardImported,
     CollectionCardRemoved,
     CollectionCreated,
     CollectionRemoved,
@@ -31,6 +32,7 @@ collection_created = DomainSignal(CollectionCreated)
 collection_updated = DomainSignal(CollectionUpdated)
 collection_removed = DomainSignal(CollectionRemoved)
 collection_card_added = DomainSignal(CollectionCardAdded)
+collection_card_imported = DomainSignal(CollectionCardImported)
 collection_card_removed = DomainSignal(CollectionCardRemoved)
 import_requested = DomainSignal(ImportRequested)
 import_batch_ready = DomainSignal(ImportBatchReady)

@@ -13,12 +13,13 @@ from psycopg.pq import Format
 
 # For statements that take few rows: planned once for any parameters, and by indexes, in their
 # order, even if tables were empty at that moment. For many rows, by the parameters and the tables
-# as they are.
+# as they are: nothing is prepared then. To force custom plans would do the same, and plan the check
+# of each foreign key of each row.
 LEAN = """
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off
 """
 FREE = """
-    SET plan_cache_mode = force_custom_plan; RESET enable_seqscan; RESET enable_bitmapscan
+    RESET plan_cache_mode; RESET enable_seqscan; RESET enable_bitmapscan
 """
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -37,9 +38,11 @@ class Result:
 class PreparedCursor(psycopg.Cursor[Any]):
     """A cursor whose statements PostgreSQL keeps, with their parameters beside them."""
 
+    keeps = True
+
     def execute(self, query: Any, params: Any = None, **_: Any) -> PreparedCursor:
         """This runs a statement that the server may know already."""
-        return super().execute(query, params, prepare=True)
+        return super().execute(query, params, prepare=self.keeps)
 
 
 def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True) -> Result:
@@ -90,7 +93,7 @@ def plan(*, lean: bool) -> None:
     if getattr(session, "plans_lean", None) != lean:
         with connection.cursor() as cursor:
             cursor.execute(LEAN if lean else FREE)
-        session.plans_lean = lean
+        session.plans_lean = _kept_cursor(session).keeps = lean
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -139,7 +139,7 @@ class _Adding:
             for collection in self._collections_of(self.unique[key])
         ]
         if pairs:
-            place(pairs, added_by=self.owner)
+            place(pairs, added_by=self.owner, import_id=self.job.pk)
 
     def _collections_of(self, item: Item) -> list[UUID]:
         return [self.collections[name] for name in names_of(item) if name in self.collections]

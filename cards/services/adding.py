@@ -119,7 +119,7 @@ def add_cards(
         outcomes, pages = _settle(curator, wanted)
         _announce(outcomes, import_id)
         announce_pages(pages)
-        _place(curator, drafts, outcomes)
+        _place(curator, drafts, outcomes, import_id)
     return outcomes
 
 
@@ -232,7 +232,12 @@ def _announce(outcomes: Iterable[Outcome], import_id: UUID | None) -> None:
                 card_added.send(sender=Card, event=CardAdded(**told))
 
 
-def _place(curator: User, drafts: Sequence[CardDraft], outcomes: Sequence[Outcome]) -> None:
+def _place(
+    curator: User,
+    drafts: Sequence[CardDraft],
+    outcomes: Sequence[Outcome],
+    import_id: UUID | None,
+) -> None:
     wanted = [
         (collection, outcome.card.pk)
         for draft, outcome in zip(drafts, outcomes, strict=True)
@@ -240,4 +245,4 @@ def _place(curator: User, drafts: Sequence[CardDraft], outcomes: Sequence[Outcom
         for collection in draft.collections
     ]
     if wanted:
-        place(wanted, added_by=curator)
+        place(wanted, added_by=curator, import_id=import_id)

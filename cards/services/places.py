@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
 from accounts.models import User
-from cards.events import CollectionCardAdded
+from cards.events import CollectionCardAdded, CollectionCardImported
 from cards.models import CollectionCard
-from cards.signals import collection_card_added
+from cards.signals import collection_card_added, collection_card_imported
 from events.ids import new_id
 from events.sql import execute
 
@@ -25,18 +26,27 @@ PLACE = """
 """
 
 
-def place(pairs: Iterable[tuple[UUID, UUID]], *, added_by: User) -> int:
+def place(
+    pairs: Iterable[tuple[UUID, UUID]], *, added_by: User, import_id: UUID | None = None
+) -> int:
     """This puts cards into collections, and answers how many were not there before.
 
     Each pair is a collection and a card; that they may be put there has been checked.
+    `import_id` names the import that brings them: cards of its own, of which nobody is told.
     """
     unique = list(dict.fromkeys(pairs))
     collections, cards = [pair[0] for pair in unique], [pair[1] for pair in unique]
     ids = [new_id() for _ in unique]
     placed = execute(PLACE, [added_by.pk, timezone.now(), ids, collections, cards]).rows
     for collection_id, card_id in placed:
-        event = CollectionCardAdded(
-            collection_id=collection_id, card_id=card_id, added_by_id=added_by.pk
-        )
-        collection_card_added.send(sender=CollectionCard, event=event)
+        told: dict[str, Any] = {
+            "collection_id": collection_id,
+            "card_id": card_id,
+            "added_by_id": added_by.pk,
+        }
+        if import_id:
+            imported = CollectionCardImported(**told, import_id=import_id)
+            collection_card_imported.send(sender=CollectionCard, event=imported)
+        else:
+            collection_card_added.send(sender=CollectionCard, event=CollectionCardAdded(**told))
     return len(placed)

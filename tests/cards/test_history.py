@@ -14,13 +14,16 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cards.models import Card, Collection, CollectionCard, Visibility
 from cards.services import (
+    CardDraft,
     add_card_to_collection,
+    add_cards,
     remove_card,
     remove_card_from_collection,
     remove_collection,
     update_card,
     update_collection,
 )
+from events.ids import new_id
 from tests.library import PAGE, collection_of, save
 
 pytestmark = pytest.mark.django_db
@@ -79,12 +82,16 @@ def something_happens(dice: random.Random, owner: User) -> None:
     """This changes one thing of a library at random."""
     cards = list(Card.objects.filter(curator=owner))
     collections = list(Collection.objects.filter(owner=owner))
-    act = dice.choice(["save", "save", "save", "change", "move", "remove"] + ["place"] * 3
+    act = dice.choice(["save", "save", "import", "change", "move", "remove"] + ["place"] * 3
                       + ["displace", "collect", "hide", "dissolve"])  # fmt: skip
     private = dice.random() < 0.5
     visibility = dice.choice(Visibility.values)
     if act == "save" or not cards:
         save(owner, f"{PAGE}/{dice.random()}", private=private)
+    elif act == "import":
+        places = [each.pk for each in collections[:1]]
+        draft = CardDraft(type="URL", url=f"{PAGE}/{dice.random()}", collections=places)
+        add_cards(curator=owner, drafts=[draft], import_id=new_id())
     elif act == "change":
         update_card(card=dice.choice(cards), visibility=visibility)
     elif act == "move":

@@ -81,9 +81,23 @@ def test_the_way_of_planning_outlives_a_transaction_that_fails() -> None:
 
     assert mode() == "force_generic_plan"
     plan(lean=False)
-    assert mode() == "force_custom_plan"
+    assert mode() == "auto"
     connection.close()
     assert mode() == "auto"
+
+
+def test_for_many_rows_nothing_is_prepared() -> None:
+    def kept(text: str) -> bool:
+        known = execute("SELECT statement FROM pg_prepared_statements", prepare=False).rows
+        return any(statement.startswith(text) for (statement,) in known)
+
+    plan(lean=False)
+    execute("SELECT number * %s FROM numbers", [1])
+    plan(lean=True)
+    execute("SELECT number / %s FROM numbers", [1])
+
+    assert not kept("SELECT number *")
+    assert kept("SELECT number /")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,9 @@ def test_bookmarks_become_cards_with_folders_tags_notes_dates_and_who_may_see_th
         ("Databases", docs.pk),
         ("Databases / Papers", paper.pk),
     }
+    assert Event.objects.filter(type="collection.card_imported").count() == 2
+    # Nobody needs to be told that somebody put their own cards into their own collections.
+    assert not Delivery.objects.filter(handler="notifications.notify_collected").exists()
 
 
 def test_what_is_wrong_is_told_by_line(alice: User, bring: Bring, client_of: Client) -> None:
