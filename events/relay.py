@@ -49,7 +49,10 @@ GATHERED = 256  # events that are worth a batch without waiting for more
 # Held while the relay looks by itself (events/migrations/0005): NOTIFY serializes commits.
 AWAKE = 7310579
 LAST_LOOK_SECONDS = 0.03  # after which all have committed that found it awake
-LOOK_SECONDS = 0.05  # between looks at the length of the broker's queues
+LOOK_SECONDS = 0.05  # between looks at the length of the broker's queues, if one may be half full
+# An event that comes alone is with its workers now: what else there is to do would take the
+# processor from them, and waits so long.
+ASIDE_SECONDS = 0.01
 OUTAGE_SECONDS = 1.0  # between attempts while a server is down
 CATCH_UP_SECONDS = 15.0  # between looks for what an older release's relay left out
 
@@ -65,8 +68,9 @@ class Relay:
     pulse: Pulse = field(default_factory=Pulse)
     _depths: Depths = field(default_factory=dict)
     _paused: frozenset[str] = frozenset()
-    _next_look: float = 0.0
+    _looked: float = 0.0
     _next_due: float = 0.0
+    _stood_aside: bool = False
     _next_catch_up: float = 0.0
     # The handlers, as they are given to `expand`, and what that was made of.
     _handlers: Columns = field(default_factory=dict)
@@ -95,6 +99,8 @@ class Relay:
                     # What was committed since the step began has sent a notification; except what
                     # found the relay awake, and was not committed yet.
                     longest = LAST_LOOK_SECONDS if self._fall_asleep() else IDLE_SECONDS
+                    if self._stood_aside:
+                        longest = ASIDE_SECONDS
                     if deliveries.DUE_NOW in listener.wait(longest):
                         self._next_due = 0.0
         counters.flush()
@@ -120,6 +126,14 @@ class Relay:
             entries = self._expand(many=False, bulk_limit=0)
         self._has_backlog = self._has_bulk = False
         entries += self._expand(many=many)
+        if time.monotonic() >= min(self._next_due, self._next_look, self._next_catch_up):
+            self._stood_aside = not self._stood_aside and entries == self._arrived == 1
+            if not self._stood_aside:
+                self._look_around()
+        return entries
+
+    def _look_around(self) -> None:
+        """This does what is to be done now and then."""
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
             self._paused = paused_queues()
@@ -132,7 +146,6 @@ class Relay:
         # Not sooner: what was published is on its way already.
         if time.monotonic() >= self._next_look:
             self._look_at_broker()
-        return entries
 
     def _rescue(self) -> None:
         if rescued := take_back_expired():
@@ -143,7 +156,14 @@ class Relay:
         and what was published since.
         """
         self._depths = self.broker.depths(list(all_policies()))
-        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._looked = time.monotonic()
+
+    @property
+    def _next_look(self) -> float:
+        """This is sooner where a lane may be half full."""
+        policies, depths = all_policies(), self._depths.items()
+        full = any(2 * depth >= policies[queue].high_water for (queue, _), depth in depths)
+        return self._looked + (LOOK_SECONDS if full else IDLE_SECONDS)
 
     def _stay_awake(self) -> None:
         """This lets writers know that nobody needs to wake the relay."""

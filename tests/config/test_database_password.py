@@ -41,6 +41,9 @@ def passwords() -> Iterator[None]:
         rows(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
+LISTENS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE usename = '{}' AND application_name = 'listener'"
+)
 RULES = (
     "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'scram-sha-256' AND error IS NULL"
 )
@@ -57,7 +60,8 @@ def relay_as(passwords: None, link: Link, workers: Workers, tmp_path: Path) -> I
         relay = Watched(["manage.py", "relay"], log, variables)
         started.append(relay)
         relay.wait_health(200, seconds=30)
-        wait_for(lambda: "relay.broker_connected" in log.read_text(), seconds=30, what="it relays")
+        # It opens its connections one after the other; this is the last.
+        wait_for(lambda: rows(LISTENS.format(role)) == [(1,)], seconds=30, what="it listens")
         return relay
 
     yield start

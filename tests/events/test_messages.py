@@ -1,15 +1,24 @@
-"""Messages that nobody should have put into the queues: the worker lives on."""
+"""Messages: as Celery writes them; and those that nobody should have put into the queues."""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 import redis
+from celery import current_app
 from django.conf import settings
 
 from config.embedded import Servers
+from events.broker import LANES
+from events.deliveries import Pending
+from events.ids import new_id
+from events.messages import Writer, describe
+from events.models import Priority
+from events.registry import handlers
 from tests.conftest import Drain
 from tests.events.test_delivery import send, states
 from tests.running import Workers
@@ -72,3 +81,56 @@ def test_what_is_no_message_is_dropped_and_the_worker_lives_on(
     assert states("probe.write") == Counter(done=1)
     assert workers.process is not None
     assert workers.process.poll() is None
+
+
+@pytest.mark.parametrize("lane", Priority)
+@pytest.mark.parametrize("suspect", [False, True])
+def test_a_message_is_what_celery_and_kombu_would_send(
+    monkeypatch: pytest.MonkeyPatch, lane: Priority, suspect: bool
+) -> None:
+    handler = handlers["probe.write"]
+    chunk = [Pending(number, new_id(), handler.name, lane, swept=suspect) for number in (7, 8)]
+    sent: list[dict[str, Any]] = []
+    with current_app.connection_for_write() as connection:
+        channel = connection.default_channel
+        monkeypatch.setattr(channel, "_put", lambda queue, message, **_: sent.append(message))
+        headers, properties, body, _ = current_app.amqp.create_task_message(
+            str(new_id()),
+            handler.task.name,
+            args=([7, 8],),
+            kwargs={"suspect": True} if suspect else {},
+            ignore_result=handler.task.ignore_result,
+            argsrepr=describe(handler, chunk),
+            kwargsrepr="suspect" if suspect else "",
+        )
+        connection.Producer(auto_declare=False).publish(
+            body,
+            routing_key=handler.queue,
+            headers=headers,
+            priority=LANES[lane],
+            serializer="json",
+            **properties,
+        )
+        sent += [
+            json.loads(Writer(channel).write(handler, chunk, lane=LANES[lane])) for _ in range(2)
+        ]
+
+    theirs, first, second = (comparable(message) for message in sent)
+    assert first == theirs
+    assert second == theirs
+    assert len({message["headers"]["id"] for message in sent}) == 3
+
+
+def comparable(message: dict[str, Any]) -> dict[str, Any]:
+    """This is a message without what differs each time."""
+    headers, properties = dict(message["headers"]), dict(message["properties"])
+    id = headers.pop("id")
+    assert (headers.pop("root_id"), properties.pop("correlation_id")) == (id, id)
+    del properties["delivery_tag"]
+    told = message | {
+        "headers": headers,
+        "properties": properties,
+        "body": json.loads(base64.b64decode(message["body"])),
+    }
+    found: dict[str, Any] = json.loads(json.dumps(told))
+    return found

@@ -171,7 +171,7 @@ def deliver_first(known: Handler) -> None:
 
 
 def test_a_renamed_handlers_open_deliveries_are_published_under_the_new_name() -> None:
-    from events.broker import chunks
+    from events.messages import chunks
 
     with release_with("probe.old"):
         send("a")

@@ -1,0 +1,98 @@
+"""What the relay tells workers: which deliveries are theirs.
+
+The messages of one handler differ in little. kombu and Celery make the first of each, and those
+after it are written by it: what makes one anew costs the relay more than all else it does for an
+event that comes alone.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from celery import current_app
+
+from events.deliveries import Pending
+from events.ids import new_id
+from events.queues import policy_of
+from events.registry import Handler, handlers
+
+SMALLEST_CHUNK = 50
+CONTENT_TYPE, CONTENT_ENCODING = "application/json", "utf-8"
+PERSISTENT = {"delivery_mode": 2}
+# Beside a task's arguments: what is to be done after it.
+NOTHING_AFTER = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+class Writer:
+    """It writes messages as a channel of kombu's virtual transport keeps them."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._patterns: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def write(self, handler: Handler, chunk: Sequence[Pending], *, lane: int) -> bytes:
+        """This writes the message that has a handler work off a chunk of deliveries."""
+        pattern = self._patterns.get((handler.name, lane))
+        if pattern is None:
+            pattern = self._patterns[handler.name, lane] = self._pattern(handler, lane)
+        suspect = any(delivery.suspect for delivery in chunk)
+        arguments = [
+            [[delivery.id for delivery in chunk]],
+            {"suspect": True} if suspect else {},
+            NOTHING_AFTER,
+        ]
+        id = str(new_id())
+        headers = {
+            "id": id,
+            "root_id": id,
+            "argsrepr": describe(handler, chunk),
+            "kwargsrepr": "suspect" if suspect else "",
+        }
+        message = pattern | {
+            "body": b64encode(msgspec.json.encode(arguments)).decode(),
+            "headers": pattern["headers"] | headers,
+            "properties": pattern["properties"] | {"correlation_id": id, "delivery_tag": id},
+        }
+        return msgspec.json.encode(message)
+
+    def _pattern(self, handler: Handler, lane: int) -> dict[str, Any]:
+        headers, properties, *_ = current_app.amqp.create_task_message(
+            str(new_id()), handler.task.name, ignore_result=handler.task.ignore_result
+        )
+        message: dict[str, Any] = self._channel.prepare_message(
+            b"", lane, CONTENT_TYPE, CONTENT_ENCODING, headers, properties | PERSISTENT
+        )
+        # What every publication by this channel goes through.
+        self._channel._inplace_augment_message(message, "", handler.queue)  # noqa: SLF001
+        return message
+
+
+def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]]:
+    """This groups deliveries into messages: one handler each, shared out among its workers."""
+    groups: dict[str, list[Pending]] = defaultdict(list)
+    for delivery in pending:
+        if delivery.isolated:
+            yield delivery.handler, [delivery]
+        else:
+            groups[delivery.handler].append(delivery)
+    for name in sorted(groups, key=lambda name: -policy_of(handlers[name].queue).priority):
+        group, handler = groups[name], handlers[name]
+        policy = policy_of(handler.queue)
+        share = math.ceil(len(group) / policy.concurrency)
+        largest = policy.largest_batch(group[0].priority)
+        largest = min(largest, handler.batch_size or largest)
+        size = min(max(share, SMALLEST_CHUNK), largest)
+        for start in range(0, len(group), size):
+            yield name, group[start : start + size]
+
+
+def describe(handler: Handler, chunk: Sequence[Pending]) -> str:
+    """This answers what an operator reads as the task's arguments: type, count, first events."""
+    first = ", ".join(str(delivery.event_id) for delivery in chunk[:3])
+    more = ", …" if len(chunk) > 3 else ""
+    return f"{handler.event_name} × {len(chunk)} ({first}{more})"
