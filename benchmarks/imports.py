@@ -1,7 +1,8 @@
 """`python -m benchmarks.imports`: parsers' pace, and 50,000 bookmarks from end to end.
 
 While they are added, somebody else adds a card every 50 ms: how long those take from commit to
-notification and feed is measured with and without the import beside them.
+notification and feed is measured with the import beside them, without it, and beside a process that
+does nothing but count, behind all others: what one busy core costs, whoever it is that keeps it so.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import os
 import secrets
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +27,7 @@ from benchmarks.servers import Processes, command_of, environment, wait_until
 GROUPS = ("relay", "notification-worker", "feed-worker", "import-worker")
 FORMATS = 10_000  # rows of each format
 CARD_SECONDS = 0.05
+SECONDS = 10  # without an import
 LATENCY = """
     SELECT handler, extract(epoch FROM finished_at - recorded_at) * 1000 FROM events_delivery
     WHERE priority = 5 AND state = 'done' AND handler = ANY(%s) AND recorded_at > %s
@@ -124,7 +128,8 @@ def _measured(processes: Processes, count: int) -> dict[str, Any]:
         people.follow(follower=reader, followed=followed, notify=True)
     with Steady(author) as steady:
         wait_until(warm, seconds=60, what="cards arrive", processes=processes)
-        alone = steady.measured(lambda: time.sleep(10))
+        alone = steady.measured(lambda: time.sleep(SECONDS))
+        loop = steady.measured(keep_a_core_busy)
         memory: list[int] = []
 
         def imported() -> None:
@@ -146,8 +151,14 @@ def _measured(processes: Processes, count: int) -> dict[str, Any]:
             f"after {part} %": memory[(len(memory) - 1) * part // 100] >> 20
             for part in (0, 25, 50, 75, 100)
         },
-        "interactive_ms": {"alone": alone, "beside": beside},
+        "interactive_ms": {"alone": alone, "beside a loop": loop, "beside the import": beside},
     }
+
+
+def keep_a_core_busy() -> None:
+    """This keeps a core busy, by a process that goes behind all others."""
+    program = f"import time\nend = time.time() + {SECONDS}\nwhile time.time() < end: pass"
+    subprocess.run(["nice", "-n", "19", sys.executable, "-c", program], check=True)
 
 
 def ended(processes: Processes, memory: list[int]) -> bool:

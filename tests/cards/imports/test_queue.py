@@ -8,7 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from cards import limits
 from cards.events import ImportBatchReady, ImportRequested, WebFeedDue
+from cards.imports.handlers import rest_seconds
 from config.queues import QUEUES
 from events.execution import limits_of
 from events.registry import handlers
@@ -52,3 +54,11 @@ def test_web_processes_load_no_parser(db: None) -> None:
     )
 
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "rest"), [(100, 0.03, 0.05), (100, 0.2, 0.0), (0, 0.01, 0.0)]
+)
+def test_a_worker_rests_for_what_its_pace_leaves(rows: int, seconds: float, rest: float) -> None:
+    assert limits.IMPORT_ROWS_PER_SECOND == 1_250
+    assert rest_seconds(rows, seconds) == pytest.approx(rest)
