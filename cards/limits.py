@@ -20,7 +20,7 @@ IMPORT_ROWS = 100_000
 IMPORT_SECONDS = 240.0  # of reading; under the queue's time limit
 IMPORT_DEPTH = 100  # of folders, elements, brackets
 IMPORT_PROBLEMS = 10_000  # that are kept one by one
-# One worker adds no more, so that the processor is others' for part of each second. 0: no rest.
+# One worker adds no more, so that the processor is others' for part of each second.
 IMPORT_ROWS_PER_SECOND = 1_250
 BATCH_ROWS = 100
 BATCH_SECONDS = 3.0

@@ -24,8 +24,6 @@ from events.registry import Handler, handlers
 SMALLEST_CHUNK = 50
 CONTENT_TYPE, CONTENT_ENCODING = "application/json", "utf-8"
 PERSISTENT = {"delivery_mode": 2}
-# Beside a task's arguments: what is to be done after it.
-NOTHING_AFTER = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 class Writer:
@@ -33,18 +31,20 @@ class Writer:
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
-        self._patterns: dict[tuple[str, int], dict[str, Any]] = {}
+        # With each, what Celery puts beside a task's arguments: what is to be done after it.
+        self._patterns: dict[tuple[str, int], tuple[dict[str, Any], Any]] = {}
 
     def write(self, handler: Handler, chunk: Sequence[Pending], *, lane: int) -> bytes:
         """This writes the message that has a handler work off a chunk of deliveries."""
-        pattern = self._patterns.get((handler.name, lane))
-        if pattern is None:
-            pattern = self._patterns[handler.name, lane] = self._pattern(handler, lane)
+        key = handler.name, lane
+        if key not in self._patterns:
+            self._patterns[key] = self._pattern(handler, lane)
+        pattern, after = self._patterns[key]
         suspect = any(delivery.suspect for delivery in chunk)
         arguments = [
             [[delivery.id for delivery in chunk]],
             {"suspect": True} if suspect else {},
-            NOTHING_AFTER,
+            after,
         ]
         id = str(new_id())
         headers = {
@@ -60,8 +60,8 @@ class Writer:
         }
         return msgspec.json.encode(message)
 
-    def _pattern(self, handler: Handler, lane: int) -> dict[str, Any]:
-        headers, properties, *_ = current_app.amqp.create_task_message(
+    def _pattern(self, handler: Handler, lane: int) -> tuple[dict[str, Any], Any]:
+        headers, properties, (*_, after), _ = current_app.amqp.create_task_message(
             str(new_id()), handler.task.name, ignore_result=handler.task.ignore_result
         )
         message: dict[str, Any] = self._channel.prepare_message(
@@ -69,7 +69,7 @@ class Writer:
         )
         # What every publication by this channel goes through.
         self._channel._inplace_augment_message(message, "", handler.queue)  # noqa: SLF001
-        return message
+        return message, after
 
 
 def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]]:

@@ -82,8 +82,7 @@ def rest_seconds(rows: int, seconds: float) -> float:
     An import that keeps one of two cores busy makes everything else wait for the other one,
     however far behind others its process stands: PostgreSQL's part of it does not.
     """
-    pace = limits.IMPORT_ROWS_PER_SECOND
-    return max(rows / pace - seconds, 0.0) if pace else 0.0
+    return max(rows / limits.IMPORT_ROWS_PER_SECOND - seconds, 0.0)
 
 
 def _add_batch(event: ImportBatchReady) -> int:

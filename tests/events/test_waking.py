@@ -13,6 +13,7 @@ from events.relay import AWAKE, Relay
 from events.sql import execute
 from tests.conftest import Drain
 from tests.events.test_delivery import relay_once, send, states
+from tests.events.test_metrics import expand_only
 from tests.running import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -82,6 +83,22 @@ def test_two_relays_may_both_be_busy(other: psycopg.Connection) -> None:
     leave(other)
     relay._stay_awake()
     assert relay._fall_asleep()
+
+
+def test_events_that_come_one_by_one_keep_the_relay_from_nothing_else(drain: Drain) -> None:
+    relay = Relay()
+    relay.step()
+    send("late")
+    expand_only()
+
+    for key in ("a", "b"):
+        relay._next_due = 0.0
+        send(key)
+        relay.step()
+
+    # It stood aside for the workers of the first one, and not again.
+    wait_for(lambda: states("probe.write")["done"] == 3, seconds=10, what="all are delivered")
+    relay.broker.close()
 
 
 def test_a_batch_that_lasts_has_a_lease_meanwhile(drain: Drain) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.flows.running_stack import RunningStack
+from tests.flows.running_stack import Reader, RunningStack
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +14,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def pair(stack: RunningStack) -> Iterator[tuple[Reader, Reader]]:
+    """An author, and a reader who follows."""
+    author, follower = Reader(stack), Reader(stack)
+    follower.follow(author)
+    stack.wait_until_delivered(seconds=30)
+    yield author, follower
+    author.http.close()
+    follower.http.close()

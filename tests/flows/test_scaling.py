@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,6 @@ import pytest
 from tests.flows.load import Load
 from tests.flows.running_stack import Reader, RunningStack, is_tests
 from tests.running import ROOT, wait_for
-
-
-@pytest.fixture
-def pair(stack: RunningStack) -> Iterator[tuple[Reader, Reader]]:
-    """An author, and a reader who follows."""
-    author, follower = Reader(stack), Reader(stack)
-    follower.follow(author)
-    stack.wait_until_delivered(seconds=30)
-    yield author, follower
-    author.http.close()
-    follower.http.close()
 
 
 def test_a_group_is_scaled_and_changed_under_load_and_nothing_is_lost(

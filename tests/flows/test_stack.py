@@ -7,13 +7,11 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 
 import httpx
 import psutil
-import pytest
 import redis
 
 from config.embedded import Servers
@@ -34,17 +32,6 @@ PROGRAMS = (
     "valkey",
     "postgres",
 )
-
-
-@pytest.fixture
-def pair(stack: RunningStack) -> Iterator[tuple[Reader, Reader]]:
-    """An author, and a reader who follows."""
-    author, follower = Reader(stack), Reader(stack)
-    follower.follow(author)
-    stack.wait_until_delivered(seconds=30)
-    yield author, follower
-    author.http.close()
-    follower.http.close()
 
 
 def test_a_card_reaches_feed_notifications_and_flower(
