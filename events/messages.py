@@ -83,8 +83,9 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
     for name in sorted(groups, key=lambda name: -policy_of(handlers[name].queue).priority):
         group, handler = groups[name], handlers[name]
         policy = policy_of(handler.queue)
-        share = math.ceil(len(group) / policy.concurrency)
-        largest = policy.largest_batch(group[0].priority)
+        priority = group[0].priority
+        share = math.ceil(len(group) / policy.at_once(priority))
+        largest = policy.largest_batch(priority)
         largest = min(largest, handler.batch_size or largest)
         size = min(max(share, SMALLEST_CHUNK), largest)
         for start in range(0, len(group), size):

@@ -53,6 +53,13 @@ class QueuePolicy:
         """This answers how many deliveries of a priority go into one message."""
         return self.bulk_batch_size if priority <= BULK else self.batch_size
 
+    def at_once(self, priority: int) -> int:
+        """This answers how many messages of a priority a worker process works on at once.
+
+        Of several children, one is left free of bulk work (events/transport.py).
+        """
+        return max(1, self.concurrency - 1) if priority <= BULK else self.concurrency
+
 
 class UnknownQueue(Exception):
     """The queue is not in the queue table (config/queues.py)."""

@@ -48,7 +48,7 @@ def relay(system: System) -> Watched:
 @pytest.fixture
 def worker(system: System) -> Watched:
     process = system.processes["notification-worker"]
-    wait_for(lambda: len(process.process.children()) == 2, seconds=10, what="it has its children")
+    wait_for(lambda: len(process.process.children()) == 3, seconds=10, what="it has its children")
     return process
 
 
@@ -73,7 +73,7 @@ def test_whoever_gets_on_with_its_work_is_well(system: System, worker: Watched) 
     assert {code for code, _ in answers.values()} == {200}
     facts = answers["notification-worker"][1]
     assert (facts["status"], facts["queues"]) == ("ok", ["notifications"])
-    assert (facts["group"], facts["concurrency"]) == ("notification-worker", 2)
+    assert (facts["group"], facts["concurrency"]) == ("notification-worker", 3)
 
 
 def test_a_worker_that_is_up_but_no_longer_consumes_fails_its_check(

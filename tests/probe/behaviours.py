@@ -32,6 +32,11 @@ def told(key: str) -> Path:
     return Path(settings.DATA_DIR) / f"told-{key}"
 
 
+def begun(key: str) -> Path:
+    """This is the file by which a probe tells that it has begun."""
+    return Path(settings.DATA_DIR) / f"begun-{key}"
+
+
 def refuse(key: str) -> None:
     raise Refused(key)
 
@@ -108,6 +113,14 @@ def hang_for_good(key: str) -> None:
     time.sleep(3600)
 
 
+def wait_until_told(key: str) -> None:
+    """This tells that it has begun, and goes on when the test says so."""
+    begun(key).touch()
+    deadline = time.monotonic() + 60
+    while not told(key).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def work_slowly(key: str) -> None:
     time.sleep(0.2)
 
@@ -134,4 +147,5 @@ BEHAVIOURS: dict[str, Callable[[str], None]] = {
     "hang": hang,
     "hang_for_good": hang_for_good,
     "slow": work_slowly,
+    "wait_until_told": wait_until_told,
 }
