@@ -58,6 +58,22 @@ def keep_memory_shared(**_: Any) -> None:
     gc.freeze()
 
 
+@signals.worker_init.connect(weak=False)
+def warm_children_up(**_: Any) -> None:
+    """This lets each child prepare for its first batch when it starts.
+
+    Not before the worker does: Celery's part for Django closes connections at the same signal.
+    """
+    signals.worker_process_init.connect(warm_up, weak=False)
+
+
+def warm_up(**_: Any) -> None:
+    """This runs in a child, before it takes messages."""
+    from events import execution
+
+    execution.warm_up(app.amqp.queues.consume_from)
+
+
 @signals.worker_shutting_down.connect(weak=False)
 def tell_of_stopping(**_: Any) -> None:
     """This tells that a worker was asked to stop."""

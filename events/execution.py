@@ -7,7 +7,8 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from contextlib import suppress
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -30,7 +31,7 @@ from events.limits import Limit, Permits, Refused, acquire, give_back
 from events.metrics import runs
 from events.outcomes import Outcome, Outcomes
 from events.queues import QueuePolicy, policy_of
-from events.registry import Handler
+from events.registry import Handler, handlers
 from events.sql import plan
 from events.story import Story
 
@@ -88,6 +89,19 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
             _used.at = time.monotonic()
     runs.settled(handler, outcomes, of=len(ids))
     return outcomes
+
+
+def warm_up(queues: Container[str]) -> None:
+    """This prepares a process for these queues' handlers whose effects are a statement.
+
+    Their first event would otherwise wait for a connection, and for PostgreSQL to read up on their
+    tables: 45 ms instead of 27. If there is no database, that can wait.
+    """
+    with suppress(OperationalError, InterfaceError):
+        for handler in handlers.values():
+            if handler.statement and handler.queue in queues:
+                plan(lean=True)
+                handler.statement.work([], handlers=handler.names, version=0)
 
 
 def _check_connection() -> None:

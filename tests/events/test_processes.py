@@ -140,6 +140,32 @@ def test_concurrency_is_changed_while_a_worker_works(system: System) -> None:
     )
 
 
+def prepared() -> int:
+    """This counts the sessions whose last statement was a handler's."""
+    statements = "SELECT FROM pg_stat_activity WHERE query LIKE '%%WITH claimed AS%%'"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{statements} AND application_name = %s", ["notification-worker"])
+        return len(cursor.fetchall())
+
+
+def test_children_are_ready_before_the_first_event_and_without_a_database_when_there_is_one(
+    system: System,
+) -> None:
+    worker = worker_in(system)
+    wait_for(lambda: prepared() == 3, seconds=30, what="each child is ready")
+    worker.stop()
+
+    system.database.refuse()
+    worker = worker_in(system)
+    wait_for(lambda: has_children(worker, 3), seconds=30, what="it starts without a database")
+    system.database.pass_on()
+    system.start("relay", "manage.py", "relay")
+    with transaction.atomic():
+        probe_sent.send(sender=None, event=ProbeSent(key="late"))
+    done = Delivery.objects.filter(handler="probe.write", state="done")
+    wait_for(done.exists, seconds=30, what="it works when there is one")
+
+
 def test_what_children_need_is_their_parents() -> None:
     alone = figures.memory_bytes()
     hoard = "x = bytearray(b'x') * 60_000_000; print(flush=True); input()"
