@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from django.db import transaction
 
 from events.deliveries import Pending
+from events.floors import Floor
 from events.limits import spend
 from events.models import Priority
 from events.queues import QueuePolicy
@@ -15,25 +17,38 @@ from events.sql import execute
 
 # Longer than a message waits in a queue at its high-water mark.
 OVERDUE_SECONDS = 30
-LANES_WITH_DUE = """
-    SELECT queue, priority FROM unnest(%s::text[]) AS queue, unnest(%s::smallint[]) AS priority
-    WHERE EXISTS (
-        SELECT FROM events_delivery AS delivery
-        WHERE delivery.queue = queue.queue AND delivery.priority = priority.priority
-          AND delivery.due_at <= now()
-    )
+# More than what a time in PostgreSQL differs from itself as a number.
+ROUNDED_SECONDS = 0.001
+FIRST_DUE = """
+    SELECT queue, lane.priority, date_part('epoch', first.due_at), first.due_at <= now()
+    FROM unnest(%s::text[], %s::smallint[], %s::float[]) AS lane (queue, priority, since)
+    CROSS JOIN LATERAL (
+        SELECT due_at FROM events_delivery
+        WHERE events_delivery.queue = lane.queue AND events_delivery.priority = lane.priority
+          AND due_at >= to_timestamp(lane.since)
+        ORDER BY due_at LIMIT 1
+    ) AS first
 """
 
 
-def lanes(queues: Sequence[str]) -> set[tuple[str, int]]:
-    """This answers in which lanes of these queues something is due."""
-    priorities = [int(priority) for priority in Priority]
-    return set(execute(LANES_WITH_DUE, [list(queues), priorities]).rows)
+def lanes(queues: Sequence[str], floor: Floor) -> dict[tuple[str, int], float]:
+    """This answers in which lanes of these queues something is due, and since when in each.
+
+    That is in seconds since 1970.
+    """
+    places = list(product(queues, map(int, Priority)))
+    with floor.look() as since:
+        begin = [since.get(lane, 0.0) for lane in places]
+        rows = execute(FIRST_DUE, [*map(list, zip(*places, strict=True)), begin]).rows
+        for queue, priority, at, _ in rows:
+            floor.found((queue, priority), at)
+    return {(queue, priority): at for queue, priority, at, is_due in rows if is_due}
 
 
 DUE = """
     FROM events_delivery
-    WHERE queue = %(queue)s AND priority = %(priority)s AND due_at <= now()
+    WHERE queue = %(queue)s AND priority = %(priority)s
+      AND due_at BETWEEN to_timestamp(%(since)s) AND now()
       AND handler = ANY(%(handlers)s)
 """
 RETRIES = f"""
@@ -64,18 +79,26 @@ TAKE_DUE = f"""
 
 
 def take(
-    policy: QueuePolicy, *, priority: int, handlers: Sequence[str], sweep: bool, limit: int
+    policy: QueuePolicy,
+    *,
+    priority: int,
+    handlers: Sequence[str],
+    sweep: bool,
+    limit: int,
+    since: float = 0.0,
 ) -> list[Pending]:
     """This takes the deliveries of a queue that are due, and answers them for publishing.
 
-    Those that a worker holds are locked and passed over. With `sweep`, it also takes those whose
-    message must have been lost; without, only if they are long overdue, so that a queue which is
-    never short loses none. Of retries it takes what the queue's budget allows.
+    What was due before `since`, in seconds since 1970, is not looked for. Those that a worker holds
+    are locked and passed over. With `sweep`, it also takes those whose message must have been lost;
+    without, only if they are long overdue, so that a queue which is never short loses none. Of
+    retries it takes what the queue's budget allows.
     """
     parameters: dict[str, Any] = {
         "queue": policy.name,
         "priority": priority,
         "handlers": list(handlers),
+        "since": since - ROUNDED_SECONDS,
         "sweep": sweep,
         "overdue": OVERDUE_SECONDS,
         "limit": limit,

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from events.deliveries import Pending
 from events.envelope import type_of_name
+from events.floors import Floor
+from events.ids import first_id_at_seconds, seconds_of
 from events.metrics import counters
 from events.metrics.families import OTHER
 from events.models import Priority
@@ -23,11 +25,13 @@ EXPAND = """
     WITH relaxed AS (
         SELECT set_config('synchronous_commit', 'off', true)
     ), urgent AS MATERIALIZED (
-        SELECT ctid AS place FROM events_outboxentry WHERE priority > %(bulk)s
-        ORDER BY priority DESC, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        SELECT ctid AS place FROM events_outboxentry
+        WHERE (priority, event_id) >= (%(interactive)s, %(since)s)
+        ORDER BY priority, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), bulk AS MATERIALIZED (
-        SELECT ctid AS place FROM events_outboxentry WHERE priority <= %(bulk)s
-        ORDER BY priority DESC, event_id LIMIT %(bulk_limit)s FOR UPDATE SKIP LOCKED
+        SELECT ctid AS place FROM events_outboxentry
+        WHERE (priority, event_id) >= (%(bulk)s, %(bulk_since)s) AND priority <= %(bulk)s
+        ORDER BY priority, event_id LIMIT %(bulk_limit)s FOR UPDATE SKIP LOCKED
     ), picked AS MATERIALIZED (
         SELECT place FROM urgent UNION ALL SELECT place FROM bulk
     ), claimed AS (
@@ -67,15 +71,26 @@ def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Colum
 
 
 def expand(
-    columns: Columns, *, limit: int, bulk_limit: int, many: bool = True
+    columns: Columns, floor: Floor, *, limit: int, bulk_limit: int, many: bool = True
 ) -> tuple[Counter[int], list[Pending]]:
     """This turns up to `limit` outbox entries into deliveries, and `bulk_limit` of bulk work.
 
     It answers how many entries of each priority there were, and the deliveries that must be
     published now. Unless `many` are expected, it goes by a plan that was made for few.
     """
-    limits = {"limit": limit, "bulk_limit": bulk_limit, "bulk": int(Priority.BULK)}
-    rows = execute(EXPAND, limits | columns, prepare=not many).rows
+    with floor.look() as since:
+        begin = {
+            "limit": limit,
+            "interactive": int(Priority.INTERACTIVE),
+            "since": first_id_at_seconds(since.get(Priority.INTERACTIVE, 0)),
+            "bulk_limit": bulk_limit,
+            "bulk": int(Priority.BULK),
+            "bulk_since": first_id_at_seconds(since.get(Priority.BULK, 0)),
+        }
+        rows = execute(EXPAND, begin | columns, prepare=not many).rows
+        for event, priority, id, *_ in rows:
+            if id is None:
+                floor.found(priority, seconds_of(event))
     entries = Counter(priority for _, priority, id, *_ in rows if id is None)
     _count_types(name for _, _, id, name, _ in rows if id is None)
     pending = [Pending(id, event, name, lane) for event, lane, id, name, now in rows if now]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -17,3 +17,13 @@ def first_id_at(time: datetime) -> UUID:
     """This answers the smallest UUIDv7 of a moment."""
     milliseconds = max(0, int(time.timestamp() * 1000))  # of RFC 9562: since 1970
     return UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62))
+
+
+def first_id_at_seconds(seconds: float) -> UUID:
+    """This answers the smallest UUIDv7 of a moment, in seconds since 1970."""
+    return first_id_at(datetime.fromtimestamp(seconds, UTC))
+
+
+def seconds_of(id: UUID) -> float:
+    """This answers when a UUIDv7 was made, in seconds since 1970."""
+    return (id.int >> 80) / 1000

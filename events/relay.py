@@ -23,6 +23,7 @@ from events.controls import paused_queues
 from events.deliveries import Pending
 from events.expansion import Columns, columns_of, expand
 from events.failures import name_of, reason
+from events.floors import Floor
 from events.leases import take_back_expired
 from events.listener import Listener
 from events.metrics import counters
@@ -66,6 +67,8 @@ class Relay:
     broker: Broker = field(default_factory=Broker)
     stopped: threading.Event = field(default_factory=threading.Event)
     pulse: Pulse = field(default_factory=Pulse)
+    _outbox: Floor = field(default_factory=Floor)
+    _due: Floor = field(default_factory=Floor)
     _depths: Depths = field(default_factory=dict)
     _paused: frozenset[str] = frozenset()
     _looked: float = 0.0
@@ -186,7 +189,9 @@ class Relay:
     def _expand(self, *, many: bool, bulk_limit: int = BULK_LIMIT) -> int:
         began = time.time_ns()
         columns = self._columns()
-        entries, pending = expand(columns, limit=CLAIM_LIMIT, bulk_limit=bulk_limit, many=many)
+        entries, pending = expand(
+            columns, self._outbox, limit=CLAIM_LIMIT, bulk_limit=bulk_limit, many=many
+        )
         self._arrived = entries[Priority.INTERACTIVE]
         self._has_bulk = entries[Priority.BULK] == bulk_limit > 0
         if self._arrived == CLAIM_LIMIT or self._has_bulk:
@@ -209,23 +214,31 @@ class Relay:
         return self._handlers
 
     def _publish_due(self) -> None:
-        waiting = due.lanes(list(all_policies()))
+        waiting = due.lanes(list(all_policies()), self._due)
         for policy in all_policies().values():
             names = [name for name, handler in handlers.items() if handler.queue == policy.name]
             for lane in sorted(Priority, reverse=True):
                 room = self._room(policy.name, lane)
-                if names and room > 0 and (policy.name, lane) in waiting:
+                if names and room > 0 and (since := waiting.get((policy.name, lane))):
                     short = room >= policy.high_water * 3 // 4
-                    self._publish_lane(policy, names, lane, room, sweep=short)
+                    self._publish_lane(policy, names, lane, room, sweep=short, since=since)
 
     def _publish_lane(
-        self, policy: QueuePolicy, names: list[str], lane: Priority, room: int, *, sweep: bool
+        self,
+        policy: QueuePolicy,
+        names: list[str],
+        lane: Priority,
+        room: int,
+        *,
+        sweep: bool,
+        since: float,
     ) -> None:
         pending = due.take(
             policy,
             priority=lane,
             handlers=names,
             sweep=sweep,
+            since=since,
             limit=min(room, DUE_MESSAGES) * policy.largest_batch(lane),
         )
         if swept := sum(delivery.swept for delivery in pending):

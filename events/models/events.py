@@ -69,7 +69,8 @@ class OutboxEntry(models.Model):
                 name="outbox_priority_has_lane", condition=Q(priority__in=list(Priority))
             ),
         ]
-        indexes = [models.Index(fields=["-priority", "event"], name="outbox_in_order")]
+        # A lane is a range of it, in order: the relay begins where it found something of late.
+        indexes = [models.Index(fields=["priority", "event"], name="outbox_by_lane")]
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"

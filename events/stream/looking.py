@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from events.ids import first_id_at
+from events.ids import first_id_at_seconds
 from events.sql import execute
 from events.stream.cursors import Moment, mark_of
 from events.stream.sources import MOST, Pair, Since, Source, changes, sources
@@ -112,8 +111,3 @@ def rendered(shown: Mapping[Pair, Any], render: Render) -> dict[Pair, bytes]:
         if id(data) not in written:
             written[id(data)] = render(data)
     return {pair: written[id(data)] for pair, data in shown.items()}
-
-
-def first_id_at_seconds(seconds: float) -> UUID:
-    """This answers the smallest key of a moment, in seconds since 1970."""
-    return first_id_at(datetime.fromtimestamp(seconds, UTC))

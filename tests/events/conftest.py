@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from events.expansion import columns_of, expand
+from events.floors import Floor
 from events.models import Delivery, Lease, Priority
 from events.queues import policy_of
 from events.registry import handlers
@@ -28,7 +29,7 @@ def six() -> list[int]:
         for queue, name in HANDLERS.items()
         for lane in Priority
     ]
-    expand(columns_of(lanes), limit=100, bulk_limit=100)
+    expand(columns_of(lanes), Floor(), limit=100, bulk_limit=100)
     mine = Delivery.objects.filter(queue=QUEUE).order_by("id")
     return list(mine.values_list("id", flat=True))
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from events import due
 from events.expansion import columns_of, expand
+from events.floors import Floor
 from events.limits import Limit, Permits, Refused, acquire, forget_idle, give_back, spend
 from events.models import Delivery, Permit, Priority, RateGroup
 from events.queues import policy_of
@@ -137,7 +138,7 @@ def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> 
     from events.registry import handlers
 
     lanes = [(handlers["probe.write"], lane, policy, False) for lane in Priority]
-    expand(columns_of(lanes), limit=1000, bulk_limit=1000)
+    expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
     ids = list(Delivery.objects.order_by("id").values_list("id", flat=True))
     Delivery.objects.filter(id__in=ids[:50]).update(state="retry", attempts=1)
 

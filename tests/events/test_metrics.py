@@ -18,6 +18,7 @@ from events import leases
 from events.deliveries import CLAIM
 from events.execution import execute
 from events.expansion import columns_of, expand
+from events.floors import Floor
 from events.leases import LEFT_SECONDS
 from events.metrics import counters, snapshot
 from events.metrics.families import FAMILIES
@@ -48,7 +49,7 @@ def expand_only() -> None:
         for handler in subscriptions()
         for lane in Priority
     ]
-    expand(columns_of(everything), limit=100, bulk_limit=100)
+    expand(columns_of(everything), Floor(), limit=100, bulk_limit=100)
 
 
 def outcomes(samples: Samples, outcome: str) -> float:

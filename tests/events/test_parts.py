@@ -17,6 +17,7 @@ from cards.services import remove_card
 from events import deliveries, services
 from events.envelope import ALL_KEYS
 from events.expansion import columns_of, expand
+from events.floors import Floor
 from events.models import Delivery, Event, Priority
 from feeds.models import TimelineEntry
 from notifications.models import Notification
@@ -118,7 +119,7 @@ def split_here(card: Card) -> int:
 
     known = handlers["feeds.fan_out"]
     lanes = [(known, lane, all_policies()["feeds"], False) for lane in Priority]
-    expand(columns_of(lanes), limit=1000, bulk_limit=1000)
+    expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
     root = Delivery.objects.get(event=event_of(card), handler=known.name).pk
     assert execute(known, [root]) == {"done": 1}
     return int(root)

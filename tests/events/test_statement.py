@@ -15,6 +15,7 @@ from cards.models import Visibility
 from cards.services import update_card
 from events.execution import execute
 from events.expansion import columns_of, expand
+from events.floors import Floor
 from events.models import Delivery, Event, Lease, Priority
 from events.queues import policy_of
 from events.registry import handlers
@@ -35,7 +36,7 @@ def waiting(name: str = "feeds.fan_out") -> list[int]:
     """This makes the deliveries to a handler, and answers their ids; no worker hears of them."""
     known = handlers[name]
     lanes = [(known, lane, policy_of(known.queue), False) for lane in Priority]
-    expand(columns_of(lanes), limit=1000, bulk_limit=1000)
+    expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
     return list(Delivery.objects.filter(handler=name).order_by("id").values_list("id", flat=True))
 
 

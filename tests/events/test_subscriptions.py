@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from events import due, expansion, queries
 from events.envelope import Recorded
+from events.floors import Floor
 from events.models import Delivery, Operation, Priority, Subscription
 from events.queues import all_policies
 from events.registry import Handler, handlers
@@ -60,7 +61,7 @@ def expand() -> None:
         for known in {id(known): known for known in handlers.values()}.values()
         for lane in Priority
     ]
-    expansion.expand(expansion.columns_of(lanes), limit=1000, bulk_limit=1000)
+    expansion.expand(expansion.columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
 
 
 def deliver(known: Handler) -> None:
