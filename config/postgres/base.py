@@ -9,6 +9,7 @@ from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 from config.postgres.adapters import PlainListDumper
+from events.sql import with_lean_times
 
 # A server that does not answer this within a second will be connected to anew.
 CHECK_SECONDS = 1.0
@@ -66,6 +67,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         parameters = super().get_connection_params()
         parameters["context"].adapters.register_dumper(list, PlainListDumper)
         return parameters
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """This makes a cursor; most rows have several times."""
+        return with_lean_times(super().create_cursor(name))
 
     def is_usable(self) -> bool:
         """This says whether the server answers on this connection, soon."""
