@@ -31,8 +31,8 @@ class JSONRenderer(renderers.JSONRenderer):
 
 def plain(value: Any) -> Any:
     """This answers a value that msgspec cannot write as one that it can."""
-    # A text with something attached, as the messages of errors are.
-    return str(value) if isinstance(value, str) else _others.default(value)
+    # A text of a class of its own, as the messages of errors are.
+    return str.__str__(value) if isinstance(value, str) else _others.default(value)
 
 
 encode = msgspec.json.Encoder(enc_hook=plain).encode
