@@ -71,10 +71,17 @@ def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True
 def _kept_cursor(session: Any) -> Any:
     cursor = getattr(session, "kept_cursor", None)
     if cursor is None:
-        cursor = session.kept_cursor = PreparedCursor(session)
-        # Times are in the session's zone, UTC. Django's loader says so too, in Python.
-        if loader := psycopg.adapters.get_loader(TIMESTAMPTZ, Format.TEXT):
-            cursor.adapters.register_loader(TIMESTAMPTZ, loader)
+        cursor = session.kept_cursor = with_lean_times(PreparedCursor(session))
+    return cursor
+
+
+def with_lean_times(cursor: Any) -> Any:
+    """This lets a cursor read times as psycopg does, which is in C.
+
+    They are in the session's zone, UTC. Django's loader says so again for each of them, in Python.
+    """
+    if loader := psycopg.adapters.get_loader(TIMESTAMPTZ, Format.TEXT):
+        cursor.adapters.register_loader(TIMESTAMPTZ, loader)
     return cursor
 
 

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts.models import Follow, User
 from cards.models import Card, Collection, CollectionCard, Visibility
 from cards.queries import public_cards, with_representation
-
-# Through an array, so that the planner starts from the timeline's few entries. Left to itself, it
-# walks all cards backwards until enough of them are in the timeline: too long if its authors have
-# been silent for a while.
-TIMELINE = """
-    SELECT unnest(ARRAY(SELECT card_id FROM feeds_timelineentry WHERE owner_id = %s))
-"""
+from feeds.models import TimelineEntry
 
 
 def global_feed() -> QuerySet[Card]:
@@ -24,16 +17,18 @@ def global_feed() -> QuerySet[Card]:
     return with_representation(public_cards())
 
 
-def following_feed(user: User) -> QuerySet[Card]:
-    """This answers the public cards of those the user follows now, as far as the timeline goes.
+def following_feed(user: User) -> QuerySet[TimelineEntry]:
+    """This answers the entries, with their cards, of public cards by those the user follows now.
 
-    The timeline finds them; the card and the follow of this moment decide.
+    The timeline finds them, and its key has their order: a page of it reads a page of cards. The
+    card and the follow of this moment decide.
     """
-    cards = public_cards().filter(
-        id__in=RawSQL(TIMELINE, [user.pk]),  # noqa: S611 - a constant
-        curator__in=Follow.objects.filter(follower=user).values("followed_id"),
+    # Asked for each entry of the page. As a join, all that the user follows would be read first.
+    follow = Follow.objects.filter(follower=user, followed=OuterRef("card__curator"))
+    entries = TimelineEntry.objects.alias(followed=Subquery(follow.values("followed"))).filter(
+        owner=user, card__visibility=Visibility.PUBLIC, followed__isnull=False
     )
-    return with_representation(cards)
+    return entries.select_related("card__curator", "card__url__metadata")
 
 
 def feed_cards(ids: set[UUID]) -> QuerySet[Card]:

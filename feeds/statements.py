@@ -115,6 +115,8 @@ WITHDRAW = """
     WHERE entry.owner_id = stale.owner_id AND entry.card_id = stale.card_id
 """
 
+# When a timeline was read, if it is kept at all.
+KEPT_SINCE = "SELECT read_at FROM feeds_timeline WHERE owner_id = %s AND evicted_at IS NULL"
 # The rows are made first, so that there is something to lock.
 CREATE_TIMELINES = """
     INSERT INTO feeds_timeline (owner_id, read_at)

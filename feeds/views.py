@@ -14,8 +14,9 @@ from accounts.models import User
 from accounts.queries import user_named
 from cards.models import Card, CollectionCard
 from cards.queries import visible_collections
-from cards.serializers import CardSerializer
+from cards.serializers import CardSerializer, PlacedCardSerializer
 from feeds import queries, services
+from feeds.models import TimelineEntry
 from feeds.serializers import CollectionFeedItemSerializer
 
 
@@ -29,12 +30,14 @@ class GlobalFeed(ListAPIView[Card]):
         return queries.global_feed()
 
 
-class FollowingFeed(ListAPIView[Card]):
+class FollowingFeed(ListAPIView[TimelineEntry]):
     """The public cards of those the caller follows, newest first."""
 
-    serializer_class = CardSerializer
-    queryset = Card.objects.none()  # tells the schema what is listed
+    serializer_class = PlacedCardSerializer  # type: ignore[assignment]
+    cursor_ordering = "-card_id"
+    queryset = TimelineEntry.objects.none()  # tells the schema what is listed
 
+    @extend_schema(responses=CardSerializer(many=True))
     def get(self, request: Request) -> Response:
         """The public cards of those you follow, newest first."""
         reader = cast(User, request.user)

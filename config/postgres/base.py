@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import select
+import time
 from types import ModuleType
 from typing import Any
 
@@ -9,9 +11,14 @@ from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 from config.postgres.adapters import PlainListDumper
+from events.sql import with_lean_times
 
 # A server that does not answer this within a second will be connected to anew.
 CHECK_SECONDS = 1.0
+# One that has answered within this time is there, unless it says that it isn't.
+FRESH_SECONDS = 1.0
+# With this, a pool checks a connection before it gives it away.
+CHECK = ""
 
 
 class StatementOutdated(psycopg.OperationalError):
@@ -27,13 +34,31 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
     limit: float | None = None
     plans_lean: bool | None = None  # as events/sql.py chooses
+    answered_at = 0.0
+
+    def execute(self, query: Any, *args: Any, **options: Any) -> Any:
+        """This runs a statement. A fresh connection needs no check, which every request makes."""
+        if query == CHECK and self.is_fresh():
+            return self.cursor()
+        return super().execute(query, *args, **options)
+
+    def is_fresh(self) -> bool:
+        """This tells whether the server has just answered, and has said nothing more since.
+
+        One that ends a connection says so, and then there is something to read.
+        """
+        if time.monotonic() - self.answered_at > FRESH_SECONDS:
+            return False
+        unread = select.poll()
+        unread.register(self.pgconn.socket, select.POLLIN)
+        return not unread.poll(0)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """This waits for an answer: DATABASE_REPLY_SECONDS, if its caller sets no limit."""
         if timeout is None:
             timeout = self.limit or settings.DATABASE_REPLY_SECONDS or None
         try:
-            return super().wait(gen, interval=interval, timeout=timeout)
+            answer = super().wait(gen, interval=interval, timeout=timeout)
         except psycopg.OperationalError:
             # Whoever used this connection next would read the answer that is still to come.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
@@ -47,6 +72,8 @@ class ImpatientConnection(psycopg.Connection[Any]):
             # It would fail again and again; the next connection prepares its statements anew.
             self.pgconn.finish()
             raise StatementOutdated from error
+        self.answered_at = time.monotonic()
+        return answer
 
 
 def impatient(module: ModuleType) -> ModuleType:
@@ -66,6 +93,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         parameters = super().get_connection_params()
         parameters["context"].adapters.register_dumper(list, PlainListDumper)
         return parameters
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """This makes a cursor; most rows have several times."""
+        return with_lean_times(super().create_cursor(name))
 
     def is_usable(self) -> bool:
         """This says whether the server answers on this connection, soon."""

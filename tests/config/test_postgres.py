@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
+from psycopg_pool import ConnectionPool
 
-from config.postgres.base import DatabaseWrapper, ImpatientConnection
+from config.postgres.base import FRESH_SECONDS, DatabaseWrapper, ImpatientConnection
 from config.postgres.configuration import configured
 from events import listener
 from events.listener import Listener
@@ -169,6 +170,39 @@ def test_a_pool_whose_connections_all_broke_serves_the_next_request(
         far.close_pool()
 
     assert time.monotonic() - began < 1
+
+
+def test_only_a_connection_that_was_silent_or_has_ended_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = ImpatientConnection.connect(**connection.get_connection_params(), autocommit=True)
+    session.execute("SELECT 1")
+    asked = record_calls(monkeypatch, session)
+
+    ConnectionPool.check_connection(session)
+    assert asked == []
+
+    monkeypatch.setattr(session, "answered_at", time.monotonic() - 2 * FRESH_SECONDS)
+    ConnectionPool.check_connection(session)
+    assert len(asked) == 1
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [session.info.backend_pid])
+    with pytest.raises(psycopg.OperationalError):
+        ConnectionPool.check_connection(session)
+
+
+def record_calls(monkeypatch: pytest.MonkeyPatch, session: ImpatientConnection) -> list[Any]:
+    """This answers a list of what the server is asked from now on."""
+    asked: list[Any] = []
+    wait = session.wait
+
+    def recorded(generator: Any, **options: Any) -> Any:
+        asked.append(generator)
+        return wait(generator, **options)
+
+    monkeypatch.setattr(session, "wait", recorded)
+    return asked
 
 
 def test_the_listener_notices_that_nobody_speaks(

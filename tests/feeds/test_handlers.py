@@ -33,7 +33,7 @@ def entries(owner: User) -> list[UUID]:
 
 
 def shown(owner: User) -> list[UUID]:
-    return [card.pk for card in following_feed(owner).order_by("-id")]
+    return [entry.card_id for entry in following_feed(owner).order_by("-card_id")]
 
 
 def ids(cards: Sequence[Card]) -> list[UUID]:

@@ -14,9 +14,11 @@ from cards.events import CardAdded, CardRemoved, CardUpdated
 from cards.models import Visibility
 from cards.queries import ranges_of_followers
 from cards.services import remove_card, update_card
+from config.postgres.configuration import PAGES
 from events.envelope import FEW
 from events.sql import plan
 from feeds.handlers import fan_out, refresh_card, retract_card
+from feeds.queries import following_feed
 from notifications.handlers import notify_card_added
 from tests.library import CROWD, recorded, save, save_many
 from tests.plans import entries_read
@@ -39,6 +41,18 @@ CARDS = """
     SELECT gen_random_uuid(), id, 'NOTE', '', '', 'a note', '{}', 'PUBLIC', now(), now()
     FROM accounts_user, generate_series(1, 20) WHERE username LIKE 'fan%'
 """
+# A full timeline of silent authors, whose cards are the oldest of all; everybody else's came later.
+SILENT = """
+    INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
+    SELECT %s, card.id, card.curator_id
+    FROM accounts_follow follow JOIN cards_card card ON card.curator_id = follow.followed_id
+    WHERE follow.follower_id = %s ORDER BY card.id LIMIT 1000
+"""
+FOLLOWED = """
+    INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
+    SELECT %s, id, false, now() FROM accounts_user WHERE username LIKE 'fan%%'
+"""
+READ = ("feeds_timelineentry", "cards_card", "accounts_follow")
 
 
 @pytest.fixture
@@ -104,3 +118,22 @@ def test_the_other_cards_of_curators_are_not_read(
     read = read_by(lambda: work(events), of="cards_card", few=False)
 
     assert read < 100 * len(events)
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_a_page_of_the_following_feed_reads_a_page_of_cards(alice: User, mode: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(CROWD, [2000, alice.pk])
+        cursor.execute(CARDS)
+        cursor.execute(FOLLOWED, [alice.pk])
+        cursor.execute(SILENT, [alice.pk, alice.pk])
+        cursor.execute("ANALYZE accounts_follow, accounts_user, cards_card, feeds_timelineentry")
+    with transaction.atomic(), connection.cursor() as cursor:
+        for name, value in {"plan_cache_mode": mode, **PAGES}.items():
+            cursor.execute(f"SET LOCAL {name} = {value}")
+        before = {table: entries_read(table) for table in READ}
+        page = list(following_feed(alice).order_by("-card_id")[:50])
+
+        assert len(page) == 50
+        for table in READ:
+            assert entries_read(table) - before[table] <= 4 * len(page)
