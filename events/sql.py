@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,12 @@ LEAN = """
 """
 FREE = """
     RESET plan_cache_mode; RESET enable_seqscan; RESET enable_bitmapscan
+"""
+# For a page of what may be long. To merge, PostgreSQL would walk through a whole table until enough
+# has matched, and rows that it finds by a bitmap are all read, to be sorted.
+IN_ORDER = """
+    SELECT set_config(name, 'off', true)
+    FROM (VALUES ('enable_mergejoin'), ('enable_bitmapscan'), ('enable_seqscan')) AS plans (name)
 """
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -101,6 +108,14 @@ def plan(*, lean: bool) -> None:
         with connection.cursor() as cursor:
             cursor.execute(LEAN if lean else FREE)
         session.plans_lean = _kept_cursor(session).keeps = lean
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """What this block reads is planned as a few rows in the order of an index: a page of a list."""
+    with transaction.atomic():
+        execute(IN_ORDER)
+        yield
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from accounts.queries import user_named
 from cards.models import Card, CollectionCard
 from cards.queries import visible_collections
 from cards.serializers import CardSerializer, PlacedCardSerializer
+from events.sql import in_order
 from feeds import queries, services
 from feeds.models import TimelineEntry
 from feeds.serializers import CollectionFeedItemSerializer
@@ -43,7 +44,8 @@ class FollowingFeed(ListAPIView[TimelineEntry]):
         reader = cast(User, request.user)
         services.open_timeline(owner=reader)
         self.queryset = queries.following_feed(reader)
-        return self.list(request)
+        with in_order():
+            return self.list(request)
 
 
 class UserFeed(ListAPIView[Card]):

@@ -16,13 +16,6 @@ CLIENT: dict[str, Any] = {
 }
 
 
-# Of web processes, which are those that have a pool: a page is a few rows in the order of an index.
-# To merge, PostgreSQL would walk through all cards until enough of them are in a timeline: too long
-# if its authors have been silent for a while. Rows that a bitmap finds are all read, to be sorted.
-# And what was planned while a table was empty would read all of it later on.
-PAGES = {"enable_mergejoin": "off", "enable_bitmapscan": "off", "enable_seqscan": "off"}
-
-
 def configured(
     database: dict[str, Any],
     *,
@@ -49,7 +42,6 @@ def configured(
             # The server gives up a little earlier than we do, and says why.
             statement_timeout=int(reply_seconds * 900),
             lock_timeout=int(lock_seconds * 1000),
-            **(PAGES if pool_size else {}),
         ),
         "application_name": process,
     }

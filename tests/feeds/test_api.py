@@ -158,7 +158,7 @@ def test_pages_are_stable_while_cards_are_added(
 
 @pytest.mark.parametrize(
     ("feed", "queries"),
-    [("global/", 2), ("following/", 3), ("users/alice/", 3), ("collections/{}/", 3)],
+    [("global/", 2), ("following/", 6), ("users/alice/", 3), ("collections/{}/", 3)],
 )
 def test_the_number_of_statements_does_not_depend_on_the_page(
     alice: User,

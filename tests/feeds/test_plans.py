@@ -14,9 +14,8 @@ from cards.events import CardAdded, CardRemoved, CardUpdated
 from cards.models import Visibility
 from cards.queries import ranges_of_followers
 from cards.services import remove_card, update_card
-from config.postgres.configuration import PAGES
 from events.envelope import FEW
-from events.sql import plan
+from events.sql import in_order, plan
 from feeds.handlers import fan_out, refresh_card, retract_card
 from feeds.queries import following_feed
 from notifications.handlers import notify_card_added
@@ -128,9 +127,8 @@ def test_a_page_of_the_following_feed_reads_a_page_of_cards(alice: User, mode: s
         cursor.execute(FOLLOWED, [alice.pk])
         cursor.execute(SILENT, [alice.pk, alice.pk])
         cursor.execute("ANALYZE accounts_follow, accounts_user, cards_card, feeds_timelineentry")
-    with transaction.atomic(), connection.cursor() as cursor:
-        for name, value in {"plan_cache_mode": mode, **PAGES}.items():
-            cursor.execute(f"SET LOCAL {name} = {value}")
+    with in_order(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
         before = {table: entries_read(table) for table in READ}
         page = list(following_feed(alice).order_by("-card_id")[:50])
 
