@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
-
 from events.failures import told
 
 
@@ -33,6 +31,7 @@ def _as_if_missing(package: str) -> Iterator[None]:
 # 60 modules and 2 MB in every process, though traces are off.
 with _as_if_missing("opentelemetry"):
     from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+    from redis.exceptions import RedisError, ResponseError
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,10 @@ READ = """
 
 
 def entries_read(table: str) -> int:
-    """This answers how many entries of a table and its indexes this transaction has read so far."""
+    """This answers how many entries of a table and its indexes this session has read so far.
+
+    It begins anew now and then, but not within a transaction: the difference in one is what counts.
+    """
     with connection.cursor() as cursor:
         cursor.execute(READ, [table])
         return int(cursor.fetchone()[0])

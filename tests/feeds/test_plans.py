@@ -81,8 +81,9 @@ def read_by(work: Callable[[], object], *, of: str, few: bool) -> int:
     plan(lean=few)
     try:
         with transaction.atomic():
+            before = entries_read(of)
             work()
-            return entries_read(of)
+            return entries_read(of) - before
     finally:
         plan(lean=False)
 
