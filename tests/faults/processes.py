@@ -100,8 +100,7 @@ class Process:
             self.wanted = False
         assert self.popen is not None
         began = time.monotonic()
-        with contextlib.suppress(ProcessLookupError):
-            self.popen.send_signal(signal.SIGTERM)
+        self._signal(signal.SIGTERM)
         try:
             self.popen.wait(timeout=seconds)
         finally:
@@ -110,25 +109,31 @@ class Process:
 
     def kill(self) -> None:
         """This kills the main process, with no warning; its children notice."""
-        os.kill(self.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
 
     def freeze(self) -> None:
         """This stops the main process from running, but does not end it."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """This lets it run again."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def children(self) -> list[psutil.Process]:
-        """These are its worker processes."""
-        return psutil.Process(self.pid).children() if self.pid else []
+        """These are its worker processes; it has none if it died a moment ago."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.pid).children() if self.pid else []
+        return []
 
     def memory(self) -> int:
         """This is the memory of the process and its children (PSS, bytes)."""
         processes = [psutil.Process(self.pid), *self.children()]
         return sum(process.memory_full_info().pss for process in processes)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not os.kill(self.pid): that is 0 for a dead one, and 0 is the group of the tests.
+        assert self.popen is not None
+        self.popen.send_signal(number)
 
     def _end_group(self) -> None:
         if self.popen is not None:
