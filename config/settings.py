@@ -65,7 +65,7 @@ BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=0)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 # More followers than twice this make a fan-out of several transactions, of this many each.
-FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=10_000)
+FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)
 # Live streams of one person, and of all, that a web process holds open.
 STREAMS_PER_PERSON = env.int("STREAMS_PER_PERSON", default=10)
 STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=2000)

@@ -19,8 +19,10 @@ from events.sql import execute
 OVERDUE_SECONDS = 30
 # More than what a time in PostgreSQL differs from itself as a number.
 ROUNDED_SECONDS = 0.001
+# What is due later is no floor: what comes next is due at once.
 FIRST_DUE = """
-    SELECT queue, lane.priority, date_part('epoch', first.due_at), first.due_at <= now()
+    SELECT queue, lane.priority, date_part('epoch', least(first.due_at, now())),
+           first.due_at <= now()
     FROM unnest(%s::text[], %s::smallint[], %s::float[]) AS lane (queue, priority, since)
     CROSS JOIN LATERAL (
         SELECT due_at FROM events_delivery

@@ -98,14 +98,15 @@ class Relay:
                 if 1 < self._arrived < GATHERED:
                     self._stay_awake()
                     self.stopped.wait(min(self._arrived * GATHER_SECONDS, GATHER_LIMIT))
+                    longest = 0.0
                 else:
                     # What was committed since the step began has sent a notification; except what
                     # found the relay awake, and was not committed yet.
                     longest = LAST_LOOK_SECONDS if self._fall_asleep() else IDLE_SECONDS
                     if self._stood_aside:
                         longest = ASIDE_SECONDS
-                    if deliveries.DUE_NOW in listener.wait(longest):
-                        self._next_due = 0.0
+                if deliveries.DUE_NOW in listener.wait(longest):
+                    self._next_due = 0.0
         counters.flush()
         listener.close()
         self.broker.close()

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from events import sql
-from events.envelope import KeyRange, is_large, span
+from events.envelope import FEW, KeyRange, is_large, span
 from feeds import statements
 from feeds.models import Timeline
 
@@ -36,9 +36,9 @@ def fan_out(
     *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
 ) -> int:
     """This puts public cards into the timelines of their curators' followers."""
-    many = is_large(followers)
-    statement = statements.FAN_OUT_MANY if many else statements.FAN_OUT_FEW
-    return sql.insert_new(statement, _batch(card_ids, curator_ids, followers), many=many)
+    statement = statements.FAN_OUT_MANY if len(card_ids) > FEW else statements.FAN_OUT_FEW
+    batch = _batch(card_ids, curator_ids, followers)
+    return sql.insert_new(statement, batch, many=is_large(followers))
 
 
 def refresh_cards(

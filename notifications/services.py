@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from events.envelope import KeyRange, is_large, span
+from events.envelope import FEW, KeyRange, is_large, span
 from events.sql import insert_new
 from notifications.models import Kind, Notification
 from notifications.queries import visible_notifications
@@ -157,8 +157,8 @@ def notify_of_added_cards(
         "lowest": str(lowest),
         "highest": str(highest),
     } | REASONS
-    many = is_large(recipients)
-    return insert_new(CARD_ADDED_MANY if many else CARD_ADDED_FEW, batch, many=many)
+    statement = CARD_ADDED_MANY if len(event_ids) > FEW else CARD_ADDED_FEW
+    return insert_new(statement, batch, many=is_large(recipients))
 
 
 def notify_of_imports(

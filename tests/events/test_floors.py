@@ -160,3 +160,12 @@ def test_a_look_for_what_is_due_steps_over_nothing_that_is_done(snapshot: None) 
         assert take(since=0) == 1
     with reading("events_delivery", at_most=10):
         assert take(since=since) == 1
+
+
+def test_what_is_due_later_keeps_no_look_from_what_is_due_now() -> None:
+    floor, now = Floor(), timezone.now()
+    deliveries(1, due_at=now + timedelta(minutes=1))
+    assert due.lanes([QUEUE], floor) == {}  # a whole look, after which the others go by it
+    deliveries(1, due_at=now)
+
+    assert len(due.lanes([QUEUE], floor)) == 1

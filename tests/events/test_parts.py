@@ -60,7 +60,7 @@ def test_ranges_cover_every_key_and_share_the_followers_out(alice: User) -> None
 
 
 def test_who_has_few_followers_is_not_split(alice: User) -> None:
-    followers_of(alice, 2 * settings.FAN_OUT_RANGE)
+    followers_of(alice, settings.FAN_OUT_RANGE)
 
     assert follower_ranges({alice.pk}) == {}
 
