@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
 
+from events import deliveries
 from events.listener import Listener
 from events.models import Lease, OutboxEntry
 from events.relay import AWAKE, Relay
@@ -99,6 +103,31 @@ def test_events_that_come_one_by_one_keep_the_relay_from_nothing_else(drain: Dra
     # It stood aside for the workers of the first one, and not again.
     wait_for(lambda: states("probe.write")["done"] == 3, seconds=10, what="all are delivered")
     relay.broker.close()
+
+
+class Busy(Relay):
+    """A relay to which more comes than it can wait for."""
+
+    until = 0.0
+    was_told = False
+
+    def step(self) -> int:
+        self._arrived = 2
+        self.was_told = self._next_due == 0
+        if self.was_told or time.monotonic() > self.until:
+            self.stop()
+        self._next_due = math.inf
+        execute("SELECT pg_notify('outbox', %s)", [deliveries.DUE_NOW])
+        return 2
+
+
+def test_a_busy_relay_is_told_of_what_is_due() -> None:
+    relay = Busy(_next_due=math.inf)
+    relay.until = time.monotonic() + 3
+
+    relay.run()
+
+    assert relay.was_told
 
 
 def test_a_batch_that_lasts_has_a_lease_meanwhile(drain: Drain) -> None:
