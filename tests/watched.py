@@ -24,12 +24,15 @@ from django.conf import settings
 from django.db import connection
 
 from config.embedded import PORT, Servers
+from events.queues import policy_of
 from tests.faults.links import Link
 from tests.flows.running_stack import free_port
 from tests.running import ROOT, end, environment, wait_for
 
 BROKER_PART = 5
 STALL_SECONDS = 1.5
+# Of a worker of notifications, as the queue table says.
+CHILDREN = policy_of("notifications").concurrency
 
 
 class Watched:
@@ -52,6 +55,11 @@ class Watched:
     def process(self) -> psutil.Process:
         """This is the main process, and knows its children."""
         return psutil.Process(self.popen.pid)
+
+    def wait_children(self, *, seconds: float = 30) -> None:
+        """This waits until a worker of notifications has its children."""
+        children = self.process.children
+        wait_for(lambda: len(children()) == CHILDREN, seconds=seconds, what="it has its children")
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """This asks the health check: the status of HTTP, 0 for no answer, and what it tells."""

@@ -20,7 +20,7 @@ from events.processes.server import serve
 from events.processes.vitals import Vitals
 from tests.probe.signals import ProbeSent, probe_sent
 from tests.running import wait_for
-from tests.watched import STALL_SECONDS, System, Watched
+from tests.watched import CHILDREN, STALL_SECONDS, System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,7 +48,7 @@ def relay(system: System) -> Watched:
 @pytest.fixture
 def worker(system: System) -> Watched:
     process = system.processes["notification-worker"]
-    wait_for(lambda: len(process.process.children()) == 3, seconds=10, what="it has its children")
+    process.wait_children(seconds=10)
     return process
 
 
@@ -73,7 +73,7 @@ def test_whoever_gets_on_with_its_work_is_well(system: System, worker: Watched) 
     assert {code for code, _ in answers.values()} == {200}
     facts = answers["notification-worker"][1]
     assert (facts["status"], facts["queues"]) == ("ok", ["notifications"])
-    assert (facts["group"], facts["concurrency"]) == ("notification-worker", 3)
+    assert (facts["group"], facts["concurrency"]) == ("notification-worker", CHILDREN)
 
 
 def test_a_worker_that_is_up_but_no_longer_consumes_fails_its_check(

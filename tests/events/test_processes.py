@@ -25,7 +25,7 @@ from events.processes.vitals import Vitals
 from events.queries import State, measures
 from tests.probe.signals import ProbeSent, probe_sent
 from tests.running import wait_for
-from tests.watched import System, Watched
+from tests.watched import CHILDREN, System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,7 +66,11 @@ def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) 
     wait_for(lambda: len(known(system)) == 4, seconds=60, what="all have told of themselves")
     worker.wait_health(200)
 
-    wait_for(lambda: known(system)["notification-worker"].concurrency == 3, seconds=10, what="all")
+    wait_for(
+        lambda: known(system)["notification-worker"].concurrency == CHILDREN,
+        seconds=10,
+        what="it has told of its children",
+    )
     row = known(system)["notification-worker"]
     assert (row.pid, row.queues) == (worker.popen.pid, ["notifications"])
     assert {process.release for process in known(system).values()} == {settings.RELEASE}
@@ -113,10 +117,10 @@ def has_children(worker: Watched, count: int) -> bool:
 
 
 def test_concurrency_is_changed_while_a_worker_works(system: System) -> None:
-    want(2)
+    want(3)
     system.start("relay", "manage.py", "relay")
     worker = worker_in(system)
-    wait_for(lambda: has_children(worker, 2), seconds=60, what="what was set holds from the start")
+    wait_for(lambda: has_children(worker, 3), seconds=60, what="what was set holds from the start")
     wait_for(lambda: len(known(system)) == 2, seconds=20, what="they have told of themselves")
     before = known(system)["notification-worker"]
 
@@ -131,7 +135,9 @@ def test_concurrency_is_changed_while_a_worker_works(system: System) -> None:
     done = Delivery.objects.filter(handler="probe.write", state="done", attempts=0)
     wait_for(lambda: done.count() == 12, seconds=30, what="nothing was lost, nor begun twice")
     want(None)
-    wait_for(lambda: has_children(worker, 3), seconds=10, what="it is as the queue table says")
+    wait_for(
+        lambda: has_children(worker, CHILDREN), seconds=10, what="it is as the queue table says"
+    )
     # Its connection outlives the children, who have inherited it.
     wait_for(
         lambda: Process.objects.get(pk=before.pk).seen_at > timezone.now() - timedelta(seconds=5),
@@ -152,12 +158,14 @@ def test_children_are_ready_before_the_first_event_and_without_a_database_when_t
     system: System,
 ) -> None:
     worker = worker_in(system)
-    wait_for(lambda: prepared() == 3, seconds=30, what="each child is ready")
+    wait_for(lambda: prepared() == CHILDREN, seconds=30, what="each child is ready")
     worker.stop()
 
     system.database.refuse()
     worker = worker_in(system)
-    wait_for(lambda: has_children(worker, 3), seconds=30, what="it starts without a database")
+    wait_for(
+        lambda: has_children(worker, CHILDREN), seconds=30, what="it starts without a database"
+    )
     system.database.pass_on()
     system.start("relay", "manage.py", "relay")
     with transaction.atomic():

@@ -44,7 +44,7 @@ def start(system: System, name: str) -> Watched:
 
 def test_a_worker_that_has_got_stuck_ends_itself_and_the_next_one_delivers(system: System) -> None:
     worker = system.processes[WORKER]
-    wait_for(lambda: len(worker.process.children()) == 3, seconds=30, what="it has its children")
+    worker.wait_children(seconds=30)
     children = worker.process.children()
     for child in children:
         child.suspend()
