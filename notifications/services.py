@@ -24,26 +24,25 @@ from notifications.queries import visible_notifications
 # never changes), and only those who followed when it happened: so the answer is the same whenever
 # the event is delivered. Who has both reasons is told of the one that was asked for.
 CARD_ADDED = """
-    WITH {} added AS (
+    WITH {found} added AS (
         SELECT batch.event_id, batch.time, batch.card_id, batch.first, batch.after,
                card.curator_id, card.url_id
-        FROM {}
+        FROM {batch}
         JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
     ), told AS (
         SELECT follow.follower_id AS recipient_id, event_id, time, card_id, curator_id,
                %(asked)s::text AS kind
-        FROM added {}
+        FROM added {follower}
         UNION ALL
         SELECT saved.curator_id, event_id, time, card_id, added.curator_id, %(saved)s::text
         FROM added JOIN cards_card saved ON saved.url_id = added.url_id
         WHERE saved.curator_id <> added.curator_id AND saved.id < added.card_id
           AND saved.curator_id >= added.first AND saved.curator_id < added.after
+          {unless}
     )
     INSERT INTO notifications_notification
         (recipient_id, event_id, kind, actor_id, card_id, created_at)
-    SELECT DISTINCT ON (recipient_id, event_id)
-        recipient_id, event_id, kind, curator_id, card_id, time
-    FROM told ORDER BY recipient_id, event_id, kind <> %(asked)s::text
+    SELECT {once} recipient_id, event_id, kind, curator_id, card_id, time FROM told {order}
     ON CONFLICT DO NOTHING
 """
 BATCH = """
@@ -65,7 +64,15 @@ FOLLOWER = """
       ON follow.followed_id = added.curator_id AND follow.created_at <= added.time
      AND follow.follower_id >= added.first AND follow.follower_id < added.after
 """
-# For few events, card by card.
+MANY_EVENTS = {
+    "found": FOLLOWERS,
+    "follower": FOLLOWER,
+    "unless": "",
+    "once": "DISTINCT ON (recipient_id, event_id)",
+    "order": "ORDER BY recipient_id, event_id, kind <> %(asked)s::text",
+}
+# For few events, card by card, as an index has the followers: to sort very many takes as long as to
+# find them. Nobody else has rows of these events in hand, so there is nothing to deadlock with.
 EACH_FOLLOWER = """
     CROSS JOIN LATERAL (
         SELECT follower_id FROM accounts_follow
@@ -74,10 +81,24 @@ EACH_FOLLOWER = """
         OFFSET 0
     ) follow
 """
+NO_FOLLOWER = """
+    AND NOT EXISTS (
+        SELECT FROM accounts_follow
+        WHERE followed_id = added.curator_id AND follower_id = saved.curator_id
+          AND notify AND created_at <= added.time
+    )
+"""
+FEW_EVENTS = {
+    "found": "",
+    "follower": EACH_FOLLOWER,
+    "unless": NO_FOLLOWER,
+    "once": "",
+    "order": "",
+}
 REASONS = {"asked": Kind.CARD_ADDED.value, "saved": Kind.PAGE_SAVED.value}
-CARD_ADDED_FEW = CARD_ADDED.format("", BATCH, EACH_FOLLOWER)
-CARD_ADDED_MANY = CARD_ADDED.format(FOLLOWERS, BATCH, FOLLOWER)
-CARD_ADDED_CLAIMED = CARD_ADDED.format("", "claimed AS batch", EACH_FOLLOWER)
+CARD_ADDED_FEW = CARD_ADDED.format(batch=BATCH, **FEW_EVENTS)
+CARD_ADDED_MANY = CARD_ADDED.format(batch=BATCH, **MANY_EVENTS)
+CARD_ADDED_CLAIMED = CARD_ADDED.format(batch="claimed AS batch", **FEW_EVENTS)
 FOLLOWED = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
     SELECT followed.id, batch.event_id, %s, follower.id, batch.time

@@ -16,7 +16,7 @@ from accounts.services import follow, unfollow
 from cards.events import CardAdded, CollectionCardAdded
 from cards.models import Card, Visibility
 from cards.services import add_card_to_collection, remove_card, update_card
-from events.envelope import Recorded
+from events.envelope import FEW, Recorded
 from notifications import handlers
 from notifications.models import Kind, Notification
 from tests.conftest import Drain
@@ -91,6 +91,23 @@ def test_a_follower_who_saved_the_page_too_is_told_once(
 
     assert told()[("bob", Kind.CARD_ADDED, "alice")] == 1
     assert Notification.objects.filter(recipient=bob).count() == 1
+
+
+@pytest.mark.parametrize("times", [1, FEW + 1])
+def test_each_reason_counts_for_those_whom_it_concerns(
+    alice: User, bob: User, charlie: User, times: int
+) -> None:
+    follow(follower=bob, followed=alice, notify=True)
+    follow(follower=charlie, followed=alice)
+    for person in (bob, charlie, alice):
+        save(person)
+
+    (added,) = [each for each in recorded(CardAdded) if each.event.curator_id == alice.pk]
+    handlers.notify_card_added([added] * times)
+
+    assert told() == Counter(
+        {("bob", Kind.CARD_ADDED, "alice"): 1, ("charlie", Kind.PAGE_SAVED, "alice"): 1}
+    )
 
 
 def test_nobody_is_told_of_cards_from_before_they_followed(
