@@ -58,13 +58,15 @@ def family(watched: Watched) -> list[Any]:
 
 def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) -> None:
     web = ("-m", "granian", "--interface", "rsgi", "config.web:application")
-    system.start("web", *web, GRANIAN_HOST="127.0.0.1", GRANIAN_PORT="0")
+    server = system.start("web", *web, GRANIAN_HOST="127.0.0.1", GRANIAN_PORT="0")
     system.start("relay", "manage.py", "relay")
     system.start("beat", "-m", "celery", "--quiet", "-A", "config", "beat")
     worker = worker_in(system)
 
     wait_for(lambda: len(known(system)) == 4, seconds=60, what="all have told of themselves")
     worker.wait_health(200)
+    # Before that, granian does not heed who asks it to end.
+    wait_for(lambda: "runtime" in server.log.read_text(), seconds=20, what="web serves")
 
     wait_for(
         lambda: known(system)["notification-worker"].concurrency == CHILDREN,
