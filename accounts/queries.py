@@ -59,8 +59,8 @@ def _count(side: str) -> Coalesce:
     return Coalesce(Subquery(counted), 0)
 
 
-# It goes no further in the index than that takes: to count a celebrity's takes five times as long.
-# The order lets nothing but that index serve.
+# It goes no further in the index than that takes; to count would read all of a celebrity's. The
+# order lets nothing but that index serve.
 MORE_FOLLOWERS = """
     EXISTS (
         SELECT FROM accounts_follow WHERE followed_id = {} ORDER BY follower_id OFFSET {}

@@ -64,7 +64,7 @@ BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 # Events stay for so long, 0 for ever; with them goes what could be replayed or looked back at.
 KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=0)
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
-# More followers than twice this make a fan-out of several transactions, of this many each.
+# More followers than this make a fan-out of several transactions, of this many each at most.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)
 # Live streams of one person, and of all, that a web process holds open.
 STREAMS_PER_PERSON = env.int("STREAMS_PER_PERSON", default=10)

@@ -1,7 +1,7 @@
 """Every write of notifications.
 
 The statements take a whole batch of events as arrays, so that their number does not depend on the
-batch. Rows are inserted in the order of their key: two batches that meet cannot deadlock.
+batch. Rows are inserted in the order of their key where two batches may meet: they cannot deadlock.
 """
 
 from __future__ import annotations
