@@ -77,9 +77,14 @@ NEXT_RANGE = """
 """
 
 
-def has_few_followers(user: str) -> str:
-    """This answers, as SQL, whether somebody's followers are never divided into ranges."""
-    return "NOT " + MORE_FOLLOWERS.format(user, settings.FAN_OUT_RANGE)
+def has_very_many_followers(user: str) -> str:
+    """This answers, as SQL, whether more than FAN_OUT_RANGE follow somebody."""
+    return MORE_FOLLOWERS.format(user, settings.FAN_OUT_RANGE)
+
+
+def with_more_followers(user_ids: Collection[int], *, than: int) -> set[int]:
+    """This answers which of these people are followed by more than so many."""
+    return {id for (id,) in execute(MANY_FOLLOWERS, [list(user_ids), than]).rows}
 
 
 def follower_ranges(user_ids: Collection[int], *, cards: int = 1) -> dict[int, list[KeyRange]]:
@@ -88,8 +93,7 @@ def follower_ranges(user_ids: Collection[int], *, cards: int = 1) -> dict[int, l
     Each makes at most FAN_OUT_RANGE rows for so many cards; together they make more than that.
     """
     size = settings.FAN_OUT_RANGE // cards or 1
-    many = execute(MANY_FOLLOWERS, [list(user_ids), size]).rows
-    return {id: _ranges(id, size) for (id,) in many}
+    return {id: _ranges(id, size) for id in with_more_followers(user_ids, than=size)}
 
 
 def _ranges(user_id: int, size: int) -> list[KeyRange]:

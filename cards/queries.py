@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from accounts.models import User
-from accounts.queries import follower_ranges, has_few_followers
-from cards.events import CardAdded, CardRemoved, CardsImported, CardUpdated, ImportBatchAdded
+from accounts.queries import follower_ranges, has_very_many_followers
+from cards.events import CardAdded, CardsImported
 from cards.models import Card, Collection, CollectionCard, Visibility
 from events.envelope import KeyRange, Recorded
 
@@ -68,11 +68,11 @@ def places_in(collection: Collection, *, viewer: User) -> QuerySet[CollectionCar
 
 
 # A condition in SQL: nothing that `ranges_of_followers` would split.
-FEW_FOLLOWERS = has_few_followers("(event.data->>'curator_id')::bigint")
+FEW_FOLLOWERS = "NOT " + has_very_many_followers("(event.data->>'curator_id')::bigint")
 
 
 def ranges_of_followers(
-    events: Sequence[Recorded[CardAdded | CardUpdated | CardRemoved | CardsImported]],
+    events: Sequence[Recorded[CardAdded | CardsImported]],
 ) -> dict[UUID, list[KeyRange]]:
     """This answers, for events whose curator has very many followers, ranges of their ids."""
     ranges = follower_ranges({recorded.event.curator_id for recorded in events})
@@ -81,16 +81,3 @@ def ranges_of_followers(
         for recorded in events
         if recorded.event.curator_id in ranges
     }
-
-
-def ranges_of_batches(
-    events: Sequence[Recorded[ImportBatchAdded]],
-) -> dict[UUID, list[KeyRange]]:
-    """This answers the same for batches of cards: their ranges are as much smaller."""
-    ranges: dict[UUID, list[KeyRange]] = {}
-    for recorded in events:
-        curator = recorded.event.curator_id
-        found = follower_ranges({curator}, cards=len(recorded.event.card_ids))
-        if curator in found:
-            ranges[recorded.id] = found[curator]
-    return ranges

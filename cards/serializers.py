@@ -75,7 +75,7 @@ class CardSerializer(serializers.ModelSerializer[Card]):
 
 
 class PlacedCardSerializer(CardSerializer):
-    """The card in a place of a collection or a timeline."""
+    """The card in a place of a collection."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         """This answers the card alone: pages are made of places only for their order."""

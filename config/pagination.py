@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Field, ForeignKey, Model
+from django.db.models import Field, ForeignKey, Model, QuerySet
 from rest_framework import exceptions
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -49,7 +50,10 @@ class Cursor:
 
 
 class CursorPagination(BasePagination):
-    """Pagination over a unique column that the view names: `cursor_ordering = "-id"`."""
+    """Pagination over a unique column that the view names: `cursor_ordering = "-id"`.
+
+    A view whose rows no queryset finds in that order has a method `page_rows`, as below.
+    """
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
@@ -62,13 +66,10 @@ class CursorPagination(BasePagination):
         self.cursor = cursor_of(request)
         backwards = self.cursor is not None and self.cursor.backwards
         descending = ordering.startswith("-") != backwards
-        if self.cursor is not None:
-            position = position_of(self.cursor, queryset.model, self.column)
-            queryset = queryset.filter(
-                **{f"{self.column}__{'lt' if descending else 'gt'}": position}
-            )
+        beside = self.cursor and position_of(self.cursor, queryset.model, self.column)
         # One row more than the page holds tells whether anything follows.
-        rows = list(queryset.order_by(("-" if descending else "") + self.column)[: self.size + 1])
+        find: PageRows = getattr(view, "page_rows", partial(page_rows, queryset, self.column))
+        rows = list(find(beside, descending=descending, limit=self.size + 1))
         more = len(rows) > self.size
         self.page = rows[: self.size][::-1] if backwards else rows[: self.size]
         self.has_next = bool(self.page) and (backwards or more)
@@ -117,6 +118,21 @@ class CursorPagination(BasePagination):
                 "schema": {"type": "integer", "minimum": 1, "default": PAGE_SIZE},
             },
         ]
+
+
+class PageRows(Protocol):
+    """Answers so many rows on one side of a value of the column, or from the first on."""
+
+    def __call__(self, beside: Any | None, *, descending: bool, limit: int) -> Iterable[Any]: ...
+
+
+def page_rows(
+    queryset: QuerySet[Any], column: str, beside: Any | None, *, descending: bool, limit: int
+) -> QuerySet[Any]:
+    """This finds the rows of a page in a queryset."""
+    if beside is not None:
+        queryset = queryset.filter(**{f"{column}__{'lt' if descending else 'gt'}": beside})
+    return queryset.order_by(("-" if descending else "") + column)[:limit]
 
 
 def page_size_of(request: Request) -> int:

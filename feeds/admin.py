@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from accounts.person_rows import PersonRowsAdmin
 from events.admin import ReadOnlyAdmin
-from feeds.models import Timeline, TimelineEntryRow
+from feeds.models import MergedCurator, Timeline, TimelineEntryRow
 
 
 @admin.register(TimelineEntryRow)
@@ -38,3 +38,11 @@ class TimelineAdmin(ReadOnlyAdmin[Timeline]):
     list_select_related = ["owner"]
     search_fields = ["owner__username__istartswith"]
     ordering = ["owner"]
+
+
+@admin.register(MergedCurator)
+class MergedCuratorAdmin(ReadOnlyAdmin[MergedCurator]):
+    list_display = ["curator", "since"]
+    list_select_related = ["curator"]
+    search_fields = ["curator__username__istartswith"]
+    ordering = ["-since", "curator"]

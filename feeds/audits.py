@@ -26,6 +26,8 @@ audit_rule(
         WHERE follow.created_at < event.recorded_at
           AND NOT EXISTS (SELECT FROM feeds_timelineentry entry
                           WHERE entry.owner_id = follow.follower_id AND entry.card_id = card.id)
+          AND NOT EXISTS (SELECT FROM feeds_mergedcurator merged
+                          WHERE merged.curator_id = card.curator_id)
           AND NOT EXISTS (SELECT FROM feeds_timeline timeline
                           WHERE timeline.owner_id = follow.follower_id
                             AND timeline.evicted_at IS NOT NULL)

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from accounts.events import UserFollowed, UserUnfollowed
 from accounts.signals import user_followed, user_unfollowed
 from cards.events import CardAdded, CardRemoved, CardUpdated, ImportBatchAdded
-from cards.queries import FEW_FOLLOWERS, ranges_of_batches, ranges_of_followers
+from cards.queries import FEW_FOLLOWERS
 from cards.signals import card_added, card_removed, card_updated, import_batch_added
 from events.envelope import Recorded
 from events.statement import Statement
 from events.subscription import handler
 from feeds import services, statements
+from feeds.queries import ranges_of_batches
 
 
 @handler(
     card_added,
     queue="feeds",
     name="feeds.fan_out",
-    split=ranges_of_followers,
     statement=Statement(
         statements.FAN_OUT_CLAIMED,
         fields={"card_id": "uuid", "curator_id": "bigint"},
@@ -26,11 +26,7 @@ from feeds import services, statements
 )
 def fan_out(events: Sequence[Recorded[CardAdded]]) -> None:
     """This puts new cards into the timelines of their curators' followers."""
-    services.fan_out(
-        card_ids=[recorded.event.card_id for recorded in events],
-        curator_ids=[recorded.event.curator_id for recorded in events],
-        followers=[recorded.keys for recorded in events],
-    )
+    services.fan_out(_batch(events))
 
 
 @handler(
@@ -42,31 +38,33 @@ def fan_out(events: Sequence[Recorded[CardAdded]]) -> None:
 )
 def fan_out_imported(events: Sequence[Recorded[ImportBatchAdded]]) -> None:
     """This puts the cards of imports into the timelines of their curators' followers."""
-    batch = [(card_id, recorded) for recorded in events for card_id in recorded.event.card_ids]
+    rows = [(card_id, recorded) for recorded in events for card_id in recorded.event.card_ids]
     services.fan_out(
-        card_ids=[card_id for card_id, _ in batch],
-        curator_ids=[recorded.event.curator_id for _, recorded in batch],
-        followers=[recorded.keys for _, recorded in batch],
+        services.Batch(
+            [card_id for card_id, _ in rows],
+            [recorded.event.curator_id for _, recorded in rows],
+            [recorded.keys for _, recorded in rows],
+        )
     )
 
 
-@handler(card_updated, queue="feeds", name="feeds.refresh_card", split=ranges_of_followers)
+@handler(card_updated, queue="feeds", name="feeds.refresh_card")
 def refresh_card(events: Sequence[Recorded[CardUpdated]]) -> None:
     """This brings timelines up to the cards' present visibility."""
-    services.refresh_cards(
-        card_ids=[recorded.event.card_id for recorded in events],
-        curator_ids=[recorded.event.curator_id for recorded in events],
-        followers=[recorded.keys for recorded in events],
-    )
+    services.refresh_cards(_batch(events))
 
 
-@handler(card_removed, queue="feeds", name="feeds.retract_card", split=ranges_of_followers)
+@handler(card_removed, queue="feeds", name="feeds.retract_card")
 def retract_card(events: Sequence[Recorded[CardRemoved]]) -> None:
     """This takes removed cards out of timelines."""
-    services.retract_cards(
-        card_ids=[recorded.event.card_id for recorded in events],
-        curator_ids=[recorded.event.curator_id for recorded in events],
-        followers=[recorded.keys for recorded in events],
+    services.retract_cards(_batch(events))
+
+
+def _batch(events: Sequence[Recorded[CardAdded | CardUpdated | CardRemoved]]) -> services.Batch:
+    return services.Batch(
+        [recorded.event.card_id for recorded in events],
+        [recorded.event.curator_id for recorded in events],
+        [recorded.keys for recorded in events],
     )
 
 

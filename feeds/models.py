@@ -94,3 +94,19 @@ class Timeline(models.Model):
 
     def __str__(self) -> str:
         return f"the timeline of {self.owner_id}"
+
+
+class MergedCurator(models.Model):
+    """Somebody whom very many follow: feeds find the cards in the library, when they are read.
+
+    Whoever was it once stays it. With few followers again, new cards come into timelines as well,
+    and a feed shows each once.
+    """
+
+    curator = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+"
+    )
+    since = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.curator_id} since {self.since:%F}"

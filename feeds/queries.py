@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.conf import settings
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 
 from accounts.models import Follow, User
+from accounts.queries import follower_ranges, with_more_followers
+from cards.events import ImportBatchAdded
 from cards.models import Card, Collection, CollectionCard, Visibility
 from cards.queries import public_cards, with_representation
-from feeds.models import TimelineEntry
+from events.envelope import KeyRange, Recorded
+
+FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
+# Asked for each entry of the page. As a join, all that the reader follows would be read first.
+FOLLOWED = """
+    (SELECT followed_id FROM accounts_follow
+     WHERE follower_id = %s AND followed_id = {}) IS NOT NULL
+"""
+MERGED_PAGE = f"""
+    cards_card.id = ANY (ARRAY(
+        SELECT id FROM (
+            (
+                SELECT card.id
+                FROM feeds_timelineentry entry JOIN cards_card card ON card.id = entry.card_id
+                WHERE entry.owner_id = %s AND entry.card_id {{beside}} %s
+                  AND card.visibility = 'PUBLIC' AND {FOLLOWED.format("card.curator_id")}
+                ORDER BY entry.card_id {{order}} LIMIT %s
+            ) UNION (
+                SELECT card.id
+                FROM feeds_mergedcurator merged CROSS JOIN LATERAL (
+                    SELECT id FROM cards_card
+                    WHERE curator_id = merged.curator_id AND visibility = 'PUBLIC'
+                      AND id {{beside}} %s AND id >= coalesce((
+                          SELECT card_id FROM feeds_timelineentry WHERE owner_id = %s
+                          ORDER BY card_id DESC OFFSET %s LIMIT 1
+                      ), '{FIRST}')
+                    ORDER BY id {{order}} LIMIT %s
+                ) card
+                WHERE {FOLLOWED.format("merged.curator_id")}
+            )
+        ) found ORDER BY id {{order}} LIMIT %s
+    ))
+"""  # noqa: S608 - put together from constants
+PAGE = {
+    True: MERGED_PAGE.format(beside="<", order="DESC"),
+    False: MERGED_PAGE.format(beside=">", order="ASC"),
+}
 
 
 def global_feed() -> QuerySet[Card]:
@@ -17,18 +58,34 @@ def global_feed() -> QuerySet[Card]:
     return with_representation(public_cards())
 
 
-def following_feed(user: User) -> QuerySet[TimelineEntry]:
-    """This answers the entries, with their cards, of public cards by those the user follows now.
+def following_page(
+    user: User, beside: UUID | None, *, descending: bool, limit: int
+) -> QuerySet[Card]:
+    """This answers public cards by those the user follows now, from a place on.
 
-    The timeline finds them, and its key has their order: a page of it reads a page of cards. The
-    card and the follow of this moment decide.
+    They are found in the timeline, and in the libraries of those whom very many follow, as far back
+    as the timeline goes. Both have an index in the order of the page: so it costs a page.
     """
-    # Asked for each entry of the page. As a join, all that the user follows would be read first.
-    follow = Follow.objects.filter(follower=user, followed=OuterRef("card__curator"))
-    entries = TimelineEntry.objects.alias(followed=Subquery(follow.values("followed"))).filter(
-        owner=user, card__visibility=Visibility.PUBLIC, followed__isnull=False
+    reader, beside = user.pk, beside or (LAST if descending else FIRST)
+    last = settings.FEED_LENGTH - 1
+    timeline, merged = [reader, beside, reader, limit], [beside, reader, last, limit, reader]
+    page = RawSQL(  # noqa: S611 - constants
+        PAGE[descending], [*timeline, *merged, limit], output_field=BooleanField()
     )
-    return entries.select_related("card__curator", "card__url__metadata")
+    return with_representation(Card.objects.filter(page)).order_by("-id" if descending else "id")
+
+
+def ranges_of_batches(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID, list[KeyRange]]:
+    """This answers, for batches of cards with many followers, ranges of the followers' ids."""
+    curators = {recorded.event.curator_id for recorded in events}
+    merged = with_more_followers(curators, than=settings.FAN_OUT_RANGE)
+    ranges: dict[UUID, list[KeyRange]] = {}
+    for recorded in events:
+        curator = recorded.event.curator_id
+        found = follower_ranges({curator} - merged, cards=len(recorded.event.card_ids))
+        if curator in found:
+            ranges[recorded.id] = found[curator]
+    return ranges
 
 
 def feed_cards(ids: set[UUID]) -> QuerySet[Card]:

@@ -1,6 +1,7 @@
 """Every write of timelines, except for their upkeep (feeds/upkeep.py).
 
-A timeline holds the public cards of those its owner follows, the newest FEED_LENGTH of them. It
+A timeline holds the public cards of those its owner follows, the newest FEED_LENGTH of them; but
+not of those whom more than FAN_OUT_RANGE follow, whose cards the read takes from the library. It
 only makes reading fast: what may be shown is decided by the read (feeds/queries.py). So an entry
 too many is harmless, but one too few is a card that never appears. What is inserted cannot be
 missed, since handlers run after the commit that they tell of. What could be missed is an entry
@@ -13,6 +14,7 @@ Each lock is taken by a statement of its own, so that the next one sees what was
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -32,44 +34,63 @@ CARD_LOCKS = 0x6665
 READ_PRECISION = timedelta(days=1)
 
 
-def fan_out(
-    *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Cards, each with its curator and the range of followers that are meant."""
+
+    cards: list[UUID]
+    curators: list[int]
+    followers: list[KeyRange]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """These are the parameters of the statements of fan-out and retraction."""
+        lowest, highest = span(self.followers)
+        return {
+            "cards": self.cards,
+            "curators": self.curators,
+            "firsts": [keys.first for keys in self.followers],
+            "afters": [keys.after for keys in self.followers],
+            # As texts: SQL reads the lowest of all numbers as a minus and one that is too large.
+            "lowest": str(lowest),
+            "highest": str(highest),
+        }
+
+
+def fan_out(batch: Batch) -> None:
     """This puts public cards into the timelines of their curators' followers."""
-    statement = statements.FAN_OUT_MANY if len(card_ids) > FEW else statements.FAN_OUT_FEW
-    batch = _batch(card_ids, curator_ids, followers)
-    return sql.insert_new(statement, batch, many=is_large(followers))
+    if written := _without_merged(batch):
+        _fan_out(written)
 
 
-def refresh_cards(
-    *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
-) -> None:
+def refresh_cards(batch: Batch) -> None:
     """This puts cards into timelines that are public now, and takes out those that are private."""
-    lock_cards(card_ids)
-    fan_out(card_ids=card_ids, curator_ids=curator_ids, followers=followers)
-    retract_cards(card_ids=card_ids, curator_ids=curator_ids, followers=followers)
+    lock_cards(batch.cards)
+    if written := _without_merged(batch):
+        _fan_out(written)
+        execute(statements.RETRACT, **written.parameters)
 
 
-def retract_cards(
-    *, card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
-) -> int:
+def retract_cards(batch: Batch) -> None:
     """This takes cards that are gone or private out of their curators' followers' timelines."""
-    return execute(statements.RETRACT, **_batch(card_ids, curator_ids, followers))
+    if written := _without_merged(batch):
+        execute(statements.RETRACT, **written.parameters)
 
 
-def _batch(
-    card_ids: Sequence[UUID], curator_ids: Sequence[int], followers: Sequence[KeyRange]
-) -> dict[str, Any]:
-    lowest, highest = span(followers)
-    return {
-        "cards": list(card_ids),
-        "curators": list(curator_ids),
-        "firsts": [keys.first for keys in followers],
-        "afters": [keys.after for keys in followers],
-        # As texts: SQL reads the lowest number of all as a minus and a number that is too large.
-        "lowest": str(lowest),
-        "highest": str(highest),
-    }
+def _fan_out(batch: Batch) -> None:
+    few = len(batch.cards) <= FEW
+    statement = statements.FAN_OUT_FEW if few else statements.FAN_OUT_MANY
+    sql.insert_new(statement, batch.parameters, many=is_large(batch.followers))
+
+
+def _without_merged(batch: Batch) -> Batch | None:
+    """This answers what is to be written to timelines, if anything is."""
+    merged = {id for (id,) in sql.execute(statements.MERGE, [sorted({*batch.curators})]).rows}
+    if not merged:
+        return batch
+    rows = zip(batch.cards, batch.curators, batch.followers, strict=True)
+    written = [row for row in rows if row[1] not in merged]
+    return Batch(*(list(column) for column in zip(*written, strict=True))) if written else None
 
 
 def backfill(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:

@@ -8,6 +8,8 @@ followers that are meant, by their ids from `first` up to `after`.
 
 from __future__ import annotations
 
+from accounts.queries import has_very_many_followers
+
 # For many events. Found first, by values that the planner sees: it knows whose followers are a
 # million and whose a handful. Through a join it takes everybody for a celebrity as soon as there is
 # one, and reads the whole table for each card.
@@ -59,6 +61,17 @@ FOLLOWER = """
 FAN_OUT_FEW = FAN_OUT.format("", BATCH, EACH_FOLLOWER)
 FAN_OUT_MANY = FAN_OUT.format(f"{FOLLOWERS.format(KEPT)},", BATCH, FOLLOWER)
 FAN_OUT_CLAIMED = FAN_OUT.format("", "claimed AS batch", EACH_FOLLOWER)
+# Who is followed by very many is noted down, and answered.
+MERGE = f"""
+    WITH merged AS MATERIALIZED (
+        SELECT person FROM unnest(%s::bigint[]) AS person WHERE {has_very_many_followers("person")}
+    ), noted AS (
+        INSERT INTO feeds_mergedcurator (curator_id, since)
+        SELECT person, now() FROM merged ORDER BY person
+        ON CONFLICT DO NOTHING
+    )
+    SELECT person FROM merged
+"""  # noqa: S608 - put together from constants
 RETRACT = f"""
     WITH {FOLLOWERS.format("")}, stale AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id
@@ -93,6 +106,8 @@ BACKFILL = """
     WHERE NOT EXISTS (
         SELECT FROM feeds_timeline timeline
         WHERE timeline.owner_id = follow.follower_id AND timeline.evicted_at IS NOT NULL
+    ) AND NOT EXISTS (
+        SELECT FROM feeds_mergedcurator merged WHERE merged.curator_id = follow.followed_id
     )
     ORDER BY 1, 2
     ON CONFLICT DO NOTHING
@@ -145,7 +160,9 @@ FILL = """
     SELECT follow.follower_id, card.id, card.curator_id
     FROM cards_card card
     JOIN accounts_follow follow ON follow.followed_id = card.curator_id
-    WHERE follow.follower_id = %s AND card.visibility = 'PUBLIC'
+    WHERE follow.follower_id = %s AND card.visibility = 'PUBLIC' AND NOT EXISTS (
+        SELECT FROM feeds_mergedcurator merged WHERE merged.curator_id = follow.followed_id
+    )
     ORDER BY card.id DESC LIMIT %s
     ON CONFLICT DO NOTHING
 """

@@ -9,6 +9,8 @@ from cards.serializers import CardSerializer
 from events.stream import Pair, Source, register
 from feeds import queries
 
+# In timelines, and in the libraries of those who have very many followers: there once for all
+# readers, and only cards that were added lately.
 CHANGED = """
     SELECT since.person_id, newest.card_id, newest.written
     FROM since CROSS JOIN LATERAL (
@@ -17,6 +19,20 @@ CHANGED = """
         ORDER BY card_id DESC LIMIT %(most)s
     ) newest
     WHERE age(newest.written) BETWEEN 0 AND age(since.horizon)
+    UNION ALL
+    SELECT since.person_id, newest.id, newest.written
+    FROM feeds_mergedcurator merged CROSS JOIN LATERAL (
+        SELECT id, xmin AS written FROM cards_card
+        WHERE curator_id = merged.curator_id AND id >= %(earliest)s
+        ORDER BY id DESC LIMIT %(most)s
+    ) newest
+    JOIN since ON age(newest.written) BETWEEN 0 AND age(since.horizon)
+    JOIN accounts_follow follow
+      ON follow.follower_id = since.person_id AND follow.followed_id = merged.curator_id
+    WHERE NOT EXISTS (
+        SELECT FROM feeds_timelineentry
+        WHERE owner_id = since.person_id AND card_id = newest.id
+    )
 """
 
 

@@ -14,10 +14,9 @@ from accounts.models import User
 from accounts.queries import user_named
 from cards.models import Card, CollectionCard
 from cards.queries import visible_collections
-from cards.serializers import CardSerializer, PlacedCardSerializer
+from cards.serializers import CardSerializer
 from events.sql import in_order
 from feeds import queries, services
-from feeds.models import TimelineEntry
 from feeds.serializers import CollectionFeedItemSerializer
 
 
@@ -31,21 +30,22 @@ class GlobalFeed(ListAPIView[Card]):
         return queries.global_feed()
 
 
-class FollowingFeed(ListAPIView[TimelineEntry]):
+class FollowingFeed(ListAPIView[Card]):
     """The public cards of those the caller follows, newest first."""
 
-    serializer_class = PlacedCardSerializer  # type: ignore[assignment]
-    cursor_ordering = "-card_id"
-    queryset = TimelineEntry.objects.none()  # tells the schema what is listed
+    serializer_class = CardSerializer
+    queryset = Card.objects.none()  # tells the schema what is listed
 
-    @extend_schema(responses=CardSerializer(many=True))
     def get(self, request: Request) -> Response:
         """The public cards of those you follow, newest first."""
-        reader = cast(User, request.user)
-        services.open_timeline(owner=reader)
-        self.queryset = queries.following_feed(reader)
+        services.open_timeline(owner=cast(User, request.user))
         with in_order():
             return self.list(request)
+
+    def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> QuerySet[Card]:
+        """This finds the cards of a page, for the paginator."""
+        reader = cast(User, self.request.user)
+        return queries.following_page(reader, beside, descending=descending, limit=limit)
 
 
 class UserFeed(ListAPIView[Card]):

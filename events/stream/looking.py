@@ -59,12 +59,13 @@ def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -
         horizons[person] = min(horizons.get(person, stream.horizon), stream.horizon)
         first = ANY_KEY if stream in full else recent
         firsts[person] = min(firsts.get(person, first), first)
-    oldest = min(stream.at for stream in streams)
+    oldest = min(stream.at for stream in streams) - SLACK_SECONDS
     return Since(
         list(horizons),
         list(horizons.values()),
         list(firsts.values()),
-        now.at - oldest + SLACK_SECONDS,
+        now.at - oldest,
+        first_id_at_seconds(oldest),
     )
 
 

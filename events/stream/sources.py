@@ -30,7 +30,7 @@ class Source:
     `changed` is SQL that selects (person_id, key, xmin) of rows written since, from the relation
     `since (person_id, horizon, first)`: at most %(most)s a person, the newest ones. A row counts if
     `age(xmin) BETWEEN 0 AND age(since.horizon)`. Its keys are UUIDv7, and those before `first` may
-    be left out. What is found by a time can go back %(seconds)s.
+    be left out. What is found by a time can go back %(seconds)s, or to the key %(earliest)s.
     `shown` answers what each (person, key) is told, and leaves out what a person may not see, or no
     longer.
     """
@@ -58,6 +58,7 @@ class Since:
     horizons: list[int]
     firsts: list[UUID]
     seconds: float
+    earliest: UUID
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -68,6 +69,7 @@ class Since:
             "horizons": [str(horizon & 0xFFFFFFFF) for horizon in self.horizons],
             "firsts": self.firsts,
             "seconds": self.seconds,
+            "earliest": self.earliest,
             "most": MOST,
         }
 

@@ -21,7 +21,7 @@ from feeds.models import TimelineEntry
 from notifications.models import Notification
 from tests.conftest import Drain
 from tests.events.test_delivery import send
-from tests.events.test_parts import FOLLOWERS, followers_of
+from tests.events.test_parts import FOLLOWERS, SPLIT, followers_of
 from tests.library import save
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,11 +91,11 @@ def delete_event() -> None:
 
 
 def lose_part() -> None:
-    Delivery.objects.filter(handler="feeds.fan_out", part=3).delete()
+    Delivery.objects.filter(handler=SPLIT, part=3).delete()
 
 
 def lose_last_part() -> None:
-    Delivery.objects.filter(handler="feeds.fan_out", part=6).delete()
+    Delivery.objects.filter(handler=SPLIT, part=6).delete()
 
 
 def lose_entry() -> None:

@@ -13,28 +13,27 @@ from accounts.models import Follow, User
 from accounts.queries import follower_ranges
 from accounts.services import unfollow
 from cards.models import Card
-from cards.services import remove_card
 from events import deliveries, services
 from events.envelope import ALL_KEYS
 from events.expansion import columns_of, expand
 from events.floors import Floor
 from events.models import Delivery, Event, Priority
-from feeds.models import TimelineEntry
 from notifications.models import Notification
 from tests.conftest import Drain
 from tests.library import save
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+SPLIT = "notifications.notify_card_added"
 FOLLOWERS = 5 * settings.FAN_OUT_RANGE + 1
 
 
-def followers_of(author: User, count: int, *, notify: bool = False) -> list[User]:
-    """This makes people who follow the author."""
+def followers_of(author: User, count: int) -> list[User]:
+    """This makes people who follow the author, and want to be told."""
     people = [User(username=f"f{n}", email=f"f{n}@example.org") for n in range(count)]
     people = User.objects.bulk_create(people)
     Follow.objects.bulk_create(
-        [Follow(follower=person, followed=author, notify=notify) for person in people]
+        [Follow(follower=person, followed=author, notify=True) for person in people]
     )
     return people
 
@@ -45,7 +44,8 @@ def parts_of(handler: str) -> list[tuple[int, str, int, bool]]:
 
 
 def receivers(card: Card) -> Counter[int]:
-    return Counter(TimelineEntry.objects.filter(card_id=card.pk).values_list("owner_id", flat=True))
+    told = Notification.objects.filter(card_id=card.pk)
+    return Counter(told.values_list("recipient_id", flat=True))
 
 
 def test_ranges_cover_every_key_and_share_the_followers_out(alice: User) -> None:
@@ -68,32 +68,17 @@ def test_who_has_few_followers_is_not_split(alice: User) -> None:
 def test_a_large_fan_out_reaches_everybody_once_in_parts_of_bulk_work(
     drain: Drain, alice: User
 ) -> None:
-    people = followers_of(alice, FOLLOWERS, notify=True)
+    people = followers_of(alice, FOLLOWERS)
 
     card = save(alice)
     drain()
 
     assert receivers(card) == Counter(person.pk for person in people)
-    told = Notification.objects.filter(card_id=card.pk).values_list("recipient_id", flat=True)
-    assert Counter(told) == Counter(person.pk for person in people)
     expected = [(part, "done", Priority.BULK, True) for part in range(1, 7)]
-    assert parts_of("feeds.fan_out") == expected
-    assert parts_of("notifications.notify_card_added") == expected
+    assert parts_of(SPLIT) == expected
 
 
-def test_a_removed_card_is_taken_back_in_parts(drain: Drain, alice: User) -> None:
-    followers_of(alice, FOLLOWERS)
-    card = save(alice)
-    drain()
-
-    remove_card(card=card)
-    drain()
-
-    assert not receivers(card)
-    assert len(parts_of("feeds.retract_card")) == 6
-
-
-def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice: User) -> None:
+def test_followers_who_leave_meanwhile_leave_no_gap(drain: Drain, alice: User) -> None:
     from events.execution import execute
     from events.registry import handlers
 
@@ -102,13 +87,11 @@ def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice:
     root = split_here(card)
 
     unfollow(follower=people[3], followed=alice)
-    late = User.objects.create(username="late", email="late@example.org")
-    Follow.objects.create(follower=late, followed=alice)
-    for id in Delivery.objects.filter(handler="feeds.fan_out", part__gt=0).values_list("id"):
-        assert execute(handlers["feeds.fan_out"], list(id)) == {"done": 1}
+    for id in Delivery.objects.filter(handler=SPLIT, part__gt=0).values_list("id"):
+        assert execute(handlers[SPLIT], list(id)) == {"done": 1}
 
     assert Delivery.objects.get(id=root).state == "done"
-    assert receivers(card) == Counter(person.pk for person in [*people[:3], *people[4:], late])
+    assert receivers(card) == Counter(person.pk for person in [*people[:3], *people[4:]])
 
 
 def split_here(card: Card) -> int:
@@ -117,8 +100,8 @@ def split_here(card: Card) -> int:
     from events.queues import all_policies
     from events.registry import handlers
 
-    known = handlers["feeds.fan_out"]
-    lanes = [(known, lane, all_policies()["feeds"], False) for lane in Priority]
+    known = handlers[SPLIT]
+    lanes = [(known, lane, all_policies()["notifications"], False) for lane in Priority]
     expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
     root = Delivery.objects.get(event=event_of(card), handler=known.name).pk
     assert execute(known, [root]) == {"done": 1}
@@ -137,14 +120,14 @@ def test_splitting_twice_makes_no_part_twice(alice: User) -> None:
 
     deliveries.split(root, follower_ranges({alice.pk})[alice.pk])
 
-    assert [part for part, *_ in parts_of("feeds.fan_out")] == [1, 2, 3, 4, 5, 6]
+    assert [part for part, *_ in parts_of(SPLIT)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_dead_part_alone_is_replayed(drain: Drain, alice: User) -> None:
     people = followers_of(alice, FOLLOWERS)
     card = save(alice)
     split_here(card)
-    second = Delivery.objects.get(handler="feeds.fan_out", part=2)
+    second = Delivery.objects.get(handler=SPLIT, part=2)
     Delivery.objects.filter(pk=second.pk).update(state="dead", due_at=None)
     drain()
     assert len(receivers(card)) == FOLLOWERS - settings.FAN_OUT_RANGE

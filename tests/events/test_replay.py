@@ -16,10 +16,10 @@ from django.utils import timezone
 from accounts.models import User
 from events.models import Delivery, Event, Operation, Priority
 from events.replay import Progress, Which, count, replay
-from feeds.models import TimelineEntry
+from notifications.models import Notification
 from tests.conftest import Drain
 from tests.events.test_delivery import send, states
-from tests.events.test_parts import FOLLOWERS, followers_of, parts_of, receivers, split_here
+from tests.events.test_parts import FOLLOWERS, SPLIT, followers_of, parts_of, receivers, split_here
 from tests.library import save
 from tests.probe.models import Effect
 
@@ -118,22 +118,22 @@ def test_an_event_that_was_split_is_split_again_without_gap_or_double(
     people = followers_of(alice, FOLLOWERS)
     card = save(alice)
     drain()
-    TimelineEntry.objects.filter(card_id=card.pk).delete()
+    Notification.objects.filter(card_id=card.pk).delete()
 
-    replay(Which(handler="feeds.fan_out"), actor="test")
+    replay(Which(handler=SPLIT), actor="test")
     drain()
 
     assert receivers(card) == Counter(person.pk for person in people)
-    assert [part for part, *_ in parts_of("feeds.fan_out")] == [1, 2, 3, 4, 5, 6]
+    assert [part for part, *_ in parts_of(SPLIT)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_while_a_part_is_open_the_event_is_not_replayed(alice: User) -> None:
     followers_of(alice, FOLLOWERS)
     split_here(save(alice))
 
-    (progress,) = replay(Which(handler="feeds.fan_out"), actor="test")
+    (progress,) = replay(Which(handler=SPLIT), actor="test")
 
-    assert progress == Progress("feeds.fan_out", events=1, still_open=1)
+    assert progress == Progress(SPLIT, events=1, still_open=1)
 
 
 def test_the_command_waits_and_speaks_json(delivered: list[Event]) -> None:

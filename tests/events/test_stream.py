@@ -10,19 +10,24 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from knox.models import AuthToken
 
 from accounts import services as people
 from accounts.models import User
+from cards import services
+from cards.models import Visibility
 from events.ids import first_id_at, new_id
+from feeds.models import MergedCurator
 from notifications.models import Kind, Notification
 from tests.cards.metadata import web as webs
 from tests.cards.metadata.web import Web
 from tests.conftest import Drain
 from tests.events.streaming import PATH, Client, WebProcess, idle
-from tests.library import save
+from tests.events.test_parts import followers_of
+from tests.library import save, save_many
 from tests.running import environment, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,6 +114,34 @@ def test_notifications_and_the_feed_arrive_as_their_pages_show_them(
     assert [fed] == api(web, alice, "feeds/following/")["results"]
     assert fed["id"] == str(card.pk)
     assert of_bob.told == []
+
+
+def test_cards_that_are_in_no_timeline_are_told_once(
+    listen: Listen, web: WebProcess, alice: User, bob: User, charlie: User, drain: Drain
+) -> None:
+    people.follow(follower=alice, followed=bob)
+    drain()
+    followers_of(bob, settings.FAN_OUT_RANGE)
+    save(bob)
+    drain()
+    assert MergedCurator.objects.exists()
+    of_alice, of_charlie = listen(alice), listen(charlie)
+    first, private, second = (
+        save(bob, f"https://example.org/{n}", private=n == 1) for n in range(3)
+    )
+    of_alice.wait("feed", 2)
+    of_alice.kill()
+    third, fourth = save_many(bob, 2)
+    again = listen(alice, of_alice.last_id)
+    again.wait("feed", 2)
+
+    services.update_card(card=private, visibility=Visibility.PUBLIC)
+
+    (shown,) = again.wait("feed", 3)[2:]
+    assert shown == api(web, alice, f"cards/{private.pk}/")
+    assert [each["id"] for each in of_alice.of("feed")] == [str(first.pk), str(second.pk)]
+    assert [each["id"] for each in again.of("feed")[:2]] == [str(third.pk), str(fourth.pk)]
+    assert of_charlie.told == []
 
 
 def test_an_import_is_seen_going_on(

@@ -17,6 +17,8 @@ from events.models import Delivery, Event
 from feeds.models import TimelineEntry
 from notifications.models import Notification
 from tests.cards.imports.conftest import ImportFile as Bring
+from tests.events.test_parts import followers_of
+from tests.feeds.reading import shown
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -119,6 +121,19 @@ def test_a_batch_for_many_followers_is_split_by_what_it_writes(alice: User, brin
     assert TimelineEntry.objects.count() == 5 * settings.FAN_OUT_RANGE
     parts = Delivery.objects.filter(handler="feeds.fan_out_imported", part__gt=0)
     assert list(parts.values_list("state", flat=True)) == ["done"] * 5
+
+
+def test_cards_of_whom_very_many_follow_are_written_to_no_timeline(
+    alice: User, bring: Bring
+) -> None:
+    reader, *_ = followers_of(alice, settings.FAN_OUT_RANGE + 1)
+    lines = "\n".join(f"https://example.org/{number}" for number in range(250))
+
+    bring(alice, lines.encode())
+
+    assert len(shown(reader)) == 250
+    assert TimelineEntry.objects.count() == 0
+    assert not Delivery.objects.filter(handler="feeds.fan_out_imported", part__gt=0).exists()
 
 
 def test_nothing_is_left_of_the_file_when_it_has_been_read(alice: User, bring: Bring) -> None:
