@@ -17,10 +17,11 @@ WRITERS = 200
 FOLLOWS = 10  # of each writer
 TOKEN_LENGTH, KEY_LENGTH = 64, 15  # knox's
 TIMELINE = 1_000  # FEED_LENGTH
+MERGED = 500  # one person in so many has cards that feeds find when they are read
 KEPT_MADE = "cards_card, cards_url, accounts_idempotentrequest"
 KEPT_TOLD = (
-    "feeds_timelineentry, notifications_notification, events_event, events_outboxentry,"
-    " events_delivery, events_attempt, events_lease"
+    "feeds_timelineentry, feeds_mergedcurator, notifications_notification, events_event,"
+    " events_outboxentry, events_delivery, events_attempt, events_lease"
 )
 
 
@@ -51,10 +52,10 @@ def make_writers(session: psycopg.Connection) -> Sequence[str]:
 def make_reader(session: psycopg.Connection, size: Size) -> Sequence[str]:
     """This fills the database around one reader, the first person; the reader's token."""
     _make_people(session, size.people)
-    sizes = vars(size) | {"timeline": TIMELINE}
+    sizes = vars(size) | {"timeline": TIMELINE, "merged": MERGED}
     # Checking each row's foreign keys would take longer than all the rest.
     session.execute("SET session_replication_role = replica")
-    for statement in (PAGES, CARDS, FOLLOWED, TIMELINES, ENTRIES, OWN_ENTRIES, NOTIFICATIONS):
+    for statement in FILL:
         session.execute(statement, sizes)
     session.execute("SET session_replication_role = origin")
     tokens = make_tokens(session, [1])
@@ -145,3 +146,11 @@ NOTIFICATIONS = f"""
     ) told
     JOIN cards_card card ON card.id = {KEY}::uuid
 """
+# The peers find all in timelines: so these have the entries as well.
+MERGED_CURATORS = """
+    INSERT INTO feeds_mergedcurator (curator_id, since)
+    SELECT id, now() FROM generate_series(2, %(people)s, %(merged)s) AS id
+"""
+FILL = (
+    PAGES, CARDS, FOLLOWED, TIMELINES, ENTRIES, OWN_ENTRIES, MERGED_CURATORS, NOTIFICATIONS,
+)  # fmt: skip
