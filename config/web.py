@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import resource
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
-
-from config import wsgi
 
 if TYPE_CHECKING:
     from config.gateway import Gateway
@@ -58,6 +58,20 @@ def rest_memory() -> None:
     gc.set_threshold(GARBAGE, 10, 10)
 
 
+def end_when_asked() -> None:
+    """This lets a signal end the process while it loads.
+
+    It has the handler of granian's main process, of which it is a fork, and that does nothing here;
+    granian sets the right one when the application is there.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit())
+
+
+end_when_asked()
 allow_files()
+
+from config import wsgi  # noqa: E402 - it loads the apps, which takes a while
+
 application = gateway()
 rest_memory()

@@ -28,6 +28,8 @@ from tests.running import wait_for
 from tests.watched import CHILDREN, System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
+WEB = ("-m", "granian", "--interface", "rsgi", "config.web:application")
+ANYWHERE = {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": "0"}
 
 
 @pytest.fixture
@@ -57,16 +59,13 @@ def family(watched: Watched) -> list[Any]:
 
 
 def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) -> None:
-    web = ("-m", "granian", "--interface", "rsgi", "config.web:application")
-    server = system.start("web", *web, GRANIAN_HOST="127.0.0.1", GRANIAN_PORT="0")
+    system.start("web", *WEB, **ANYWHERE)
     system.start("relay", "manage.py", "relay")
     system.start("beat", "-m", "celery", "--quiet", "-A", "config", "beat")
     worker = worker_in(system)
 
     wait_for(lambda: len(known(system)) == 4, seconds=60, what="all have told of themselves")
     worker.wait_health(200)
-    # Before that, granian does not heed who asks it to end.
-    wait_for(lambda: "runtime" in server.log.read_text(), seconds=20, what="web serves")
 
     wait_for(
         lambda: known(system)["notification-worker"].concurrency == CHILDREN,
@@ -85,6 +84,16 @@ def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) 
     system.stop()
 
     assert not Process.objects.filter(pk__in=ids).exists()
+
+
+def test_a_web_process_that_is_asked_to_end_while_it_loads_ends_at_once(system: System) -> None:
+    web = system.start("web", *WEB, GRANIAN_LOG_CONFIG="config/granian.json", **ANYWHERE)
+    wait_for(web.process.children, seconds=30, what="it has begun to load")
+
+    web.popen.terminate()
+
+    assert web.popen.wait(timeout=5) == 0
+    assert "Started worker" not in web.log.read_text()
 
 
 def test_who_ends_without_a_word_is_silent_and_forgotten_after_a_day(system: System) -> None:
