@@ -29,7 +29,6 @@ from tests.watched import CHILDREN, System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WEB = ("-m", "granian", "--interface", "rsgi", "config.web:application")
-ANYWHERE = {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": "0"}
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def family(watched: Watched) -> list[Any]:
 
 
 def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) -> None:
-    system.start("web", *WEB, **ANYWHERE)
+    system.start("web", *WEB, GRANIAN_HOST="127.0.0.1", GRANIAN_PORT="0")
     system.start("relay", "manage.py", "relay")
     system.start("beat", "-m", "celery", "--quiet", "-A", "config", "beat")
     worker = worker_in(system)
@@ -87,13 +86,15 @@ def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) 
 
 
 def test_a_web_process_that_is_asked_to_end_while_it_loads_ends_at_once(system: System) -> None:
-    web = system.start("web", *WEB, GRANIAN_LOG_CONFIG="config/granian.json", **ANYWHERE)
-    wait_for(web.process.children, seconds=30, what="it has begun to load")
+    web = system.start("web", *WEB, GRANIAN_HOST="127.0.0.1", GRANIAN_PORT="0")
+    # Its applications are there, but it does not serve yet.
+    wait_for(lambda: known(system), seconds=30, what="it has told of itself")
+    row = known(system)["web"]
 
     web.popen.terminate()
 
     assert web.popen.wait(timeout=5) == 0
-    assert "Started worker" not in web.log.read_text()
+    assert not Process.objects.filter(pk=row.pk).exists()
 
 
 def test_who_ends_without_a_word_is_silent_and_forgotten_after_a_day(system: System) -> None:
