@@ -42,7 +42,7 @@ def worker_options(policies: list[QueuePolicy]) -> dict[str, Any]:
         "queues": names,
         "hostname": host_format(f"{node}@%h"),
         # A process each: one that crashes, hangs or eats memory takes no other down with it.
-        "pool": "prefork",
+        "pool": "events.pool:Pool",
         "concurrency": sum(policy.concurrency for policy in policies),
         "max_tasks_per_child": 10000,
         "loglevel": os.environ.get("LOG_LEVEL", "INFO"),
