@@ -18,13 +18,12 @@ async def _commit_each(session: psycopg.AsyncConnection) -> None:
     await session.set_autocommit(True)
 
 
-app = App(
-    connector=PsycopgConnector(
-        conninfo=os.environ["DATABASE_URL"], configure=_commit_each,
-        kwargs={"options": f"-c search_path={SCHEMA},public"},
-        min_size=4, max_size=CONCURRENCY,
-    )
+_connector = PsycopgConnector(
+    conninfo=os.environ["DATABASE_URL"], configure=_commit_each,
+    kwargs={"options": f"-c search_path={SCHEMA},public"},
+    min_size=4, max_size=CONCURRENCY,
 )  # fmt: skip
+app = App(connector=_connector)
 # What the tasks write with.
 _pool = AsyncConnectionPool(
     os.environ["DATABASE_URL"], configure=_commit_each, open=False,
@@ -51,7 +50,6 @@ async def _write(queue: str, card_id: str) -> None:
 
 
 async def insert_card(id: UUID, curator: int) -> None:
-    """This adds a card."""
-    await _pool.open()
-    async with _pool.connection() as session:
+    """This adds a card, by a producer: its connections live in its loop, a new one each time."""
+    async with _connector.pool.connection() as session:
         await session.execute(INSERT_CARD, [id, curator])
