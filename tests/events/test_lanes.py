@@ -37,16 +37,17 @@ def broker() -> Iterator[redis.Redis]:
 def system(tmp_path: Path, transactional_db: None, broker: redis.Redis) -> Iterator[System]:
     running = System(tmp_path)
     yield running
+    running.stop()
     for file in (*settings.DATA_DIR.glob("told-bulk*"), *settings.DATA_DIR.glob("begun-bulk*")):
         file.unlink()
-    running.stop()
 
 
 def start(system: System, **variables: str) -> None:
     """This starts a relay, and a worker of one queue; it waits until both work."""
     system.start("relay", "manage.py", "relay")
     command = ("manage.py", "worker", "notifications")
-    system.start("worker", *command, NOTIFICATIONS_CONCURRENCY=f"{CHILDREN}", **variables)
+    variables |= {"NOTIFICATIONS_CONCURRENCY": f"{CHILDREN}", "SOFT_SHUTDOWN_SECONDS": "1"}
+    system.start("worker", *command, **variables)
     send("warm")
     wait_for(lambda: done("warm"), seconds=60, what="it works")
 
