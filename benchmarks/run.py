@@ -69,13 +69,14 @@ class Run:
                         self._note("latency_500", system, latency.at_rate(system, 500, seconds / 2))
 
     def growth(self) -> None:
-        """This measures backlogs of several sizes."""
+        """This measures backlogs of several sizes, which take turns like the systems."""
         sizes = (1_000, 5_000, 20_000) if self.options.short else (1_000, 5_000, 20_000, 100_000)
-        for name in self._chosen((OURS, "BullMQ batches of 100")):
+        for number in range(self.options.rounds):
             for size in sizes:
-                for _ in range(self.options.rounds if size <= 20_000 else 1):
-                    with self._running(name) as system:
-                        self._note("growth", system, throughput.drain(system, size))
+                if size <= 20_000 or number == 0:
+                    for name in self._chosen((OURS, "BullMQ batches of 100")):
+                        with self._running(name) as system:
+                            self._note("growth", system, throughput.drain(system, size))
 
     def mixed(self) -> None:
         """This measures interactive work beside bulk work."""
