@@ -81,10 +81,10 @@ def ranges_of_batches(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID
     merged = with_more_followers(curators, than=settings.FAN_OUT_RANGE)
     ranges: dict[UUID, list[KeyRange]] = {}
     for recorded in events:
-        curator = recorded.event.curator_id
-        found = follower_ranges({curator} - merged, cards=len(recorded.event.card_ids))
-        if curator in found:
-            ranges[recorded.id] = found[curator]
+        if (curator := recorded.event.curator_id) not in merged:
+            found = follower_ranges({curator}, cards=len(recorded.event.card_ids))
+            if curator in found:
+                ranges[recorded.id] = found[curator]
     return ranges
 
 

@@ -78,7 +78,7 @@ def test_a_large_fan_out_reaches_everybody_once_in_parts_of_bulk_work(
     assert parts_of(SPLIT) == expected
 
 
-def test_followers_who_leave_meanwhile_leave_no_gap(drain: Drain, alice: User) -> None:
+def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice: User) -> None:
     from events.execution import execute
     from events.registry import handlers
 
@@ -87,11 +87,15 @@ def test_followers_who_leave_meanwhile_leave_no_gap(drain: Drain, alice: User) -
     root = split_here(card)
 
     unfollow(follower=people[3], followed=alice)
+    late = User.objects.create(username="late", email="late@example.org")
+    Follow.objects.create(follower=late, followed=alice, notify=True)
+    # Who followed before the card was added, in a transaction that ended after that.
+    Follow.objects.filter(follower=late).update(created_at="2026-01-01T00:00Z")
     for id in Delivery.objects.filter(handler=SPLIT, part__gt=0).values_list("id"):
         assert execute(handlers[SPLIT], list(id)) == {"done": 1}
 
     assert Delivery.objects.get(id=root).state == "done"
-    assert receivers(card) == Counter(person.pk for person in [*people[:3], *people[4:]])
+    assert receivers(card) == Counter(person.pk for person in [*people[:3], *people[4:], late])
 
 
 def split_here(card: Card) -> int:
