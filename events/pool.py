@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from celery.concurrency import prefork
-
-STOPS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
 class Pool(prefork.TaskPool):  # type: ignore[misc]
@@ -28,30 +24,9 @@ class Pool(prefork.TaskPool):  # type: ignore[misc]
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         """This takes a task, and hands it out if a child is idle."""
-        with uninterrupted():
-            result = super().apply_async(*args, **options)
-            pool = self._pool
-            idle = pool._all_inqueues - pool._busy_workers - pool._active_writes  # noqa: SLF001
-            if idle and self._hand_out is not None:
-                self._hand_out(list(idle))
+        result = super().apply_async(*args, **options)
+        pool = self._pool
+        idle = pool._all_inqueues - pool._busy_workers - pool._active_writes  # noqa: SLF001
+        if idle and self._hand_out is not None:
+            self._hand_out(list(idle))
         return result
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """A signal to stop comes after this block.
-
-    Celery stops its pool within the signal's handler, which waits for every task: for ever, if it
-    interrupted the writing of one.
-    """
-    came: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, _: came.append(number)) for number in STOPS
-    }
-    try:
-        yield
-    finally:
-        for stop, handler in handlers.items():
-            signal.signal(stop, handler)
-        for number in came:
-            signal.raise_signal(number)

@@ -51,12 +51,14 @@ def drain(transactional_db: None, workers: Workers) -> Drain:
 
 @pytest.fixture(autouse=True)
 def nothing_counted_yet() -> None:
-    """Lets no test find the attempts that another one made."""
+    """Lets no test find the attempts that another one made, or the queues that it paused."""
     from django.core.cache import cache
 
+    from events import controls
     from events.metrics import counters, snapshot
 
     cache.clear()
+    controls.forget()
     counters.forget()
     snapshot.snapshot.forget()
 

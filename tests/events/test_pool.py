@@ -11,7 +11,7 @@ from tests.running import ROOT
 
 # A pool of one child, as a worker has it; the loop stands still once a task is given to it.
 SCRIPT = """
-import os, select, signal, sys, time
+import os, select, sys, time
 from celery import Celery
 from kombu.asynchronous import Hub, set_event_loop
 from kombu.utils.imports import symbol_by_name
@@ -28,13 +28,6 @@ loop = hub.create_loop()
 while not pool._pool._all_inqueues:
     next(loop)
     assert time.monotonic() < ended, "the child does not come up"
-if "signal" in sys.argv:
-    def interrupted(fds, hand_out=pool._hand_out):
-        os.kill(os.getpid(), signal.SIGTERM)
-        hand_out(fds)
-        print("written")
-    pool._hand_out = interrupted
-    signal.signal(signal.SIGTERM, lambda *_: print("asked to stop"))
 pool.apply_async(os.write, (write, b"x"))
 print("at once" if select.select([read], [], [], float(sys.argv[2]))[0] else "not yet")
 while not select.select([read], [], [], 0)[0]:
@@ -56,13 +49,6 @@ def test_an_idle_child_gets_its_task_at_once(
     pool: str, seconds: float, expected: list[str]
 ) -> None:
     assert run(pool, str(seconds)) == expected
-
-
-def test_a_signal_to_stop_comes_when_the_task_is_written() -> None:
-    # Celery's handler waits for every task within the handler: for ever, if it is written by half.
-    said = run("events.pool:Pool", "10", "signal")
-
-    assert said == ["written", "asked to stop", "at once", "done"]
 
 
 def run(*arguments: str) -> list[str]:

@@ -10,6 +10,7 @@ from celery.utils.nodenames import host_format
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from events.queues import QueuePolicy, UnknownQueue, policy_of
+from events.worker import Worker
 
 
 class Command(BaseCommand):
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         with suppress(PermissionError):  # where a sandbox forbids it
             os.nice(min(policy.niceness for policy in policies))
         # In this very process, without Celery's own command: it would load all of this once more.
-        worker = current_app.Worker(**worker_options(policies))
+        worker = Worker(app=current_app, **worker_options(policies))
         worker.start()
         sys.exit(worker.exitcode)
 
