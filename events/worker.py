@@ -1,4 +1,4 @@
-"""Celery's worker, with an end that it cannot get stuck in and that takes no longer than need be."""
+"""Celery's worker, with an end that nothing can get stuck in, and that takes no longer than needed."""
 
 from __future__ import annotations
 
