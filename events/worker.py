@@ -1,4 +1,4 @@
-"""Celery's worker, with an end that nothing can get stuck in, and that takes no longer than needed."""
+"""Celery's worker, with an end that nothing can get stuck in, and that takes no longer than due."""
 
 from __future__ import annotations
 
