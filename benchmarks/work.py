@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import psycopg
@@ -68,12 +69,19 @@ def add_followers(session: psycopg.Connection, followed: int, followers: Sequenc
             copy.write_row((follower, followed, "t", JOINED))
 
 
+CLEARED = (
+    *("cards_card", "feeds_timelineentry", "feeds_mergedcurator", "notifications_notification"),
+    *("events_event", "events_outboxentry", "events_delivery", "events_attempt", "events_lease"),
+)
+
+
 def clear(session: psycopg.Connection) -> None:
     """This forgets all cards and what came of them."""
-    session.execute(
-        "TRUNCATE cards_card, feeds_timelineentry, feeds_mergedcurator, notifications_notification,"
-        " events_event, events_outboxentry, events_delivery, events_attempt, events_lease CASCADE"
-    )
+    while True:
+        # A system at work locks the same tables, a row each, in another order.
+        with suppress(psycopg.errors.DeadlockDetected):
+            session.execute(f"TRUNCATE {', '.join(CLEARED)} CASCADE")
+            return
 
 
 FILLED = """
