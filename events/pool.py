@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from celery.concurrency import prefork
+
+# A task that comes alone is with its child now: what else its main process has to do, such as to
+# ask for the next message, would take the processor from it, and waits so long.
+ASIDE_SECONDS = 0.002
+ALONE_SECONDS = 0.01  # since the one before
 
 
 class Pool(prefork.TaskPool):  # type: ignore[misc]
@@ -16,6 +22,7 @@ class Pool(prefork.TaskPool):  # type: ignore[misc]
     """
 
     _hand_out: Callable[[list[int]], object] | None = None
+    _handed_out_at = 0.0
 
     def register_with_event_loop(self, loop: Any) -> None:
         """This keeps what writes tasks to pipes, which the loop would call."""
@@ -29,4 +36,7 @@ class Pool(prefork.TaskPool):  # type: ignore[misc]
         idle = pool._all_inqueues - pool._busy_workers - pool._active_writes  # noqa: SLF001
         if idle and self._hand_out is not None:
             self._hand_out(list(idle))
+            before, self._handed_out_at = self._handed_out_at, time.monotonic()
+            if self._handed_out_at > before + ALONE_SECONDS:
+                time.sleep(ASIDE_SECONDS)
         return result
