@@ -106,4 +106,4 @@ def _fds_of(children: Any) -> Iterator[int]:
     """This answers where one reads what children say, and whether they live."""
     for child in children._pool:  # noqa: SLF001
         yield child.outqR_fd
-        yield child._sentinel_poll  # noqa: SLF001
+        yield getattr(child, "_sentinel_poll", None) or child.outqR_fd
