@@ -63,9 +63,9 @@ class Broker:
         sent: Counter[str] = Counter()
         lane = LANES[priority]
         try:
-            channel: Any = self._connect().default_channel
             if self._writer is None:
-                self._writer = Writer(channel)
+                self._writer = Writer(self._connect().default_channel)
+            channel = self._writer.channel
             with channel.client.pipeline(transaction=False) as pipe:
                 for name, chunk in chunks(pending):
                     handler = handlers[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from events.deliveries import Pending
@@ -42,11 +42,12 @@ EXPAND = """
         INSERT INTO events_delivery (event_id, handler, queue, state, priority, due_at,
                                      publications, recorded_at)
         SELECT event_id, handler, queue, 'queued', priority,
-               now() + redelivery * open * interval '1 second', open, recorded_at
+               now() + redelivery * (room >> priority & 1) * interval '1 second',
+               room >> priority & 1, recorded_at
         FROM claimed JOIN unnest(%(types)s::text[], %(handlers)s::text[], %(queues)s::text[],
-                                 %(lanes)s::smallint[], %(redelivery)s::int[], %(open)s::int[])
-             AS subscribed (type, handler, queue, priority, redelivery, open)
-             USING (type, priority), relaxed
+                                 %(redelivery)s::int[], %(room)s::int[])
+             AS subscribed (type, handler, queue, redelivery, room)
+             USING (type), relaxed
         ORDER BY event_id
         ON CONFLICT (event_id, handler, part) DO NOTHING
         RETURNING id, event_id, handler, priority, publications
@@ -62,8 +63,13 @@ def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Colum
     `lanes` has a row for each handler and priority, with the queue's policy and whether the
     broker has room there: then the delivery counts as published, else it waits, due at once.
     """
-    names = ("types", "handlers", "queues", "lanes", "redelivery", "open")
-    rows = [_subscription(lane) for lane in lanes]
+    names = ("types", "handlers", "queues", "redelivery", "room")
+    rooms: dict[tuple[str | int, ...], int] = defaultdict(int)
+    for handler, priority, policy, has_room in lanes:
+        row = handler.event_name, handler.name, handler.queue, policy.redelivery_seconds
+        # A bit for each lane with room: rows are read for each event that comes alone.
+        rooms[row] |= has_room << priority
+    rows = [(*row, room) for row, room in rooms.items()]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     # A name in an array is quoted as in JSON.
     arrays = ("{" + ",".join(map(json.dumps, column)) + "}" for column in columns)
@@ -102,15 +108,3 @@ def _count_types(names: Iterable[str]) -> None:
         # A newer release's is for a newer relay to know.
         known = name if name in type_of_name else OTHER
         counters.count("events_recorded_total", amount, type=known)
-
-
-def _subscription(lane: tuple[Handler, int, QueuePolicy, bool]) -> tuple[str | int, ...]:
-    handler, priority, policy, has_room = lane
-    return (
-        handler.event_name,
-        handler.name,
-        handler.queue,
-        int(priority),
-        policy.redelivery_seconds,
-        int(has_room),
-    )

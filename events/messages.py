@@ -30,7 +30,7 @@ class Writer:
     """It writes messages as a channel of kombu's virtual transport keeps them."""
 
     def __init__(self, channel: Any) -> None:
-        self._channel = channel
+        self.channel = channel
         # With each, what Celery puts beside a task's arguments: what is to be done after it.
         self._patterns: dict[tuple[str, int], tuple[dict[str, Any], Any]] = {}
 
@@ -64,11 +64,11 @@ class Writer:
         headers, properties, (*_, after), _ = current_app.amqp.create_task_message(
             str(new_id()), handler.task.name, ignore_result=handler.task.ignore_result
         )
-        message: dict[str, Any] = self._channel.prepare_message(
+        message: dict[str, Any] = self.channel.prepare_message(
             b"", lane, CONTENT_TYPE, CONTENT_ENCODING, headers, properties | PERSISTENT
         )
         # What every publication by this channel goes through.
-        self._channel._inplace_augment_message(message, "", handler.queue)  # noqa: SLF001
+        self.channel._inplace_augment_message(message, "", handler.queue)  # noqa: SLF001
         return message, after
 
 
