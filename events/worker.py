@@ -60,8 +60,8 @@ class Worker(worker.Worker):  # type: ignore[misc]
     def run(self, loop: Callable[[], None], hub: Any) -> None:
         """This runs an event loop, and what signals ask for when it is left."""
         woken, self._wake = socket.socketpair()
-        hub.add_reader(woken, leave)
         try:
+            hub.add_reader(woken, leave)
             loop()
         except Stop:
             pass
@@ -79,22 +79,23 @@ class Worker(worker.Worker):  # type: ignore[misc]
         Celery would sleep that long if there is anything at all.
         """
         children = self.pool._pool  # noqa: SLF001
-        if not (children and children._busy_workers):  # noqa: SLF001
+        busy = children._busy_workers if children else ()  # noqa: SLF001
+        if not busy:
             return
         seconds, hub = self.app.conf.worker_soft_shutdown_timeout, self.hub
-        facts = {"count": len(children._busy_workers), "seconds": seconds}  # noqa: SLF001
-        logger.info("worker.draining", extra=facts)
+        logger.info("worker.draining", extra={"count": len(busy), "seconds": seconds})
         hub.on_tick.clear()  # nothing is asked of the broker, and no child gets another task
         for fd in {*hub.readers, *hub.consolidate} - set(_fds_of(children)):
             hub.remove(fd)
         if not hub.readers:  # the connection to the broker is lost, and all was reset
             self.pool.register_with_event_loop(hub)
         hub.propagate_errors = ()
-        hub.call_later(seconds, leave)
+        end = hub.call_later(seconds, leave)
         with suppress(Stop):
             for _ in hub.create_loop():
-                if not children._busy_workers:  # noqa: SLF001
+                if not busy:
                     break
+        end.cancel()  # Celery goes on with the timers, in a thread, while it stops the pool
 
 
 def leave() -> None:
