@@ -87,13 +87,25 @@ def wait_said(worker: Watched, words: str) -> None:
     wait_for(lambda: words in worker.log.read_text(), seconds=10, what=words)
 
 
-@pytest.mark.parametrize("moment", ["AsynPool.on_job_ready", "Pool.apply_async"])
-def test_a_worker_stops_at_a_bad_moment_too(system: System, tmp_path: Path, moment: str) -> None:
+def test_a_worker_stops_though_it_is_taking_a_task(system: System, tmp_path: Path) -> None:
     now = tmp_path / "now"
-    worker = start(system, "-c", AT_A_BAD_MOMENT, moment, str(now))
+    worker = start(system, "-c", AT_A_BAD_MOMENT, "Pool.apply_async", str(now))
 
     now.touch()
     send("last")
+
+    wait_end(worker, seconds=20)
+    assert not now.exists()
+    assert done("last")
+
+
+def test_a_worker_stops_though_it_is_reading_a_result(system: System, tmp_path: Path) -> None:
+    now = tmp_path / "now"
+    worker = start(system, "-c", AT_A_BAD_MOMENT, "AsynPool.on_job_ready", str(now))
+    send_and_hold("last")  # so it is in hand, whichever result is the one
+
+    now.touch()
+    told("last").touch()
 
     wait_end(worker, seconds=20)
     assert not now.exists()
