@@ -41,10 +41,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--systems", nargs="+", help="only these systems")
     parser.add_argument("--parts", nargs="+", help="only these parts: see benchmarks/run.py")
     parser.add_argument("--keep", action="store_true", help="keep what the file has of other parts")
-    parser.add_argument("--out", type=Path, default=report.LATEST, help="where the figures go")
+    parser.add_argument("--out", type=Path, help="where the figures go (short: .bench/short.json)")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.short else 3)
     options.events = options.events or (2_000 if options.short else 5_000)
+    options.out = options.out or (DATA / "short.json" if options.short else report.LATEST)
     return options
 
 
@@ -67,6 +68,7 @@ def publish(results: dict[str, Any], options: argparse.Namespace) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
     report.show(results)
+    print("All figures:", options.out)
     if results["machine"]["form"] == "full" and options.out == report.LATEST:
         report.publish(results)
 
