@@ -26,7 +26,7 @@ def main() -> None:
         from benchmarks.run import Run
 
         run = Run(servers, options)
-        if options.keep:
+        if options.keep and options.out.exists():
             run.rounds.update(json.loads(options.out.read_text())["rounds"])
         run.all()
         publish(run.results(DATA / "node" / "node_modules"), options)
