@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,10 @@ from cards.references import PEOPLE_FIELDS, TEXT_FIELDS, Issued, Person
 
 # What tells one reference from another, beside its people and its year.
 PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "publisher")
+# What stands in a book or a volume.
+PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal"}
+SUBTITLE = re.compile(r"\s*[:–—?!.]\s+|\s+[-–—]\s+")
+PMID = re.compile(r"[1-9]\d{0,8}")
 LONG = ("abstract", "note")  # fields that may have several lines
 DOI = re.compile(r"10\.\d{4,9}/\S+")
 YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
@@ -39,20 +44,12 @@ def reference_item(
     added_at: datetime | None = None,
     collections: tuple[tuple[str, ...], ...] = (),
 ) -> Item:
-    """This answers the item of a reference.
-
-    It is known by its DOI, or else its address, or else by what is printed on it: so it is the
-    same in whatever format it comes.
-    """
+    """Return the item of a reference; its DOI or PMID gives a link where it has none."""
     reference = fitted(fields)
-    doi = reference.get("DOI", "")
-    link = clean(url) or (f"https://doi.org/{quote(doi, safe='/:;().-_<>')}" if doi else "")
-    printed = [reference.get(name, "") for name in PRINTED]
-    printed.append(str(reference.get("issued", {}).get("date-parts", [[""]])[0][0]))
-    guid = f"doi:{doi.lower()}" if doi else link or fingerprint(_names(reference), *printed)
+    link = clean(url) or link_of(reference)
     return Item(
         line=line,
-        guid=guid,
+        guid=identity_of(reference, link),
         source="reference",
         title=reference.get("title", ""),
         url=link,
@@ -62,6 +59,63 @@ def reference_item(
         collections=collections,
         reference=reference or {"type": "document"},
     )
+
+
+def link_of(reference: Mapping[str, Any]) -> str:
+    """Return the address at which a reference's DOI or PMID resolves, or nothing."""
+    if doi := reference.get("DOI"):
+        return f"https://doi.org/{quote(doi, safe='/:;().-_<>')}"
+    pmid = str(reference.get("PMID", ""))
+    return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/" if PMID.fullmatch(pmid) else ""
+
+
+def identity_of(reference: Mapping[str, Any], link: str) -> str:
+    """Return the guid of a reference: the same one in whatever format the reference comes.
+
+    It is `ANCHOR#PART`. The anchor is the DOI, else the address. The part is a digest of the title
+    and the first page, because chapters share the DOI or the address of their book. A reference
+    with neither is known by a digest of what is printed on it.
+
+    Two guids that differ may still be one work: a title was mended, or one file has no pages. So
+    where a card with the same address is there already, ask `is_other_work`.
+    """
+    doi = str(reference.get("DOI", "")).lower()
+    if anchor := f"doi:{doi}" if doi else link:
+        return f"{anchor}#{fingerprint(_key(reference.get('title')), _first_page(reference))}"
+    printed = [reference.get(name, "") for name in PRINTED]
+    printed.append(str(reference.get("issued", {}).get("date-parts", [[""]])[0][0]))
+    return fingerprint(_names(reference), *printed)
+
+
+def is_other_work(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two references (CSL-JSON) that share an address or a DOI are two works.
+
+    They are when both have titles that differ, or both have first pages that differ, or one is a
+    book and the other a part of a book. A missing title or page tells nothing apart, and a title
+    is the same with and without its subtitle, in other letters and with other punctuation.
+    """
+    pages = {_first_page(one), _first_page(other)} - {""}
+    kinds = {str(one.get("type")), str(other.get("type"))}
+    if "book" in kinds and kinds & PARTS:
+        return True
+    return len(pages) > 1 or not _same_title(one.get("title"), other.get("title"))
+
+
+def _same_title(one: object, other: object) -> bool:
+    """Return whether two titles are equal, or one is the other without its subtitle."""
+    keys = [{_key(title), _key(SUBTITLE.split(one_line(title), 1)[0])} for title in (one, other)]
+    wholes = {_key(one), _key(other)}
+    return len(wholes) == 1 or "" in wholes or bool(wholes & keys[0] & keys[1])
+
+
+def _key(title: object) -> str:
+    """Return a title as it can be compared: its letters and digits, without accents or case."""
+    text = unicodedata.normalize("NFKD", one_line(title)).casefold()
+    return "".join(letter for letter in text if letter.isalnum())
+
+
+def _first_page(reference: Mapping[str, Any]) -> str:
+    return re.split(r"[-–—,]", str(reference.get("page", "")), maxsplit=1)[0].strip().casefold()
 
 
 def _names(reference: Mapping[str, Any]) -> str:

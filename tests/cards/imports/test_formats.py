@@ -11,7 +11,7 @@ from cards.imports.documents import Document
 from cards.imports.drafts import names_of, tags_of
 from cards.imports.errors import Unreadable
 from cards.imports.formats import FORMATS, rows
-from cards.imports.items import Item, Problem, Row
+from cards.imports.items import Item, Problem, Row, fingerprint
 from tests.cards.imports import samples
 
 FILES = Path(__file__).parent / "files"
@@ -83,7 +83,10 @@ def test_a_reference_is_the_same_in_whatever_format_it_comes(name: str) -> None:
     (item,) = items
     assert isinstance(item, Item)
     assert found == name
-    assert (item.source, item.guid) == ("reference", "doi:10.1000/abc")
+    assert (item.source, item.guid) == (
+        "reference",
+        f"doi:10.1000/abc#{fingerprint('onreading', '1')}",
+    )
     assert item.url == "https://doi.org/10.1000/ABC"
     assert tags_of(item.tags) == ["a", "b"]
     assert item.reference["title"].lower() == "on reading"
