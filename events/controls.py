@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from dataclasses import dataclass
+from math import inf
 
 from events.queues import QueuePolicy, policy_of
 from events.sql import execute
@@ -21,6 +22,8 @@ class Control:
     """A queue's row; None where the number of the queue table holds."""
 
     paused: bool = False
+    # For how long the queue has not been paused, in seconds, when this was read.
+    running_seconds: float = inf
     concurrency: int | None = None
     rate_limit: int | None = None
     rate_seconds: int | None = None
@@ -36,7 +39,11 @@ class Control:
 NUMBERS = ("concurrency", "rate_limit", "rate_seconds", "group_limit", "group_seconds")
 UNTOUCHED = Control()
 READ = f"""
-    SELECT queue, paused_at IS NOT NULL, {", ".join(NUMBERS)} FROM events_queuecontrol
+    SELECT queue, paused_at IS NOT NULL,
+           CASE WHEN paused_at IS NOT NULL THEN 0
+                ELSE coalesce(date_part('epoch', now() - resumed_at), 'infinity') END,
+           {", ".join(NUMBERS)}
+    FROM events_queuecontrol
 """  # noqa: S608 - put together from constants
 
 Controls = dict[str, Control]
@@ -55,8 +62,10 @@ class _Seen:
 def read() -> Controls:
     """This answers the controls of all queues, as they are now; raises OperationalError."""
     controls = {
-        queue: Control(paused=paused, **dict(zip(NUMBERS, numbers, strict=True)))
-        for queue, paused, *numbers in execute(READ).rows
+        queue: Control(
+            paused=paused, running_seconds=running, **dict(zip(NUMBERS, numbers, strict=True))
+        )
+        for queue, paused, running, *numbers in execute(READ).rows
     }
     _Seen.last = time.monotonic(), controls
     return controls
@@ -71,6 +80,15 @@ def control_of(queue: str) -> Control:
     if time.monotonic() > read_at + FRESH_SECONDS:
         controls = read()
     return controls.get(queue, UNTOUCHED)
+
+
+def running_seconds(queue: str) -> float:
+    """Return for how long the queue has not been paused, in seconds; infinity if it never was.
+
+    It goes by what the process read last, and asks nobody.
+    """
+    read_at, controls = _Seen.last
+    return controls.get(queue, UNTOUCHED).running_seconds + time.monotonic() - read_at
 
 
 def policy_in_force(queue: str) -> QueuePolicy:

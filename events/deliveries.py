@@ -91,7 +91,9 @@ CLAIM = """
     SELECT delivery.id, event.id, event.type, event.version, event.data, event.recorded_at,
            event.priority, delivery.bounds, delivery.attempts, event.traceparent,
            delivery.error = %s,
-           date_part('epoch', greatest(statement_timestamp() - delivery.recorded_at, '0'))
+           date_part('epoch', greatest(statement_timestamp() - delivery.recorded_at, '0')),
+           date_part('epoch', greatest(
+               statement_timestamp() - greatest(delivery.recorded_at, delivery.ready_at), '0'))
     FROM events_delivery AS delivery JOIN events_event AS event ON event.id = delivery.event_id
     WHERE delivery.id = ANY(%s) AND delivery.handler = ANY(%s) AND delivery.state = 'queued'
     ORDER BY delivery.id FOR UPDATE OF delivery SKIP LOCKED
@@ -104,7 +106,7 @@ def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
     A delivery that is finished, or in another worker's hands, is passed over: so a message that
     comes twice has no effect. It answers rows of (delivery id, event id, type, version, data,
     recorded_at, priority, bounds, attempts, traceparent, whether it waited for a rate limit, age in
-    seconds).
+    seconds, seconds since it could run).
     """
     return execute(CLAIM, [WAITS, list(ids), handler.names]).rows
 

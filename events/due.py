@@ -74,6 +74,7 @@ TAKE_DUE = f"""
     )
     UPDATE events_delivery
     SET state = 'queued', due_at = now() + %(redelivery)s * interval '1 second',
+        ready_at = CASE WHEN state = 'retry' THEN now() ELSE ready_at END,
         publications = least(publications + 1, 30000)
     FROM due WHERE events_delivery.ctid = due.place
     RETURNING events_delivery.id, event_id, handler, priority, isolated, swept

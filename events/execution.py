@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 NEWER_EVENT_SECONDS = 30
 # A connection that served a batch so recently is taken to be well.
 FRESH_SECONDS = 1.0
+# Where a row of deliveries.claim has them, in seconds.
+AGE, OWED = -2, -1
 
 
 class Later(Exception):
@@ -166,7 +168,7 @@ def _run_batch(story: Story, ids: Sequence[int], held: Lease | None = None) -> i
     handler = story.handler
     with runs.Run(handler) as run, transaction.atomic():
         rows = deliveries.claim(handler, ids)
-        run.claimed([row[-1] for row in rows])
+        run.claimed([row[AGE] for row in rows], owed=[row[OWED] for row in rows])
         story.begins(rows)
         _handle(handler, {row[0]: _recorded(row) for row in rows})
         deliveries.finish([row[0] for row in rows], lease=held.end() if held else None)
@@ -221,7 +223,7 @@ def _run_outside(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
 
 
 def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: float) -> Outcome:
-    id, *_, waited, age = row
+    id, *_, waited, age, owed = row
     with Story(handler) as story:
         story.begins([row])
         try:
@@ -233,7 +235,8 @@ def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: 
                 story.waits(leave.seconds)
                 return Outcome("limited")
             with runs.Run(handler) as run:
-                run.claimed([age + run.began - claimed])
+                since = run.began - claimed
+                run.claimed([age + since], owed=[owed + since])
                 try:
                     handler.handle([recorded])
                 finally:

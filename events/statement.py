@@ -21,7 +21,7 @@ WORK = """
                date_part('epoch', greatest(statement_timestamp() - delivery.recorded_at, '0'))
         FROM events_delivery AS delivery JOIN events_event AS event ON event.id = delivery.event_id
         WHERE delivery.id = ANY(%(ids)s) AND delivery.handler = ANY(%(handlers)s)
-          AND delivery.state = 'queued' AND delivery.part = 0
+          AND delivery.state = 'queued' AND delivery.part = 0 AND delivery.ready_at IS NULL
           AND event.version = %(version)s AND event.data ?& %(fields)s::text[] AND {small}
         ORDER BY delivery.id FOR UPDATE OF delivery SKIP LOCKED
     ), effects AS ({effects}), done AS (

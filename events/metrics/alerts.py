@@ -1,17 +1,12 @@
 """The alerts: what pages somebody, and what can wait until the morning.
 
-Prometheus' rules are made from this table and the queue table: `manage.py alert_rules`. A rule
-takes the largest figure of those that answer for the same thing, since every exporter and web
-process tells the same.
+Prometheus' rules are made from this table: `manage.py alert_rules`. A rule takes the largest figure
+of those that answer for the same thing, since every exporter and web process tells the same.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-
-from events.metrics.counters import bound_text
-from events.queues import QueuePolicy
 
 RUNBOOK = "docs/alerts.md#alert-"
 # Of the deliveries of 30 days, so many may be late or dead.
@@ -53,7 +48,7 @@ ALERTS = (
         "unless max by (queue) (queue_paused) == 1",
         lasting="1m",
         summary="{{ $labels.queue }} does not keep its promise",
-        description="Its oldest delivery has waited for {{ $value | humanizeDuration }}.",
+        description="A delivery that could run has waited for {{ $value | humanizeDuration }}.",
     ),
     Alert(
         name="QueueWithoutWorkers",
@@ -184,7 +179,7 @@ ALERTS = (
 )
 
 
-def recordings(policies: list[QueuePolicy]) -> list[tuple[str, str]]:
+def recordings() -> list[tuple[str, str]]:
     """These are the recording rules, by name: rates of deliveries, and of the bad among them."""
     attempts = 'rate(deliveries_total{outcome=~"done|retry|dead"}[10m])'
     rules = [("handler:deliveries:rate10m", f"max by (handler, queue, outcome) ({attempts})")]
@@ -194,20 +189,9 @@ def recordings(policies: list[QueuePolicy]) -> list[tuple[str, str]]:
             "sum by (queue) (max by (handler, queue)"
             f' (rate(deliveries_total{{outcome="dead"}}[{window}])))'
         )
-        in_time = f"max by (queue) (\n  {_in_time(policies, window)}\n)"
+        late = f"max by (queue) (rate(deliveries_late_total[{window}]))"
         rules += [
             (f"queue:deliveries:rate{window}", f"{done}\n+ {dead}"),
-            (f"queue:deliveries_bad:rate{window}", f"{done}\n- {in_time}\n+ {dead}"),
+            (f"queue:deliveries_bad:rate{window}", f"{late}\n+ {dead}"),
         ]
     return rules
-
-
-def _in_time(policies: list[QueuePolicy], window: str) -> str:
-    by_slo = defaultdict(list)
-    for policy in policies:
-        by_slo[policy.slo_seconds].append(policy.name)
-    return "\n  or ".join(
-        f'rate(delivery_seconds_bucket{{queue=~"{"|".join(names)}",'
-        f'le="{bound_text(float(slo))}"}}[{window}])'
-        for slo, names in sorted(by_slo.items())
-    )

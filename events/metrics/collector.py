@@ -68,14 +68,18 @@ def _histogram(
 def queues() -> Iterator[Metric]:
     """This answers what each queue has to do, and what it promises."""
     policies = all_policies()
-    backlogs = measures.backlogs(list(policies))
+    backlogs = [each for each in queries.backlogs(list(policies)) if each.queue in policies]
     workers = measures.consumers(list(policies))
     yield by_queue(
         "queue_depth", "Deliveries that are open: waiting, running or between attempts.",
         ((each.queue, each.depth) for each in backlogs),
     )  # fmt: skip
     yield by_queue(
-        "queue_oldest_seconds", "Age of the oldest open delivery that has not failed yet.",
+        "queue_runnable", "Open deliveries that wait for a worker or are in one's hands.",
+        ((each.queue, each.runnable) for each in backlogs),
+    )  # fmt: skip
+    yield by_queue(
+        "queue_oldest_seconds", "For how long the oldest waiting delivery could have run.",
         ((each.queue, each.oldest_seconds) for each in backlogs),
     )  # fmt: skip
     yield by_queue(
@@ -84,7 +88,7 @@ def queues() -> Iterator[Metric]:
     )  # fmt: skip
     yield by_queue(
         "queue_paused", "1 while an operator has paused the queue.",
-        ((each.queue, each.paused) for each in backlogs),
+        ((each.queue, each.paused_at is not None) for each in backlogs),
     )  # fmt: skip
     yield by_queue("queue_workers", "Worker groups that consume the queue.", workers.items())
     yield by_queue(

@@ -81,6 +81,11 @@ FAMILIES = {
             _types,
         ),
         Family("deliveries_total", "What became of deliveries in workers' hands.", _outcomes),
+        Family(
+            "deliveries_late_total",
+            "Deliveries that were done later than promised, counted from when they could run.",
+            _queues,
+        ),
         Family("messages_published_total", "Messages that the relay gave to the broker.", _queues),
         Family(
             "deliveries_swept_total",

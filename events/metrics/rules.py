@@ -1,4 +1,4 @@
-"""Prometheus' rules as a file, made from the table of alerts and the queue table."""
+"""Prometheus' rules as a file, made from the table of alerts."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import json
 from textwrap import indent
 
 from events.metrics.alerts import ALERTS, RUNBOOK, Alert, recordings
-from events.queues import QueuePolicy
 
 HEAD = """\
-# Made by `manage.py alert_rules` from the queue table and events/metrics/alerts.py: change those.
+# Made by `manage.py alert_rules` from events/metrics/alerts.py: change that.
 groups:
 """
 
 
-def rules_file(policies: list[QueuePolicy]) -> str:
+def rules_file() -> str:
     """This answers the text of deploy/prometheus/rules.yml."""
     recorded = "".join(
-        f"      - record: {name}\n{_expression(expression)}"
-        for name, expression in recordings(policies)
+        f"      - record: {name}\n{_expression(expression)}" for name, expression in recordings()
     )
     alerts = "".join(map(_alert, ALERTS))
     return (

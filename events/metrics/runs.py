@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
+from events.controls import running_seconds
 from events.metrics import counters
+from events.queues import policy_of
 from events.registry import Handler
 
 
@@ -19,15 +21,21 @@ class Run:
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.ages: Sequence[float] = ()
+        self.owed: Sequence[float] = ()
         self.began = 0.0
 
     def __enter__(self) -> Run:
         self.began = time.monotonic()
         return self
 
-    def claimed(self, ages: Sequence[float]) -> None:
-        """This notes how old each delivery was, in seconds, when the run began."""
+    def claimed(self, ages: Sequence[float], *, owed: Sequence[float] | None = None) -> None:
+        """Note how old each delivery was when the run began, and for how long it could have run.
+
+        Both are in seconds. They are the same for deliveries that never waited for a retry or a
+        rate limit, and then `owed` can be left out.
+        """
         self.ages = ages
+        self.owed = ages if owed is None else owed
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if not self.ages:
@@ -40,6 +48,15 @@ class Run:
             done = [age + elapsed for age in self.ages]
             counters.observe_each("queue_wait_seconds", self.ages, queue=queue)
             counters.observe_each("delivery_seconds", done, queue=queue)
+            self._count_late(elapsed)
+
+    def _count_late(self, elapsed: float) -> None:
+        queue = self.handler.queue
+        slo = policy_of(queue).slo_seconds
+        if max(self.owed) + elapsed <= slo or running_seconds(queue) <= slo:
+            return
+        late = sum(owed + elapsed > slo for owed in self.owed)
+        counters.count("deliveries_late_total", late, queue=queue)
 
 
 def settled(handler: Handler, outcomes: Mapping[str, int], *, of: int) -> None:

@@ -37,6 +37,9 @@ class Delivery(models.Model):
     # When the relay has to look at it next: to publish it, to retry it, or because its message
     # must have been lost. Null once it is finished.
     due_at = models.DateTimeField(null=True)
+    # When it came back from a wait for a retry or a rate limit, to be run again. It is late from
+    # then on; null if it never waited, and is late from `recorded_at` on.
+    ready_at = models.DateTimeField(null=True)
     # How often it failed, or took its worker down with it.
     attempts = models.SmallIntegerField(db_default=0)
     # How often a message was published for it.

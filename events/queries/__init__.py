@@ -1,6 +1,7 @@
 """What the event system knows of itself: the one place of every figure shown anywhere."""
 
 from events.queries.audits import audit_age_seconds, audits
+from events.queries.backlogs import Backlog, backlogs
 from events.queries.deliveries import (
     Choice,
     Kind,
@@ -24,6 +25,7 @@ from events.queries.servers import (
 )
 
 __all__ = [
+    "Backlog",
     "Choice",
     "Kind",
     "ProcessStatus",
@@ -31,6 +33,7 @@ __all__ = [
     "State",
     "audit_age_seconds",
     "audits",
+    "backlogs",
     "choice",
     "connections",
     "dead_by_handler",

@@ -9,18 +9,6 @@ from django.db import connection
 
 from events.queries.values import value
 
-# Of what counts as open, the oldest that is not waiting for a retry: its first run is owed.
-BACKLOGS = """
-    SELECT known.name, coalesce(open.count, 0), greatest(open.oldest, 0),
-           (SELECT count(*) FROM events_delivery WHERE queue = known.name AND state = 'dead'),
-           EXISTS (SELECT FROM events_queuecontrol
-                   WHERE queue = known.name AND paused_at IS NOT NULL)
-    FROM unnest(%s::text[]) AS known (name) LEFT JOIN (
-        SELECT queue, count(*),
-               date_part('epoch', now() - min(recorded_at) FILTER (WHERE attempts = 0)) AS oldest
-        FROM events_delivery WHERE due_at IS NOT NULL GROUP BY queue
-    ) AS open ON open.queue = known.name
-"""
 # Those that wrote their row a moment ago.
 ALIVE = "seen_at > now() - interval '15 seconds'"
 # Of memory, that process which has the least of its own left.
@@ -46,17 +34,6 @@ Measures = dict[str, dict[str, dict[str, float]]]
 
 
 @dataclass(frozen=True)
-class Backlog:
-    """What a queue has to do; `oldest_seconds` is of what has not failed yet."""
-
-    queue: str
-    depth: int
-    oldest_seconds: float
-    dead: int
-    paused: bool
-
-
-@dataclass(frozen=True)
 class Group:
     """The processes of one group that are alive, and the worst figures among them."""
 
@@ -75,13 +52,6 @@ def measures() -> Measures:
         for metric, labels, bound, value in cursor.fetchall():
             found[metric][labels][bound] = value
     return found
-
-
-def backlogs(queues: list[str]) -> list[Backlog]:
-    """This answers what each of these queues has to do."""
-    with connection.cursor() as cursor:
-        cursor.execute(BACKLOGS, [queues])
-        return [Backlog(*row) for row in cursor.fetchall()]
 
 
 def groups(known: list[str], *, other: str) -> list[Group]:

@@ -13,6 +13,7 @@ from django.db import connection
 
 from events import controls
 from events.controls import UNTOUCHED, Control
+from events.queries.backlogs import backlogs
 from events.queues import QueuePolicy, all_policies
 
 
@@ -20,8 +21,9 @@ from events.queues import QueuePolicy, all_policies
 class QueueStatus:
     """A queue's figures: counts of deliveries, and milliseconds from commit to done.
 
-    `depth` is all that is open: waiting, in progress and retrying. Limits and concurrency are those
-    in force; a limit of 0 is none. `workers` are processes.
+    `depth` is all that is open: waiting, in progress and retrying. `oldest_seconds` is for how long
+    the delivery that has waited longest could have run (events/queries/backlogs.py). Limits and
+    concurrency are those in force; a limit of 0 is none. `workers` are processes.
     """
 
     queue: str
@@ -48,24 +50,10 @@ class QueueStatus:
     group_seconds: int | None = None
 
 
-OPEN = """
-    SELECT queue, count(*), count(*) FILTER (WHERE state = 'retry'),
-           greatest(date_part('epoch', now() - min(recorded_at)), 0)
-    FROM events_delivery WHERE due_at IS NOT NULL GROUP BY queue
-"""
-# A batch's lease names what it has settled already, too.
-HELD = """
-    SELECT queue, count(*) FROM events_delivery
-    WHERE id = ANY(ARRAY(SELECT unnest(deliveries) FROM events_lease WHERE expires_at > now()))
-      AND state IN ('queued', 'running')
-    GROUP BY queue
-"""
-DEAD = "SELECT queue, count(*) FROM events_delivery WHERE state = 'dead' GROUP BY queue"
 WORKERS = """
     SELECT name, count(*) FROM events_process, unnest(queues) AS name
     WHERE seen_at > now() - interval '15 seconds' GROUP BY name
 """
-PAUSES = "SELECT queue, paused_at, paused_by, reason FROM events_queuecontrol"
 # Counted by time, in steps of half a percent, not sorted: a flood leaves a million in 5 minutes.
 STEPS = 200
 DONE = f"""
@@ -83,43 +71,27 @@ def queue_status(*, since: datetime | None = None, finished: bool = True) -> lis
 
     Without `finished` it spares the database what reads all of these: a scrape comes often.
     """
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
-    in_hand = dict(_rows(HELD))
-    for queue, depth, retrying, oldest in _rows(OPEN):
-        held = in_hand.get(queue, 0)
-        found[queue] |= {
-            "depth": depth,
-            "retrying": retrying,
-            "in_progress": held,
-            "waiting": max(depth - retrying - held, 0),
-            "oldest_seconds": round(oldest, 3),
-        }
-    for queue, dead in _rows(DEAD):
-        found[queue]["dead"] = dead
-    for queue, figures in _done(since).items() if finished else ():
-        found[queue] |= figures
-    return _with_controls(found)
-
-
-def _with_controls(found: Mapping[str, dict[str, Any]]) -> list[QueueStatus]:
     policies, set_by_operators = all_policies(), controls.read()
-    workers, pauses = dict(_rows(WORKERS)), {queue: rest for queue, *rest in _rows(PAUSES)}
+    workers, done = dict(_rows(WORKERS)), _done(since) if finished else {}
     return [
         QueueStatus(
-            queue=queue,
-            workers=workers.get(queue, 0),
-            **found.get(queue, {}),
-            **_pause(pauses.get(queue)),
-            **_numbers(policies.get(queue), set_by_operators.get(queue, UNTOUCHED)),
+            queue=backlog.queue,
+            depth=backlog.depth,
+            waiting=backlog.waiting,
+            retrying=backlog.retrying,
+            in_progress=backlog.in_progress,
+            dead=backlog.dead,
+            oldest_seconds=round(backlog.oldest_seconds, 3),
+            workers=workers.get(backlog.queue, 0),
+            paused=backlog.paused_at is not None,
+            paused_at=backlog.paused_at,
+            paused_by=backlog.paused_by,
+            reason=backlog.reason,
+            **done.get(backlog.queue, {}),
+            **_numbers(policies.get(backlog.queue), set_by_operators.get(backlog.queue, UNTOUCHED)),
         )
-        for queue in [*policies, *sorted(found.keys() - policies.keys())]
+        for backlog in backlogs(list(policies))
     ]
-
-
-def _pause(row: Sequence[Any] | None) -> dict[str, Any]:
-    paused_at, paused_by, reason = row or (None, "", "")
-    names = {"paused_at": paused_at, "paused_by": paused_by, "reason": reason}
-    return {"paused": paused_at is not None, **names}
 
 
 def _numbers(policy: QueuePolicy | None, control: Control) -> dict[str, Any]:

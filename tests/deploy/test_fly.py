@@ -188,7 +188,7 @@ def test_the_autoscaler_asks_for_metrics_that_are_exported() -> None:
     ]
 
     asked = {name for query in queries for name in re.findall(r"queue_\w+(?={)", query)}
-    assert asked == {"queue_depth", "queue_oldest_seconds", "queue_slo_seconds", "queue_paused"}
+    assert asked == {"queue_runnable", "queue_oldest_seconds", "queue_slo_seconds", "queue_paused"}
     for name in asked:
         assert f'{name}{{queue="feeds"}}' in exported
 

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from django.core.management import call_command
 
-from config import queues
 from events.metrics.alerts import ALERTS
 from events.metrics.rules import rules_file
 from tests.running import ROOT
@@ -30,7 +29,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_rules_are_those_of_the_queue_table() -> None:
-    made = rules_file(list(queues.QUEUES))
+    made = rules_file()
 
     assert RULES.read_text() == made, "run: manage.py alert_rules > deploy/prometheus/rules.yml"
 
