@@ -16,9 +16,13 @@ from cards.imports.items import clean
 
 CHUNK = 64 * 1024
 TAG = re.compile(r"<[^<>]{0,10000}>")
-NO_TEXT = re.compile(r"<(script|style)\b.{0,100000}?</\1>", re.IGNORECASE | re.DOTALL)
+# The text of these is for machines.
+NO_TEXT = re.compile(r"<(script|style)\b", re.IGNORECASE)
+END = {
+    name: re.compile(rf"</{name}\b[^<>]{{0,1000}}>", re.IGNORECASE) for name in ("script", "style")
+}
 BREAK = re.compile(r"<(?:br|/p|/div|/li|/h\d)\b[^<>]{0,1000}>", re.IGNORECASE)
-BLANK_LINES = re.compile(r"\s*\n\s*\n\s*")
+MANY_LINES = re.compile(r"\n{3,}")
 
 # (local name, attributes, line) when an element begins; (local name, text, line) when it ends.
 Token = tuple[bool, str, Any, int]
@@ -52,45 +56,83 @@ class _Tokens(ContentHandler):
         if self.texts:
             self.texts[-1].append(content)
 
+    def taken(self) -> list[Token]:
+        """Return the tokens since the last call."""
+        found, self.found = self.found, []
+        return found
+
 
 def tokens(document: Document) -> Iterator[Token]:
-    """This answers the elements of an XML document as they begin (True) and end (False).
+    """Yield the elements of an XML document as they begin (True) and end (False).
 
     Raises Unreadable for a document that declares entities or refers to other files, is nested too
-    deeply, or is not well-formed; what came before has been answered by then.
+    deeply, or is not well-formed, after yielding all that comes before the fault.
     """
-    from xml.sax import SAXException, SAXParseException
-
-    from defusedxml import DefusedXmlException
     from defusedxml.expatreader import DefusedExpatParser
 
     parser = DefusedExpatParser(forbid_dtd=False, forbid_entities=True, forbid_external=True)
     handler = _Tokens(parser)
     parser.setFeature(feature_namespaces, True)
     parser.setContentHandler(handler)
+    for part in _parts(document):
+        fault = _fault_in(parser, part)
+        yield from handler.taken()
+        if fault:
+            raise fault
+
+
+def _parts(document: Document) -> Iterator[bytes | None]:
+    """Yield an XML document in parts, with the lines before it as they are, and None at its end."""
+    text = document.markup
+    begin = len(text) - len(text.lstrip())
+    yield b"\n" * text.count("\n", 0, begin)
+    for place in range(begin, len(text), CHUNK):
+        yield text[place : place + CHUNK].encode("utf-8", "replace")
+    yield None
+
+
+def _fault_in(parser: Any, part: bytes | None) -> Unreadable | None:
+    """Parse one part, and return why it cannot be parsed.
+
+    From 2.6 on, Expat may put off a long part until the end (None): that yields tokens, too.
+    """
+    from xml.sax import SAXException, SAXParseException
+
+    from defusedxml import DefusedXmlException
+
     try:
-        text = document.markup.lstrip()
-        skipped = document.markup[: len(document.markup) - len(text)].count("\n")
-        for begin in range(0, len(text), CHUNK):
-            parser.feed(text[begin : begin + CHUNK].encode("utf-8", "replace"))
-            for is_start, name, value, line in handler.found:
-                yield is_start, name, value, line + skipped
-            handler.found.clear()
-        parser.close()
+        parser.close() if part is None else parser.feed(part)
+    except Unreadable as fault:
+        return fault
     except DefusedXmlException:
         message = "The XML declares entities, or refers to other files; take its DOCTYPE out."
-        raise Unreadable("entities", message) from None
+        return Unreadable("entities", message)
     except SAXParseException as error:
-        yield from handler.found
         message = f"The XML is not well-formed: {error.getMessage()}."
-        raise Unreadable("malformed", message, line=error.getLineNumber() or 0) from None
+        return Unreadable("malformed", message, line=error.getLineNumber() or 0)
     except (SAXException, ValueError) as error:
-        raise Unreadable("malformed", f"The XML cannot be read: {error}.") from None
+        return Unreadable("malformed", f"The XML cannot be read: {error}.")
+    return None
 
 
 def plain(html: str) -> str:
-    """This answers the text of HTML, paragraphs as lines."""
+    """Return the text of HTML, paragraphs as lines."""
     if "<" not in html:
         return clean(unescape(html))
-    text = BREAK.sub("\n", NO_TEXT.sub(" ", html[: 10 * limits.TEXT_LENGTH]))
-    return BLANK_LINES.sub("\n\n", clean(unescape(TAG.sub("", text))))
+    text = BREAK.sub("\n", _without_code(html[: 10 * limits.TEXT_LENGTH]))
+    lines = (line.strip() for line in clean(unescape(TAG.sub("", text))).split("\n"))
+    return MANY_LINES.sub("\n\n", "\n".join(lines))
+
+
+def _without_code(html: str) -> str:
+    """Return HTML without its scripts and styles; one that never ends counts as text."""
+    kept, place = [], 0
+    endless: set[str] = set()
+    while found := NO_TEXT.search(html, place):
+        name = found.group(1).lower()
+        end = None if name in endless else END[name].search(html, found.end())
+        kept += [html[place : found.start() if end else found.end()], " " if end else ""]
+        place = end.end() if end else found.end()
+        if not end:
+            endless.add(name)
+    return "".join(kept) + html[place:]

@@ -20,7 +20,7 @@ from cards.references import PEOPLE_FIELDS, TEXT_FIELDS, Issued, Person
 PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "publisher")
 # What stands in a book or a volume.
 PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal"}
-SUBTITLE = re.compile(r"\s*[:–—?!.]\s+|\s+[-–—]\s+")
+SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
 PMID = re.compile(r"[1-9]\d{0,8}")
 LONG = ("abstract", "note")  # fields that may have several lines
 DOI = re.compile(r"10\.\d{4,9}/\S+")

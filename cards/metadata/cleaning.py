@@ -29,10 +29,12 @@ YEAR_FIRST = re.compile(rf"([0-9]{{4}}) {_MONTH}(?:[ -]([0-3]?[0-9])\b)?", re.IG
 # As `31/07/1945` and `07/1945`; which of two is the day may be unknown.
 SLASHES = re.compile(r"(?:([0-3]?[0-9])/)?([0-3]?[0-9])/([12][0-9]{3})\b")
 DAY_FIRST = re.compile(
-    rf"(?:\w+,? )?([0-3]?[0-9])(?:st|nd|rd|th)?[ -]{_MONTH},?[ -]([0-9]{{4}})\b", re.IGNORECASE
+    rf"(?:\w{{1,20}},? )?([0-3]?[0-9])(?:st|nd|rd|th)?[ -]{_MONTH},?[ -]([0-9]{{4}})\b",
+    re.IGNORECASE,
 )
 MONTH_FIRST = re.compile(
-    rf"(?:\w+,? )?{_MONTH} (?:([0-3]?[0-9])(?:st|nd|rd|th)?,? )?([0-9]{{4}})\b", re.IGNORECASE
+    rf"(?:\w{{1,20}},? )?{_MONTH} (?:([0-3]?[0-9])(?:st|nd|rd|th)?,? )?([0-9]{{4}})\b",
+    re.IGNORECASE,
 )
 
 # What stands where authors' names should be, and is none.
@@ -41,7 +43,8 @@ NOBODY = re.compile(
     r"|\b(?:unknown|n/a|none|null|undefined|admin(?:istrator)?|staff writer)$",
     re.IGNORECASE,
 )
-INITIALS_LAST = re.compile(r"([^,]*[^\W\d_A-Z][^,]*) ([A-Z]{1,4})")
+INITIALS = re.compile(r"[A-Z]{1,4}")
+NOT_A_CAPITAL = re.compile(r"[^\W\d_A-Z]")
 HOUSE = re.compile(r", [A-Z]{2,5}$")  # as in "…, CNN"
 BY = re.compile(r"^(?:by|von|par|por|de autor|author|authors)\b[:\s]+", re.IGNORECASE)
 
@@ -75,9 +78,11 @@ def name(value: object, *, family_first: bool = False) -> str:
 
 
 def initials_first(line: str) -> str:
-    """This answers a name as PubMed writes it (`Crick FH`) in the order of others."""
-    found = INITIALS_LAST.fullmatch(line.strip())
-    return f"{'. '.join(found.group(2))}. {found.group(1)}" if found else line
+    """Return a name as PubMed writes it (`Crick FH`) in the order of others."""
+    family, _, initials = line.strip().rpartition(" ")
+    if "," in family or not (INITIALS.fullmatch(initials) and NOT_A_CAPITAL.search(family)):
+        return line
+    return f"{'. '.join(initials)}. {family}"
 
 
 def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:

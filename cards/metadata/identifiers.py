@@ -12,13 +12,13 @@ DOI_LENGTH = 300
 LONGEST = 4096  # characters that are looked through
 
 # https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; letters are all one to it.
-DOI = re.compile(r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]+)*/[^\s\"<>{}|\\^`\x00-\x20\x7f]+")
+DOI = re.compile(r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]++)*+/[^\s\"<>{}|\\^`\x00-\x20\x7f]+")
 # What pages of a work have after its DOI in their addresses.
 VIEWS = re.compile(
     r"(?:/(?:abstract|full|fulltext|full-text|pdf|epdf|pdfdirect|epub|html|meta|references|summary"
     r"|supplementary[\w-]*|suppl_file.*)|v[0-9]+\.full|\.full|\.pdf|\.html?|\.xml)(?:[.;/].*)?$"
 )
-PREPRINT_VERSION = re.compile(r"(10\.(?:1101|64898)/.*)v[0-9]+$")
+PREPRINT_VERSION = re.compile(r"^(10\.(?:1101|64898)/.*)v[0-9]+$")
 # https://info.arxiv.org/help/arxiv_identifier.html
 _MONTH = "[0-9]{2}(?:0[1-9]|1[0-2])"
 ARXIV = rf"(?:{_MONTH}\.[0-9]{{4,5}}|[a-z-]{{2,20}}(?:\.[a-z]{{2}})?/{_MONTH}[0-9]{{3}})"

@@ -33,10 +33,41 @@ class Format:
 
 
 def xml(pattern: str) -> Callable[[Document], bool]:
-    """This answers a test for XML whose first element has such a name."""
-    before = r"<\?.{0,500}?\?>|<!--.{0,2000}?-->|<!doctype[^>\[]*(?:\[.*?\]\s*)?>|\s"
-    root = re.compile(rf"(?:{before})*<{pattern}[\s/>]", re.DOTALL)
-    return lambda document: bool(root.match(document.head))
+    """Return a test for XML whose first element has such a name."""
+    root = re.compile(rf"<{pattern}[\s/>]")
+    return lambda document: bool(root.match(document.head, first_element(document.head)))
+
+
+# What may stand before the first element, and how it ends.
+PROLOG = {"<?": "?>", "<!--": "-->", "<!doctype": ">"}
+SPACE = re.compile(r"\s*+")
+DOCTYPE_PART = re.compile(r"[>\[]")
+
+
+def first_element(text: str) -> int:
+    """Return where the first element begins, behind declarations and comments.
+
+    One look at each character: a regular expression would try each way to divide them.
+    """
+    place = 0
+    while True:
+        begin = SPACE.match(text, place).end()  # type: ignore[union-attr]
+        ends = (end for sign, end in PROLOG.items() if text.startswith(sign, begin))
+        if (end := next(ends, "")) == "":
+            return begin
+        stop = _end_of_doctype(text, begin) if end == ">" else text.find(end, begin)
+        if stop < 0:
+            return len(text)
+        place = stop + len(end)
+
+
+def _end_of_doctype(text: str, place: int) -> int:
+    """Return where a DOCTYPE ends, which may have declarations of its own in brackets."""
+    found = DOCTYPE_PART.search(text, place)
+    if found and found.group() == "[":
+        place = text.find("]", found.end())
+        return text.find(">", place) if place >= 0 else -1
+    return found.start() if found else -1
 
 
 def json(pattern: str) -> Callable[[Document], bool]:

@@ -112,7 +112,7 @@ def item_of(kind: str, fields: dict[str, str], line: int) -> Row:
         if texts.get(name) and target not in csl:
             csl[target] = texts[name]
     if "page" in csl:
-        csl["page"] = re.sub(r"\s*(?:-+|–|—)\s*", "-", csl["page"])
+        csl["page"] = re.sub(r"\s{0,9}(?:-+|–|—)\s{0,9}", "-", csl["page"])
     if subtitle := texts.get("subtitle"):
         csl["title"] = f"{csl.get('title', '')}: {subtitle}"
     if doi := doi_in(fields.get("doi", "").replace("\\", "")):

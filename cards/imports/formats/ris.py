@@ -12,7 +12,7 @@ from cards.imports.references import date_of, doi_in, reference_item
 
 LONGEST_RECORD = 5_000  # lines
 # "van der Waals": what is written small before a name.
-PARTICLE = re.compile(r"((?:[a-z][\w'’]*\s+)*)(.*)", re.DOTALL)
+PARTICLE = re.compile(r"((?:[a-z][\w'’]*+\s++)*)(.*)", re.DOTALL)
 TYPES = {
     "JOUR": "article-journal", "EJOUR": "article-journal", "MGZN": "article-magazine",
     "NEWS": "article-newspaper", "BOOK": "book", "EBOOK": "book", "EDBOOK": "book",

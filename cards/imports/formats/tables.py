@@ -33,7 +33,7 @@ NAMES = {
 }  # fmt: skip
 # Pinboard calls a title a description.
 TITLES = ("title", "name", "given_title", "resolved_title", "description")
-PATH = re.compile(r"\s*/\s*")
+PATH = re.compile(r"\s{0,9}/\s{0,9}")
 PRIVATE = {
     "private": ("1", "true", "yes", "y"),
     "visibility": ("private",),

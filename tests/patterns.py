@@ -1,0 +1,251 @@
+"""All regular expressions of the project, and texts that are meant to make each one slow.
+
+`python -m tests.patterns` prints those that are: a quantifier inside another one that can give
+back what it took, and a time that grows faster than the text.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import itertools
+import json
+import pkgutil
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sre: Any = importlib.import_module("re._constants")
+parser: Any = importlib.import_module("re._parser")
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("accounts", "cards", "config", "demo", "events", "feeds", "notifications", "outside")
+# A repeat of more is taken as one without end.
+MANY = 64
+LENGTH = 50_000
+SECONDS = 0.2
+SIGNS = " \t\n<>a0Z-.,:;/\"'[]{}()=!?&#@%\\|é_~–"
+# Expressions that meet no long text, and why.
+BOUNDED = {
+    r"<(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>": "matched at one place, within 8,192 characters",
+    "[^:]+:.+": "an operator's own setting",
+}
+GIVING_BACK = (sre.MAX_REPEAT, sre.MIN_REPEAT)
+REPEATS = (*GIVING_BACK, sre.POSSESSIVE_REPEAT)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A regular expression, and where it is written."""
+
+    place: str
+    pattern: Any
+    flags: int
+
+
+class TooSlow(BaseException):
+    """A search took longer than its limit."""
+
+
+def patterns() -> list[Found]:
+    """Return every expression that is compiled on import, or written inside a function."""
+    found: dict[tuple[Any, int], Found] = {}
+    compiled = re._compile  # type: ignore[attr-defined]
+
+    def noting(pattern: Any, flags: int) -> Any:
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename == re.__file__ and frame.f_back:
+            frame = frame.f_back
+        file = Path(frame.f_code.co_filename)
+        if isinstance(pattern, str | bytes) and _is_ours(file):
+            place = f"{file.relative_to(ROOT)}:{frame.f_lineno}"
+            found.setdefault((pattern, int(flags)), Found(place, pattern, int(flags)))
+        return compiled(pattern, flags)
+
+    re._compile = noting  # type: ignore[attr-defined]
+    try:
+        for name in _modules():
+            module = importlib.import_module(name)
+            for each in _inside_functions(module):
+                found.setdefault((each.pattern, each.flags), each)
+    finally:
+        re._compile = compiled  # type: ignore[attr-defined]
+    return list(found.values())
+
+
+def _is_ours(file: Path) -> bool:
+    return file.is_relative_to(ROOT) and file.relative_to(ROOT).parts[0] in PACKAGES
+
+
+def _modules() -> Iterator[str]:
+    for package in PACKAGES:
+        for found in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
+            parts = found.name.split(".")
+            if not {"migrations", "flowerconfig", "asgi", "wsgi"} & set(parts):
+                yield found.name
+
+
+def _inside_functions(module: Any) -> Iterator[Found]:
+    tree = ast.parse(Path(module.__file__).read_text())
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[first, *_]):
+                if name == "escape" or isinstance(first, ast.Name):
+                    continue  # what is made of names is compiled on import, or it is no pattern
+                try:
+                    pattern = eval(compile(ast.Expression(first), "", "eval"), vars(module))
+                except NameError:
+                    continue  # a factory's, compiled on import as well
+                place = f"{Path(module.__file__).relative_to(ROOT)}:{node.lineno}"
+                yield Found(place, pattern, 0)
+
+
+def parsed(found: Found) -> Any:
+    """Return the tree of an expression."""
+    return parser.parse(found.pattern, found.flags)
+
+
+def nested(tree: Any, *, inside: bool = False) -> bool:
+    """Return whether a quantifier without end stands in another one, and both can give back."""
+    for op, value in tree:
+        if op in GIVING_BACK and value[1] >= MANY:
+            if inside or nested(value[2], inside=True):
+                return True
+        elif any(nested(part, inside=inside) for part in _parts(op, value)):
+            return True
+    return False
+
+
+def _parts(op: Any, value: Any) -> list[Any]:
+    """Return the sequences in a node, except those of what keeps all that it took."""
+    if op in GIVING_BACK:
+        return [value[2]]
+    if op is sre.SUBPATTERN:
+        return [value[3]]
+    if op is sre.BRANCH:
+        return list(value[1])
+    if op in (sre.ASSERT, sre.ASSERT_NOT):
+        return [value[1]]
+    return []
+
+
+def attacks(found: Found) -> Iterator[str]:
+    """Yield texts that almost match: what may be repeated is, behind what stands before it."""
+    tree = parsed(found)
+    seen = set()
+    for before, body in _pumps(tree, ""):
+        for sign in (body, before + body):
+            for text in (
+                before + sign * (LENGTH // len(sign)) + "\0",
+                sign * (LENGTH // len(sign)),
+            ):
+                if sign and text not in seen:
+                    seen.add(text)
+                    yield text
+
+
+def _pumps(tree: Any, before: str) -> Iterator[tuple[str, str]]:
+    for op, value in tree:
+        if op in REPEATS and value[1] >= MANY:
+            yield from ((before, body) for body in _samples(value[2]) if body)
+        inner = [value[2]] if op in REPEATS else value if op is sre.ATOMIC_GROUP else []
+        for part in [inner] if op is sre.ATOMIC_GROUP else inner or _parts(op, value):
+            yield from _pumps(part, before)
+        before += next(iter(_samples([(op, value)])), "")
+    if before:
+        yield "", before
+
+
+def _samples(tree: Any) -> list[str]:
+    """Return some texts that a sequence matches, more or less."""
+    choices = [_of_node(op, value) for op, value in tree]
+    return ["".join(parts) for parts in itertools.islice(itertools.product(*choices), 6)]
+
+
+def _of_node(op: Any, value: Any) -> list[str]:
+    if op is sre.LITERAL:
+        return [chr(value)]
+    if op in (sre.IN, sre.NOT_LITERAL, sre.ANY):
+        return [sign for sign in SIGNS if _takes(op, value, sign)][:6] or [""]
+    if op in REPEATS:
+        least = max(value[0], 1 if value[1] else 0)
+        return [text * min(least, MANY) for text in _samples(value[2])] or [""]
+    if op is sre.ATOMIC_GROUP:
+        return _samples(value)
+    if op in (sre.SUBPATTERN, sre.BRANCH):
+        return [text for part in _parts(op, value) for text in _samples(part)][:6] or [""]
+    return [""]
+
+
+def _takes(op: Any, value: Any, sign: str) -> bool:
+    if op is sre.ANY:
+        return sign != "\n"
+    if op is sre.NOT_LITERAL:
+        return bool(ord(sign) != value)
+    negated = value[0][0] is sre.NEGATE
+    return bool(negated != any(_is_in(kind, what, sign) for kind, what in value[negated:]))
+
+
+def _is_in(kind: Any, what: Any, sign: str) -> bool:
+    if kind is sre.LITERAL:
+        return bool(ord(sign) == what)
+    if kind is sre.RANGE:
+        return bool(what[0] <= ord(sign) <= what[1])
+    tests: dict[str, Any] = {
+        "DIGIT": str.isdigit,
+        "SPACE": str.isspace,
+        "WORD": lambda s: s.isalnum() or s == "_",
+    }
+    name = str(what).removeprefix("CATEGORY_").replace("UNI_", "")
+    test = tests.get(name.removeprefix("NOT_"))
+    return bool(test and test(sign) != name.startswith("NOT_"))
+
+
+def slow(found: Found) -> str:
+    """Return the beginning of a text on which a search takes too long, or nothing."""
+    pattern = re.compile(found.pattern, found.flags)
+    for text in attacks(found):
+        given: Any = text.encode("utf-8", "replace") if isinstance(found.pattern, bytes) else text
+        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS, 0.1)
+        try:
+            pattern.search(given)
+            pattern.sub(type(given)(), given, 1)
+        except TooSlow:
+            return text[:40]
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    return ""
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+    found = patterns()
+    faults = [
+        {"place": each.place, "pattern": str(each.pattern), "fault": fault}
+        for each in found
+        if (fault := fault_of(each))
+    ]
+    json.dump({"patterns": len(found), "faults": faults}, sys.stdout, indent=1)
+
+
+def fault_of(found: Found) -> str:
+    """Return what is wrong with an expression, or nothing."""
+    signal.signal(signal.SIGVTALRM, _stop)
+    if nested(parsed(found)):
+        return "nested"
+    beginning = "" if found.pattern in BOUNDED else slow(found)
+    return f"slow: {beginning!r}" if beginning else ""
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise TooSlow
+
+
+if __name__ == "__main__":
+    main()
