@@ -6,13 +6,15 @@ from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.db.models.functions import Lower
 
+from accounts.names import lookup_form
+
 
 class People(UserManager["User"]):
-    """Users, found by their name however it is capitalised."""
+    """Users, found by their name however it is written."""
 
     def get_by_natural_key(self, username: str | None) -> User:
-        """This answers the user of that name, for log in by API and admin."""
-        return self.alias(name=Lower("username")).get(name=(username or "").lower())
+        """Return the user of that name, for logins by API and admin."""
+        return self.alias(name=Lower("username")).get(name=lookup_form(username or ""))
 
 
 class User(AbstractUser):
@@ -79,6 +81,29 @@ class IdempotentRequest(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["created_at"], name="idempotent_request_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class SpentBudget(models.Model):
+    """Tries of a password that were made: how much is spent of one budget (accounts/guard)."""
+
+    # HMAC of the budget's name and of whose it is.
+    key = models.CharField(max_length=64, primary_key=True)
+    # When all that was spent has grown back; until then the row counts.
+    full_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class KnownPlace(models.Model):
+    """An account has logged in from an address: strangers' guesses don't shut it out there."""
+
+    # HMAC of account and address.
+    key = models.CharField(max_length=64, primary_key=True)
+    seen_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return self.key

@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Lower
 
 from accounts.models import Follow, User
+from accounts.names import lookup_form
 from events.envelope import ALL_KEYS, KeyRange
 from events.sql import execute
 
@@ -21,7 +22,7 @@ def users() -> QuerySet[User]:
 
 def user_named(username: str) -> QuerySet[User]:
     """This answers the visible user of a name, however it is capitalised."""
-    return users().alias(name=Lower("username")).filter(name=username.lower())
+    return users().alias(name=Lower("username")).filter(name=lookup_form(username))
 
 
 def profiles(*, viewer: User) -> QuerySet[User]:
@@ -35,7 +36,7 @@ def profiles(*, viewer: User) -> QuerySet[User]:
 
 def profile_named(username: str, *, viewer: User) -> QuerySet[User]:
     """This answers the profile of a name."""
-    return profiles(viewer=viewer).alias(name=Lower("username")).filter(name=username.lower())
+    return profiles(viewer=viewer).alias(name=Lower("username")).filter(name=lookup_form(username))
 
 
 def followers_of(user: User) -> QuerySet[Follow]:

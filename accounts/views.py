@@ -16,7 +16,11 @@ from rest_framework.views import APIView
 
 from accounts import queries, services
 from accounts.authentication import person
+from accounts.guard import Caller, begin_registration
+from accounts.guard.devices import remember_device
+from accounts.guard.tries import remember_address
 from accounts.models import Follow, User
+from accounts.names import lookup_form
 from accounts.serializers import (
     CredentialsSerializer,
     FollowedSerializer,
@@ -28,7 +32,6 @@ from accounts.serializers import (
     RegistrationSerializer,
     SessionSerializer,
 )
-from accounts.throttles import LoginThrottle
 
 # The same for a wrong name and a wrong password: who has an account is nobody's business.
 WRONG_CREDENTIALS = "No account has this username and password."
@@ -39,14 +42,18 @@ class Register(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    checks_passwords = True
 
     @extend_schema(request=RegistrationSerializer, responses={201: SessionSerializer})
     def post(self, request: Request) -> Response:
         """Make an account, and log in."""
         registration = RegistrationSerializer(data=request.data)
         registration.is_valid(raise_exception=True)
+        caller = Caller.of(request)
+        begin_registration(caller)
         user = services.register(**registration.validated_data)
-        return Response(session(user), status=201)
+        remember_address(lookup_form(user.username), caller)
+        return known_here(request, Response(session(user), status=201), user)
 
 
 class Login(APIView):
@@ -54,7 +61,7 @@ class Login(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    throttle_classes = (LoginThrottle,)
+    checks_passwords = True
 
     @extend_schema(
         request=CredentialsSerializer,
@@ -64,11 +71,11 @@ class Login(APIView):
         """Log in with username and password."""
         credentials = CredentialsSerializer(data=request.data)
         credentials.is_valid(raise_exception=True)
-        user = authenticate(**credentials.validated_data)
+        user = authenticate(request, **credentials.validated_data)
         if not isinstance(user, User):
             raise AuthenticationFailed(WRONG_CREDENTIALS)
         user_logged_in.send(sender=User, request=request, user=user)
-        return Response(session(user))
+        return known_here(request, Response(session(user)), user)
 
     def get_authenticate_header(self, request: Request) -> str:
         """This makes a refusal 401, for the framework knows no other reason for one here."""
@@ -179,3 +186,9 @@ def session(user: User) -> dict[str, Any]:
     """This answers a new token and whose it is."""
     record, token = services.issue_token(user=user)
     return SessionSerializer({"token": token, "expiry": record.expiry, "user": user}).data
+
+
+def known_here(request: Request, response: Response, user: User) -> Response:
+    """Return the response with the cookie by which this device is known again."""
+    remember_device(request, response, lookup_form(user.username))
+    return response

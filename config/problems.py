@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from accounts.errors import details_of, field_errors
+from accounts.guard import TooManyTries
 from config import outage
 from events.admission import BacklogFull
 from events.failures import reason
@@ -42,12 +43,12 @@ class Unavailable(exceptions.APIException):
 
 
 class Busy(exceptions.APIException):
-    """More bulk work is open than is good for the store; the same request may succeed later."""
+    """There is too much bulk work, or were too many tries; the same request may succeed later."""
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
     default_code = "busy"
 
-    def __init__(self, refused: BacklogFull) -> None:
+    def __init__(self, refused: BacklogFull | TooManyTries) -> None:
         super().__init__(str(refused))
         self.wait = refused.retry_after
 
@@ -96,7 +97,7 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
             known = exceptions.PermissionDenied(str(exc) or None)
         case DomainError():
             known = exceptions.ValidationError(details_of(exc))
-        case BacklogFull():
+        case BacklogFull() | TooManyTries():
             known = Busy(exc)
         case HistoryPruned():
             known = exceptions.NotFound(str(exc))

@@ -79,7 +79,7 @@ class ProblemSchema(AutoSchema):
                 "413": self.method in WRITING,
                 "415": self.method in WRITING,
                 "422": self.may_be_repeated(),
-                "429": bool(self.view.throttle_classes)
+                "429": getattr(self.view, "checks_passwords", False)
                 or getattr(self.view, "refuses_bulk_work", False),
                 "503": True,
             }.items()

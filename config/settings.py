@@ -11,6 +11,7 @@ import environ
 from kombu.entity import Queue
 
 from config import logs, queues, release
+from config.people import *  # noqa: F403
 from config.postgres.configuration import configured
 
 # Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
@@ -63,7 +64,6 @@ DATABASE_LOCK_SECONDS = env.float("DATABASE_LOCK_SECONDS", default=0)
 BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 # Events stay for so long, 0 for ever; with them goes what could be replayed or looked back at.
 KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=0)
-TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 # More followers than this make a fan-out of several transactions, of this many each at most.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)
 # Live streams of one person, and of all, that a web process holds open.
@@ -107,7 +107,7 @@ LOG_LEVEL = env("LOG_LEVEL", default="INFO")
 
 # -- Applications ------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "accounts.apps.GuardedAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -183,26 +183,6 @@ DATABASES = {
     )
 }
 
-# -- People ------------------------------------------------------------------------------------
-AUTH_USER_MODEL = "accounts.User"
-PASSWORD_HASHERS = [
-    "accounts.hashers.LeanArgon2PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
-]
-REST_KNOX = {
-    "TOKEN_TTL": timedelta(days=TOKEN_TTL_DAYS),
-    "AUTH_HEADER_PREFIX": "Token",
-}
-
 # -- API ---------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
@@ -213,7 +193,6 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "config.schema.ProblemSchema",
     "EXCEPTION_HANDLER": "config.problems.problem_handler",
-    "DEFAULT_THROTTLE_RATES": {"login": "20/min"},
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {

@@ -37,6 +37,9 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
         "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
         "CSRF_TRUSTED_ORIGINS": "",
         "FLOWER_BASIC_AUTH": flower_login,
+        # No proxy, and everybody comes from one address.
+        "TRUSTED_PROXIES": "0",
+        "REGISTRATIONS_PER_HOUR": "150",
     }
     fixed = {
         "DATA_DIR": str(data),

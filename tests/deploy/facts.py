@@ -29,7 +29,7 @@ SECRETS = {
     "METRICS_TOKEN",
 }
 # What differs by where it runs, and not by what it runs.
-ADDRESSES = {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"}
+ADDRESSES = {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TRUSTED_PROXIES"}
 
 
 def seconds(text: str) -> float:

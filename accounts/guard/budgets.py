@@ -1,0 +1,83 @@
+"""Budgets of tries: so many at once, and one more after each interval; kept in PostgreSQL.
+
+A try is paid for before the password is looked at, by one statement under the lock of the budget's
+row. However many tries come at once, and to however many processes, no more are let through.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils.crypto import salted_hmac
+
+from events.sql import execute
+
+
+class TooManyTries(Exception):
+    """A budget is used up; `retry_after` is the seconds until the next try is allowed."""
+
+    def __init__(self, wait: float) -> None:
+        self.retry_after = max(1, math.ceil(wait))
+        super().__init__(f"Too many tries; try again in {self.retry_after} seconds.")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """So many tries at once (`room`), and one more after each `every`."""
+
+    name: str
+    room: int
+    every: timedelta
+
+
+# `full_at` is when all that was spent has grown back. A budget is used up while that is further
+# ahead than `room` tries; whoever finds it so writes nothing.
+SPEND = """
+    WITH price AS (
+        SELECT %(key)s::varchar AS key, %(every)s::interval AS try,
+               clock_timestamp() + %(every)s::interval * %(room)s::float AS most
+    )
+    INSERT INTO accounts_spentbudget AS spent (key, full_at)
+    SELECT key, clock_timestamp() + try FROM price
+    WHERE NOT EXISTS (
+        SELECT FROM accounts_spentbudget WHERE key = price.key AND full_at + try > most
+    )
+    ON CONFLICT (key) DO UPDATE
+    SET full_at = greatest(spent.full_at, clock_timestamp()) + %(every)s::interval
+    WHERE spent.full_at + %(every)s::interval
+        <= clock_timestamp() + %(every)s::interval * %(room)s::float
+"""
+WAIT = """
+    SELECT extract(epoch FROM
+        full_at + %(every)s::interval - %(every)s::interval * %(room)s::float - clock_timestamp()
+    )::float
+    FROM accounts_spentbudget WHERE key = %(key)s::varchar
+"""
+GIVE_BACK = """
+    UPDATE accounts_spentbudget SET full_at = full_at - %(every)s::interval * %(part)s::float
+    WHERE key = %(key)s::varchar
+"""
+
+
+def spend(budget: Budget, whose: str) -> None:
+    """Pay for one try out of somebody's budget; raises TooManyTries if it is used up."""
+    numbers = _numbers(budget, whose)
+    if not execute(SPEND, numbers).count:
+        rows = execute(WAIT, numbers).rows
+        raise TooManyTries(rows[0][0] if rows else 1)
+
+
+def give_back(budget: Budget, whose: str, *, part: float = 1) -> None:
+    """Give back a try that was paid for, or a part of it."""
+    execute(GIVE_BACK, _numbers(budget, whose) | {"part": part})
+
+
+def digest(*parts: str) -> str:
+    """Return the key of a row: neither names nor addresses can be read from the table."""
+    return salted_hmac("accounts.guard", "\n".join(parts), algorithm="sha256").hexdigest()
+
+
+def _numbers(budget: Budget, whose: str) -> dict[str, object]:
+    return {"key": digest(budget.name, whose), "every": budget.every, "room": budget.room}

@@ -1,0 +1,58 @@
+"""The cookie by which a device is known again to which an account has logged in.
+
+It lets nobody in. It only tells the owner's device from a stranger's, as described in
+https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponseBase
+
+from accounts.guard.budgets import digest
+
+COOKIE = "device"
+SALT = "accounts.guard.device"
+KEPT_FOR = timedelta(days=365)
+# A shared device knows so many accounts; the one that has been away longest goes.
+MOST_ACCOUNTS = 5
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device's id, and the digests of the accounts that have logged in on it."""
+
+    id: str
+    accounts: tuple[str, ...] = ()
+
+    def knows(self, account: str) -> bool:
+        """Return whether that account has logged in on this device."""
+        return digest(account)[:16] in self.accounts
+
+
+def device_of(request: HttpRequest) -> Device:
+    """Return the device that a request's cookie names, or a new one."""
+    try:
+        found = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=KEPT_FOR)
+        return Device(str(found["id"]), tuple(found["accounts"]))
+    except (signing.BadSignature, KeyError, TypeError, ValueError):
+        return Device(secrets.token_urlsafe(12))
+
+
+def remember_device(request: HttpRequest, response: HttpResponseBase, account: str) -> None:
+    """Let the response's cookie name the account too, which has just logged in."""
+    device, new = device_of(request), digest(account)[:16]
+    accounts = [new, *(known for known in device.accounts if known != new)][:MOST_ACCOUNTS]
+    response.set_cookie(
+        COOKIE,
+        signing.dumps({"id": device.id, "accounts": accounts}, salt=SALT),
+        max_age=KEPT_FOR,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )

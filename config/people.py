@@ -1,0 +1,35 @@
+"""The settings of people, their passwords and their tokens; read by `config/settings.py`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import environ
+
+env = environ.Env()
+
+TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
+# How many of the last entries of X-Forwarded-For were written by proxies of ours; 0: it is ignored.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+# Accounts that may be made from one address, at once and again in each hour.
+REGISTRATIONS_PER_HOUR = env.int("REGISTRATIONS_PER_HOUR", default=60)
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.GuardedBackend"]
+PASSWORD_HASHERS = [
+    "accounts.hashers.LeanArgon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+REST_KNOX = {
+    "TOKEN_TTL": timedelta(days=TOKEN_TTL_DAYS),
+    "AUTH_HEADER_PREFIX": "Token",
+}
