@@ -16,7 +16,9 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-DECLARED = re.compile(rb"""(?:encoding|charset)\s*=\s*["']?([A-Za-z0-9._-]{1,40})""", re.IGNORECASE)
+DECLARED = re.compile(
+    rb"""(?:encoding|charset)\s*[=:]\s*["']?([A-Za-z0-9._-]{1,40})""", re.IGNORECASE
+)
 # Encodings of text; others that Python knows unpack, or read backslashes.
 ENCODING = re.compile(r"utf[-_]?(8|16|32)|ascii|latin|iso|windows|cp\d|koi8|big5|gb|euc|shift|mac")
 XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")

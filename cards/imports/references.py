@@ -7,12 +7,13 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 from rest_framework.exceptions import ValidationError
 
 from cards import limits
+from cards.imports.dates import date_of
 from cards.imports.items import Item, clean, fingerprint, one_line
 from cards.references import PEOPLE_FIELDS, TEXT_FIELDS, Issued, Person
 
@@ -23,15 +24,8 @@ PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia"
 SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
 PMID = re.compile(r"[1-9]\d{0,8}")
 LONG = ("abstract", "note")  # fields that may have several lines
-DOI = re.compile(r"10\.\d{4,9}/\S+")
-YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
-DATE = re.compile(r"(\d{4})(?:[-/](\d{1,2}))?(?:[-/](\d{1,2}))?")
-MONTHS = {
-    name: number
-    for number, name in enumerate(
-        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
-    )
-}
+DOI = re.compile(r"10\.\d{4,9}(?:\.\d{1,9}){0,3}/\S+")
+CLOSING = {")": "(", "]": "[", ">": "<", "}": "{"}
 
 
 def reference_item(
@@ -164,9 +158,19 @@ def _of_size(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def doi_in(text: str) -> str:
-    """This answers the DOI in a text, without what stands around it."""
-    found = DOI.search(text)
-    return found.group().rstrip(".,;\"'") if found else ""
+    """Return the DOI in a text, without what stands around it and without percent-encoding."""
+    found = DOI.search(unquote(text) if "%" in text else text)
+    return _without_closing(found.group()) if found else ""
+
+
+def _without_closing(text: str) -> str:
+    """Return a text without the punctuation and the brackets of the sentence around it."""
+    while text and (
+        text[-1] in ".,;\"'"
+        or (text[-1] in CLOSING and text.count(CLOSING[text[-1]]) < text.count(text[-1]))
+    ):
+        text = text[:-1]
+    return text
 
 
 def issued_of(value: Any) -> dict[str, Any] | None:
@@ -184,30 +188,3 @@ def issued_of(value: Any) -> dict[str, Any] | None:
         return Issued().to_internal_value(value)
     except ValidationError:
         return None
-
-
-def date_of(text: str, month: str = "", day: str = "") -> dict[str, Any] | None:
-    """This answers the date that a text begins with, or the year in it."""
-    found = DATE.match(text.strip())
-    parts = [int(part) for part in found.groups() if part] if found else []
-    if not parts and (year := YEAR.search(text)):
-        parts = [int(year.group(1))]
-    if len(parts) == 1 and (number := month_of(month or text)):
-        parts.append(number)
-        if day.strip().isdecimal() and len(day.strip()) < 3:
-            parts.append(int(day))
-    while parts:
-        try:
-            return Issued().to_internal_value({"date-parts": [parts]})
-        except ValidationError:
-            parts.pop()
-    return None
-
-
-def month_of(text: str) -> int | None:
-    """This answers the month that a text names."""
-    text = text.strip().lower()
-    if text.isdecimal() and len(text) < 3 and 1 <= int(text) <= 12:
-        return int(text)
-    names = re.findall(r"[a-z]{3,}", text)
-    return next((MONTHS[name[:3]] for name in names if name[:3] in MONTHS), None)

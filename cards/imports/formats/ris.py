@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from cards.imports.dates import date_of
 from cards.imports.documents import Document
 from cards.imports.items import Problem, Row, clean, one_line
-from cards.imports.references import date_of, doi_in, reference_item
+from cards.imports.references import doi_in, reference_item
 
 LONGEST_RECORD = 5_000  # lines
 # "van der Waals": what is written small before a name.

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cards import limits
+from cards.imports.dates import date_of
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
 from cards.imports.items import Problem, Row, clean, one_line
 from cards.imports.markup import plain, tokens
 from cards.imports.moments import moment
-from cards.imports.references import date_of, doi_in, reference_item
+from cards.imports.references import doi_in, reference_item
 
 TYPES = {
     "journalArticle": "article-journal", "magazineArticle": "article-magazine",

@@ -173,7 +173,7 @@ def test_macros_names_and_accents_of_bibtex() -> None:
     (item,) = read(content)[1]
 
     assert isinstance(item, Item)
-    assert item.title == "Études & ß $x^2$"
+    assert item.title == "Études & ß x²"
     assert item.reference["publisher"] == "Press of Zürich"
     assert item.reference["editor"] == [
         {"family": "Müller", "given": "Ann", "suffix": "Jr", "non-dropping-particle": "von"},

@@ -1,0 +1,104 @@
+"""BibTeX and biblatex, entry by entry: one that is broken costs its neighbours nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cards.imports.dates import date_of
+from cards.imports.documents import Document
+from cards.imports.formats.bibtex import names
+from cards.imports.formats.bibtex.entries import Reading
+from cards.imports.formats.bibtex.latex import decoded, verbatim
+from cards.imports.formats.bibtex.people import people_of
+from cards.imports.items import Problem, Row
+from cards.imports.references import doi_in, reference_item
+
+ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+ARXIV = re.compile(r"\barxiv:\s*((?:[a-z-]+(?:\.[a-z]{2})?/)?\d[\d.]+(?:v\d+)?)", re.IGNORECASE)
+DASHES = re.compile(r"\s{0,9}(?:-+|–|—)\s{0,9}")
+# Not references: what others are made of.
+NO_REFERENCES = {"xdata", "set"}
+
+
+def read(document: Document) -> Iterator[Row]:
+    """Return the references of a file of BibTeX."""
+    reading = Reading(document.text)
+    for found in reading.entries():
+        if isinstance(found, Problem):
+            yield found
+            continue
+        entry, line = found
+        if entry.kind not in NO_REFERENCES:
+            yield item_of(entry.kind, reading.family.completed(entry), line)
+
+
+def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
+    """Return the item of an entry."""
+    texts = {name: decoded(value) for name, value in fields.items() if name in names.TEXTS}
+    csl = csl_of(kind, texts)
+    if doi := doi_in(verbatim(fields.get("doi", ""))):
+        csl["DOI"] = doi
+    if _prefix(fields) in ("pubmed", "pmid") and fields.get("eprint"):
+        csl.setdefault("PMID", verbatim(fields["eprint"]))
+    for role, holders in names.PEOPLE.items():
+        found = (people_of(fields.get(name, "")) for name in holders)
+        if people := next(filter(None, found), []):
+            csl[role] = people
+    url, own = address_of(fields), verbatim(fields.get("url", ""))
+    if own and not url:  # of a kind that no card has, such as ftp
+        csl["note"] = f"{csl.get('note', '')} {own}".strip()
+    notes = (texts.get(name, "") for name in ("annote", "annotation", "comment", "review"))
+    text = "\n\n".join(dict.fromkeys(filter(None, notes)))
+    tags = tags_of(texts.get("keywords") or texts.get("keyword", ""))
+    return reference_item(line=line, fields=csl, url=url, text=text, tags=tags)
+
+
+def csl_of(kind: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an entry says in words, in the terms of CSL-JSON."""
+    csl: dict[str, Any] = {"type": names.TYPES.get(kind, "document")}
+    for target, titles in names.TITLES.items():
+        pairs = ((texts.get(title), texts.get(subtitle)) for title, subtitle in titles)
+        title, subtitle = next((pair for pair in pairs if pair[0]), ("", ""))
+        csl[target] = f"{title}: {subtitle}" if subtitle else title
+    if csl["container-title"] == csl["title"]:
+        del csl["container-title"]  # a book's own title, for its chapters
+    for target, sources in names.FIELDS.items():
+        csl[target] = next((texts[name] for name in sources if texts.get(name)), "")
+    csl["page"] = DASHES.sub("-", csl["page"])
+    csl["genre"] = names.GENRE_WORDS.get(csl["genre"].lower(), csl["genre"])
+    csl["genre"] = csl["genre"] or names.GENRES.get(kind, "")
+    if kind in names.WITH_ISSUES:
+        csl["issue"] = texts.get("number") or texts.get("issue", "")
+    else:
+        csl["number"], csl["issue"] = texts.get("number", ""), texts.get("issue", "")
+    csl["issued"] = date_of(texts.get("date", "")) or date_of(
+        texts.get("year", ""), texts.get("month", ""), texts.get("day", "")
+    )
+    return {name: value for name, value in csl.items() if value}
+
+
+def tags_of(text: str) -> tuple[str, ...]:
+    """Return keywords: where a semicolon divides them, a comma is part of one."""
+    return tuple(text.split(";" if ";" in text else ","))
+
+
+def address_of(fields: Mapping[str, str]) -> str:
+    """Return the address of an entry: its own, else one that it mentions, else arXiv's."""
+    if url := verbatim(fields.get("url", "")):
+        if found := ADDRESS.search(url):
+            return found.group()
+        return f"http://{url}" if re.match(r"www\.[\w-]+\.", url) and " " not in url else ""
+    for name in ("howpublished", "note", "addendum"):
+        if found := ADDRESS.search(verbatim(fields.get(name, ""))):
+            return found.group().rstrip(".,;)")
+    eprint = verbatim(fields.get("eprint", ""))
+    if eprint and _prefix(fields) == "arxiv":
+        return f"https://arxiv.org/abs/{re.sub('^arxiv:', '', eprint, flags=re.IGNORECASE)}"
+    named = ARXIV.search(fields.get("journal", "") or fields.get("journaltitle", ""))
+    return f"https://arxiv.org/abs/{named.group(1)}" if named else ""
+
+
+def _prefix(fields: Mapping[str, str]) -> str:
+    return (fields.get("archiveprefix") or fields.get("eprinttype") or "").strip().lower()

@@ -1,0 +1,120 @@
+"""The entries of a file of BibTeX, their values without macros: each block is parsed alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cards.imports.formats.bibtex.inheritance import Entry, Family, keys_referred_to
+from cards.imports.formats.bibtex.latex import divided
+from cards.imports.formats.bibtex.names import KNOWN_FIELDS
+from cards.imports.items import Problem, one_line
+
+# Where a block begins: the parser too takes an @ at the beginning of a line for that.
+BLOCK = re.compile(r"^[ \t]*@[ \t]*([A-Za-z]\w*)[ \t]*[{(]", re.MULTILINE)
+KEY = re.compile(r"\s*([^\s,{}()=]{1,300})\s*,")
+# An entry whose first field stands where its key should.
+KEYLESS = re.compile(
+    r"^(@[ \t]*(?!string|preamble|comment)[A-Za-z]\w*[ \t]*[{(])(?=\s*[A-Za-z][\w:.-]{0,50}\s*=)",
+    re.IGNORECASE,
+)
+DOUBLE_COMMA = re.compile(r",(?=[ \t\n]*,)")
+LONGEST_BLOCK = 100_000
+LONGEST_VALUE = 20_000
+ENCLOSED = {"{": "}", '"': '"'}
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+# An entry and its line, or what is wrong with it.
+Found = tuple[Entry, int] | Problem
+
+
+@dataclass
+class Reading:
+    """The text of a file, and what its blocks have told so far."""
+
+    text: str
+    macros: dict[str, str] = field(default_factory=lambda: dict(zip(MONTHS, MONTHS, strict=True)))
+    family: Family = field(default_factory=Family)
+
+    def entries(self) -> Iterator[Found]:
+        """Return the entries in their order, and a Problem for each that cannot be read."""
+        self._read_parents()
+        line, counted = 1, 0
+        for start, end, _ in self._blocks():
+            line += self.text.count("\n", counted, start)
+            counted = start
+            yield from self._block(self.text[start:end], line)
+
+    def _blocks(self) -> Iterator[tuple[int, int, re.Match[str]]]:
+        """Return where each block begins and ends."""
+        begins = BLOCK.finditer(self.text)
+        begin = next(begins, None)
+        while begin:
+            following = next(begins, None)
+            yield begin.start(), following.start() if following else len(self.text), begin
+            begin = following
+
+    def _read_parents(self) -> None:
+        """Read the entries that others refer to, wherever in the file they stand."""
+        wanted = keys_referred_to(self.text)
+        if not wanted:
+            return
+        for start, end, begin in self._blocks():
+            key = KEY.match(self.text, begin.end())
+            is_parent = key is not None and key.group(1).lower() in wanted
+            if not (is_parent or begin.group(1).lower() == "string"):
+                continue
+            for found in self._block(self.text[start:end], 0):
+                if key and isinstance(found, tuple):
+                    self.family.parents.setdefault(key.group(1).lower(), found[0])
+
+    def _block(self, text: str, line: int) -> Iterator[Found]:
+        from bibtexparser.splitter import Splitter
+
+        if len(text) > LONGEST_BLOCK:
+            detail = f"This entry is longer than {LONGEST_BLOCK} characters."
+            yield Problem(line=line, code="too_long", detail=detail, label=one_line(text[:80]))
+            return
+        text = KEYLESS.sub(r"\1,", text.lstrip(" \t"))
+        try:
+            found = Splitter(text).split()
+            if found.failed_blocks and DOUBLE_COMMA.search(text):
+                found = Splitter(DOUBLE_COMMA.sub("", text)).split()
+        except Exception as error:  # of the parser, whatever it may be
+            detail = f"This entry cannot be read: {error}."
+            yield Problem(line=line, code="malformed", detail=detail)
+            return
+        for string in found.strings:
+            self.macros[string.key.lower()] = value_of(str(string.value), self.macros)
+        for entry in found.entries:
+            yield self._entry(entry), line
+        for failed in found.failed_blocks:
+            known: Any = failed.ignore_error_block
+            if hasattr(known, "fields"):  # with a field twice, for one
+                yield self._entry(known), line
+                continue
+            reason = one_line(getattr(failed.error, "abort_reason", failed.error))
+            detail = f"This entry cannot be read: {reason}"
+            at = line + max(0, failed.start_line or 0)
+            yield Problem(line=at, code="malformed", detail=detail, label=one_line(text[:80]))
+
+    def _entry(self, entry: Any) -> Entry:
+        fields: dict[str, str] = {}
+        for each in entry.fields:
+            name = each.key.lower().strip()
+            if name in KNOWN_FIELDS and not fields.get(name):
+                fields[name] = value_of(str(each.value), self.macros)
+        return Entry(entry.entry_type.lower(), fields)
+
+
+def value_of(text: str, macros: dict[str, str]) -> str:
+    """Return the text of a value: in braces, in quotes, a macro, or several joined by #."""
+    joined = ""
+    for part in map(str.strip, divided(text, "#")):
+        is_text = len(part) > 1 and part[-1] == ENCLOSED.get(part[0])
+        joined += part[1:-1] if is_text else macros.get(part.lower(), part)
+        if len(joined) > LONGEST_VALUE:
+            break  # macros that double each other grow for ever
+    return joined[:LONGEST_VALUE]

@@ -1,0 +1,128 @@
+"""Formulas as plain text, where letters suffice: `H$_2$O` is H₂O, `$\\alpha$` is α."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+from unicodedata import combining
+
+SUPERSCRIPTS = dict(
+    zip(
+        "0123456789+-−=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVWαβγδεθικφχ*′",
+        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂᵅᵝᵞᵟᵋᶿᶥᶲᵠᵡ*′",
+        strict=True,
+    )
+)
+SUBSCRIPTS = dict(
+    zip(
+        "0123456789+-−=()aehijklmnoprstuvxβγρφχ",
+        "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ",
+        strict=True,
+    )
+)
+SCRIPTS = {"^": SUPERSCRIPTS, "_": SUBSCRIPTS}
+TOKEN = re.compile(r"\\([A-Za-z]+)\s*|\\(.)|([{}^_~])|([^\\{}^_~]+)", re.DOTALL)
+# They change how their argument looks, and no more.
+LOOKS = set(
+    (  # noqa: SIM905 - one a line would be a page of them
+        "mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldmath boldsymbol "
+        "textrm textbf textit textsf text mbox hbox rm bf it sf tt cal bm left right displaystyle "
+        "textstyle mit operatorname upalpha nolimits limits em emph mathnormal textnormal"
+    ).split()
+)
+SPACES = {",": " ", ";": " ", ":": " ", "!": "", " ": " ", "quad": " ", "qquad": " "}
+NAMES = {"deg": "°", "degree": "°", "circ": "°", "prime": "′", "celsius": "°C", "micro": "µ"}
+DEEPEST = 20
+
+
+class _NoText(Exception):
+    """The formula cannot be written as plain text."""
+
+
+def readable(formula: str) -> str:
+    """Return a formula (without its dollar signs) as plain text, or nothing where that fails."""
+    try:
+        text, _ = _group(TOKEN.findall(formula), 0, 0)
+    except _NoText:
+        return ""
+    return " ".join(text.split()) if text.strip() else ""
+
+
+Tokens = list[tuple[str, str, str, str]]
+
+
+def _group(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
+    """Return the text of tokens up to the brace that closes them, and where that is."""
+    if depth > DEEPEST:
+        raise _NoText
+    found: list[str] = []
+    while at < len(tokens) and tokens[at][2] != "}":
+        sign = tokens[at][2]
+        if sign in SCRIPTS:
+            text, at = _one(tokens, at + 1, depth)
+            found.append(_script(sign, text))
+        else:
+            text, at = _one(tokens, at, depth)
+            found.append(text)
+    if (at < len(tokens)) != (depth > 0):
+        raise _NoText  # braces that don't match
+    return "".join(found), at + 1
+
+
+def _one(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
+    """Return the text of one token or group, and what comes after it."""
+    if at >= len(tokens):
+        raise _NoText
+    macro, escaped, sign, letters = tokens[at]
+    if sign == "{":
+        return _group(tokens, at + 1, depth + 1)
+    if letters:
+        is_script = at > 0 and tokens[at - 1][2] in SCRIPTS
+        if is_script and len(letters) > 1:
+            tokens[at] = ("", "", "", letters[1:])
+            return letters[0], at
+        return letters, at + 1
+    if sign:
+        if sign != "~":
+            raise _NoText
+        return " ", at + 1
+    if macro in LOOKS:
+        return "", at + 1
+    return SPACES.get(macro or escaped, "") or _sign_of(macro, escaped), at + 1
+
+
+def _script(sign: str, text: str) -> str:
+    if text == "°":  # `^\circ`
+        return text
+    letters = SCRIPTS[sign]
+    if not all(letter in letters for letter in text.strip()):
+        raise _NoText
+    return "".join(letters[letter] for letter in text.strip())
+
+
+def _sign_of(macro: str, escaped: str) -> str:
+    if escaped:
+        if escaped == "!":
+            return ""
+        if not re.fullmatch(r"[%&#$_{}]", escaped):
+            raise _NoText
+        return escaped
+    if macro in NAMES:
+        return NAMES[macro]
+    try:
+        text = str(_macros().latex_to_text(f"\\{macro}")).strip()
+    except Exception as error:  # of the decoder, for macros that need arguments
+        raise _NoText from error
+    # What stands alone here is an accent of what follows.
+    is_letters = len(text) == 1 or (text.isalpha() and text == macro)
+    if combining(text[:1] or " ") or not is_letters:
+        raise _NoText
+    return text
+
+
+@cache
+def _macros() -> Any:
+    from pylatexenc.latex2text import LatexNodes2Text
+
+    return LatexNodes2Text(math_mode="text")

@@ -1,0 +1,100 @@
+"""What an entry gets from others: `crossref` and `xdata`.
+
+The rules are biber's (biblatex manual, appendix B), which agree with BibTeX's for a parent that
+has a `booktitle`. Beyond them, what identifies the parent (its DOI, its address) is not inherited.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MOST_KEYS = 20  # of one field
+DEEPEST = 10  # parents of parents
+REFERRING = re.compile(
+    r"""\b(?:crossref|xdata)\s*=\s*(?:\{([^{}]{1,1000})\}|"([^"{}]{1,1000})")""", re.IGNORECASE
+)
+# How the parent's titles are called in the child.
+TITLES = {
+    "title": "booktitle", "subtitle": "booksubtitle", "titleaddon": "booktitleaddon",
+}  # fmt: skip
+OF_PERIODICAL = {"title": "journaltitle", "subtitle": "journalsubtitle"}
+VOLUMES = {
+    "book", "collection", "proceedings", "reference", "inbook", "incollection", "inproceedings",
+    "inreference",
+}  # fmt: skip
+# What belongs to the parent alone.
+OWN = {
+    "crossref", "xref", "xdata", "ids", "entryset", "entrysubtype", "label", "options", "related",
+    "sortkey", "sorttitle", "shorttitle", "shorthand", "doi", "url", "urldate", "eprint",
+    "eprinttype", "archiveprefix", "pmid", "pages", "pagetotal", "abstract", "note", "annote",
+    "annotation", "keywords", "file", "comment", "review", "key", "title", "subtitle",
+    "titleaddon", "type",
+}  # fmt: skip
+DATES = {"date", "year", "month", "day"}
+
+
+@dataclass
+class Entry:
+    """An entry as it is in the file, its values without macros."""
+
+    kind: str
+    fields: dict[str, str]
+
+
+@dataclass
+class Family:
+    """The entries that others refer to, by their keys in small letters."""
+
+    parents: dict[str, Entry] = field(default_factory=dict)
+    known: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def completed(self, entry: Entry, depth: int = 0) -> dict[str, str]:
+        """Return the fields of an entry, and those that it gets from others."""
+        found = dict(entry.fields)
+        for key in keys_in(entry.fields.get("xdata", "")):
+            found = self._parent(key, depth)[1] | found
+        for key in keys_in(entry.fields.get("crossref", ""))[:1]:
+            kind, fields = self._parent(key, depth)
+            inherited = _handed_down(kind, fields, entry.kind)
+            if DATES & set(found):
+                inherited = {n: v for n, v in inherited.items() if n not in DATES}
+            found = inherited | {name: value for name, value in found.items() if value}
+        return found
+
+    def _parent(self, key: str, depth: int) -> tuple[str, dict[str, str]]:
+        if key not in self.parents:
+            return "", {}
+        parent = self.parents[key]
+        if key not in self.known and depth < DEEPEST:
+            self.known[key] = parent.fields  # for a circle of parents ends here
+            self.known[key] = self.completed(parent, depth + 1)
+        return parent.kind, self.known.get(key, parent.fields)
+
+
+def _handed_down(kind: str, fields: Mapping[str, str], child: str) -> dict[str, str]:
+    """Return the fields that an entry of one kind has for a child of another."""
+    found = {name: value for name, value in fields.items() if name not in OWN}
+    titles: Mapping[str, str] = {}
+    if kind == "periodical":
+        titles = OF_PERIODICAL
+    elif kind.startswith("mv") and child in VOLUMES:
+        titles = {"title": "maintitle", "subtitle": "mainsubtitle"}
+    elif child.startswith(("in", "supp", "bookin")) or child == "conference":
+        titles = TITLES
+    for name, target in titles.items():
+        if fields.get(name):
+            found.setdefault(target, fields[name])
+    return found
+
+
+def keys_in(text: str) -> list[str]:
+    """Return the keys that a field names."""
+    return [key.strip().lower() for key in text.split(",")[:MOST_KEYS] if key.strip()]
+
+
+def keys_referred_to(text: str) -> set[str]:
+    """Return the keys that any entry of a file refers to."""
+    found = (first or second for first, second in REFERRING.findall(text))
+    return {key for named in found for key in keys_in(named)}

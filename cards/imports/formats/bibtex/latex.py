@@ -1,0 +1,129 @@
+"""The text that LaTeX stands for: of prose, of formulas, and of addresses."""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import cache, lru_cache
+from html import unescape
+from typing import Any
+
+from cards.imports.formats.bibtex.formulas import readable
+from cards.imports.items import clean
+
+MACRO = re.compile(r"[\\$]")
+# What stands for something else without a macro.
+SIGNS = {"{": "", "}": "", "~": " ", "---": "—", "--": "–", "``": "“", "''": "”"}
+SIGN = re.compile("|".join(re.escape(sign) for sign in SIGNS))
+# Programs leave them as they are, though LaTeX would drop what follows a percent sign.
+BARE = re.compile(r"(?<!\\)([%&#])")
+# Publishers leave HTML in what they offer as BibTeX; where LaTeX means the sign, it is escaped.
+ENTITY = re.compile(r"(?<!\\)&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos|nbsp);")
+SCRIPTED = re.compile(r"\\text(super|sub)script\s*\{([^{}$\\]{1,50})\}")
+LINK = re.compile(r"\\(?:href\s*\{[^{}]{0,2000}\}\s*\{([^{}]{1,500})\}|url\s*\{([^{}]{1,2000})\})")
+# A formula begins and ends with something: "$5 and $6" has none.
+FORMULA = re.compile(
+    r"(?<!\\)\$(?![\s$])([^$]{0,499}?[^\s$\\])\$|\\\(([^$]{1,500}?)\\\)"
+    r"|\\ensuremath\s*\{([^{}$]{1,500})\}"
+)
+# In addresses: macros with one argument that is the address, and names of signs.
+WRAPPED = re.compile(r"\\(?:url|path|nolinkurl|href|texttt|burl)\s*\{")
+NAMED = {
+    "textunderscore": "_", "textasciitilde": "~", "textasciicircum": "^", "textless": "<",
+    "textgreater": ">", "textbackslash": "\\", "textendash": "–", "textbar": "|", "sim": "~",
+    "lt": "<", "gt": ">", "slash": "/", "textquotesingle": "'", "textpercent": "%", "tilde": "~",
+}  # fmt: skip
+NAMED_SIGN = re.compile(rf"\\({'|'.join(NAMED)})(?![A-Za-z])(?:\{{\}}|\s+)?")
+ESCAPED_SIGN = re.compile(r"\\([_%&#$~^/{}-])(?:\{\})?")
+UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060]")
+# They log what is in the file.
+for name in ("bibtexparser", "pylatexenc"):
+    logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@lru_cache(maxsize=4096)
+def decoded(text: str) -> str:
+    """Return the text of LaTeX; cached, for names of journals and publishers come again."""
+    text = ENTITY.sub(lambda entity: unescape(entity.group()), clean(text))
+    if not MACRO.search(text):
+        # The parser goes letter by letter, and most texts need no more than this.
+        return SIGN.sub(lambda sign: SIGNS[sign.group()], text)
+    text = LINK.sub(lambda link: link.group(1) or link.group(2), text)
+    text = BARE.sub(r"\\\1", FORMULA.sub(_formula, SCRIPTED.sub(_script, text)))
+    try:
+        # The decoder writes a circumflex as an accent that stands alone.
+        return clean(decoder().latex_to_text(text)).replace("ˆ", "^").replace("\xa0", " ")
+    except Exception:  # of the parser: what is nested too deeply, for one
+        return re.sub(r"[{}]", "", text)
+
+
+def _script(found: re.Match[str]) -> str:
+    mark, text = found.groups()
+    sign = "^" if mark == "super" else "_"
+    return text if text.isalpha() else readable(f"{sign}{{{text}}}") or text
+
+
+def _formula(found: re.Match[str]) -> str:
+    body = next(group for group in found.groups() if group is not None)
+    return readable(body) or (found.group() if found.group(1) else f"${body}$")
+
+
+@cache
+def decoder() -> Any:
+    """Return the one decoder: it takes long to make."""
+    from pylatexenc.latex2text import (
+        LatexNodes2Text,
+        MacroTextSpec,
+        get_default_latex_context_db,
+    )
+
+    known = get_default_latex_context_db()
+    known.set_unknown_macro_spec(MacroTextSpec("", simplify_repl=_logo))
+    return LatexNodes2Text(latex_context=known, math_mode="verbatim", strict_latex_spaces=False)
+
+
+def _logo(node: Any) -> str:
+    """Return the name of a macro that is one, such as \\TeX; others only change the type."""
+    name = str(node.macroname)
+    return name if name != name.lower() else ""
+
+
+def divided(text: str, sign: str) -> list[str]:
+    """Return the parts of a text between signs that are in no braces and in no quotes."""
+    parts, begin, depth, quoted = [], 0, 0, False
+    for found in re.finditer(rf'\\.|[{{}}"{sign}]', text, re.DOTALL):
+        match found.group():
+            case "{":
+                depth += 1
+            case "}":
+                depth -= 1
+            case '"' if depth == 0:
+                quoted = not quoted
+            case letter if letter == sign and depth == 0 and not quoted:
+                parts.append(text[begin : found.start()])
+                begin = found.end()
+    return [*parts, text[begin:]]
+
+
+def verbatim(text: str) -> str:
+    """Return an address or a DOI without the LaTeX around and inside it.
+
+    Programs escape what BibTeX's styles would take literally, each in its own way: `\\_`, `{\\_}`,
+    `$\\sim$`, `{\\textless}`, `\\url{…}`.
+    """
+    text = UNSEEN.sub("", clean(text))
+    if found := WRAPPED.search(text):
+        text = _argument(text, found.end())
+    text = NAMED_SIGN.sub(lambda named: NAMED[named.group(1)], text)
+    text = ESCAPED_SIGN.sub(r"\1", text)
+    return re.sub(r"[{}]|\$(?=[~<>^]\$?)|(?<=[~<>^])\$", "", text).replace("\\", "").strip()
+
+
+def _argument(text: str, begin: int) -> str:
+    """Return the argument that begins here, up to the brace that closes it."""
+    depth = 1
+    for brace in re.finditer(r"(?<!\\)[{}]", text[begin:]):
+        depth += 1 if brace.group() == "{" else -1
+        if depth == 0:
+            return text[begin : begin + brace.start()]
+    return text[begin:]

@@ -1,0 +1,70 @@
+"""What the types and fields of BibTeX and biblatex are in CSL-JSON."""
+
+from __future__ import annotations
+
+TYPES = {
+    "article": "article-journal", "suppperiodical": "article-journal", "review": "review",
+    "periodical": "periodical", "newspaper": "article-newspaper", "magazine": "article-magazine",
+    "book": "book", "mvbook": "book", "collection": "book", "mvcollection": "book",
+    "proceedings": "book", "mvproceedings": "book", "reference": "book", "mvreference": "book",
+    "booklet": "pamphlet", "inbook": "chapter", "bookinbook": "chapter", "suppbook": "chapter",
+    "incollection": "chapter", "suppcollection": "chapter", "inreference": "entry-encyclopedia",
+    "inproceedings": "paper-conference", "conference": "paper-conference", "manual": "report",
+    "techreport": "report", "report": "report", "mastersthesis": "thesis", "phdthesis": "thesis",
+    "thesis": "thesis", "unpublished": "manuscript", "online": "webpage", "www": "webpage",
+    "electronic": "webpage", "dataset": "dataset", "software": "software", "patent": "patent",
+    "standard": "standard", "jurisdiction": "legal_case", "legislation": "legislation",
+    "legal": "legislation", "letter": "personal_communication", "artwork": "graphic",
+    "image": "graphic", "audio": "song", "music": "song", "movie": "motion_picture",
+    "video": "motion_picture", "performance": "performance",
+}  # fmt: skip
+GENRES = {"phdthesis": "PhD thesis", "mastersthesis": "Master's thesis"}
+# biblatex has words for what it prints in the document's language.
+GENRE_WORDS = {
+    "phdthesis": "PhD thesis", "mathesis": "Master's thesis", "mastersthesis": "Master's thesis",
+    "bathesis": "Bachelor's thesis", "candthesis": "Candidate thesis",
+    "techreport": "Technical report", "resreport": "Research report", "patent": "Patent",
+}  # fmt: skip
+# Where a number is that of an issue; elsewhere it is the work's own, or that in its series.
+WITH_ISSUES = {"article", "periodical", "suppperiodical", "review", "newspaper", "magazine"}
+# The fields of CSL, and those that have them, the best first.
+FIELDS = {
+    "collection-title": ("series",),
+    "publisher": ("publisher", "school", "institution", "organization"),
+    "publisher-place": ("address", "location"),
+    "volume": ("volume",),
+    "edition": ("edition",),
+    "page": ("pages", "eid", "article-number"),
+    "ISBN": ("isbn",),
+    "ISSN": ("issn",),
+    "PMID": ("pmid",),
+    "language": ("language", "langid"),
+    "genre": ("type",),
+    "note": ("note", "addendum"),
+    "abstract": ("abstract",),
+    "event-title": ("eventtitle",),
+}  # fmt: skip
+# Fields of titles, each with that of its subtitle.
+TITLES = {
+    "title": (("title", "subtitle"),),
+    "container-title": (
+        ("journaltitle", "journalsubtitle"), ("journal", "journalsubtitle"),
+        ("booktitle", "booksubtitle"), ("maintitle", "mainsubtitle"),
+        ("shortjournal", ""),
+    ),
+}  # fmt: skip
+PEOPLE = {
+    "author": ("author",),
+    "editor": ("editor", "editora"),
+    "translator": ("translator",),
+}  # fmt: skip
+TEXTS = {
+    *(name for names in FIELDS.values() for name in names),
+    *(name for titles in TITLES.values() for pair in titles for name in pair if name),
+    "annote", "annotation", "comment", "review", "date", "year", "month", "day", "keywords",
+    "keyword", "number", "issue",
+}  # fmt: skip
+KNOWN_FIELDS = {
+    *TEXTS, *(name for names in PEOPLE.values() for name in names), "doi", "url", "howpublished",
+    "eprint", "eprinttype", "archiveprefix", "crossref", "xdata", "entrysubtype", "holder",
+}  # fmt: skip
