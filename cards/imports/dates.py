@@ -20,7 +20,7 @@ MONTH_FIRST = re.compile(r"(?<!\d)(\d{1,2})[./-](\d{4})(?!\d)")
 YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 WORD = re.compile(r"[^\W\d_]{3,}")
 DAY_BEFORE = re.compile(r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|\.|º)?(?:\s+(?:de|of))?[\s~-]*$")
-DAY_AFTER = re.compile(r"\.?[\s~]+(\d{1,2})(?:st|nd|rd|th)?(?![\d:])")
+DAY_AFTER = re.compile(r"\.?[\s~]{1,9}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])")
 LONGEST = 200
 MONTHS = {
     name: number

@@ -10,7 +10,7 @@ from cards.imports.items import one_line
 
 # Not people: the list is cut here.
 OTHERS = re.compile(r"(?:and\s+)?(?:others|et\.?\s*al\.?)", re.IGNORECASE)
-NAMED_PART = re.compile(r"\s*(family|given|prefix|suffix|useprefix)(?:-i)?\s*=", re.IGNORECASE)
+NAMED_PART = re.compile(r"\s?(family|given|prefix|suffix|useprefix)(?:-i)?\s?=", re.IGNORECASE)
 PARTS = {
     "family": "family", "given": "given", "prefix": "non-dropping-particle", "suffix": "suffix",
 }  # fmt: skip
