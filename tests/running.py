@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -61,6 +62,21 @@ def launch(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
             stderr=output,
             start_new_session=True,
         )
+
+
+def without_a_broker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py` with these arguments and a broker that refuses connections."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment() | {"REDIS_URL": f"redis://127.0.0.1:{port}/0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def end(process: subprocess.Popen[bytes], *, seconds: float = 30) -> int:

@@ -60,6 +60,16 @@ def linked(name: str, description: str, **filters: str) -> Any:
     return column
 
 
+class ControlForm(ModelForm[QueueControl]):
+    """The numbers of a queue; a limit that would do nothing is refused."""
+
+    def clean(self) -> dict[str, Any]:
+        numbers = super().clean() or self.cleaned_data
+        changes = {name: numbers[name] for name in self.changed_data if name in numbers}
+        services.refuse_idle_limits(self.instance.queue, changes)
+        return numbers
+
+
 @admin.register(QueueControl)
 class QueueAdmin(admin.ModelAdmin[QueueControl]):
     list_display = (
@@ -77,6 +87,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
         figure("concurrency", "concurrency"),
         "limits",
     )
+    form = ControlForm
     sortable_by = ()
     ordering = ("queue",)
     list_per_page = 200

@@ -26,6 +26,6 @@ def diagnose() -> Iterator[Finding]:
         yield migrations
         yield from servers.database_settings()
         if migrations.well:
-            yield from work.findings()
+            yield from work.findings(broker_well=broker.well)
             yield from processes.findings(ask=broker.well)
     yield from safety.findings()

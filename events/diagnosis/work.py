@@ -16,48 +16,82 @@ RELAY_LAG_SECONDS = 10
 AUDIT_SECONDS = 300
 # A pause is meant; one that lasts for so long may have been forgotten.
 PAUSE_SECONDS = 24 * 3600
+# Deliveries of one handler between two attempts: a few are chance, so many have a cause.
+MANY_RETRIES = 5
 
 
-def findings() -> Iterator[Finding]:
-    """This finds what is wrong with the outbox, each queue, the handlers and the guarantee."""
-    yield _outbox()
-    yield from _queues()
+def findings(*, broker_well: bool) -> Iterator[Finding]:
+    """Find what is wrong with the outbox, the handlers, each queue and the guarantee.
+
+    Causes come before what they cause: a queue is late, or full of retries, for a reason.
+    """
+    yield _outbox(broker_well)
     yield _handlers()
+    yield from _dead_letters()
+    failing = queries.failing()
+    yield from map(_fails, failing)
+    failing_queues = {each.queue for each in failing if each.count >= MANY_RETRIES}
+    policies = all_policies()
+    for status in queries.queue_status():
+        trouble = _trouble(status, broker_well, failing=status.queue in failing_queues)
+        found = _queue(status, policies.get(status.queue), trouble)
+        yield Finding(f"queue {status.queue}", *found)
     yield from _audits()
 
 
-def _outbox() -> Finding:
+def _outbox(broker_well: bool) -> Finding:
     lag, length = queries.relay_lag_seconds(), queries.outbox_length()
+    waiting = f"{length} events wait in the outbox"
     if lag > RELAY_LAG_SECONDS:
-        return Finding(
-            "relay",
-            False,
-            f"{length} events wait in the outbox, the oldest for {duration(lag)}",
-            "Start a relay (`manage.py relay`); if one runs, look at its log and at the broker.",
+        start = "Start a relay (`manage.py relay`); if one runs, its log says what stops it."
+        mend = "Mend the broker; then the relay goes on by itself."
+        text = f"{waiting}, the oldest for {duration(lag)}"
+        return Finding("relay", False, text, start if broker_well else mend)
+    return Finding("relay", True, waiting)
+
+
+def _dead_letters() -> Iterator[Finding]:
+    for queue, handlers_of_queue in queries.dead_by_queue().items():
+        named = ", ".join(f"{count} of {name}" for name, count in handlers_of_queue.items())
+        advice = (
+            f"Why: `manage.py dead-letters show --queue {queue} --limit 1`. When that is mended:"
+            f" `manage.py dead-letters replay --queue {queue}`."
         )
-    return Finding("relay", True, f"{length} events wait in the outbox")
+        yield Finding(f"dead letters of {queue}", False, named, advice)
 
 
-def _queues() -> Iterator[Finding]:
-    policies = all_policies()
-    for status in queries.queue_status():
-        found = _queue(status, policies.get(status.queue))
-        yield Finding(f"queue {status.queue}", *found)
+def _fails(failing: queries.Failing) -> Finding:
+    text = f"{failing.count} deliveries failed and wait for their next attempt"
+    command = f"manage.py queues list {failing.queue} --state retrying --handler {failing.handler}"
+    advice = f"Why: `{command} --limit 5`."
+    return Finding(f"handler {failing.handler}", failing.count < MANY_RETRIES, text, advice)
 
 
-def _queue(status: queries.QueueStatus, policy: QueuePolicy | None) -> tuple[bool, str, str]:
+def _trouble(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -> str:
+    """Return why more workers would not help a late queue, and what would; "" if they would."""
+    if not broker_well:
+        return "Mend the broker: messages can't reach the workers without it."
+    if not status.workers:
+        return "Start a worker: see `workers of` below."
+    if not status.in_progress and not status.rate_per_second:
+        return "Its workers are there and do nothing: see `workers of` below, and their log."
+    if failing:
+        return "Its handlers fail (above): mend that first."
+    return ""
+
+
+def _queue(
+    status: queries.QueueStatus, policy: QueuePolicy | None, trouble: str
+) -> tuple[bool, str, str]:
     if policy is None:
         advice = "Its name left config/queues.py: put it back, or move what waits."
         return False, f"{status.depth} deliveries wait in no queue", advice
     if status.paused_at:
         return _paused(status, (timezone.now() - status.paused_at).total_seconds())
-    if status.oldest_seconds > policy.slo_seconds and status.depth:
-        waited = f"the oldest of {status.depth} has waited {duration(status.oldest_seconds)}"
-        text = f"{waited}; promised are {policy.slo_seconds} s"
-        return False, text, f"Scale it: `fly scale count {policy.process_group}=N`."
-    if status.dead:
-        advice = f"Look: `manage.py dead-letters list --queue {status.queue}`."
-        return False, f"{status.dead} dead letters", advice
+    if status.oldest_seconds > policy.slo_seconds:
+        waited = f"a delivery that could run has waited {duration(status.oldest_seconds)}"
+        text = f"{waited}; promised are {policy.slo_seconds} s. {status.depth} are open"
+        return False, text, trouble or f"Scale it: `fly scale count {policy.process_group}=N`."
     return True, f"{status.depth} open, {status.done} done in 5 minutes", ""
 
 

@@ -42,3 +42,10 @@ def limit(text: str) -> tuple[int, int]:
             f"{text!r} is no limit: say calls/seconds as 100/60, or none for no limit."
         )
     return int(count), int(seconds)
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"{text!r} is no number of at least 1.")
+    return int(text)

@@ -4,11 +4,14 @@ from events.queries.audits import audit_age_seconds, audits
 from events.queries.backlogs import Backlog, backlogs
 from events.queries.deliveries import (
     Choice,
+    Failing,
     Kind,
     choice,
     dead_by_handler,
+    dead_by_queue,
     dead_letters,
     deliveries_of,
+    failing,
     handlers_unknown_here,
     known_queue,
     open_count,
@@ -27,6 +30,7 @@ from events.queries.servers import (
 __all__ = [
     "Backlog",
     "Choice",
+    "Failing",
     "Kind",
     "ProcessStatus",
     "QueueStatus",
@@ -37,8 +41,10 @@ __all__ = [
     "choice",
     "connections",
     "dead_by_handler",
+    "dead_by_queue",
     "dead_letters",
     "deliveries_of",
+    "failing",
     "handlers_unknown_here",
     "known_queue",
     "missing_migrations",

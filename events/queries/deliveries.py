@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,6 +43,31 @@ def dead_by_handler(which: DeadLetters) -> dict[str, int]:
     """This answers how many dead letters are meant of each handler."""
     letters = Delivery.objects.filter(**which.filters()).order_by("handler")
     return dict(letters.values_list("handler").annotate(Count("id")))
+
+
+def dead_by_queue() -> dict[str, dict[str, int]]:
+    """Return how many dead letters each handler has, by queue."""
+    letters = Delivery.objects.filter(state=Delivery.State.DEAD).order_by("queue", "handler")
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for queue, handler, count in letters.values_list("queue", "handler").annotate(Count("id")):
+        found[queue][handler] = count
+    return found
+
+
+@dataclass(frozen=True)
+class Failing:
+    """How many deliveries to a handler failed and wait for their next attempt."""
+
+    queue: str
+    handler: str
+    count: int
+
+
+def failing() -> list[Failing]:
+    """Return the handlers with deliveries between two attempts, the most of them first."""
+    waiting = Delivery.objects.filter(state=Delivery.State.RETRY, attempts__gt=0).order_by()
+    rows = waiting.values_list("queue", "handler").annotate(Count("id")).order_by("-id__count")
+    return [Failing(*row) for row in rows]
 
 
 class Kind(StrEnum):

@@ -7,7 +7,14 @@ from events.services.dead_letters import (
     discard_removed,
     replay_dead_letters,
 )
-from events.services.queues import LIMITS, ensure_controls, pause, resume, tune
+from events.services.queues import (
+    LIMITS,
+    ensure_controls,
+    pause,
+    refuse_idle_limits,
+    resume,
+    tune,
+)
 from events.services.waiting import Purged, Waiting, purge, retry_now
 
 __all__ = [
@@ -22,6 +29,7 @@ __all__ = [
     "ensure_controls",
     "pause",
     "purge",
+    "refuse_idle_limits",
     "replay_dead_letters",
     "resume",
     "retry_now",

@@ -28,6 +28,7 @@ class DeadLetters:
     error: str = ""  # words in the last error
     since: datetime | None = None  # when they died
     until: datetime | None = None
+    limit: int | None = None  # so many of them, those that died first
 
     def filters(self) -> dict[str, Any]:
         """This answers the same as filters of a query over deliveries."""
@@ -41,11 +42,15 @@ class DeadLetters:
             "finished_at__gte": self.since,
             "finished_at__lt": self.until,
         }
-        return chosen | {name: value for name, value in fields.items() if value not in (None, "")}
+        chosen |= {name: value for name, value in fields.items() if value not in (None, "")}
+        if self.limit is None:
+            return chosen
+        first = Delivery.objects.filter(**chosen).order_by("finished_at", "id")
+        return chosen | {"id__in": list(first.values_list("id", flat=True)[: self.limit])}
 
     def details(self) -> dict[str, Any]:
         """This answers what an Operation keeps of it."""
-        fields = ("ids", "queue", "handler", "type", "error", "since", "until")
+        fields = ("ids", "queue", "handler", "type", "error", "since", "until", "limit")
         return {name: value for name in fields if (value := getattr(self, name))}
 
 

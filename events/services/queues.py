@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
@@ -14,6 +15,7 @@ from events import controls
 from events.deliveries import WAITS
 from events.models import Delivery, QueueControl
 from events.queues import all_policies, policy_of
+from events.registry import subscriptions
 from events.services.operations import note, steps_of
 
 logger = logging.getLogger(__name__)
@@ -67,20 +69,36 @@ def resume(queue: str, *, actor: str) -> bool:
 
 @transaction.atomic
 def tune(queue: str, *, actor: str, changes: Mapping[str, Any]) -> None:
-    """This changes a queue's numbers, or the reason why it is paused, while it runs.
+    """Change a queue's numbers, or the reason why it is paused, while it runs.
 
     `changes` has values for names of TUNABLE; None lets the queue table's number hold again. Raises
-    UnknownQueue, and ValidationError for what can't be.
+    UnknownQueue, and ValidationError for numbers that can't be, or limits that would do nothing.
     """
     control = _control(queue)
     for name in changes.keys() & set(TUNABLE):
         setattr(control, name, changes[name])
     control.full_clean()
+    refuse_idle_limits(queue, changes)
     _save(control)
     note("queue.tune", actor, 1, {"queue": queue, **changes})
     _tell("queue.tuned", queue, actor)
     if changes.keys() & set(LIMITS):
         transaction.on_commit(lambda: _give_new_turns(queue))
+
+
+def refuse_idle_limits(queue: str, changes: Mapping[str, Any]) -> None:
+    """Raise ValidationError for a limit that no handler of the queue would ever ask for.
+
+    Limits are for calls outside: handlers with `atomic=False`, and for groups those of them that
+    name a group.
+    """
+    calling = [each for each in subscriptions() if each.queue == queue and not each.atomic]
+    if changes.get("rate_limit") and not calling:
+        text = "would do nothing: no handler of %(queue)s calls outside. To hold it up, pause it."
+        raise ValidationError({"rate_limit": ValidationError(text, params={"queue": queue})})
+    if changes.get("group_limit") and not any(each.group for each in calling):
+        text = "would do nothing: no handler of %(queue)s names groups (hosts, accounts)."
+        raise ValidationError({"group_limit": ValidationError(text, params={"queue": queue})})
 
 
 def _control(queue: str) -> QueueControl:

@@ -125,6 +125,20 @@ def test_acting_needs_a_choice_and_leaves_a_note(letters: list[Delivery]) -> Non
     assert note.details == {"queue": "feeds", "error": "Refused"}
 
 
+def test_a_few_are_replayed_first_those_that_died_first(letters: list[Delivery]) -> None:
+    first = Delivery.objects.filter(state="dead").order_by("finished_at", "id")[0]
+
+    text = printed("replay", "--limit", "1")
+
+    assert text == "replay: 1 dead letters\n"
+    states = dict(Delivery.objects.values_list("id", "state"))
+    assert [states[letter.pk] for letter in letters if letter.pk != first.pk] == ["dead"]
+    assert states[first.pk] == "queued"
+    assert Operation.objects.get().details == {"limit": "1"}
+    with pytest.raises(CommandError, match="no number of at least 1"):
+        printed("replay", "--limit", "0")
+
+
 def test_the_admins_page_tells_the_story_and_has_the_buttons(
     letters: list[Delivery], operator: Client
 ) -> None:

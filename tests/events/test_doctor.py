@@ -15,9 +15,9 @@ from events import diagnosis
 from events.broker import Broker
 from events.diagnosis import Finding
 from events.diagnosis.finding import duration
-from events.models import Delivery, Event, OutboxEntry, Priority, Process, QueueControl
+from events.models import Delivery, Event, Lease, OutboxEntry, Priority, Process, QueueControl
 from events.services.queues import pause
-from tests.running import Workers, wait_for
+from tests.running import Workers, wait_for, without_a_broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +59,18 @@ def a_lagging_relay() -> None:
     )
 
 
-def a_late_queue() -> None:
+def a_late_queue(lease: bool = True) -> None:
+    """Let one wait for an hour, while a worker is busy with another."""
+    busy = Delivery.objects.create(
+        event=an_event(), handler="probe.write", queue="feeds", priority=5,
+        recorded_at=timezone.now(), due_at=timezone.now() + HOUR, publications=1,
+    )  # fmt: skip
+    Process.objects.create(group="feed-worker", host="h", pid=2, release="r", queues=["feeds"])
+    if lease:
+        Lease.objects.create(
+            handler="probe.write", queue="feeds", worker="w", deliveries=[busy.pk],
+            expires_at=timezone.now() + HOUR,
+        )  # fmt: skip
     Delivery.objects.create(
         event=an_event(), handler="probe.write", queue="feeds", priority=5,
         recorded_at=timezone.now() - HOUR, due_at=timezone.now() + HOUR, publications=1,
@@ -128,6 +139,66 @@ def test_what_is_wrong_is_found_with_a_command_that_mends_it(
     finding = found()[subject]
     assert words in finding.text
     assert command in finding.advice
+
+
+def feeds_advice() -> str:
+    """Return what the doctor says to do about the queue `feeds`."""
+    finding = found()["queue feeds"]
+    assert "promised are 30 s" in finding.text
+    return finding.advice
+
+
+def test_nobody_is_told_to_scale_what_scaling_cannot_help() -> None:
+    a_late_queue(lease=False)
+    idle = feeds_advice()
+
+    Lease.objects.create(
+        handler="probe.write", queue="feeds", worker="w", deliveries=[Delivery.objects.first().pk],  # type: ignore[union-attr]
+        expires_at=timezone.now() + HOUR,
+    )  # fmt: skip
+    busy = feeds_advice()
+    for _ in range(5):
+        a_failed_delivery()
+    failing = feeds_advice()
+    down = without_a_broker("doctor").stdout
+
+    assert "do nothing" in idle
+    assert "fly scale count feed-worker=N" in busy
+    assert "Its handlers fail (above)" in failing
+    assert "Mend the broker: messages can't reach the workers" in down
+
+
+def a_failed_delivery() -> None:
+    Delivery.objects.create(
+        event=an_event(), handler="probe.call", queue="feeds", priority=5, state="retry",
+        attempts=1, recorded_at=timezone.now() - HOUR, due_at=timezone.now() + HOUR,
+    )  # fmt: skip
+
+
+def test_causes_are_named_before_lateness() -> None:
+    a_late_queue()
+    for _ in range(8):
+        a_failed_delivery()
+    Delivery.objects.create(
+        event=an_event(), handler="probe.call", queue="feeds", priority=5, state="dead",
+        attempts=3, recorded_at=timezone.now(), finished_at=timezone.now(),
+    )  # fmt: skip
+
+    subjects = [finding.subject for finding in diagnosis.diagnose() if not finding.well]
+
+    assert subjects.index("dead letters of feeds") < subjects.index("handler probe.call")
+    assert subjects.index("handler probe.call") < subjects.index("queue feeds")
+    assert "8 deliveries failed" in found()["handler probe.call"].text
+    assert "1 of probe.call" in found()["dead letters of feeds"].text
+
+
+def test_a_few_retries_are_told_and_not_held_against_anybody() -> None:
+    a_failed_delivery()
+
+    (told,) = [f for f in diagnosis.diagnose() if f.subject == "handler probe.call"]
+
+    assert told.well
+    assert "queue feeds" not in found()
 
 
 def test_a_pause_is_told_and_not_held_against_anybody() -> None:

@@ -18,6 +18,8 @@ from events.models import Attempt, Delivery, Event, Lease, Operation, Process
 from events.queues import policy_of
 from events.registry import handlers
 from events.services import Waiting, operations
+from tests.events.test_delivery import send
+from tests.running import without_a_broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +66,21 @@ def test_status_tells_what_runs_waits_and_is_paused(six: list[int]) -> None:
     assert (other["paused_by"], other["reason"]) == ("command line", "the mail host is down")
     assert (mine["oldest_seconds"] > 0, other["oldest_seconds"]) == (True, 0)
     assert "by command line: the mail host is down" in printed("status")
+
+
+def test_status_names_an_outage_and_what_waits_for_the_relay() -> None:
+    well = answer("status")
+    with transaction.atomic():
+        Event.objects.all().delete()
+    send("waits")
+    found = json.loads(without_a_broker("queues", "status", "--json").stdout)
+    text = without_a_broker("queues", "status").stdout
+
+    assert well["broker_error"] == ""
+    assert found["outbox"] == 1
+    assert "refused" in found["broker_error"]
+    assert "1 events wait for the relay" in text
+    assert "The broker is down (" in text
 
 
 def test_percentiles_are_right_to_half_a_percent(six: list[int]) -> None:

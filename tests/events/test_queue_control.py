@@ -14,6 +14,7 @@ import pytest
 from celery import current_app
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.utils import timezone
 
@@ -309,3 +310,23 @@ def test_a_process_believes_what_it_read_for_half_a_second(
 def test_a_queue_that_does_not_exist_is_not_paused(db: None) -> None:
     with pytest.raises(UnknownQueue, match="The queues are: notifications, feeds, events"):
         services.pause("letters", actor="test")
+
+
+@pytest.mark.parametrize(
+    ("queue", "changes", "words"),
+    [
+        ("notifications", {"rate_limit": 100, "rate_seconds": 60}, "no handler of notifications"),
+        ("notifications", {"group_limit": 5}, "names groups"),
+    ],
+)
+def test_a_limit_that_would_do_nothing_is_refused(
+    db: None, queue: str, changes: dict[str, int], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        services.tune(queue, actor="test", changes=changes)
+    rate = "--rate" if "rate_limit" in changes else "--group"
+    with pytest.raises(CommandError, match=words):
+        call_command("queues", "limit", queue, rate, "100/60")
+
+    assert not QueueControl.objects.filter(queue=queue, rate_limit__isnull=False).exists()
+    assert not Operation.objects.exists()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from events import queries, services
-from events.management.moments import moment
+from events.management.moments import moment, positive
 from events.management.texts import agreed
 from events.models import Delivery
 from events.services import DeadLetters
@@ -37,9 +38,12 @@ class Command(BaseCommand):
             action.add_argument("--since", type=moment, help="died at or after this time")
             action.add_argument("--until", type=moment, help="died before this time")
             if name in ("list", "show"):
-                action.add_argument("--limit", type=int, default=50)
+                action.add_argument("--limit", type=positive, default=50)
             else:
                 action.add_argument("--all", action="store_true", help="all dead letters")
+                action.add_argument(
+                    "--limit", type=positive, metavar="N", help="only so many, the oldest first"
+                )
             if name == "discard":
                 action.add_argument("--yes", action="store_true", help="without asking")
                 action.add_argument(
@@ -56,8 +60,9 @@ class Command(BaseCommand):
         if options.get("removed"):
             self.discard_removed(options["removed"], as_json=options["json"])
             return
-        if which == DeadLetters() and not options["all"]:
-            raise CommandError("Say which: ids, a filter as --queue or --error, or --all.")
+        if which == DeadLetters() and not options["all"] and options["limit"] is None:
+            raise CommandError("Say which: ids, a filter as --queue or --error, --limit, or --all.")
+        which = dataclasses.replace(which, limit=options["limit"])
         if options["action"] == "discard" and not options["yes"]:
             self.ask(which)
         act = {

@@ -10,10 +10,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from events import queries, services
-from events.management.moments import age, limit
+from events.broker import Broker, BrokerDown
+from events.management.moments import age, limit, positive
 from events.management.texts import agreed, limits_of, line_of, lines_of, pause_of, story_of, table
 from events.queries import Choice, Kind, QueueStatus
-from events.queues import UnknownQueue, policy_of
+from events.queues import UnknownQueue, all_policies, policy_of
 from events.services import LIMITS, TooYoung, Waiting
 from events.services.cleaning import FINISHED
 
@@ -68,7 +69,7 @@ class Command(BaseCommand):
             text = "as the queue table says"
             actions[name].add_argument("--default", action="store_true", help=text)
         actions["list"].add_argument("--state", choices=list(map(str, Kind)), required=True)
-        actions["list"].add_argument("--limit", type=int, default=50)
+        actions["list"].add_argument("--limit", type=positive, default=50)
         actions["pause"].add_argument("--reason", default="", help="for whoever looks next")
         actions["purge"].add_argument("--yes", action="store_true", help="without asking")
         actions["purge"].add_argument("--dry-run", action="store_true", help="count only")
@@ -97,17 +98,26 @@ class Command(BaseCommand):
         except (UnknownQueue, TooYoung) as error:
             raise CommandError(str(error)) from error
         except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from error
+            raise CommandError(explained(error)) from error
 
     def show_status(self, options: dict[str, Any]) -> None:
         """This tells how every queue is."""
         rows = queries.queue_status()
         figures = [dataclasses.asdict(row) for row in rows]
-        lag = queries.relay_lag_seconds()
+        lag, outbox = queries.relay_lag_seconds(), queries.outbox_length()
+        outage = broker_outage()
         states = [{"state": "paused" if row.paused else "running"} for row in rows]
         lines = table(COLUMNS, [a | b for a, b in zip(figures, states, strict=True)])
         pauses = [f"{row.queue} is paused {pause_of(row)}" for row in rows if row.paused]
-        self.tell({"queues": figures, "relay_lag_seconds": lag}, *lines, *pauses)
+        found = {
+            "queues": figures,
+            "relay_lag_seconds": lag,
+            "outbox": outbox,
+            "broker_error": outage,
+        }
+        waiting = [f"{outbox} events wait for the relay, the oldest for {lag:.0f} s"]
+        down = [f"The broker is down ({outage}): all waits in PostgreSQL, and nothing is lost"]
+        self.tell(found, *lines, *pauses, *(waiting if outbox else []), *(down if outage else []))
 
     def show_deliveries(self, options: dict[str, Any]) -> None:
         """This tells which deliveries wait, run, failed or are done."""
@@ -217,6 +227,24 @@ class Command(BaseCommand):
 def chosen(options: dict[str, Any]) -> Waiting:
     """This answers what the filters choose."""
     return Waiting(**{name: options[name] for name in ("queue", "handler", "type", "older_than")})
+
+
+def explained(error: ValidationError) -> str:
+    """Return what is wrong with which option, in a line."""
+    fields = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+    return " ".join(f"{name} {text}".strip() for name, texts in fields.items() for text in texts)
+
+
+def broker_outage() -> str:
+    """Return why the broker can't be reached; "" if it can."""
+    broker = Broker()
+    try:
+        broker.depths(list(all_policies()))
+    except BrokerDown as error:
+        return str(error)
+    finally:
+        broker.close()
+    return ""
 
 
 def status_of(queue: str) -> QueueStatus:
