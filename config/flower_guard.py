@@ -1,4 +1,4 @@
-"""What Flower lacks: a login for everything, all queues on its broker page, and perseverance.
+"""What Flower lacks: a login for everything, and perseverance.
 
 `config/flowerconfig.py` applies it before Flower starts.
 """
@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery.events import EventReceiver
-from django.conf import settings
 from flower import urls
 from flower.events import Events
 from flower.utils.authentication import validate_auth_option
@@ -53,7 +52,6 @@ def refusal(environ: Mapping[str, str]) -> str:
 def install() -> None:
     """This puts what is here in place of Flower's own."""
     urls.handlers[:0] = [(r"/metrics", Metrics), (r"/healthcheck", Healthcheck), (r"", Prefix)]
-    BaseHandler.get_active_queue_names = every_queue
     Events.run = receive
 
 
@@ -87,11 +85,6 @@ def asked_from_nearby(request: HTTPServerRequest) -> bool:
     if not isinstance(peer, tuple) or any(name in request.headers for name in FORWARDED):
         return False
     return ipaddress.ip_address(peer[0].partition("%")[0]).is_private
-
-
-def every_queue(handler: Any) -> list[str]:
-    """This answers all queues: Flower leaves out those that are paused or have no workers."""
-    return list(settings.QUEUES)
 
 
 def receive(events: Any) -> None:

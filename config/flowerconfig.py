@@ -5,11 +5,12 @@ import os
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from config import flower_guard
+from config import flower_guard, flower_pages
 
 if reason := flower_guard.refusal(os.environ):
     raise SystemExit(reason)
 flower_guard.install()
+flower_pages.install()
 
 DEFAULTS = {
     "address": "127.0.0.1",
@@ -21,7 +22,7 @@ DEFAULTS = {
     "max_tasks": 10_000,
     # Acts are the commands' and the admin's, which ask for a permission and write them down.
     "read_only": True,
-    "tasks_columns": "name,args,state,exception,received,runtime,worker,uuid",
+    "tasks_columns": "name,args,state,result,exception,received,runtime,worker,uuid",
     # Behind a proxy, which says who the client is.
     "xheaders": True,
 }

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from celery.exceptions import Retry
+
 # So many of the deliveries that failed are named; all of them are in the admin.
 NAMED = 10
 
@@ -40,7 +42,10 @@ class DeliveriesFailed(Exception):
 
 
 def fail_if_any_failed(outcomes: Outcomes) -> None:
-    """This raises DeliveriesFailed if a delivery's handler raised."""
+    """Raise DeliveriesFailed if a delivery died, or Retry if some failed and will come again.
+
+    Celery's Retry makes the task's state RETRY and publishes nothing: the relay does, in time.
+    """
     if not outcomes.failures:
         return
     failed = outcomes.failures
@@ -49,7 +54,10 @@ def fail_if_any_failed(outcomes: Outcomes) -> None:
         named.append("…")
     others = outcomes - Counter(one.state for one in failed)
     told = "; ".join([", ".join(named), *(f"{number} {state}" for state, number in others.items())])
-    raise DeliveriesFailed(f"{len(failed)} of {outcomes.total()} deliveries failed: {told}")
+    error = DeliveriesFailed(f"{len(failed)} of {outcomes.total()} deliveries failed: {told}")
+    if any(one.state == "dead" for one in failed):
+        raise error
+    raise Retry(str(error), exc=error)
 
 
 def broken_off(error: Exception) -> str:

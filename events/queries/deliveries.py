@@ -66,8 +66,8 @@ class Failing:
 def failing() -> list[Failing]:
     """Return the handlers with deliveries between two attempts, the most of them first."""
     waiting = Delivery.objects.filter(state=Delivery.State.RETRY, attempts__gt=0).order_by()
-    rows = waiting.values_list("queue", "handler").annotate(Count("id")).order_by("-id__count")
-    return [Failing(*row) for row in rows]
+    rows = waiting.values_list("queue", "handler").annotate(count=Count("id"))
+    return [Failing(*row) for row in rows.order_by("-count")]
 
 
 class Kind(StrEnum):

@@ -15,6 +15,7 @@ from django.test import Client
 from django_celery_results.models import TaskResult
 
 from config.flower_guard import refusal
+from events import services
 from events.broker import Broker
 from events.models import Delivery, Event
 from events.outbox import Priority
@@ -61,7 +62,7 @@ def finished(flower: Flower, name: str, count: int) -> list[dict[str, Any]]:
             task
             for task in tasks
             if any(event in task["args"] for event in events)
-            and task["state"] in ("SUCCESS", "FAILURE")
+            and task["state"] in ("SUCCESS", "FAILURE", "RETRY")
         ]
 
     wait_for(lambda: len(shown()) == count, seconds=10, what=f"Flower shows {count} × {name}")
@@ -80,8 +81,8 @@ def test_a_failing_delivery_fails_its_task_which_says_what_became_of_all(
     dead = Delivery.objects.get(handler="probe.write", state="dead")
     tasks = finished(flower, "probe.write", count=3)
     assert [(task["state"], task["exception"]) for task in tasks] == [
-        ("FAILURE", told(f"1 of 4 deliveries failed: {dead.id} retry (Refused); 3 done")),
-        ("FAILURE", told(f"1 of 1 deliveries failed: {dead.id} retry (Refused)")),
+        ("RETRY", told(f"1 of 4 deliveries failed: {dead.id} retry (Refused); 3 done")),
+        ("RETRY", told(f"1 of 1 deliveries failed: {dead.id} retry (Refused)")),
         ("FAILURE", told(f"1 of 1 deliveries failed: {dead.id} dead (Refused)")),
     ]
     assert tasks[0]["args"].startswith("probe.sent × 4 (")
@@ -96,6 +97,51 @@ def test_a_failing_delivery_fails_its_task_which_says_what_became_of_all(
 def told(message: str) -> str:
     """This is how Celery shows the exception."""
     return f"DeliveriesFailed('{message}')"
+
+
+def test_what_a_task_did_is_shown_and_tasks_that_put_all_off_are_not(
+    flower: Flower, drain: Drain
+) -> None:
+    services.tune("feeds", actor="test", changes={"rate_limit": 1, "rate_seconds": 3_600})
+    send("live-1", "live-2", "live-3")
+    relay = Relay()
+    waiting = Delivery.objects.filter(handler="probe.call", state="retry")
+
+    def limited() -> bool:
+        relay.step()
+        return waiting.count() == 2
+
+    wait_for(limited, seconds=10, what="two wait for their turn")
+    services.tune("feeds", actor="test", changes={"rate_limit": None, "rate_seconds": None})
+    drain()
+
+    wait_for(
+        lambda: sum(done_by(task) for task in flower.tasks("probe.call")) >= 3,
+        seconds=10,
+        what="Flower shows what was done",
+    )
+    results = [task["result"] for task in flower.tasks("probe.call")]
+    assert not [result for result in results if result and "done" not in result]
+    assert "result" in flower.get("tasks").text
+
+
+def done_by(task: dict[str, Any]) -> int:
+    """Return how many deliveries a task did, as its result tells."""
+    return int(re.sub(r".*'done': (\d+).*", r"\1", task["result"] or "'done': 0"))
+
+
+def test_the_broker_page_says_what_waits_in_postgresql(flower: Flower) -> None:
+    with nobody_consumes("feeds"):
+        send("waits-1", "waits-2")
+        before = flower.get("broker").text
+        relay = Relay()
+        open_ = Delivery.objects.filter(queue="feeds", due_at__isnull=False)
+        wait_for(lambda: relay.step() and open_.count() == 2, seconds=10, what="two are open")
+        after = flower.get("broker").text
+
+    assert "2 events in the outbox" in before
+    assert "2 of feeds" in after
+    assert "queues status" in after
 
 
 def test_a_batch_whose_connection_breaks_is_a_failed_task_and_costs_no_attempt(
