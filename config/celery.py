@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import Celery, signals
 from django.conf import settings
+from django.db import close_old_connections
 from django.utils.log import configure_logging
 
 from events import transport
@@ -46,6 +47,12 @@ def tell_of_the_end(**_: Any) -> None:
     worker.safe_say = lambda *_: None
     # Not in its children: they end without.
     atexit.register(logger.info, "worker.stopped")
+
+
+@signals.task_prerun.connect(weak=False)
+def begin_with_a_usable_connection(**_: Any) -> None:
+    """Let every task begin as a request does: Celery may write to the database before it runs."""
+    close_old_connections()
 
 
 @signals.worker_before_create_process.connect(weak=False)

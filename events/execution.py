@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 import traceback
 from collections.abc import Container, Sequence
@@ -39,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 # How long an event of a newer release waits before a worker, perhaps a newer one, tries again.
 NEWER_EVENT_SECONDS = 30
-# A connection that served a batch so recently is taken to be well.
-FRESH_SECONDS = 1.0
 # Where a row of deliveries.claim has them, in seconds.
 AGE, OWED = -2, -1
 
@@ -53,15 +50,6 @@ class Later(Exception):
         self.seconds = seconds
 
 
-class _Used(threading.local):
-    """When this thread's connection served a batch last."""
-
-    at = -FRESH_SECONDS
-
-
-_used = _Used()
-
-
 def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> Outcomes:
     """This delivers a batch to its handler, and answers how many deliveries ended in which state.
 
@@ -70,7 +58,6 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
     `suspect` batch may have taken a worker down: its lease is taken before it begins. What a paused
     queue has not begun is handed back.
     """
-    _check_connection()
     plan(lean=handler.atomic and len(ids) <= FEW)
     with lease(handler, ids, at_once=suspect or not handler.atomic) as held:
         try:
@@ -87,8 +74,6 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
             deliveries.reopen(ids)
             held.release()
             raise
-        finally:
-            _used.at = time.monotonic()
     runs.settled(handler, outcomes, of=len(ids))
     return outcomes
 
@@ -104,17 +89,6 @@ def warm_up(queues: Container[str]) -> None:
             if handler.statement and handler.queue in queues:
                 plan(lean=True)
                 handler.statement.work([], handlers=handler.names, version=0)
-
-
-def _check_connection() -> None:
-    """This closes a connection that the server has closed since the last batch.
-
-    One that served a batch just now is not asked again. If it broke meanwhile, the batch is given
-    back, and comes again.
-    """
-    connection.close_if_unusable_or_obsolete()
-    if time.monotonic() < _used.at + FRESH_SECONDS:
-        setattr(connection, "health_check_done", True)  # noqa: B010 - Django's stubs forget it
 
 
 def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:

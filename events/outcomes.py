@@ -41,6 +41,17 @@ class DeliveriesFailed(Exception):
     """
 
 
+class BrokenOff(DeliveriesFailed):
+    """A batch could not be settled, as without its database; its deliveries come again."""
+
+    def __init__(self, error: Exception | str) -> None:
+        # Celery makes it anew from its own text in the process that shows it.
+        if isinstance(error, Exception):
+            name = type(error).__name__
+            error = f"The batch broke off ({name}); its deliveries will come again."
+        super().__init__(error)
+
+
 def fail_if_any_failed(outcomes: Outcomes) -> None:
     """Raise DeliveriesFailed if a delivery died, or Retry if some failed and will come again.
 
@@ -58,8 +69,3 @@ def fail_if_any_failed(outcomes: Outcomes) -> None:
     if any(one.state == "dead" for one in failed):
         raise error
     raise Retry(str(error), exc=error)
-
-
-def broken_off(error: Exception) -> str:
-    """This answers what is told of a batch that could not be settled, as without its database."""
-    return f"The batch broke off ({type(error).__name__}); its deliveries will come again."

@@ -62,24 +62,19 @@ def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True
         with connection.cursor() as made:
             made.execute(statement, parameters)
             return _result(made)
-    database = connections[DEFAULT_DB_ALIAS]
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    # As Django does before it makes a cursor: the server may have gone since the last task.
+    database.close_if_health_check_failed()
     database.ensure_connection()
     # One for all statements of a session: to make a cursor takes as long as to use it, and so do
     # Django's wrappers of one, which are left to those who watch.
-    cursor = _kept_cursor(database.connection)
+    cursor = database.connection.kept_cursor
     if database.execute_wrappers or database.queries_logged:
         cursor = database.make_debug_cursor(cursor)
     database.validate_no_broken_transaction()
     with database.wrap_database_errors:
         cursor.execute(statement, parameters)
         return _result(cursor)
-
-
-def _kept_cursor(session: Any) -> Any:
-    cursor = getattr(session, "kept_cursor", None)
-    if cursor is None:
-        cursor = session.kept_cursor = with_lean_times(PreparedCursor(session))
-    return cursor
 
 
 def with_lean_times(cursor: Any) -> Any:
@@ -102,12 +97,11 @@ def plan(*, lean: bool) -> None:
 
     Outside a transaction: a rollback would take the choice back.
     """
-    connection.ensure_connection()
-    session = connection.connection
-    if getattr(session, "plans_lean", None) != lean:
-        with connection.cursor() as cursor:
-            cursor.execute(LEAN if lean else FREE)
-        session.plans_lean = _kept_cursor(session).keeps = lean
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        database.connection.plan(lean=lean)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from celery import Task, shared_task
 
 from events.execution import execute
-from events.outcomes import DeliveriesFailed, broken_off, fail_if_any_failed
+from events.outcomes import BrokenOff, DeliveriesFailed, fail_if_any_failed
 from events.queues import QueuePolicy, policy_of
 from events.registry import Group, Handler, Split, handlers, register
 from events.signals import DomainSignal
@@ -72,13 +72,15 @@ def _task(name: str, policy: QueuePolicy, *, keep_result: bool) -> Task[..., Any
         time_limit=policy.time_limit_seconds + policy.grace_seconds,
         # What failed is logged by then; Celery need not log another error for the task.
         throws=(DeliveriesFailed,),
+        # Only workers load it.
+        Request="events.processes.tally:Request",
     )
     def deliver(delivery_ids: list[int], suspect: bool = False) -> dict[str, int]:
         try:
             outcomes = execute(handlers[name], delivery_ids, suspect=suspect)
         except Exception as error:
             logger.exception("batch.broken_off", extra={"handler": name})
-            raise DeliveriesFailed(broken_off(error)) from None
+            raise BrokenOff(error) from None
         fail_if_any_failed(outcomes)
         return dict(outcomes)
 

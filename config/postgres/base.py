@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +14,7 @@ from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 from config.postgres.adapters import PlainListDumper
-from events.sql import with_lean_times
+from events.sql import FREE, LEAN, PreparedCursor, with_lean_times
 
 # A server that does not answer this within a second will be connected to anew.
 CHECK_SECONDS = 1.0
@@ -19,6 +22,7 @@ CHECK_SECONDS = 1.0
 FRESH_SECONDS = 1.0
 # With this, a pool checks a connection before it gives it away.
 CHECK = ""
+AT_REST = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 
 
 class StatementOutdated(psycopg.OperationalError):
@@ -32,31 +36,53 @@ class ImpatientConnection(psycopg.Connection[Any]):
     otherwise be waited for without end: TCP's own timeouts see nothing wrong.
     """
 
-    limit: float | None = None
-    plans_lean: bool | None = None  # as events/sql.py chooses
-    answered_at = 0.0
+    _limit: float | None = None
+    _plans_lean: bool | None = None  # as events/sql.py chooses
+    _answered_at = 0.0
 
     def execute(self, query: Any, *args: Any, **options: Any) -> Any:
-        """This runs a statement. A fresh connection needs no check, which every request makes."""
+        """Run a statement; a fresh connection needs no check, which every request makes."""
         if query == CHECK and self.is_fresh():
             return self.cursor()
         return super().execute(query, *args, **options)
 
     def is_fresh(self) -> bool:
-        """This tells whether the server has just answered, and has said nothing more since.
+        """Return whether the server has just answered, and has said nothing more since.
 
-        One that ends a connection says so, and then there is something to read.
+        A server that ends a connection says so, and then there is something to read.
         """
-        if time.monotonic() - self.answered_at > FRESH_SECONDS:
+        if self.closed or time.monotonic() - self._answered_at > FRESH_SECONDS:
+            return False
+        if self.pgconn.transaction_status not in AT_REST:
             return False
         unread = select.poll()
         unread.register(self.pgconn.socket, select.POLLIN)
         return not unread.poll(0)
 
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        """Wait for each answer for no longer than this while the block runs."""
+        before, self._limit = self._limit, seconds
+        try:
+            yield
+        finally:
+            self._limit = before
+
+    @cached_property
+    def kept_cursor(self) -> Any:
+        """The one cursor of all prepared statements (events/sql.py)."""
+        return with_lean_times(PreparedCursor(self))
+
+    def plan(self, *, lean: bool) -> None:
+        """Choose how PostgreSQL plans this session's statements (events/sql.py)."""
+        if self._plans_lean != lean:
+            self.execute(LEAN if lean else FREE)
+            self._plans_lean = self.kept_cursor.keeps = lean
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """This waits for an answer: DATABASE_REPLY_SECONDS, if its caller sets no limit."""
         if timeout is None:
-            timeout = self.limit or settings.DATABASE_REPLY_SECONDS or None
+            timeout = self._limit or settings.DATABASE_REPLY_SECONDS or None
         try:
             answer = super().wait(gen, interval=interval, timeout=timeout)
         except psycopg.OperationalError:
@@ -72,7 +98,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
             # It would fail again and again; the next connection prepares its statements anew.
             self.pgconn.finish()
             raise StatementOutdated from error
-        self.answered_at = time.monotonic()
+        self._answered_at = time.monotonic()
         return answer
 
 
@@ -99,15 +125,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return with_lean_times(super().create_cursor(name))
 
     def is_usable(self) -> bool:
-        """This says whether the server answers on this connection, soon."""
-        connection = self.connection
-        if not isinstance(connection, ImpatientConnection):
+        """Return whether the server answers on this connection, soon."""
+        session = self.connection
+        if not isinstance(session, ImpatientConnection):
             return bool(super().is_usable())
-        connection.limit = CHECK_SECONDS
-        try:
+        if session.is_fresh():
+            return True
+        with session.bounded(CHECK_SECONDS):
             return bool(super().is_usable())
-        finally:
-            connection.limit = None
+
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        """Connect if need be, and bound each wait for an answer while the block runs."""
+        self.ensure_connection()
+        with self.connection.bounded(seconds):
+            yield
 
     def set_autocommit(
         self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False

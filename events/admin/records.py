@@ -105,8 +105,8 @@ GONE_SECONDS = 15  # a process that lives writes its row more often
 @admin.register(Process)
 class ProcessAdmin(ReadOnlyAdmin[Process]):
     list_display = (
-        "group", "state", "host", "pid", "queues", "concurrency", "memory", "clock", "release",
-        "started_at", "progressed_at",
+        "group", "state", "trouble", "host", "pid", "queues", "concurrency", "memory", "clock",
+        "release", "started_at", "progressed_at",
     )  # fmt: skip
     list_filter = ("group",)
     ordering = ("group", "-seen_at")

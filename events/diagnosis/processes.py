@@ -15,6 +15,10 @@ from events.queues import QueuePolicy, all_policies
 MEMORY = 0.85  # of what the machine has
 # A deploy replaces processes one by one; after so long, it has got stuck.
 DEPLOY_SECONDS = 15 * 60
+RESTART = (
+    "Its log and its /healthz say why. If it doesn't end by itself, restart it: `fly machine"
+    " restart ID`, or `python -m config.stack restart GROUP`."
+)
 ANSWER_SECONDS = (1.0, 3.0)  # that workers have to say what they consume: at first, and once more
 
 
@@ -82,17 +86,18 @@ def _single(group: str, present: Sequence[ProcessStatus]) -> Finding:
 
 def _process(process: ProcessStatus) -> Iterator[Finding]:
     """This finds what is wrong with one process; there is nothing to tell of one that is well."""
-    name = f"{process.group} on {process.host}, process {process.pid}"
+    name = process.name
     if process.state == State.SILENT:
         ago = duration(process.seen_seconds_ago)
         advice = "If it wasn't you who ended it, its log says why, or `fly logs`: memory?"
         # It is history: whether one of its kind is missing now is told above.
         yield Finding(name, True, f"fell silent {ago} ago", advice)
         return
-    if process.state == State.STALLED:
+    if process.trouble:
+        yield Finding(name, False, process.trouble, RESTART)
+    elif process.state == State.STALLED:
         ago = duration(process.progressed_seconds_ago)
-        advice = "Its /healthz says why. Restart it: `fly machine restart ID`."
-        yield Finding(name, False, f"runs, but has done nothing for {ago}", advice)
+        yield Finding(name, False, f"runs, but has done nothing for {ago}", RESTART)
     if abs(process.clock_ahead_seconds) > CLOCK_SECONDS:
         text = f"its clock is {off(process.clock_ahead_seconds)} PostgreSQL's"
         yield Finding(f"clock of {name}", False, text, KEEP_TIME)

@@ -73,6 +73,9 @@ def _trouble(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -
         return "Mend the broker: messages can't reach the workers without it."
     if not status.workers:
         return "Start a worker: see `workers of` below."
+    if troubled := [each for each in queries.workers_of(status.queue) if each.trouble]:
+        told = "; ".join(f"{each.name}: {each.trouble}" for each in troubled)
+        return f"Mend or restart its worker. {told}."
     if not status.in_progress and not status.rate_per_second:
         return "Its workers are there and do nothing: see `workers of` below, and their log."
     if failing:

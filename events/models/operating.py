@@ -111,6 +111,8 @@ class Process(models.Model):
     memory_limit_bytes = models.BigIntegerField(default=0)
     # Live streams that it holds open.
     streams = models.IntegerField(default=0, db_default=0)
+    # What is wrong with it, as it says itself.
+    trouble = models.TextField(blank=True, default="", db_default="")
     # How far its clock is ahead of PostgreSQL's.
     clock_ahead_seconds = models.FloatField(default=0)
     started_at = models.DateTimeField(db_default=Now())

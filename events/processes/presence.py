@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connection, connections
 
 from events.failures import reason
 from events.ids import new_id
@@ -38,8 +39,8 @@ TELL = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO events_process
         (id, "group", host, pid, release, queues, concurrency, memory_bytes, memory_limit_bytes,
-         clock_ahead_seconds, streams, progressed_at)
-    SELECT %s, %s, %s, %s, %s, %s::text[], %s, %s, %s, %s, %s, now() - %s * interval '1 second'
+         clock_ahead_seconds, streams, trouble, progressed_at)
+    SELECT %s, %s, %s, %s, %s, %s::text[], %s, %s, %s, %s, %s, %s, now() - %s * interval '1 second'
     FROM relaxed
     ON CONFLICT (id) DO UPDATE SET
         queues = excluded.queues,
@@ -47,6 +48,7 @@ TELL = """
         memory_bytes = excluded.memory_bytes,
         clock_ahead_seconds = excluded.clock_ahead_seconds,
         streams = excluded.streams,
+        trouble = excluded.trouble,
         progressed_at = excluded.progressed_at,
         seen_at = now()
 """
@@ -77,6 +79,7 @@ class Presence:
     def __init__(self, group: str, vitals: Vitals) -> None:
         self.group, self.vitals = group, vitals
         self.id = new_id()
+        self._trouble = ""  # as it was told last
         self._limit = figures.memory_limit_bytes()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="presence")
@@ -95,16 +98,19 @@ class Presence:
         self._ask(lambda: execute(FORGET))
         while not self._stopped.is_set():
             self._ask(self.vitals.look)
-            watchdog.look()
-            if time.monotonic() >= told + TELL_SECONDS:
+            # Trouble is told before the watchdog ends the process.
+            is_news = self.vitals.trouble().partition(":")[0] != self._trouble
+            if is_news or time.monotonic() >= told + TELL_SECONDS:
                 told = time.monotonic()
                 self._ask(self.tell)
+            watchdog.look()
             self._stopped.wait(LOOK_SECONDS)
         self._ask(lambda: execute(LEAVE, [self.id]))
         connection.close()
 
     def tell(self) -> None:
         """This writes the row."""
+        trouble = self.vitals.trouble()
         ahead = figures.clock_ahead_seconds()
         execute(
             TELL,
@@ -120,9 +126,11 @@ class Presence:
                 self._limit,
                 ahead,
                 self.vitals.streams,
+                trouble,
                 self.vitals.idle_seconds(),
             ],
         )
+        self._trouble = trouble.partition(":")[0]
 
     def _ask(self, question: Callable[[], object]) -> None:
         try:
@@ -141,16 +149,14 @@ class Presence:
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """This bounds each wait on this thread's connection while the block runs.
+    """Bound each wait on this thread's connection while the block runs.
 
-    One from a pool goes back to it: it is for requests.
+    A connection from a pool goes back to it: it is for requests.
     """
-    connection.ensure_connection()
-    session = connection.connection
-    session.limit = REPLY_SECONDS  # config/postgres
+    database: Any = connections[DEFAULT_DB_ALIAS]
     try:
-        yield
+        with database.bounded(REPLY_SECONDS):  # config/postgres
+            yield
     finally:
-        session.limit = None
-        if "pool" in connection.settings_dict["OPTIONS"]:
-            connection.close()
+        if "pool" in database.settings_dict["OPTIONS"]:
+            database.close()

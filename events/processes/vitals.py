@@ -58,6 +58,15 @@ class Vitals:
         """This answers what has not gone on for too long, or nothing."""
         return ""
 
+    def trouble(self) -> str:
+        """Return what is wrong, even if it has not lasted long, or nothing."""
+        return self.stalled()
+
+    @property
+    def watchdog_seconds(self) -> float:
+        """The time after which a process that is stalled ends itself; 0 for never."""
+        return float(settings.WATCHDOG_SECONDS)
+
     def idle_seconds(self) -> float:
         """This answers how long ago the process last did what it is for."""
         return 0.0

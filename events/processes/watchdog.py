@@ -8,8 +8,6 @@ import signal
 import time
 from contextlib import suppress
 
-from django.conf import settings
-
 from events.processes import figures
 from events.processes.vitals import Vitals
 
@@ -38,7 +36,7 @@ class Watchdog:
             self._stalled_for = 0.0
             return
         self._stalled_for += min(self._looked - before, MOST_BETWEEN_LOOKS)
-        if 0 < settings.WATCHDOG_SECONDS <= self._stalled_for:
+        if 0 < self.vitals.watchdog_seconds <= self._stalled_for:
             logger.critical("process.stalled", extra={"error": reason})
             end_family()
 

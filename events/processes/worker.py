@@ -16,7 +16,8 @@ from celery.worker import state
 from django.conf import settings
 
 from events.controls import control_of, policy_in_force
-from events.processes.presence import appear, process_group
+from events.processes.presence import DATABASE, appear, process_group
+from events.processes.tally import tally
 from events.processes.vitals import Symptoms, Vitals
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 BROKER = "the broker"
 BROKER_SECONDS = 2.0  # between looks at the length of the queues
+# A worker whose every task has failed for so long since its health check does ends itself.
+FAILING_SECONDS = 60.0
 
 
 class WorkerVitals(Vitals):
@@ -40,6 +43,7 @@ class WorkerVitals(Vitals):
         self._accepted = 0
         self._paused: set[str] = set()
         self._broker: Any = None
+        self._failing = False
 
     @property
     def concurrency(self) -> int:
@@ -82,8 +86,26 @@ class WorkerVitals(Vitals):
         if stands or time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + BROKER_SECONDS
             self._look_at_work()
+        self._look_at_failures()
         self._paused = {queue for queue in self.queues if control_of(queue).paused}
         self._wanted = sum(policy_in_force(queue).concurrency for queue in self.queues)
+
+    def _look_at_failures(self) -> None:
+        # Nobody's fault, and the first tasks after an outage may still meet what is left of it.
+        if DATABASE in self.missing:
+            tally.forget()
+        was_failing, self._failing = self._failing, bool(text := str(tally))
+        if self._failing and not was_failing:
+            logger.error("worker.failing", extra={"error": text})
+
+    def trouble(self) -> str:
+        return self.stalled() or str(tally)
+
+    @property
+    def watchdog_seconds(self) -> float:
+        # These tasks wait for no one: another process may fare better.
+        limit = super().watchdog_seconds
+        return min(limit, FAILING_SECONDS) if self._failing else limit
 
     def _look_at_work(self) -> None:
         accepted, began = state.all_total_count[0], self._accepted
@@ -119,6 +141,8 @@ class WorkerVitals(Vitals):
             return f"its event loop has stopped for {still:.0f} s"
         lasting = self.symptoms.lasting().items()
         found = [f"{name}, for {seconds:.0f} s" for name, seconds in lasting if seconds > limit]
+        if tally.seconds > limit and (failing := str(tally)):
+            found.append(failing)
         return "; ".join(found)
 
     def idle_seconds(self) -> float:

@@ -36,10 +36,16 @@ class ProcessStatus:
     memory_bytes: int
     memory_limit_bytes: int
     clock_ahead_seconds: float
+    trouble: str
     started_at: datetime
     age_seconds: float
     seen_seconds_ago: float
     progressed_seconds_ago: float
+
+    @property
+    def name(self) -> str:
+        """How people tell this process from others."""
+        return f"{self.group} on {self.host}, process {self.pid}"
 
     @property
     def state(self) -> State:
@@ -52,7 +58,7 @@ class ProcessStatus:
 
 PROCESSES = """
     SELECT "group", host, pid, release, queues, concurrency, memory_bytes, memory_limit_bytes,
-           clock_ahead_seconds, started_at,
+           clock_ahead_seconds, trouble, started_at,
            extract(epoch FROM now() - started_at)::float AS age_seconds,
            extract(epoch FROM now() - seen_at)::float AS seen_seconds_ago,
            extract(epoch FROM seen_at - progressed_at)::float AS progressed_seconds_ago

@@ -124,11 +124,14 @@ def lose_server_in_transaction(far: DatabaseWrapper, link: Link) -> None:
         cursor.execute("SELECT 2")
 
 
-def test_a_connection_is_tested_within_a_second(far: DatabaseWrapper, link: Link) -> None:
+def test_a_connection_is_tested_within_a_second(
+    far: DatabaseWrapper, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
     far.ensure_connection()
     settings.DATABASE_REPLY_SECONDS = 60
     assert far.is_usable()
     link.blackhole()
+    monkeypatch.setattr(far.connection, "_answered_at", time.monotonic() - 2 * FRESH_SECONDS)
     began = time.monotonic()
 
     assert not far.is_usable()
@@ -182,7 +185,7 @@ def test_only_a_connection_that_was_silent_or_has_ended_is_asked(
     ConnectionPool.check_connection(session)
     assert asked == []
 
-    monkeypatch.setattr(session, "answered_at", time.monotonic() - 2 * FRESH_SECONDS)
+    monkeypatch.setattr(session, "_answered_at", time.monotonic() - 2 * FRESH_SECONDS)
     ConnectionPool.check_connection(session)
     assert len(asked) == 1
 
@@ -190,6 +193,22 @@ def test_only_a_connection_that_was_silent_or_has_ended_is_asked(
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [session.info.backend_pid])
     with pytest.raises(psycopg.OperationalError):
         ConnectionPool.check_connection(session)
+
+
+def test_a_connection_that_the_server_ended_is_not_usable_however_fresh(
+    far: DatabaseWrapper,
+) -> None:
+    far.ensure_connection()
+    pid = far.connection.info.backend_pid
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    far.close_if_unusable_or_obsolete()
+    with far.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        ((anew,),) = cursor.fetchall()
+
+    assert anew != pid
 
 
 def record_calls(monkeypatch: pytest.MonkeyPatch, session: ImpatientConnection) -> list[Any]:

@@ -97,11 +97,18 @@ def a_process_that_stands_still() -> None:
     one_of_each(host="there", progressed_at=timezone.now() - HOUR)
 
 
+def a_worker_whose_every_task_fails() -> None:
+    a_late_queue()
+    one_of_each(group="feed-worker", host="there", queues=["feeds"], trouble="every task fails")
+
+
 def too_little_memory() -> None:
     one_of_each(host="there", memory_bytes=490 * 2**20, memory_limit_bytes=512 * 2**20)
 
 
 def an_old_release() -> None:
+    workers = Process.objects.exclude(queues=[])
+    wait_for(workers.exists, seconds=15, what="the workers' row is there to be made older")
     Process.objects.update(started_at=timezone.now() - HOUR)
     one_of_each(host="there", release="of last week", started_at=timezone.now() - 2 * HOUR)
 
@@ -123,6 +130,8 @@ def no_beat() -> None:
         (a_forgotten_pause, "queue feeds", "paused for 30 h by alice", "queues resume feeds"),
         (a_wrong_clock, "clock of relay on there, process 1", "3.0 s behind", "chronyc tracking"),
         (a_process_that_stands_still, "beat on there, process 1", "nothing for 60 min", "restart"),
+        (a_worker_whose_every_task_fails, "queue feeds", "promised", "process 1: every task"),
+        (a_worker_whose_every_task_fails, "feed-worker on there, process 1", "fails", "restart it"),
         (too_little_memory, "memory of beat on there, process 1", "490 of 512 MiB", "scale memory"),
         (an_old_release, "releases", "of last week: ", "fly deploy"),
         (no_relay, "relay processes", "none running", "manage.py relay"),

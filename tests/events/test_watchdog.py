@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
 import pytest
+from celery.exceptions import Retry
+from django.db import connection, transaction
+from django.utils import timezone
 
-from events.models import Delivery
+from events.models import Delivery, Process
+from events.outcomes import BrokenOff, DeliveriesFailed
 from events.processes import watchdog
+from events.processes.tally import SEVERAL, Tally, is_broken
 from events.processes.vitals import Vitals
+from events.schedule import Schedule, schedules
 from tests.events.test_health import delivered, locked, send
 from tests.running import wait_for
 from tests.watched import STALL_SECONDS, System, Watched
@@ -19,7 +26,7 @@ from tests.watched import STALL_SECONDS, System, Watched
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WATCHDOG_SECONDS = 1.5
-WORKER, RELAY = "notification-worker", "relay"
+WORKER, RELAY, MAINTENANCE = "notification-worker", "relay", "event-worker"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,11 @@ def system(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def start(system: System, name: str) -> Watched:
     """This does what a supervisor does."""
-    arguments = {RELAY: ["relay"], WORKER: ["worker", "notifications"]}[name]
+    arguments = {
+        RELAY: ["relay"],
+        WORKER: ["worker", "notifications"],
+        MAINTENANCE: ["worker", "events"],
+    }[name]
     limit = {"WATCHDOG_SECONDS": str(WATCHDOG_SECONDS)}
     process = system.start(name, "manage.py", *arguments, **limit)
     process.wait_health(200, seconds=40)
@@ -114,3 +125,56 @@ def test_the_time_of_a_machine_that_was_suspended_does_not_count(
 
     assert spared
     assert ended == [True]
+
+
+def test_a_worker_whose_every_task_fails_says_so_and_ends_itself(system: System) -> None:
+    worker = start(system, MAINTENANCE)
+    del system.processes[MAINTENANCE]
+
+    try:
+        with without_a_place_for_results():
+            record_a_slot()
+            worker.wait_health(503, "every task fails")
+            wait_for(lambda: worker.popen.poll() is not None, seconds=30, what="it ended itself")
+    finally:
+        worker.stop()
+
+    assert worker.popen.returncode == 1
+    assert "every task fails" in last_words(worker)
+    assert "worker.failing" in worker.log.read_text()
+    found = Process.objects.filter(pid=worker.popen.pid)
+    assert [row.trouble.partition(":")[0] for row in found] == ["every task fails"]
+
+
+@contextmanager
+def without_a_place_for_results() -> Iterator[None]:
+    """This makes each task fail before its body: Celery can't write down that it has begun."""
+    rename = "ALTER TABLE {} RENAME TO {}"
+    names = ("django_celery_results_taskresult", "elsewhere")
+    with connection.cursor() as cursor:
+        cursor.execute(rename.format(*names))
+        try:
+            yield
+        finally:
+            cursor.execute(rename.format(*reversed(names)))
+
+
+def record_a_slot() -> None:
+    """This records that a rule is to be checked."""
+    schedule = schedules["events.audit"]
+    slot = timezone.now().isoformat()
+    with transaction.atomic():
+        schedule.signal.send(sender=Schedule, event=schedule.event(slot=slot))
+
+
+def test_a_worker_whose_handler_fails_is_well() -> None:
+    tally = Tally()
+    for _ in range(SEVERAL):
+        tally.failed(BrokenOff("The batch broke off."))
+
+    assert "3 in 0 s, with events.outcomes.BrokenOff" in str(tally)
+    assert is_broken(BrokenOff("The batch broke off."))
+    assert not is_broken(DeliveriesFailed("1 of 1 deliveries died"))
+    assert not is_broken(Retry("1 of 1 deliveries failed"))
+    tally.forget()
+    assert str(tally) == ""

@@ -19,6 +19,16 @@ from tests.faults.sizes import KILLS, SEED
 from tests.faults.world import World
 from tests.running import wait_for
 
+TICKS = """
+from django.db import transaction
+from django.utils import timezone
+from events.schedule import Schedule, schedules
+with transaction.atomic():
+    for name in ("events.audit", "events.prune", "imports.refresh_due"):
+        schedule = schedules[name]
+        schedule.signal.send(sender=Schedule, event=schedule.event(slot=str(timezone.now())))
+"""
+
 
 def test_postgres_stopped_immediately_and_restarted(world: World, report: Report) -> None:
     load = Load(world)
@@ -38,6 +48,35 @@ def test_postgres_stopped_immediately_and_restarted(world: World, report: Report
         assert_unavailable(*answer)
         assert set(load.codes) <= {200, 201, 204, 503}
         case.judged(judge(world, load))
+
+
+def test_maintenance_that_comes_right_after_a_restart_of_postgres_runs(
+    world: World, report: Report
+) -> None:
+    # Celery writes down that a task has begun before its body can look at the connection.
+    with report.case("7 maintenance after a restart", did="3 restarts, 3 ticks each") as case:
+        record_ticks(world)
+        wait_for(lambda: results(world) == {"SUCCESS"}, seconds=30, what="maintenance runs")
+        for _ in range(3):
+            world.servers.postgres.stop()
+            world.start_servers()
+            world.rows("DELETE FROM django_celery_results_taskresult")
+            record_ticks(world)
+            case.recovered(world.wait_recovered(seconds=30))
+            wait_for(lambda: results(world), seconds=10, what="results are written")
+
+            assert results(world) == {"SUCCESS"}
+    assert "worker.failing" not in world.process("event-worker").output()
+
+
+def record_ticks(world: World) -> None:
+    """This lets maintenance be due, as beat does."""
+    world.manage("shell", "--no-imports", "-c", TICKS)
+
+
+def results(world: World) -> set[str]:
+    """These are the ends of all maintenance, as Celery wrote them down."""
+    return {state for (state,) in world.rows("SELECT status FROM django_celery_results_taskresult")}
 
 
 def test_connections_killed(world: World, report: Report) -> None:
