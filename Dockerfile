@@ -21,4 +21,5 @@ RUN SECRET_KEY=only-for-collectstatic DATABASE_URL=postgres:///none REDIS_URL=re
 USER commonplace
 EXPOSE 8080
 # Every process group brings its own command (fly.toml); alone, the image is a web server.
-CMD ["granian", "--interface", "rsgi", "--host", "0.0.0.0", "--port", "8080", "config.web:application"]
+ENV WEB_ADDRESS=0.0.0.0 WEB_PORT=8080
+CMD ["python", "-m", "config.web"]

@@ -16,7 +16,16 @@ import psycopg
 
 from benchmarks.servers import POSTGRES, ROOT
 
-PACKAGES = ("celery", "kombu", "django", "djangorestframework", "psycopg", "granian", "redis")
+PACKAGES = (
+    "celery",
+    "kombu",
+    "django",
+    "djangorestframework",
+    "psycopg",
+    "granian",
+    "uvicorn",
+    "redis",
+)
 PEERS = ("dramatiq", "procrastinate")
 
 

@@ -52,7 +52,7 @@ class OneWorker(Commonplace):
     def program(self) -> tuple[list[str], dict[str, str]]:
         """This is the command of fly.toml, for one worker."""
         command, variables = super().program()
-        return command, variables | {"GRANIAN_WORKERS": "1"}
+        return command, variables | {"WEB_PROCESSES": "1"}
 
 
 class Costs:
@@ -107,7 +107,8 @@ def make_people(session: psycopg.Connection, streams: int) -> Sequence[str]:
 
 def measured(site: OneWorker, session: psycopg.Connection, tokens: Sequence[str]) -> dict[str, Any]:
     """This answers the figures."""
-    (worker,) = psutil.Process(site.processes.started["web"].pid).children()
+    children = psutil.Process(site.processes.started["web"].pid).children()
+    (worker,) = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
     before = {"memory_mib": memory(worker), "threads": worker.num_threads()}
     with ExitStack() as stack:
         listening = [stack.enter_context(closing(opened(site.port, token))) for token in tokens]

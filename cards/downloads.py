@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.http import StreamingHttpResponse
+from rest_framework import status
+from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
@@ -30,10 +35,48 @@ class AnyType(BaseContentNegotiation):
         return first, first.media_type
 
 
-def file_response(parts: Iterable[str], *, name: str, type: str) -> StreamingHttpResponse:
-    """This answers a file of that name, made of these parts."""
+class TooManyDownloads(APIException):
+    """One person downloads as many files as one may."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_detail = "You download as many files at once as one may; wait until one is complete."
+    default_code = "too_many_downloads"
+    wait = 10
+
+
+class Download:
+    """The pieces of a file; it counts as one of its reader's until it is closed."""
+
+    _lock = threading.Lock()
+    _open = Counter[int]()
+
+    def __init__(self, pieces: Iterator[bytes], *, reader_id: int) -> None:
+        with self._lock:
+            if self._open[reader_id] >= settings.WEB.exports_per_person:
+                raise TooManyDownloads
+            self._open[reader_id] += 1
+        self._pieces, self._reader_id = pieces, reader_id
+        self._is_open = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        """Make room for another one; Django calls it when the response ends, however it ends."""
+        with self._lock:
+            if self._is_open:
+                self._is_open = False
+                self._open[self._reader_id] -= 1
+                if not self._open[self._reader_id]:
+                    del self._open[self._reader_id]
+
+
+def file_response(
+    parts: Iterable[str], *, name: str, type: str, reader_id: int
+) -> StreamingHttpResponse:
+    """Return a file of that name, made of these parts; raise TooManyDownloads."""
     return StreamingHttpResponse(
-        gathered(parts),
+        Download(gathered(parts), reader_id=reader_id),
         content_type=f"{type}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

@@ -13,6 +13,7 @@ from kombu.entity import Queue
 from config import logs, queues, release
 from config.people import *  # noqa: F403
 from config.postgres.configuration import configured
+from config.web import limits
 
 # Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
 django_stubs_ext.monkeypatch()
@@ -69,7 +70,11 @@ FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)
 # Live streams of one person, and of all, that a web process holds open.
 STREAMS_PER_PERSON = env.int("STREAMS_PER_PERSON", default=10)
 STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=2000)
-WEB_THREADS = env.int("WEB_THREADS", default=2)
+# How much of a web process one client, or all of them, may take.
+WEB = limits.read(env)
+# Where a proxy puts the site, if not at its root: /library.
+URL_PREFIX = limits.prefix(env("URL_PREFIX", default=""))
+FORCE_SCRIPT_NAME = URL_PREFIX or None
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # Whether pages that are saved are fetched, for what they say of themselves.

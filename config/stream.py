@@ -71,7 +71,7 @@ def admitted(request: Request) -> Any:
     """This answers the stream that the person may open."""
     hub: Hub | None = request.META.get(HUB)
     if hub is None:
-        raise NoStreams("This server has no live streams: run granian with config.web:application.")
+        raise NoStreams("This server has no live streams: run `python -m config.web`.")
     try:
         return hub.admit(
             person_id=person(request).pk,

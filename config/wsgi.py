@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from multiprocessing.util import Finalize
 
 from django.core.wsgi import get_wsgi_application
 
@@ -19,7 +18,10 @@ application = get_wsgi_application()
 
 vitals = Vitals()
 # A process that has a name is one of the system; what else imports this is a tool or a test.
-if group := process_group(""):
-    presence = appear(group, vitals)
-    # granian's processes end like those of multiprocessing, which run no exit handlers.
-    Finalize(None, presence.stop, exitpriority=1)
+presence = appear(group, vitals) if (group := process_group("")) else None
+
+
+def leave() -> None:
+    """Take the process off the list of those that run."""
+    if presence is not None:
+        presence.stop()

@@ -26,11 +26,11 @@ from tests.flows.running_stack import free_port
 from tests.running import ROOT, environment, wait_for
 
 PROGRAMS = {
-    "web": "granian --interface rsgi config.web:application",
+    "web": "python -m config.web",
     "relay": "python manage.py relay",
     "worker": "python manage.py worker notifications feeds events",
 }
-READY = {"web": "Started worker", "relay": "relay.started", "worker": "worker.started"}
+READY = {"web": "web.started", "relay": "relay.started", "worker": "worker.started"}
 
 
 @dataclass
@@ -178,10 +178,7 @@ class Observed:
             "SENTRY_DSN": self.ear.dsn,
             "OUTSIDE_URL": f"{self.ear.url}/outside",
             "ALLOWED_HOSTS": "127.0.0.1",
-            "GRANIAN_HOST": "127.0.0.1",
-            "GRANIAN_PORT": str(self.port),
-            "GRANIAN_WORKERS": "1",
-            "GRANIAN_LOG_CONFIG": str(ROOT / "config" / "granian.json"),
+            "WEB_PORT": str(self.port),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
 

@@ -69,7 +69,7 @@ class Commonplace(Site):
 
     def program(self) -> tuple[list[str], dict[str, str]]:
         """This is the command of fly.toml, on loopback."""
-        return command_of("web"), self._granian() | {"PROCESS_NAME": "web"}
+        return command_of("web"), {"WEB_PORT": str(self.port), "PROCESS_NAME": "web"}
 
     def told(self) -> dict[str, int]:
         """This counts the events, and those that the relay has not taken yet: none has run."""

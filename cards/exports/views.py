@@ -60,7 +60,9 @@ class Exports(APIView):
         known = FORMATS[wanted.validated_data["format"]]
         selection = selection_of(request, wanted.validated_data)
         name = f"commonplace-{timezone.now():%Y-%m-%d}.{known.suffix}"
-        return file_response(known.write(selection), name=name, type=known.type)
+        return file_response(
+            known.write(selection), name=name, type=known.type, reader_id=selection.viewer.pk
+        )
 
 
 def selection_of(request: Request, wanted: dict[str, Any]) -> Selection:

@@ -186,7 +186,8 @@ class ErrorsFile(APIView):
         """Download what is wrong in which line, as CSV."""
         job = own_import(request, import_id)
         lines = csv_lines(error_rows(job))
-        return file_response(lines, name=f"errors-{job.pk}.csv", type="text/csv")
+        name = f"errors-{job.pk}.csv"
+        return file_response(lines, name=name, type="text/csv", reader_id=job.owner_id)
 
 
 def error_rows(job: Import) -> Iterator[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from config.logs.lines import Lines
 from config.logs.secrets import secrets_of
 
 __all__ = [
-    "configuration", "configure", "granian_formatter", "secrets_of", "wants_json",
+    "configuration", "configure", "secrets_of", "server_formatter", "wants_json",
 ]  # fmt: skip
 
 EMPTY: Mapping[str, str] = {}
@@ -47,10 +47,10 @@ def configuration(
     }
 
 
-def granian_formatter(**_: Any) -> logging.Formatter:
-    """This answers the formatter for config/granian.json.
+def server_formatter(**_: Any) -> logging.Formatter:
+    """Return the formatter of the web server's own lines.
 
-    Granian's main process must not load the settings: its children have others (config/wsgi.py).
+    The main process must not load the settings: its children have others (config/wsgi.py).
     """
     return Lines(as_json=wants_json(os.environ), secrets=secrets_of(os.environ))
 

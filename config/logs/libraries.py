@@ -75,7 +75,7 @@ TABLE: dict[tuple[str, str], Words] = {
 }
 TRACE = "celery.app.trace"
 # Of libraries whose arguments are names of their own: nothing that people write reaches them.
-ABOUT_THEMSELVES = ("_granian", "celery", "flower", "kombu", "tornado")
+ABOUT_THEMSELVES = ("celery", "flower", "kombu", "tornado", "uvicorn")
 LINKS = ("kombu.", "redis.")
 NAME = re.compile(r"[\w.@:+-]{1,100}")
 

@@ -46,8 +46,8 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
         "INSECURE_HTTP": "1",
         "BASE_URL": f"http://{LOOPBACK}:{ports['PORT']}",
         "PORT": str(ports["PORT"]),
-        "GRANIAN_HOST": LOOPBACK,
-        "GRANIAN_PORT": str(ports["PORT"]),
+        "WEB_ADDRESS": LOOPBACK,
+        "WEB_PORT": str(ports["PORT"]),
         # All processes are on this machine, and one port would be that of the first.
         "HEALTH_PORT": "0",
         "FLOWER_ADDRESS": LOOPBACK,
@@ -56,7 +56,7 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
         "FLOWER_URL": f"http://{LOOPBACK}:{ports['FLOWER_PORT']}/{flower_prefix}".rstrip("/") + "/",
         "EXPORTER_ADDRESS": LOOPBACK,
         "EXPORTER_PORT": str(ports["EXPORTER_PORT"]),
-        # So that `python`, `celery` and `granian` of fly.toml are those of our environment.
+        # So that `python` and `celery` of fly.toml are those of our environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": QUIET,

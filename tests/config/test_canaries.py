@@ -185,7 +185,7 @@ def test_servers_that_are_away_and_whose_addresses_have_passwords(observed: Obse
     broker = {"REDIS_URL": f"redis://someone:{planted('broker')}@{NOWHERE}/0"}
     database = {"DATABASE_URL": f"postgres://someone:{planted('database')}@{NOWHERE}/name"}
     port = free_port()
-    web = {"GRANIAN_PORT": str(port), "GRANIAN_WORKERS_KILL_TIMEOUT": "5"}
+    web = {"WEB_PORT": str(port), "WEB_STOP_SECONDS": "5"}
     observed.launch("lost-relay", observed.programs["relay"], **broker)
     observed.launch("lost-worker", observed.programs["worker"], **broker)
     observed.launch("blind-relay", observed.programs["relay"], **database)
@@ -199,7 +199,7 @@ def test_servers_that_are_away_and_whose_addresses_have_passwords(observed: Obse
         "lost-worker": "broker.connection_failed",
         "blind-relay": "relay.database_down",
         "blind-beat": "beat.database_down",
-        "blind-web": "Started worker",
+        "blind-web": "web.started",
         "blind-command": "process.failed",
     }
     for name, message in told.items():

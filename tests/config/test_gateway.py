@@ -113,4 +113,4 @@ def test_without_the_gateway_there_are_no_streams(
     answer: Any = client_of(alice).get(PATH, headers={"Accept": "text/event-stream"})
 
     assert answer.status_code == 503
-    assert "config.web:application" in answer.json()["detail"]
+    assert "python -m config.web" in answer.json()["detail"]

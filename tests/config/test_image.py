@@ -23,12 +23,12 @@ class Lacking:
             raise ImportError(f"The image has no {name}.")
 sys.meta_path.insert(0, Lacking())
 from django.core.management import call_command
-from config.web import application
+from config.web.application import application
 from config.celery import app
 app.loader.import_default_modules()
 call_command("check")
 call_command("collectstatic", interactive=False, verbosity=0)
-import granian, flower.command
+import uvicorn, flower.command
 assert "feeds.fan_out" in app.tasks
 """
 

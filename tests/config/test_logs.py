@@ -96,7 +96,7 @@ def test_lines_are_for_machines_in_production(environment: dict[str, str], expec
 def test_the_main_process_of_the_web_server_keeps_from_the_settings() -> None:
     # Its children set variables before they load them (config/wsgi.py).
     script = (
-        "import sys; from config.logs import granian_formatter; granian_formatter();"
+        "import sys; from config.logs import server_formatter; server_formatter();"
         "print('config.settings' in sys.modules)"
     )
 
@@ -167,7 +167,7 @@ def test_logins_and_tokens_in_addresses_are_masked(text: str, shown: str) -> Non
             "some.library", "%s took %d ms: %s", ("/users/canary/", 7, ValueError("canary")),
             {"event": "… took 7 ms: ValueError"},
         ),
-        ("_granian", "Listening at: http://127.0.0.1:1", (),
+        ("uvicorn.error", "Listening at: http://127.0.0.1:1", (),
          {"event": "Listening at: http://127.0.0.1:1"}),
     ],
 )  # fmt: skip

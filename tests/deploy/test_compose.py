@@ -109,7 +109,7 @@ def test_the_order_is_servers_then_migrations_then_the_rest() -> None:
 def test_ports_are_those_that_the_processes_listen_on() -> None:
     env = FLY["env"]
 
-    assert SERVICES["web"]["ports"] == [f"127.0.0.1:8080:{env['GRANIAN_PORT']}"]
+    assert SERVICES["web"]["ports"] == [f"127.0.0.1:8080:{env['WEB_PORT']}"]
     progress = str(SERVICES["relay"]["healthcheck"]["test"])
     assert f":{env['HEALTH_PORT']}/healthz" in progress
     for name in {*WORKERS, "beat"}:

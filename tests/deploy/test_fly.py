@@ -113,7 +113,7 @@ def test_only_the_web_server_is_public() -> None:
 def test_each_port_is_the_one_that_its_process_is_told_to_listen_on() -> None:
     env = FLY["env"]
 
-    assert FLY["http_service"]["internal_port"] == int(env["GRANIAN_PORT"])
+    assert FLY["http_service"]["internal_port"] == int(env["WEB_PORT"])
     assert FLY["checks"]["progress"]["port"] == int(env["HEALTH_PORT"])
     assert FLY["checks"]["exporter"]["port"] == int(env["EXPORTER_PORT"])
     assert FLY["metrics"] == [
@@ -121,7 +121,7 @@ def test_each_port_is_the_one_that_its_process_is_told_to_listen_on() -> None:
     ]
     assert FLY["checks"]["flower"]["port"] == 5555
     # Fly's checks come from outside of the machine.
-    assert {env["GRANIAN_HOST"], env["HEALTH_ADDRESS"], env["EXPORTER_ADDRESS"]} == {"0.0.0.0"}
+    assert {env["WEB_ADDRESS"], env["HEALTH_ADDRESS"], env["EXPORTER_ADDRESS"]} == {"0.0.0.0"}
     assert env["FLOWER_ADDRESS"] == ""
 
 

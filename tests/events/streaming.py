@@ -33,17 +33,13 @@ class WebProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         with log.open("ab") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "granian", "--interface", "rsgi", "config.web:application"],
+                [sys.executable, "-m", "config.web"],
                 cwd=ROOT,
                 env=environment()
                 | {
                     "DJANGO_SETTINGS_MODULE": "tests.settings",
                     "ALLOWED_HOSTS": "127.0.0.1",
-                    "GRANIAN_HOST": "127.0.0.1",
-                    "GRANIAN_PORT": str(self.port),
-                    "GRANIAN_WORKERS": "1",
-                    "GRANIAN_BACKPRESSURE": "4096",
-                    "GRANIAN_LOG_CONFIG": str(ROOT / "config" / "granian.json"),
+                    "WEB_PORT": str(self.port),
                     "LOG_JSON": "1",
                     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 }
@@ -63,7 +59,9 @@ class WebProcess:
     @property
     def worker(self) -> psutil.Process:
         """This is the process that serves."""
-        (child,) = psutil.Process(self.popen.pid).children()
+        children = psutil.Process(self.popen.pid).children()
+        # The other one is Python's own, which tidies up after such processes.
+        (child,) = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
         return child
 
     def stop(self) -> int:

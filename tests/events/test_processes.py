@@ -28,7 +28,7 @@ from tests.running import wait_for
 from tests.watched import CHILDREN, System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WEB = ("-m", "granian", "--interface", "rsgi", "config.web:application")
+WEB = ("-m", "config.web")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def family(watched: Watched) -> list[Any]:
 
 
 def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) -> None:
-    system.start("web", *WEB, GRANIAN_HOST="127.0.0.1", GRANIAN_PORT="0")
+    system.start("web", *WEB, WEB_PORT="0")
     system.start("relay", "manage.py", "relay")
     system.start("beat", "-m", "celery", "--quiet", "-A", "config", "beat")
     worker = worker_in(system)
@@ -86,7 +86,7 @@ def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) 
 
 
 def test_a_web_process_that_is_asked_to_end_while_it_loads_ends_at_once(system: System) -> None:
-    web = system.start("web", *WEB, GRANIAN_HOST="127.0.0.1", GRANIAN_PORT="0")
+    web = system.start("web", *WEB, WEB_PORT="0")
     # Its applications are there, but it does not serve yet.
     wait_for(lambda: known(system), seconds=30, what="it has told of itself")
     row = known(system)["web"]

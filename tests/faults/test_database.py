@@ -191,7 +191,7 @@ def test_the_connection_pool_is_exhausted(world: World, report: Report) -> None:
     web = world.process("web")
     with report.case("8 pool exhausted", did="2 connections, 16 requests that wait") as case:
         web.stop()
-        web.start(DATABASE_POOL_SIZE="2", WEB_THREADS="16", GRANIAN_WORKERS="1")
+        web.start(DATABASE_POOL_SIZE="2", WEB_THREADS="16", WEB_PROCESSES="1")
         load = Load(world, operations=3)
         load.run()
         world.wait_recovered()

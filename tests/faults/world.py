@@ -27,7 +27,7 @@ from tests.running import ROOT, wait_for
 
 ALWAYS = ("web", "relay", "notification-worker", "feed-worker", "event-worker", "exporter")
 READY = {
-    "web": "Started worker",
+    "web": "web.started",
     "relay": "relay.started",
     "beat": "beat.started",
     "exporter": "exporter.started",
@@ -115,8 +115,8 @@ class World:
             "CSRF_TRUSTED_ORIGINS": "",
             "INSECURE_HTTP": "1",
             "OUTSIDE_URL": self.outside.url,
-            "GRANIAN_HOST": "127.0.0.1",
-            "GRANIAN_PORT": str(port),
+            "WEB_ADDRESS": "127.0.0.1",
+            "WEB_PORT": str(port),
             "EXPORTER_ADDRESS": "127.0.0.1",
             "EXPORTER_PORT": str(port),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -1,18 +1,16 @@
-"""The web process, as granian runs it: the API and the admin, and live streams beside them."""
+"""What uvicorn runs: the API and the admin, and live streams beside them."""
 
 from __future__ import annotations
 
 import gc
 import resource
-import signal
-import sys
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 
 if TYPE_CHECKING:
-    from config.gateway import Gateway
+    from config.web.gateway import Gateway
 
 # Each stream is a connection, and many systems allow a process 1,024 files at first.
 FILES = 65_536
@@ -21,11 +19,11 @@ GARBAGE = 10_000
 
 
 def gateway() -> Gateway:
-    """This makes what granian runs, once the apps are loaded."""
+    """Make the application, once the apps are loaded."""
     from accounts.authentication import still_valid
     from config import urls  # noqa: F401 - with all views, which would be loaded by the first request
-    from config.gateway import Gateway
     from config.rendering import JSONRenderer
+    from config.web.gateway import Gateway
     from events.stream import Hub
 
     autodiscover_modules("streams")
@@ -36,7 +34,7 @@ def gateway() -> Gateway:
         most=settings.STREAMS_PER_PROCESS,
         vitals=wsgi.vitals,
     )
-    return Gateway(wsgi.application, hub=hub, threads=settings.WEB_THREADS)
+    return Gateway(wsgi.application, hub=hub, threads=settings.WEB.web_threads)
 
 
 def allow_files() -> None:
@@ -58,17 +56,6 @@ def rest_memory() -> None:
     gc.set_threshold(GARBAGE, 10, 10)
 
 
-def end_when_asked() -> None:
-    """This lets a signal end the process while it loads.
-
-    It has the handler of granian's main process, of which it is a fork, and that does nothing here;
-    granian sets the right one when the application is there.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit())
-
-
-end_when_asked()
 allow_files()
 
 from config import wsgi  # noqa: E402 - it loads the apps, which takes a while

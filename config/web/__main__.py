@@ -1,0 +1,69 @@
+"""`python -m config.web`: serve the site.
+
+The main process binds the port, starts as many processes as WEB_PROCESSES says, and starts another
+one in place of each that dies or hangs. It must not load the settings: those of its children are
+others (config/wsgi.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import environ
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"lines": {"()": "config.logs.server_formatter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "lines",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "loggers": {"uvicorn": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+}
+
+
+def configuration() -> uvicorn.Config:
+    """Return how uvicorn runs the site, from the environment."""
+    env = environ.Env()
+    return uvicorn.Config(
+        "config.web.application:application",
+        host=env("WEB_ADDRESS", default="127.0.0.1"),
+        port=env.int("WEB_PORT", default=8000),
+        workers=env.int("WEB_PROCESSES", default=1),
+        interface="asgi3",
+        http="config.web.connections:Connection",
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        # Django decides which proxy it trusts, and nothing else does.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=LOGGING,
+        # config.web.connections has the deadlines of a connection.
+        timeout_keep_alive=3600,
+        timeout_graceful_shutdown=env.int("WEB_STOP_SECONDS", default=10),
+        # A process that doesn't answer its parent for so long hangs, and is replaced.
+        timeout_worker_healthcheck=env.int("WEB_HANG_SECONDS", default=60),
+    )
+
+
+def main() -> None:
+    """Serve until a signal comes."""
+    config = configuration()
+    supervisor = Multiprocess(config, [config.bind_socket()])
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        sys.exit(STARTUP_FAILURE)
+
+
+if __name__ == "__main__":
+    main()

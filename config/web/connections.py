@@ -1,0 +1,245 @@
+"""uvicorn's HTTP protocol, with a deadline and a size for all that a client may keep open.
+
+uvicorn has back-pressure in both directions; it has no deadline for the headers of a request, no
+bound for their size, and waits for ever for a reader that reads nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+from typing import Any, ClassVar
+
+import httptools
+from django.conf import settings
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+# First: it says which settings a web process has, and loads the apps.
+from config import wsgi  # noqa: F401
+from config.problems import MEDIA_TYPE, problem
+from config.web.bodies import RETRY_AFTER_SECONDS
+from config.web.limits import Limits
+
+SWEEP_SECONDS = 1.0
+# Files that a process needs beside its connections.
+OTHER_FILES = 200
+NOT_HTTP = "This is not an HTTP/1.1 request."
+
+
+class HeadRefused(Exception):
+    """The headers of a request are more than the server reads."""
+
+
+class Connection(HttpToolsProtocol):
+    """One connection of a client."""
+
+    limits: ClassVar[Limits] = settings.WEB
+    open: ClassVar[set[Connection]] = set()
+    # Connections whose client does not read, the longest first.
+    unread: ClassVar[dict[Connection, None]] = {}
+
+    # Since when the connection waits for a request, or for the rest of its headers.
+    waiting_since: float | None = None
+    head_begun = False
+    head_size = 0
+    # What the client had not read, and when that was seen.
+    unsent, unsent_since = 0, 0.0
+    closing_since = 0.0
+    status, refusal = 400, NOT_HTTP
+    answering: RequestResponseCycle | None = None
+
+    # -- the connection --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a client in, in place of an idle one if there are too many."""
+        super().connection_made(transport)
+        self.waiting_since = self.loop.time()
+        self.open.add(self)
+        if len(self.open) > most_connections():
+            self.make_room()
+
+    def make_room(self) -> None:
+        """Close the connection that has been idle for longest; without one, this one."""
+        idle = [each for each in self.open if each.waiting_since is not None and not each.is_busy]
+        oldest = min(idle, key=lambda each: each.waiting_since or 0.0)
+        if oldest is self:
+            self.refuse(503, "The server has as many connections as it can hold; try again soon.")
+        else:
+            oldest.transport.abort()
+            self.open.discard(oldest)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the client."""
+        self.open.discard(self)
+        self.unread.pop(self, None)
+        if self.answering is not None and not self.answering.response_complete:
+            # uvicorn tells only the last of several requests that wait on one connection.
+            self.answering.disconnected = True
+            self.answering.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # -- the headers -----------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the client sends."""
+        self._unset_keepalive_if_required()
+        if self.parser is None or self.transport.is_closing():
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # We speak no other protocol: the request is answered as it is, and ends the connection.
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self.refuse(self.status, self.refusal)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.waiting_since, self.head_begun, self.head_size = self.loop.time(), True, 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the address."""
+        self._count(len(url), status=414, what="address")
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes after a chunked body must not pass for one."""
+        self._count(len(name) + len(value), status=431, what="headers")
+        if not self.head_begun:
+            return
+        if len(self.headers) >= self.limits.head_fields:
+            self._fail(431, f"The request has more than {self.limits.head_fields} headers.")
+        super().on_header(name, value)
+
+    def _count(self, size: int, *, status: int, what: str) -> None:
+        self.head_size += size
+        if self.head_size > self.limits.head_bytes:
+            self._fail(status, f"The {what} are longer than {self.limits.head_bytes} bytes.")
+
+    def _fail(self, status: int, detail: str) -> None:
+        self.status, self.refusal = status, detail
+        # The parser reports it to data_received as an error of its own.
+        raise HeadRefused(detail)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, or let the request wait for the one before it."""
+        if len(self.pipeline) >= self.limits.pipelined_requests:
+            self._fail(429, "Too many requests wait on this connection; read the responses.")
+        self.waiting_since, self.head_begun = None, False
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if not self.is_busy:
+            self.waiting_since = self.loop.time()
+
+    # -- a reader that does not read ---------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """Hold back what the client doesn't take; let others go if all that is too much."""
+        super().pause_writing()
+        self.unsent, self.unsent_since = self.transport.get_write_buffer_size(), self.loop.time()
+        self.unread[self] = None
+        waiting = sum(each.transport.get_write_buffer_size() for each in self.unread)
+        while waiting > self.limits.unsent_bytes and len(self.unread) > 1:
+            slowest = next(iter(self.unread))
+            waiting -= slowest.transport.get_write_buffer_size()
+            slowest.let_go()
+
+    def resume_writing(self) -> None:
+        """Send on."""
+        self.unread.pop(self, None)
+        super().resume_writing()
+
+    def let_go(self) -> None:
+        """Break the connection off, with whatever waits to be sent on it."""
+        self.unread.pop(self, None)
+        self.transport.abort()
+
+    # -- the deadlines -----------------------------------------------------------------------------
+
+    def look(self, now: float) -> None:
+        """End the connection if its client has taken too long."""
+        if self.transport.is_closing():
+            self.closing_since = self.closing_since or now
+            if now - self.closing_since > self.limits.send_stall_seconds:
+                self.let_go()
+        elif self in self.unread:
+            self._look_at_reader(now)
+        elif self.waiting_since is not None and not self.is_busy:
+            self._look_at_sender(now - self.waiting_since)
+
+    def _look_at_sender(self, waited: float) -> None:
+        limits, is_first = self.limits, self.cycle is None
+        if self.head_begun and waited > limits.head_seconds:
+            self.refuse(408, f"The headers took longer than {limits.head_seconds:g} seconds.")
+        elif waited > (limits.head_seconds if is_first else limits.idle_seconds):
+            self.transport.abort()
+
+    def _look_at_reader(self, now: float) -> None:
+        if now - self.unsent_since < self.limits.send_stall_seconds:
+            return
+        left = self.transport.get_write_buffer_size()
+        if self.unsent - left < self.limits.send_bytes_per_second * (now - self.unsent_since):
+            self.let_go()
+        self.unsent, self.unsent_since = left, now
+
+    # -- what the server itself says ---------------------------------------------------------------
+
+    def refuse(self, status: int, detail: str) -> None:
+        """Answer a problem document, and close."""
+        if self.is_busy:
+            # It would be taken for a part of the response that is on its way.
+            self.transport.abort()
+            return
+        body = json.dumps(problem(status, detail)).encode()
+        lines = [
+            STATUS_LINE[status].rstrip(),
+            *(name + b": " + value for name, value in self.server_state.default_headers),
+            b"content-type: " + MEDIA_TYPE.encode(),
+            b"content-length: %d" % len(body),
+            b"cache-control: no-store",
+            b"connection: close",
+        ]
+        if status in {429, 503}:
+            lines.append(b"retry-after: %d" % RETRY_AFTER_SECONDS)
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        self.transport.close()
+
+
+def most_connections() -> int:
+    """Return how many connections this process may have: half of its files, for bodies on disk."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(Connection.limits.web_connections, (files - OTHER_FILES) // 2))
+
+
+async def watch() -> None:
+    """Look at every connection once a second; end with the process that started this one."""
+    loop, parent = asyncio.get_running_loop(), os.getppid()
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        now = loop.time()
+        for connection in list(Connection.open):
+            connection.look(now)
+        if os.getppid() != parent:
+            signal.raise_signal(signal.SIGTERM)

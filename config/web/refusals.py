@@ -1,0 +1,80 @@
+"""Which bodies are taken, and how the others are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from rest_framework.exceptions import AuthenticationFailed
+
+from accounts.authentication import digest_of, still_valid
+from cards.imports.views import ENVELOPE_BYTES
+from cards.limits import IMPORT_BYTES
+from config.problems import MEDIA_TYPE, problem
+from config.web.bodies import RETRY_AFTER_SECONDS, Message, Receive, Refused
+
+Send = Callable[[Message], Awaitable[None]]
+
+IMPORTS = "/api/v1/imports/"
+# Logins need no more than a name and a password.
+LOGINS = ("/api/v1/auth/", "/admin/login/")
+# How long a refused client may go on sending what nobody keeps, so that it reads why.
+LINGER_SECONDS = 2.0
+
+
+def most_of(method: str, path: str) -> int:
+    """Return how many bytes the body of such a request may have."""
+    if path.startswith(LOGINS):
+        return settings.WEB.body_bytes_auth
+    if method == "POST" and path == IMPORTS:
+        return max(settings.WEB.body_bytes, IMPORT_BYTES + ENVELOPE_BYTES)
+    return settings.WEB.body_bytes
+
+
+def require_token(authorization: bytes) -> None:
+    """Raise Refused unless this is the token of somebody: nobody else may send large files."""
+    try:
+        digest = digest_of(authorization.removeprefix(b"Token ").strip())
+        if not still_valid({digest}):
+            raise Refused(401, "Log in, and send your token, before you send a large body.")
+    except AuthenticationFailed as error:
+        raise Refused(401, str(error.detail)) from None
+    except DatabaseError:
+        raise Refused(503, "The database can't be reached; try again in a few seconds.") from None
+    finally:
+        close_old_connections()
+
+
+async def refuse(send: Send, receive: Receive, refused: Refused) -> None:
+    """Answer a problem document, and read on for a moment."""
+    body = json.dumps(problem(refused.status, str(refused))).encode()
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+    ]
+    if refused.status == 401:
+        headers.append((b"www-authenticate", b"Token"))
+    if refused.status in {429, 503}:
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    # Closed at once, with bytes unread, the connection would be reset before the answer is read.
+    await read_on(receive)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def read_on(receive: Receive) -> None:
+    """Read what a client still sends, for as long as it may."""
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            message: Any = {"more_body": True}
+            while message.get("more_body", False):
+                message = await receive()
+    except TimeoutError:
+        return
