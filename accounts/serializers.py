@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
 from accounts.models import Follow, User
 from accounts.services import USERNAME_MAX_LENGTH
+from api.serializers import ModelSerializer, Serializer
 
 
-class PersonSerializer(serializers.ModelSerializer[User]):
+class PersonSerializer(ModelSerializer[User]):
     """How a person is named wherever one appears."""
 
     class Meta:
@@ -17,7 +16,7 @@ class PersonSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
-class ProfileSerializer(serializers.ModelSerializer[User]):
+class ProfileSerializer(ModelSerializer[User]):
     """What everybody may know about a person."""
 
     followers_count = serializers.IntegerField(read_only=True)
@@ -37,7 +36,7 @@ class ProfileSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
-class OwnProfileSerializer(serializers.ModelSerializer[User]):
+class OwnProfileSerializer(ModelSerializer[User]):
     """What a person sees of oneself."""
 
     class Meta:
@@ -46,18 +45,18 @@ class OwnProfileSerializer(serializers.ModelSerializer[User]):
         read_only_fields = ("username", "email", "date_joined")
 
 
-class RegistrationSerializer(serializers.Serializer[Any]):
+class RegistrationSerializer(Serializer):
     username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
     email = serializers.EmailField(max_length=254)
     password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
 
 
-class CredentialsSerializer(serializers.Serializer[Any]):
+class CredentialsSerializer(Serializer):
     username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
     password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
 
 
-class SessionSerializer(serializers.Serializer[Any]):
+class SessionSerializer(Serializer):
     """A token and whose it is; the token cannot be read again later."""
 
     token = serializers.CharField(read_only=True)
@@ -65,18 +64,18 @@ class SessionSerializer(serializers.Serializer[Any]):
     user = OwnProfileSerializer(read_only=True)
 
 
-class FollowInputSerializer(serializers.Serializer[Any]):
+class FollowInputSerializer(Serializer):
     notify = serializers.BooleanField(required=False)
 
 
-class FollowedSerializer(serializers.Serializer[Any]):
+class FollowedSerializer(Serializer):
     """A follow, as the follower sees it."""
 
     username = serializers.CharField(read_only=True)
     notify = serializers.BooleanField(read_only=True)
 
 
-class FollowerSerializer(serializers.ModelSerializer[Follow]):
+class FollowerSerializer(ModelSerializer[Follow]):
     """One follower in a list."""
 
     username = serializers.CharField(source="follower.username", read_only=True)

@@ -7,12 +7,10 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import generics
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import queries, services
 from accounts.authentication import person
@@ -32,6 +30,7 @@ from accounts.serializers import (
     RegistrationSerializer,
     SessionSerializer,
 )
+from api.views import APIView, ListAPIView
 
 # The same for a wrong name and a wrong password: who has an account is nobody's business.
 WRONG_CREDENTIALS = "No account has this username and password."
@@ -85,6 +84,8 @@ class Login(APIView):
 class Logout(APIView):
     """Give a token back."""
 
+    without_body = frozenset({"POST"})
+
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         """Log out: the token of this request is no longer valid."""
@@ -95,6 +96,8 @@ class Logout(APIView):
 
 class LogoutAll(APIView):
     """Give all tokens back."""
+
+    without_body = frozenset({"POST"})
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
@@ -140,7 +143,7 @@ class Following(APIView):
     )
     def put(self, request: Request, username: str) -> Response:
         """Follow somebody (201), or change `notify` of a follow (200)."""
-        wanted = FollowInputSerializer(data=request.data or {})
+        wanted = FollowInputSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         followed = get_object_or_404(queries.user_named(username))
         created, notify = services.follow(
@@ -157,7 +160,7 @@ class Following(APIView):
         return Response(status=204)
 
 
-class Followers(generics.ListAPIView[Follow]):
+class Followers(ListAPIView[Follow]):
     """Who follows somebody, newest first."""
 
     queryset = Follow.objects.none()

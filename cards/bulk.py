@@ -11,13 +11,14 @@ from rest_framework.serializers import as_serializer_error
 
 from accounts.errors import details_of, field_errors
 from accounts.models import User
+from api.serializers import Serializer
 from cards import limits, services
 from cards.serializers import CardSerializer, card_input
 from cards.services import AddedCard, CardDraft, RefusedCard
 from events.admission import admit_bulk_work
 
 
-class Envelope(serializers.Serializer[Any]):
+class Envelope(Serializer):
     """The list itself; its members are looked at one by one, so that one does not fail all."""
 
     cards = serializers.ListField(min_length=1, max_length=limits.CARDS_PER_REQUEST)

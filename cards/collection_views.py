@@ -6,13 +6,12 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.authentication import person
+from api.views import APIView, ListAPIView
 from cards import queries, services
 from cards.models import Card, Collection, CollectionCard
 from cards.serializers import (
@@ -26,7 +25,7 @@ from cards.services import rules
 NOT_YOURS = "Only its owner may change or remove a collection, or what is in it."
 
 
-class Collections(generics.ListAPIView[Collection]):
+class Collections(ListAPIView[Collection]):
     """One's own collections, newest first."""
 
     queryset = Collection.objects.none()
@@ -69,7 +68,7 @@ class CollectionDetail(APIView):
         return Response(status=204)
 
 
-class CollectionCards(generics.ListAPIView[Any]):
+class CollectionCards(ListAPIView[Any]):
     """The cards in a collection, the last added first."""
 
     queryset = CollectionCard.objects.none()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from accounts.models import User
@@ -12,6 +13,8 @@ from accounts.queries import follower_ranges, has_very_many_followers
 from cards.events import CardAdded, CardsImported
 from cards.models import Card, Collection, CollectionCard, Visibility
 from events.envelope import KeyRange, Recorded
+
+UNSEEN = "There is no collection with this id that you can see."
 
 
 def public_cards() -> QuerySet[Card]:
@@ -27,6 +30,38 @@ def visible_cards(user: User) -> QuerySet[Card]:
 def own_cards(user: User) -> QuerySet[Card]:
     """This answers a person's library."""
     return Card.objects.filter(curator_id=user.pk)
+
+
+def library(
+    user: User,
+    *,
+    q: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    collection: UUID | None = None,
+    host: str = "",
+    url: str = "",
+    **fields: str,
+) -> QuerySet[Card]:
+    """Return what fits of a person's library; raise ValidationError for an unseen collection.
+
+    `q` has words, each of which is in the title, the text or the address; `url` is canonical.
+    `fields` are exact: `type`, `visibility`.
+    """
+    found = own_cards(user).filter(**fields)
+    for word in q:
+        found = found.filter(
+            Q(title__icontains=word) | Q(text__icontains=word) | Q(link__icontains=word)
+        )
+    if tag:
+        found = found.filter(tags__contains=list(tag))
+    if collection:
+        # As for one that does not exist: else it would tell what somebody keeps in private.
+        if not visible_collections(user).filter(pk=collection).exists():
+            raise ValidationError({"collection": ValidationError(UNSEEN, code="does_not_exist")})
+        found = found.filter(places__collection_id=collection)
+    if host:
+        found = found.filter(url__host=host)
+    return found.filter(url__canonical=url) if url else found
 
 
 def cards_about(canonical_url: str, *, viewer: User) -> QuerySet[Card]:

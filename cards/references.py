@@ -11,6 +11,7 @@ import msgspec
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from api.serializers import Serializer
 from cards import limits
 
 # Each field, and how long it may be.
@@ -132,8 +133,10 @@ class Issued(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class ReferenceSerializer(serializers.Serializer[Any]):
+class ReferenceSerializer(Serializer):
     """A bibliographic reference; answered as CSL-JSON."""
+
+    takes_numbers_as_texts = True
 
     issued = Issued(required=False)
 

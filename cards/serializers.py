@@ -7,13 +7,14 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.serializers import PersonSerializer
+from api.serializers import FIXED, ModelSerializer, Serializer
 from cards import limits
 from cards.metadata.serializers import MetadataSerializer, shown
 from cards.models import Card, Collection, Visibility
 from cards.references import ReferenceSerializer
 
 
-class CardSerializer(serializers.ModelSerializer[Card]):
+class CardSerializer(ModelSerializer[Card]):
     """A card, as everybody who may see it sees it; read it with `queries.with_representation`."""
 
     display_title = serializers.CharField(
@@ -82,8 +83,18 @@ class PlacedCardSerializer(CardSerializer):
         return super().to_representation(instance.card)
 
 
-class CardContentSerializer(serializers.Serializer[Any]):
+# What a response shows of a card and no request sets.
+MADE_BY_SERVER = ("id", "curator", "created_at", "updated_at", "canonical_url", "display_title")
+
+
+class CardContentSerializer(Serializer):
     """What a curator writes on a card, now or later."""
+
+    fixed = {
+        **dict.fromkeys((*MADE_BY_SERVER, "metadata"), FIXED),
+        "type": "The type of a card stays; add another card.",
+        "collections": "Put a card into collections at collections/{id}/cards/.",
+    }
 
     url = serializers.CharField(
         required=False, allow_blank=True, allow_null=True, max_length=limits.LINK_LENGTH
@@ -136,7 +147,7 @@ def card_input() -> CardInputSerializer:
     return CardInputSerializer()
 
 
-class BulkInputSerializer(serializers.Serializer[Any]):
+class BulkInputSerializer(Serializer):
     """Cards to be added together."""
 
     cards = serializers.ListField(
@@ -144,13 +155,13 @@ class BulkInputSerializer(serializers.Serializer[Any]):
     )
 
 
-class BulkErrorSerializer(serializers.Serializer[Any]):
+class BulkErrorSerializer(Serializer):
     field = serializers.CharField()
     detail = serializers.CharField()
     code = serializers.CharField()
 
 
-class BulkResultSerializer(serializers.Serializer[Any]):
+class BulkResultSerializer(Serializer):
     """What became of one card of the request."""
 
     status = serializers.ChoiceField(["created", "existing", "invalid"])
@@ -158,13 +169,13 @@ class BulkResultSerializer(serializers.Serializer[Any]):
     errors = BulkErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
-class BulkResultsSerializer(serializers.Serializer[Any]):
+class BulkResultsSerializer(Serializer):
     """One result a card, in the order of the request."""
 
     results = BulkResultSerializer(many=True)
 
 
-class CollectionSerializer(serializers.ModelSerializer[Collection]):
+class CollectionSerializer(ModelSerializer[Collection]):
     """A collection: its name and owner, not its cards."""
 
     name = serializers.CharField(max_length=limits.COLLECTION_NAME_LENGTH)
@@ -188,13 +199,13 @@ class CollectionSerializer(serializers.ModelSerializer[Collection]):
         read_only_fields = ("id", "owner", "created_at", "updated_at")
 
 
-class PlaceInputSerializer(serializers.Serializer[Any]):
+class PlaceInputSerializer(Serializer):
     """A card to be put into a collection."""
 
     card = serializers.UUIDField()
 
 
-class PastCardSerializer(serializers.Serializer[Any]):
+class PastCardSerializer(Serializer):
     """A card as it was at a moment; its texts are not kept."""
 
     id = serializers.UUIDField(source="data.card_id")
@@ -217,7 +228,7 @@ class PastCardSerializer(serializers.Serializer[Any]):
         return places
 
 
-class PastCollectionSerializer(serializers.Serializer[Any]):
+class PastCollectionSerializer(Serializer):
     """A collection as it was at a moment; its name is not kept."""
 
     id = serializers.UUIDField(source="data.collection_id")

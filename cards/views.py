@@ -5,17 +5,16 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import generics
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.authentication import person
+from api.views import APIView, ListAPIView
 from cards import queries, services
 from cards.bulk import add_in_bulk
-from cards.filters import CardFilter, canonical_or_refuse
+from cards.filters import LibraryQuerySerializer, PageQuerySerializer, canonical_or_refuse
 from cards.models import Card
 from cards.serializers import (
     BulkInputSerializer,
@@ -29,16 +28,17 @@ from cards.serializers import (
 NOT_YOURS = "Only its curator may change or remove a card."
 
 
-class Library(generics.ListAPIView[Card]):
+class Library(ListAPIView[Card]):
     """One's own cards, newest first."""
 
     queryset = Card.objects.none()
     serializer_class = CardSerializer
-    filterset_class = CardFilter
+    query_serializer = LibraryQuerySerializer
 
     def get_queryset(self) -> QuerySet[Card]:
-        """This answers the library of the person who asks."""
-        return queries.with_representation(queries.own_cards(person(self.request)))
+        """Return what is asked for of the library of the person who asks."""
+        found = queries.library(person(self.request), **self.query)
+        return queries.with_representation(found)
 
     @extend_schema(
         request=CardInputSerializer, responses={200: CardSerializer, 201: CardSerializer}
@@ -89,29 +89,25 @@ class BulkAdd(APIView):
         return Response({"results": results}, status=201)
 
 
-class CardsAbout(generics.ListAPIView[Card]):
+class CardsAbout(ListAPIView[Card]):
     """All that was saved about a page, newest first."""
 
     queryset = Card.objects.none()
     serializer_class = CardSerializer
+    query_serializer = PageQuerySerializer
 
-    @extend_schema(
-        parameters=[OpenApiParameter("url", str, required=True, description="Of the page.")]
-    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the cards about a page, whoever saved it and however its address was spelt."""
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Card]:
         """This answers the visible cards about the page in the parameter."""
-        url = self.request.query_params.get("url")
-        if not url:
-            raise ValidationError({"url": "Give the address of a page."}, code="required")
-        cards = queries.cards_about(canonical_or_refuse(url), viewer=person(self.request))
+        url = canonical_or_refuse(self.query["url"])
+        cards = queries.cards_about(url, viewer=person(self.request))
         return queries.with_representation(cards)
 
 
-class SamePage(generics.ListAPIView[Card]):
+class SamePage(ListAPIView[Card]):
     """All that was saved about a card's page, newest first."""
 
     queryset = Card.objects.none()

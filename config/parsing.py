@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import IO, Any
 
 import msgspec
 from django.conf import settings
 from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.parsers import BaseParser
+
+# What ends the key of an object; it stands in texts too.
+KEY = re.compile(rb'"\s*:')
+
+
+TWICE = "This key is there twice in one object; give it once."
 
 
 class TooLarge(APIException):
@@ -36,9 +45,38 @@ class JSONParser(BaseParser):
         if len(body) > limit:
             raise TooLarge(f"The body is longer than {limit} bytes; send it in parts.")
         try:
-            return msgspec.json.decode(body)
+            value = msgspec.json.decode(body)
+            if len(KEY.findall(body)) != count_keys(value):
+                json.loads(body, object_pairs_hook=once)
+            return value
         except ValueError as error:
             raise ParseError(f"The body is not JSON: {error}.") from error
         except RecursionError:
             # Without this, a body of a few thousand brackets would be a server error.
             raise ParseError("The body is nested too deeply.") from None
+
+
+def count_keys(value: Any) -> int:
+    """Return the number of keys in all objects of a value.
+
+    If a body has as many ends of keys, none of its keys came twice, which msgspec would pass over:
+    nobody knows which of two values a client means, and proxies may read the other one.
+    """
+    total, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            total += len(each)
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
+    return total
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raise ValidationError for a key that comes twice."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValidationError({twice[:100]: [ErrorDetail(TWICE, code="repeated")]})
+    return values

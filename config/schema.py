@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
+from api.serializers import Serializer
 from config.idempotency import AUTH
 from config.problems import MEDIA_TYPE
 
@@ -21,7 +22,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 WRITING = ("POST", "PUT", "PATCH")
 
 
-class FieldErrorSerializer(serializers.Serializer[Any]):
+class FieldErrorSerializer(Serializer):
     """One field that is not valid."""
 
     field = serializers.CharField(help_text="Dotted path; empty when no one field is at fault.")
@@ -29,7 +30,7 @@ class FieldErrorSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
 
 
-class ProblemSerializer(serializers.Serializer[Any]):
+class ProblemSerializer(Serializer):
     """A problem document (RFC 9457)."""
 
     type = serializers.CharField()
@@ -53,8 +54,11 @@ class ProblemSchema(AutoSchema):
         return bodies
 
     def get_override_parameters(self) -> list[Any]:
-        """This adds the header by which a POST may be sent again."""
+        """Return the parameters of a GET, and the header by which a POST may be sent again."""
         parameters = list(super().get_override_parameters())
+        query = getattr(self.view, "query_serializer", None)
+        if self.method == "GET" and query and query().fields:
+            parameters.append(query)
         return [*parameters, IDEMPOTENCY_KEY] if self.may_be_repeated() else parameters
 
     def may_be_repeated(self) -> bool:
@@ -63,14 +67,12 @@ class ProblemSchema(AutoSchema):
 
     def error_codes(self) -> list[str]:
         """This answers the codes of the errors that the view may answer."""
-        listing = self._is_list_view()
         permissions = self.view.get_permissions()
         return [
             code
             for code, possible in {
-                "400": self.method in WRITING
-                or listing
-                or getattr(self.view, "checks_parameters", False),
+                # Parameters that are not known, at least.
+                "400": True,
                 "401": not any(type(permission) is AllowAny for permission in permissions),
                 "403": "{" in self.path and self.method != "GET",
                 "404": "{" in self.path,

@@ -9,9 +9,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions, status
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from accounts.authentication import person
+from api.views import APIView
 from cards.downloads import AnyType
 from config.problems import MEDIA_TYPE, Unavailable
 from config.schema import ProblemSerializer

@@ -6,12 +6,12 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
 from accounts.queries import user_named
+from api.views import ListAPIView
 from cards.models import Card, CollectionCard
 from cards.queries import visible_collections
 from cards.serializers import CardSerializer

@@ -5,13 +5,15 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.serializers import PersonSerializer
+from api.serializers import ModelSerializer, Serializer
+from api.views import QuerySerializer
 from cards.models import Card, Collection
 from notifications.models import Kind, Notification
 
 MAX_IDS = 1000
 
 
-class NotifiedCardSerializer(serializers.ModelSerializer[Card]):
+class NotifiedCardSerializer(ModelSerializer[Card]):
     url = serializers.CharField(source="link", allow_null=True, help_text="As its curator gave it.")
 
     class Meta:
@@ -19,13 +21,13 @@ class NotifiedCardSerializer(serializers.ModelSerializer[Card]):
         fields = ["id", "type", "title", "url"]
 
 
-class NotifiedCollectionSerializer(serializers.ModelSerializer[Collection]):
+class NotifiedCollectionSerializer(ModelSerializer[Collection]):
     class Meta:
         model = Collection
         fields = ["id", "name"]
 
 
-class NotificationSerializer(serializers.ModelSerializer[Notification]):
+class NotificationSerializer(ModelSerializer[Notification]):
     """One notification; its id is that of the event that caused it."""
 
     id = serializers.UUIDField(source="event_id")
@@ -78,15 +80,15 @@ def card_of(card: Card) -> dict[str, Any]:
     return {"id": str(card.pk), "type": card.type, "title": card.title, "url": card.link or None}
 
 
-class NotificationFilterSerializer(serializers.Serializer[dict[str, bool]]):
+class NotificationFilterSerializer(QuerySerializer):
     unread = serializers.BooleanField(default=False, help_text="Only those that were not read yet.")
 
 
-class UnreadCountSerializer(serializers.Serializer[dict[str, int]]):
+class UnreadCountSerializer(Serializer):
     count = serializers.IntegerField()
 
 
-class MarkReadSerializer(serializers.Serializer[dict[str, Any]]):
+class MarkReadSerializer(Serializer):
     """Which notifications were read: those with these ids, or all of them."""
 
     ids = serializers.ListField(
@@ -107,5 +109,5 @@ class MarkReadSerializer(serializers.Serializer[dict[str, Any]]):
         return attrs
 
 
-class MarkedSerializer(serializers.Serializer[dict[str, int]]):
+class MarkedSerializer(Serializer):
     marked = serializers.IntegerField()

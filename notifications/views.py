@@ -4,12 +4,11 @@ from typing import cast
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.models import User
+from api.views import APIView, ListAPIView
 from notifications import queries, services
 from notifications.models import Notification
 from notifications.serializers import (
@@ -21,21 +20,19 @@ from notifications.serializers import (
 )
 
 
-@extend_schema(parameters=[NotificationFilterSerializer])
 class NotificationList(ListAPIView[Notification]):
     """What happened that concerns the caller, newest first."""
 
     serializer_class = NotificationSerializer
+    query_serializer = NotificationFilterSerializer
     cursor_ordering = "-event_id"
 
     def get_queryset(self) -> QuerySet[Notification]:
         """This answers the caller's notifications, as the query parameters ask."""
         if getattr(self, "swagger_fake_view", False):
             return Notification.objects.none()
-        wanted = NotificationFilterSerializer(data=self.request.query_params.dict())
-        wanted.is_valid(raise_exception=True)
         user = cast(User, self.request.user)
-        return queries.notifications_of(user, unread=wanted.validated_data["unread"])
+        return queries.notifications_of(user, unread=self.query["unread"])
 
 
 class UnreadCount(APIView):

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
-    "accounts", "benchmarks", "cards", "config", "demo", "events", "feeds", "notifications",
+    "accounts", "api", "benchmarks", "cards", "config", "demo", "events", "feeds", "notifications",
 )  # fmt: skip
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Q
@@ -10,19 +11,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from accounts.authentication import person
+from api.views import APIView, QuerySerializer
 from cards import queries
 from cards.downloads import AnyType, file_response
 from cards.exports.entries import Selection
 from cards.exports.formats import FORMATS
 from cards.models import Card, Visibility
 
-UNKNOWN_COLLECTION = "There is no collection with this id that you can see."
 
-
-class WantedSerializer(serializers.Serializer[Any]):
+class WantedSerializer(QuerySerializer):
     """What is to be exported, and how."""
 
     format = serializers.ChoiceField(list(FORMATS))
@@ -40,10 +39,9 @@ class Exports(APIView):
     """A library, a collection, or what was found in it, as a file."""
 
     content_negotiation_class = AnyType
-    checks_parameters = True
+    query_serializer = WantedSerializer
 
     @extend_schema(
-        parameters=[WantedSerializer],
         responses={
             (200, known.type): OpenApiTypes.ANY if "json" in known.type else OpenApiTypes.STR
             for known in FORMATS.values()
@@ -55,24 +53,22 @@ class Exports(APIView):
         `json` holds all that a library holds. The others hold what their format can: of notes
         without an address, only `csv` does.
         """
-        wanted = WantedSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
-        known = FORMATS[wanted.validated_data["format"]]
-        selection = selection_of(request, wanted.validated_data)
+        known = FORMATS[self.query["format"]]
+        selection = selection_of(request, self.query)
         name = f"commonplace-{timezone.now():%Y-%m-%d}.{known.suffix}"
         return file_response(
             known.write(selection), name=name, type=known.type, reader_id=selection.viewer.pk
         )
 
 
-def selection_of(request: Request, wanted: dict[str, Any]) -> Selection:
+def selection_of(request: Request, wanted: Mapping[str, Any]) -> Selection:
     """This answers the cards that are asked for; raises ValidationError."""
     viewer, collection = person(request), None
     cards = queries.own_cards(viewer)
     if id := wanted.get("collection"):
         collection = queries.visible_collections(viewer).filter(pk=id).first()
         if collection is None:
-            raise ValidationError({"collection": UNKNOWN_COLLECTION}, code="does_not_exist")
+            raise ValidationError({"collection": queries.UNSEEN}, code="does_not_exist")
         cards = queries.visible_cards(viewer).filter(places__collection=collection)
     if text := wanted.get("q"):
         found = Q(title__icontains=text) | Q(text__icontains=text) | Q(link__icontains=text)

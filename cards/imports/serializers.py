@@ -6,6 +6,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from api.serializers import ModelSerializer, Serializer
 from cards import limits
 from cards.imports.formats import FORMATS
 from cards.imports.models import FeedSubscription, Import, ImportProblem
@@ -14,7 +15,7 @@ from outside.addresses import checked
 from outside.errors import Refused
 
 
-class FetchedSerializer(serializers.Serializer[Any]):
+class FetchedSerializer(Serializer):
     """Something with a `url` that will be fetched."""
 
     def validate_url(self, url: str) -> str:
@@ -52,7 +53,7 @@ class ImportInputSerializer(FetchedSerializer):
         return attrs
 
 
-class PreviewRowSerializer(serializers.Serializer[Any]):
+class PreviewRowSerializer(Serializer):
     line = serializers.IntegerField()
     type = serializers.ChoiceField(["URL", "NOTE", "REFERENCE", "SUBSCRIPTION"])
     title = serializers.CharField()
@@ -64,14 +65,14 @@ class PreviewRowSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField(allow_null=True)
 
 
-class PreviewSerializer(serializers.Serializer[Any]):
+class PreviewSerializer(Serializer):
     """What a dry run found: the first rows, and of a table which column has what."""
 
     rows = PreviewRowSerializer(many=True)
     columns = serializers.DictField(child=serializers.CharField())
 
 
-class CountsSerializer(serializers.Serializer[Any]):
+class CountsSerializer(Serializer):
     """Rows: read so far; added; known from before; failed; and those that wait."""
 
     read = serializers.IntegerField()
@@ -81,7 +82,7 @@ class CountsSerializer(serializers.Serializer[Any]):
     waiting = serializers.IntegerField()
 
 
-class ImportSerializer(serializers.ModelSerializer[Import]):
+class ImportSerializer(ModelSerializer[Import]):
     """An import, and how far it is."""
 
     kind = serializers.ChoiceField(Import.Source.choices, source="source_kind")
@@ -166,7 +167,7 @@ def progress_of(job: Import) -> tuple[float | None, int | None]:
     return rate, round(waiting(job) / rate) if known and rate else None
 
 
-class ProblemRowSerializer(serializers.ModelSerializer[ImportProblem]):
+class ProblemRowSerializer(ModelSerializer[ImportProblem]):
     """A row that failed."""
 
     row = serializers.CharField(help_text="What it is about: its title or address, cut short.")
@@ -188,7 +189,7 @@ class SubscriptionInputSerializer(FetchedSerializer):
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
 
 
-class SubscriptionSerializer(serializers.ModelSerializer[FeedSubscription]):
+class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
     """A feed whose news become cards."""
 
     url = serializers.CharField(source="feed.url")

@@ -5,19 +5,18 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.authentication import person
+from api.views import APIView, ListAPIView
 from cards.imports import queries, services
 from cards.imports.models import FeedSubscription
 from cards.imports.serializers import SubscriptionInputSerializer, SubscriptionSerializer
 from cards.imports.views import require_own_collection
 
 
-class Subscriptions(generics.ListAPIView[FeedSubscription]):
+class Subscriptions(ListAPIView[FeedSubscription]):
     """The feeds that one subscribes to, the last first."""
 
     queryset = FeedSubscription.objects.none()

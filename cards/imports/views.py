@@ -8,15 +8,15 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import generics, status
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.authentication import person
+from api.views import APIView, ListAPIView, QuerySerializer
 from cards import limits
 from cards.downloads import AnyType, csv_lines, file_response
 from cards.imports import queries, services
@@ -43,7 +43,7 @@ class FileTooLarge(APIException):
     default_code = "too_large"
 
 
-class Imports(generics.ListAPIView[Import]):
+class Imports(ListAPIView[Import]):
     """What one has imported, the last first."""
 
     queryset = Import.objects.none()
@@ -131,6 +131,8 @@ class ImportDetail(APIView):
 class CancelImport(APIView):
     """The end of an import."""
 
+    without_body = frozenset({"POST"})
+
     @extend_schema(request=None, responses=ImportSerializer)
     def post(self, request: Request, import_id: UUID) -> Response:
         """End an import now; the cards that it has added stay."""
@@ -140,6 +142,8 @@ class CancelImport(APIView):
 
 class ResumeImport(APIView):
     """Another chance for an import's dead letters."""
+
+    without_body = frozenset({"POST"})
 
     @extend_schema(request=None, responses=ImportSerializer)
     def post(self, request: Request, import_id: UUID) -> Response:
@@ -151,24 +155,24 @@ class ResumeImport(APIView):
         return answer(job)
 
 
-class FailedRows(generics.ListAPIView[ImportProblem]):
+class RowsQuerySerializer(QuerySerializer):
+    """Which rows of an import are listed."""
+
+    outcome = serializers.ChoiceField(
+        ["failed"], required=False, help_text="Only what failed is kept by row."
+    )
+
+
+class FailedRows(ListAPIView[ImportProblem]):
     """The rows of an import that failed, in the order in which they were found."""
 
     queryset = ImportProblem.objects.none()
     serializer_class = ProblemRowSerializer
+    query_serializer = RowsQuerySerializer
     cursor_ordering = "id"
 
-    @extend_schema(
-        parameters=[
-            OpenApiParameter(
-                "outcome", str, enum=["failed"], description="Only what failed is kept by row."
-            )
-        ]
-    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what is wrong in which line."""
-        if request.query_params.get("outcome", "failed") != "failed":
-            raise ValidationError({"outcome": "Only rows that `failed` are kept one by one."})
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[ImportProblem]:

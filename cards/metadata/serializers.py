@@ -7,12 +7,13 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
+from api.serializers import Serializer
 from cards.models import Metadata
 
 STATUSES = ("pending", "fetched", "failed", "off")
 
 
-class MetadataSerializer(serializers.Serializer[Any]):
+class MetadataSerializer(Serializer):
     """What a page, or a registry, says of the work on it; empty where that is nothing."""
 
     status = serializers.ChoiceField(

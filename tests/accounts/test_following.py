@@ -84,7 +84,7 @@ def test_a_follow_that_cannot_be_read_is_400(
 ) -> None:
     response = client_of(bob).put(f"{ALICE}follow/", body, format="json")
 
-    assert response.status_code == (400 if body != [] else 201)
+    assert response.status_code == 400
 
 
 @pytest.mark.django_db(transaction=True)
@@ -139,7 +139,7 @@ def test_the_lists_of_follows_are_read_page_by_page(
 def test_ones_own_profile_can_be_changed(alice: User, client_of: Client) -> None:
     client = client_of(alice)
 
-    body = {"display_name": "Alice", "bio": "Reads", "username": "eve", "email": "eve@example.org"}
+    body = {"display_name": "Alice", "bio": "Reads"}
     changed = client.patch("/api/v1/users/me/", body, format="json").json()
 
     assert (changed["display_name"], changed["bio"]) == ("Alice", "Reads")

@@ -52,7 +52,7 @@ def test_registering_answers_a_token_that_works() -> None:
         ({"username": "älice"}, [("username", "invalid")]),
         ({"username": "a\x00b"}, [("username", "null_characters_not_allowed")]),
         ({"username": "a" * 151}, [("username", "max_length")]),
-        ({"username": 7, "email": "nothing"}, [("email", "invalid")]),
+        ({"username": 7, "email": "nothing"}, [("email", "invalid"), ("username", "invalid")]),
         ({"username": "bob", "password": "12345"}, None),
         ({"username": ["x"]}, [("username", "invalid")]),
     ],

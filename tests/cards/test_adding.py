@@ -138,7 +138,7 @@ def test_many_curators_adding_the_same_pages_in_any_order_never_deadlock(
         ({"type": "URL", "url": ""}, [("url", "required")]),
         ({"type": "URL", "url": "nothing"}, [("url", "invalid_url")]),
         ({"type": "URL", "url": "https://a:b@example.org/"}, [("url", "invalid_url")]),
-        ({"type": "URL", "url": 7}, [("url", "invalid_url")]),
+        ({"type": "URL", "url": 7}, [("url", "invalid")]),
         ({"type": "URL", "url": {}}, [("url", "invalid")]),
         ({"type": "URL", "url": PAGE + "\x00"}, [("url", "null_characters_not_allowed")]),
         ({"type": "URL", "url": PAGE + "a" * 2048}, [("url", "max_length")]),

@@ -31,7 +31,7 @@ NUMBER = UUID("01977552-0900-7000-8000-000000004e20")
         {"text": 'Umlauts ä, "quotes"\n', "none": None, "numbers": [1, 2.5, True]},
         {Visibility.PUBLIC: (1, 2)},
         RegistrationSerializer({"username": "alice", "email": "a@example.org"}).data,
-        NotificationFilterSerializer([{"unread": True}], many=True).data,  # type: ignore[arg-type]
+        NotificationFilterSerializer([{"unread": True}], many=True).data,
     ],
 )
 def test_json_is_what_rest_framework_writes(value: Any) -> None:
