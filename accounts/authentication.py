@@ -7,6 +7,7 @@ from typing import Any, cast
 from django.db import connection
 from django.db.models import Model, Q
 from django.db.models.functions import Now
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox import auth
 from knox.crypto import hash_token
@@ -26,6 +27,14 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
     Knox's own looks through all of the user's tokens on each request, deletes the expired ones
     (a task does that here: accounts/tasks.py), and fails on a header that is not UTF-8.
     """
+
+    def authenticate(self, request: Request | HttpRequest) -> tuple[User, AuthToken] | None:
+        """Return who sends a request, and the token; it is asked once, by middleware or view."""
+        own: Any = getattr(request, "_request", request)
+        if not hasattr(own, "authenticated_by_token"):
+            own.authenticated_by_token = super().authenticate(request)
+        found: tuple[User, AuthToken] | None = own.authenticated_by_token
+        return found
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, AuthToken]:
         """This answers whose token it is; raises AuthenticationFailed if it is nobody's."""

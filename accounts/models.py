@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
+from knox.models import AuthToken
 
 from accounts.names import lookup_form
 
@@ -24,6 +25,7 @@ class User(AbstractUser):
     bio = models.TextField(max_length=1000, blank=True)
 
     objects: ClassVar[People] = People()
+    _password_taken_away = False
 
     class Meta(AbstractUser.Meta):
         constraints = [
@@ -34,6 +36,22 @@ class User(AbstractUser):
                 Lower("email"), name="one_user_per_email", condition=~models.Q(email="")
             ),
         ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the person; a new password ends all tokens, whoever set it and however."""
+        set_anew = getattr(self, "_password", None) is not None or self._password_taken_away
+        if self._state.adding or not set_anew:
+            return super().save(*args, **kwargs)
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            AuthToken.objects.filter(user=self).delete()
+        self._password_taken_away = False
+        return None
+
+    def set_unusable_password(self) -> None:
+        """Take the password away, which is a change of it too."""
+        super().set_unusable_password()
+        self._password_taken_away = True
 
 
 class Follow(models.Model):

@@ -59,9 +59,21 @@ def add_user(*, user: User) -> None:
         user_registered.send(sender=User, event=UserRegistered(user_id=user.pk))
 
 
+class PasswordChanged(Exception):
+    """The password that was checked is not the person's any more."""
+
+
 def issue_token(*, user: User) -> tuple[AuthToken, str]:
-    """This answers a new token's record, and the token itself: it can be read only now."""
-    record, token = AuthToken.objects.create(user=user)
+    """Return a new token's record, and the token itself: it can be read only now.
+
+    Raises PasswordChanged, if the password was changed after it was checked: that ends all tokens,
+    and the row's lock lets no new one slip through behind it.
+    """
+    with transaction.atomic():
+        people = User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True)
+        if user.password != people.values_list("password", flat=True).first():
+            raise PasswordChanged
+        record, token = AuthToken.objects.create(user=user)
     return record, token
 
 

@@ -12,11 +12,9 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import queries, services
+from accounts import queries, registrations, services
 from accounts.authentication import person
-from accounts.guard import Caller, begin_registration
 from accounts.guard.devices import remember_device
-from accounts.guard.tries import remember_address
 from accounts.models import Follow, User
 from accounts.names import lookup_form
 from accounts.serializers import (
@@ -41,18 +39,16 @@ class Register(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    checks_passwords = True
+    checks_passwords = may_be_repeated = True
 
     @extend_schema(request=RegistrationSerializer, responses={201: SessionSerializer})
     def post(self, request: Request) -> Response:
         """Make an account, and log in."""
         registration = RegistrationSerializer(data=request.data)
         registration.is_valid(raise_exception=True)
-        caller = Caller.of(request)
-        begin_registration(caller)
-        user = services.register(**registration.validated_data)
-        remember_address(lookup_form(user.username), caller)
-        return known_here(request, Response(session(user), status=201), user)
+        user, repeated = registrations.register(request, registration.validated_data)
+        headers = {"Idempotent-Replayed": "true"} if repeated else None
+        return known_here(request, Response(session(user), status=201, headers=headers), user)
 
 
 class Login(APIView):
@@ -186,8 +182,11 @@ class FollowedPeople(Followers):
 
 
 def session(user: User) -> dict[str, Any]:
-    """This answers a new token and whose it is."""
-    record, token = services.issue_token(user=user)
+    """Return a new token and whose it is."""
+    try:
+        record, token = services.issue_token(user=user)
+    except services.PasswordChanged:
+        raise AuthenticationFailed(WRONG_CREDENTIALS) from None
     return SessionSerializer({"token": token, "expiry": record.expiry, "user": user}).data
 
 

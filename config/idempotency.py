@@ -12,31 +12,24 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from rest_framework.exceptions import AuthenticationFailed
 
-from accounts.models import IdempotentRequest
+from accounts import repeats
+from accounts.authentication import TokenAuthentication
+from accounts.models import IdempotentRequest, User
 from config.problems import answer
-from events.sql import execute
 
-MAX_KEY_LENGTH = 255
-# What these answer has tokens in it, which are stored hashed and nowhere else.
+# What these answer has tokens in it, which are stored hashed and nowhere else. Registering has a
+# way of its own (accounts/registrations.py).
 AUTH = "/api/v1/auth/"
-
-# Waits for a transaction that has the same key, and inserts nothing if that one commits.
-CLAIM = """
-    INSERT INTO accounts_idempotentrequest (key, body_digest, content_type, created_at)
-    VALUES (%s, %s, '', now()) ON CONFLICT (key) DO NOTHING
-"""
-KEEP = """
-    UPDATE accounts_idempotentrequest SET status = %s, content_type = %s, answer = %s
-    WHERE key = %s
-"""
 
 
 class IdempotencyMiddleware:
-    """This keeps the answer to a POST that carries a key, in the transaction of its effect.
+    """Keep the answer to a POST that carries a key, in the transaction of its effect.
 
     Two that arrive at once wait for each other at the key's row. Only answers that took effect
-    (2xx) are kept: a request that failed may be mended and sent again under the same key.
+    (2xx) are kept: a request that failed may be mended and sent again under the same key. Keys are
+    a person's own, and an answer is repeated only to a person whose token is valid now.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -44,45 +37,48 @@ class IdempotencyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         key = request.headers.get("Idempotency-Key")
-        if key is None or not may_be_kept(request):
+        if key is None or request.method != "POST" or not request.path.startswith("/api/"):
             return self.get_response(request)
-        if not 0 < len(key) <= MAX_KEY_LENGTH:
-            return answer(400, f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters.")
+        if not 0 < len(key) <= repeats.MAX_KEY_LENGTH:
+            return answer(400, f"An Idempotency-Key has 1 to {repeats.MAX_KEY_LENGTH} characters.")
+        sender = None if request.path.startswith(AUTH) else sender_of(request)
+        if sender is None:
+            return self.get_response(request)
         try:
             with transaction.atomic():
-                return self._once(request, key)
+                return self._once(request, sender, key)
         except RequestDataTooBig:
             limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
             return answer(413, f"With an Idempotency-Key, a body has up to {limit} bytes.")
 
-    def _once(self, request: HttpRequest, key: str) -> HttpResponse:
-        sender = request.headers["Authorization"]
-        name = digest(f"{sender}\n{request.path}\n{key}".encode())
-        while not execute(CLAIM, [name, digest(request.body)]).count:
-            if kept := IdempotentRequest.objects.filter(key=name).first():
-                return repeated(request, kept)
-            # It has just been too old to be kept any longer, so the key is free again.
+    def _once(self, request: HttpRequest, sender: User, key: str) -> HttpResponse:
+        name = digest(f"{sender.pk}\n{request.path}\n{key}".encode())
+        if kept := repeats.claim(name, digest(request.body)):
+            return repeated(request, kept)
         response = self.get_response(request)
         if 200 <= response.status_code < 300:
-            content_type = response.get("Content-Type", "")
-            execute(KEEP, [response.status_code, content_type, response.content, name])
+            repeats.keep(
+                name,
+                status=response.status_code,
+                content_type=response.get("Content-Type", ""),
+                content=response.content,
+            )
         else:
             transaction.set_rollback(True)
         return response
 
 
-def may_be_kept(request: HttpRequest) -> bool:
-    """This says whether the answer may be kept: it has a sender, and no token in it."""
-    return (
-        request.method == "POST"
-        and bool(request.headers.get("Authorization"))
-        and request.path.startswith("/api/")
-        and not request.path.startswith(AUTH)
-    )
+def sender_of(request: HttpRequest) -> User | None:
+    """Return who sends a request; None for nobody, to whom the view says what is wrong."""
+    try:
+        found = TokenAuthentication().authenticate(request)
+    except AuthenticationFailed:
+        return None
+    return found[0] if found else None
 
 
 def repeated(request: HttpRequest, kept: IdempotentRequest) -> HttpResponse:
-    """This answers a request whose key was used before."""
+    """Answer a request whose key was used before."""
     if kept.body_digest != digest(request.body):
         return answer(422, "This Idempotency-Key was used with another body; take a new one.")
     return HttpResponse(
@@ -94,5 +90,5 @@ def repeated(request: HttpRequest, kept: IdempotentRequest) -> HttpResponse:
 
 
 def digest(text: bytes) -> str:
-    """This answers a fingerprint, so that neither tokens nor bodies are stored."""
+    """Return a fingerprint, so that neither tokens nor bodies are stored."""
     return hashlib.sha256(text).hexdigest()

@@ -62,8 +62,10 @@ class ProblemSchema(AutoSchema):
         return [*parameters, IDEMPOTENCY_KEY] if self.may_be_repeated() else parameters
 
     def may_be_repeated(self) -> bool:
-        """This says whether an Idempotency-Key has a meaning here."""
-        return self.method == "POST" and not self.path.startswith(AUTH)
+        """Return whether an Idempotency-Key has a meaning here."""
+        return self.method == "POST" and (
+            not self.path.startswith(AUTH) or getattr(self.view, "may_be_repeated", False)
+        )
 
     def error_codes(self) -> list[str]:
         """This answers the codes of the errors that the view may answer."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connections
+from django.utils import timezone
+from knox.models import AuthToken
+from rest_framework.test import APIClient
 
-from accounts.models import IdempotentRequest
+from accounts import authentication
+from accounts.authentication import find_token
+from accounts.models import IdempotentRequest, User
 from cards.models import Card
 from events.models import Event
 
@@ -68,6 +76,146 @@ def test_an_answer_with_a_token_is_not_kept(alice: Any, client_of: Any) -> None:
 
     assert answer.status_code == 200
     assert IdempotentRequest.objects.count() == 0
+
+
+@pytest.mark.parametrize("gone", ["revoked", "expired", "deactivated"])
+def test_an_answer_is_repeated_only_to_who_may_still_ask(
+    gone: str, alice: Any, client_of: Any
+) -> None:
+    client = client_of(alice)
+    private = NOTE | {"visibility": "PRIVATE"}
+    assert client.post(URL, private, **headers("one")).status_code == 201
+
+    if gone == "revoked":
+        AuthToken.objects.all().delete()
+    elif gone == "expired":
+        AuthToken.objects.update(expiry=timezone.now() - timedelta(hours=1))
+    else:
+        User.objects.update(is_active=False)
+    refused = client.post(URL, private, **headers("one"))
+
+    assert refused.status_code == 401
+    assert "read this again" not in refused.content.decode()
+    assert refused["Content-Type"] == "application/problem+json"
+
+
+def test_a_key_is_the_persons_whatever_the_token(alice: Any, client_of: Any) -> None:
+    first = client_of(alice).post(URL, NOTE, **headers("one"))
+
+    again = client_of(alice).post(URL, NOTE, **headers("one"))
+
+    assert again.json() == first.json()
+    assert Card.objects.count() == 1
+
+
+def test_a_request_with_a_key_is_authenticated_once(
+    alice: Any, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def find(digest: str) -> AuthToken | None:
+        asked.append(digest)
+        return find_token(digest)
+
+    monkeypatch.setattr(authentication, "find_token", find)
+
+    assert client_of(alice).post(URL, NOTE, **headers("one")).status_code == 201
+
+    assert len(asked) == 1
+
+
+# -- Registering, when nobody is logged in yet ---------------------------------------------------
+
+REGISTER = "/api/v1/auth/register/"
+PERSON = {"username": "dora", "email": "dora@example.org", "password": "explores-a-lot"}
+
+
+def register(body: dict[str, str] = PERSON, **meta: Any) -> Any:
+    meta |= headers("one")
+    return APIClient().post(REGISTER, body, format="json", **meta)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["127.0.0.1", "192.0.2.7"])
+def test_registering_again_answers_the_same_person_with_a_token_of_their_own(address: str) -> None:
+    first = register()
+    again = register(REMOTE_ADDR=address)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again["Idempotent-Replayed"] == "true"
+    assert again.json()["user"] == first.json()["user"]
+    assert again.json()["token"] != first.json()["token"]
+    for answer in (first, again):
+        own = APIClient(headers={"authorization": f"Token {answer.json()['token']}"})
+        assert own.get("/api/v1/users/me/").json()["username"] == "dora"
+    assert User.objects.count() == 1
+    assert Event.objects.filter(type="user.registered").count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "change",
+    [{"password": "guesses-a-lot"}, {"email": "x@example.org"}, {"username": "emil"}],
+    ids=str,
+)
+def test_registering_with_another_body_under_the_same_key_is_refused(
+    change: dict[str, str],
+) -> None:
+    register()
+
+    refused = register(PERSON | change)
+
+    assert refused.status_code == 422
+    assert refused["Content-Type"] == "application/problem+json"
+    assert (User.objects.count(), AuthToken.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_guessing_a_password_by_registering_again_is_limited_too() -> None:
+    register()
+
+    codes = [
+        register(PERSON | {"password": f"guess-number-{n}"}, REMOTE_ADDR="192.0.2.9").status_code
+        for n in range(25)
+    ]
+
+    assert Counter(codes) == Counter({422: 20, 429: 5})
+
+
+@pytest.mark.django_db
+def test_what_is_kept_of_a_registration_holds_no_secret() -> None:
+    token = register().json()["token"]
+
+    kept = str(list(IdempotentRequest.objects.values_list()))
+
+    assert len(kept) > 100
+    for secret in (token, token[:8], PERSON["password"], PERSON["email"]):
+        assert secret not in kept
+    body = json.dumps(PERSON, separators=(",", ":")).encode()
+    assert hashlib.sha256(body).hexdigest() not in kept
+
+
+@pytest.mark.django_db
+def test_a_registration_that_failed_may_be_mended_under_the_same_key() -> None:
+    failed = register(PERSON | {"username": ".."})
+    mended = register()
+
+    assert (failed.status_code, mended.status_code) == (400, 201)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_registering_at_the_same_moment_makes_one_person() -> None:
+    def post(_: int) -> int:
+        try:
+            return int(register().status_code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        codes = list(pool.map(post, range(6)))
+
+    assert codes == [201] * 6
+    assert User.objects.count() == 1
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
