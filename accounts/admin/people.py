@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
@@ -7,18 +9,22 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from accounts import services
+from accounts.admin.power import POWERS, is_superuser, may_act_on
 from accounts.models import Follow, IdempotentRequest, User
 from events.admin import ReadOnlyAdmin
 
 
 @admin.register(User)
 class PersonAdmin(UserAdmin[User]):
+    """People; staff change no person who may do more than they, and give nobody power."""
+
     list_display = ("username", "display_name", "email", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("username__istartswith", "email__istartswith", "display_name__istartswith")
     ordering = ("-date_joined",)
     date_hierarchy = "date_joined"
     show_full_result_count = False
+    readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         *(UserAdmin.fieldsets or ()),
         ("Profile", {"fields": ("display_name", "bio")}),
@@ -27,14 +33,24 @@ class PersonAdmin(UserAdmin[User]):
     def save_model(
         self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool
     ) -> None:
-        """This registers a new user as the API would, so that handlers learn of it."""
+        """Register a new user as the API would, so that handlers learn of it."""
         if change:
             super().save_model(request, obj, form, change)
         else:
             services.add_user(user=obj)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Leave what gives power to superusers."""
+        fields = super().get_readonly_fields(request, obj)
+        return fields if is_superuser(request.user) else (*fields, *POWERS)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Refuse to change a person, or set a password, of more power than one's own."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or may_act_on(request.user, obj))
+
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """This refuses to delete: take `active` away. Cards would go without their events."""
+        """Refuse to delete: take `active` away. Cards would go without their events."""
         return False
 
 
@@ -50,19 +66,19 @@ class FollowAdmin(admin.ModelAdmin[Follow]):
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """This refuses to add: nobody follows by another's hand."""
+        """Refuse to add: nobody follows by another's hand."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Follow | None = None) -> bool:
-        """This refuses to change: a follow is made or ended."""
+        """Refuse to change: a follow is made or ended."""
         return False
 
     def delete_model(self, request: HttpRequest, obj: Follow) -> None:
-        """This ends a follow the way its follower would, so that feeds learn of it."""
+        """End a follow the way its follower would, so that feeds learn of it."""
         services.unfollow(follower=obj.follower, followed=obj.followed)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Follow]) -> None:
-        """This ends each follow the way its follower would."""
+        """End each follow the way its follower would."""
         for follow in queryset.select_related("follower", "followed"):
             services.unfollow(follower=follow.follower, followed=follow.followed)
 

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+
+from events.admin import ReadOnlyAdmin
+
+
+@admin.register(LogEntry)
+class ActAdmin(ReadOnlyAdmin[LogEntry]):
+    """What staff did in the admin, when, and to what; nobody can change it here."""
+
+    list_display = ("action_time", "user", "action_flag", "content_type", "object_repr", "message")
+    list_filter = ("action_flag", "action_time", "content_type")
+    list_select_related = ("user", "content_type")
+    search_fields = ("user__username__iexact", "object_id__exact")
+    search_help_text = "A member of the staff, or the id of what was changed"
+    ordering = ("-action_time",)
+
+    @admin.display(description="what")
+    def message(self, entry: LogEntry) -> str:
+        """Return which fields were changed, in words."""
+        return entry.get_change_message()

@@ -1,0 +1,200 @@
+"""Staff have the power that they were given, and can give themselves and others no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from accounts.models import User
+
+pytestmark = pytest.mark.django_db
+NEW = "quite-another-word-9"
+POWERS = ("user", "group", "authtoken", "logentry")
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return User.objects.create_superuser("admin", "admin@example.org", "the-right-one")
+
+
+@pytest.fixture
+def helper(bob: User) -> User:
+    """Bob is staff, and may do everything to people, groups, tokens and logs; no more."""
+    User.objects.filter(pk=bob.pk).update(is_staff=True)
+    bob.user_permissions.set(Permission.objects.filter(content_type__model__in=POWERS))
+    return User.objects.get(pk=bob.pk)
+
+
+def as_staff(person: User) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def change(client: Client, person: User, **fields: Any) -> Any:
+    """Send the form of a person, as a browser that was made to send more would."""
+    form = {
+        "username": person.username,
+        "email": person.email,
+        "is_active": "on",
+        "display_name": person.display_name,
+        "bio": person.bio,
+    }
+    return client.post(f"/admin/accounts/user/{person.pk}/change/", form | fields)
+
+
+def power_of(person: User) -> tuple[Any, ...]:
+    now = User.objects.get(pk=person.pk)
+    return now.is_staff, now.is_superuser, now.groups.count(), now.user_permissions.count()
+
+
+def test_staff_give_no_power_to_anybody(helper: User, alice: User) -> None:
+    group = Group.objects.create(name="editors")
+    wanted = {
+        "is_staff": "on",
+        "is_superuser": "on",
+        "groups": [group.pk],
+        "user_permissions": [Permission.objects.earliest("pk").pk],
+    }
+    client = as_staff(helper)
+    before = [power_of(person) for person in (helper, alice)]
+
+    answers = [change(client, person, **wanted) for person in (helper, alice)]
+
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert [power_of(person) for person in (helper, alice)] == before
+
+
+def test_staff_change_what_gives_no_power(helper: User, alice: User) -> None:
+    client = as_staff(helper)
+
+    assert change(client, alice, display_name="Alice A.").status_code == 302
+
+    assert User.objects.get(pk=alice.pk).display_name == "Alice A."
+    assert set_password(client, alice).status_code == 302
+
+
+def set_password(client: Client, person: User) -> Any:
+    form = {"password1": NEW, "password2": NEW, "usable_password": "true"}
+    return client.post(f"/admin/accounts/user/{person.pk}/password/", form)
+
+
+def make_superuser(person: User) -> None:
+    User.objects.filter(pk=person.pk).update(is_superuser=True)
+
+
+def make_superuser_asleep(person: User) -> None:
+    User.objects.filter(pk=person.pk).update(is_superuser=True, is_active=False)
+
+
+def give_more(person: User) -> None:
+    person.user_permissions.add(Permission.objects.get(codename="delete_card"))
+
+
+def give_more_by_group_asleep(person: User) -> None:
+    group = Group.objects.create(name="editors")
+    group.permissions.add(Permission.objects.get(codename="delete_card"))
+    person.groups.add(group)
+    User.objects.filter(pk=person.pk).update(is_active=False)
+
+
+MORE = [make_superuser, make_superuser_asleep, give_more, give_more_by_group_asleep]
+
+
+@pytest.mark.parametrize("more", MORE, ids=lambda more: more.__name__)
+def test_staff_do_nothing_to_who_may_do_more(
+    more: Callable[[User], None],
+    helper: User,
+    alice: User,
+    client_of: Callable[[Any], APIClient],
+) -> None:
+    client_of(alice)
+    more(alice)
+    client, before = as_staff(helper), User.objects.values().get(pk=alice.pk)
+    (token,) = AuthToken.objects.all()
+    chosen = {"action": "delete_selected", "_selected_action": [token.pk], "post": "yes"}
+
+    answers = [
+        change(client, alice, email="helper@example.org"),
+        set_password(client, alice),
+        client.post(f"/admin/accounts/user/{alice.pk}/delete/", {"post": "yes"}),
+        client.post(f"/admin/knox/authtoken/{token.pk}/delete/", {"post": "yes"}),
+    ]
+    client.post("/admin/knox/authtoken/", chosen)
+    of_people = chosen | {"_selected_action": [alice.pk]}
+    client.post("/admin/accounts/user/", of_people)
+
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert User.objects.values().get(pk=alice.pk) == before
+    assert AuthToken.objects.count() == 1
+
+
+def test_groups_are_changed_by_superusers_alone(helper: User, admin: User) -> None:
+    group = Group.objects.create(name="editors")
+    helper.groups.add(group)
+    every = [permission.pk for permission in Permission.objects.all()]
+    form = {"name": "editors", "permissions": every}
+
+    for path in (f"{group.pk}/change/", "add/", f"{group.pk}/delete/"):
+        answer = as_staff(helper).post(f"/admin/auth/group/{path}", form | {"post": "yes"})
+        assert answer.status_code == 403
+    assert group.permissions.count() == 0
+
+    answer = as_staff(admin).post(f"/admin/auth/group/{group.pk}/change/", form)
+    assert (answer.status_code, group.permissions.count()) == (302, len(every))
+
+
+def test_a_superuser_gives_power(admin: User, alice: User) -> None:
+    assert change(as_staff(admin), alice, is_staff="on", is_superuser="on").status_code == 302
+
+    assert power_of(alice)[:2] == (True, True)
+
+
+def test_nobody_makes_a_token_for_another(admin: User, alice: User) -> None:
+    answer = as_staff(admin).post("/admin/knox/authtoken/add/", {"user": alice.pk})
+
+    assert answer.status_code == 403
+    assert AuthToken.objects.count() == 0
+
+
+def test_a_token_is_shown_in_short_and_can_be_ended(
+    helper: User, alice: User, client_of: Callable[[Any], APIClient]
+) -> None:
+    api, client = client_of(alice), as_staff(helper)
+    (token,) = AuthToken.objects.all()
+    page = f"/admin/knox/authtoken/{token.pk}"
+
+    shown = [
+        client.get(path).content.decode()
+        for path in ("/admin/knox/authtoken/", f"{page}/change/", f"{page}/delete/")
+    ]
+    assert client.post(f"{page}/delete/", {"post": "yes"}).status_code == 302
+
+    assert all(f"{token.token_key[:8]}…" in text for text in shown)
+    assert all(f">{token.digest}" not in text for text in shown)
+    assert api.get("/api/v1/users/me/").status_code == 401
+    act = LogEntry.objects.get()
+    assert (act.user, act.object_repr) == (helper, f"{token.token_key[:8]}…")
+
+
+def test_what_staff_did_is_written_down_and_cannot_be_changed(
+    helper: User, admin: User, alice: User
+) -> None:
+    change(as_staff(helper), alice, display_name="Alice A.")
+    (act,) = LogEntry.objects.all()
+    client = as_staff(admin)
+
+    page = client.get("/admin/admin/logentry/").content.decode()
+
+    assert "bob" in page
+    assert "Changed Display name" in page
+    for path in (f"{act.pk}/change/", f"{act.pk}/delete/", "add/"):
+        answer = client.post(f"/admin/admin/logentry/{path}", {"post": "yes"})
+        assert answer.status_code == 403
