@@ -6,6 +6,9 @@ import codecs
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+import msgspec
 
 from cards.imports.errors import Unreadable
 
@@ -40,6 +43,10 @@ OTHERS = (
     (b"MZ\x90", "a program"),
 )
 HEAD, LONG_HEAD = 4096, 64 * 1024
+# What comes first in an object, or a list.
+WITHIN_JSON = {"{": '"}', "[": '"[]{-0123456789'}
+# UTF-16 without a mark: in most languages every second byte of its beginning is zero.
+WITHOUT_MARK = (("utf-16-le", 1), ("utf-16-be", 0))
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,36 @@ class Document:
         return self.text[:LONG_HEAD].lstrip().lower()
 
     @property
+    def json(self) -> Any:
+        """This is the value of JSON; raises Unreadable with the line of the error."""
+        value, flaw = self._json
+        if flaw:
+            raise flaw
+        return value
+
+    @property
+    def is_json(self) -> bool:
+        """This says whether the whole text is JSON, of an object or a list."""
+        return self._begins_like_json and not self.flaw_of_json
+
+    @property
+    def flaw_of_json(self) -> Unreadable | None:
+        """This is what keeps a text that begins like JSON from being it."""
+        return self._json[1] if self._begins_like_json else None
+
+    @property
+    def _begins_like_json(self) -> bool:
+        first, second = self.head[:1], self.head[1:].lstrip()[:1]
+        return bool(second) and second in WITHIN_JSON.get(first, "")
+
+    @cached_property
+    def _json(self) -> tuple[Any, Unreadable | None]:
+        try:
+            return value_of(self.text), None
+        except Unreadable as flaw:
+            return None, flaw
+
+    @property
     def markup(self) -> str:
         """This is the text without its XML declaration, whose encoding is no longer true."""
         return XML_DECLARATION.sub(lambda found: "\n" * found.group().count("\n"), self.text, 1)
@@ -76,10 +113,48 @@ def refuse_what_is_no_text(content: bytes) -> None:
     if not content.strip(b"\0 \t\r\n"):
         raise Unreadable("empty", "There is nothing in this file.")
     head = content[:HEAD]
-    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not utf_16(head):
         odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
         if odd > len(head) // 10:
             raise Unreadable("not_text", "This is not a text file.")
+
+
+def value_of(text: str) -> Any:
+    """Return the value of a text in JSON; raises Unreadable with the line of the error."""
+    try:
+        return msgspec.json.decode(text.strip())
+    except RecursionError:
+        raise Unreadable("too_deep", "The JSON is nested too deeply.") from None
+    except ValueError as error:
+        message = str(error)
+        if "surrogate" in message:
+            return _with_halves_of_letters(text)
+        place = message.rpartition("byte ")[2].rstrip(")")
+        line = 0
+        if place.isdecimal():
+            before = text[: len(text) - len(text.lstrip())]
+            line = text.strip().encode("utf-8", "replace")[: int(place)].count(b"\n") + 1
+            line += before.count("\n")
+        raise Unreadable("malformed", f"This is not JSON: {message}.", line=line) from None
+
+
+def _with_halves_of_letters(text: str) -> Any:
+    """Return JSON whose escapes name halves of letters; they are cleaned away later."""
+    import json
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unreadable("malformed", "This is not JSON.") from None
+
+
+def utf_16(head: bytes) -> str:
+    """Return the encoding of UTF-16 that has no mark, or nothing."""
+    for encoding, place in WITHOUT_MARK:
+        zeros, others = head[place::2], head[1 - place :: 2]
+        if len(head) > 8 and zeros.count(0) > len(zeros) * 0.7 and others.count(0) == 0:
+            return encoding
+    return ""
 
 
 def decoded(content: bytes, charset: str = "") -> str:
@@ -87,6 +162,8 @@ def decoded(content: bytes, charset: str = "") -> str:
     for bom, encoding in BOMS:
         if content.startswith(bom):
             return content.decode(encoding, "replace").lstrip("\ufeff")
+    if encoding := utf_16(content[:HEAD]):
+        return content.decode(encoding, "replace")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

@@ -41,6 +41,10 @@ class Item:
     # What an export says of a collection, for an item that is one.
     folder: Mapping[str, Any] = field(default_factory=dict)
     parent: str = ""
+    # What the file says of the item's collections, by their names: visibility, description.
+    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # What its owner should know of this row, though it is added.
+    warning: str = ""
 
     @property
     def label(self) -> str:

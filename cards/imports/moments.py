@@ -10,6 +10,13 @@ from typing import Any
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 CHROME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,9})?")
+# How people and spreadsheets write it, where day and month cannot be taken for each other.
+FORMS = (
+    "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S %z", "%d %B %Y",
+    "%d %b %Y", "%B %d, %Y", "%b %d, %Y", "%B %d, %Y %I:%M %p", "%B %d, %Y %I:%M:%S %p",
+    "%A, %B %d, %Y %I:%M:%S %p", "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S UTC", "%d.%m.%Y",
+    "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
+)  # fmt: skip
 # Seconds, milliseconds, microseconds since 1970, by their size.
 SCALES = ((10**11, 1), (10**14, 1_000), (10**17, 1_000_000))
 
@@ -44,13 +51,21 @@ def _of_text(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        return parsedate_to_datetime(text)
+        pass
+    for form in FORMS:
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007 - `_possible` sets the time zone
+        except ValueError:
+            continue
+    return parsedate_to_datetime(text)
 
 
 def _since_1970(number: float) -> datetime:
     for limit, scale in SCALES:
         if abs(number) < limit:
-            return datetime.fromtimestamp(number / scale, UTC)
+            found = datetime.fromtimestamp(number / scale, UTC)
+            # What lies beyond in microseconds is counted from 1601, as Chrome does.
+            return found if found.year < 2300 else CHROME_EPOCH + timedelta(microseconds=number)
     raise ValueError(number)
 
 

@@ -7,8 +7,9 @@ each time, so the next reader passes over as many as are counted.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -153,12 +154,16 @@ class Reader:
 
     def _told_of(self, name: str, items: list[Item]) -> dict[str, str]:
         """This answers what is known of a collection beside its name."""
-        told = next((item.folder for item in items if item.folder.get("name") == name), {})
+        told = next(filter(None, (_said_of(name, item) for item in items)), {})
         visibility = self.job.options.get("visibility") or told.get("visibility")
         wanted = {
             "description": str(told.get("description", ""))[: limits.COLLECTION_DESCRIPTION_LENGTH]
         }
         return wanted | ({"visibility": visibility} if visibility in Visibility.values else {})
+
+
+def _said_of(name: str, item: Item) -> Mapping[str, Any]:
+    return item.folder if item.folder.get("name") == name else item.told.get(name, {})
 
 
 def note_problems(import_id: UUID, problems: list[Problem]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
@@ -12,13 +13,16 @@ from cards.imports.formats import (
     bibtex,
     bookmarks,
     feeds,
+    json_bookmarks,
     json_files,
+    json_trees,
     lists,
     opml,
     ris,
     tables,
     zotero,
 )
+from cards.imports.formats import json_kinds as kinds
 from cards.imports.items import Row
 
 
@@ -70,10 +74,9 @@ def _end_of_doctype(text: str, place: int) -> int:
     return found.start() if found else -1
 
 
-def json(pattern: str) -> Callable[[Document], bool]:
-    """This answers a test for JSON that has such members near its beginning."""
-    member = re.compile(pattern)
-    return lambda document: document.head[:1] in ("{", "[") and bool(member.search(document.head))
+def json(says: Callable[[Any], bool]) -> Callable[[Document], bool]:
+    """Return a test for JSON whose value has such a shape: what is in its texts says nothing."""
+    return lambda document: document.is_json and says(document.json)
 
 
 def has(pattern: str) -> Callable[[Document], bool]:
@@ -84,10 +87,12 @@ def has(pattern: str) -> Callable[[Document], bool]:
 
 RDF = xml(r"(?:\w+:)?rdf")
 ZOTERO = has(r"purl\.org/net/biblio|zotero\.org/namespaces")
-BOOKMARKS = has(r"netscape-bookmark-file|<dt>\s*<(?:a|h3)[\s>]")
+# Bookmarks as they are, and Pocket's and Instapaper's pages of links.
+BOOKMARKS = has(
+    r"netscape-bookmark-file|<dt>\s{0,99}<(?:a|h3)[\s>]|<title>(?:pocket|instapaper)|"
+    r"<a\s[^<>]{0,4000}\stime_added="
+)
 FEED = xml(r"(?:\w+:)?(?:rss|feed|rdf|channel)")
-JSON_FEED = json(r'"version"\s*:\s*"https?:\\?/\\?/jsonfeed')
-CSL = json(r'"(?:type|title|doi|items|references)"\s*:|^\[\s*\]')
 BIBTEX = has(r"^[ \t]*@[ \t]*[a-z]\w*[ \t]*[{(]")
 
 
@@ -101,20 +106,27 @@ def is_table(document: Document) -> bool:
     return tables.layout(document) is not None
 
 
+def is_html(document: Document) -> bool:
+    """Return whether a file is HTML of bookmarks, and not another file that quotes some."""
+    return document.head[:1] == "<" and BOOKMARKS(document)
+
+
 # In this order: what is more particular comes first.
 FORMATS = {
     found.name: found
     for found in (
-        Format("html", "Bookmarks (HTML)", BOOKMARKS, bookmarks.read),
         Format("opml", "OPML", xml("opml"), opml.read),
         Format("zotero", "Zotero RDF", is_zotero, zotero.read),
         Format("feed", "RSS, Atom or RDF feed", FEED, feeds.read),
-        Format("commonplace", "Commonplace", json(r'"commonplace"\s*:'), json_files.commonplace),
-        Format("chrome", "Chrome bookmarks (JSON)", json(r'"roots"\s*:'), json_files.chrome),
-        Format("firefox", "Firefox backup (JSON)", json(r'"text/x-moz-place'), json_files.firefox),
-        Format("json_feed", "JSON Feed", JSON_FEED, json_files.json_feed),
-        Format("pinboard", "Pinboard (JSON)", json(r'"href"\s*:'), json_files.pinboard),
-        Format("csl", "CSL-JSON", CSL, json_files.csl),
+        Format("html", "Bookmarks (HTML)", is_html, bookmarks.read),
+        Format("commonplace", "Commonplace", json(kinds.commonplace), json_files.commonplace),
+        Format("chrome", "Chrome bookmarks (JSON)", json(kinds.chrome), json_trees.chrome),
+        Format("firefox", "Firefox backup (JSON)", json(kinds.firefox), json_trees.firefox),
+        Format("json_feed", "JSON Feed", json(kinds.json_feed), json_files.json_feed),
+        Format("pinboard", "Pinboard (JSON)", json(kinds.pinboard), json_bookmarks.read),
+        Format("zotero_json", "Zotero (JSON)", json(kinds.zotero), json_bookmarks.read_zotero),
+        Format("csl", "CSL-JSON", json(kinds.csl), json_files.csl),
+        Format("json", "Bookmarks (JSON)", json(json_bookmarks.looks_like_it), json_bookmarks.read),
         Format("csv", "CSV", is_table, tables.read),
         Format("ris", "RIS", has(r"^ty  - "), ris.read),
         Format("bibtex", "BibTeX", BIBTEX, bibtex.read),
@@ -130,6 +142,8 @@ def detected(document: Document) -> Format:
     for known in FORMATS.values():
         if known.looks_like_it(document):
             return known
+    if document.flaw_of_json:
+        raise document.flaw_of_json
     labels = ", ".join(known.label for known in FORMATS.values())
     raise Unreadable("unknown_format", f"This is none of the known formats: {labels}.")
 

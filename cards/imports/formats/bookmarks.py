@@ -1,4 +1,4 @@
-"""Bookmarks as every browser exports them: the Netscape bookmark file format.
+"""Bookmarks as every browser exports them: the Netscape bookmark file format, and Pocket's page.
 
 It is HTML that nobody ever closed properly. https://learn.microsoft.com/previous-versions/windows/
 internet-explorer/ie-developer/platform-apis/aa753582(v=vs.85) says what little there is to say.
@@ -8,141 +8,186 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import unescape
+from dataclasses import dataclass
 
 from cards import limits
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
-from cards.imports.items import Item, Row, clean, one_line
+from cards.imports.formats.folders import Folder, path_of, told_of
+from cards.imports.formats.privacy import privacy_of
+from cards.imports.formats.tags import Tag, Tags
+from cards.imports.items import Item, Problem, Row, clean, fingerprint, one_line
+from cards.imports.markup import plain
 from cards.imports.moments import moment
 
-TAG = re.compile(r"<(/?)(a|h3|dl|dd|dt|title|h1)(?=[\s>/])", re.IGNORECASE)
-ANY_TAG = re.compile(r"<[^<>]{0,1000}>")
-NAME = re.compile(r"[^\s=>/]{1,100}")
-LONGEST_VALUE = 64 * 1024
+LONGEST = 64 * 1024  # of a title or note
+# Between these stands a list, and what else is in a note belongs to the note.
+STRUCTURE = ("dt", "dl", "dd")
+# Titles of pages, and programs, that put commas between tags even where one tag has spaces.
+COMMAS = re.compile(
+    r"<title>\s{0,9}(?:bookmarks\s{0,9}</title>\s{0,99}<h1>bookmarks menu|raindrop|pocket)"
+)
+TAGS = re.compile(r"\btags=\"[^\"\n]{0,2000},", re.IGNORECASE)
+# Pages whose headings are folders, and headings that only say how far one has read.
+HEADED = re.compile(r"<title>\s{0,9}instapaper")
+STATES = ("unread", "archive", "read archive", "home", "starred")
+# An address within Shaarli itself: a note.
+NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")
+NO_ADDRESS = "This bookmark has no address."
+DATES = ("add_date", "time_added", "date_added", "last_modified", "last_modify", "last_visit")
 
 
 def read(document: Document) -> Iterator[Row]:
-    """This answers the bookmarks of a file, with their folders, tags, notes and dates."""
-    return BookmarkParser(document.text).rows()
+    """Yield the bookmarks of a file, with their folders, tags, notes and dates."""
+    return _Reading(document).rows()
 
 
-class BookmarkParser:
-    """One pass over the text: it knows the few tags that matter, and never looks back."""
+@dataclass
+class _Link:
+    attributes: dict[str, str]
+    line: int
+    title: str = ""
+    note: str = ""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.place = 0
-        self.line, self._counted = 1, 0
-        self.folders: list[str] = []
-        self.named = ""  # the folder whose list comes next
-        self.link: dict[str, str] | None = None
-        self.link_line = 0
-        self.title = self.note = ""
+
+class _Reading:
+    """One pass over the tags: a bookmark is complete when the next thing begins."""
+
+    def __init__(self, document: Document) -> None:
+        self.text = document.text
+        self.tags = Tags(self.text)
+        self.has_commas = bool(COMMAS.search(document.head)) or bool(TAGS.search(self.text))
+        self.has_headings = bool(HEADED.search(document.head))
+        self.folders: list[Folder] = []
+        self.named = Folder("")  # the folder whose list comes next
+        self.link: _Link | None = None
+        self.opened = ""  # what the text since `since` belongs to: a, h1, h3 or dd
+        self.since = 0
 
     def rows(self) -> Iterator[Row]:
-        """This answers each bookmark when the next thing begins: its note comes after it."""
-        while found := TAG.search(self.text, self.place):
-            closes, name = bool(found.group(1)), found.group(2).lower()
-            begin = found.start()
-            attributes = self._attributes(found.end())
-            if name in ("a", "h3", "dl", "dt") and not (name == "a" and closes):
-                yield from self._finished()
-            self._take(name, closes, attributes, begin)
+        """Yield the bookmarks; raises Unreadable where the rest cannot be read."""
+        flaw = None
+        try:
+            for tag in self.tags:
+                yield from self._take(tag)
+        except Unreadable as error:
+            flaw = error
+        self._close(len(self.text))
         yield from self._finished()
+        if flaw:
+            raise flaw
 
-    def _take(self, name: str, closes: bool, attributes: dict[str, str], begin: int) -> None:
-        match name, closes:
-            case "a", False:
-                self.link, self.link_line = attributes, self._line_of(begin)
-                self.title = self._content("</a")
-            case "h3", False:
-                title = self._content("</h3")
-                toolbar = attributes.get("personal_toolbar_folder") == "true"
-                self.named = "" if toolbar else one_line(title)
+    def _take(self, tag: Tag) -> Iterator[Row]:
+        if tag.name in STRUCTURE:
+            self._close(tag.begin)
+            if tag.name != "dd":
+                yield from self._finished()
+            self._take_structure(tag)
+        elif tag.closes and tag.name == self.opened:
+            self._close(tag.begin)
+        elif tag.name == "a" and not tag.closes and self.opened != "dd":
+            self._close(tag.begin)
+            yield from self._finished()
+            self.link = _Link(tag.attributes, self.tags.line_of(tag.begin))
+            self._open("a", tag)
+        elif self._is_heading(tag):
+            yield from self._finished()
+            toolbar = tag.attributes.get("personal_toolbar_folder") == "true"
+            self.named = Folder("", privacy_of(tag.attributes))
+            self._open("toolbar" if toolbar else tag.name, tag)
+
+    def _is_heading(self, tag: Tag) -> bool:
+        wanted = tag.name == "h3" or (tag.name == "h1" and self.has_headings)
+        return wanted and not tag.closes and self.opened != "dd"
+
+    def _take_structure(self, tag: Tag) -> None:
+        match tag.name, tag.closes:
             case "dl", False:
                 if len(self.folders) >= limits.IMPORT_DEPTH:
                     message = f"There are more than {limits.IMPORT_DEPTH} folders in each other."
-                    raise Unreadable("too_deep", message, line=self._line_of(begin))
+                    raise Unreadable("too_deep", message, line=self.tags.line_of(tag.begin))
                 self.folders.append(self.named)
-                self.named = ""
+                self.named = Folder("")
             case "dl", True:
                 if self.folders:
                     self.folders.pop()
             case "dd", False:
-                self.note = self._note()
-            case (("title" | "h1"), False):
-                self._content("</")
+                self._open("dd", tag)
+
+    def _open(self, what: str, tag: Tag) -> None:
+        self.opened, self.since = what, tag.end
+
+    def _close(self, place: int) -> None:
+        """Keep the text since a title or note began; a title that nobody closed is one line."""
+        what, self.opened = self.opened, ""
+        if not what:
+            return
+        raw = self.text[self.since : min(place, self.since + LONGEST)]
+        if what == "dd":
+            note = plain(with_addresses(raw))
+            if self.link:
+                self.link.note = f"{self.link.note}\n\n{note}".strip()
+            else:
+                self.named.description = note
+        elif what == "a" and self.link:
+            self.link.title = one_line(plain(raw))
+        elif what == "h3":
+            self.named.name = one_line(plain(raw))
+        elif what == "h1":
+            name = one_line(plain(raw))
+            self.folders = [] if name.lower() in STATES else [Folder(name)]
 
     def _finished(self) -> Iterator[Row]:
         link, self.link = self.link, None
-        note, self.note = self.note, ""
-        if link is None:
-            return
-        path = tuple(folder for folder in self.folders if folder)
-        url = clean(link.get("href", ""))
-        yield Item(
-            line=self.link_line,
-            guid=url,
-            title=one_line(self.title),
-            url=url,
-            text=note,
-            tags=tuple(link.get("tags", "").split(",")),
-            collections=(path,) if path else (),
-            added_at=moment(link.get("add_date", "")),
-            private=link.get("private") == "1" if "private" in link else None,
+        if link is not None:
+            yield self._row(link)
+
+    def _row(self, link: _Link) -> Row:
+        attributes = link.attributes
+        url, feed = clean(attributes.get("href", "")), clean(attributes.get("feedurl", ""))
+        if not (url or feed):
+            return Problem(line=link.line, code="required", detail=NO_ADDRESS, label=link.title)
+        privacy = privacy_of(attributes)
+        is_note = bool(NOTE.fullmatch(url))
+        added = clean(attributes.get("add_date", ""))
+        return Item(
+            line=link.line,
+            guid=fingerprint(url, added, link.title) if is_note else feed or url,
+            source="note" if is_note else "subscription" if feed else "web",
+            title=link.title,
+            url="" if is_note or feed else url,
+            feed=feed,
+            text=link.note or clean(plain(attributes.get("description", ""))),
+            tags=self._tags(attributes.get("tags", "")),
+            collections=path_of(self.folders),
+            told=told_of(self.folders),
+            added_at=next(filter(None, (moment(attributes.get(name)) for name in DATES)), None),
+            private=privacy.private,
+            warning=privacy.warning,
         )
 
-    def _content(self, end: str) -> str:
-        """This answers the text up to a tag, or to the end of the line if it never comes."""
-        text, start = self.text, self.place
-        stop = text.find("<", start)
-        while stop >= 0 and text[stop : stop + len(end)].lower() != end:
-            if stop - start > LONGEST_VALUE or TAG.match(text, stop):
-                break
-            stop = text.find("<", stop + 1)
-        stop = len(text) if stop < 0 else stop
-        self.place = stop
-        return unescape(ANY_TAG.sub(" ", text[start : min(stop, start + LONGEST_VALUE)]))
+    def _tags(self, text: str) -> tuple[str, ...]:
+        """Return tags: of a file in which no comma stands between two of them, spaces do."""
+        return tuple(text.split(",") if self.has_commas or "," in text else text.split())
 
-    def _note(self) -> str:
-        """This answers the text up to the next tag that matters."""
-        found = TAG.search(self.text, self.place)
-        stop = found.start() if found else len(self.text)
-        note = self.text[self.place : min(stop, self.place + LONGEST_VALUE)]
-        self.place = stop
-        return clean(unescape(ANY_TAG.sub("", note)))
 
-    def _attributes(self, place: int) -> dict[str, str]:
-        """This reads `name="value"` up to the end of the tag, and goes behind it."""
-        text = self.text
-        found: dict[str, str] = {}
-        while place < len(text) and text[place] != ">":
-            name = NAME.match(text, place)
-            if not name:
-                place += 1
+def with_addresses(html: str) -> str:
+    """Return HTML with each link's address behind its text, where the text is another."""
+    if "<a" not in html.lower():
+        return html
+    kept, place, link = [], 0, None
+    try:
+        for tag in Tags(html):
+            if tag.name != "a":
                 continue
-            place = name.end()
-            value = ""
-            if text.startswith("=", place):
-                value, place = self._value(place + 1)
-            found.setdefault(name.group().lower(), value)
-        self.place = place + 1
-        return found
-
-    def _value(self, place: int) -> tuple[str, int]:
-        quote = self.text[place : place + 1]
-        if quote in ("'", '"'):
-            end = self.text.find(quote, place + 1, place + LONGEST_VALUE)
-            if end >= 0:
-                return unescape(self.text[place + 1 : end]), end + 1
-            place += 1
-        end = place
-        while end < len(self.text) and self.text[end] not in " \t\n>" and end - place < 8192:
-            end += 1
-        return unescape(self.text[place:end]), end
-
-    def _line_of(self, place: int) -> int:
-        self.line += self.text.count("\n", self._counted, place)
-        self._counted = place
-        return self.line
+            kept.append(html[place : tag.begin])
+            place = tag.end
+            if not tag.closes:
+                link = tag
+            elif link and (url := link.attributes.get("href", "")):
+                text = html[link.end : tag.begin].strip()
+                kept.append("" if text == url else f" ({url.replace('<', '%3C')})")
+                link = None
+    except Unreadable:
+        pass
+    return "".join(kept) + html[place:]

@@ -1,171 +1,17 @@
-"""Files of JSON: browsers' own backups, Pinboard, JSON Feed, CSL-JSON, and Commonplace's own."""
+"""JSON Feed, CSL-JSON, and Commonplace's own JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
-from cards import limits
 from cards.imports.documents import Document
-from cards.imports.errors import Unreadable
-from cards.imports.items import Item, Problem, Row, clean, fingerprint, one_line
+from cards.imports.formats.json_values import each, entries, object_of, strings, text_of
+from cards.imports.formats.privacy import stated_by
+from cards.imports.items import Item, Row, clean, fingerprint, one_line
 from cards.imports.markup import plain
-from cards.imports.moments import moment, of_chrome
+from cards.imports.moments import moment
 from cards.imports.references import fitted, reference_item
-
-FIREFOX_ROOTS = {"root________", "menu________", "toolbar_____", "unfiled_____", "mobile______"}
-NOT_AN_OBJECT = "This entry is not an object."
-
-
-def value_of(document: Document) -> Any:
-    """This answers the value of a JSON file; raises Unreadable with the line of the error."""
-    text = document.text.strip()
-    try:
-        return msgspec.json.decode(text)
-    except RecursionError:
-        raise Unreadable("too_deep", "The JSON is nested too deeply.") from None
-    except ValueError as error:
-        message = str(error)
-        if "surrogate" in message:
-            return _with_halves_of_letters(text)
-        place = message.rpartition("byte ")[2].rstrip(")")
-        line = 0
-        if place.isdecimal():
-            line = document.text.encode("utf-8", "replace")[: int(place)].count(b"\n") + 1
-        raise Unreadable("malformed", f"This is not JSON: {message}.", line=line) from None
-
-
-def _with_halves_of_letters(text: str) -> Any:
-    """This answers JSON whose escapes name halves of letters; they are cleaned away later."""
-    import json
-
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise Unreadable("malformed", "This is not JSON.") from None
-
-
-def object_of(document: Document) -> dict[str, Any]:
-    """This answers the members of a JSON file that is one object; raises Unreadable."""
-    value = value_of(document)
-    if not isinstance(value, dict):
-        raise Unreadable("malformed", "This is not one JSON object.")
-    return value
-
-
-def entries(value: Any, *names: str) -> Iterator[tuple[int, Any]]:
-    """This answers the members of a list, or of the list under one of these names, numbered."""
-    members = value if isinstance(value, dict) else {}
-    found = next((members[name] for name in names if name in members), None) if names else value
-    if not isinstance(found, list):
-        raise Unreadable("malformed", "The list of entries is missing.")
-    yield from enumerate(found, start=1)
-
-
-def each(numbered: Iterator[tuple[int, Any]], read: Callable[[int, Any], Row]) -> Iterator[Row]:
-    """This reads entries one by one; one that cannot be read does not hold up the others."""
-    for number, entry in numbered:
-        if not isinstance(entry, dict):
-            yield Problem(line=number, code="malformed", detail=NOT_AN_OBJECT)
-        else:
-            yield read(number, entry)
-
-
-def strings(value: Any) -> tuple[str, ...]:
-    """This answers the texts of a list, or of a text with commas."""
-    if isinstance(value, str):
-        value = value.split(",")
-    return tuple(clean(each) for each in value) if isinstance(value, list) else ()
-
-
-def text_of(entry: Any, *names: str) -> str:
-    """This answers the first of these members that is a text with something in it."""
-    values = (entry.get(name) for name in names)
-    return next((clean(value) for value in values if isinstance(value, str) and value.strip()), "")
-
-
-def chrome(document: Document) -> Iterator[Row]:
-    """This answers the bookmarks in Chrome's own file."""
-    roots = object_of(document).get("roots")
-    trees = roots.values() if isinstance(roots, dict) else ()
-    for number, (path, node) in enumerate(_leaves(trees, "url", "name"), start=1):
-        url = text_of(node, "url")
-        yield Item(
-            line=number,
-            guid=url,
-            title=one_line(node.get("name")),
-            url=url,
-            collections=(path,) if path else (),
-            added_at=of_chrome(node.get("date_added")),
-        )
-
-
-def firefox(document: Document) -> Iterator[Row]:
-    """This answers the bookmarks in a backup of Firefox."""
-    leaves = _leaves([value_of(document)], "uri", "title", roots=FIREFOX_ROOTS)
-    for number, (path, node) in enumerate(leaves, start=1):
-        url = text_of(node, "uri")
-        if url.startswith("place:"):  # a search of Firefox's own
-            continue
-        annotations = node.get("annos")
-        notes = annotations if isinstance(annotations, list) else []
-        text = next((text_of(note, "value") for note in notes if isinstance(note, dict)), "")
-        yield Item(
-            line=number,
-            guid=url,
-            title=one_line(node.get("title")),
-            url=url,
-            text=text,
-            tags=strings(node.get("tags")),
-            collections=(path,) if path else (),
-            added_at=moment(node.get("dateAdded")),
-        )
-
-
-Leaf = tuple[tuple[str, ...], dict[str, Any]]
-
-
-def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Leaf]:
-    """This answers the nodes that have an address, with the path of folders that each is in."""
-    waiting: list[tuple[tuple[str, ...], Any, bool]]
-    waiting = [((), tree, True) for tree in reversed(list(trees))]
-    while waiting:
-        path, node, is_root = waiting.pop()
-        if not isinstance(node, dict):
-            continue
-        if isinstance(node.get(mark), str):
-            yield path, node
-        children = node.get("children")
-        if not isinstance(children, list):
-            continue
-        is_root = is_root if roots is None else node.get("guid") in roots or is_root
-        name = one_line(node.get(title))
-        inner = path if is_root or not name else (*path, name)
-        if len(inner) > limits.IMPORT_DEPTH:
-            message = f"There are more than {limits.IMPORT_DEPTH} folders in each other."
-            raise Unreadable("too_deep", message)
-        waiting += [(inner, child, False) for child in reversed(children)]
-
-
-def pinboard(document: Document) -> Iterator[Row]:
-    """This answers the bookmarks in an export of Pinboard."""
-    return each(entries(value_of(document)), _pinboard)
-
-
-def _pinboard(number: int, entry: Any) -> Row:
-    url = text_of(entry, "href")
-    return Item(
-        line=number,
-        guid=url,
-        title=one_line(entry.get("description")),
-        url=url,
-        text=text_of(entry, "extended"),
-        tags=tuple(text_of(entry, "tags").split()),
-        added_at=moment(entry.get("time")),
-        private=entry.get("shared") == "no",
-    )
 
 
 def json_feed(document: Document) -> Iterator[Row]:
@@ -190,7 +36,7 @@ def json_feed(document: Document) -> Iterator[Row]:
 
 def csl(document: Document) -> Iterator[Row]:
     """This answers the references of CSL-JSON."""
-    value = value_of(document)
+    value = document.json
     numbered = entries(value) if isinstance(value, list) else entries(value, "items", "references")
     return each(numbered, _csl)
 
@@ -211,17 +57,28 @@ def commonplace(document: Document) -> Iterator[Row]:
 
 def _collection(number: int, entry: Any) -> Row:
     name = one_line(entry.get("name"))
-    folder = {part: text_of(entry, part) for part in ("name", "description", "visibility")}
-    return Item(line=number, guid=f"collection {name}", collections=((name,),), folder=folder)
+    folder = {part: text_of(entry, part) for part in ("name", "description")}
+    privacy = stated_by("visibility", entry.get("visibility"))
+    if privacy.private is not None:
+        folder["visibility"] = "PRIVATE" if privacy.private else "PUBLIC"
+    return Item(
+        line=number, guid=f"collection {name}", collections=((name,),), folder=folder,
+        warning=privacy.warning,
+    )  # fmt: skip
 
 
 def _subscription(number: int, entry: Any) -> Row:
     feed = text_of(entry, "url")
-    return Item(line=number, guid=feed, title=text_of(entry, "title"), feed=feed)
+    privacy = stated_by("visibility", entry.get("visibility"))
+    return Item(
+        line=number, guid=feed, source="subscription", title=text_of(entry, "title"), feed=feed,
+        private=privacy.private, warning=privacy.warning,
+    )  # fmt: skip
 
 
 def _commonplace(number: int, entry: Any) -> Row:
     places = entry.get("collections")
+    privacy = stated_by("visibility", entry.get("visibility"))
     return Item(
         line=number,
         guid=text_of(entry, "id"),
@@ -232,7 +89,8 @@ def _commonplace(number: int, entry: Any) -> Row:
         tags=strings(entry.get("tags") if isinstance(entry.get("tags"), list) else []),
         collections=tuple((name,) for name in strings(places if isinstance(places, list) else [])),
         added_at=moment(entry.get("created_at")),
-        private=entry.get("visibility") == "PRIVATE",
+        private=privacy.private,
+        warning=privacy.warning,
         reference=fitted(entry["reference"]) if isinstance(entry.get("reference"), dict) else {},
         parent=text_of(entry, "parent"),
     )

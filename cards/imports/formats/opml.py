@@ -1,41 +1,67 @@
-"""OPML: a reader's subscriptions, and outlines with links (http://opml.org/spec2.opml)."""
+"""OPML: a reader's subscriptions, and outlines with links (http://opml.org/spec2.opml).
+
+Readers write it by hand: with bare ampersands, and signs that XML does not allow. It is nothing but
+tags, so that it is read tag by tag, and a broken one costs its neighbours nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+from cards import limits
 from cards.imports.documents import Document
-from cards.imports.items import Item, Row, clean, one_line
-from cards.imports.markup import tokens
+from cards.imports.errors import Unreadable
+from cards.imports.formats.folders import Folder, path_of, told_of
+from cards.imports.formats.privacy import privacy_of
+from cards.imports.formats.tags import Tags
+from cards.imports.items import Item, Problem, Row, clean, one_line
 from cards.imports.moments import moment
+
+NO_ADDRESS = "This outline has no address."
+ENTITIES = "The XML declares entities, or refers to other files; take its DOCTYPE out."
 
 
 def read(document: Document) -> Iterator[Row]:
-    """This answers the outlines of a file that have an address; the others are folders."""
-    path: list[str] = []
-    for is_start, name, value, line in tokens(document):
-        if name.lower() != "outline":
+    """Yield the outlines of a file that have an address; those around them are folders."""
+    text = document.text
+    if "<!entity" in text.lower():
+        raise Unreadable("entities", ENTITIES)
+    tags, path = Tags(text, is_xml=True), list[Folder]()
+    for tag in tags:
+        if tag.name != "outline":
             continue
-        if not is_start:
-            path.pop()
+        if tag.closes:
+            del path[-1:]
             continue
-        attributes = {key.lower(): text for key, text in value.items()}
-        title = one_line(attributes.get("title") or attributes.get("text"))
-        row = item_of(attributes, title, tuple(each for each in path if each), line)
+        line = tags.line_of(tag.begin)
+        row = row_of(tag.attributes, path, line=line, is_folder=not tag.is_alone)
         if row:
             yield row
-        path.append("" if row else title)
+        if tag.is_alone:
+            continue
+        if len(path) >= limits.IMPORT_DEPTH:
+            message = f"There are more than {limits.IMPORT_DEPTH} elements in each other."
+            raise Unreadable("too_deep", message, line=line)
+        name = "" if row else title_of(tag.attributes)
+        path.append(Folder(name, privacy_of(tag.attributes)))
 
 
-def item_of(
-    attributes: dict[str, Any], title: str, path: tuple[str, ...], line: int
-) -> Item | None:
-    """This answers a subscription, or a link, or None for a folder."""
+def title_of(attributes: Mapping[str, str]) -> str:
+    """Return the title of an outline."""
+    return one_line(attributes.get("title") or attributes.get("text"))
+
+
+def row_of(
+    attributes: Mapping[str, str], path: list[Folder], *, line: int, is_folder: bool
+) -> Row | None:
+    """Return a subscription, or a link, or None for a folder."""
     feed = clean(attributes.get("xmlurl"))
     url = clean(attributes.get("url") or attributes.get("htmlurl"))
+    title = title_of(attributes)
     if not (feed or url):
-        return None
+        problem = Problem(line=line, code="required", detail=NO_ADDRESS, label=title[:200])
+        return None if is_folder else problem
+    privacy = privacy_of(attributes)
     return Item(
         line=line,
         guid=feed or url,
@@ -44,7 +70,10 @@ def item_of(
         url="" if feed else url,
         feed=feed,
         text=clean(attributes.get("description") or attributes.get("_note")),
-        tags=tuple((attributes.get("category") or "").split(",")),
-        collections=(path,) if path else (),
+        tags=tuple(attributes.get("category", "").split(",")),
+        collections=path_of(path),
+        told=told_of(path),
         added_at=moment(attributes.get("created")),
+        private=privacy.private,
+        warning=privacy.warning,
     )

@@ -1,124 +1,176 @@
-"""CSV, as Pocket, Raindrop, Pinboard, Instapaper and spreadsheets write it."""
+"""CSV, as programs and spreadsheets write it; which column has what is in fields.py."""
 
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from cards.downloads import as_written
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
-from cards.imports.items import Item, Problem, Row, clean, one_line
-from cards.imports.moments import moment
+from cards.imports.formats import fields
+from cards.imports.formats.privacy import privacy_of
+from cards.imports.items import Problem, Row, clean, one_line
 
 DELIMITERS = (",", ";", "\t", "|")
 MOST_COLUMNS = 500
 LONGEST_CELL = 200_000
-# What the columns are called, the first of a list being the best.
-NAMES = {
-    "url": ("url", "link", "href", "address", "uri", "website", "given_url", "resolved_url"),
-    "title": ("title", "name", "given_title", "resolved_title"),
-    "text": ("note", "notes", "text", "extended", "comment", "selection", "excerpt", "description"),
-    "tags": ("tags", "tag", "labels", "keywords", "categories"),
-    "folder": ("folder", "list"),
-    "collection": ("collection", "collections"),
-    "added_at": (
-        "created", "time_added", "timestamp", "date", "added", "time", "created_at", "added_at",
-        "date added",
-    ),
-    "private": ("private", "visibility", "shared", "public"),
-    "id": ("id",),
+# Web of Science names columns by two letters.
+WOS = {
+    "au": "author", "af": "authorfullnames", "ti": "title", "so": "sourcetitle",
+    "dt": "documenttype", "de": "authorkeywords", "id": "keywordsplus", "ab": "abstract",
+    "di": "doi", "py": "publicationyear", "vl": "volume", "is": "issue", "bp": "startpage",
+    "ep": "endpage", "ar": "articlenumber", "sn": "issn", "ei": "eissn", "bn": "isbn",
+    "pu": "publisher", "pi": "place", "la": "language", "ct": "conferencetitle", "be": "editors",
+    "pm": "pubmedid", "se": "series",
 }  # fmt: skip
-# Pinboard calls a title a description.
-TITLES = ("title", "name", "given_title", "resolved_title", "description")
-PATH = re.compile(r"\s{0,9}/\s{0,9}")
-PRIVATE = {
-    "private": ("1", "true", "yes", "y"),
-    "visibility": ("private",),
-    "shared": ("no", "0", "false"),
-    "public": ("no", "0", "false"),
-}
+NO_COLUMNS = "No column has addresses or titles: the first line must name one `url`, or `title`."
 
 
 @dataclass(frozen=True)
 class Table:
-    """How a file is laid out: what stands between its cells, and which column has what."""
+    """How a file is laid out: what stands between its cells, and what each column is called."""
 
     delimiter: str
-    columns: dict[str, int]
-    names: dict[str, str]
+    columns: tuple[str, ...]  # as fields.py knows them
+    header: tuple[str, ...]  # as the file has them
+    begin: int  # the first line of the rows
+
+    @property
+    def names(self) -> dict[str, str]:
+        """This is which column has what, for a dry run."""
+        found: dict[str, str] = {}
+        for name, column in zip(self.columns, self.header, strict=True):
+            if name in fields.PLACES or _is_mark(name):
+                what = fields.PLACES.get(name, ("private",))[0]
+                found.setdefault(CALLED.get(what, what), column.lower())
+        return found
+
+
+CALLED = {"note": "text", "added": "added_at", "kind": "type", "container": "container-title"}
+
+
+def _is_mark(name: str) -> bool:
+    return privacy_of({name: "private"}).private is not None
 
 
 def layout(document: Document) -> Table | None:
-    """This finds the columns by the first line; None if it has no column of addresses."""
-    first = document.text.lstrip("\n").split("\n", 1)[0][:LONGEST_CELL]
-    delimiter = max(DELIMITERS, key=first.count)
+    """Find the columns by the first line; None if it has none of addresses, or titles and more."""
+    text = document.text
+    line = 1 + text[: len(text) - len(text.lstrip("\n"))].count("\n")
+    rest = text.lstrip("\n")
+    first, _, behind = rest.partition("\n")
+    delimiters: tuple[str, ...] = DELIMITERS
+    if first[:4].lower() == "sep=" and len(first.rstrip()) <= 5:
+        delimiters, rest, line = (first[4:5] or "\t",), behind, line + 1
+    tables = [_of_header(rest, delimiter, line) for delimiter in delimiters]
+    found = [table for table in tables if table and _is_enough(set(table.columns))]
+    return max(found, key=lambda table: (len(table.names), len(table.columns)), default=None)
+
+
+def _of_header(text: str, delimiter: str, line: int) -> Table | None:
     try:
-        header = next(csv.reader([first], delimiter=delimiter), [])
+        reader = csv.reader(_lines(text[:LONGEST_CELL]), delimiter=delimiter)
+        header = next(reader, [])[:MOST_COLUMNS]
     except csv.Error:
         return None
-    plain = [one_line(name).lower() for name in header[:MOST_COLUMNS]]
-    columns: dict[str, int] = {}
-    for what, names in NAMES.items():
-        wanted = TITLES if what == "title" else names
-        found = next((name for name in wanted if name in plain), None)
-        if found is not None and plain.index(found) not in columns.values():
-            columns[what] = plain.index(found)
-    if "url" not in columns and not {"title", "text"} <= set(columns):
-        return None
-    return Table(delimiter, columns, {what: plain[place] for what, place in columns.items()})
+    columns = tuple(fields.normal(name) for name in header)
+    if {"au", "ti", "so"} <= set(columns):
+        columns = tuple(WOS.get(name, "") for name in columns)
+    return Table(delimiter, columns, tuple(map(one_line, header)), line + reader.line_num)
+
+
+def _is_enough(columns: set[str]) -> bool:
+    kinds = {fields.PLACES[name][0] for name in columns if name in fields.PLACES}
+    others = {"note", "highlight", "author", *fields.OF_REFERENCES}
+    return "url" in kinds or ("title" in kinds and bool(kinds & others))
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield lines: csv would take more signs than these for the end of one."""
+    begin = 0
+    while (end := text.find("\n", begin) + 1) > 0:
+        yield text[begin:end]
+        begin = end
+    yield text[begin:]
 
 
 def read(document: Document) -> Iterator[Row]:
-    """This answers the rows of a table."""
+    """Yield the rows of a table."""
     table = layout(document)
     if table is None:
-        message = "No column has addresses: the first line must name one `url`."
-        raise Unreadable("no_columns", message, line=1)
-    csv.field_size_limit(LONGEST_CELL)
-    text = document.text.replace("\0", "")
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=table.delimiter)
-    skip, line = True, 1
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            yield Problem(line=line, code="malformed", detail=f"This row cannot be read: {error}.")
-            continue
-        if cells is None:
-            return
-        if skip and any(cells):
-            skip = False  # the names of the columns
-        elif len(cells) > MOST_COLUMNS:
-            detail = f"This row has more than {MOST_COLUMNS} columns."
-            yield Problem(line=line, code="too_long", detail=detail)
+        raise Unreadable("no_columns", NO_COLUMNS, line=1)
+    for line, cells in _rows(document.text.replace("\0", ""), table):
+        if isinstance(cells, str):
+            yield Problem(line=line, code="malformed", detail=cells)
         elif any(cell.strip() for cell in cells):
-            yield item_of(table, cells, line)
+            yield _row(table, cells, line)
 
 
-def item_of(table: Table, cells: list[str], line: int) -> Item:
-    """This answers the item of a row."""
-    row = {
-        what: clean(as_written(cells[place])) if place < len(cells) else ""
-        for what, place in table.columns.items()
-    }
-    url, title, text = row.get("url", ""), one_line(row.get("title", "")), row.get("text", "")
-    folder = tuple(name for name in PATH.split(row.get("folder", "")) if name)
-    folder = folder or tuple(filter(None, [row.get("collection", "")]))  # no path: a name
-    mark = table.names.get("private", "")
-    private = row["private"].lower() in PRIVATE[mark] if row.get("private") else None
-    return Item(
-        line=line,
-        guid=url or row.get("id") or f"{title}\n{text}",
-        source="web" if url else "table",
-        title="" if title == url else title,
-        url=url,
-        text=text,
-        tags=tuple(re.split(r"[|,]", row.get("tags", ""))),
-        collections=(folder,) if folder else (),
-        added_at=moment(row.get("added_at", "")),
-        private=private,
-    )
+def _rows(text: str, table: Table) -> Iterator[tuple[int, list[str] | str]]:
+    """Yield each row with its line, or what is wrong with it.
+
+    A quote that never closes costs its own line only: reading goes on with the next one.
+    """
+    csv.field_size_limit(LONGEST_CELL)
+    lines = list(_lines(text))
+    place = table.begin - 1
+    while place < len(lines):
+        source = iter(lines[number] for number in range(place, len(lines)))
+        reader, begin = csv.reader(source, delimiter=table.delimiter, strict=True), place
+        try:
+            for cells in reader:
+                yield begin + 1, cells
+                begin = place + reader.line_num
+            return
+        except csv.Error as error:
+            yield begin + 1, _lenient(lines[begin], table) or _reason(error)
+            place = begin + 1
+
+
+def _lenient(line: str, table: Table) -> list[str] | None:
+    """Return the cells of a line with a stray quote, if there are as many as columns."""
+    try:
+        cells = next(csv.reader([line], delimiter=table.delimiter), [])
+    except csv.Error:
+        return None
+    is_whole = len(cells) == len(table.columns) and not cells[-1].endswith("\n")
+    return cells if is_whole else None
+
+
+def _reason(error: csv.Error) -> str:
+    return f"This row cannot be read: {error}. Look for a quote that does not close."
+
+
+def _row(table: Table, cells: list[str], line: int) -> Row:
+    """Return the item of a row, or why there is none."""
+    expected, label = len(table.columns), one_line(table.delimiter.join(cells[:3]))[:200]
+    if len(cells) > MOST_COLUMNS:
+        detail = f"This row has more than {MOST_COLUMNS} columns."
+        return Problem(line=line, code="too_long", detail=detail)
+    if any(cell.strip() for cell in cells[expected:]):
+        detail = (
+            f"This row has {len(cells)} cells, and there are {expected} columns: put cells with "
+            f"`{table.delimiter}` in them into quotes."
+        )
+        return Problem(line=line, code="malformed", detail=detail, label=label)
+    named: list[tuple[str, Any]] = [
+        (name, clean(as_written(cell))) for name, cell in zip(table.columns, cells, strict=False)
+    ]
+    missing = table.columns[len(cells) :]
+    row = fields.Fields(_joined(named))
+    if missing and ("url" not in row.found or any(map(_is_mark, missing))):
+        detail = f"This row has {len(cells)} cells, and there are {expected} columns."
+        return Problem(line=line, code="malformed", detail=detail, label=label)
+    return fields.item_of(row, line=line)
+
+
+def _joined(named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return values by name; of columns of one name, the first that has one."""
+    found: dict[str, Any] = {}
+    for name, value in named:
+        if name and not found.get(name):
+            found[name] = value
+    return list(found.items())

@@ -98,7 +98,6 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "too_deep",
     ),
     "opml_that_ends": (b"<opml><body><outline", "malformed"),
-    "opml_without_quotes": (b"<opml><body><outline text=a/></body></opml>", "malformed"),
     # JSON.
     "json_depth": (b'{"roots": ' + b"[" * 200_000, "too_deep"),
     "json_objects": (b'{"roots":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001, "too_deep"),
@@ -116,6 +115,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "own_json_without_cards": (b'{"commonplace": 1}', "malformed"),
     "own_json_of_other_shape": (b'{"commonplace": 1, "cards": {"a": 1}}', "malformed"),
     "feed_without_items": (b'{"version": "https://jsonfeed.org/version/1.1"}', "malformed"),
+    "unclosed_quote": (b'<DT><A HREF="https://example.org/' + b"x" * MEGABYTE, "malformed"),
     "deep_bookmarks": (b"<DT><H3>f</H3><DL>" * 5000, "too_deep"),
     "csv_with_10000_columns": (b",".join(b"c%d" % n for n in range(10_000)), "unknown_format"),
 }  # fmt: skip
@@ -136,10 +136,9 @@ READ: dict[str, tuple[bytes, str]] = {
     "credentials": (b"https://user:secret@example.org/\n", "invalid_url"),
     "long_address": (b"https://example.org/" + b"a" * 10_000, "invalid_url"),
     "line_of_5_mb": (BOOKMARK + b"<DT><A HREF='https://example.org/'>" + b"x" * 5 * MEGABYTE, ""),
-    "unclosed_quote": (b'<DT><A HREF="https://example.org/' + b"x" * MEGABYTE, "invalid_url"),
     "a_million_brackets": (BOOKMARK + b"<" * MEGABYTE, ""),
     "many_unclosed_tags": (BOOKMARK + b'<A "' * 200_000, "required"),
-    "unclosed_comment": (BOOKMARK + b"<!--" * 200_000, ""),
+    "unclosed_comment": (BOOKMARK + b"<!--" * 200_000, "malformed"),
     "attributes": (b"<DT><A " + b"a=b " * 200_000 + b'HREF="https://example.org/">x</A>', ""),
     "invalid_utf8": (BOOKMARK.replace(b">A<", b">\xff\xfe\xc0\x80<") * 3, ""),
     "latin1": ("<DT><A HREF='https://example.org/'>Müller</A>".encode("latin-1"), ""),
@@ -164,7 +163,7 @@ READ: dict[str, tuple[bytes, str]] = {
         b' "issued": {"date-parts": [["x", {}]]}, "DOI": []}, 3]',
         "malformed",
     ),
-    "chrome_wrong_types": (b'{"roots": {"a": {"children": [1, null, {"url": "https://example.org/"}]}}}', ""),
+    "chrome_wrong_types": (b'{"roots": {"a": {"children": [1, null, {"url": "https://example.org/"}]}}}', "malformed"),
     "firefox_wrong_types": (
         b'{"type": "text/x-moz-place-container", "children": [{"uri": "https://example.org/",'
         b' "tags": 5, "annos": [1], "dateAdded": "x"}]}',
@@ -188,7 +187,7 @@ READ: dict[str, tuple[bytes, str]] = {
     "rows_of_10000_cells": (b"url,title\nhttps://example.org/,a\n" + b"x," * 10_000, "too_long"),
     "cell_of_1_mb": (b'url,title\nhttps://example.org/,"' + b"x" * MEGABYTE + b'"\n', "malformed"),
     "unclosed_cell": (b'url,title\nhttps://example.org/,"a\n' * 3, "invalid_url"),
-    "quotes": (b'url,title\n"https://example.org/","""""""\n', ""),
+    "quotes": (b'url,title\n"https://example.org/","""""""\n', "malformed"),
     "formulas": (b"url,title\nhttps://example.org/,=cmd|' /C calc'!A0\n", ""),
     "bibtex_recursion": (
         b"@string{a = a # a}\n" + b"@string{a = a # a # a # a}\n" * 30 + ENTRY.replace(b"{2020}", b"a"), "",
@@ -225,6 +224,7 @@ READ: dict[str, tuple[bytes, str]] = {
         b"<outline xmlUrl=''/><outline xmlUrl='https://example.org/feed'/></body></opml>",
         "invalid_url",
     ),
+    "opml_without_quotes": (b"<opml><body><outline text=a/></body></opml>", "required"),
     "opml_cut": (b"<opml><body><outline text='a' xmlUrl='https://example.org/f'/><outl", "malformed"),
     "list_with_prose": (b"https://example.org/\n10.1000/1\nand so on\n<b>\n", "not_an_address"),
     "carriage_returns": (b"https://example.org/1\rhttps://example.org/2\r", ""),

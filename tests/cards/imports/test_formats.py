@@ -46,9 +46,8 @@ def test_links_are_read_from_every_format(name: str) -> None:
     found, items = read(LINKS[name])
 
     assert found == name.split(maxsplit=1)[0]
-    one, two = items
-    assert isinstance(one, Item)
-    assert isinstance(two, Item)
+    # Firefox's own search among them cannot be saved, and is said so when it is added.
+    one, two = [row for row in items if isinstance(row, Item) and row.url[:5] == "https"]
     assert (one.url, two.url) == ("https://example.org/1", "https://example.org/2")
     if found != "list":
         assert one.title == "One"
@@ -186,6 +185,8 @@ def test_macros_names_and_accents_of_bibtex() -> None:
 def test_every_format_is_told_from_every_other() -> None:
     shown = {name.split()[0]: content for name, content in (LINKS | REFERENCES).items()}
     shown["html"] = b'<DT><A HREF="https://example.org/">A</A>'
+    shown["json"] = b'[{"url": "https://example.org/", "title": "A"}]'
+    shown["zotero_json"] = b'{"items": [{"itemType": "book", "title": "A"}]}'
     shown["opml"] = b"<opml/>"
     shown["feed"] = b"<rss/>"
     shown["commonplace"] = b'{"commonplace": 1}'

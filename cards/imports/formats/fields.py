@@ -1,0 +1,269 @@
+"""Named values of one row, be it of a table or an object of JSON, and the card that they make.
+
+Programs call the same things by other names; the names are compared in small letters, without the
+signs between their words. What is not listed is not taken.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cards.imports.formats.lists_of import people_of, tags_of, texts_of
+from cards.imports.formats.privacy import privacy_of
+from cards.imports.items import Item, clean, fingerprint, one_line
+from cards.imports.markup import plain
+from cards.imports.moments import moment
+from cards.imports.references import doi_in, issued_of, reference_item
+
+# What each thing is called, the best first.
+NAMES = {
+    "url": "url link href uri address website givenurl resolvedurl pageurl sourceurl originalurl "
+    "uniqueurl permalink adresse lien enlace webadresse",
+    "title": "title name giventitle resolvedtitle articletitle documenttitle readabletitle "
+    "pagetitle booktitle ti titel titre titulo",
+    # The words of the card's owner; those of the page come in only where there are none.
+    "note": "note notes text comment comments extended description desc mynote mynotes "
+    "documentnote documentnotes myreview review notiz notizen kommentar remarque commentaire nota",
+    "excerpt": "excerpt summary websitedescription",
+    "highlight": "highlight highlights annotation annotations selection quote quotes",
+    "secret": "privatenotes privatenote",
+    "tags": "tags tag labels keywords manualtags automatictags documenttags booktags categories "
+    "tagnames authorkeywords indexkeywords keywordsplus mendeleytags bookshelves topics "
+    "etiketten schlagworter motscles etiquetas",
+    "folder": "folder folders folderpath list ordner dossier carpeta",
+    "collection": "collection collections",
+    "collectionvisibility": "collectionvisibility",
+    "added": "dateadded addedat timeadded adddate datesaved saveddate savedat createdat created "
+    "datecreated added timestamp highlightedat time importdate",
+    "date": "date datum fecha issued",
+    "id": "id",
+    "kind": "itemtype documenttype publicationtype referencetype",
+    "author": "author authors authorfullnames authorlf creators autor auteur auteurs",
+    "moreauthors": "additionalauthors",
+    "editor": "editor editors",
+    "translator": "translator translators",
+    "container": "publicationtitle journal journaltitle sourcetitle journalbook publication "
+    "journalname containertitle",
+    "year": "publicationdate datepublished year publicationyear yearpublished coverdate "
+    "originalpublicationyear",
+    "firstpage": "startpage pagestart firstpage",
+    "lastpage": "endpage pageend lastpage",
+    "DOI": "doi doilink",
+    "ISBN": "isbn13 isbn isbns",
+    "ISSN": "issn eissn issns",
+    "PMID": "pmid pubmedid",
+    "volume": "volume vol",
+    "issue": "issue issuenumber",
+    "number": "number reportnumber patentnumber",
+    "page": "pages page artno articlenumber",
+    "publisher": "publisher verlag editeur editorial",
+    "publisher-place": "place publisherplace city",
+    "collection-title": "series seriestitle",
+    "event-title": "conferencename meetingname conferencetitle",
+    "edition": "edition",
+    "language": "language languageoforiginaldocument",
+    "abstract": "abstractnote abstract",
+    "genre": "thesistype",
+}  # fmt: skip
+PLACES = {
+    name: (what, place) for what, names in NAMES.items() for place, name in enumerate(names.split())
+}
+TEXTS = (
+    "title", "ISSN", "PMID", "volume", "issue", "number", "page", "publisher", "publisher-place",
+    "collection-title", "event-title", "edition", "language", "abstract", "genre",
+)  # fmt: skip
+# A row with one of these is a reference.
+OF_REFERENCES = ("DOI", "container", "ISBN", "ISSN", "PMID", "volume", "kind")
+KINDS = {
+    "journalarticle": "article-journal", "article": "article-journal", "review": "article-journal",
+    "letter": "article-journal", "editorial": "article-journal", "note": "article-journal",
+    "articleinpress": "article-journal", "shortsurvey": "article-journal",
+    "articlejournal": "article-journal", "magazinearticle": "article-magazine",
+    "newspaperarticle": "article-newspaper", "book": "book", "books": "book", "monograph": "book",
+    "booksection": "chapter", "bookchapter": "chapter", "chapter": "chapter",
+    "conferencepaper": "paper-conference", "conferenceproceedings": "paper-conference",
+    "proceedingspaper": "paper-conference", "conferencereview": "paper-conference",
+    "thesis": "thesis", "report": "report", "webpage": "webpage", "blogpost": "post-weblog",
+    "forumpost": "post", "preprint": "article", "manuscript": "manuscript", "patent": "patent",
+    "presentation": "speech", "computerprogram": "software", "software": "software",
+    "dataset": "dataset", "datapaper": "article-journal", "videorecording": "motion_picture",
+    "film": "motion_picture", "audiorecording": "song", "map": "map", "interview": "interview",
+    "encyclopediaarticle": "entry-encyclopedia", "dictionaryentry": "entry-dictionary",
+}  # fmt: skip
+PATH = re.compile(r"\s{0,9}/\s{0,9}")
+NOT_IN_NAMES = re.compile(r"[\s_\-./()'’]+")
+SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/")
+EXCEL = re.compile(r'="([^"]{0,100})"')
+
+
+def normal(name: object) -> str:
+    """Return the name of a column or member as the table above has it."""
+    text = unicodedata.normalize("NFKD", one_line(name)).casefold()
+    return NOT_IN_NAMES.sub("", "".join(sign for sign in text if not unicodedata.combining(sign)))
+
+
+class Fields:
+    """The values of a row, by what they are."""
+
+    def __init__(self, named: Iterable[tuple[str, Any]]) -> None:
+        everything = dict(named)
+        blank: tuple[Any, ...] = (None, "", [], {})
+        self.named = {name: value for name, value in everything.items() if value not in blank}
+        found: dict[str, list[tuple[int, Any]]] = {}
+        for name, value in self.named.items():
+            if known := PLACES.get(name):
+                found.setdefault(known[0], []).append((known[1], value))
+        self.found = {
+            what: [value for _, value in sorted(values, key=lambda each: each[0])]
+            for what, values in found.items()
+        }
+        # Who has only these two calls a title a description.
+        has_title = any(PLACES.get(name, ("",))[0] == "title" for name in everything)
+        if "description" in self.named and not has_title:
+            self.found["title"] = [self.named["description"]]
+            own = [value for name, value in self.named.items() if _is_note_beside(name)]
+            self.found["note"] = own
+
+    def first(self, what: str) -> str:
+        """Return the best text for something, or nothing."""
+        return next((text for value in self.found.get(what, []) for text in texts_of(value)), "")
+
+    def texts(self, *names: str) -> list[str]:
+        """Return all texts for some things, each once."""
+        found = [t for name in names for value in self.found.get(name, []) for t in texts_of(value)]
+        return list(dict.fromkeys(found))
+
+
+def _is_note_beside(name: str) -> bool:
+    return PLACES.get(name, ("",))[0] == "note" and name != "description"
+
+
+def item_of(fields: Fields, *, line: int, source: str = "table") -> Item:
+    """Return the item of a row: a reference, a link, or a note."""
+    privacy = privacy_of(fields.named)
+    secret = fields.texts("secret")
+    made = _reference(fields, line) or _bookmark(fields, line, source)
+    return replace(
+        made,
+        text="\n\n".join(filter(None, [made.text, *secret])),
+        told=_told(fields, made),
+        private=True if secret else privacy.private,
+        warning=privacy.warning,
+    )
+
+
+def _bookmark(fields: Fields, line: int, source: str) -> Item:
+    url, title, text = fields.first("url"), one_line(fields.first("title")), _text(fields)
+    row = fields.first("id") if source == "table" else ""
+    return Item(
+        line=line,
+        guid=url or row or f"{title}\n{text}",
+        source="web" if url else source,
+        title="" if title == url else title,
+        url=one_line(url),
+        text=text,
+        tags=_tags(fields),
+        collections=_collections(fields),
+        added_at=_added(fields, "added", "date"),
+    )
+
+
+def _text(fields: Fields) -> str:
+    own = fields.texts("note") or [fields.first("excerpt")]
+    marked = fields.texts("highlight")
+    if marked and "url" not in fields.found and (author := fields.first("author")):
+        marked.append(f"— {author}")  # of a book, which has no other place
+    return "\n\n".join(
+        filter(None, [*marked, *own] if "url" not in fields.found else [*own, *marked])
+    )
+
+
+def _tags(fields: Fields) -> tuple[str, ...]:
+    by_space = "href" in fields.named and "extended" in fields.named  # Delicious and Pinboard
+    found = fields.found.get("tags", [])
+    return tuple(tag for value in found for tag in tags_of(value, by_space=by_space))
+
+
+def _collections(fields: Fields) -> tuple[tuple[str, ...], ...]:
+    paths = [
+        tuple(name for name in PATH.split(folder) if name) for folder in fields.texts("folder")
+    ]
+    if not any(paths):
+        paths = [(name,) for name in fields.texts("collection")]
+    return tuple(path for path in paths if path)
+
+
+def _told(fields: Fields, item: Item) -> Mapping[str, Mapping[str, str]]:
+    mark = fields.first("collectionvisibility")
+    if not mark or not item.collections:
+        return {}
+    private = privacy_of({"visibility": mark}).private
+    name = one_line(" / ".join(item.collections[0]))
+    return {name: {"visibility": "PRIVATE" if private else "PUBLIC"}}
+
+
+def _added(fields: Fields, *names: str) -> Any:
+    values = (value for name in names for value in fields.found.get(name, []))
+    return next(filter(None, map(moment, values)), None)
+
+
+def _reference(fields: Fields, line: int) -> Item | None:
+    """Return the reference of a row, if it is one."""
+    if not any(name in fields.found for name in OF_REFERENCES):
+        return None
+    csl: dict[str, Any] = {name: fields.first(name) for name in TEXTS}
+    csl["DOI"] = doi_in(fields.first("DOI")) or fields.first("DOI")
+    csl["ISBN"] = next(filter(None, map(_of_excel, fields.texts("ISBN"))), "")
+    csl["container-title"] = fields.first("container")
+    csl["type"] = _kind(fields, csl)
+    if not csl["page"] and (first := fields.first("firstpage")):
+        last = fields.first("lastpage")
+        csl["page"] = f"{first}-{last}" if last and last != first else first
+    authors = fields.found.get("author", [])
+    # "Ann Roe" and "Roe, Ann" beside each other: the second says which is the family.
+    best = fields.named.get("authorfullnames") or fields.named.get("authorlf")
+    csl |= people_of(best or next(iter(authors), ""))
+    for person in people_of(fields.first("moreauthors")).get("author", []):
+        csl.setdefault("author", []).append(person)
+    for role in ("editor", "translator"):
+        if people := people_of(fields.first(role)).get("author"):
+            csl[role] = people
+    dates = [*fields.texts("date"), *fields.texts("year")]
+    csl["issued"] = next(filter(None, map(issued_of, dates)), None)
+    url = fields.first("url")
+    item = reference_item(
+        line=line,
+        fields={name: value for name, value in csl.items() if value},
+        url="" if csl["DOI"] and SCOPUS.match(url) else url,
+        text=_text_of_reference(fields),
+        tags=_tags(fields),
+        added_at=_added(fields, "added"),
+        collections=_collections(fields),
+    )
+    if item.guid or item.url or csl["title"]:
+        return item
+    return replace(item, guid=fingerprint(csl["title"], line))
+
+
+def _text_of_reference(fields: Fields) -> str:
+    # Zotero's notes and Goodreads' reviews are HTML.
+    return "\n\n".join(plain(text) for text in fields.texts("note", "highlight"))
+
+
+def _of_excel(text: str) -> str:
+    """Return a number that was written so that a spreadsheet keeps it."""
+    found = EXCEL.fullmatch(text)
+    return found.group(1) if found else clean(text)
+
+
+def _kind(fields: Fields, csl: Mapping[str, Any]) -> str:
+    for name in fields.texts("kind"):
+        if known := KINDS.get(normal(name)):
+            return known
+    if csl["container-title"] or csl["ISSN"]:
+        return "article-journal"
+    return "book" if csl["ISBN"] else "document"

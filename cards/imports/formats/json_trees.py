@@ -1,0 +1,101 @@
+"""The trees of folders and bookmarks in which browsers keep them themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cards import limits
+from cards.imports.documents import Document
+from cards.imports.errors import Unreadable
+from cards.imports.formats.json_values import NOT_AN_OBJECT, members_of, object_of, strings, text_of
+from cards.imports.items import Item, Problem, Row, clean, one_line
+from cards.imports.moments import moment, of_chrome
+
+FIREFOX_ROOTS = {"root________", "menu________", "toolbar_____", "unfiled_____", "mobile______"}
+DESCRIPTION = "bookmarkProperties/description"
+NO_ADDRESS = "This bookmark has no address."
+# What is in a tree and is no row: folders and lines between bookmarks.
+NO_ROWS = ("folder", "text/x-moz-place-container", "text/x-moz-place-separator")
+Leaf = tuple[tuple[str, ...], dict[str, Any]]
+
+
+def chrome(document: Document) -> Iterator[Row]:
+    """Yield the bookmarks in Chrome's own file."""
+    roots = object_of(document).get("roots")
+    trees = (
+        [root for root in roots.values() if isinstance(root, dict)]
+        if isinstance(roots, dict)
+        else []
+    )
+    for number, leaf in enumerate(_leaves(trees, "url", "name"), start=1):
+        if isinstance(leaf, Problem):
+            yield _numbered(leaf, number)
+            continue
+        path, node = leaf
+        url = text_of(node, "url")
+        yield Item(
+            line=number,
+            guid=url,
+            title=one_line(node.get("name")),
+            url=url,
+            collections=(path,) if path else (),
+            added_at=of_chrome(node.get("date_added")),
+        )
+
+
+def firefox(document: Document) -> Iterator[Row]:
+    """Yield the bookmarks in a backup of Firefox; its own searches (`place:`) cannot be saved."""
+    leaves = _leaves([document.json], "uri", "title", roots=FIREFOX_ROOTS)
+    for number, leaf in enumerate(leaves, start=1):
+        if isinstance(leaf, Problem):
+            yield _numbered(leaf, number)
+            continue
+        path, node = leaf
+        url = text_of(node, "uri")
+        yield Item(
+            line=number,
+            guid=url,
+            title=one_line(node.get("title")),
+            url=url,
+            text=_note_of(node),
+            tags=strings(node.get("tags")),
+            collections=(path,) if path else (),
+            added_at=moment(node.get("dateAdded")),
+        )
+
+
+def _note_of(node: dict[str, Any]) -> str:
+    notes = [note for note in members_of(node, "annos") if isinstance(note, dict)]
+    named = [note for note in notes if note.get("name", DESCRIPTION) == DESCRIPTION]
+    return next((clean(note.get("value")) for note in named if clean(note.get("value"))), "")
+
+
+def _numbered(problem: Problem, number: int) -> Problem:
+    return Problem(line=number, code=problem.code, detail=problem.detail, label=problem.label)
+
+
+def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Leaf | Problem]:
+    """Yield the nodes that have an address, with the path of folders that each is in."""
+    waiting: list[tuple[tuple[str, ...], Any, bool]]
+    waiting = [((), tree, True) for tree in reversed(list(trees))]
+    while waiting:
+        path, node, is_root = waiting.pop()
+        if not isinstance(node, dict):
+            yield Problem(line=0, code="malformed", detail=NOT_AN_OBJECT)
+            continue
+        children = node.get("children")
+        if isinstance(node.get(mark), str):
+            yield path, node
+        elif not isinstance(children, list) and node.get("type") not in NO_ROWS and not is_root:
+            name = one_line(node.get(title))[:200]
+            yield Problem(line=0, code="required", detail=NO_ADDRESS, label=name)
+        if not isinstance(children, list):
+            continue
+        is_root = is_root if roots is None else node.get("guid") in roots or is_root
+        name = one_line(node.get(title))
+        inner = path if is_root or not name else (*path, name)
+        if len(inner) > limits.IMPORT_DEPTH:
+            message = f"There are more than {limits.IMPORT_DEPTH} folders in each other."
+            raise Unreadable("too_deep", message)
+        waiting += [(inner, child, False) for child in reversed(children)]

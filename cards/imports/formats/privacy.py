@@ -1,0 +1,82 @@
+"""What the marks of other programs say of who may see something.
+
+They fail closed: a mark that is not understood means private, with a warning that names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cards.imports.items import one_line
+
+# What a mark is called, without the signs between its words, and whether `yes` means private there.
+MARKS = {
+    "private": True, "isprivate": True, "hidden": True, "secret": True, "unlisted": True,
+    "public": False, "ispublic": False, "shared": False, "isshared": False,
+    "visibility": None, "privacy": None, "access": None, "audience": None, "sharing": None,
+    "commonplacevisibility": None,
+}  # fmt: skip
+BETWEEN = re.compile(r"[\W_]+")
+YES = ("", "1", "true", "t", "yes", "y", "on", "x", "✓", "✔")
+NO = ("0", "false", "f", "no", "n", "off", "-")
+PUBLIC = (
+    "public", "everyone", "everybody", "anyone", "all", "world", "open", "shared", "published",
+    "listed",
+)  # fmt: skip
+PRIVATE = (
+    "private", "unlisted", "only me", "me", "myself", "owner", "self", "nobody", "hidden", "secret",
+    "followers", "friends", "contacts", "family", "group", "team", "members", "restricted",
+    "protected", "draft", "unshared", "unpublished", "not shared", "direct", "internal",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """Whether something is private, as far as its file says so, and what was not understood."""
+
+    private: bool | None = None
+    warning: str = ""
+
+
+def privacy_of(fields: Mapping[str, Any]) -> Privacy:
+    """Return what the marks among some fields say; one that says private outdoes the others."""
+    private, warnings = None, []
+    for name, value in fields.items():
+        stated = stated_by(name, value)
+        if stated.private is not None:
+            private = private or stated.private
+        if stated.warning:
+            warnings.append(stated.warning)
+    return Privacy(private, " ".join(sorted(warnings)))
+
+
+def stated_by(name: str, value: Any) -> Privacy:
+    """Return what one mark says, or nothing if it is none.
+
+    An attribute of HTML without a value has an empty one, and means yes.
+    """
+    mark = BETWEEN.sub("", name[:40]).lower()
+    if value is None or mark not in MARKS:
+        return Privacy()
+    word, yes_is_private = _word(value), MARKS[mark]
+    if word in PRIVATE:
+        return Privacy(True)
+    if word in PUBLIC:
+        return Privacy(False)
+    if yes_is_private is not None and word in YES:
+        return Privacy(yes_is_private)
+    if yes_is_private is not None and word in NO:
+        return Privacy(not yes_is_private)
+    shown = one_line(str(value))[:50]
+    return Privacy(True, f"{name} is “{shown}”, which is not understood: the card is private.")
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = one_line(value if isinstance(value, str) else str(value)).lower()
+    text = " ".join(text.replace("_", " ").replace("-", " ").split()) or text
+    return text.removesuffix(".0") if text in ("1.0", "0.0") else text
