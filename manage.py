@@ -16,6 +16,9 @@ PATIENCE = {"relay": "30", "doctor": "15", "exporter": "5", "migrate": "0"}
 
 def main() -> None:
     """This runs one management command."""
+    from config.terminal import allow_any_text
+
+    allow_any_text()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     seconds = PATIENCE.get(" ".join(sys.argv[1:2]), "300")
     os.environ.setdefault("DATABASE_REPLY_SECONDS", seconds)

@@ -83,7 +83,11 @@ def _nobody() -> list[str]:
 def _path_capability() -> str:
     # Containers often leave root without dac_read_search, and then with dac_override.
     status = Path("/proc/self/status")
-    found = re.search(r"CapEff:\s*(\w+)", status.read_text()) if status.exists() else None
+    found = (
+        re.search(r"CapEff:\s*(\w+)", status.read_text(encoding="utf-8"))
+        if status.exists()
+        else None
+    )
     held = int(found[1], 16) if found else 0
     return next((name for name, bit in CAPABILITY_BITS.items() if held >> bit & 1), "")
 

@@ -22,7 +22,7 @@ def every_queue_has_workers(**_: Any) -> list[CheckMessage]:
     path = settings.BASE_DIR / "fly.toml"
     if not path.exists():
         return []
-    processes = tomllib.loads(path.read_text()).get("processes", {})
+    processes = tomllib.loads(path.read_text(encoding="utf-8")).get("processes", {})
     return [
         Error(
             f"The queue {policy.name!r} has no workers: fly.toml has no process group "

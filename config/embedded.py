@@ -260,7 +260,7 @@ class Servers:
         command = [*setpriv(drop_root=True), str(postgres_bin() / "initdb"), "-D", str(unfinished)]
         command += ["-U", NAME, "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8"]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        with log.open("w") as output:
+        with log.open("w", encoding="utf-8") as output:
             made = subprocess.run(command, stdout=output, stderr=output, check=False)
         if made.returncode != 0:
             shutil.rmtree(unfinished, ignore_errors=True)

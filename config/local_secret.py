@@ -18,7 +18,7 @@ def local_secret(data: Path, name: str, *, length: int = 48) -> str:
         # O_EXCL: of two processes that start at once, one makes it and the other reads it.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     with os.fdopen(descriptor, "w") as file:
         secret = secrets.token_urlsafe(length)
         file.write(secret)

@@ -42,4 +42,4 @@ def is_locked(path: Path) -> bool:
 def opened(path: Path) -> IO[str]:
     """This is the file of a lock, made on first use."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("a")
+    return path.open("a", encoding="utf-8")

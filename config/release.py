@@ -15,8 +15,8 @@ def of(folder: Path) -> str:
 def _commit(git: Path) -> str:
     with suppress(OSError):
         if git.is_file():  # a worktree: its own HEAD is there, and branches are with the repository
-            git = git.parent / git.read_text().removeprefix("gitdir: ").strip()
-        head = (git / "HEAD").read_text().strip()
+            git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir: ").strip()
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
         if not head.startswith("ref: "):
             return head
         return _branch(git, head.removeprefix("ref: "))
@@ -25,10 +25,10 @@ def _commit(git: Path) -> str:
 
 def _branch(git: Path, name: str) -> str:
     with suppress(OSError):
-        git = git / (git / "commondir").read_text().strip()
+        git = git / (git / "commondir").read_text(encoding="utf-8").strip()
     with suppress(OSError):
-        return (git / name).read_text().strip()
-    for line in (git / "packed-refs").read_text().splitlines():
+        return (git / name).read_text(encoding="utf-8").strip()
+    for line in (git / "packed-refs").read_text(encoding="utf-8").splitlines():
         if line.endswith(f" {name}"):
             return line.split()[0]
     return ""
@@ -36,5 +36,5 @@ def _branch(git: Path, name: str) -> str:
 
 def _version(project: Path) -> str:
     with suppress(OSError, KeyError):
-        return str(tomllib.loads(project.read_text())["project"]["version"])
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
     return "unknown"

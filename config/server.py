@@ -92,7 +92,7 @@ class Server:
 def recorded_pid(pid_file: Path) -> int | None:
     """This is the process id on the first line of a pid file, if there is one."""
     try:
-        return int(pid_file.read_text().split("\n")[0])
+        return int(pid_file.read_text(encoding="utf-8").split("\n")[0])
     except (OSError, ValueError):
         return None
 
@@ -136,7 +136,8 @@ def _listed_command_line(pid: int) -> str:
     listed = subprocess.run(
         ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     return listed.stdout

@@ -55,6 +55,8 @@ DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 # statements are few and always the same. Not through a pooler that hands out other sessions. Where
 # it isn't said, only the statements of events/sql.py are.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=None)
+# Where the tables are: whatever `search_path` the server, the database or the role has set.
+DATABASE_SCHEMA = env("DATABASE_SCHEMA", default="public")
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 # The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py),
 # workers and operators more (manage.py).
@@ -184,6 +186,7 @@ DATABASES = {
         idle_transaction_seconds=IDLE_TRANSACTION_SECONDS,
         pool_size=DATABASE_POOL_SIZE,
         prepare=DATABASE_PREPARE,
+        schema=DATABASE_SCHEMA,
     )
 }
 
@@ -201,7 +204,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Commonplace",
-    "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(),
+    "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(encoding="utf-8"),
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": r"/api/v[0-9]+",

@@ -149,7 +149,9 @@ def show(
             if status.done
         },
     }
-    (settings.DATA_DIR / "demo.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (settings.DATA_DIR / "demo.json").write_text(
+        json.dumps(figures, indent=2) + "\n", encoding="utf-8"
+    )
     good = all(row.holds for row in proofs) and not any(entries[1:])
     console.print("[green]Nothing lost, nothing doubled.[/]" if good else "[red]NOT PROVEN[/]")
     return 0 if good else 1

@@ -48,7 +48,7 @@ def draw() -> Plan:
         if follower != followed
     ]
     singles, in_bulk, repeats = [], defaultdict(list), []
-    for url in URLS.read_text().splitlines():
+    for url in URLS.read_text(encoding="utf-8").splitlines():
         curator, another = chance.sample(people, 2)
         if chance.randrange(100) < IN_BULK:
             in_bulk[people[chance.randrange(30)]].append(url)

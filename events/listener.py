@@ -47,7 +47,7 @@ class Listener:
 
     def _connect(self) -> psycopg.Connection:
         parameters = connection.get_connection_params()
-        ours = ("application_name", "context", "cursor_factory", "options", "prepare_threshold")
+        ours = ("application_name", "context", "cursor_factory", "prepare_threshold")
         chosen = {name: value for name, value in parameters.items() if name not in ours}
         # Django's way to connect, which bounds every wait (config/postgres).
         listening: psycopg.Connection = connection.Database.connect(  # type: ignore[attr-defined]

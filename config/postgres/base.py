@@ -14,6 +14,7 @@ from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 from config.postgres.adapters import PlainListDumper
+from config.postgres.session import SESSION
 from events.sql import FREE, LEAN, PreparedCursor, with_lean_times
 
 # A server that does not answer this within a second will be connected to anew.
@@ -133,6 +134,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return True
         with session.bounded(CHECK_SECONDS):
             return bool(super().is_usable())
+
+    def settings_that_differ(self) -> list[str]:
+        """Return the settings that did not reach the session, as something on the way drops them.
+
+        And the encoding of the database, which no session can change.
+        """
+        wanted = {name.lower(): text for name, text in SESSION.items()} | {
+            "server_encoding": "UTF8"
+        }
+        with self.cursor() as cursor:
+            cursor.execute(
+                "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(%s)",
+                [list(wanted)],
+            )
+            return [
+                f"{name} is {setting}, not {wanted[name]}"
+                for name, setting in sorted(cursor.fetchall())
+                if setting != wanted[name]
+            ]
 
     @contextmanager
     def bounded(self, seconds: float) -> Iterator[None]:

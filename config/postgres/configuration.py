@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from config.postgres.base import ImpatientConnection
+from config.postgres.session import ENVIRONMENT, SESSION
 
 CLIENT: dict[str, Any] = {
     "connect_timeout": 2,
@@ -25,12 +27,15 @@ def configured(
     idle_transaction_seconds: int,
     pool_size: int,
     prepare: bool | None,
+    schema: str = "public",
 ) -> dict[str, Any]:
     """This answers Django's settings of a database, from its address and these numbers.
 
-    `prepare` says whether all statements are prepared, or none; else those that ask for it are
-    (events/sql.py).
+    The tables are in `schema`. `prepare` says whether all statements are prepared, or none; else
+    those that ask for it are (events/sql.py).
     """
+    os.environ.update(ENVIRONMENT)
+    os.environ.pop("PGOPTIONS", None)
     options = CLIENT | {
         # The same from the server's side, and the end of a transaction whose process hangs: what
         # it had locked could not be delivered by anyone else.
@@ -42,6 +47,8 @@ def configured(
             # The server gives up a little earlier than we do, and says why.
             statement_timeout=int(reply_seconds * 900),
             lock_timeout=int(lock_seconds * 1000),
+            search_path=schema,
+            **SESSION,
         ),
         "application_name": process,
     }
@@ -58,7 +65,11 @@ def configured(
 
 
 def _server_options(**settings: object) -> str:
-    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return " ".join(f"-c {name}={_escaped(str(value))}" for name, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
 def _pool(size: int) -> dict[str, Any]:

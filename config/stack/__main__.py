@@ -9,6 +9,7 @@ from config.stack.running import NoStack, restart, scale, status
 from config.stack.scale import ScaleRefused
 from config.stack.stack import StackFailed
 from config.stack.supervision import SupervisorGone
+from config.terminal import allow_any_text
 
 STARTING = {"up": up, "demo": demo}
 BESIDE = {"status": status, "scale": scale, "restart": restart}
@@ -23,6 +24,7 @@ usage: python -m config.stack up                                the stack, until
 
 def main(arguments: list[str]) -> int:
     """This runs one of the commands, and answers its exit code."""
+    allow_any_text()
     command, *rest = arguments or [""]
     if command in STARTING and not rest:
         return STARTING[command]()

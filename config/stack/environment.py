@@ -59,6 +59,9 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
         # So that `python` and `celery` of fly.toml are those of our environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
+        # Whatever locale the terminal has: other people's programs read files and write lines too.
+        "PYTHONUTF8": "1",
+        "PYTHONIOENCODING": "utf-8",
         "PYTHONWARNINGS": QUIET,
     }
     given = {name: value for name, value in os.environ.items() if value}

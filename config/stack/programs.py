@@ -75,7 +75,7 @@ class Program:
 
 def fly() -> dict[str, dict[str, str]]:
     """This is fly.toml's [processes] and [env]: what the stack has in common with production."""
-    config = tomllib.loads((BASE_DIR / "fly.toml").read_text())
+    config = tomllib.loads((BASE_DIR / "fly.toml").read_text(encoding="utf-8"))
     return {"processes": config["processes"], "env": config.get("env", {})}
 
 

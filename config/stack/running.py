@@ -86,9 +86,9 @@ class RunningStack:
         Those of the group `anew` are replaced in any case, each when the one before it runs.
         """
         programs = wanted.programs()
-        conf = with_groups(self.conf.read_text(), programs, self.servers)
+        conf = with_groups(self.conf.read_text(encoding="utf-8"), programs, self.servers)
         unfinished = self.conf.with_suffix(".new")
-        unfinished.write_text(conf)
+        unfinished.write_text(conf, encoding="utf-8")
         unfinished.replace(self.conf)
         wanted.write(self.scale_file)
         added, removed = self.supervisor.reread()

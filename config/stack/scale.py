@@ -37,7 +37,10 @@ class Scale:
         """This reads what `write` wrote, or the default before that."""
         with suppress(FileNotFoundError):
             return cls(
-                {name: Group(**group) for name, group in json.loads(path.read_text()).items()}
+                {
+                    name: Group(**group)
+                    for name, group in json.loads(path.read_text(encoding="utf-8")).items()
+                }
             )
         return cls()
 
@@ -45,7 +48,8 @@ class Scale:
         """This keeps it in a file, which a reader never sees half written."""
         unfinished = path.with_suffix(".new")
         unfinished.write_text(
-            json.dumps({name: asdict(group) for name, group in self.groups.items()})
+            json.dumps({name: asdict(group) for name, group in self.groups.items()}),
+            encoding="utf-8",
         )
         unfinished.replace(path)
 

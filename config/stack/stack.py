@@ -65,7 +65,7 @@ class Stack:
     def start(self) -> None:
         """This returns when every part of the stack works."""
         conf = supervisord_conf(self.server_programs, self.servers, root=os.geteuid() == 0)
-        self.conf.write_text(with_groups(conf, self.groups, self.servers))
+        self.conf.write_text(with_groups(conf, self.groups, self.servers), encoding="utf-8")
         self._say("starting the servers …")
         self.supervisor.launch(self.environment)
         self.supervisor.start(program.name for program in self.server_programs)
@@ -125,7 +125,13 @@ class Stack:
         workers = sum("-worker" in program.name for program in self.groups)
         command = [sys.executable, "-m", "celery", "-A", "config", "inspect", "ping", "--json"]
         asked = subprocess.run(
-            command, cwd=BASE_DIR, env=self.environment, capture_output=True, text=True, check=False
+            command,
+            cwd=BASE_DIR,
+            env=self.environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         with suppress(ValueError):
             return len(json.loads(asked.stdout)) >= workers
@@ -139,7 +145,8 @@ class Stack:
             env={**self.environment, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         if done.returncode != 0:

@@ -53,8 +53,20 @@ def database_settings() -> Iterator[Finding]:
         yield Finding("database settings", False, text, advice)
     else:
         yield Finding("database settings", True, "what is committed is kept")
+    yield _session()
     yield _connections()
     yield _clock()
+
+
+def _session() -> Finding:
+    if differ := queries.settings_that_differ():
+        advice = (
+            "Something on the way to PostgreSQL drops our `options`: connect directly, or set these"
+            " by `ALTER ROLE … SET` (docs/scaling.md). A database of another encoding can't hold"
+            " everybody's text: make one with `ENCODING 'UTF8' TEMPLATE template0`."
+        )
+        return Finding("database session", False, "; ".join(differ), advice)
+    return Finding("database session", True, "its settings are ours")
 
 
 def _connections() -> Finding:

@@ -27,18 +27,18 @@ def family(pid: int) -> list[int]:
     children: list[int] = []
     with suppress(OSError):
         for task in (PROC / str(pid) / "task").iterdir():
-            children += map(int, (task / "children").read_text().split())
+            children += map(int, (task / "children").read_text(encoding="utf-8").split())
     return [pid, *(each for child in children for each in family(child))]
 
 
 def _memory_of(pid: int) -> int:
     process = PROC / str(pid)
     with suppress(OSError):
-        for line in (process / "smaps_rollup").read_text().splitlines():
+        for line in (process / "smaps_rollup").read_text(encoding="utf-8").splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     with suppress(OSError):
-        pages = int((process / "statm").read_text().split()[1])
+        pages = int((process / "statm").read_text(encoding="utf-8").split()[1])
         return pages * resource.getpagesize()
     return 0  # it has ended meanwhile
 
@@ -48,14 +48,19 @@ def memory_limit_bytes() -> int:
     limits = [os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()]
     for path in _limits():
         with suppress(OSError, ValueError):  # without a limit, it says "max"
-            limits.append(int(path.read_text()))
+            limits.append(int(path.read_text(encoding="utf-8")))
     return min(limits)
 
 
 def _limits() -> list[Path]:
     paths = [CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_bytes"]
     with suppress(OSError):
-        own = (PROC / "self" / "cgroup").read_text().partition("0::/")[2].split("\n")[0]
+        own = (
+            (PROC / "self" / "cgroup")
+            .read_text(encoding="utf-8")
+            .partition("0::/")[2]
+            .split("\n")[0]
+        )
         paths.append(CGROUP / own / "memory.max")
     return paths
 

@@ -25,6 +25,7 @@ from events.queries.servers import (
     not_durable,
     round_trip_seconds,
     server_version,
+    settings_that_differ,
 )
 
 __all__ = [
@@ -57,5 +58,6 @@ __all__ = [
     "relay_lag_seconds",
     "round_trip_seconds",
     "server_version",
+    "settings_that_differ",
     "workers_of",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from events.queries.values import value
@@ -37,6 +38,13 @@ def not_durable() -> list[str]:
             [list(DURABLE)],
         )
         return [name for (name,) in cursor.fetchall()]
+
+
+def settings_that_differ() -> list[str]:
+    """Return the settings of a session, or its database, that are not what our statements need."""
+    backend: Any = connections[DEFAULT_DB_ALIAS]
+    differ: list[str] = backend.settings_that_differ()  # config/postgres
+    return differ
 
 
 def missing_migrations() -> list[str]:

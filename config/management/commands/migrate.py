@@ -26,6 +26,7 @@ class Command(migrate.Command):
         So each attempt is short, and lets everyone else through before the next. A migration that
         gave up is rolled back as a whole; those before it are done.
         """
+        _refuse_other_encodings()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 super().handle(*args, **options)
@@ -39,4 +40,15 @@ class Command(migrate.Command):
         raise CommandError(
             "Other transactions hold the locks that a migration needs. See which ones in"
             " pg_stat_activity, end them, and run this again: what is applied stays applied."
+        )
+
+
+def _refuse_other_encodings() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_encoding')")
+        ((encoding,),) = cursor.fetchall()
+    if encoding != "UTF8":
+        raise CommandError(
+            f"The database's encoding is {encoding}, which can't hold everybody's text. Make one by"
+            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL."
         )
