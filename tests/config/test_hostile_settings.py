@@ -1,4 +1,4 @@
-"""The settings of a server, a database, a role and a process that would break what relies on them."""
+"""Settings of a server, database, role and process that would break what relies on them."""
 
 from __future__ import annotations
 
@@ -122,7 +122,8 @@ def test_a_database_of_another_encoding_is_refused_in_one_line(hostile: dict[str
     address = settings.DATABASE_URL.replace(f"/{NAME}?", "/postgres?")
     with psycopg.connect(address, autocommit=True) as session:
         session.execute(
-            "CREATE DATABASE euc TEMPLATE template0 ENCODING 'EUC_JP' LOCALE_PROVIDER libc LOCALE 'C'"
+            "CREATE DATABASE euc TEMPLATE template0 ENCODING 'EUC_JP'"
+            " LOCALE_PROVIDER libc LOCALE 'C'"
         )
     hostile["DATABASE_URL"] = hostile["DATABASE_URL"].replace(f"/{HOSTILE}?", "/euc?")
     try:
