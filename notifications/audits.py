@@ -37,3 +37,50 @@ audit_rule(
     """,
     advice="Replay: `manage.py replay --handler notifications.notify_card_added --event ID`.",
 )
+# The same sample; of each page, up to 100 other cards. Passed over is what may rightly be untold: a
+# card that still waits for its delivery, was imported or moved to this page at about that time, or
+# was changed since.
+audit_rule(
+    "who_saved_the_page_before_was_told",
+    statement="""
+        SELECT DISTINCT 'user ' || earlier.curator_id || ' was not told of card ' || later.id
+        FROM (
+            SELECT event_id FROM events_delivery
+            WHERE handler = 'notifications.notify_card_added' AND state = 'done' AND part = 0
+              AND finished_at BETWEEN now() - interval '10 minutes' AND now() - interval '1 minute'
+            LIMIT 200
+        ) AS delivered
+        JOIN events_event event ON event.id = delivered.event_id
+        JOIN cards_card card ON card.id = (event.data ->> 'card_id')::uuid
+        CROSS JOIN LATERAL (
+            SELECT id FROM cards_card
+            WHERE url_id = card.url_id AND curator_id <> card.curator_id LIMIT 100
+        ) AS other
+        JOIN cards_card earlier ON earlier.id = least(card.id, other.id)
+        JOIN cards_card later
+          ON later.id = greatest(card.id, other.id) AND later.visibility = 'PUBLIC'
+        JOIN accounts_user recipient ON recipient.id = earlier.curator_id AND recipient.is_active
+        JOIN accounts_user actor ON actor.id = later.curator_id AND actor.is_active
+        JOIN events_event saved
+          ON saved.subject = 'cards/' || later.id AND saved.type = 'card.added'
+         AND saved.data ->> 'visibility' = 'PUBLIC'
+        WHERE NOT EXISTS (SELECT FROM notifications_notification told
+                          WHERE told.recipient_id = earlier.curator_id
+                            AND told.event_id = saved.id)
+          AND NOT EXISTS (SELECT FROM events_event changed
+                          WHERE changed.subject = saved.subject AND changed.id > saved.id)
+          AND NOT EXISTS (SELECT FROM events_event changed
+                          WHERE changed.subject = 'cards/' || earlier.id
+                            AND changed.type <> 'card.added'
+                            AND changed.recorded_at > saved.recorded_at - interval '1 hour')
+          AND NOT EXISTS (SELECT FROM events_event either
+                          LEFT JOIN events_outboxentry entry ON entry.event_id = either.id
+                          LEFT JOIN events_delivery delivery
+                            ON delivery.event_id = either.id
+                           AND delivery.handler = 'notifications.notify_card_added'
+                          WHERE either.subject IN ('cards/' || earlier.id, saved.subject)
+                            AND either.type = 'card.added'
+                            AND (entry.event_id IS NOT NULL OR delivery.state <> 'done'))
+    """,
+    advice="Replay: `manage.py replay --handler notifications.notify_card_added --event ID`.",
+)

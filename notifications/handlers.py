@@ -10,7 +10,7 @@ from cards.signals import card_added, cards_imported, collection_card_added
 from events.envelope import Recorded
 from events.statement import Statement
 from events.subscription import handler
-from notifications import services
+from notifications import services, statements
 
 
 @handler(
@@ -19,19 +19,20 @@ from notifications import services
     name="notifications.notify_card_added",
     split=ranges_of_followers,
     statement=Statement(
-        services.CARD_ADDED_CLAIMED,
-        fields={"card_id": "uuid", "curator_id": "bigint"},
+        statements.CARD_ADDED_CLAIMED,
+        fields={"card_id": "uuid", "curator_id": "bigint", "visibility": "text"},
         small=FEW_FOLLOWERS,
-        parameters=services.REASONS,
+        parameters=statements.REASONS,
     ),
 )
 def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
-    """This tells those who saved the same page, and followers who asked to be told."""
+    """Tell those who saved the same page, and followers who asked to be told."""
     services.notify_of_added_cards(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],
         card_ids=[recorded.event.card_id for recorded in events],
         curator_ids=[recorded.event.curator_id for recorded in events],
+        visibilities=[recorded.event.visibility for recorded in events],
         recipients=[recorded.keys for recorded in events],
     )
 

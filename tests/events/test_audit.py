@@ -28,11 +28,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def history(drain: Drain, alice: User, bob: User) -> None:
-    """Probes, a card that a follower was told of, and one for many; all some minutes ago."""
+def history(drain: Drain, alice: User, bob: User, charlie: User) -> None:
+    """Probes, a card that a follower was told of, and who had saved its page before, and one for
+    many; all some minutes ago.
+    """
     subscribe()
     follow(follower=bob, followed=alice, notify=True)
     drain()
+    save(charlie)
     save(alice)
     followers_of(bob, FOLLOWERS)
     save(bob, "https://example.org/for-many")
@@ -106,6 +109,10 @@ def lose_notification() -> None:
     Notification.objects.filter(recipient__username="bob", card__isnull=False).delete()
 
 
+def lose_notification_of_page() -> None:
+    Notification.objects.filter(recipient__username="charlie").delete()
+
+
 @pytest.mark.parametrize(
     ("rule", "harm"),
     [
@@ -119,6 +126,7 @@ def lose_notification() -> None:
         ("the_parts_make_the_whole", lose_last_part),
         ("every_follower_got_the_card", lose_entry),
         ("who_asked_was_told", lose_notification),
+        ("who_saved_the_page_before_was_told", lose_notification_of_page),
     ],
 )
 def test_a_rule_holds_until_it_is_broken(

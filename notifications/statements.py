@@ -1,0 +1,178 @@
+"""The SQL of notifications: each statement takes a whole batch of events as arrays.
+
+Rows are inserted in the order of their key where two batches may meet: they cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from notifications.models import Kind
+
+# Of two people who saved a page, the one with the earlier card is told of the other. Ids are made
+# before the commit, so the later card can be visible, and delivered, before the earlier one is. So
+# both deliveries write that row, under the same key, if they see both cards: the one that comes
+# second does. Whatever the order of commits and deliveries, the row is the same, and written once
+# (docs/adr/0049). Followers are told who followed when it happened. Who has both reasons is told
+# of the one that was asked for. What was saved as private, or is private now, tells nobody.
+CARD_ADDED = """
+    WITH {found} added AS (
+        SELECT batch.event_id, batch.time, batch.card_id, batch.first, batch.after,
+               card.curator_id, card.url_id,
+               card.visibility = 'PUBLIC' AND batch.visibility = 'PUBLIC' AS is_public
+        FROM {batch} JOIN cards_card card ON card.id = batch.card_id
+    ), meeting AS MATERIALIZED (
+        SELECT added.*, saved.id AS other_id, saved.curator_id AS other_curator_id,
+               saved.visibility AS other_visibility
+        FROM added JOIN cards_card saved ON saved.url_id = added.url_id
+        WHERE saved.curator_id <> added.curator_id
+    ), pair AS (
+        SELECT other_curator_id AS recipient_id, event_id, time, card_id, curator_id
+        FROM meeting added
+        WHERE is_public AND other_id < card_id
+          AND other_curator_id >= first AND other_curator_id < after
+          {unless}
+        UNION ALL
+        SELECT curator_id, later.event_id, later.recorded_at, other_id, other_curator_id
+        FROM meeting added CROSS JOIN LATERAL (
+            SELECT event.id AS event_id, recorded_at FROM events_event event
+            WHERE subject = 'cards/' || other_id AND type = 'card.added'
+              AND data ->> 'visibility' = 'PUBLIC' AND NOT EXISTS (
+                  SELECT FROM accounts_follow
+                  WHERE followed_id = other_curator_id AND follower_id = curator_id
+                    AND notify AND created_at <= recorded_at
+              )
+            OFFSET 0
+        ) later
+        WHERE other_visibility = 'PUBLIC' AND other_id > card_id
+          AND curator_id >= first AND curator_id < after
+    ), told AS (
+        SELECT follow.follower_id AS recipient_id, event_id, time, card_id, curator_id,
+               %(asked)s::text AS kind
+        FROM added {follower}
+        WHERE is_public
+        UNION ALL
+        (SELECT pair.*, %(saved)s::text FROM pair {pairs})
+    )
+    INSERT INTO notifications_notification
+        (recipient_id, event_id, kind, actor_id, card_id, created_at)
+    SELECT {once} recipient_id, event_id, kind, curator_id, card_id, time FROM told {order}
+    ON CONFLICT DO NOTHING
+"""
+BATCH = """
+    unnest(%(events)s::uuid[], %(times)s::timestamptz[], %(cards)s::uuid[],
+           %(visibilities)s::text[], %(firsts)s::bigint[], %(afters)s::bigint[])
+        AS batch (event_id, time, card_id, visibility, first, after)
+"""
+# For many events, the followers are found first, by values that the planner sees (as in
+# feeds/statements.py).
+FOLLOWERS = """
+    follower AS MATERIALIZED (
+        SELECT followed_id, follower_id, created_at FROM accounts_follow
+        WHERE followed_id = ANY(%(curators)s::bigint[]) AND notify
+          AND follower_id >= %(lowest)s::bigint AND follower_id < %(highest)s::bigint
+    ),
+"""
+FOLLOWER = """
+    JOIN follower follow
+      ON follow.followed_id = added.curator_id AND follow.created_at <= added.time
+     AND follow.follower_id >= added.first AND follow.follower_id < added.after
+"""
+# What the other delivery has written would fail the whole batch (events/sql.py).
+NOT_TOLD = """
+    WHERE NOT EXISTS (
+        SELECT FROM notifications_notification told
+        WHERE told.recipient_id = pair.recipient_id AND told.event_id = pair.event_id
+    )
+"""
+MANY_EVENTS = {
+    "found": FOLLOWERS,
+    "follower": FOLLOWER,
+    "unless": "",
+    "pairs": NOT_TOLD,
+    "once": "DISTINCT ON (recipient_id, event_id)",
+    "order": "ORDER BY recipient_id, event_id, kind <> %(asked)s::text",
+}
+# For few events, card by card, as an index has the followers: to sort very many takes as long as to
+# find them, and nobody else has these rows in hand. Two batches may have the same pairs.
+EACH_FOLLOWER = """
+    CROSS JOIN LATERAL (
+        SELECT follower_id FROM accounts_follow
+        WHERE followed_id = added.curator_id AND notify AND created_at <= added.time
+          AND follower_id >= added.first AND follower_id < added.after
+        OFFSET 0
+    ) follow
+"""
+NO_FOLLOWER = """
+    AND NOT EXISTS (
+        SELECT FROM accounts_follow
+        WHERE followed_id = added.curator_id AND follower_id = other_curator_id
+          AND notify AND created_at <= added.time
+    )
+"""
+FEW_EVENTS = {
+    "found": "",
+    "follower": EACH_FOLLOWER,
+    "unless": NO_FOLLOWER,
+    "pairs": "ORDER BY recipient_id, event_id",
+    "once": "",
+    "order": "",
+}
+REASONS = {"asked": Kind.CARD_ADDED.value, "saved": Kind.PAGE_SAVED.value}
+CARD_ADDED_FEW = CARD_ADDED.format(batch=BATCH, **FEW_EVENTS)
+CARD_ADDED_MANY = CARD_ADDED.format(batch=BATCH, **MANY_EVENTS)
+CARD_ADDED_CLAIMED = CARD_ADDED.format(batch="claimed AS batch", **FEW_EVENTS)
+FOLLOWED = """
+    INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
+    SELECT followed.id, batch.event_id, %s, follower.id, batch.time
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::bigint[])
+         AS batch (event_id, time, follower_id, followed_id)
+    JOIN accounts_user follower ON follower.id = batch.follower_id
+    JOIN accounts_user followed ON followed.id = batch.followed_id
+    ORDER BY followed.id, batch.event_id
+    ON CONFLICT DO NOTHING
+"""
+# Whoever follows once the cards are there finds them in the feed.
+IMPORTED = """
+    INSERT INTO notifications_notification
+        (recipient_id, event_id, kind, actor_id, created_at, count)
+    SELECT follow.follower_id, batch.event_id, %s, batch.curator_id, batch.time, batch.count
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[])
+         AS batch (event_id, time, curator_id, count, first, after)
+    JOIN accounts_follow follow
+      ON follow.followed_id = batch.curator_id AND follow.notify
+     AND follow.created_at <= batch.time
+     AND follow.follower_id >= batch.first AND follow.follower_id < batch.after
+    ORDER BY follow.follower_id, batch.event_id
+    ON CONFLICT DO NOTHING
+"""
+# A private collection tells nobody, nor does anyone hear of an own act.
+COLLECTED = """
+    INSERT INTO notifications_notification
+        (recipient_id, event_id, kind, actor_id, card_id, collection_id, created_at)
+    SELECT card.curator_id, batch.event_id, %s, batch.added_by_id, card.id, collection.id,
+           batch.time
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::bigint[])
+         AS batch (event_id, time, collection_id, card_id, added_by_id)
+    JOIN cards_collection collection
+      ON collection.id = batch.collection_id AND collection.visibility = 'PUBLIC'
+    JOIN cards_card card ON card.id = batch.card_id AND card.curator_id <> batch.added_by_id
+    ORDER BY card.curator_id, batch.event_id
+    ON CONFLICT DO NOTHING
+"""
+# Whoever inserted a notification saw all that it names committed. So what is missing from a later
+# snapshot is gone for good, and no lock is needed.
+PRUNE_ORPHANS = """
+    DELETE FROM notifications_notification USING (
+        SELECT recipient_id, event_id
+        FROM notifications_notification notification
+        LEFT JOIN accounts_user recipient ON recipient.id = notification.recipient_id
+        LEFT JOIN accounts_user actor ON actor.id = notification.actor_id
+        LEFT JOIN cards_card card ON card.id = notification.card_id
+        LEFT JOIN cards_collection collection ON collection.id = notification.collection_id
+        WHERE recipient.id IS NULL
+           OR actor.id IS NULL
+           OR (notification.card_id IS NOT NULL AND card.id IS NULL)
+           OR (notification.collection_id IS NOT NULL AND collection.id IS NULL)
+    ) orphan
+    WHERE notifications_notification.recipient_id = orphan.recipient_id
+      AND notifications_notification.event_id = orphan.event_id
+"""
