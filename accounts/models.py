@@ -7,7 +7,7 @@ from django.db import models, transaction
 from django.db.models.functions import Lower
 from knox.models import AuthToken
 
-from accounts.names import lookup_form
+from accounts import names
 
 
 class People(UserManager["User"]):
@@ -15,14 +15,23 @@ class People(UserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> User:
         """Return the user of that name, for logins by API and admin."""
-        return self.alias(name=Lower("username")).get(name=lookup_form(username or ""))
+        return self.alias(name=Lower("username")).get(name=names.lookup_form(username or ""))
 
 
 class User(AbstractUser):
     """A person with a library; known to others by the username."""
 
-    display_name = models.CharField(max_length=100, blank=True)
-    bio = models.TextField(max_length=1000, blank=True)
+    username = models.CharField(
+        max_length=names.USERNAME_MAX_LENGTH,
+        unique=True,
+        validators=[names.check_username],
+        error_messages={"unique": "This username is taken."},
+        help_text="Letters, digits and @ . + - _; it begins with a letter, digit or underscore.",
+    )
+    display_name = models.CharField(
+        max_length=100, blank=True, validators=[names.check_display_name]
+    )
+    bio = models.TextField(max_length=1000, blank=True, validators=[names.check_text])
 
     objects: ClassVar[People] = People()
     _password_taken_away = False
@@ -36,6 +45,12 @@ class User(AbstractUser):
                 Lower("email"), name="one_user_per_email", condition=~models.Q(email="")
             ),
         ]
+
+    def clean(self) -> None:
+        """Bring names and address into the form in which they are stored and compared."""
+        super().clean()
+        self.email = names.tidy_email(self.email)
+        self.display_name = names.tidy_display_name(self.display_name)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store the person; a new password ends all tokens, whoever set it and however."""

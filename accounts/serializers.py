@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from accounts.models import Follow, User
-from accounts.services import USERNAME_MAX_LENGTH
+from accounts.names import (
+    EMAIL_MAX_LENGTH,
+    USERNAME_MAX_LENGTH,
+    check_not_of_the_site,
+    tidy_email,
+)
 from api.serializers import ModelSerializer, Serializer
 
 
@@ -44,10 +51,23 @@ class OwnProfileSerializer(ModelSerializer[User]):
         fields = ("username", "email", "display_name", "bio", "date_joined")
         read_only_fields = ("username", "email", "date_joined")
 
+    def validate_display_name(self, name: str) -> str:
+        """Refuse a name of the site's own people, which only staff may give."""
+        check_not_of_the_site(name)
+        return name
+
+
+class TidyEmailField(serializers.EmailField):
+    """An address in its one form, which is then checked."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the address as it is stored and compared."""
+        return tidy_email(super().to_internal_value(data))
+
 
 class RegistrationSerializer(Serializer):
     username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
-    email = serializers.EmailField(max_length=254)
+    email = TidyEmailField(max_length=EMAIL_MAX_LENGTH)
     password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
 
 

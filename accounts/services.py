@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from functools import partial
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -10,15 +11,10 @@ from django.db import IntegrityError, connection, transaction
 from knox.models import AuthToken
 from psycopg.errors import UniqueViolation
 
+from accounts import names
 from accounts.events import UserFollowed, UserRegistered, UserUnfollowed
 from accounts.models import Follow, User
 from accounts.signals import user_followed, user_registered, user_unfollowed
-
-USERNAME_MAX_LENGTH = 150
-# ASCII, for letters of other scripts can look the same; a name is also part of addresses.
-USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
-# Names that addresses of the API use themselves.
-RESERVED_USERNAMES = frozenset({"me"})
 
 # One field for each constraint that a new user can meet.
 TAKEN = {
@@ -40,10 +36,17 @@ UNFOLLOW = "DELETE FROM accounts_follow WHERE follower_id = %s AND followed_id =
 
 
 def register(*, username: str, email: str, password: str, display_name: str = "") -> User:
-    """This makes a user; raises ValidationError with the fields that cannot be."""
-    user = User(username=username, email=email.strip(), display_name=display_name)
-    _check_username(username)
-    _check_password(password, user)
+    """Make a user; raises ValidationError with the fields that cannot be."""
+    user = User(
+        username=username,
+        email=names.tidy_email(email),
+        display_name=names.tidy_display_name(display_name),
+    )
+    _check("username", names.check_username, username)
+    _check("username", names.check_not_of_the_site, username)
+    _check("display_name", names.check_display_name, user.display_name)
+    _check("display_name", names.check_not_of_the_site, user.display_name)
+    _check("password", partial(validate_password, user=user), password)
     user.set_password(password)
     try:
         add_user(user=user)
@@ -88,10 +91,10 @@ def revoke_all_tokens(*, user: User) -> None:
 
 
 def update_profile(*, user: User, display_name: str | None = None, bio: str | None = None) -> User:
-    """This changes what others read about a user."""
+    """Change what others read about a user."""
     changed = []
     if display_name is not None:
-        user.display_name = display_name
+        user.display_name = names.tidy_display_name(display_name)
         changed.append("display_name")
     if bio is not None:
         user.bio = bio
@@ -125,23 +128,11 @@ def unfollow(*, follower: User, followed: User) -> bool:
     return bool(user_unfollowed.send_with(UNFOLLOW, pair, sender=Follow, event=event))
 
 
-def _check_username(username: str) -> None:
-    if len(username) > USERNAME_MAX_LENGTH or not USERNAME.fullmatch(username):
-        message = (
-            "A username begins with a letter, digit or underscore, and has only letters, digits "
-            f"and @ . + - _ after it, {USERNAME_MAX_LENGTH} at most."
-        )
-        raise ValidationError({"username": ValidationError(message, code="invalid")})
-    if username.lower() in RESERVED_USERNAMES:
-        message = "This username is reserved."
-        raise ValidationError({"username": ValidationError(message, code="reserved")})
-
-
-def _check_password(password: str, user: User) -> None:
+def _check(field: str, check: Callable[[str], None], value: str) -> None:
     try:
-        validate_password(password, user)
+        check(value)
     except ValidationError as error:
-        raise ValidationError({"password": error.error_list}) from error
+        raise ValidationError({field: error.error_list}) from error
 
 
 def _taken(error: IntegrityError) -> Exception:

@@ -76,7 +76,8 @@ def give_back(budget: Budget, whose: str, *, part: float = 1) -> None:
 
 def digest(*parts: str) -> str:
     """Return the key of a row: neither names nor addresses can be read from the table."""
-    return salted_hmac("accounts.guard", "\n".join(parts), algorithm="sha256").hexdigest()
+    value = "\n".join(parts).encode(errors="replace")
+    return salted_hmac("accounts.guard", value, algorithm="sha256").hexdigest()
 
 
 def _numbers(budget: Budget, whose: str) -> dict[str, object]:
