@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
@@ -22,7 +22,10 @@ PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "pu
 # What stands in a book or a volume.
 PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal"}
 SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
+RESOLVED = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
 PMID = re.compile(r"[1-9]\d{0,8}")
+ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
+ISBN = re.compile(r"(?<![\w-])\d[\d -]{8,15}[\dXx](?![\w-])")
 LONG = ("abstract", "note")  # fields that may have several lines
 DOI = re.compile(r"10\.\d{4,9}(?:\.\d{1,9}){0,3}/\S+")
 CLOSING = {")": "(", "]": "[", ">": "<", "}": "{"}
@@ -40,7 +43,10 @@ def reference_item(
 ) -> Item:
     """Return the item of a reference; its DOI or PMID gives a link where it has none."""
     reference = fitted(fields)
-    link = clean(url) or link_of(reference)
+    url = clean(url)
+    if "DOI" not in reference and RESOLVED.match(url) and (doi := doi_in(url)):
+        reference["DOI"] = doi
+    link = url or link_of(reference)
     return Item(
         line=line,
         guid=identity_of(reference, link),
@@ -171,6 +177,23 @@ def _without_closing(text: str) -> str:
     ):
         text = text[:-1]
     return text
+
+
+def serials_in(texts: Iterable[str], *, is_book: bool) -> dict[str, str]:
+    """Return the first ISSN and the first ISBN in texts that may have several, and words around.
+
+    What is neither goes by what the reference is, so that nothing is lost.
+    """
+    found: dict[str, str] = {}
+    joined = " ; ".join(text[:500] for text in texts)
+    if issn := ISSN.search(joined):
+        found["ISSN"] = issn.group()
+    for isbn in ISBN.finditer(joined):
+        if sum(letter.isalnum() for letter in isbn.group()) in (10, 13):
+            found.setdefault("ISBN", isbn.group())
+    if not found and joined:
+        found["ISBN" if is_book else "ISSN"] = joined.partition(" ; ")[0]
+    return found
 
 
 def issued_of(value: Any) -> dict[str, Any] | None:

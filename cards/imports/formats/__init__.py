@@ -12,17 +12,19 @@ from cards.imports.errors import Unreadable
 from cards.imports.formats import (
     bibtex,
     bookmarks,
+    dublin_core,
+    endnote,
     feeds,
     json_bookmarks,
     json_files,
     json_trees,
     lists,
     opml,
-    ris,
     tables,
     zotero,
 )
 from cards.imports.formats import json_kinds as kinds
+from cards.imports.formats.tagged import medline, refer, ris, wos
 from cards.imports.items import Row
 
 
@@ -93,12 +95,26 @@ BOOKMARKS = has(
     r"<a\s[^<>]{0,4000}\stime_added="
 )
 FEED = xml(r"(?:\w+:)?(?:rss|feed|rdf|channel)")
+RSS = has(r"purl\.org/rss/|netscape\.com/rdf/|<(?:\w{1,20}:)?(?:channel|item)[\s>]")
+ENDNOTE = xml("xml")
+# EndNote begins a reference with its type; `refer` itself has none.
+REFER = has(r"^%0 [a-z]|\A%[a-z] \S.{0,1000}\n%[0-9a-z@] \S")
 BIBTEX = has(r"^[ \t]*@[ \t]*[a-z]\w*[ \t]*[{(]")
 
 
 def is_zotero(document: Document) -> bool:
     """This says whether a file is RDF of references, and not a feed."""
     return RDF(document) and ZOTERO(document)
+
+
+def is_dublin_core(document: Document) -> bool:
+    """Return whether a file is RDF, and neither a feed nor Zotero's."""
+    return RDF(document) and not RSS(document)
+
+
+def is_endnote(document: Document) -> bool:
+    """Return whether a file is XML of EndNote's: its root is called `xml`."""
+    return ENDNOTE(document) and "<record" in document.head
 
 
 def is_table(document: Document) -> bool:
@@ -117,6 +133,8 @@ FORMATS = {
     for found in (
         Format("opml", "OPML", xml("opml"), opml.read),
         Format("zotero", "Zotero RDF", is_zotero, zotero.read),
+        Format("dublin_core", "Dublin Core (RDF)", is_dublin_core, dublin_core.read),
+        Format("endnote", "EndNote (XML)", is_endnote, endnote.read),
         Format("feed", "RSS, Atom or RDF feed", FEED, feeds.read),
         Format("html", "Bookmarks (HTML)", is_html, bookmarks.read),
         Format("commonplace", "Commonplace", json(kinds.commonplace), json_files.commonplace),
@@ -128,7 +146,10 @@ FORMATS = {
         Format("csl", "CSL-JSON", json(kinds.csl), json_files.csl),
         Format("json", "Bookmarks (JSON)", json(json_bookmarks.looks_like_it), json_bookmarks.read),
         Format("csv", "CSV", is_table, tables.read),
-        Format("ris", "RIS", has(r"^ty  - "), ris.read),
+        Format("ris", "RIS", has(r"^ ?ty {1,2}-"), ris.read),
+        Format("nbib", "PubMed (MEDLINE)", has(r"^pmid {0,2}- ?\d"), medline.read),
+        Format("wos", "Web of Science", has(r"^fn .{1,100}\nvr |^pt [jbsp]$"), wos.read),
+        Format("enw", "EndNote (refer)", REFER, refer.read),
         Format("bibtex", "BibTeX", BIBTEX, bibtex.read),
         Format("list", "Addresses or DOIs", lists.looks_like_it, lists.read),
     )

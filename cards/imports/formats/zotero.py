@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from cards import limits
 from cards.imports.dates import date_of
 from cards.imports.documents import Document
+from cards.imports.elements import Node, elements
 from cards.imports.errors import Unreadable
 from cards.imports.items import Problem, Row, clean, one_line
-from cards.imports.markup import plain, tokens
+from cards.imports.markup import plain
 from cards.imports.moments import moment
 from cards.imports.references import doi_in, reference_item
 
@@ -22,44 +22,22 @@ TYPES = {
     "conferencePaper": "paper-conference", "thesis": "thesis", "report": "report",
     "webpage": "webpage", "blogPost": "post-weblog", "preprint": "article",
     "manuscript": "manuscript", "patent": "patent", "presentation": "speech",
-    "computerProgram": "software", "dataset": "dataset",
+    "computerProgram": "software", "dataset": "dataset", "standard": "standard",
+    "encyclopediaArticle": "entry-encyclopedia", "dictionaryEntry": "entry-dictionary",
+    "film": "motion_picture", "videoRecording": "motion_picture", "artwork": "graphic",
+    "map": "map", "case": "legal_case", "statute": "legislation", "bill": "bill",
+    "letter": "personal_communication",
 }  # fmt: skip
-PEOPLE = {"authors": "author", "editors": "editor", "translators": "translator"}
+PEOPLE = {
+    "authors": "author", "editors": "editor", "seriesEditors": "editor",
+    "translators": "translator",
+    # The authors of what has none: Zotero has a name for those of each type.
+    "inventors": "author", "presenters": "author", "programmers": "author", "artists": "author",
+    "cartographers": "author", "directors": "author", "interviewees": "author",
+    "performers": "author", "podcasters": "author", "contributors": "author",
+}  # fmt: skip
+NUMBERED = {"report", "thesis", "patent", "standard", "dataset", "software"}
 OTHERS = {"Journal", "Collection", "Memo", "Attachment", "Series"}
-
-
-@dataclass
-class Node:
-    """An element, with what is in it."""
-
-    name: str
-    attributes: dict[str, str]
-    line: int
-    text: str = ""
-    children: list[Node] = field(default_factory=list)
-
-    def find(self, *path: str) -> Node | None:
-        """This answers the first element at a path of names."""
-        node: Node | None = self
-        for name in path:
-            node = next((each for each in node.children if each.name == name), None)  # type: ignore[union-attr]
-            if node is None:
-                return None
-        return node
-
-    def all(self, name: str) -> list[Node]:
-        """This answers the elements of a name, wherever below."""
-        return [node for child in self.children for node in ([child] * (child.name == name))]
-
-    def content(self, *path: str) -> str:
-        """This answers the text at a path of names, or nothing."""
-        node = self.find(*path)
-        return clean(node.text) if node else ""
-
-    @property
-    def about(self) -> str:
-        """This is what others refer to it by."""
-        return self.attributes.get("about") or "#" + self.attributes.get("ID", "")
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -67,7 +45,7 @@ def read(document: Document) -> Iterator[Row]:
     nodes: list[Node] = []
     flaw = None
     try:
-        for node in top_level(document):
+        for node in elements(document):
             nodes.append(node)
             if len(nodes) > 3 * limits.IMPORT_ROWS:
                 break
@@ -82,22 +60,6 @@ def read(document: Document) -> Iterator[Row]:
             yield item_of(node, named, paths)
     if flaw:
         yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
-
-
-def top_level(document: Document) -> Iterator[Node]:
-    """This answers the elements right below the root."""
-    open_nodes: list[Node] = []
-    for is_start, name, value, line in tokens(document):
-        if is_start:
-            node = Node(name, value, line)
-            if len(open_nodes) > 1:
-                open_nodes[-1].children.append(node)
-            open_nodes.append(node)
-        else:
-            node = open_nodes.pop()
-            node.text = value
-            if len(open_nodes) == 1:
-                yield node
 
 
 def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
@@ -159,6 +121,7 @@ def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
         "language": node.content("language"),
         "publisher": node.content(*organization, "name"),
         "publisher-place": node.content(*organization, "address", "Address", "locality"),
+        "genre": node.content("type"),
         "issued": date_of(node.content("date")),
         "volume": node.content("volume"),
     }
@@ -166,8 +129,13 @@ def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
         csl["container-title"] = whole.content("title")
         csl["volume"] = csl["volume"] or whole.content("volume")
         csl["issue"] = whole.content("number")
+    csl["number" if csl["type"] in NUMBERED else "issue"] = node.content("number") or csl.get(
+        "issue", ""
+    )
     for name, target in PEOPLE.items():
-        csl[target] = [person for seq in node.all(name) for person in _people(seq)]
+        found = [person for seq in node.all(name) for person in _people(seq)]
+        if not csl.get(target) or name == "seriesEditors":
+            csl[target] = csl.get(target, []) + found
     _identifiers(csl, [node, *([whole] if whole else [])])
     return csl
 

@@ -204,7 +204,7 @@ READ: dict[str, tuple[bytes, str]] = {
     "ris_nothing": (b"TY  - JOUR\nER  - \nTY  - \nER  - \nER  - \n", "required"),
     "ris_continuations": (b"TY  - JOUR\nmore\nmore\nTI  - A\nER  - \n", ""),
     "ris_dates": (b"TY  - JOUR\nTI  - A\nPY  - 99999/99/99/x\nDA  - ////\nER  - \n", ""),
-    "ris_a_million_lines": (b"TY  - JOUR\nTI  - A\n" + b"N1  - x\n" * 100_000 + b"ER  - \n", ""),
+    "ris_a_million_lines": (b"TY  - JOUR\nTI  - A\n" + b"N1  - x\n" * 100_000 + b"ER  - \n", "too_long"),
     "feed_malformed": (
         xml("<item><title>A & B</title><link>https://example.org/</link></item>"), "malformed",
     ),

@@ -178,3 +178,68 @@ ZOTERO = b"""<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
   </z:Collection>
 </rdf:RDF>
 """
+NBIB = b"""
+PMID- 12345
+TI  - On
+      reading.
+FAU - Munro, Alice
+AU  - Munro A
+JT  - The Journal
+VI  - 3
+PG  - 1-9
+DP  - 2004 Jul
+LID - 10.1000/ABC [doi]
+OT  - a
+MH  - *b
+"""
+ENW = b"""%0 Journal Article
+%T On reading
+%A Munro, Alice
+%J The Journal
+%V 3
+%P 1-9
+%D 2004
+%8 July
+%R 10.1000/ABC
+%K a
+b
+"""
+WOS = b"""FN Clarivate Analytics Web of Science
+VR 1.0
+PT J
+AU Munro, A
+AF Munro, Alice
+TI On
+   reading
+SO The Journal
+VL 3
+BP 1
+EP 9
+PD JUL
+PY 2004
+DI 10.1000/ABC
+DE a; b
+ER
+
+EF
+"""
+ENDNOTE = b"""<?xml version="1.0" encoding="UTF-8"?><xml><records><record>
+<ref-type name="Journal Article">17</ref-type>
+<contributors><authors><author><style face="normal">Munro, Alice</style></author></authors></contributors>
+<titles><title><style>On </style><style face="italic">reading</style></title></titles>
+<periodical><full-title>The Journal</full-title></periodical>
+<pages>1-9</pages><volume>3</volume>
+<dates><year>2004</year><pub-dates><date>July</date></pub-dates></dates>
+<keywords><keyword>a</keyword><keyword>b</keyword></keywords>
+<electronic-resource-num>10.1000/ABC</electronic-resource-num>
+</record></records></xml>
+"""
+DUBLIN_CORE = b"""<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:prism="http://prismstandard.org/namespaces/basic/2.0/">
+<rdf:Description><dc:title>On reading</dc:title><dc:creator>Munro, Alice</dc:creator>
+<dc:type>Journal article</dc:type><dc:date>2004-07</dc:date><dc:subject>a</dc:subject>
+<dc:subject>b</dc:subject><dc:identifier>doi:10.1000/ABC</dc:identifier>
+<prism:publicationName>The Journal</prism:publicationName><prism:volume>3</prism:volume>
+<prism:startingPage>1</prism:startingPage><prism:endingPage>9</prism:endingPage>
+</rdf:Description></rdf:RDF>
+"""

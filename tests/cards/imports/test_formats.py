@@ -32,6 +32,11 @@ REFERENCES = {
     "ris": samples.RIS,
     "bibtex": samples.BIBTEX,
     "zotero": samples.ZOTERO,
+    "nbib": samples.NBIB,
+    "enw": samples.ENW,
+    "wos": samples.WOS,
+    "endnote": samples.ENDNOTE,
+    "dublin_core": samples.DUBLIN_CORE,
 }
 
 

@@ -14,7 +14,7 @@ from cards.imports.items import Problem, one_line
 
 # Where a block begins: the parser too takes an @ at the beginning of a line for that.
 BLOCK = re.compile(r"^[ \t]*@[ \t]*([A-Za-z]\w*)[ \t]*[{(]", re.MULTILINE)
-KEY = re.compile(r"\s{0,99}([^\s,{}()=]{1,300})\s{0,99},")
+KEY = re.compile(r"\s{0,99}([^\s,{}()=]{1,100}+)\s{0,99},")
 # An entry whose first field stands where its key should.
 KEYLESS = re.compile(
     r"^(@[ \t]*(?!string|preamble|comment)[A-Za-z]\w*[ \t]*[{(])(?=\s*[A-Za-z][\w:.-]{0,50}\s*=)",

@@ -1,0 +1,65 @@
+"""XML, an element with all that is in it at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cards.imports.documents import Document
+from cards.imports.items import clean
+from cards.imports.markup import tokens
+
+
+@dataclass
+class Node:
+    """An element, with what is in it."""
+
+    name: str
+    attributes: dict[str, str]
+    line: int
+    text: str = ""
+    children: list[Node] = field(default_factory=list)
+
+    def find(self, *path: str) -> Node | None:
+        """Return the first element at a path of names."""
+        node: Node | None = self
+        for name in path:
+            node = next((each for each in node.children if each.name == name), None)  # type: ignore[union-attr]
+            if node is None:
+                return None
+        return node
+
+    def all(self, name: str) -> list[Node]:
+        """Return the elements of a name right below."""
+        return [node for child in self.children for node in ([child] * (child.name == name))]
+
+    def content(self, *path: str) -> str:
+        """Return the text at a path of names, or nothing."""
+        node = self.find(*path)
+        return clean(node.text) if node else ""
+
+    @property
+    def about(self) -> str:
+        """Return what others refer to it by."""
+        return self.attributes.get("about") or "#" + self.attributes.get("ID", "")
+
+    @property
+    def whole_text(self) -> str:
+        """Return the text of an element and of all those in it."""
+        return self.text + "".join(child.whole_text for child in self.children)
+
+
+def elements(document: Document, *, depth: int = 1) -> Iterator[Node]:
+    """Yield the elements so many levels below the root; raises Unreadable after the last one."""
+    open_nodes: list[Node] = []
+    for is_start, name, value, line in tokens(document):
+        if is_start:
+            node = Node(name, value, line)
+            if len(open_nodes) > depth:
+                open_nodes[-1].children.append(node)
+            open_nodes.append(node)
+        else:
+            node = open_nodes.pop()
+            node.text = value
+            if len(open_nodes) == depth:
+                yield node

@@ -1,0 +1,1 @@
+"""Formats of lines that begin with a tag: RIS, MEDLINE, refer, and Web of Science's."""

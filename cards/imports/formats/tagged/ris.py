@@ -1,0 +1,133 @@
+"""RIS, record by record, in the spellings of the many programs that write it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cards.imports.dates import date_of
+from cards.imports.documents import Document
+from cards.imports.formats.tagged.records import (
+    Line,
+    Record,
+    keywords,
+    notes,
+    pages,
+    people,
+    records,
+)
+from cards.imports.formats.tagged.records import (
+    read as read_records,
+)
+from cards.imports.items import Item, Row
+from cards.imports.references import doi_in, reference_item, serials_in
+
+TYPES = {
+    "JOUR": "article-journal", "EJOUR": "article-journal", "JFULL": "article-journal",
+    "INPR": "article-journal", "ABST": "article-journal", "MGZN": "article-magazine",
+    "NEWS": "article-newspaper", "BOOK": "book", "EBOOK": "book", "EDBOOK": "book",
+    "CHAP": "chapter", "ECHAP": "chapter", "CONF": "paper-conference", "CPAPER": "paper-conference",
+    "THES": "thesis", "RPRT": "report", "GOVDOC": "report", "ELEC": "webpage", "ICOMM": "webpage",
+    "BLOG": "post-weblog", "DATA": "dataset", "AGGR": "dataset", "COMP": "software",
+    "PAT": "patent", "STAND": "standard", "STAT": "legislation", "BILL": "bill",
+    "CASE": "legal_case", "UNPB": "manuscript", "MANSCPT": "manuscript",
+    "VIDEO": "motion_picture", "MPCT": "motion_picture", "SOUND": "song", "MUSIC": "song",
+    "PAMP": "pamphlet", "ENCYC": "entry-encyclopedia", "DICT": "entry-dictionary", "MAP": "map",
+    "ART": "graphic", "PCOMM": "personal_communication", "SLIDE": "speech",
+    "ADVS": "motion_picture",
+}  # fmt: skip
+# Where a number is the work's own, and not that of an issue.
+NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
+# Where T2 is the series, and not what the work stands in.
+WHOLE = {"book", "thesis"}
+# The fields of CSL, and the tags that have them, the best first.
+FIELDS = {
+    "publisher": ("PB",), "publisher-place": ("CY", "PP"), "volume": ("VL",), "edition": ("ET",),
+    "language": ("LA",), "abstract": ("AB", "N2"), "collection-title": ("T3",),
+}  # fmt: skip
+TITLES = ("TI", "T1", "CT")
+JOURNALS = ("JF", "T2", "BT", "JO", "JA", "J1", "J2")
+TAGS = frozenset(
+    (  # noqa: SIM905 - one a line would be a page of them
+        "TY ER A1 A2 A3 A4 AB AD AN AU AV BT C1 C2 C3 C4 C5 C6 C7 C8 CA CN CP CT CY DA DB DO DP ED "
+        "EP ET ID IS J1 J2 JA JF JO KW L1 L2 L3 L4 LA LB LK M1 M2 M3 N1 N2 NV OP PB PP PY RI RN RP "
+        "SE SN SP ST T1 T2 T3 TA TI TT U1 U2 U3 U4 U5 UR VL VO Y1 Y2"
+    ).split()
+)
+LINE = re.compile(r" ?([A-Za-z][A-Za-z0-9])( {1,2})- ?(.*)")
+FIRST, LAST = frozenset({"TY"}), frozenset({"ER"})
+
+
+def read(document: Document) -> Iterator[Row]:
+    """Return the references of a RIS file."""
+    return read_records(records(document.text, divided, first=FIRST, last=LAST), item_of)
+
+
+def divided(line: str) -> Line:
+    """Return the tag of a line, or none, and its text.
+
+    Programs write one space, or small letters, where two spaces and capitals should be. Only tags
+    that there are count then, for the line of an abstract may look like one.
+    """
+    found = LINE.fullmatch(line.rstrip())
+    if not found:
+        return "", line.strip()
+    tag, spaces, text = found.groups()
+    is_strict = len(spaces) == 2 and tag == tag.upper()
+    is_lax = tag.upper() in TAGS and (len(spaces) == 2 or tag == tag.upper())
+    return (tag.upper(), text) if is_strict or is_lax else ("", line.strip())
+
+
+def item_of(record: Record) -> Item:
+    """Return the item of a record."""
+    csl = csl_of(record)
+    urls = [url for text in record.all("UR", "L2", "LK") for url in text.replace(";", " ").split()]
+    url = next((url for url in urls if url.startswith(("http://", "https://"))), "")
+    others = [other for other in dict.fromkeys(urls) if other != url]
+    if others and len(record.all("UR")) > 1:
+        csl["note"] = "\n".join(others)
+    return reference_item(
+        line=record.line,
+        fields=csl,
+        url=url or next(iter(urls), ""),
+        text=notes(record.all("N1", "RN") + (record.all("N2") if record.all("AB") else [])),
+        tags=keywords(record.all("KW")),
+    )
+
+
+def csl_of(record: Record) -> dict[str, Any]:
+    """Return a record in the terms of CSL-JSON."""
+    named = record.first("TY").upper()
+    kind = TYPES.get(named, "document")
+    csl: dict[str, Any] = {"type": kind}
+    for name, tags in FIELDS.items():
+        csl[name] = record.first(*tags)
+    csl["title"] = record.first(*TITLES, *(("BT",) if kind == "book" else ()), "ST")
+    csl["container-title"] = record.first(*JOURNALS)
+    if kind == "paper-conference" and record.first("C3"):
+        csl["container-title"], csl["event-title"] = record.first("C3"), record.first("T2")
+    if kind in WHOLE and not record.first("JF", "JO"):
+        csl["collection-title"] = csl["collection-title"] or record.first("T2")
+        csl["container-title"] = ""
+    csl["number" if kind in NUMBERED else "issue"] = record.first("IS", "CP", "M1")
+    author = "editor" if named == "EDBOOK" else "author"
+    csl[author] = people(record.all("AU", "A1"))
+    csl["editor"] = csl.get("editor", []) + people(record.all("A2", "A3", "ED"))
+    csl["translator"] = people(record.all("A4"))
+    csl["page"] = pages(record.first("SP"), record.first("EP"))
+    csl["DOI"] = doi_in(record.first("DO")) or doi_in(record.first("M3"))
+    csl["genre"] = "" if doi_in(record.first("M3")) else record.first("M3")
+    csl |= serials_in(record.all("SN"), is_book=kind in ("book", "chapter"))
+    csl["issued"] = issued_of(record)
+    return csl
+
+
+def issued_of(record: Record) -> dict[str, Any] | None:
+    """Return the date of a record: DA is more exact than the year, where it is of that year."""
+    year = date_of(record.first("PY")) or date_of(record.first("Y1"))
+    exact = date_of(record.first("DA"))
+    if year and exact:
+        (short,), (long,) = year["date-parts"], exact["date-parts"]
+        return exact if long[: len(short)] == short else year
+    return year or exact
