@@ -217,6 +217,7 @@ from cards.imports.models import (  # noqa: E402
     ImportBatch,
     ImportedItem,
     ImportFile,
+    ImportMerge,
     ImportProblem,
     WebFeed,
 )
@@ -229,6 +230,7 @@ __all__ = [
     "Import",
     "ImportBatch",
     "ImportFile",
+    "ImportMerge",
     "ImportProblem",
     "ImportedItem",
     "Url",

@@ -1,9 +1,10 @@
-"""Adding the rows of a batch: each becomes a card, is known, or is refused with a reason."""
+"""Adding the rows of a batch: each is added, known, merged into a card, or refused."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, transaction
@@ -11,35 +12,44 @@ from django.db import DataError, IntegrityError, transaction
 from accounts.models import User
 from cards import limits
 from cards.imports import statements
-from cards.imports.drafts import Wishes, draft_of, joined, names_of
-from cards.imports.items import Item, Problem, identity
+from cards.imports.drafts import Wishes, draft_of, names_of
+from cards.imports.items import Item, Problem, digest, identity
+from cards.imports.merging import Meeting, merge
 from cards.imports.subscribing import subscribe
 from cards.models import Card, Collection, Import, Visibility
 from cards.services import AddedCard, CardDraft, RefusedCard, add_cards, place
 from events.sql import execute
 
 REFUSED_BY_DATABASE = "The database does not take this row."
+TOO_LONG = "invalid_url", f"The address is longer than {limits.LINK_LENGTH} characters."
+WITHOUT_ROOM = (
+    "You have this page already, and its card has no room for the note or the tags of this row:"
+    " shorten them, and import the row again."
+)
+NO_ROOM = "no_room", WITHOUT_ROOM
 
 
 @dataclass
 class Outcome:
-    """What became of the rows of a batch."""
+    """What became of the rows of a batch: each is in one of added, known, merges, problems."""
 
     added: int = 0
     known: int = 0
     public: list[UUID] = field(default_factory=list)  # of the cards that were added
+    merges: list[tuple[Item, UUID]] = field(default_factory=list)  # with the cards
     problems: list[Problem] = field(default_factory=list)
 
     def __iadd__(self, other: Outcome) -> Outcome:
         self.added += other.added
         self.known += other.known
         self.public += other.public
+        self.merges += other.merges
         self.problems += other.problems
         return self
 
 
 def add_items(job: Import, items: Sequence[Item]) -> Outcome:
-    """This adds the rows of a batch, in a few statements; a row that it chokes on goes alone.
+    """Add the rows of a batch, in a few statements; a row that it chokes on goes alone.
 
     It runs in a transaction, and repeats nothing: what has been imported before is known.
     """
@@ -56,12 +66,12 @@ def add_items(job: Import, items: Sequence[Item]) -> Outcome:
 
 
 def problem_of(item: Item, code: str, detail: str) -> Problem:
-    """This answers why a row was refused."""
+    """Return why a row was refused."""
     return Problem(line=item.line, code=code, detail=detail, label=item.label)
 
 
 def wishes_of(job: Import) -> Wishes:
-    """This answers what the owner wants, without a collection that has been removed since."""
+    """Return what the owner wants, without a collection that has been removed since."""
     wishes = Wishes.of(job.options)
     if wishes.collection is None:
         return wishes
@@ -75,118 +85,170 @@ class _Adding:
     def __init__(self, job: Import, items: Sequence[Item]) -> None:
         self.job, self.owner = job, job.owner
         self.wishes = wishes_of(job)
+        self.is_news = job.source_kind == Import.Source.FEED
         self.outcome = Outcome()
         self.feeds = [item for item in items if item.feed]
         # The reader has made the collections that there were not.
         self.outcome.known += sum(bool(item.folder) for item in items)
-        self.unique: dict[UUID, Item] = {}
-        for item in items:
-            if not (item.feed or item.folder):
-                self._take(item)
+        self.rows = [
+            (identity(item.source, item.guid), item)
+            for item in items
+            if not (item.feed or item.folder)
+        ]
         self.collections = collections_named(
-            self.owner, [name for item in self.unique.values() for name in names_of(item)]
+            self.owner, [name for _, item in self.rows for name in names_of(item)]
         )
-
-    def _take(self, item: Item) -> None:
-        key = identity(item.source, item.guid)
-        if key in self.unique:
-            self.outcome.known += 1
-            item = joined(self.unique[key], item)
-        self.unique[key] = item
+        self.cards: dict[UUID, UUID] = {}  # of items
+        # Items that made a card; that were known before; that come back from an export of their
+        # library; that met a card by its page.
+        self.made: set[UUID] = set()
+        self.old: set[UUID] = set()
+        self.own: set[UUID] = set()
+        self.by_page: set[UUID] = set()
+        # The rows that cards have taken in: before, and now.
+        self.seen: dict[UUID, list[UUID]] = {}
+        self.taken: dict[tuple[UUID, UUID], None] = {}
 
     def run(self) -> Outcome:
-        """This adds them."""
-        new, known = self._divided()
-        self.outcome.known += len(known)
-        self._place(known)
-        self._add(new)
+        """Add them: what is new becomes a card, and what meets a card is merged into it."""
+        first = dict(reversed(self.rows))  # of each item the first row
+        known = self._known(list(first))
+        new = [key for key in dict(self.rows) if key not in known]
+        refused = self._add([(key, first[key], self._draft(first[key])) for key in new])
+        begun = {id(first[key]) for key in new if key in refused or key in self.made}
+        left = [(key, item) for key, item in self.rows if id(item) not in begun]
+        for key, item in left:
+            if key in refused:
+                self.outcome.problems.append(problem_of(item, *refused[key]))
+        self._meet([(key, item) for key, item in left if key not in refused])
+        self._remember(first)
         if self.feeds:
             self._subscribe()
         return self.outcome
 
-    def _divided(self) -> tuple[list[UUID], dict[UUID, UUID | None]]:
-        """This claims what is new, and answers it, and what is known with its cards."""
-        keys = list(self.unique)
+    def _known(self, keys: list[UUID]) -> set[UUID]:
+        """Claim what is new; return what is known, and note its cards."""
         claimed = {row[0] for row in self._execute(statements.CLAIM, identities=keys)}
         old = [key for key in keys if key not in claimed]
-        known = dict(self._execute(statements.KNOWN_AND_HELD, identities=old)) if old else {}
-        if self.job.source_kind != Import.Source.FEED:
-            # Somebody who brings again what they had removed wants it back.
-            known = {key: card for key, card in known.items() if card}
-        known |= self._own_cards([key for key in keys if key not in known])
-        return [key for key in keys if key not in known], known
+        held = self._execute(statements.KNOWN_AND_HELD, identities=old) if old else []
+        self.seen = {key: seen for key, _, seen in held}
+        self.cards = {key: card for key, card, _ in held if card}
+        self.old = set(self.cards)
+        # Somebody who brings again what they had removed wants it back; of a feed's they don't.
+        known = {key for key, card, _ in held if card or self.is_news}
+        self._find_own([key for key in keys if key not in known])
+        return known | self.own
 
-    def _own_cards(self, keys: Sequence[UUID]) -> dict[UUID, UUID | None]:
-        """This answers the cards that come back from an export of the library that they are in."""
-        guids = {
-            key: self.unique[key].guid for key in keys if self.unique[key].source == "commonplace"
-        }
-        ids = {key: UUID(guid) for key, guid in guids.items() if is_id(guid)}
-        if not ids:
-            return {}
-        own = Card.objects.filter(curator=self.owner, pk__in=ids.values())
-        found = set(own.values_list("pk", flat=True))
-        return {key: id for key, id in ids.items() if id in found}
+    def _find_own(self, keys: Sequence[UUID]) -> None:
+        """Note the cards that come back from an export of the library that they are in."""
+        guids = {key: item.guid for key, item in self.rows if item.source == "commonplace"}
+        ids = {key: UUID(guids[key]) for key in keys if is_id(guids.get(key, ""))}
+        if ids:
+            own = Card.objects.filter(curator=self.owner, pk__in=ids.values())
+            found = set(own.values_list("pk", flat=True))
+            self.cards |= {key: id for key, id in ids.items() if id in found}
+            self.own = {key for key, id in ids.items() if id in found}
 
-    def _place(self, known: dict[UUID, UUID | None]) -> None:
-        """This puts cards that came before into the folders in which they come now."""
-        if self.job.source_kind == Import.Source.FEED:
-            return
-        pairs = [
-            (collection, card)
-            for key, card in known.items()
-            if card
-            for collection in self._collections_of(self.unique[key])
-        ]
-        if pairs:
-            place(pairs, added_by=self.owner, import_id=self.job.pk)
+    def _draft(self, item: Item) -> CardDraft:
+        wanted = [self.collections[name] for name in names_of(item) if name in self.collections]
+        return draft_of(item, self.wishes, wanted)
 
-    def _collections_of(self, item: Item) -> list[UUID]:
-        return [self.collections[name] for name in names_of(item) if name in self.collections]
-
-    def _add(self, new: Sequence[UUID]) -> None:
-        drafts: dict[UUID, CardDraft] = {}
-        for key in new:
-            item = self.unique[key]
-            if len(item.url) > limits.LINK_LENGTH:
-                detail = f"The address is longer than {limits.LINK_LENGTH} characters."
-                self.outcome.problems.append(problem_of(item, "invalid_url", detail))
+    def _add(self, rows: Sequence[tuple[UUID, Item, CardDraft]]) -> dict[UUID, tuple[str, str]]:
+        """Add cards, or find those of pages that are saved already; return what was refused."""
+        refused = {key: TOO_LONG for key, item, _ in rows if len(item.url) > limits.LINK_LENGTH}
+        fitting = [row for row in rows if row[0] not in refused]
+        drafts = [draft for _, _, draft in fitting]
+        outcomes = (
+            add_cards(curator=self.owner, drafts=drafts, import_id=self.job.pk) if drafts else []
+        )
+        for (key, item, _), outcome in zip(fitting, outcomes, strict=True):
+            if isinstance(outcome, RefusedCard):
+                error = next(error for errors in outcome.errors.values() for error in errors)
+                refused[key] = error.code or "invalid", " ".join(error.messages)
             else:
-                drafts[key] = draft_of(item, self.wishes, self._collections_of(item))
-        cards: dict[UUID, Card] = {}
-        outcomes = add_cards(
-            curator=self.owner, drafts=list(drafts.values()), import_id=self.job.pk
-        ) if drafts else []  # fmt: skip
-        for key, outcome in zip(drafts, outcomes, strict=True):
-            self._note(self.unique[key], outcome)
-            if isinstance(outcome, AddedCard):
-                cards[key] = outcome.card
-        self._remember(new, cards)
+                self._note(key, item, outcome)
+        for key, item, _ in rows:
+            if key in refused:
+                self.outcome.problems.append(problem_of(item, *refused[key]))
+        return refused
 
-    def _note(self, item: Item, outcome: AddedCard | RefusedCard) -> None:
-        if isinstance(outcome, RefusedCard):
-            error = next(error for errors in outcome.errors.values() for error in errors)
-            detail = " ".join(error.messages)
-            self.outcome.problems.append(problem_of(item, error.code or "invalid", detail))
-        elif outcome.created:
+    def _note(self, key: UUID, item: Item, outcome: AddedCard) -> None:
+        self.cards[key] = outcome.card.pk
+        (self.made if outcome.created else self.by_page).add(key)
+        if outcome.created:
+            self.by_page.discard(key)
+            self.taken[key, digest(item)] = None
             self.outcome.added += 1
             if outcome.card.visibility == Visibility.PUBLIC:
                 self.outcome.public.append(outcome.card.pk)
-        else:
-            self.outcome.known += 1
 
-    def _remember(self, new: Sequence[UUID], cards: dict[UUID, Card]) -> None:
-        """This keeps what each item became; what was refused may come again, mended."""
-        parents = [self.unique[key] for key in cards]
+    def _meet(self, rows: Sequence[tuple[UUID, Item]]) -> None:
+        """Merge rows into the cards that there are, but not those that a card took in before."""
+        meetings = []
+        for key, item in rows:
+            is_first = (key, digest(item)) not in self.taken
+            if is_first and key in self.cards and self._is_merged(key, item):
+                self.taken[key, digest(item)] = None
+                by_page = key in self.by_page
+                meetings.append(Meeting(key, item, self._draft(item), self.cards[key], by_page))
+            else:
+                self.outcome.known += 1
+        again = [(key, item) for key, item in rows if key in self.cards]
+        merging = merge(self.owner, meetings)
+        self.outcome.known += len(merging.known)
+        self.outcome.merges += [(each.item, each.card_id) for each in merging.merged]
+        for each in merging.refused + merging.others:
+            self.taken.pop((each.key, digest(each.item)), None)
+        for each in merging.refused:
+            self.outcome.problems.append(problem_of(each.item, *NO_ROOM))
+        self._add_others(merging.others)
+        self._place(again)
+
+    def _is_merged(self, key: UUID, item: Item) -> bool:
+        """Return whether a row that met a card is to be merged into it.
+
+        A card that comes back from an export is that card, however it was then; and a feed does not
+        write into cards that it has not brought.
+        """
+        if key in self.own:
+            return False
+        if self.is_news and self.cards[key] not in {self.cards[made] for made in self.made}:
+            return False
+        return digest(item) not in self.seen.get(key, ())
+
+    def _add_others(self, others: Sequence[Meeting]) -> None:
+        """Add works of their own, which share a page with a card that there is."""
+        rows = {each.key: each for each in reversed(others)}
+        if rows:
+            wanted = [(m.key, m.item, replace(m.draft, shares_page=True)) for m in rows.values()]
+            self._add(wanted[::-1])
+            self._meet([(m.key, m.item) for m in others if m is not rows[m.key]])
+
+    def _place(self, rows: Sequence[tuple[UUID, Item]]) -> None:
+        """Put cards that were there into the folders in which they come now."""
+        pairs = [
+            (collection, self.cards[key])
+            for key, item in rows
+            for collection in self._draft(item).collections
+        ]
+        if pairs and not self.is_news:
+            place(pairs, added_by=self.owner, import_id=self.job.pk)
+
+    def _remember(self, first: dict[UUID, Item]) -> None:
+        """Keep what each item became; what was refused may come again, mended."""
+        cards = {key: card for key, card in self.cards.items() if key not in self.old}
+        parents = [first[key] for key in cards]
         self._execute(
             statements.BECAME,
             identities=list(cards),
-            cards=[card.pk for card in cards.values()],
+            cards=list(cards.values()),
             parents=[identity(p.source, p.parent) if p.parent else None for p in parents],
         )
-        if self.job.source_kind == Import.Source.FEED:
+        keys, digests = zip(*self.taken, strict=True) if self.taken else ((), ())
+        self._execute(statements.SEEN, identities=list(keys), digests=list(digests))
+        if self.is_news:
             return  # what a feed has wrong is no news the next time
-        if refused := [key for key in new if key not in cards]:
+        if refused := [key for key in first if key not in self.cards]:
             self._execute(statements.RELEASE, identities=refused)
 
     def _subscribe(self) -> None:
@@ -195,7 +257,7 @@ class _Adding:
         self.outcome.known += len(self.feeds) - subscribed - len(refused)
         self.outcome.problems += refused
 
-    def _execute(self, statement: str, **parameters: object) -> list[tuple[UUID, UUID | None]]:
+    def _execute(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
         return execute(statement, {"owner": self.owner.pk, **parameters}, prepare=False).rows
 
 

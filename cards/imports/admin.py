@@ -36,8 +36,8 @@ class ImportAdmin(ReadOnlyAdmin[Import]):
     """Imports can be looked at, and ended."""
 
     list_display = (
-        "source", "owner", "source_kind", "format", "status", "read", "added", "known", "failed",
-        "created_at",
+        "source", "owner", "source_kind", "format", "status", "read", "added", "known", "merged",
+        "failed", "created_at",
     )  # fmt: skip
     list_filter = ("status", "source_kind", "format", "created_at")
     list_select_related = ("owner",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -67,12 +67,3 @@ def names_of(item: Item) -> list[str]:
     """This answers the names of the collections that an item's folders become."""
     names = (one_line(" / ".join(path)) for path in item.collections)
     return [name[: limits.COLLECTION_NAME_LENGTH].strip() for name in names if name]
-
-
-def joined(first: Item, again: Item) -> Item:
-    """This answers an item that came twice, in all its folders and with all its tags."""
-    return replace(
-        first,
-        collections=tuple(dict.fromkeys([*first.collections, *again.collections])),
-        tags=tuple(dict.fromkeys([*first.tags, *again.tags])),
-    )

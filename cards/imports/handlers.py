@@ -21,6 +21,7 @@ from cards.imports.adding import Outcome, add_items
 from cards.imports.documents import Document
 from cards.imports.fetching import document_of
 from cards.imports.items import decode
+from cards.imports.merging import note_merges
 from cards.imports.models import Import, ImportBatch, WebFeed
 from cards.signals import (
     import_batch_added,
@@ -98,11 +99,13 @@ def _add_batch(event: ImportBatchReady) -> int:
     if outcome.public:
         _tell_of(job, outcome.public)
     reading.note_problems(job.pk, outcome.problems)
+    note_merges(job.pk, outcome.merges)
     batch.delete()
     counts = {
         "import": job.pk,
         "added": outcome.added,
         "known": outcome.known,
+        "merged": len(outcome.merges),
         "failed": len(outcome.problems),
         "public": len(outcome.public),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -74,6 +74,12 @@ def fingerprint(*parts: object) -> str:
     """This answers a guid for what has none: a digest of what it says."""
     text = "\x1f".join(one_line(str(part)).casefold() for part in parts)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def digest(item: Item) -> UUID:
+    """Return what tells whether a row is the same as one before: a digest of all that it says."""
+    said = msgspec.json.encode(replace(item, line=0), order="deterministic")
+    return UUID(bytes=hashlib.sha256(said).digest()[:16])
 
 
 def clean(text: object) -> str:

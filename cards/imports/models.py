@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -45,9 +46,12 @@ class Import(models.Model):
     read = models.IntegerField(default=0)
     batches = models.IntegerField(default=0)
     batches_done = models.IntegerField(default=0)
-    # What became of rows. Those that were known had been imported before, or saved.
+    # What became of rows: each is in one of these numbers. One that is known has been imported
+    # before, or brought nothing new; one that is merged added something to a card that was there.
     added = models.IntegerField(default=0)
     known = models.IntegerField(default=0)
+    # With a default of the table: the release before this one inserts imports without it.
+    merged = models.IntegerField(default=0, db_default=0)
     failed = models.IntegerField(default=0)
     added_public = models.IntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -126,6 +130,27 @@ class ImportProblem(models.Model):
         return f"line {self.line}: {self.detail}"
 
 
+class ImportMerge(models.Model):
+    """A row that was merged into a card that was there: in which line, and into which."""
+
+    id = models.BigAutoField(primary_key=True)
+    origin = models.ForeignKey(
+        Import, models.CASCADE, related_name="merges", db_index=False, db_column="import_id"
+    )
+    line = models.IntegerField()
+    # The row's title or address, cut short. A card keeps its own title, so this is where the
+    # title of a row that was merged can be read.
+    row = models.TextField(max_length=200, blank=True)
+    # Null when the card has been removed.
+    card = models.ForeignKey("cards.Card", models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        indexes = [models.Index(fields=["origin", "id"], name="merge_by_import")]
+
+    def __str__(self) -> str:
+        return f"line {self.line} into {self.card_id}"
+
+
 class ImportedItem(models.Model):
     """Something that was imported once, by its identity in its source, and the card it became."""
 
@@ -138,6 +163,9 @@ class ImportedItem(models.Model):
     identity = models.UUIDField()
     # Null when the card has been removed.
     card = models.ForeignKey("cards.Card", models.SET_NULL, null=True, related_name="imported_as")
+    # Digests of the rows that the card has taken in: one that comes again changes nothing, even if
+    # its curator has changed the card since.
+    seen = ArrayField(models.UUIDField(), default=list, db_default=[])
     # The item whose card is to be the parent of this one's, until the import is complete.
     parent = models.UUIDField(null=True)
 

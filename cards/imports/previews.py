@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -13,8 +14,9 @@ from cards.imports import reading, statements
 from cards.imports.documents import Document
 from cards.imports.drafts import Wishes, draft_of, names_of
 from cards.imports.formats import Format, tables
-from cards.imports.items import Item, Problem, Row, identity
+from cards.imports.items import Item, Problem, Row, digest, identity
 from cards.imports.models import Import, ImportProblem
+from cards.models import Card
 from cards.services import rules
 from events.sql import execute
 
@@ -22,24 +24,18 @@ from events.sql import execute
 def preview(job: Import, known: Format, document: Document, found: Iterator[Row]) -> None:
     """This counts what would be added, keeps the first rows for looking at, and ends the import."""
     ImportProblem.objects.filter(origin=job).delete()  # of a reader that died
-    counts = {"added": 0, "known": 0, "failed": 0}
+    counts = {"added": 0, "known": 0, "merged": 0, "failed": 0}
     shown: list[dict[str, Any]] = []
-    seen: set[object] = set()
+    taken = Taken(job)
     while some := list(islice(found, limits.BATCH_ROWS)):
         items = [row for row in some if isinstance(row, Item)]
         problems = [row for row in some if isinstance(row, Problem)]
-        keys = {identity(item.source, item.guid) for item in items}
-        old = {key for key, card in _known(job, list(keys)) if card} | seen
-        seen |= keys
+        taken.look_up(items)
         for item in items:
-            refused = refusal(item)
-            if refused:
+            if refused := refusal(item):
                 problems.append(refused)
-            elif identity(item.source, item.guid) in old:
-                counts["known"] += 1
             else:
-                counts["added"] += 1
-            old.add(identity(item.source, item.guid))
+                counts[taken.outcome(item)] += 1
         counts["failed"] += len(problems)
         reading.note_problems(job.pk, problems)
         shown += [_shown(item, job) for item in items[: limits.PREVIEW_ROWS - len(shown)]]
@@ -54,8 +50,40 @@ def preview(job: Import, known: Format, document: Document, found: Iterator[Row]
     )
 
 
-def _known(job: Import, keys: list[Any]) -> list[Any]:
-    return execute(statements.KNOWN, {"owner": job.owner_id, "identities": keys}).rows
+class Taken:
+    """What the owner has, and what the rows so far would add: items, and pages.
+
+    References that share a page may be works of their own, which only the import itself tells.
+    """
+
+    def __init__(self, job: Import) -> None:
+        self.owner_id = job.owner_id
+        self.rows: dict[UUID, set[UUID]] = {}  # by item
+        self.pages: set[str] = set()
+
+    def look_up(self, items: Sequence[Item]) -> None:
+        """Find out which of these are there already."""
+        keys = list({identity(item.source, item.guid) for item in items} - set(self.rows))
+        found = execute(statements.KNOWN, {"owner": self.owner_id, "identities": keys}).rows
+        self.rows |= {key: set(seen) for key, card, seen in found if card}
+        pages = {page for item in items if (page := page_of(item))} - self.pages
+        own = Card.objects.filter(curator=self.owner_id, url__canonical__in=pages)
+        self.pages |= set(own.values_list("url__canonical", flat=True))
+
+    def outcome(self, item: Item) -> str:
+        """Return what would become of a row, and take it."""
+        key, page, row = identity(item.source, item.guid), page_of(item), digest(item)
+        known = row in self.rows.get(key, ()) or bool(item.folder)
+        merged = key in self.rows or page in self.pages
+        self.rows.setdefault(key, set()).add(row)
+        self.pages |= {page} - {""}
+        return "known" if known else "merged" if merged else "added"
+
+
+def page_of(item: Item) -> str:
+    """Return the canonical address of a row's page, or nothing."""
+    page, _ = rules.page_of("" if item.feed or item.folder else item.url)
+    return page.canonical if page else ""
 
 
 def refusal(item: Item) -> Problem | None:

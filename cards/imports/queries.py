@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Count, QuerySet
 
 from accounts.models import User
-from cards.imports.models import FeedSubscription, Import, ImportProblem
+from cards.imports.models import FeedSubscription, Import, ImportMerge, ImportProblem
 from events.models import Delivery
 
 
@@ -20,6 +20,11 @@ def imports_of(owner: User) -> QuerySet[Import]:
 def problems_of(job: Import) -> QuerySet[ImportProblem]:
     """This answers the rows of an import that failed."""
     return ImportProblem.objects.filter(origin=job)
+
+
+def merges_of(job: Import) -> QuerySet[ImportMerge]:
+    """Return the rows of an import that were merged into cards that were there."""
+    return ImportMerge.objects.filter(origin=job)
 
 
 def subscriptions_of(owner: User) -> QuerySet[FeedSubscription]:

@@ -9,10 +9,15 @@ from rest_framework import serializers
 from api.serializers import ModelSerializer, Serializer
 from cards import limits
 from cards.imports.formats import FORMATS
-from cards.imports.models import FeedSubscription, Import, ImportProblem
+from cards.imports.models import FeedSubscription, Import, ImportMerge, ImportProblem
 from cards.models import Visibility
 from outside.addresses import checked
 from outside.errors import Refused
+
+MERGED = (
+    "You had this page already: the note, the tags and the collections of this row were added to"
+    " its card, which kept its title."
+)
 
 
 class FetchedSerializer(Serializer):
@@ -73,11 +78,15 @@ class PreviewSerializer(Serializer):
 
 
 class CountsSerializer(Serializer):
-    """Rows: read so far; added; known from before; failed; and those that wait."""
+    """Rows: read so far; what became of each; and those that wait.
+
+    `known` brought nothing new; `merged` added tags, a note, a collection to a card that was there.
+    """
 
     read = serializers.IntegerField()
     added = serializers.IntegerField()
     known = serializers.IntegerField()
+    merged = serializers.IntegerField()
     failed = serializers.IntegerField()
     waiting = serializers.IntegerField()
 
@@ -135,6 +144,7 @@ class ImportSerializer(ModelSerializer[Import]):
                 "read": instance.read,
                 "added": instance.added,
                 "known": instance.known,
+                "merged": instance.merged,
                 "failed": instance.failed,
                 "waiting": waiting(instance),
             },
@@ -149,9 +159,13 @@ class ImportSerializer(ModelSerializer[Import]):
 
 
 def waiting(job: Import) -> int:
-    """This answers how many rows have been read and wait to be added."""
-    done = job.added + job.known + job.failed
-    return 0 if job.is_finished else max(0, job.read - done)
+    """Return how many rows have been read and wait to be added."""
+    return 0 if job.is_finished else max(0, job.read - done(job))
+
+
+def done(job: Import) -> int:
+    """Return how many rows have ended, in whichever way."""
+    return job.added + job.known + job.merged + job.failed
 
 
 def progress_of(job: Import) -> tuple[float | None, int | None]:
@@ -159,23 +173,31 @@ def progress_of(job: Import) -> tuple[float | None, int | None]:
     if job.started_at is None:
         return None, None
     seconds = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
-    done = job.added + job.known + job.failed
-    rate = round(done / seconds, 1) if seconds > 0 and done else None
+    rate = round(done(job) / seconds, 1) if seconds > 0 and done(job) else None
     if job.is_finished:
         return rate, 0
     known = rate and job.status == Import.Status.RUNNING
     return rate, round(waiting(job) / rate) if known and rate else None
 
 
-class ProblemRowSerializer(ModelSerializer[ImportProblem]):
-    """A row that failed."""
+class RowSerializer(Serializer):
+    """A row that failed, or was merged into a card that was there."""
 
+    line = serializers.IntegerField()
+    code = serializers.CharField(help_text="Why it failed, or `merged`.")
+    detail = serializers.CharField()
     row = serializers.CharField(help_text="What it is about: its title or address, cut short.")
+    card = serializers.UUIDField(
+        allow_null=True, help_text="The card that it was merged into; null of one that failed."
+    )
 
-    class Meta:
-        model = ImportProblem
-        fields = ("line", "code", "detail", "row")
-        read_only_fields = fields
+    def to_representation(self, instance: ImportProblem | ImportMerge) -> dict[str, Any]:
+        """Return what became of a row."""
+        if isinstance(instance, ImportProblem):
+            told: dict[str, Any] = {"code": instance.code, "detail": instance.detail, "card": None}
+        else:
+            told = {"code": "merged", "detail": MERGED, "card": instance.card_id}
+        return {"line": instance.line, **told, "row": instance.row}
 
 
 class SubscriptionInputSerializer(FetchedSerializer):

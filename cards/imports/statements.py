@@ -12,7 +12,7 @@ CLAIM = """
     RETURNING identity
 """
 KNOWN = """
-    SELECT identity, card_id FROM cards_importeditem
+    SELECT identity, card_id, seen FROM cards_importeditem
     WHERE owner_id = %(owner)s AND identity = ANY(%(identities)s::uuid[])
 """
 KNOWN_AND_HELD = KNOWN + "ORDER BY identity FOR UPDATE"
@@ -21,6 +21,28 @@ BECAME = """
     FROM unnest(%(identities)s::uuid[], %(cards)s::uuid[], %(parents)s::uuid[])
          AS became (identity, card_id, parent)
     WHERE item.owner_id = %(owner)s AND item.identity = became.identity
+"""
+# The rows of these items are in the hands of this transaction: claimed, or held.
+SEEN = """
+    UPDATE cards_importeditem item SET seen = item.seen || came.digests
+    FROM (
+        SELECT identity, array_agg(digest) AS digests
+        FROM unnest(%(identities)s::uuid[], %(digests)s::uuid[]) AS took (identity, digest)
+        GROUP BY identity
+    ) AS came
+    WHERE item.owner_id = %(owner)s AND item.identity = came.identity
+"""
+# Of cards that are locked.
+MERGE = """
+    UPDATE cards_card card
+    SET type = merged.type, title = merged.title, text = merged.text, tags = merged.tags,
+        reference = merged.reference, visibility = merged.visibility,
+        created_at = merged.created_at, updated_at = now()
+    FROM json_to_recordset(%s::json) AS merged (
+        id uuid, type text, title text, text text, tags text[], reference jsonb, visibility text,
+        created_at timestamptz
+    )
+    WHERE card.id = merged.id
 """
 RELEASE = """
     DELETE FROM cards_importeditem
@@ -36,7 +58,8 @@ READ = """
 ADDED = """
     UPDATE cards_import
     SET batches_done = batches_done + 1, added = added + %(added)s, known = known + %(known)s,
-        failed = failed + %(failed)s, added_public = added_public + %(public)s
+        merged = merged + %(merged)s, failed = failed + %(failed)s,
+        added_public = added_public + %(public)s
     WHERE id = %(import)s
     RETURNING status = 'running' AND batches_done = batches
 """

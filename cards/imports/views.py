@@ -24,7 +24,7 @@ from cards.imports.models import Import, ImportProblem
 from cards.imports.serializers import (
     ImportInputSerializer,
     ImportSerializer,
-    ProblemRowSerializer,
+    RowSerializer,
 )
 from cards.queries import own_collections
 from cards.services import rules
@@ -159,25 +159,30 @@ class RowsQuerySerializer(QuerySerializer):
     """Which rows of an import are listed."""
 
     outcome = serializers.ChoiceField(
-        ["failed"], required=False, help_text="Only what failed is kept by row."
+        ["failed", "merged"],
+        required=False,
+        default="failed",
+        help_text="Which rows. Those that were added or known are only counted.",
     )
 
 
-class FailedRows(ListAPIView[ImportProblem]):
-    """The rows of an import that failed, in the order in which they were found."""
+class Rows(ListAPIView[Any]):
+    """The rows of an import that failed, or were merged, in the order in which they were found."""
 
     queryset = ImportProblem.objects.none()
-    serializer_class = ProblemRowSerializer
+    serializer_class = RowSerializer
     query_serializer = RowsQuerySerializer
     cursor_ordering = "id"
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List what is wrong in which line."""
+        """List what is wrong in which line, or what was merged into which card."""
         return super().get(request, *args, **kwargs)
 
-    def get_queryset(self) -> QuerySet[ImportProblem]:
-        """This answers the problems of an import of the person who asks."""
-        return queries.problems_of(own_import(self.request, self.kwargs["import_id"]))
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the rows of an import of the client's."""
+        job = own_import(self.request, self.kwargs["import_id"])
+        merged = self.request.query_params.get("outcome") == "merged"
+        return queries.merges_of(job) if merged else queries.problems_of(job)
 
 
 class ErrorsFile(APIView):

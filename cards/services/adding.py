@@ -40,6 +40,8 @@ class CardDraft:
     visibility: str = Visibility.PUBLIC
     # When it was saved elsewhere, for a card that is brought along.
     created_at: datetime | None = None
+    # That another card of the curator's has the page, as chapters share that of their book.
+    shares_page: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def _check(
     draft: CardDraft, parents: set[UUID], collections: set[UUID]
 ) -> tuple[Page | None, rules.Errors]:
     page, errors = rules.page_of(draft.url)
+    page = None if draft.shares_page else page
     if not errors:
         errors = rules.errors_of_content(
             type=draft.type, link=draft.url, title=draft.title, text=draft.text

@@ -58,7 +58,14 @@ def test_an_import_whose_workers_are_killed_again_and_again_ends_exactly(
     job = client_of(alice).get(f"/api/v1/imports/{accepted.json()['id']}/").json()
     assert 900 <= before < 2000
     assert job["status"] == "done"
-    assert job["counts"] == {"read": 2000, "added": 2000, "known": 0, "failed": 0, "waiting": 0}
+    assert job["counts"] == {
+        "read": 2000,
+        "added": 2000,
+        "known": 0,
+        "merged": 0,
+        "failed": 0,
+        "waiting": 0,
+    }
     assert Card.objects.count() == 2000
     assert Event.objects.filter(type="card.imported").count() == 2000
     assert Event.objects.filter(type="cards.imported").count() == 1

@@ -47,7 +47,14 @@ def test_bookmarks_become_cards_with_folders_tags_notes_dates_and_who_may_see_th
     done = bring(alice, BOOKMARKS, name="bookmarks.html")
 
     assert (done["status"], done["format"]) == ("done", "html")
-    assert done["counts"] == {"read": 4, "added": 3, "known": 0, "failed": 1, "waiting": 0}
+    assert done["counts"] == {
+        "read": 4,
+        "added": 3,
+        "known": 0,
+        "merged": 0,
+        "failed": 1,
+        "waiting": 0,
+    }
     docs, paper, last = Card.objects.filter(curator=alice).order_by("id")
     assert (docs.title, docs.text, docs.tags) == ("Docs", "All of it & more.", ["sql", "manual"])
     assert docs.created_at.timestamp() == 1400000000
@@ -74,6 +81,7 @@ def test_what_is_wrong_is_told_by_line(alice: User, bring: Bring, client_of: Cli
             "code": "invalid_url",
             "detail": "Only http and https addresses can be saved.",
             "row": "A bookmarklet",
+            "card": None,
         }
     ]
     assert file["Content-Disposition"] == f'attachment; filename="errors-{done["id"]}.csv"'
@@ -89,7 +97,14 @@ def test_the_same_file_twice_adds_nothing(alice: User, bring: Bring) -> None:
 
     again = bring(alice, BOOKMARKS)
 
-    assert again["counts"] == {"read": 4, "added": 0, "known": 3, "failed": 1, "waiting": 0}
+    assert again["counts"] == {
+        "read": 4,
+        "added": 0,
+        "known": 3,
+        "merged": 0,
+        "failed": 1,
+        "waiting": 0,
+    }
     assert Card.objects.count() == 3
     assert Event.objects.filter(type__startswith="c").count() == events
 
@@ -155,7 +170,14 @@ def test_a_dry_run_shows_what_would_happen_and_changes_nothing(
     done = bring(alice, table, dry_run="true")
 
     assert (done["status"], done["dry_run"], done["format"]) == ("previewed", True, "csv")
-    assert done["counts"] == {"read": 2, "added": 1, "known": 0, "failed": 1, "waiting": 0}
+    assert done["counts"] == {
+        "read": 2,
+        "added": 1,
+        "known": 0,
+        "merged": 0,
+        "failed": 1,
+        "waiting": 0,
+    }
     assert done["preview"]["columns"] == {
         "url": "url",
         "title": "title",
@@ -210,7 +232,7 @@ def test_a_bookmark_in_two_folders_is_one_card_in_two_collections(
 
     done = bring(alice, file)
 
-    assert (done["counts"]["added"], done["counts"]["known"]) == (1, 1)
+    assert (done["counts"]["added"], done["counts"]["merged"]) == (1, 1)
     assert sorted(Card.objects.get().places.values_list("collection__name", flat=True)) == [
         "A",
         "B",

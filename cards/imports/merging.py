@@ -1,0 +1,163 @@
+"""What becomes of a row whose page its owner has saved already: it is merged into that card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from accounts.models import User
+from cards import limits
+from cards.events import CardUpdated
+from cards.imports import statements
+from cards.imports.drafts import tags_of
+from cards.imports.items import Item, one_line
+from cards.imports.models import ImportMerge
+from cards.imports.references import LONG, fitted, is_other_work
+from cards.models import Card, CollectionCard, Visibility
+from cards.services import CardDraft
+from cards.signals import card_updated
+from events.outbox import Priority, recording
+from events.sql import execute
+
+# What of a card a merge may change.
+CHANGED = ("type", "title", "text", "tags", "reference", "visibility", "created_at")
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """A row, the card that it would be, and the card that is there."""
+
+    key: UUID
+    item: Item
+    draft: CardDraft
+    card_id: UUID
+    # That they have only the page in common: then they may be two works.
+    by_page: bool = False
+
+
+@dataclass
+class Merging:
+    """What became of rows that met a card."""
+
+    merged: list[Meeting] = field(default_factory=list)
+    known: list[Meeting] = field(default_factory=list)
+    # Works of their own that share a page with the card: they become cards.
+    others: list[Meeting] = field(default_factory=list)
+    # Rows for which the card has no room.
+    refused: list[Meeting] = field(default_factory=list)
+
+
+def merge(owner: User, meetings: Sequence[Meeting]) -> Merging:
+    """Merge rows into cards, and return what became of each.
+
+    Runs in a transaction, which holds the cards until it ends: so an edit, or another import, comes
+    before all of it or after it. A row that brings nothing new changes nothing.
+    """
+    outcome = Merging()
+    own = Card.objects.select_for_update(no_key=True).filter(curator=owner)
+    found = own.filter(pk__in={meeting.card_id for meeting in meetings}).order_by("pk")
+    cards = {card.pk: card for card in found}
+    before = {card.pk: _content(card) for card in found}
+    places = _places(meetings)
+    for meeting in meetings:
+        card = cards.get(meeting.card_id)
+        if card is None:  # it has been removed just now
+            outcome.known.append(meeting)
+        elif meeting.by_page and _is_other(card, meeting.draft):
+            outcome.others.append(meeting)
+        else:
+            new_places = {(each, card.pk) for each in meeting.draft.collections} - places
+            places |= new_places
+            _settle(outcome, meeting, joins(card, meeting), bool(new_places))
+    _save([card for card in cards.values() if _content(card) != before[card.pk]])
+    return outcome
+
+
+def _settle(outcome: Merging, meeting: Meeting, changed: bool | None, placed: bool) -> None:
+    if changed is None:
+        outcome.refused.append(meeting)
+    else:
+        (outcome.merged if changed or placed else outcome.known).append(meeting)
+
+
+def _is_other(card: Card, draft: CardDraft) -> bool:
+    if not (card.reference and draft.reference):
+        return False
+    one, other = ({"title": each.title, **each.reference} for each in (card, draft))
+    return is_other_work(one, other)
+
+
+def _places(meetings: Iterable[Meeting]) -> set[tuple[UUID, UUID]]:
+    collections = {each for meeting in meetings for each in meeting.draft.collections}
+    places = CollectionCard.objects.filter(
+        collection__in=collections, card__in={meeting.card_id for meeting in meetings}
+    )
+    return set(places.values_list("collection_id", "card_id")) if collections else set()
+
+
+def joins(card: Card, meeting: Meeting) -> bool | None:
+    """Change a card by a row; return whether anything is new, or None if there is no room for it.
+
+    Tags are united, notes follow each other, a missing title and missing fields of a reference are
+    filled in, and the earlier date stays. What is private in either stays private. The card keeps
+    its title: another one is new, and can be read with the rows that were merged.
+    """
+    before, draft = _content(card), meeting.draft
+    text = card.text
+    for note in (draft.text, *_notes(card.reference, draft.reference)):
+        if one_line(note) not in one_line(text):
+            text = f"{text}\n\n{note}".strip()
+    tags = list(dict.fromkeys([*card.tags, *draft.tags]))
+    if len(text) > limits.TEXT_LENGTH or len(tags) > limits.TAGS_PER_CARD:
+        return None
+    card.text, card.tags = text, tags_of(tags)
+    card.title = card.title or draft.title
+    if draft.reference:
+        card.type = draft.type
+        card.reference = fitted({**draft.reference, **card.reference})
+    card.created_at = min(card.created_at, draft.created_at or card.created_at)
+    is_new = _content(card) != before
+    # A private note must not become public by where it is kept.
+    if draft.visibility == Visibility.PRIVATE and (is_new or meeting.item.private):
+        card.visibility = Visibility.PRIVATE
+    return _content(card) != before or one_line(draft.title) not in ("", one_line(card.title))
+
+
+def _notes(kept: Mapping[str, Any], brought: Mapping[str, Any]) -> list[str]:
+    """Return the long texts of a reference that has others in the same fields."""
+    both = [name for name in LONG if kept.get(name) and brought.get(name)]
+    return [brought[name] for name in both if one_line(brought[name]) != one_line(kept[name])]
+
+
+def _content(card: Card) -> tuple[Any, ...]:
+    return tuple(getattr(card, name) for name in CHANGED)
+
+
+def _save(cards: Sequence[Card]) -> None:
+    if not cards:
+        return
+    rows = [{"id": card.pk, **dict(zip(CHANGED, _content(card), strict=True))} for card in cards]
+    execute(statements.MERGE, [json.dumps(rows, default=str)], prepare=False)
+    with recording(priority=Priority.BULK):
+        for card in cards:
+            event = CardUpdated(
+                card_id=card.pk,
+                curator_id=card.curator_id,
+                url_id=card.url_id,
+                visibility=card.visibility,
+            )
+            card_updated.send(sender=Card, event=event)
+
+
+def note_merges(import_id: UUID, merges: Sequence[tuple[Item, UUID]]) -> None:
+    """Keep which rows were merged into which cards, up to so many that nobody reads them all."""
+    if not merges:
+        return
+    kept = ImportMerge.objects.filter(origin_id=import_id)[: limits.IMPORT_PROBLEMS].count()
+    ImportMerge.objects.bulk_create(
+        ImportMerge(origin_id=import_id, line=item.line, row=item.label, card_id=card)
+        for item, card in merges[: max(0, limits.IMPORT_PROBLEMS - kept)]
+    )
