@@ -10,6 +10,7 @@ from api.serializers import ModelSerializer, Serializer
 from cards import limits
 from cards.imports.formats import FORMATS
 from cards.imports.models import FeedSubscription, Import, ImportMerge, ImportProblem
+from cards.imports.subscribing import address_of
 from cards.models import Visibility
 from outside.addresses import checked
 from outside.errors import Refused
@@ -26,7 +27,7 @@ class FetchedSerializer(Serializer):
     def validate_url(self, url: str) -> str:
         """This refuses what would never be fetched."""
         try:
-            return checked(url)
+            return checked(address_of(url))
         except Refused as reason:
             raise serializers.ValidationError(str(reason), code="invalid_url") from None
 

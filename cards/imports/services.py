@@ -13,10 +13,9 @@ from cards.events import ImportRequested
 from cards.imports import completion
 from cards.imports.items import Item
 from cards.imports.models import FeedSubscription, Import, ImportFile
-from cards.imports.subscribing import subscribe
+from cards.imports.subscribing import subscribe, subscription_of
 from cards.signals import import_requested
 from events.outbox import Priority, recording
-from outside.addresses import checked
 
 
 def request_import(
@@ -89,8 +88,7 @@ def subscribe_to(
         new, refused = subscribe(owner, [item], options=options)
     if refused:
         raise ValidationError({"url": [ValidationError(refused[0].detail, code=refused[0].code)]})
-    found = FeedSubscription.objects.select_related("feed")
-    return found.get(owner=owner, feed__url=checked(url)), bool(new)
+    return subscription_of(owner, url), bool(new)
 
 
 def unsubscribe(subscription: FeedSubscription) -> None:

@@ -85,8 +85,8 @@ LINK = """
 # Whose feed is known asks for it to be fetched soon; one that fails keeps its own time.
 SUBSCRIBE = """
     WITH wanted AS (
-        SELECT * FROM unnest(%(ids)s::uuid[], %(urls)s::text[], %(titles)s::text[])
-                      AS wanted (id, url, title)
+        SELECT * FROM unnest(%(ids)s::uuid[], %(urls)s::text[], %(titles)s::text[],
+                             %(options)s::jsonb[]) AS wanted (id, url, title, options)
     ), feed AS (
         INSERT INTO cards_webfeed
             (url, etag, last_modified, next_refresh, failures, error)
@@ -99,7 +99,7 @@ SUBSCRIBE = """
     )
     INSERT INTO cards_feedsubscription
         (id, owner_id, feed_id, title, options, caught_up, created_at)
-    SELECT wanted.id, %(owner)s, feed.id, title, %(options)s, %(caught_up)s, now()
+    SELECT wanted.id, %(owner)s, feed.id, title, wanted.options, %(caught_up)s, now()
     FROM wanted JOIN feed USING (url)
     ORDER BY wanted.id
     ON CONFLICT (owner_id, feed_id) DO NOTHING

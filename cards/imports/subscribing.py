@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import Jsonb
 
 from accounts.models import User
 from cards import limits
 from cards.imports import statements
 from cards.imports.items import Item, Problem
-from cards.imports.models import FeedSubscription
+from cards.imports.models import FeedSubscription, WebFeed
+from cards.models import Visibility
 from events.ids import new_id
 from events.sql import execute
 from outside.addresses import checked
@@ -27,26 +31,35 @@ TOO_MANY = f"One person subscribes to up to {limits.SUBSCRIPTIONS} feeds; end so
 TOO_LONG = f"The address is longer than {limits.LINK_LENGTH} characters."
 
 
+# How browsers and readers write that an address is of a feed.
+FEED = re.compile(r"(?:feed|rss|itpc|pcast):(?://)?(?=(https?://)?)", re.IGNORECASE)
+
+
+@transaction.atomic
 def subscribe(
     owner: User, feeds: Sequence[Item], *, options: Mapping[str, Any], caught_up: bool = False
 ) -> tuple[int, list[Problem]]:
-    """This subscribes to feeds, and answers how many were new, and what it refused.
+    """Subscribe to feeds, and return how many were new, and what was refused.
 
-    `caught_up` says that what they have now has been imported already.
+    `caught_up` says that what they have now has been imported already. One
+    person's calls wait for each other, so that no two of them add a feed by two addresses.
     """
     wanted, refused = wanted_of(feeds)
+    User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
     own = FeedSubscription.objects.filter(owner=owner)
-    for known in own.filter(feed__url__in=list(wanted)).values_list("feed__url", flat=True):
-        del wanted[known]
+    for known in own.filter(feed__url__in=_spellings(wanted)).values_list("feed__url", flat=True):
+        wanted.pop(_page(known), None)
     room = limits.SUBSCRIPTIONS - own.count() if wanted else 0
     refused += [problem(item, "too_many", TOO_MANY) for item in list(wanted.values())[room:]]
     new = dict(list(wanted.items())[:room])
+    asked = WebFeed.objects.filter(url__in=_spellings(new)).values_list("url", flat=True)
+    known_as = {_page(url): url for url in asked}
     parameters: dict[str, Any] = {
         "owner": owner.pk,
         "ids": [new_id() for _ in new],
-        "urls": list(new),
+        "urls": [known_as.get(page, item.feed) for page, item in new.items()],
         "titles": [item.title[: limits.TITLE_LENGTH] for item in new.values()],
-        "options": Jsonb({name: options[name] for name in KEPT if options.get(name)}),
+        "options": [Jsonb(_options(item, options)) for item in new.values()],
         "caught_up": caught_up,
         "first": EVERY if caught_up else timedelta(0),
         "wait": NEWCOMERS_WAIT,
@@ -54,21 +67,51 @@ def subscribe(
     return execute(statements.SUBSCRIBE, parameters, prepare=False).count, refused
 
 
+def _options(item: Item, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what holds for the cards of a feed: what its file calls private stays so."""
+    kept = {name: options[name] for name in KEPT if options.get(name)}
+    return kept | {"visibility": Visibility.PRIVATE} if item.private else kept
+
+
 def wanted_of(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
-    """This answers feeds by the address that they are asked at, and those that never are."""
+    """Return feeds by their addresses without the scheme, and those that are never asked."""
     wanted: dict[str, Item] = {}
     refused = []
     for item in feeds:
         try:
-            url = checked(item.feed)
+            url = checked(address_of(item.feed))
         except Refused as reason:
             refused.append(problem(item, "invalid_url", str(reason)))
             continue
         if len(url) > limits.LINK_LENGTH:
             refused.append(problem(item, "invalid_url", TOO_LONG))
         else:
-            wanted.setdefault(url, item)
+            wanted.setdefault(_page(url), replace(item, feed=url))
     return wanted, refused
+
+
+def address_of(feed: str) -> str:
+    """Return the address of a feed that is written as `feed://…` or `feed:https://…`."""
+    found = FEED.match(feed)
+    if not found:
+        return feed
+    return feed[found.end() :] if found.group(1) else f"http://{feed[found.end() :]}"
+
+
+def subscription_of(owner: User, feed: str) -> FeedSubscription:
+    """Return a person's subscription to a feed, by whichever of its addresses it is asked."""
+    found = FeedSubscription.objects.select_related("feed").order_by("id")
+    urls = _spellings([_page(checked(address_of(feed)))])
+    return found.filter(owner=owner, feed__url__in=urls)[0]
+
+
+def _page(url: str) -> str:
+    """Return an address without its scheme: http and https are the same feed."""
+    return url.partition("://")[2]
+
+
+def _spellings(pages: Iterable[str]) -> list[str]:
+    return [f"{scheme}://{page}" for page in pages for scheme in ("http", "https")]
 
 
 def problem(item: Item, code: str, detail: str) -> Problem:

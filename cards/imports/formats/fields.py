@@ -42,7 +42,7 @@ NAMES = {
     "date": "date datum fecha issued",
     "id": "id",
     "kind": "itemtype documenttype publicationtype referencetype",
-    "author": "author authors authorfullnames authorlf creators autor auteur auteurs",
+    "author": "author authors bookauthor authorfullnames authorlf creators autor auteur auteurs",
     "moreauthors": "additionalauthors",
     "editor": "editor editors",
     "translator": "translator translators",

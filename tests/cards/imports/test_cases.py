@@ -1,5 +1,8 @@
 """Small files with their right values: each file in `cases/` is imported, and its cards compared.
 
+All are imported at once, each by a person of its own. `CASES=name` runs those with that in their
+names only.
+
 `NAME.expected.json` beside `NAME.EXT` is a list of the cards that the import must add, in their
 order, each with at least the fields named: fields of the card, else of its reference. `null` means
 that the field is absent; `never` names a value that must not come out anywhere. A card with `feed`
@@ -11,6 +14,7 @@ the fields named: `line`, `code`, `detail`, `row`). `import` has the options of 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -22,32 +26,53 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cards.imports.models import FeedSubscription
 from cards.models import Card
-from tests.cards.imports.conftest import ImportFile as Bring
+from tests.cards.imports.conftest import IMPORTS, upload
+from tests.conftest import Drain, person
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db(transaction=True)
-EXPECTED = sorted((Path(__file__).parent / "cases").glob("*.expected.json"))
+CASES = Path(__file__).parent / "cases"
 COUNTS = ("added", "known", "merged", "failed")
 
 
-def file_of(expected: Path) -> Path:
-    """Return the file that a case imports."""
-    name = expected.name.removesuffix(".expected.json")
-    (file,) = (path for path in expected.parent.glob(f"{name}.*") if path != expected)
-    return file
+def test_small_files_give_their_right_values(drain: Drain, client_of: Client) -> None:
+    wanted = os.environ.get("CASES", "")
+    paths = [path for path in sorted(CASES.rglob("*.expected.json")) if wanted in path.name]
+    owners = [person(f"reader{number}") for number in range(len(paths))]
+    clients = [client_of(owner) for owner in owners]
+
+    accepted = [hand_in(client, path) for client, path in zip(clients, paths, strict=True)]
+    drain(120)
+
+    faults = {}
+    for owner, client, path, id in zip(owners, clients, paths, accepted, strict=True):
+        try:
+            check(owner, client, client.get(f"{IMPORTS}{id}/").json(), expected_of(path))
+        except AssertionError as fault:
+            faults[str(path.relative_to(CASES))] = str(fault)
+    assert not faults, "\n\n".join(f"{name}: {fault}" for name, fault in faults.items())
+    assert paths
 
 
-@pytest.mark.parametrize("path", EXPECTED, ids=lambda path: path.name.partition(".")[0])
-def test_a_small_file_gives_its_right_values(
-    alice: User, bring: Bring, client_of: Client, path: Path
-) -> None:
+def hand_in(client: APIClient, path: Path) -> str:
+    """Import the file of a case, and return the id of the import."""
+    name = path.name.removesuffix(".expected.json")
+    (file,) = (each for each in path.parent.glob(f"{name}.*") if each != path)
+    accepted = upload(client, file.read_bytes(), **expected_of(path).get("import", {}))
+    assert accepted.status_code == 202, accepted.content
+    return str(accepted.json()["id"])
+
+
+def expected_of(path: Path) -> dict[str, Any]:
+    """Return what a case expects."""
     expected = json.loads(path.read_text())
-    expected = expected if isinstance(expected, dict) else {"cards": expected, "failed": 0}
+    return expected if isinstance(expected, dict) else {"cards": expected, "failed": 0}
 
-    done = bring(alice, file_of(path).read_bytes(), **expected.get("import", {}))
 
+def check(owner: User, client: APIClient, done: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Compare an import, and the cards that it added, with what is expected."""
     counts = done["counts"]
-    cards = [fields_of(card) for card in Card.objects.filter(curator=alice).order_by("id")]
+    cards = [fields_of(card) for card in Card.objects.filter(curator=owner).order_by("id")]
     figures = {name: counts.get(name, 0) for name in COUNTS}
     assert figures == figures | {name: expected[name] for name in COUNTS if name in expected}, cards
     assert sum(figures.values()) == counts["read"]
@@ -55,11 +80,11 @@ def test_a_small_file_gives_its_right_values(
     assert done["error"].startswith(expected.get("error", ""))
     assert done["format"] == expected.get("format", done["format"])
     if "cards" in expected:
-        subscriptions = FeedSubscription.objects.filter(owner=alice).order_by("id")
+        subscriptions = FeedSubscription.objects.filter(owner=owner).order_by("id")
         feeds = [{"feed": each.feed.url, "title": each.title} for each in subscriptions]
         compare([*feeds, *cards], expected["cards"])
     if "problems" in expected:
-        failed = client_of(alice).get(f"/api/v1/imports/{done['id']}/rows/?outcome=failed").json()
+        failed = client.get(f"{IMPORTS}{done['id']}/rows/?outcome=failed").json()
         compare(failed["results"], expected["problems"])
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -17,6 +19,7 @@ from cards.imports.models import FeedSubscription, WebFeed
 from cards.models import Card, Collection, Import
 from tests.cards.imports.feed import Feed
 from tests.conftest import Drain
+from tests.running import wait_for
 
 Client = Callable[[Any], APIClient]
 SUBSCRIPTIONS = "/api/v1/subscriptions/"
@@ -220,3 +223,50 @@ def test_nobody_subscribes_for_others(bob: User, alice: User, client_of: Client)
 
     assert (anonymous.status_code, refused.status_code) == (401, 400)
     assert not FeedSubscription.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "spelt", ["http://example.org/feed", "feed://example.org/feed", "feed:https://example.org/feed"]
+)
+def test_a_feed_is_one_subscription_however_its_address_is_spelt(
+    alice: User, bob: User, client_of: Client, spelt: str
+) -> None:
+    first = client_of(alice).post(SUBSCRIPTIONS, {"url": FEED})
+    again = client_of(alice).post(SUBSCRIPTIONS, {"url": spelt})
+    others = client_of(bob).post(SUBSCRIPTIONS, {"url": spelt})
+
+    assert (first.status_code, again.status_code, others.status_code) == (201, 200, 201)
+    assert again.json()["id"] == first.json()["id"]
+    assert again.json()["url"] == FEED
+    assert WebFeed.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_spellings_at_the_same_moment_are_one_subscription(alice: User) -> None:
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            services.subscribe_to(owner=alice, url=FEED)
+            second = other.submit(in_thread, alice, "http://example.org/feed")
+            wait_for(
+                lambda: waits_for_a_lock() or second.done(), seconds=20, what="the second waits"
+            )
+        _, created = second.result()
+
+    assert not created
+    assert FeedSubscription.objects.count() == 1
+
+
+def in_thread(owner: User, url: str) -> tuple[FeedSubscription, bool]:
+    """Subscribe on a connection of the thread's own."""
+    try:
+        return services.subscribe_to(owner=owner, url=url)
+    finally:
+        connection.close()
+
+
+def waits_for_a_lock() -> bool:
+    """Return whether a session waits for another one's lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchall())
