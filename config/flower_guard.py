@@ -20,6 +20,8 @@ from flower.views import BaseHandler, monitor
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError
 
+from config import flower_login
+
 logger = logging.getLogger(__name__)
 
 # Between two attempts to reach the broker; each of them takes up to 4 s.
@@ -53,21 +55,24 @@ def install() -> None:
     """This puts what is here in place of Flower's own."""
     urls.handlers[:0] = [(r"/metrics", Metrics), (r"/healthcheck", Healthcheck), (r"", Prefix)]
     Events.run = receive
+    flower_login.install()
 
 
 class Metrics(monitor.Metrics):  # type: ignore[misc]
     """Flower's metrics, for who is logged in."""
 
-    def prepare(self) -> None:
-        if not self.current_user:
+    async def prepare(self) -> None:
+        if await flower_login.pay(self) and not self.current_user:
             raise HTTPError(401)
 
 
 class Healthcheck(monitor.Healthcheck):  # type: ignore[misc]
     """Flower's health, for who is logged in, and for a check on the machine or next to it."""
 
-    def prepare(self) -> None:
-        if not asked_from_nearby(self.request) and not self.current_user:
+    async def prepare(self) -> None:
+        if asked_from_nearby(self.request):
+            return
+        if await flower_login.pay(self) and not self.current_user:
             raise HTTPError(401)
 
 

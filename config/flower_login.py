@@ -1,0 +1,112 @@
+"""Flower's login costs tries, as every other does (accounts/guard)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import Error, connections
+from flower.api import BaseApiHandler
+from flower.views import BaseHandler
+
+from accounts.guard import Caller, TooManyTries, Try, begin_login
+from accounts.guard.addresses import client_address
+from accounts.guard.devices import Device
+from accounts.names import lookup_form
+
+AWAY = (
+    "The database cannot be reached, so that tries cannot be counted; try again in a few seconds. "
+    "Whoever has logged in since Flower started is let in."
+)
+# Who has logged in: the address and a hash of what was sent. It's sent with each request.
+_let_in: set[tuple[str, bytes]] = set()
+MOST_LET_IN = 1000
+# Tries wait here for PostgreSQL, and nothing else of Flower's does.
+_thread = ThreadPoolExecutor(1, thread_name_prefix="login")
+
+
+def install() -> None:
+    """Let every page pay before Flower looks at a password."""
+    before_api = BaseApiHandler.prepare
+
+    async def prepare(handler: Any) -> None:
+        await pay(handler)
+
+    async def prepare_api(handler: Any) -> None:
+        if await pay(handler):
+            before_api(handler)
+
+    BaseHandler.prepare, BaseApiHandler.prepare = prepare, prepare_api
+
+
+async def pay(handler: Any) -> bool:
+    """Pay for the guess in a request, if there is one; return whether the request may go on.
+
+    Without a password there is no guess, and Flower asks for one. With OAuth alone, the provider
+    counts the tries.
+    """
+    header = handler.request.headers.get("Authorization", "")
+    if not header or not handler.application.options.basic_auth:
+        return True
+    address = address_of(handler.request)
+    seen = (address, hashlib.sha256(header.encode(errors="replace")).digest())
+    if seen in _let_in:
+        return True
+    account = f"flower\n{lookup_form(name_in(header))}"
+    try:
+        guess: Try = await _ask(partial(begin_login, account, Caller(address, Device(""))))
+        handler.get_current_user()  # raises 401 for a wrong one
+        await _ask(guess.succeeded)
+    except TooManyTries as refused:
+        _refuse(handler, 429, str(refused), refused.retry_after)
+        return False
+    except Error:
+        _refuse(handler, 503, AWAY, 5)
+        return False
+    if len(_let_in) >= MOST_LET_IN:
+        _let_in.clear()
+    _let_in.add(seen)
+    return True
+
+
+def address_of(request: Any) -> str:
+    """Return the address that counts; Tornado's `remote_ip` is what any header says."""
+    peer = request.connection.context.address
+    return client_address(
+        peer[0] if isinstance(peer, tuple) else "",
+        ",".join(request.headers.get_list("X-Forwarded-For")),
+        proxies=settings.TRUSTED_PROXIES,
+    )
+
+
+def name_in(header: str) -> str:
+    """Return the username of a login by HTTP's Basic scheme; nothing, if it is none."""
+    try:
+        decoded = b64decode(header.partition(" ")[2]).decode(errors="replace")
+    except ValueError:
+        return ""
+    return decoded.partition(":")[0]
+
+
+async def _ask(question: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(_thread, _on_a_connection, question)
+
+
+def _on_a_connection(question: Any) -> Any:
+    try:
+        return question()
+    finally:
+        # The next try may come in hours, and this connection would be dead by then.
+        connections.close_all()
+
+
+def _refuse(handler: Any, status: int, words: str, seconds: int) -> None:
+    handler.set_status(status)
+    handler.set_header("Retry-After", str(seconds))
+    handler.set_header("Content-Type", "text/plain; charset=UTF-8")
+    handler.finish(words)
