@@ -18,6 +18,13 @@ class People(UserManager["User"]):
         return self.alias(name=Lower("username")).get(name=names.lookup_form(username or ""))
 
 
+class Visibility(models.TextChoices):
+    """Who may see something: everybody, or the person whose it is."""
+
+    PUBLIC = "PUBLIC", "Public"
+    PRIVATE = "PRIVATE", "Private"
+
+
 class User(AbstractUser):
     """A person with a library; known to others by the username."""
 
@@ -32,6 +39,13 @@ class User(AbstractUser):
         max_length=100, blank=True, validators=[names.check_display_name]
     )
     bio = models.TextField(max_length=1000, blank=True, validators=[names.check_text])
+    # Of what is imported, where neither the request nor the file says it.
+    import_visibility = models.CharField(
+        max_length=7,
+        choices=Visibility,
+        default=Visibility.PRIVATE,
+        db_default=Visibility.PRIVATE,
+    )
 
     objects: ClassVar[People] = People()
     _password_taken_away = False
@@ -44,6 +58,10 @@ class User(AbstractUser):
             models.UniqueConstraint(
                 Lower("email"), name="one_user_per_email", condition=~models.Q(email="")
             ),
+        ]
+        indexes = [
+            # Few are not active; profiles leave them out of their counts.
+            models.Index(fields=["id"], name="user_inactive", condition=models.Q(is_active=False)),
         ]
 
     def clean(self) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import pairwise
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Lower
 
 from accounts.models import Follow, User
@@ -28,8 +30,8 @@ def user_named(username: str) -> QuerySet[User]:
 def profiles(*, viewer: User) -> QuerySet[User]:
     """This answers the visible people, each with counts and whether the viewer follows them."""
     return users().annotate(
-        followers_count=_count("followed"),
-        following_count=_count("follower"),
+        followers_count=_count("followed", others="follower"),
+        following_count=_count("follower", others="followed"),
         followed_by_me=Exists(Follow.objects.filter(follower=viewer, followed=OuterRef("pk"))),
     )
 
@@ -49,9 +51,19 @@ def followed_by(user: User) -> QuerySet[Follow]:
     return Follow.objects.filter(follower=user, followed__is_active=True).select_related("followed")
 
 
-def _count(side: str) -> Coalesce:
+def _count(side: str, *, others: str) -> CombinedExpression:
+    """Return how many visible people are on the other side of a person's follows.
+
+    All less those who are not active: these are few, and to join everybody would read a
+    celebrity's million followers one by one.
+    """
+    hidden = {f"{others}__in": User.objects.filter(is_active=False).values("pk")}
+    return _count_of(side) - _count_of(side, **hidden)
+
+
+def _count_of(side: str, **filters: Any) -> Coalesce:
     counted = (
-        Follow.objects.filter(**{side: OuterRef("pk")})
+        Follow.objects.filter(**{side: OuterRef("pk")}, **filters)
         .order_by()
         .values(side)
         .annotate(count=Count("pk"))

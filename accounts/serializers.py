@@ -48,7 +48,14 @@ class OwnProfileSerializer(ModelSerializer[User]):
 
     class Meta:
         model = User
-        fields = ("username", "email", "display_name", "bio", "date_joined")
+        fields = (
+            "username",
+            "email",
+            "display_name",
+            "bio",
+            "import_visibility",
+            "date_joined",
+        )
         read_only_fields = ("username", "email", "date_joined")
 
     def validate_display_name(self, name: str) -> str:

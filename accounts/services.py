@@ -90,17 +90,22 @@ def revoke_all_tokens(*, user: User) -> None:
     AuthToken.objects.filter(user=user).delete()
 
 
-def update_profile(*, user: User, display_name: str | None = None, bio: str | None = None) -> User:
-    """Change what others read about a user."""
-    changed = []
+def update_profile(
+    *,
+    user: User,
+    display_name: str | None = None,
+    bio: str | None = None,
+    import_visibility: str | None = None,
+) -> User:
+    """Change what others read about a user, and what their imports are by default."""
     if display_name is not None:
-        user.display_name = names.tidy_display_name(display_name)
-        changed.append("display_name")
-    if bio is not None:
-        user.bio = bio
-        changed.append("bio")
-    if changed:
-        user.save(update_fields=changed)
+        display_name = names.tidy_display_name(display_name)
+    given = {"display_name": display_name, "bio": bio, "import_visibility": import_visibility}
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name, value in changes.items():
+        setattr(user, name, value)
+    if changes:
+        user.save(update_fields=list(changes))
     return user
 
 

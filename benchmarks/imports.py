@@ -133,7 +133,7 @@ def _measured(processes: Processes, count: int) -> dict[str, Any]:
         memory: list[int] = []
 
         def imported() -> None:
-            request_import(owner=importer, content=bookmarks(count))
+            request_import(owner=importer, content=bookmarks(count), visibility="PUBLIC")
             wait_until(lambda: ended(processes, memory), seconds=900, what="", processes=processes)
 
         began = time.monotonic()

@@ -99,7 +99,8 @@ class CollectionCards(ListAPIView[Any]):
         return Response(CardSerializer(card).data, status=201 if added else 200)
 
     def _card(self, request: Request, card_id: UUID) -> Card:
-        cards = queries.with_representation(queries.visible_cards(person(request)))
+        viewer = person(request)
+        cards = queries.with_representation(queries.visible_cards(viewer), viewer=viewer)
         card = cards.filter(pk=card_id).first()
         if card is None:
             raise ValidationError({"card": [rules.UNKNOWN_PARENT]}, code="does_not_exist")

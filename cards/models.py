@@ -8,12 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Greatest
 
+from accounts.models import Visibility
 from events.ids import new_id
-
-
-class Visibility(models.TextChoices):
-    PUBLIC = "PUBLIC", "Public"
-    PRIVATE = "PRIVATE", "Private"
 
 
 class Url(models.Model):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import User
 from accounts.queries import follower_ranges, has_very_many_followers
@@ -17,14 +18,30 @@ from events.envelope import KeyRange, Recorded
 UNSEEN = "There is no collection with this id that you can see."
 
 
+def public(*, by: str, at: str = "") -> Q:
+    """Return the condition of what everybody may see: public, and by somebody who is active.
+
+    `by` names the person's field, and `at` the relation to the object, as `card__`.
+    """
+    return Q(**{f"{at}visibility": Visibility.PUBLIC, f"{at}{by}__is_active": True})
+
+
+def visible(viewer: Any, *, by: str, at: str = "") -> Q:
+    """Return the condition of what one person may see: what everybody may, and what is theirs.
+
+    `viewer` is an id, or an expression for one.
+    """
+    return public(by=by, at=at) | Q(**{f"{at}{by}_id": viewer})
+
+
 def public_cards() -> QuerySet[Card]:
-    """This answers the cards that everybody may see."""
-    return Card.objects.filter(visibility=Visibility.PUBLIC)
+    """Return the cards that everybody may see."""
+    return Card.objects.filter(public(by="curator"))
 
 
 def visible_cards(user: User) -> QuerySet[Card]:
-    """This answers the cards that one person may see: public ones and one's own."""
-    return Card.objects.filter(Q(visibility=Visibility.PUBLIC) | Q(curator_id=user.pk))
+    """Return the cards that one person may see."""
+    return Card.objects.filter(visible(user.pk, by="curator"))
 
 
 def own_cards(user: User) -> QuerySet[Card]:
@@ -78,16 +95,37 @@ def cards_like(card_id: UUID, *, viewer: User) -> QuerySet[Card]:
     return visible_cards(viewer).filter(url_id__in=pages)
 
 
-def with_representation(cards: QuerySet[Card]) -> QuerySet[Card]:
-    """This reads along all that `cards.serializers.CardSerializer` shows: one query in all."""
-    return cards.select_related("curator", "url__metadata")
+def with_representation(
+    cards: QuerySet[Card], *, viewer: User | None = None, own: bool = False
+) -> QuerySet[Card]:
+    """Read along all that `cards.serializers.CardSerializer` shows: one query in all.
+
+    Without a viewer, it is what everybody may see of the cards. `own` cards are each shown to their
+    curator.
+    """
+    read = cards.select_related("curator", "url__metadata")
+    return read.annotate(shown_parent_id=shown_parent(viewer, own=own))
+
+
+def shown_parent(viewer: User | None, *, own: bool = False, at: str = "") -> Subquery:
+    """Return the id of a card's parent, if the viewer may know it.
+
+    A private parent is known to its curator alone, and only below a card of the same curator: what
+    a feed shows of others' cards is then the same for all of its readers.
+    """
+    known = public(by="curator")
+    same = Q(curator_id=OuterRef(f"{at}curator_id"))
+    if own:
+        known |= same
+    elif viewer is not None:
+        known |= same & Q(curator_id=viewer.pk)
+    parents = Card.objects.filter(known, pk=OuterRef(f"{at}parent_id"))
+    return Subquery(parents.values("pk")[:1])
 
 
 def visible_collections(user: User) -> QuerySet[Collection]:
-    """This answers the collections that one person may see: public ones and one's own."""
-    return Collection.objects.filter(
-        Q(visibility=Visibility.PUBLIC) | Q(owner_id=user.pk)
-    ).select_related("owner")
+    """Return the collections that one person may see."""
+    return Collection.objects.filter(visible(user.pk, by="owner")).select_related("owner")
 
 
 def own_collections(user: User) -> QuerySet[Collection]:
@@ -96,10 +134,17 @@ def own_collections(user: User) -> QuerySet[Collection]:
 
 
 def places_in(collection: Collection, *, viewer: User) -> QuerySet[CollectionCard]:
-    """This answers the places of a collection whose cards the viewer may see."""
-    seen = Q(card__visibility=Visibility.PUBLIC) | Q(card__curator_id=viewer.pk)
-    places = CollectionCard.objects.filter(seen, collection=collection)
-    return places.select_related("card__curator", "card__url__metadata")
+    """Return the places of a collection whose cards the viewer may see."""
+    seen = visible(viewer.pk, by="curator", at="card__")
+    return with_cards(CollectionCard.objects.filter(seen, collection=collection), viewer=viewer)
+
+
+def with_cards(
+    places: QuerySet[CollectionCard], *, viewer: User | None = None
+) -> QuerySet[CollectionCard]:
+    """Read along what is shown of the cards in places, as `with_representation` does."""
+    read = places.select_related("card__curator", "card__url__metadata")
+    return read.annotate(shown_parent_id=shown_parent(viewer, at="card__"))
 
 
 # A condition in SQL: nothing that `ranges_of_followers` would split.

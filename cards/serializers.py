@@ -64,7 +64,7 @@ class CardSerializer(ModelSerializer[Card]):
             "text": instance.text,
             "tags": instance.tags,
             "reference": instance.reference,
-            "parent": str(instance.parent_id) if instance.parent_id else None,
+            "parent": shown_parent(instance),
             "visibility": instance.visibility,
             "curator": {
                 "username": instance.curator.username,
@@ -75,11 +75,18 @@ class CardSerializer(ModelSerializer[Card]):
         }
 
 
+def shown_parent(card: Card) -> str | None:
+    """Return the id of a card's parent, as far as the query says that the viewer may know it."""
+    parent = card.__dict__.get("shown_parent_id")
+    return str(parent) if parent else None
+
+
 class PlacedCardSerializer(CardSerializer):
-    """The card in a place of a collection."""
+    """The card in a place of a collection; read it with `queries.with_cards`."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """This answers the card alone: pages are made of places only for their order."""
+        """Return the card alone: pages are made of places only for their order."""
+        instance.card.shown_parent_id = instance.shown_parent_id
         return super().to_representation(instance.card)
 
 

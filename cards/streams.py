@@ -55,7 +55,7 @@ def shown_imports(pairs: Collection[Pair]) -> dict[Pair, Any]:
 
 def shown_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
     """This answers cards with what is known of their pages."""
-    cards = with_representation(Card.objects.filter(pk__in={id for _, id in pairs}))
+    cards = with_representation(Card.objects.filter(pk__in={id for _, id in pairs}), own=True)
     return {
         pair: CardSerializer(card).data
         for card in cards

@@ -38,7 +38,7 @@ class Library(ListAPIView[Card]):
     def get_queryset(self) -> QuerySet[Card]:
         """Return what is asked for of the library of the person who asks."""
         found = queries.library(person(self.request), **self.query)
-        return queries.with_representation(found)
+        return queries.with_representation(found, viewer=person(self.request))
 
     @extend_schema(
         request=CardInputSerializer, responses={200: CardSerializer, 201: CardSerializer}
@@ -104,7 +104,7 @@ class CardsAbout(ListAPIView[Card]):
         """This answers the visible cards about the page in the parameter."""
         url = canonical_or_refuse(self.query["url"])
         cards = queries.cards_about(url, viewer=person(self.request))
-        return queries.with_representation(cards)
+        return queries.with_representation(cards, viewer=person(self.request))
 
 
 class SamePage(ListAPIView[Card]):
@@ -117,13 +117,14 @@ class SamePage(ListAPIView[Card]):
         """This answers the visible cards about the page of a card."""
         card = visible_card(self.request, self.kwargs["card_id"])
         cards = queries.cards_like(card.pk, viewer=person(self.request))
-        return queries.with_representation(cards)
+        return queries.with_representation(cards, viewer=person(self.request))
 
 
 def visible_card(request: Request, card_id: UUID) -> Card:
     """This answers a card that the person who asks may see; it's 404 for others."""
-    cards = queries.visible_cards(person(request))
-    return get_object_or_404(queries.with_representation(cards), pk=card_id)
+    viewer = person(request)
+    cards = queries.with_representation(queries.visible_cards(viewer), viewer=viewer)
+    return get_object_or_404(cards, pk=card_id)
 
 
 def own_card(request: Request, card_id: UUID) -> Card:

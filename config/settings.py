@@ -214,6 +214,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "CardType": "cards.models.Card.Type",
+        "VisibilityEnum": "accounts.models.Visibility",
         "ImportedItemType": ["URL", "NOTE", "REFERENCE", "SUBSCRIPTION"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",

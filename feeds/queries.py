@@ -12,15 +12,16 @@ from django.db.models.expressions import RawSQL
 from accounts.models import Follow, User
 from accounts.queries import follower_ranges, with_more_followers
 from cards.events import ImportBatchAdded
-from cards.models import Card, Collection, CollectionCard, Visibility
-from cards.queries import public_cards, with_representation
+from cards.models import Card, Collection, CollectionCard
+from cards.queries import public, public_cards, with_cards, with_representation
 from events.envelope import KeyRange, Recorded
 
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 # Asked for each entry of the page. As a join, all that the reader follows would be read first.
 FOLLOWED = """
     (SELECT followed_id FROM accounts_follow
-     WHERE follower_id = %s AND followed_id = {}) IS NOT NULL
+     WHERE follower_id = %s AND followed_id = {0}) IS NOT NULL
+    AND (SELECT is_active FROM accounts_user WHERE id = {0})
 """
 MERGED_PAGE = f"""
     cards_card.id = ANY (ARRAY(
@@ -105,8 +106,6 @@ def user_feed(curator: User) -> QuerySet[Card]:
 
 
 def collection_feed(collection: Collection) -> QuerySet[CollectionCard]:
-    """This answers the places of a collection's public cards, with the cards."""
-    places = CollectionCard.objects.filter(
-        collection=collection, card__visibility=Visibility.PUBLIC
-    )
-    return places.select_related("card__curator", "card__url__metadata")
+    """Return the places of a collection's public cards, with the cards."""
+    shown = public(by="curator", at="card__")
+    return with_cards(CollectionCard.objects.filter(shown, collection=collection))

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from django.db.models import Count, F, Q, QuerySet
 
 from accounts.models import User
-from cards.models import Visibility
+from cards.queries import visible as visible_to
 from notifications.models import Notification
 
 
@@ -50,16 +50,8 @@ def visible() -> QuerySet[Notification]:
     private at any time after.
     """
     return Notification.objects.filter(
-        _absent_or_visible("card", owner="curator"),
-        _absent_or_visible("collection", owner="owner"),
+        Q(card_id__isnull=True) | visible_to(F("recipient"), by="curator", at="card__"),
+        Q(collection_id__isnull=True) | visible_to(F("recipient"), by="owner", at="collection__"),
         # Also the join that leaves out actors who are gone.
         actor__is_active=True,
-    )
-
-
-def _absent_or_visible(name: str, *, owner: str) -> Q:
-    return (
-        Q(**{f"{name}_id__isnull": True})
-        | Q(**{f"{name}__visibility": Visibility.PUBLIC})
-        | Q(**{f"{name}__{owner}": F("recipient")})
     )

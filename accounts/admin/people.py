@@ -27,7 +27,7 @@ class PersonAdmin(UserAdmin[User]):
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         *(UserAdmin.fieldsets or ()),
-        ("Profile", {"fields": ("display_name", "bio")}),
+        ("Profile", {"fields": ("display_name", "bio", "import_visibility")}),
     )
 
     def save_model(

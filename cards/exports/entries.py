@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from accounts.models import User
 from cards.imports.models import FeedSubscription
 from cards.models import Card, Collection, CollectionCard
+from cards.queries import with_representation
 
 PAGE = 500
 
@@ -40,7 +41,7 @@ class Selection:
         """This answers the cards, the oldest first."""
         chosen = self.cards if cards is None else cards
         last: UUID | None = None
-        while page := list(_after(chosen, last)[:PAGE]):
+        while page := list(self._after(chosen, last)[:PAGE]):
             places = self._places([card.pk for card in page])
             for card in page:
                 yield Entry(card, places[card.pk])
@@ -77,7 +78,6 @@ class Selection:
             found[card].append(name)
         return found
 
-
-def _after(cards: QuerySet[Card], last: UUID | None) -> QuerySet[Card]:
-    found = cards.select_related("url__metadata").order_by("id")
-    return found.filter(pk__gt=last) if last else found
+    def _after(self, cards: QuerySet[Card], last: UUID | None) -> QuerySet[Card]:
+        found = with_representation(cards, viewer=self.viewer).order_by("id")
+        return found.filter(pk__gt=last) if last else found

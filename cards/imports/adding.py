@@ -72,7 +72,7 @@ def problem_of(item: Item, code: str, detail: str) -> Problem:
 
 def wishes_of(job: Import) -> Wishes:
     """Return what the owner wants, without a collection that has been removed since."""
-    wishes = Wishes.of(job.options)
+    wishes = Wishes.of(job.options, job.owner)
     if wishes.collection is None:
         return wishes
     own = Collection.objects.filter(owner=job.owner_id, pk=wishes.collection)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from accounts.models import User
 from cards import limits
 from cards.imports.items import Item, one_line
 from cards.imports.references import fitted
@@ -18,16 +19,27 @@ from cards.services import CardDraft
 class Wishes:
     """What the owner of an import wants of all its cards."""
 
-    visibility: str = Visibility.PUBLIC
+    visibility: str = ""
+    # Where neither the request nor the file says it.
+    otherwise: str = Visibility.PRIVATE
     collection: UUID | None = None
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Wishes:
-        """This answers the wishes that an import keeps as JSON."""
+    def of(cls, options: Mapping[str, Any], owner: User) -> Wishes:
+        """Return the wishes that an import keeps as JSON, and its owner's own setting."""
         collection = options.get("collection")
         return cls(
-            options.get("visibility") or Visibility.PUBLIC, UUID(collection) if collection else None
+            visibility=options.get("visibility") or "",
+            otherwise=owner.import_visibility,
+            collection=UUID(collection) if collection else None,
         )
+
+    def visibility_of(self, item: Item) -> str:
+        """Return who may see an item: nothing makes public what its file calls private."""
+        if item.private:
+            return Visibility.PRIVATE
+        stated = Visibility.PUBLIC if item.private is False else self.otherwise
+        return self.visibility or stated
 
 
 def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDraft:
@@ -48,7 +60,7 @@ def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDra
         tags=tags_of(item.tags),
         reference=reference,
         collections=list(dict.fromkeys([*wanted, *collections]))[: limits.COLLECTIONS_PER_CARD],
-        visibility=Visibility.PRIVATE if item.private else wishes.visibility,
+        visibility=wishes.visibility_of(item),
         created_at=item.added_at,
     )
 

@@ -102,7 +102,7 @@ def refusal(item: Item) -> Problem | None:
 
 
 def _shown(item: Item, job: Import) -> dict[str, Any]:
-    draft = draft_of(item, Wishes.of(job.options), [])
+    draft = draft_of(item, Wishes.of(job.options, job.owner), [])
     return {
         "line": item.line,
         "type": "SUBSCRIPTION" if item.feed else str(draft.type),

@@ -29,7 +29,7 @@ def merges_of(job: Import) -> QuerySet[ImportMerge]:
 
 def subscriptions_of(owner: User) -> QuerySet[FeedSubscription]:
     """This answers the feeds that a person subscribes to."""
-    return FeedSubscription.objects.filter(owner=owner).select_related("feed")
+    return FeedSubscription.objects.filter(owner=owner).select_related("feed", "owner")
 
 
 def dead_letters_of(ids: Iterable[UUID]) -> QuerySet[Delivery]:

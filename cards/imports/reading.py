@@ -155,7 +155,10 @@ class Reader:
     def _told_of(self, name: str, items: list[Item]) -> dict[str, str]:
         """This answers what is known of a collection beside its name."""
         told = next(filter(None, (_said_of(name, item) for item in items)), {})
-        visibility = self.job.options.get("visibility") or told.get("visibility")
+        private = told.get("visibility") == Visibility.PRIVATE
+        stated = told.get("visibility") or self.job.owner.import_visibility
+        asked = self.job.options.get("visibility")
+        visibility = Visibility.PRIVATE if private else asked or stated
         wanted = {
             "description": str(told.get("description", ""))[: limits.COLLECTION_DESCRIPTION_LENGTH]
         }

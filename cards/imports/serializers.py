@@ -19,6 +19,7 @@ MERGED = (
     "You had this page already: the note, the tags and the collections of this row were added to"
     " its card, which kept its title."
 )
+BY_DEFAULT = "Of all cards; else what each says of itself, else `import_visibility` of users/me/."
 
 
 class FetchedSerializer(Serializer):
@@ -50,7 +51,7 @@ class ImportInputSerializer(FetchedSerializer):
     collection = serializers.UUIDField(
         required=False, help_text="A collection of yours that all cards join."
     )
-    visibility = serializers.ChoiceField(Visibility.choices, required=False)
+    visibility = serializers.ChoiceField(Visibility.choices, required=False, help_text=BY_DEFAULT)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """This wants exactly one of the two."""
@@ -209,7 +210,7 @@ class SubscriptionInputSerializer(FetchedSerializer):
     collection = serializers.UUIDField(
         required=False, help_text="A collection of yours that its cards join."
     )
-    visibility = serializers.ChoiceField(Visibility.choices, required=False)
+    visibility = serializers.ChoiceField(Visibility.choices, required=False, help_text=BY_DEFAULT)
 
 
 class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
@@ -250,4 +251,5 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
     @extend_schema_field(serializers.ChoiceField(Visibility.choices))
     def get_visibility(self, subscription: FeedSubscription) -> str:
         """This answers who sees its cards."""
-        return subscription.options.get("visibility") or Visibility.PUBLIC
+        visibility: str = subscription.options.get("visibility")
+        return visibility or subscription.owner.import_visibility

@@ -100,7 +100,7 @@ def address_of(feed: str) -> str:
 
 def subscription_of(owner: User, feed: str) -> FeedSubscription:
     """Return a person's subscription to a feed, by whichever of its addresses it is asked."""
-    found = FeedSubscription.objects.select_related("feed").order_by("id")
+    found = FeedSubscription.objects.select_related("feed", "owner").order_by("id")
     urls = _spellings([_page(checked(address_of(feed)))])
     return found.filter(owner=owner, feed__url__in=urls)[0]
 

@@ -156,7 +156,7 @@ def _check(
 def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> Card:
     # Without an id, until the card is inserted.
     url = Url(canonical=page.canonical, host=page.host) if page else None
-    return Card(
+    card = Card(
         curator=curator,
         type=draft.type,
         url=url,
@@ -170,6 +170,9 @@ def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> C
         created_at=draft.created_at or now,
         updated_at=now,
     )
+    # Its curator could see it just now.
+    card.shown_parent_id = draft.parent  # type: ignore[attr-defined]
+    return card
 
 
 def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> tuple[list[Outcome], list[Url]]:
@@ -208,7 +211,7 @@ def _identity(card: Card) -> object:
 
 def _existing(curator: User, cards: Sequence[Card], inserted: set[UUID]) -> dict[object, AddedCard]:
     pages = [card.url_id for card in cards if card.url_id and card.pk not in inserted]
-    found = with_representation(own_cards(curator)).filter(url_id__in=pages)
+    found = with_representation(own_cards(curator), own=True).filter(url_id__in=pages)
     return {_identity(card): AddedCard(card, created=False) for card in found}
 
 

@@ -31,7 +31,8 @@ def update_card(*, card: Card, **changes: Any) -> Card:
     if unknown := set(changes) - set(CHANGEABLE):
         raise TypeError(f"A card's {', '.join(sorted(unknown))} cannot be changed.")
     with transaction.atomic():
-        card = with_representation(Card.objects.select_for_update(of=("self",))).get(pk=card.pk)
+        locked = Card.objects.select_for_update(of=("self",))
+        card = with_representation(locked, own=True).get(pk=card.pk)
         before = _content(card)
         _apply(card, changes)
         if _content(card) == before:
@@ -44,7 +45,7 @@ def update_card(*, card: Card, **changes: Any) -> Card:
             visibility=card.visibility,
         )
         card_updated.send(sender=Card, event=event)
-    return with_representation(Card.objects.all()).get(pk=card.pk)
+    return with_representation(Card.objects.all(), own=True).get(pk=card.pk)
 
 
 def remove_card(*, card: Card) -> bool:

@@ -45,6 +45,7 @@ def change(client: Client, person: User, **fields: Any) -> Any:
         "email": person.email,
         "is_active": "on",
         "display_name": person.display_name,
+        "import_visibility": person.import_visibility,
         "bio": person.bio,
     }
     return client.post(f"/admin/accounts/user/{person.pk}/change/", form | fields)

@@ -41,7 +41,7 @@ def _card(entry: Entry) -> dict[str, Any]:
         "tags": card.tags,
         "reference": card.reference,
         "collections": entry.collections,
-        "parent": card.parent_id,
+        "parent": card.shown_parent_id,  # type: ignore[attr-defined]
         "visibility": card.visibility,
         "created_at": card.created_at,
     }

@@ -42,7 +42,7 @@ def lines(count: int) -> bytes:
 def test_an_import_whose_workers_are_killed_again_and_again_ends_exactly(
     alice: User, client_of: Client, workers: Workers, drain: Drain, tmp_path: Path
 ) -> None:
-    accepted = upload(client_of(alice), lines(2000))
+    accepted = upload(client_of(alice), lines(2000), visibility="PUBLIC")
     relay = Relay()
 
     with nobody_consumes("imports"):

@@ -44,7 +44,7 @@ BOOKMARKS = b"""<!DOCTYPE NETSCAPE-Bookmark-file-1>
 def test_bookmarks_become_cards_with_folders_tags_notes_dates_and_who_may_see_them(
     alice: User, bring: Bring
 ) -> None:
-    done = bring(alice, BOOKMARKS, name="bookmarks.html")
+    done = bring(alice, BOOKMARKS, name="bookmarks.html", visibility="PUBLIC")
 
     assert (done["status"], done["format"]) == ("done", "html")
     assert done["counts"] == {
@@ -115,7 +115,7 @@ def test_followers_find_all_cards_in_their_feed_and_hear_of_it_once(
     people.follow(follower=bob, followed=alice, notify=True)
     lines = "\n".join(f"https://example.org/{number}" for number in range(250))
 
-    bring(alice, lines.encode())
+    bring(alice, lines.encode(), visibility="PUBLIC")
 
     assert TimelineEntry.objects.filter(owner=bob).count() == 250
     (told,) = client_of(bob).get("/api/v1/notifications/").json()["results"]
@@ -131,7 +131,7 @@ def test_a_batch_for_many_followers_is_split_by_what_it_writes(alice: User, brin
         people.follow(follower=person, followed=alice)
     lines = "\n".join(f"https://example.org/{number}" for number in range(settings.FAN_OUT_RANGE))
 
-    bring(alice, lines.encode())
+    bring(alice, lines.encode(), visibility="PUBLIC")
 
     assert TimelineEntry.objects.count() == 5 * settings.FAN_OUT_RANGE
     parts = Delivery.objects.filter(handler="feeds.fan_out_imported", part__gt=0)
@@ -144,7 +144,7 @@ def test_cards_of_whom_very_many_follow_are_written_to_no_timeline(
     reader, *_ = followers_of(alice, settings.FAN_OUT_RANGE + 1)
     lines = "\n".join(f"https://example.org/{number}" for number in range(250))
 
-    bring(alice, lines.encode())
+    bring(alice, lines.encode(), visibility="PUBLIC")
 
     assert len(shown(reader)) == 250
     assert TimelineEntry.objects.count() == 0
@@ -167,7 +167,7 @@ def test_a_dry_run_shows_what_would_happen_and_changes_nothing(
         b"Two,nothing,,,\n"
     )
 
-    done = bring(alice, table, dry_run="true")
+    done = bring(alice, table, dry_run="true", visibility="PUBLIC")
 
     assert (done["status"], done["dry_run"], done["format"]) == ("previewed", True, "csv")
     assert done["counts"] == {
