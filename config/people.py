@@ -13,6 +13,8 @@ TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 # Accounts that may be made from one address, at once and again in each hour.
 REGISTRATIONS_PER_HOUR = env.int("REGISTRATIONS_PER_HOUR", default=60)
+# To whom weaknesses can be told: addresses for mail, or URIs; without, there is no security.txt.
+SECURITY_CONTACT = env.list("SECURITY_CONTACT", default=[])
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.GuardedBackend"]

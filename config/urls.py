@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from config import health
+from config import health, well_known
 from config.stream import LiveStream
 
 admin.site.site_header = admin.site.site_title = "Commonplace"
@@ -27,6 +27,7 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path(".well-known/security.txt", well_known.security_txt, name="security-txt"),
 ]
 
 handler400 = "config.problems.bad_request"

@@ -1,0 +1,33 @@
+"""What tools look for at addresses that are the same on every site (RFC 8615)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+# Who reads the file later must ask again: the contact may have changed (RFC 9116, section 2.5.5).
+VALID_FOR = timedelta(days=90)
+
+
+@require_safe
+def security_txt(request: HttpRequest) -> HttpResponse:
+    """Answer to whom a weakness can be told (RFC 9116); 404 without SECURITY_CONTACT."""
+    if not settings.SECURITY_CONTACT:
+        raise Http404
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    lines = [f"Contact: {as_uri(contact)}" for contact in settings.SECURITY_CONTACT]
+    lines += [
+        f"Expires: {today + VALID_FOR:%Y-%m-%dT%H:%M:%SZ}",
+        "Preferred-Languages: en",
+        f"Canonical: {request.build_absolute_uri(request.path)}",
+    ]
+    text = "".join(f"{line}\n" for line in lines)
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+
+def as_uri(contact: str) -> str:
+    """Return an address for mail as the URI that it is; others are URIs already."""
+    return f"mailto:{contact}" if "@" in contact and ":" not in contact else contact
