@@ -44,6 +44,15 @@ class TooManyDownloads(APIException):
     wait = 10
 
 
+class NoRoom(APIException):
+    """This process sends as many files as it may."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Many people are downloading files; try again in a few seconds."
+    default_code = "unavailable"
+    wait = 10
+
+
 class Download:
     """The pieces of a file; it counts as one of its reader's until it is closed."""
 
@@ -54,6 +63,8 @@ class Download:
         with self._lock:
             if self._open[reader_id] >= settings.WEB.exports_per_person:
                 raise TooManyDownloads
+            if self._open.total() >= settings.WEB.exports_per_process:
+                raise NoRoom
             self._open[reader_id] += 1
         self._pieces, self._reader_id = pieces, reader_id
         self._is_open = True
@@ -74,7 +85,7 @@ class Download:
 def file_response(
     parts: Iterable[str], *, name: str, type: str, reader_id: int
 ) -> StreamingHttpResponse:
-    """Return a file of that name, made of these parts; raise TooManyDownloads."""
+    """Return a file of that name, made of these parts; raise TooManyDownloads, or NoRoom."""
     return StreamingHttpResponse(
         Download(gathered(parts), reader_id=reader_id),
         content_type=f"{type}; charset=utf-8",

@@ -18,7 +18,8 @@ from cards.imports.models import FeedSubscription
 from cards.models import Card, Collection, CollectionCard
 from cards.queries import with_representation
 
-PAGE = 500
+# Cards have up to 40 KB each, and wait here for as long as a reader is slow.
+PAGE = 100
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ class Connection(HttpToolsProtocol):
     waiting_since: float | None = None
     head_begun = False
     head_size = 0
+    # Whether what came last brought the request forward, and the bytes since it did.
+    got_on, fruitless = False, 0
     # What the client had not read, and when that was seen.
     unsent, unsent_since = 0, 0.0
     closing_since = 0.0
@@ -102,6 +104,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self.parser is None or self.transport.is_closing():
             return
+        self.got_on = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -110,10 +113,16 @@ class Connection(HttpToolsProtocol):
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
             self.refuse(self.status, self.refusal)
+        else:
+            # The parser gathers a header or a chunk's extension without bound until it ends.
+            self.fruitless = 0 if self.got_on else self.fruitless + len(data)
+            if self.fruitless > self.limits.head_bytes:
+                self.refuse(431, f"A header is longer than {self.limits.head_bytes} bytes.")
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
+        self.got_on = True
         self.waiting_since, self.head_begun, self.head_size = self.loop.time(), True, 0
 
     def on_url(self, url: bytes) -> None:
@@ -144,8 +153,13 @@ class Connection(HttpToolsProtocol):
         """Begin to answer, or let the request wait for the one before it."""
         if len(self.pipeline) >= self.limits.pipelined_requests:
             self._fail(429, "Too many requests wait on this connection; read the responses.")
-        self.waiting_since, self.head_begun = None, False
+        self.waiting_since, self.head_begun, self.got_on = None, False, True
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self.got_on = True
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
