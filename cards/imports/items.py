@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -54,12 +54,24 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A row that cannot be read: where, and why."""
+    """A row that cannot be read, and why; or what its owner should know of a row."""
 
     line: int
     code: str
     detail: str
     label: str = ""
+    is_warning: bool = False
+
+
+def warnings_of(items: Iterable[Item]) -> list[Problem]:
+    """Return the warnings of rows."""
+    return [
+        Problem(
+            line=item.line, code="private", detail=item.warning, label=item.label, is_warning=True
+        )
+        for item in items
+        if item.warning
+    ]
 
 
 Row = Item | Problem
@@ -78,7 +90,7 @@ def fingerprint(*parts: object) -> str:
 
 def digest(item: Item) -> UUID:
     """Return what tells whether a row is the same as one before: a digest of all that it says."""
-    said = msgspec.json.encode(replace(item, line=0), order="deterministic")
+    said = msgspec.json.encode(replace(item, line=0, told={}, warning=""), order="deterministic")
     return UUID(bytes=hashlib.sha256(said).digest()[:16])
 
 

@@ -53,6 +53,8 @@ class Import(models.Model):
     # With a default of the table: the release before this one inserts imports without it.
     merged = models.IntegerField(default=0, db_default=0)
     failed = models.IntegerField(default=0)
+    # Rows of any outcome whose file says something that was not understood.
+    warned = models.IntegerField(default=0, db_default=0)
     added_public = models.IntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -111,7 +113,7 @@ class ImportBatch(models.Model):
 
 
 class ImportProblem(models.Model):
-    """A row that could not be added, or read: in which line, and why."""
+    """A row that could not be added, or read: in which line, and why; or a warning of one."""
 
     id = models.BigAutoField(primary_key=True)
     origin = models.ForeignKey(
@@ -120,6 +122,8 @@ class ImportProblem(models.Model):
     line = models.IntegerField()
     code = models.CharField(max_length=40)
     detail = models.TextField()
+    # With a default of the table: the release before this one inserts problems without it.
+    is_warning = models.BooleanField(default=False, db_default=False)
     # What the row is about: a title or an address, cut short.
     row = models.TextField(max_length=200, blank=True)
 

@@ -14,7 +14,7 @@ from cards.imports import reading, statements
 from cards.imports.documents import Document
 from cards.imports.drafts import Wishes, draft_of, names_of
 from cards.imports.formats import Format, tables
-from cards.imports.items import Item, Problem, Row, digest, identity
+from cards.imports.items import Item, Problem, Row, digest, identity, warnings_of
 from cards.imports.models import Import, ImportProblem
 from cards.models import Card
 from cards.services import rules
@@ -26,7 +26,7 @@ def preview(job: Import, known: Format, document: Document, found: Iterator[Row]
     ImportProblem.objects.filter(origin=job).delete()  # of a reader that died
     counts = {"added": 0, "known": 0, "merged": 0, "failed": 0}
     shown: list[dict[str, Any]] = []
-    taken = Taken(job)
+    taken, warned = Taken(job), 0
     while some := list(islice(found, limits.BATCH_ROWS)):
         items = [row for row in some if isinstance(row, Item)]
         problems = [row for row in some if isinstance(row, Problem)]
@@ -37,7 +37,9 @@ def preview(job: Import, known: Format, document: Document, found: Iterator[Row]
             else:
                 counts[taken.outcome(item)] += 1
         counts["failed"] += len(problems)
-        reading.note_problems(job.pk, problems)
+        warnings = warnings_of(items)
+        warned += len(warnings)
+        reading.note_problems(job.pk, problems + warnings)
         shown += [_shown(item, job) for item in items[: limits.PREVIEW_ROWS - len(shown)]]
     table = tables.layout(document) if known.name == "csv" else None
     columns = dict(table.names) if table else {}
@@ -46,6 +48,7 @@ def preview(job: Import, known: Format, document: Document, found: Iterator[Row]
         preview={"rows": shown, "columns": columns},
         read=sum(counts.values()),
         finished_at=timezone.now(),
+        warned=warned,
         **counts,
     )
 

@@ -18,8 +18,13 @@ def imports_of(owner: User) -> QuerySet[Import]:
 
 
 def problems_of(job: Import) -> QuerySet[ImportProblem]:
-    """This answers the rows of an import that failed."""
-    return ImportProblem.objects.filter(origin=job)
+    """Return the rows of an import that failed."""
+    return ImportProblem.objects.filter(origin=job, is_warning=False)
+
+
+def warnings_of(job: Import) -> QuerySet[ImportProblem]:
+    """Return what the owner of an import should know of rows, whatever became of them."""
+    return ImportProblem.objects.filter(origin=job, is_warning=True)
 
 
 def merges_of(job: Import) -> QuerySet[ImportMerge]:

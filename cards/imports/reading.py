@@ -23,7 +23,7 @@ from cards.imports.documents import Document
 from cards.imports.drafts import names_of
 from cards.imports.errors import Unreadable
 from cards.imports.formats import FEEDS, rows
-from cards.imports.items import Item, Problem, Row, encode
+from cards.imports.items import Item, Problem, Row, encode, warnings_of
 from cards.imports.models import Import, ImportBatch, ImportProblem
 from cards.imports.previews import preview
 from cards.imports.subscribing import subscribe
@@ -108,6 +108,7 @@ class Reader:
     def write(self) -> None:
         """This writes what is in hand; raises SomebodyElse when it is no longer ours to do."""
         items, problems = self.items, self.problems
+        warnings = warnings_of(items)
         self.since = time.monotonic()
         if not (items or problems):
             return
@@ -118,11 +119,12 @@ class Reader:
                 "rows": len(items) + len(problems),
                 "batches": 1 if items else 0,
                 "failed": len(problems),
+                "warned": len(warnings),
             }
             read = execute(statements.READ, parameters).rows
             if not read:
                 raise SomebodyElse
-            note_problems(self.job.pk, problems)
+            note_problems(self.job.pk, problems + warnings)
             if items:
                 self._write_batch(read[0][0], items)
         self.job.read += len(items) + len(problems)
@@ -180,6 +182,7 @@ def note_problems(import_id: UUID, problems: list[Problem]) -> None:
             line=problem.line,
             code=problem.code,
             detail=problem.detail[:1000],
+            is_warning=problem.is_warning,
             row=problem.label[:200],
         )
         for problem in problems[: max(0, limits.IMPORT_PROBLEMS - kept)]

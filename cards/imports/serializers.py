@@ -90,6 +90,9 @@ class CountsSerializer(Serializer):
     known = serializers.IntegerField()
     merged = serializers.IntegerField()
     failed = serializers.IntegerField()
+    warned = serializers.IntegerField(
+        help_text="Rows of any outcome with a mark that was not understood: they are private."
+    )
     waiting = serializers.IntegerField()
 
 
@@ -148,6 +151,7 @@ class ImportSerializer(ModelSerializer[Import]):
                 "known": instance.known,
                 "merged": instance.merged,
                 "failed": instance.failed,
+                "warned": instance.warned,
                 "waiting": waiting(instance),
             },
             "rows_per_second": rate,
@@ -183,7 +187,7 @@ def progress_of(job: Import) -> tuple[float | None, int | None]:
 
 
 class RowSerializer(Serializer):
-    """A row that failed, or was merged into a card that was there."""
+    """A row that failed, was merged into a card that was there, or has a warning."""
 
     line = serializers.IntegerField()
     code = serializers.CharField(help_text="Why it failed, or `merged`.")

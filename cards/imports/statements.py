@@ -51,7 +51,8 @@ RELEASE = """
 # Compared with what the reader knows: a second reader of the same import finds that it is one.
 READ = """
     UPDATE cards_import
-    SET read = read + %(rows)s, batches = batches + %(batches)s, failed = failed + %(failed)s
+    SET read = read + %(rows)s, batches = batches + %(batches)s, failed = failed + %(failed)s,
+        warned = warned + %(warned)s
     WHERE id = %(import)s AND status = 'reading' AND read = %(before)s
     RETURNING batches
 """

@@ -159,10 +159,11 @@ class RowsQuerySerializer(QuerySerializer):
     """Which rows of an import are listed."""
 
     outcome = serializers.ChoiceField(
-        ["failed", "merged"],
+        ["failed", "merged", "warned"],
         required=False,
         default="failed",
-        help_text="Which rows. Those that were added or known are only counted.",
+        help_text="Which rows. Those that were added or known are only counted; those that were "
+        "`warned` of had some other outcome too.",
     )
 
 
@@ -181,8 +182,9 @@ class Rows(ListAPIView[Any]):
     def get_queryset(self) -> QuerySet[Any]:
         """Return the rows of an import of the client's."""
         job = own_import(self.request, self.kwargs["import_id"])
-        merged = self.request.query_params.get("outcome") == "merged"
-        return queries.merges_of(job) if merged else queries.problems_of(job)
+        outcomes = {"merged": queries.merges_of, "warned": queries.warnings_of}
+        found = outcomes.get(self.request.query_params.get("outcome", ""), queries.problems_of)
+        return found(job)
 
 
 class ErrorsFile(APIView):

@@ -8,7 +8,7 @@ order, each with at least the fields named: fields of the card, else of its refe
 that the field is absent; `never` names a value that must not come out anywhere. A card with `feed`
 is a subscription. An object has such lists under `cards`, and any of `format`, `status`, `error`
 (how it begins), `added`, `known`, `merged`, `failed`, and `problems` (of each failed row at least
-the fields named: `line`, `code`, `detail`, `row`). `import` has the options of the import.
+the fields named: `line`, `code`, `detail`, `row`), and `warnings`, likewise. `import` has the options of the import.
 """
 
 from __future__ import annotations
@@ -83,9 +83,11 @@ def check(owner: User, client: APIClient, done: dict[str, Any], expected: dict[s
         subscriptions = FeedSubscription.objects.filter(owner=owner).order_by("id")
         feeds = [{"feed": each.feed.url, "title": each.title} for each in subscriptions]
         compare([*feeds, *cards], expected["cards"])
-    if "problems" in expected:
-        failed = client.get(f"{IMPORTS}{done['id']}/rows/?outcome=failed").json()
-        compare(failed["results"], expected["problems"])
+    for name, outcome in (("problems", "failed"), ("warnings", "warned")):
+        if name in expected:
+            rows = client.get(f"{IMPORTS}{done['id']}/rows/?outcome={outcome}").json()
+            compare(rows["results"], expected[name])
+            assert len(expected[name]) == counts[outcome]
 
 
 def fields_of(card: Card) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def test_an_import_whose_workers_are_killed_again_and_again_ends_exactly(
         "known": 0,
         "merged": 0,
         "failed": 0,
+        "warned": 0,
         "waiting": 0,
     }
     assert Card.objects.count() == 2000

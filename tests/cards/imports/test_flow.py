@@ -53,6 +53,7 @@ def test_bookmarks_become_cards_with_folders_tags_notes_dates_and_who_may_see_th
         "known": 0,
         "merged": 0,
         "failed": 1,
+        "warned": 0,
         "waiting": 0,
     }
     docs, paper, last = Card.objects.filter(curator=alice).order_by("id")
@@ -103,6 +104,7 @@ def test_the_same_file_twice_adds_nothing(alice: User, bring: Bring) -> None:
         "known": 3,
         "merged": 0,
         "failed": 1,
+        "warned": 0,
         "waiting": 0,
     }
     assert Card.objects.count() == 3
@@ -176,6 +178,7 @@ def test_a_dry_run_shows_what_would_happen_and_changes_nothing(
         "known": 0,
         "merged": 0,
         "failed": 1,
+        "warned": 0,
         "waiting": 0,
     }
     assert done["preview"]["columns"] == {
