@@ -8,7 +8,8 @@ order, each with at least the fields named: fields of the card, else of its refe
 that the field is absent; `never` names a value that must not come out anywhere. A card with `feed`
 is a subscription. An object has such lists under `cards`, and any of `format`, `status`, `error`
 (how it begins), `added`, `known`, `merged`, `failed`, and `problems` (of each failed row at least
-the fields named: `line`, `code`, `detail`, `row`), and `warnings`, likewise. `import` has the options of the import.
+the fields named: `line`, `code`, `detail`, `row`), and `warnings`, likewise. `import` has the
+options of the import.
 """
 
 from __future__ import annotations
