@@ -103,15 +103,17 @@ def test_what_a_task_did_is_shown_and_tasks_that_put_all_off_are_not(
     flower: Flower, drain: Drain
 ) -> None:
     services.tune("feeds", actor="test", changes={"rate_limit": 1, "rate_seconds": 3_600})
-    send("live-1", "live-2", "live-3")
     relay = Relay()
-    waiting = Delivery.objects.filter(handler="probe.call", state="retry")
-
-    def limited() -> bool:
-        relay.step()
-        return waiting.count() == 2
-
-    wait_for(limited, seconds=10, what="two wait for their turn")
+    ours = Delivery.objects.filter(handler="probe.call")
+    for number, (state, count) in enumerate([("done", 1), ("retry", 1), ("retry", 2)]):
+        send(f"live-{number}")
+        wait_for(
+            lambda state=state, count=count: (  # type: ignore[misc]
+                relay.step() is not None and ours.filter(state=state).count() == count
+            ),
+            seconds=10,
+            what=f"{count} are {state}",
+        )
     services.tune("feeds", actor="test", changes={"rate_limit": None, "rate_seconds": None})
     drain()
 
