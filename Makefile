@@ -17,7 +17,7 @@ PRODUCTION = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token
 	DATABASE_URL=postgres://localhost/none REDIS_URL=redis://localhost:6379/0 \
 	ALLOWED_HOSTS=commonplace.example
 
-.PHONY: help demo up test faults check bench lock clean
+.PHONY: help demo up test faults check bench image lock clean
 
 help:
 	@echo "make demo    run the main job on a stack of its own, and show what happened"
@@ -27,6 +27,7 @@ help:
 	@echo "make faults  break everything in turn, and show that nothing is lost (FAULTS_SEED)"
 	@echo "make check   format, lint, types, import contracts, migrations, deployment"
 	@echo "make bench   Commonplace and its peers, side by side (ARGS=--short: 5 minutes)"
+	@echo "make image   build the container image without an engine, and run it (root, buildah)"
 	@echo "make lock    write requirements/*.txt anew (UPGRADE=--upgrade for newer versions)"
 	@echo "make clean   remove what the other targets made, except the data in .data"
 
@@ -53,6 +54,10 @@ check: $(VENV)/dev.stamp
 bench: $(BENCH)/bench.stamp
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
+image: $(VENV)/dev.stamp
+	@deploy/image.sh
+	@$(BIN)/python -m pytest -q tests/deploy/image_runs.py
+
 lock: $(VENV)/dev.stamp
 	@$(LOCK) --output-file requirements/runtime.txt
 	@$(LOCK) --extra embedded --output-file requirements/local.txt
@@ -67,8 +72,8 @@ clean:
 # The stamps make the second run instant. Old pips crash on some of the packages.
 define INSTALL
 @echo "Installing requirements/$*.txt (once) …"
-@$(@D)/bin/python -m pip install --quiet --upgrade pip
-@$(@D)/bin/python -m pip install --quiet --require-hashes --requirement requirements/$*.txt
+@$(@D)/bin/python -m pip install -qq --upgrade pip
+@$(@D)/bin/python -m pip install -qq --require-hashes --requirement requirements/$*.txt
 @touch $@
 endef
 

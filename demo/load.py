@@ -1,8 +1,9 @@
 """`python -m demo.load`: readers who add pages at a steady rate, to try operating on.
 
 It needs nothing but the API of a running installation (`--url`), registers readers of its own, and
-ends after `--seconds`, or with Ctrl-C; then it says how many pages were added, and waits until the
-last of them is in everybody's feed.
+ends after `--seconds`, however slow the installation is, or with Ctrl-C or SIGTERM. Then it says
+how many pages were added, and waits until the last of them is in everybody's feed; told once more,
+it waits for nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ POLL_SECONDS = 0.5
 LOOKED_AT = 1000  # of the newest entries of a feed; older ones are trimmed
 # Above which this would measure the client, not the system; `make bench` does that.
 MOST_A_SECOND = 200.0
+LONGEST_SECONDS = 86_400.0
 
 
 class NotDelivered(Exception):
@@ -33,6 +35,7 @@ class NotDelivered(Exception):
 def main() -> int:
     """This runs the load, and answers the exit code: 0 when everything arrived."""
     options = parsed()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     client = Client(options.url, connections=2)
     try:
         author, followers = settle(client)
@@ -44,6 +47,9 @@ def main() -> int:
     except (Refused, NotDelivered, httpx.TransportError) as error:
         print(f"The load stopped: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped; what was added is delivered without it.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -55,6 +61,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=10.0, help="pages a second (10)")
     parser.add_argument("--seconds", type=float, default=300.0, help="until the end (300)")
     options = parser.parse_args()
+    if not 0 < options.seconds <= LONGEST_SECONDS:
+        parser.error(f"--seconds is more than 0 and at most {LONGEST_SECONDS:g}.")
     if not 0 < options.rate <= MOST_A_SECOND:
         parser.error(f"--rate is more than 0 and at most {MOST_A_SECOND:g}.")
     return options
@@ -72,18 +80,23 @@ def settle(client: Client) -> tuple[str, list[str]]:
 
 
 def add(client: Client, token: str, *, rate: float, seconds: float) -> int:
-    """This adds pages until the time is over or Ctrl-C, and answers how many."""
+    """Add pages until the time is over or somebody says stop, and return how many."""
     # Noted down, not raised: an exception that comes while Python tidies up is lost.
     stopped: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
+    before = {
+        number: signal.signal(number, lambda number, _: stopped.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     began, added = time.monotonic(), 0
-    while not stopped and (due := began + (added + 1) / rate) <= began + seconds:
+    end = began + seconds
+    while not stopped and time.monotonic() < end and (due := began + (added + 1) / rate) <= end:
         if (early := due - time.monotonic()) > 0:
             time.sleep(min(early, POLL_SECONDS))
         else:
             client.add(token, f"https://load.example/{secrets.token_hex(8)}")
             added += 1
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     return added
 
 

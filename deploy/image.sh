@@ -38,7 +38,7 @@ buildah inspect --type image "$BASE" >/dev/null 2>&1 || buildah pull --quiet "$B
 # The build reaches package indexes as this machine does.
 set -- --volume /etc/ssl/certs:/etc/ssl/certs:ro
 [ ! -e /etc/pip.conf ] || set -- "$@" --volume /etc/pip.conf:/etc/pip.conf:ro
-buildah bud --quiet --layers "$@" --tag "$IMAGE" . >/dev/null
+buildah bud --quiet --layers "$@" --tag "$IMAGE" .
 echo "Built $IMAGE."
 
 container=$(buildah from "$IMAGE")

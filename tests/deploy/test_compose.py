@@ -124,14 +124,6 @@ def test_the_broker_keeps_what_it_has_and_never_evicts() -> None:
     assert "--maxmemory-policy noeviction" in command
 
 
-def test_rabbitmq_runs_only_when_asked_for() -> None:
-    profiles = {
-        name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service
-    }
-
-    assert profiles == {"rabbitmq": ["bridges"]}
-
-
 def test_every_file_that_is_mounted_exists_and_every_volume_is_declared() -> None:
     mounts = [
         mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])
