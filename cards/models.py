@@ -215,6 +215,7 @@ from cards.imports.models import (  # noqa: E402
     ImportFile,
     ImportMerge,
     ImportProblem,
+    ImportUsage,
     WebFeed,
 )
 
@@ -228,6 +229,7 @@ __all__ = [
     "ImportFile",
     "ImportMerge",
     "ImportProblem",
+    "ImportUsage",
     "ImportedItem",
     "Url",
     "Visibility",

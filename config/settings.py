@@ -79,6 +79,12 @@ URL_PREFIX = limits.prefix(env("URL_PREFIX", default=""))
 FORCE_SCRIPT_NAME = URL_PREFIX or None
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
+# How much one person may import, and how many feeds they may subscribe to.
+IMPORTS_OPEN_PER_PERSON = env.int("IMPORTS_OPEN_PER_PERSON", default=20)
+IMPORT_BYTES_PER_DAY = env.int("IMPORT_BYTES_PER_DAY", default=200 * 1024 * 1024)
+IMPORT_ROWS_PER_DAY = env.int("IMPORT_ROWS_PER_DAY", default=500_000)
+IMPORT_COLLECTIONS_PER_DAY = env.int("IMPORT_COLLECTIONS_PER_DAY", default=5_000)
+SUBSCRIPTIONS_PER_PERSON = env.int("SUBSCRIPTIONS_PER_PERSON", default=2_000)
 # Whether pages that are saved are fetched, for what they say of themselves.
 FETCH_METADATA = env.bool("FETCH_METADATA", default=True)
 # Pages an hour that are fetched again because what is known of them is old.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import IntegrityError, transaction
 
 from cards import limits
+from cards.imports import quotas
 from cards.imports.documents import Document
 from cards.imports.models import Import, ImportFile
 from outside.fetcher import Limits, fetch
@@ -27,6 +28,7 @@ def document_of(job: Import) -> Document | None:
         with transaction.atomic():
             ImportFile.objects.create(origin=job, content=fetched.content)
             Import.objects.filter(pk=job.pk).update(size=len(fetched.content))
+            quotas.take(job.owner, bytes=len(fetched.content))
     except IntegrityError:
         # Another reader has kept its own, or the import has been removed.
         kept = ImportFile.objects.filter(pk=job.pk).first()

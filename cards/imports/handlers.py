@@ -23,6 +23,7 @@ from cards.imports.fetching import document_of
 from cards.imports.items import decode
 from cards.imports.merging import note_merges
 from cards.imports.models import Import, ImportBatch, WebFeed
+from cards.imports.quotas import QuotaExceeded
 from cards.signals import (
     import_batch_added,
     import_batch_ready,
@@ -61,6 +62,8 @@ def _read(job: Import) -> None:
         if not reason.lasting:
             raise  # and come again
         completion.fail(job, reason.code, str(reason))
+    except QuotaExceeded as reason:
+        completion.fail(job, f"quota_of_{reason.code}", str(reason))
     except SoftTimeLimitExceeded:
         completion.fail(job, "too_slow", TOO_SLOW)
 

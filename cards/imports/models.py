@@ -26,6 +26,7 @@ class Import(models.Model):
         CANCELLED = "cancelled", "Cancelled"
 
     ENDS = (Status.DONE, Status.PREVIEWED, Status.FAILED, Status.CANCELLED)
+    OPEN = (Status.QUEUED, Status.READING, Status.RUNNING)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     owner = models.ForeignKey(
@@ -67,7 +68,15 @@ class Import(models.Model):
                 condition=Q(batches_done__lte=models.F("batches")), name="import_batches_in_bounds"
             ),
         ]
-        indexes = [models.Index(fields=["owner", "-id"], name="import_by_owner")]
+        indexes = [
+            models.Index(fields=["owner", "-id"], name="import_by_owner"),
+            # Few are open at any time; they are counted for quotas and turns.
+            models.Index(
+                fields=["owner"],
+                name="import_open",
+                condition=Q(status__in=["queued", "reading", "running"]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.source or self.source_kind} ({self.status})"
@@ -76,6 +85,21 @@ class Import(models.Model):
     def is_finished(self) -> bool:
         """This says that nothing more will happen to it."""
         return self.status in self.ENDS
+
+
+class ImportUsage(models.Model):
+    """How much somebody has imported on the UTC day on which they did last."""
+
+    owner = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+"
+    )
+    day = models.DateField()
+    bytes = models.BigIntegerField()
+    rows = models.IntegerField()
+    collections = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.owner_id} on {self.day}"
 
 
 class ImportFile(models.Model):

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from cards import limits
 from cards.events import ImportBatchReady
-from cards.imports import completion, statements
+from cards.imports import completion, quotas, statements
 from cards.imports.adding import collections_named
 from cards.imports.documents import Document
 from cards.imports.drafts import names_of
@@ -26,6 +26,7 @@ from cards.imports.formats import FEEDS, rows
 from cards.imports.items import Item, Problem, Row, encode, warnings_of
 from cards.imports.models import Import, ImportBatch, ImportProblem
 from cards.imports.previews import preview
+from cards.imports.quotas import QuotaExceeded
 from cards.imports.subscribing import subscribe
 from cards.models import Visibility
 from cards.services import create_collection
@@ -58,6 +59,8 @@ def read(job: Import, document: Document) -> None:
         completion.all_read(job)
     except Unreadable as reason:
         completion.fail(job, reason.code, str(reason))
+    except QuotaExceeded as reason:
+        completion.fail(job, f"quota_of_{reason.code}", str(reason))
     except SomebodyElse:
         return
 
@@ -113,6 +116,7 @@ class Reader:
         if not (items or problems):
             return
         with transaction.atomic():
+            self._take_quotas(items)
             parameters = {
                 "import": self.job.pk,
                 "before": self.job.read,
@@ -130,6 +134,12 @@ class Reader:
         self.job.read += len(items) + len(problems)
         self.items, self.problems = [], []
 
+    def _take_quotas(self, items: list[Item]) -> None:
+        """Count rows and new collections; how many feeds bring anything is limited elsewhere."""
+        if self.job.source_kind != Import.Source.FEED:
+            new = len(self._missing(items))
+            quotas.take(self.job.owner, rows=len(items), collections=new)
+
     def _write_batch(self, number: int, items: list[Item]) -> None:
         self._make_collections(items)
         ImportBatch.objects.create(
@@ -142,12 +152,15 @@ class Reader:
             )
             import_batch_ready.send(sender=Import, event=event)
 
-    def _make_collections(self, items: list[Item]) -> None:
+    def _missing(self, items: list[Item]) -> list[str]:
+        """Return the names of collections that there are not."""
         names = {name for item in items if not item.feed for name in names_of(item)}
-        missing = [name for name in names if name not in self.named]
-        if missing:
-            self.named |= collections_named(self.job.owner, missing)
-        for name in sorted(names - set(self.named)):
+        if unknown := names - set(self.named):
+            self.named |= collections_named(self.job.owner, list(unknown))
+        return sorted(names - set(self.named))
+
+    def _make_collections(self, items: list[Item]) -> None:
+        for name in self._missing(items):
             with recording(priority=Priority.BULK):
                 made = create_collection(
                     owner=self.job.owner, name=name, **self._told_of(name, items)

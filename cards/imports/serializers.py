@@ -186,6 +186,22 @@ def progress_of(job: Import) -> tuple[float | None, int | None]:
     return rate, round(waiting(job) / rate) if known and rate else None
 
 
+class QuotaSerializer(Serializer):
+    used = serializers.IntegerField()
+    limit = serializers.IntegerField()
+
+
+class UsageSerializer(Serializer):
+    """What one has used of one's quotas: open imports, a UTC day's, and subscriptions."""
+
+    open = QuotaSerializer(help_text="Imports that have not ended.")
+    bytes = QuotaSerializer(help_text="Of files, today.")
+    rows = QuotaSerializer(help_text="Imported today.")
+    collections = QuotaSerializer(help_text="Made by imports, today.")
+    subscriptions = QuotaSerializer()
+    resets_at = serializers.DateTimeField(help_text="When the daily quotas begin anew.")
+
+
 class RowSerializer(Serializer):
     """A row that failed, was merged into a card that was there, or has a warning."""
 

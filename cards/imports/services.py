@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.models import User
 from cards.events import ImportRequested
-from cards.imports import completion
+from cards.imports import completion, quotas
 from cards.imports.items import Item
 from cards.imports.models import FeedSubscription, Import, ImportFile
 from cards.imports.subscribing import subscribe, subscription_of
@@ -30,7 +30,7 @@ def request_import(
 ) -> Import:
     """This takes a file, or the address of one (`source`), to be read by a worker.
 
-    What it is is found out there: nothing of it is looked at here.
+    What it is is found out there: nothing of it is looked at here. Raises QuotaExceeded.
     """
     wishes: dict[str, Any] = {"dry_run": dry_run, "visibility": visibility}
     wishes["collection"] = str(collection) if collection else None
@@ -44,6 +44,7 @@ def request_import(
         options={name: value for name, value in wishes.items() if value},
     )
     with transaction.atomic():
+        quotas.open_another(owner, bytes=job.size)
         job.save(force_insert=True)
         if content is not None:
             ImportFile.objects.create(origin=job, content=content)

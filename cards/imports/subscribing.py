@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import Jsonb
 
 from accounts.models import User
 from cards import limits
-from cards.imports import statements
+from cards.imports import quotas, statements
 from cards.imports.items import Item, Problem
 from cards.imports.models import FeedSubscription, WebFeed
 from cards.models import Visibility
@@ -27,7 +28,7 @@ KEPT = ("collection", "visibility")
 EVERY = timedelta(hours=1)
 # However many subscribe one after the other, their feed is not asked more often than this.
 NEWCOMERS_WAIT = timedelta(minutes=10)
-TOO_MANY = f"One person subscribes to up to {limits.SUBSCRIPTIONS} feeds; end some of yours."
+TOO_MANY = "You subscribe to {used} of at most {limit} feeds; end some of them first."
 TOO_LONG = f"The address is longer than {limits.LINK_LENGTH} characters."
 
 
@@ -45,12 +46,14 @@ def subscribe(
     person's calls wait for each other, so that no two of them add a feed by two addresses.
     """
     wanted, refused = wanted_of(feeds)
-    User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
+    quotas.take(owner)  # a lock: two requests at once must not both find room for the last one
     own = FeedSubscription.objects.filter(owner=owner)
     for known in own.filter(feed__url__in=_spellings(wanted)).values_list("feed__url", flat=True):
         wanted.pop(_page(known), None)
-    room = limits.SUBSCRIPTIONS - own.count() if wanted else 0
-    refused += [problem(item, "too_many", TOO_MANY) for item in list(wanted.values())[room:]]
+    used, limit = own.count(), settings.SUBSCRIPTIONS_PER_PERSON
+    room = max(0, limit - used)
+    reason = TOO_MANY.format(used=used, limit=limit)
+    refused += [problem(item, "too_many", reason) for item in list(wanted.values())[room:]]
     new = dict(list(wanted.items())[:room])
     asked = WebFeed.objects.filter(url__in=_spellings(new)).values_list("url", flat=True)
     known_as = {_page(url): url for url in asked}

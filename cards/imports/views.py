@@ -19,12 +19,14 @@ from accounts.authentication import person
 from api.views import APIView, ListAPIView, QuerySerializer
 from cards import limits
 from cards.downloads import AnyType, csv_lines, file_response
-from cards.imports import queries, services
+from cards.imports import queries, quotas, services
 from cards.imports.models import Import, ImportProblem
+from cards.imports.quotas import QuotaExceeded
 from cards.imports.serializers import (
     ImportInputSerializer,
     ImportSerializer,
     RowSerializer,
+    UsageSerializer,
 )
 from cards.queries import own_collections
 from cards.services import rules
@@ -41,6 +43,17 @@ class FileTooLarge(APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = f"The file is longer than {limits.IMPORT_BYTES} bytes; divide it."
     default_code = "too_large"
+
+
+class OverQuota(APIException):
+    """The client has used up a quota."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_code = "quota_exceeded"
+
+    def __init__(self, refused: QuotaExceeded) -> None:
+        super().__init__(str(refused))
+        self.wait = refused.retry_after
 
 
 class Imports(ListAPIView[Import]):
@@ -77,13 +90,18 @@ class Imports(ListAPIView[Import]):
         """Import a file (multipart/form-data), or what is at an address; a worker reads it.
 
         The format is found by the content. Look at the import's own address for how far it is.
-        429 says that too much is being worked off already: send it again after `Retry-After`.
+        429 says that too much is being worked off already, or which quota of yours is used up
+        (`GET imports/usage/`), and what to do: send it again after `Retry-After`.
         """
         refuse_large(request)
         admit_bulk_work()
         wanted = ImportInputSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        job = services.request_import(owner=person(request), **input_of(request, wanted))
+        given = input_of(request, wanted)
+        try:
+            job = services.request_import(owner=person(request), **given)
+        except QuotaExceeded as refused:
+            raise OverQuota(refused) from None
         return Response(ImportSerializer(job).data, status=202)
 
 
@@ -111,6 +129,15 @@ def require_own_collection(request: Request, collection: UUID | None) -> None:
     """This raises ValidationError for a collection of somebody else, or one that there is not."""
     if collection and not own_collections(person(request)).filter(pk=collection).exists():
         raise ValidationError({"collection": rules.UNKNOWN_COLLECTION}, code="does_not_exist")
+
+
+class ImportUsage(APIView):
+    """What one has used of one's quotas."""
+
+    @extend_schema(responses=UsageSerializer)
+    def get(self, request: Request) -> Response:
+        """See how much you may still import, and when the daily quotas begin anew."""
+        return Response(UsageSerializer(quotas.usage(person(request))).data)
 
 
 class ImportDetail(APIView):

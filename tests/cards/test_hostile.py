@@ -80,7 +80,7 @@ class Visitor:
 @pytest.fixture
 def visitor(alice: User, web: Web, tmp_path: Path) -> Iterator[Visitor]:
     """Somebody with a real server before them, which has pages fetched."""
-    server = WebProcess(tmp_path / "web.log", FETCH_METADATA="1")
+    server = WebProcess(tmp_path / "web.log", FETCH_METADATA="1", IMPORTS_OPEN_PER_PERSON="1000")
     visitor = Visitor(server.url, AuthToken.objects.create(alice)[1])
     yield visitor
     visitor.session.close()

@@ -13,7 +13,6 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from cards import limits
 from cards.imports import news, refreshing, services, subscribing
 from cards.imports.models import FeedSubscription, WebFeed
 from cards.models import Card, Collection, Import
@@ -187,9 +186,9 @@ def test_what_cannot_be_subscribed_to_is_refused_by_field(
 
 @pytest.mark.django_db
 def test_one_person_has_a_bounded_number_of_subscriptions(
-    alice: User, bob: User, client_of: Client, monkeypatch: pytest.MonkeyPatch
+    alice: User, bob: User, client_of: Client, settings: Any
 ) -> None:
-    monkeypatch.setattr(limits, "SUBSCRIPTIONS", 2)
+    settings.SUBSCRIPTIONS_PER_PERSON = 2
     client = client_of(alice)
     urls = (FEED, f"{FEED}/2", f"{FEED}/3", FEED)
 
@@ -198,7 +197,7 @@ def test_one_person_has_a_bounded_number_of_subscriptions(
 
     assert [each.status_code for each in answers] == [201, 201, 400, 200]
     assert answers[2].json()["errors"][0]["code"] == "too_many"
-    assert answers[2].json()["errors"][0]["detail"] == subscribing.TOO_MANY
+    assert answers[2].json()["errors"][0]["detail"] == subscribing.TOO_MANY.format(used=2, limit=2)
     assert others.status_code == 201
 
 
