@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,8 +16,11 @@ from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
-# A spreadsheet takes what begins so for a formula, which may do harm.
-FORMULA = ("=", "+", "-", "@", "\t", "'")
+# A spreadsheet takes what begins so for a formula, which may do harm: also in full width, and with
+# white space or unseen signs before it. The apostrophe is what makes it harmless.
+FORMULA = re.compile(
+    r"[=+\-@＝＋－＠﹢﹣﹦﹫'\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]"
+)
 GATHERED = 16 * 1024  # characters that are sent together
 
 
@@ -119,10 +123,10 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
 
 
 def harmless(cell: Any) -> Any:
-    """This answers a cell with an apostrophe before what would be taken for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    """Return a cell with an apostrophe before what would be taken for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
 def as_written(cell: str) -> str:
-    """This answers a cell without the apostrophe that `harmless` put before it."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
+    """Return a cell without the apostrophe that `harmless` put before it."""
+    return cell[1:] if cell[:1] == "'" and FORMULA.match(cell, 1) else cell

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from cards.imports.models import FeedSubscription
-from cards.models import Card, Collection, CollectionCard
+from cards.models import Card, Collection, CollectionCard, Visibility
 from cards.queries import with_representation
 
 # Cards have up to 40 KB each, and wait here for as long as a reader is slow.
@@ -24,10 +24,15 @@ PAGE = 100
 
 @dataclass(frozen=True)
 class Entry:
-    """A card, and the names of its collections."""
+    """A card, and the names of its collections, with who may see each."""
 
     card: Card
-    collections: list[str]
+    visibilities: dict[str, str]
+
+    @property
+    def collections(self) -> list[str]:
+        """The names of the collections."""
+        return list(self.visibilities)
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,16 @@ class Selection:
         found = FeedSubscription.objects.filter(owner=self.viewer)
         return found.none() if self.collection else found.select_related("feed").order_by("id")
 
-    def _places(self, cards: list[UUID]) -> dict[UUID, list[str]]:
-        found: dict[UUID, list[str]] = defaultdict(list)
+    def _places(self, cards: list[UUID]) -> dict[UUID, dict[str, str]]:
+        found: dict[UUID, dict[str, str]] = defaultdict(dict)
         places = CollectionCard.objects.filter(card__in=cards, collection__in=self.collections())
-        for card, name in places.order_by("id").values_list("card_id", "collection__name"):
-            found[card].append(name)
+        named = places.order_by("id").values_list(
+            "card_id", "collection__name", "collection__visibility"
+        )
+        for card, name, visibility in named:
+            # Of two that have one name: what may be private is.
+            if found[card].get(name) != Visibility.PRIVATE:
+                found[card][name] = visibility
         return found
 
     def _after(self, cards: QuerySet[Card], last: UUID | None) -> QuerySet[Card]:

@@ -20,11 +20,25 @@ def write(selection: Selection) -> Iterator[str]:
     """This writes what has an address: collections as folders, then what is in none."""
     yield HEAD
     for collection in selection.collections().iterator():
-        yield f"    <DT><H3>{escape(collection.name)}</H3>\n    <DL><p>\n"
+        private = mark(collection.visibility)
+        yield f'    <DT><H3 PRIVATE="{private}">{escape(collection.name)}</H3>\n'
+        if collection.description:
+            yield f"    <DD>{escape(collection.description, quote=False)}\n"
+        yield "    <DL><p>\n"
         yield from _bookmarks(selection.within(collection), " " * 8)
         yield "    </DL><p>\n"
     yield from _bookmarks(selection.outside(), " " * 4)
     yield "</DL><p>\n"
+
+
+def mark(visibility: str) -> str:
+    """Return the value of the attribute PRIVATE."""
+    return "1" if visibility == Visibility.PRIVATE else "0"
+
+
+def tags_of(tags: list[str]) -> str:
+    """Return tags with commas: one alone has a comma too, or its words would be taken for tags."""
+    return ",".join(tags) + ("," if len(tags) == 1 and " " in tags[0] else "")
 
 
 def _bookmarks(entries: Iterable[Entry], indent: str) -> Iterator[str]:
@@ -32,8 +46,8 @@ def _bookmarks(entries: Iterable[Entry], indent: str) -> Iterator[str]:
         attributes = {
             "HREF": card.link,
             "ADD_DATE": str(int(card.created_at.timestamp())),
-            "PRIVATE": "1" if card.visibility == Visibility.PRIVATE else "0",
-            "TAGS": ",".join(card.tags),
+            "PRIVATE": mark(card.visibility),
+            "TAGS": tags_of(card.tags),
         }
         written = " ".join(f'{name}="{escape(text)}"' for name, text in attributes.items() if text)
         note = f"{indent}<DD>{escape(card.text, quote=False)}\n" if card.text else ""

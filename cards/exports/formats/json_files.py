@@ -22,7 +22,11 @@ def commonplace(selection: Selection) -> Iterator[str]:
     )
     yield ',\n"subscriptions": '
     yield from listed(
-        {"url": found.feed.url, "title": found.title}
+        {
+            "url": found.feed.url,
+            "title": found.title,
+            "visibility": found.options.get("visibility"),
+        }
         for found in selection.subscriptions().iterator()
     )
     yield ',\n"cards": '

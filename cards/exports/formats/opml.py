@@ -7,15 +7,22 @@ from xml.sax.saxutils import quoteattr
 
 from cards.exports.entries import Entry, Selection
 
+NAMESPACE = "urn:commonplace"
+
 
 def write(selection: Selection) -> Iterator[str]:
     """This writes subscriptions, then collections with their links, then the other links."""
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0">\n'
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+    yield f'<opml version="2.0" xmlns:commonplace="{NAMESPACE}">\n'
     yield "<head><title>Commonplace</title></head>\n<body>\n"
     for found in selection.subscriptions().iterator():
-        yield outline(type="rss", text=found.title or found.feed.url, xmlUrl=found.feed.url)
+        visibility = found.options.get("visibility", "")
+        yield outline(
+            visibility, type="rss", text=found.title or found.feed.url, xmlUrl=found.feed.url
+        )
     for collection in selection.collections().iterator():
-        yield outline(text=collection.name, closes=False)
+        own = {"text": collection.name, "description": collection.description}
+        yield outline(collection.visibility, closes=False, **own)
         yield from _links(selection.within(collection))
         yield "</outline>\n"
     yield from _links(selection.outside())
@@ -25,6 +32,7 @@ def write(selection: Selection) -> Iterator[str]:
 def _links(entries: Iterable[Entry]) -> Iterator[str]:
     for card in (entry.card for entry in entries if entry.card.link):
         yield outline(
+            card.visibility,
             type="link",
             text=card.title or card.link,
             url=card.link,
@@ -34,7 +42,8 @@ def _links(entries: Iterable[Entry]) -> Iterator[str]:
         )
 
 
-def outline(*, closes: bool = True, **attributes: str) -> str:
-    """This writes an outline."""
+def outline(visibility: str, *, closes: bool = True, **attributes: str) -> str:
+    """Return an outline; who may see it is an attribute of our own, which OPML allows."""
+    attributes["commonplace:visibility"] = visibility
     written = " ".join(f"{name}={quoteattr(text)}" for name, text in attributes.items() if text)
     return f"<outline {written}{'/' if closes else ''}>\n"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
 from cards.downloads import csv_lines
 from cards.exports.entries import Selection
 
-COLUMNS = ("url", "title", "note", "tags", "collection", "created", "visibility")
+COLUMNS = (
+    "url", "title", "note", "tags", "collection", "created", "visibility", "collection_visibility",
+)  # fmt: skip
+# What would be taken for the end of a tag, or for a list of them.
+NOT_IN_TAGS = re.compile(r"[|;,]|^[#\[{]")
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """This writes every card, without what only references have."""
+    """Write every card, without what only references have."""
     return csv_lines(_rows(selection))
 
 
@@ -19,6 +25,15 @@ def _rows(selection: Selection) -> Iterator[tuple[str, ...]]:
     yield COLUMNS
     for entry in selection.entries():
         card = entry.card
-        tags, created = "|".join(card.tags), card.created_at.isoformat()
+        tags, created = tags_of(card.tags), card.created_at.isoformat()
+        own = (card.link, card.title, card.text, tags)
         for name in entry.collections or [""]:
-            yield card.link, card.title, card.text, tags, name, created, card.visibility
+            whose = entry.visibilities.get(name, "")
+            yield *own, name, created, card.visibility, whose
+
+
+def tags_of(tags: list[str]) -> str:
+    """Return tags in one cell: as a list of JSON where they have signs that divide tags."""
+    if any(NOT_IN_TAGS.search(tag) for tag in tags):
+        return json.dumps(tags, ensure_ascii=False)
+    return "|".join(tags)

@@ -43,7 +43,8 @@ def read(document: Document) -> Iterator[Row]:
             message = f"There are more than {limits.IMPORT_DEPTH} elements in each other."
             raise Unreadable("too_deep", message, line=line)
         name = "" if row else title_of(tag.attributes)
-        path.append(Folder(name, privacy_of(tag.attributes)))
+        description = clean(tag.attributes.get("description"))
+        path.append(Folder(name, privacy_of(tag.attributes), description))
 
 
 def title_of(attributes: Mapping[str, str]) -> str:

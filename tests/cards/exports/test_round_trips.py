@@ -47,7 +47,9 @@ PAPER = {
 def fill(owner: User) -> None:
     """This makes a small library of all that there is."""
     reading = services.create_collection(owner=owner, name="A / B, and C", description="Of both")
-    own = services.create_collection(owner=owner, name="Own", visibility="PRIVATE")
+    own = services.create_collection(
+        owner=owner, name="Own", description="Of mine", visibility="PRIVATE"
+    )
     drafts = [
         CardDraft(
             type="URL",
@@ -60,6 +62,22 @@ def fill(owner: User) -> None:
         ),
         CardDraft(type="URL", url="https://example.org/b", visibility="PRIVATE", created_at=SAVED),
         CardDraft(type="NOTE", title="=1+1", text="'quoted'", tags=["x"], created_at=SAVED),
+        CardDraft(
+            type="NOTE",
+            title="＝1+1",
+            text="@x",
+            tags=["a; b", "#c"],
+            created_at=SAVED,
+            visibility="PRIVATE",
+        ),
+        CardDraft(
+            type="URL",
+            url="https://example.org/c",
+            tags=["two words"],
+            collections=[own.pk],
+            visibility="PRIVATE",
+            created_at=SAVED,
+        ),
         CardDraft(
             type="REFERENCE",
             title=ODD,
@@ -90,10 +108,17 @@ HOLDS = {
     "json": "type link title text tags reference visibility created_at collections parent",
     "csv": "link title text tags visibility created_at collections",
     "html": "link title text tags visibility created_at collections",
-    "opml": "link title text tags created_at collections",
+    "opml": "link title text tags visibility created_at collections",
     "bibtex": "link title text tags reference",
     "ris": "link title text tags reference",
     "csl": "link title text tags reference",
+}
+# What it holds of collections.
+COLLECTIONS = {
+    "json": "name description visibility",
+    "html": "name description visibility",
+    "opml": "name description visibility",
+    "csv": "name visibility",
 }
 # What a format is for: the others have no place in it.
 KEPT = {
@@ -124,11 +149,10 @@ def test_an_export_brought_into_an_empty_library_is_the_same_library(
         assert list(subscribed.values_list("feed__url", "title")) == [
             ("https://example.org/feed", "A feed")
         ]
-    if format == "json":
-        named = Collection.objects.filter(owner=bob).values_list(
-            "name", "description", "visibility"
-        )
-        assert set(named) == {("A / B, and C", "Of both", "PUBLIC"), ("Own", "", "PRIVATE")}
+    if format in COLLECTIONS:
+        named = Collection.objects.filter(owner=bob).values_list(*COLLECTIONS[format].split())
+        wanted = Collection.objects.filter(owner=alice).values_list(*COLLECTIONS[format].split())
+        assert set(named) == set(wanted)
 
 
 def library(owner: User, format: str) -> list[dict[str, Any]]:
@@ -161,4 +185,4 @@ def test_ones_own_export_adds_nothing(alice: User, client_of: Client, bring: Bri
     done = bring(alice, content)
 
     assert (done["counts"]["added"], done["counts"]["failed"]) == (0, 0)
-    assert Card.objects.count() == 5
+    assert Card.objects.count() == 7
