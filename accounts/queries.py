@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import CASCADE, Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Lower
 
@@ -49,6 +49,17 @@ def followers_of(user: User) -> QuerySet[Follow]:
 def followed_by(user: User) -> QuerySet[Follow]:
     """This answers whom a person follows."""
     return Follow.objects.filter(follower=user, followed__is_active=True).select_related("followed")
+
+
+def belongings(person: User) -> dict[str, int]:
+    """Return how many rows of each kind would go with a person, by the kinds' names."""
+    found: dict[str, int] = {}
+    for relation in User._meta.related_objects:  # noqa: SLF001
+        rows = relation.related_model._default_manager.filter(**{relation.field.name: person})  # noqa: SLF001
+        if relation.on_delete is CASCADE and (count := rows.count()):
+            name = str(relation.related_model._meta.verbose_name_plural)  # noqa: SLF001
+            found[name] = found.get(name, 0) + count
+    return found
 
 
 def _count(side: str, *, others: str) -> CombinedExpression:

@@ -14,7 +14,7 @@ from psycopg.errors import UniqueViolation
 from accounts import names
 from accounts.events import UserFollowed, UserRegistered, UserUnfollowed
 from accounts.models import Follow, User
-from accounts.signals import user_followed, user_registered, user_unfollowed
+from accounts.signals import person_leaving, user_followed, user_registered, user_unfollowed
 
 # One field for each constraint that a new user can meet.
 TAKEN = {
@@ -88,6 +88,23 @@ def revoke_token(*, token: AuthToken) -> None:
 def revoke_all_tokens(*, user: User) -> None:
     """This ends all sessions of a user."""
     AuthToken.objects.filter(user=user).delete()
+
+
+# What is told before a person is deleted.
+STAYS = (
+    "Events that happened stay, under the person's id; so do other people's cards, and backups "
+    "until they are thrown away."
+)
+
+
+def delete_person(*, person: User) -> None:
+    """Delete a person with all that is theirs; cards and collections go with their events."""
+    with transaction.atomic():
+        # Whoever adds something of theirs at this moment waits, and is then refused.
+        locked = User.objects.select_for_update().filter(pk=person.pk).first()
+        if locked is not None:
+            person_leaving.send(sender=User, person=locked)
+            locked.delete()
 
 
 def update_profile(

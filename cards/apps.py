@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class CardsConfig(AppConfig):
     name = "cards"
+
+    def ready(self) -> None:
+        from cards import leaving  # noqa: F401  receives a signal

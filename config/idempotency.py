@@ -37,11 +37,11 @@ class IdempotencyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         key = request.headers.get("Idempotency-Key")
-        if key is None or request.method != "POST" or not request.path.startswith("/api/"):
+        if key is None or request.method != "POST" or not request.path_info.startswith("/api/"):
             return self.get_response(request)
         if not 0 < len(key) <= repeats.MAX_KEY_LENGTH:
             return answer(400, f"An Idempotency-Key has 1 to {repeats.MAX_KEY_LENGTH} characters.")
-        sender = None if request.path.startswith(AUTH) else sender_of(request)
+        sender = None if request.path_info.startswith(AUTH) else sender_of(request)
         if sender is None:
             return self.get_response(request)
         try:
@@ -52,7 +52,7 @@ class IdempotencyMiddleware:
             return answer(413, f"With an Idempotency-Key, a body has up to {limit} bytes.")
 
     def _once(self, request: HttpRequest, sender: User, key: str) -> HttpResponse:
-        name = digest(f"{sender.pk}\n{request.path}\n{key}".encode())
+        name = digest(f"{sender.pk}\n{request.path_info}\n{key}".encode())
         if kept := repeats.claim(name, digest(request.body)):
             return repeated(request, kept)
         response = self.get_response(request)

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from accounts import services
+from accounts import queries, services
 from accounts.admin.power import POWERS, is_superuser, may_act_on
 from accounts.models import Follow, IdempotentRequest, User
 from events.admin import ReadOnlyAdmin
+
+# Rows of a person that a request of the admin deletes; more take longer than a browser waits.
+MOST_ROWS = 5000
 
 
 @admin.register(User)
@@ -36,6 +42,9 @@ class PersonAdmin(UserAdmin[User]):
         """Register a new user as the API would, so that handlers learn of it."""
         if change:
             super().save_model(request, obj, form, change)
+            if "is_active" in form.changed_data and not obj.is_active:
+                # Or they would be valid again when the person is let in again.
+                services.revoke_all_tokens(user=obj)
         else:
             services.add_user(user=obj)
 
@@ -50,8 +59,42 @@ class PersonAdmin(UserAdmin[User]):
         return allowed and (obj is None or may_act_on(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Refuse to delete: take `active` away. Cards would go without their events."""
-        return False
+        """Refuse to delete oneself, a person of more power, and one whose acts are written down.
+
+        With a member of the staff, the trace of their acts would go: take `active` away instead.
+        """
+        allowed = super().has_delete_permission(request, obj)
+        if not allowed or obj is None:
+            return allowed
+        acted = LogEntry.objects.filter(user=obj).exists()
+        return obj != request.user and not acted and may_act_on(request.user, obj)
+
+    def get_deleted_objects(
+        self, objs: QuerySet[User] | Sequence[User], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Say what goes and what stays; leave out whom this member of the staff may not delete."""
+        told: list[Any] = []
+        counts: Counter[str] = Counter()
+        refused = []
+        for person in objs:
+            belongings = queries.belongings(person)
+            counts.update({"people": 1} | belongings)
+            goes = [f"{count} {name}" for name, count in belongings.items()]
+            told += [str(person), [*goes, services.STAYS]]
+            if not self.has_delete_permission(request, person):
+                refused.append(f"{person}: yourself, of more power, or staff whose acts are kept")
+            elif sum(belongings.values()) > MOST_ROWS:
+                refused.append(f"{person}: too much for a request; use manage.py delete_person")
+        return told, dict(counts), set(), refused
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Delete a person with what is theirs, so that feeds learn of it."""
+        services.delete_person(person=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Delete each of them, by the same way."""
+        for person in queryset:
+            services.delete_person(person=person)
 
 
 @admin.register(Follow)

@@ -55,4 +55,5 @@ def remember_device(request: HttpRequest, response: HttpResponseBase, account: s
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
+        path=settings.SESSION_COOKIE_PATH,
     )

@@ -13,6 +13,8 @@ from config.stack.programs import BASE_DIR, fly
 LOOPBACK = "127.0.0.1"
 # A warning for production; here the user may well be root.
 QUIET = "ignore:You're running the worker:UserWarning"
+# There is no proxy, and everybody comes from this machine.
+ONE_ADDRESS = {"TRUSTED_PROXIES": "0", "REGISTRATIONS_PER_HOUR": "150"}
 
 
 class PortTaken(RuntimeError):
@@ -37,9 +39,7 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
         "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
         "CSRF_TRUSTED_ORIGINS": "",
         "FLOWER_BASIC_AUTH": flower_login,
-        # No proxy, and everybody comes from one address.
-        "TRUSTED_PROXIES": "0",
-        "REGISTRATIONS_PER_HOUR": "150",
+        **ONE_ADDRESS,
     }
     fixed = {
         "DATA_DIR": str(data),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
+from django.core.management import CommandError, call_command
 from django.test import Client
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
+from accounts import services
 from accounts.models import User
+from cards.models import Card, Collection
+from cards.services import add_card, create_collection
+from events.models import Event
 
 pytestmark = pytest.mark.django_db
 NEW = "quite-another-word-9"
@@ -133,6 +139,7 @@ def test_staff_do_nothing_to_who_may_do_more(
     client.post("/admin/accounts/user/", of_people)
 
     assert [answer.status_code for answer in answers] == [403] * 4
+    assert AuthToken.objects.count() == 1
     assert User.objects.values().get(pk=alice.pk) == before
     assert AuthToken.objects.count() == 1
 
@@ -199,3 +206,75 @@ def test_what_staff_did_is_written_down_and_cannot_be_changed(
     for path in (f"{act.pk}/change/", f"{act.pk}/delete/", "add/"):
         answer = client.post(f"/admin/admin/logentry/{path}", {"post": "yes"})
         assert answer.status_code == 403
+
+
+# -- Deleting and switching off --------------------------------------------------------------------
+
+
+def test_a_person_is_deleted_with_what_is_theirs_and_that_is_told(
+    helper: User, alice: User, charlie: User, client_of: Callable[[Any], APIClient]
+) -> None:
+    client_of(alice)
+    collection = create_collection(owner=alice, name="Reading")
+    card, _ = add_card(curator=alice, type="NOTE", text="hers", collections=[collection])
+    kept, _ = add_card(curator=charlie, type="NOTE", text="his", parent=card)
+    services.follow(follower=charlie, followed=alice)
+    client, page = as_staff(helper), f"/admin/accounts/user/{alice.pk}/delete/"
+
+    asked = client.get(page).content.decode()
+    before = User.objects.count()
+    done = client.post(page, {"post": "yes"})
+
+    for words in ("1 cards", "1 collections", "1 follows", "1 auth tokens", "Events that happened"):
+        assert words in asked
+    assert (before, done.status_code) == (3, 302)
+    assert set(User.objects.values_list("username", flat=True)) == {"bob", "charlie"}
+    assert list(Card.objects.values_list("pk", "parent")) == [(kept.pk, None)]
+    assert Collection.objects.count() == AuthToken.objects.count() == 0
+    types = Event.objects.order_by("id").values_list("type", flat=True)
+    assert {"card.removed", "collection.removed"} <= set(types)
+    assert LogEntry.objects.get().object_repr == "alice"
+
+
+def test_nobody_deletes_oneself_or_staff_whose_acts_are_written_down(
+    helper: User, admin: User, alice: User
+) -> None:
+    change(as_staff(helper), alice, display_name="Alice A.")
+    chosen = {"action": "delete_selected", "_selected_action": [helper.pk], "post": "yes"}
+    client = as_staff(admin)
+
+    answers = [
+        client.post(f"/admin/accounts/user/{person.pk}/delete/", {"post": "yes"})
+        for person in (admin, helper)
+    ]
+    client.post("/admin/accounts/user/", chosen)
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert User.objects.count() == 3
+
+
+def test_a_person_who_is_switched_off_and_on_again_has_to_log_in_again(
+    helper: User, alice: User, client_of: Callable[[Any], APIClient]
+) -> None:
+    api, client = client_of(alice), as_staff(helper)
+
+    change(client, alice, is_active="")
+    off = api.get("/api/v1/users/me/").status_code
+    change(client, alice)
+
+    assert User.objects.get(pk=alice.pk).is_active
+    assert (off, api.get("/api/v1/users/me/").status_code) == (401, 401)
+
+
+def test_a_command_deletes_a_person_when_told_to(alice: User) -> None:
+    add_card(curator=alice, type="NOTE", text="hers")
+
+    asked = StringIO()
+    call_command("delete_person", "ALICE", stdout=asked)
+    there = User.objects.count()
+    call_command("delete_person", "ALICE", "--yes", stdout=StringIO())
+
+    assert "1 cards" in asked.getvalue()
+    assert (there, User.objects.count(), Card.objects.count()) == (1, 0, 0)
+    with pytest.raises(CommandError, match="Nobody"):
+        call_command("delete_person", "alice")

@@ -287,7 +287,7 @@ def test_the_old_password_cannot_be_guessed_with_a_stolen_session(admin: User) -
 @pytest.fixture(scope="module")
 def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
     log = tmp_path_factory.mktemp("guessing") / "web.log"
-    running = WebProcess(log, GRANIAN_WORKERS="2", WEB_THREADS="4", TRUSTED_PROXIES="1")
+    running = WebProcess(log, WEB_PROCESSES="2", WEB_THREADS="4", TRUSTED_PROXIES="1")
     yield running
     running.stop()
 

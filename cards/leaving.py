@@ -1,0 +1,21 @@
+"""What goes with a person who is deleted: their library, told as if they had removed it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from accounts.models import User
+from accounts.signals import person_leaving
+from cards.models import Card, Collection
+from cards.services import remove_card, remove_collection
+
+
+@receiver(person_leaving, dispatch_uid="cards.leaving")
+def remove_library(*, person: User, **_: Any) -> None:
+    """Remove a person's collections and cards, so that feeds and streams learn of it."""
+    for collection in Collection.objects.filter(owner=person).iterator():
+        remove_collection(collection=collection)
+    for card in Card.objects.filter(curator=person).iterator():
+        remove_card(card=card)
