@@ -4,11 +4,16 @@ Parsing is the WHATWG URL standard's (https://url.spec.whatwg.org/). What goes b
 
 - only http and https, which are one: the canonical URL has https;
 - no user name or password;
-- a host without its final dot; `www.` stays, for the two may be different sites;
+- a host without its final dot; `www.` stays, for the two may be different sites; of hosts for
+  small screens, those that are known to have the same pages become the others (`cards/works.py`);
+- the addresses of one work become one: arXiv's, DOIs, PubMed's, PMC's, YouTube's (there, too);
+- `index.html` and `index.htm` are their folder; an AMP cache is the page that it has copied;
 - percent-encoding as in RFC 3986, section 6.2.2;
 - query parameters that only track the reader are dropped, the others sorted by name: the order of
   parameters of one name stays, for there it can mean something;
-- the fragment is dropped, unless it is a hash-bang route (`#!/…`), which names another page.
+- the fragment is dropped, unless it is a route (`#/…`, `#!/…`), which names another page.
+
+Who changes a rule gives existing cards their new pages by `manage.py recompute_pages`.
 """
 
 from __future__ import annotations
@@ -19,8 +24,11 @@ from urllib.parse import unquote_plus
 
 import ada_url
 
+from cards import works
+
 MAX_LENGTH = 2048
 MAX_HOST_LENGTH = 253
+MAX_LABEL_LENGTH = 63
 SCHEMES = ("http:", "https:")
 
 # Parameters that tell a site where its reader comes from; the page is the same without them.
@@ -30,10 +38,26 @@ TRACKING = frozenset(
         "fbclid igshid igsh msclkid yclid ysclid _openstat twclid ttclid epik li_fat_id "
         "mc_cid mc_eid ml_subscriber ml_subscriber_hash mkt_tok vero_id vero_conv "
         "_hsenc _hsmi __hssc __hstc __hsfp hsctatracking oly_anon_id oly_enc_id "
-        "wickedid rb_clickid"
+        "wickedid rb_clickid wprov mibextid ref_src ref_url spm trk guccounter guce_referrer "
+        "guce_referrer_sig __twitter_impression smid cmpid wt_mc xtor rdt_cid _branch_match_id "
+        "_branch_referrer hss_channel s_cid"
     ).split()
 )
-TRACKING_PREFIXES = ("utm_", "mtm_", "pk_campaign", "pk_kwd")
+TRACKING_PREFIXES = ("utm_", "mtm_", "matomo_", "hsa_", "pk_campaign", "pk_kwd")
+# These say who sends the reader, or else what is shown: a number, or a branch where code is kept.
+REFERRING = {"ref", "via", "referrer"}
+REFERRER = re.compile(r"(?:https?%3A|@)?[A-Za-z][\w.%-]{0,200}", re.IGNORECASE)
+CODE_HOST = re.compile(r"(?:^|\.)(?:git\w{0,20}|codeberg|bitbucket|sourcehut|sr)\.")
+SCRIPT = re.compile(r"\.(?:php\d?|aspx?|cgi|jsp|pl|do|exe|dll)$|/cgi-bin/", re.IGNORECASE)
+# A page for phones, with a parameter that says no more.
+AMP = {"amp", "amp=", "amp=1", "amp=true", "outputType=amp"}
+AMP_CACHE = re.compile(
+    r"(?:www\.google\.com/amp/|[a-z0-9-]{1,63}\.cdn\.ampproject\.org/(?:[acv]/)?)"
+    r"(?:s/)?((?:[a-z0-9-]{1,63}\.){1,9}[a-z]{2,63}(?:/.*)?)",
+    re.IGNORECASE | re.DOTALL,
+)
+INDEX = re.compile(r"/index\.html?$")
+BARE_DOI = re.compile(r"\s*(?:info:)?doi[:/]\s?(10\.[0-9.]{4,30}/\S{1,1000})\s*", re.IGNORECASE)
 
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -63,21 +87,55 @@ def canonical(url: str) -> str:
 
 def page(url: str) -> Page:
     """This answers the identity of the page at an address; raises InvalidUrl."""
+    if bare := BARE_DOI.fullmatch(url):
+        url = works.of_doi(bare.group(1))
     parsed = _parsed(url)
     if parsed.protocol not in SCHEMES:
         raise InvalidUrl("Only http and https addresses can be saved.")
     if parsed.username or parsed.password:
         raise InvalidUrl("The address contains a user name or password; take it out.")
+    if copied := _copied_by_amp(parsed):
+        return page(copied)
     # Again as https, and without the final dot: either can change the port or the host.
-    host = parsed.host.replace(parsed.hostname, parsed.hostname.rstrip("."), 1)
+    host = parsed.host.replace(parsed.hostname, parsed.hostname.removesuffix("."), 1)
     origin = _parsed(f"https://{host}/")
-    if len(origin.hostname) > MAX_HOST_LENGTH:
-        raise InvalidUrl("The address has a host name that is too long.")
-    path = _normal(parsed.pathname)
-    identity = origin.href[:-1] + path + _query(parsed.search) + _route(parsed.hash)
+    _check_host(origin.hostname)
+    if not origin.port:
+        if work := works.work_at(origin.hostname, parsed.pathname, parsed.search):
+            parsed = origin = _parsed(work)
+        elif (desktop := works.desktop_host(origin.hostname)) != origin.hostname:
+            origin = _parsed(f"https://{desktop}/")
+    return _page_of(origin, parsed)
+
+
+def _copied_by_amp(parsed: ada_url.URL) -> str:
+    """Return the address of the page that an AMP cache has copied, or nothing."""
+    if not parsed.hostname.endswith((".cdn.ampproject.org", "www.google.com")):
+        return ""
+    found = AMP_CACHE.fullmatch(f"{parsed.hostname}{parsed.pathname}{parsed.search}")
+    return f"https://{found.group(1)}" if found else ""
+
+
+def _page_of(origin: ada_url.URL, parsed: ada_url.URL) -> Page:
+    path = INDEX.sub("/", _normal(parsed.pathname))
+    is_script = bool(SCRIPT.search(path) or CODE_HOST.search(origin.hostname))
+    query = _query(parsed.search, keeps_referrers=is_script)
+    identity = f"https://{origin.host}{path}{query}{_route(parsed.hash)}"
     if len(identity) > MAX_LENGTH:
         raise InvalidUrl(f"The address is longer than {MAX_LENGTH} characters.")
     return Page(identity, origin.hostname)
+
+
+def _check_host(name: str) -> None:
+    """Refuse what can be no host's name, though the URL standard takes it."""
+    if len(name) > MAX_HOST_LENGTH:
+        raise InvalidUrl("The address has a host name that is too long.")
+    labels = name.split(".")
+    if not name.startswith("[") and not all(0 < len(label) <= MAX_LABEL_LENGTH for label in labels):
+        raise InvalidUrl(
+            "The address has a host name with an empty part, or with one of more than "
+            f"{MAX_LABEL_LENGTH} characters, between its dots."
+        )
 
 
 def _parsed(url: str) -> ada_url.URL:
@@ -93,10 +151,15 @@ def _parsed(url: str) -> ada_url.URL:
         ) from None
 
 
-def _query(search: str) -> str:
-    """This answers the query with its question mark, or nothing."""
+def _query(search: str, *, keeps_referrers: bool) -> str:
+    """Return the query with its question mark, or nothing."""
     parts = [_normal(part) for part in search[1:].split("&") if part]
-    kept = [(name, part) for part in parts if not _tracks(name := part.partition("=")[0])]
+    kept = []
+    for part in parts:
+        name, _, value = part.partition("=")
+        refers = not keeps_referrers and name in REFERRING and REFERRER.fullmatch(value)
+        if not (refers or part in AMP or _tracks(name)):
+            kept.append((name, part))
     kept.sort(key=lambda named: named[0])
     return "?" + "&".join(part for _, part in kept) if kept else ""
 
@@ -107,9 +170,10 @@ def _tracks(name: str) -> bool:
 
 
 def _route(fragment: str) -> str:
-    """This answers a hash-bang route with its hash, or nothing."""
+    """Return a route in the fragment with its hash, or nothing."""
     route = fragment.partition(TEXT_DIRECTIVE)[0]
-    return "#" + _normal(route[1:]) if route.startswith("#!") and len(route) > 2 else ""
+    is_route = route.startswith(("#!", "#/")) and len(route) > 2
+    return "#" + _normal(route[1:]) if is_route else ""
 
 
 def _normal(text: str) -> str:

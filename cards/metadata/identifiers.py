@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 import ada_url
 
+from cards import works
+
 DOI_LENGTH = 300
 LONGEST = 4096  # characters that are looked through
 
@@ -108,16 +110,18 @@ def of_address(url: str) -> dict[str, str]:
         found["pmid"] = named.group(1)
     if (named := ISBN_PATH.search(path)) and (number := isbn(named.group(1))):
         found["isbn"] = number
-    if name := _doi_of_path(path, host) or _doi_of_query(parsed.search):
+    if (
+        name := works.doi_at(host, parsed.pathname)
+        or _doi_of_path(path)
+        or _doi_of_query(parsed.search)
+    ):
         found["doi"] = name
         if in_arxiv := arxiv(name):
             found["arxiv"] = in_arxiv
     return found
 
 
-def _doi_of_path(path: str, host: str) -> str:
-    if host in {"doi.org", "dx.doi.org", "www.doi.org"}:
-        return doi(path)
+def _doi_of_path(path: str) -> str:
     if not (found := DOI.search(path)):
         return ""
     name = VIEWS.sub("", found.group())

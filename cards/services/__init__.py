@@ -10,16 +10,19 @@ from cards.services.collections import (
     update_collection,
 )
 from cards.services.places import place
+from cards.services.recomputing import Recomputed, recompute_pages
 
 __all__ = [
     "AddedCard",
     "CardDraft",
+    "Recomputed",
     "RefusedCard",
     "add_card",
     "add_card_to_collection",
     "add_cards",
     "create_collection",
     "place",
+    "recompute_pages",
     "remove_card",
     "remove_card_from_collection",
     "remove_collection",

@@ -1,0 +1,169 @@
+"""The works that have several addresses: each with the one that stands for all of them.
+
+The address that stands for a work is one that works itself, for its metadata is fetched there.
+Nothing is looked up: only what an address says is known of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import unquote
+
+# https://info.arxiv.org/help/arxiv_identifier.html; a class of mathematics may be left out.
+ARXIV_ID = r"([0-9]{4}\.[0-9]{4,5}|[a-z-]{2,20}(?:\.[a-z]{2})?/[0-9]{7})(?:v[0-9]{1,3})?"
+ARXIV_PATH = re.compile(
+    rf"/(?:abs|pdf|html|format|src|e-print|ps)/{ARXIV_ID}(?:\.pdf|\.ps)?/?", re.IGNORECASE
+)
+ARXIV_CLASS = re.compile(r"\.[a-z]{2}/")
+ARXIV_HOSTS = {
+    "arxiv.org", "www.arxiv.org", "export.arxiv.org", "browse.arxiv.org", "xxx.lanl.gov",
+    "ar5iv.org", "ar5iv.labs.arxiv.org", "www.ar5iv.org",
+}  # fmt: skip
+# What resolves DOIs; those of publishers are called so, too (doi.acm.org).
+DOI_HOST = re.compile(r"(?:dx\.|www\.)?doi\.(?:org|[a-z0-9-]{1,63}\.[a-z.]{2,20})")
+DOI = re.compile(
+    r"(?:(?:info:)?doi[:/]\s?)?(10\.[0-9]{4,9}(?:\.[0-9]{1,9}){0,3}/.*[^/])/?", re.DOTALL
+)
+ARXIV_DOI = re.compile(rf"10\.48550/arxiv\.{ARXIV_ID}", re.IGNORECASE)
+PREPRINT_HOSTS = {"www.biorxiv.org", "biorxiv.org", "www.medrxiv.org", "medrxiv.org"}
+PREPRINT = re.compile(
+    r"/content/(10\.(?:1101|64898)/[0-9.]{4,40})(?:v[0-9]{1,3})?"
+    r"(?:\.(?:full|abstract|full-text|full\.pdf|full\.pdf\+html|article-info|supplementary-material))?"
+)
+NCBI_HOSTS = {"www.ncbi.nlm.nih.gov", "ncbi.nlm.nih.gov", "m.ncbi.nlm.nih.gov"}
+EUROPE_HOSTS = {"europepmc.org", "www.europepmc.org"}
+PUBMED_PATHS = {
+    **dict.fromkeys(NCBI_HOSTS, re.compile(r"/(?:m/)?pubmed/([1-9][0-9]{0,8})/?")),
+    "pubmed.ncbi.nlm.nih.gov": re.compile(r"/([1-9][0-9]{0,8})/?"),
+    "m.pubmed.ncbi.nlm.nih.gov": re.compile(r"/([1-9][0-9]{0,8})/?"),
+    **dict.fromkeys(
+        EUROPE_HOSTS, re.compile(r"/(?:articles?|abstract)/med/([1-9][0-9]{0,8})/?", re.IGNORECASE)
+    ),
+}
+_PMC = r"(?:pmc/)?pmc([1-9][0-9]{0,9})(?:/(?:pdf(?:/[^/]{0,200})?|epub)?)?"
+PMC_PATHS = {
+    **dict.fromkeys(NCBI_HOSTS, re.compile(rf"/(?:labs/|m/)?pmc/articles/{_PMC}", re.IGNORECASE)),
+    "pmc.ncbi.nlm.nih.gov": re.compile(rf"/articles/{_PMC}", re.IGNORECASE),
+    **dict.fromkeys(EUROPE_HOSTS, re.compile(rf"/(?:articles?|abstract)/{_PMC}", re.IGNORECASE)),
+}
+YOUTUBE_HOSTS = {
+    "youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com",
+    "youtube-nocookie.com", "www.youtube-nocookie.com",
+}  # fmt: skip
+_VIDEO = r"([A-Za-z0-9_-]{11})"
+VIDEO_PATH = re.compile(rf"/(?:shorts|embed|live|v|e)/{_VIDEO}/?")
+VIDEO_QUERY = re.compile(rf"(?:^|[?&])v={_VIDEO}(?=&|$)")
+SHORT_VIDEO = re.compile(rf"/{_VIDEO}/?")
+# The same pages for small screens. Not every host that begins so is one.
+MOBILE_HOSTS = {
+    "m.facebook.com": "www.facebook.com", "mobile.facebook.com": "www.facebook.com",
+    "mobile.twitter.com": "twitter.com", "m.twitter.com": "twitter.com", "mobile.x.com": "x.com",
+    "m.imdb.com": "www.imdb.com", "m.xkcd.com": "xkcd.com", "m.soundcloud.com": "soundcloud.com",
+    "m.vk.com": "vk.com", "mobile.nytimes.com": "www.nytimes.com", "m.reddit.com": "www.reddit.com",
+    "old.reddit.com": "www.reddit.com", "np.reddit.com": "www.reddit.com",
+    "i.reddit.com": "www.reddit.com", "m.youtube.com": "www.youtube.com",
+    "m.bilibili.com": "www.bilibili.com", "m.weibo.cn": "weibo.com", "m.douban.com":
+    "www.douban.com", "mobile.ebay.com": "www.ebay.com", "m.ebay.com": "www.ebay.com",
+    "m.yelp.com": "www.yelp.com", "m.tripadvisor.com": "www.tripadvisor.com",
+    "m.goodreads.com": "www.goodreads.com", "m.stackoverflow.com": "stackoverflow.com",
+    "m.linkedin.com": "www.linkedin.com", "m.instagram.com": "www.instagram.com",
+    "m.pinterest.com": "www.pinterest.com", "m.vimeo.com": "vimeo.com",
+    "m.dailymotion.com": "www.dailymotion.com", "m.medium.com": "medium.com",
+    "m.quora.com": "www.quora.com", "m.wikihow.com": "www.wikihow.com",
+    "m.huffpost.com": "www.huffpost.com", "m.bbc.co.uk": "www.bbc.co.uk",
+    "m.bbc.com": "www.bbc.com", "mobile.reuters.com": "www.reuters.com",
+    "m.spiegel.de": "www.spiegel.de", "m.faz.net": "www.faz.net", "m.tagesschau.de":
+    "www.tagesschau.de", "m.github.com": "github.com", "m.mediawiki.org": "www.mediawiki.org",
+    "m.wikidata.org": "www.wikidata.org",
+}  # fmt: skip
+WIKIMEDIA = re.compile(
+    r"((?:[a-z0-9-]{1,63}\.)?)m\.((?:wikipedia|wiktionary|wikiquote|wikibooks|wikinews"
+    r"|wikisource|wikiversity|wikivoyage|wikimedia)\.org)"
+)
+
+
+def work_at(host: str, path: str, search: str) -> str | None:
+    """Return the address of the work that an address names, or None for one that names none.
+
+    `path` and `search` are as they stand in the address.
+    """
+    for of_kind in _KINDS:
+        if found := of_kind(host, path, search):
+            return found
+    return None
+
+
+def desktop_host(host: str) -> str:
+    """Return the host that has the same pages for large screens; most hosts are such themselves."""
+    if "m." in host and (wiki := WIKIMEDIA.fullmatch(host)):
+        return f"{wiki.group(1) or 'www.'}{wiki.group(2)}"
+    return MOBILE_HOSTS.get(host, host)
+
+
+def of_doi(doi: str) -> str:
+    """Return the address of the work of a DOI: arXiv's own, or else the resolver's."""
+    name = doi.lower()
+    if preprint := ARXIV_DOI.fullmatch(name):
+        return _of_arxiv(preprint.group(1))
+    return f"https://doi.org/{name.replace('%', '%25').replace('?', '%3F').replace('#', '%23')}"
+
+
+def _of_arxiv(id: str) -> str:
+    return f"https://arxiv.org/abs/{ARXIV_CLASS.sub('/', id.lower())}"
+
+
+def _arxiv(host: str, path: str, search: str) -> str:
+    found = ARXIV_PATH.fullmatch(unquote(path)) if host in ARXIV_HOSTS else None
+    return _of_arxiv(found.group(1)) if found else ""
+
+
+def doi_at(host: str, path: str) -> str:
+    """Return the DOI that a resolver's address names, in small letters, or nothing."""
+    if "doi." not in host or not DOI_HOST.fullmatch(host):
+        return ""
+    found = DOI.fullmatch(unquote(path).strip().lstrip("/"))
+    return found.group(1).lower() if found else ""
+
+
+def _doi(host: str, path: str, search: str) -> str:
+    doi = doi_at(host, path)
+    return of_doi(doi) if doi else ""
+
+
+def _preprint(host: str, path: str, search: str) -> str:
+    found = PREPRINT.fullmatch(path) if host in PREPRINT_HOSTS else None
+    return of_doi(found.group(1)) if found else ""
+
+
+def _pubmed(host: str, path: str, search: str) -> str:
+    pattern = PUBMED_PATHS.get(host)
+    found = pattern.fullmatch(path) if pattern else None
+    return f"https://pubmed.ncbi.nlm.nih.gov/{found.group(1)}/" if found else ""
+
+
+def _pmc(host: str, path: str, search: str) -> str:
+    pattern = PMC_PATHS.get(host)
+    found = pattern.fullmatch(path) if pattern else None
+    return f"https://pmc.ncbi.nlm.nih.gov/articles/PMC{found.group(1)}/" if found else ""
+
+
+def _video(host: str, path: str, search: str) -> str:
+    if host in ("youtu.be", "www.youtu.be"):
+        found = SHORT_VIDEO.fullmatch(path)
+    elif host in YOUTUBE_HOSTS:
+        is_player = path.rstrip("/") == "/watch"
+        found = VIDEO_QUERY.search(search) if is_player else VIDEO_PATH.fullmatch(path)
+    else:
+        return ""
+    return f"https://www.youtube.com/watch?v={found.group(1)}" if found else ""
+
+
+_KINDS: tuple[Callable[[str, str, str], str], ...] = (
+    _arxiv,
+    _doi,
+    _preprint,
+    _pubmed,
+    _pmc,
+    _video,
+)

@@ -1,0 +1,164 @@
+"""Cards that were saved under earlier rules of identity get the pages of today's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from cards import services
+from cards.models import Card, Url
+from cards.services import recompute_pages
+from events.models import Event
+
+Client = Callable[[Any], APIClient]
+pytestmark = pytest.mark.django_db(transaction=True)
+ABS, PDF = "https://arxiv.org/abs/2101.00001", "https://arxiv.org/pdf/2101.00001v2"
+APP = "https://app.example.org/"
+
+
+def saved_before(curator: User, link: str, canonical: str) -> Card:
+    """Save a card as earlier rules did: on the page of that canonical URL."""
+    page, _ = Url.objects.get_or_create(canonical=canonical, host=canonical.split("/")[2])
+    card, _ = services.add_card(curator=curator, type="NOTE", text="x")
+    Card.objects.filter(pk=card.pk).update(type="URL", link=link, url=page)
+    return Card.objects.get(pk=card.pk)
+
+
+def pages() -> dict[str, str]:
+    """Return the page of each card, by the curator and the link."""
+    found = Card.objects.exclude(link="").select_related("curator", "url")
+    return {f"{card.curator.username} {card.link}": str(card.url) for card in found}
+
+
+def told() -> list[tuple[str, Any]]:
+    """Return the cards that were told of as changed, with their pages."""
+    events = Event.objects.filter(type="card.updated").order_by("id")
+    return [(event.data["card_id"], event.data["url_id"]) for event in events]
+
+
+def test_two_people_who_saved_one_work_under_two_addresses_meet(
+    alice: User, bob: User, client_of: Client
+) -> None:
+    card = saved_before(alice, PDF, PDF)
+    services.add_card(curator=bob, type="URL", url=ABS)
+    out = StringIO()
+
+    call_command("recompute_pages", stdout=out)
+
+    assert pages() == {f"alice {PDF}": ABS, f"bob {ABS}": ABS}
+    assert "Done: 2 cards looked at, 1 moved, 0 left." in out.getvalue()
+    assert told() == [(str(card.pk), Url.objects.get(canonical=ABS).pk)]
+    seen = client_of(alice).get("/api/v1/cards/", {"url": PDF}).json()["results"]
+    assert {each["canonical_url"] for each in seen} == {ABS}
+    # What the history of a card names stays.
+    assert Url.objects.filter(canonical=PDF).exists()
+
+
+def test_two_routes_that_were_one_page_become_two(alice: User, bob: User) -> None:
+    saved_before(alice, f"{APP}#/a", APP)
+    saved_before(bob, f"{APP}#/b", APP)
+
+    recompute_pages()
+
+    assert pages() == {f"alice {APP}#/a": f"{APP}#/a", f"bob {APP}#/b": f"{APP}#/b"}
+
+
+def test_a_second_card_of_a_work_stays_where_it_is_and_is_counted(alice: User) -> None:
+    saved_before(alice, PDF, PDF)
+    services.add_card(curator=alice, type="URL", url=ABS, title="Mine")
+
+    first, again = recompute_pages(), recompute_pages()
+
+    assert (first.moved, first.apart) == (again.moved, again.apart) == (0, 1)
+    assert pages() == {f"alice {PDF}": PDF, f"alice {ABS}": ABS}
+    assert told() == []
+
+
+def test_a_run_goes_on_where_another_ended_and_does_nothing_twice(alice: User) -> None:
+    links = [f"https://youtu.be/abcdefghij{letter}" for letter in "klm"]
+    for link in links:
+        saved_before(alice, link, link)
+    saved_before(alice, "http://a..b/", "https://a..b/")
+
+    first = recompute_pages(limit=2)
+    rest = recompute_pages(after=first.last, limit=2)
+    again = recompute_pages()
+
+    assert (first.looked, first.moved, rest.looked, rest.moved) == (2, 2, 2, 1)
+    assert (again.looked, again.moved) == (4, 0)
+    assert len(told()) == 3
+    assert pages()["alice http://a..b/"] == "https://a..b/"
+
+
+def test_runs_beside_each_other_and_beside_new_cards_move_each_card_once(
+    alice: User, bob: User
+) -> None:
+    ids = [f"2101.{number:05}" for number in range(40)]
+    for id in ids:
+        saved_before(alice, f"https://arxiv.org/pdf/{id}", f"https://arxiv.org/pdf/{id}")
+
+    def run() -> int:
+        try:
+            return recompute_pages(limit=100).moved
+        finally:
+            connection.close()
+
+    def add() -> int:
+        try:
+            for id in ids:
+                services.add_card(curator=bob, type="URL", url=f"https://arxiv.org/abs/{id}")
+            return 0
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(work) for work in (run, run, add, run)]
+        moved = sum(each.result() for each in running)
+
+    assert moved == 40
+    assert len(told()) == 40
+    for id in ids:
+        page = Url.objects.get(canonical=f"https://arxiv.org/abs/{id}")
+        assert set(page.cards.values_list("curator__username", flat=True)) == {"alice", "bob"}
+
+
+def test_who_changes_a_card_meanwhile_has_the_last_word(alice: User) -> None:
+    card = saved_before(alice, PDF, PDF)
+
+    def run() -> Any:
+        try:
+            return recompute_pages()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            services.update_card(card=card, url="https://example.org/")
+            running = pool.submit(run)
+            wait_until_somebody_waits_for_the_card()
+        done = running.result()
+
+    assert done.moved == 0
+    assert pages() == {"alice https://example.org/": "https://example.org/"}
+
+
+def wait_until_somebody_waits_for_the_card() -> None:
+    from tests.running import wait_for
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database()"
+            )
+            return bool(cursor.fetchone()[0])
+
+    wait_for(waits, seconds=20, what="the run waits for the card")
