@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from contextlib import suppress
 from typing import Any
 
 from requests import PreparedRequest
-from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from outside.addresses import is_trusted, origin
+from outside.networks import require_public
 
 _current = threading.local()
 
@@ -98,16 +97,3 @@ class SafeAdapter(IPFilterAdapter):  # type: ignore[misc]  # the package has no 
         host, options = super().build_connection_pool_key_attributes(request, verify, cert)
         require_public(host["host"].strip("[]"), or_loopback=self._allow_loopback)
         return host, options
-
-
-# IPv4 addresses in their first IPv6 spelling, and the first private network of IPv6.
-OUTDATED = (ipaddress.ip_network("::/96"), ipaddress.ip_network("fec0::/10"))
-
-
-def require_public(text: str, *, or_loopback: bool) -> None:
-    """This raises InvalidIPAddress for an address that the package lets pass and we do not."""
-    address = ipaddress.ip_address(text)
-    if or_loopback and address.is_loopback:
-        return
-    if not address.is_global or any(address in network for network in OUTDATED):
-        raise InvalidIPAddress(address)

@@ -1,0 +1,80 @@
+"""Which IP addresses are on the public internet, by a list of our own.
+
+A list of what is forbidden has gaps: a new way to write an IPv4 address as an IPv6 one is in nobody's
+list at first. So of IPv6 only the block that is given out for the public internet is allowed, and
+the special networks inside it, and those of IPv4, are taken out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from ipaddress import ip_network
+
+from requests_hardened.ip_filter import InvalidIPAddress
+
+# The one block that regional registries give addresses from (RFC 4291; IANA, ipv6-address-space).
+GLOBAL_IPV6 = ip_network("2000::/3")
+# https://www.iana.org/assignments/iana-ipv6-special-registry, as far as it is inside that block.
+SPECIAL_IPV6 = tuple(
+    map(
+        ip_network,
+        (
+            "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks
+            "2001:db8::/32",  # documentation
+            "2002::/16",  # 6to4: an IPv4 address inside
+            "2620:4f:8000::/48",  # AS112
+            "3fff::/20",  # documentation
+            "3ffe::/16",  # the former 6bone
+        ),
+    )
+)
+# https://www.iana.org/assignments/iana-ipv4-special-registry, and multicast.
+SPECIAL_IPV4 = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.31.196.0/24",
+            "192.52.193.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "192.175.48.0/24",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+        ),
+    )
+)
+
+
+def require_public(text: str, *, or_loopback: bool) -> None:
+    """Raise InvalidIPAddress unless the address is on the public internet.
+
+    `or_loopback` also lets this machine's own addresses pass.
+    """
+    address = ipaddress.ip_address(text)
+    if or_loopback and address.is_loopback:
+        return
+    if not is_public(address):
+        raise InvalidIPAddress(address)
+
+
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Return whether an address is one that anybody on the internet can have."""
+    if isinstance(address, ipaddress.IPv6Address):
+        listed = address in GLOBAL_IPV6
+        special = any(address in network for network in SPECIAL_IPV6)
+    else:
+        listed = True
+        special = any(address in network for network in SPECIAL_IPV4)
+    # Python's own list may be newer than ours.
+    return listed and not special and address.is_global and not address.is_multicast
