@@ -17,7 +17,7 @@ PRODUCTION = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token
 	DATABASE_URL=postgres://localhost/none REDIS_URL=redis://localhost:6379/0 \
 	ALLOWED_HOSTS=commonplace.example
 
-.PHONY: help demo up test faults check bench image lock clean
+.PHONY: help demo up test faults check audit bench image lock clean
 
 help:
 	@echo "make demo    run the main job on a stack of its own, and show what happened"
@@ -26,6 +26,7 @@ help:
 	@echo "make test    run all tests (ARGS='-k name' to choose)"
 	@echo "make faults  break everything in turn, and show that nothing is lost (FAULTS_SEED)"
 	@echo "make check   format, lint, types, import contracts, migrations, deployment"
+	@echo "make audit   look for known weaknesses of the pinned dependencies (asks PyPI)"
 	@echo "make bench   Commonplace and its peers, side by side (ARGS=--short: 5 minutes)"
 	@echo "make image   build the container image without an engine, and run it (root, buildah)"
 	@echo "make lock    write requirements/*.txt anew (UPGRADE=--upgrade for newer versions)"
@@ -50,6 +51,12 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+# Strict: what could not be looked up is a failure, not a pass.
+audit: $(VENV)/dev.stamp
+	@for file in runtime local dev bench; do echo "requirements/$$file.txt"; \
+		$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		--requirement requirements/$$file.txt || exit 1; done
 
 bench: $(BENCH)/bench.stamp
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)

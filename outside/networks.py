@@ -1,8 +1,8 @@
 """Which IP addresses are on the public internet, by a list of our own.
 
-A list of what is forbidden has gaps: a new way to write an IPv4 address as an IPv6 one is in nobody's
-list at first. So of IPv6 only the block that is given out for the public internet is allowed, and
-the special networks inside it, and those of IPv4, are taken out.
+A list of what is forbidden has gaps: a new way to write an IPv4 address as an IPv6 one is in
+nobody's list at first. So of IPv6 only the block that is given out for the public internet is
+allowed, and the special networks inside it, and those of IPv4, are taken out.
 """
 
 from __future__ import annotations
