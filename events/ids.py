@@ -27,3 +27,9 @@ def first_id_at_seconds(seconds: float) -> UUID:
 def seconds_of(id: UUID) -> float:
     """This answers when a UUIDv7 was made, in seconds since 1970."""
     return (id.int >> 80) / 1000
+
+
+def first_id_in_sql(time: str) -> str:
+    """Return SQL for the smallest UUIDv7 of a moment, which is SQL too."""
+    milliseconds = f"(extract(epoch FROM {time}) * 1000)::bigint"
+    return f"(lpad(to_hex({milliseconds}), 12, '0') || repeat('0', 20))::uuid"

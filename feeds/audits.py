@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.conf import settings
 
 from events.audit import audit_rule
 
-# A sample of what was fanned out lately: up to 200 cards, and up to 500 followers of each.
+# A sample of what was fanned out lately: up to 200 cards, and up to 500 followers of each. Passed
+# over is what another delivery brings, which may be on its way: cards for those who followed within
+# the minute before, cards that were changed since, and timelines that the next read fills.
 audit_rule(
     "every_follower_got_the_card",
     statement="""
@@ -23,14 +27,17 @@ audit_rule(
         CROSS JOIN LATERAL (
             SELECT * FROM accounts_follow WHERE followed_id = card.curator_id LIMIT 500
         ) AS follow
-        WHERE follow.created_at < event.recorded_at
+        WHERE follow.created_at < event.recorded_at - interval '1 minute'
+          AND NOT EXISTS (SELECT FROM events_event changed
+                          WHERE changed.subject = event.subject AND changed.id <> event.id)
           AND NOT EXISTS (SELECT FROM feeds_timelineentry entry
                           WHERE entry.owner_id = follow.follower_id AND entry.card_id = card.id)
           AND NOT EXISTS (SELECT FROM feeds_mergedcurator merged
                           WHERE merged.curator_id = card.curator_id)
           AND NOT EXISTS (SELECT FROM feeds_timeline timeline
                           WHERE timeline.owner_id = follow.follower_id
-                            AND timeline.evicted_at IS NOT NULL)
+                            AND (timeline.evicted_at IS NOT NULL
+                                 OR timeline.read_at < now() - %(idle)s))
           AND NOT EXISTS (SELECT FROM events_delivery part
                           WHERE part.event_id = event.id AND part.handler = 'feeds.fan_out'
                             AND part.part > 0 AND part.state <> 'done')
@@ -42,5 +49,8 @@ audit_rule(
               ) AS newer)
     """,
     advice="Fill the feeds anew: `manage.py rebuild_feeds --user NAME`, or --all.",
-    parameters=lambda: {"length": settings.FEED_LENGTH},
+    parameters=lambda: {
+        "length": settings.FEED_LENGTH,
+        "idle": timedelta(days=settings.FEED_EVICT_DAYS),
+    },
 )

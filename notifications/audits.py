@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from events.audit import audit_rule
 
-# A sample of what was told lately: up to 200 cards, and up to 500 followers of each.
+# A sample of what was told lately: up to 200 cards, and up to 500 followers of each. Who followed
+# within the minute before is told by the delivery of the follow, which may be on its way.
 audit_rule(
     "who_asked_was_told",
     statement="""
@@ -22,11 +23,11 @@ audit_rule(
             SELECT * FROM accounts_follow
             WHERE followed_id = card.curator_id AND notify LIMIT 500
         ) AS follow
-        WHERE follow.created_at < event.recorded_at
+        WHERE follow.created_at < event.recorded_at - interval '1 minute'
           AND event.data ->> 'visibility' = 'PUBLIC'
           AND event.data ->> 'import_id' IS NULL
           AND NOT EXISTS (SELECT FROM events_event changed
-                          WHERE changed.subject = event.subject AND changed.id > event.id)
+                          WHERE changed.subject = event.subject AND changed.id <> event.id)
           AND NOT EXISTS (SELECT FROM notifications_notification told
                           WHERE told.recipient_id = follow.follower_id
                             AND told.event_id = event.id)
@@ -68,7 +69,7 @@ audit_rule(
                           WHERE told.recipient_id = earlier.curator_id
                             AND told.event_id = saved.id)
           AND NOT EXISTS (SELECT FROM events_event changed
-                          WHERE changed.subject = saved.subject AND changed.id > saved.id)
+                          WHERE changed.subject = saved.subject AND changed.id <> saved.id)
           AND NOT EXISTS (SELECT FROM events_event changed
                           WHERE changed.subject = 'cards/' || earlier.id
                             AND changed.type <> 'card.added'

@@ -73,6 +73,14 @@ class Notification(NotificationFields):
     count = models.IntegerField(null=True)
 
     class Meta:
+        constraints = [
+            # Who follows, unfollows and follows again would ring as often.
+            models.UniqueConstraint(
+                fields=["recipient", "actor"],
+                name="one_notification_per_follower",
+                condition=Q(kind="FOLLOWED"),
+            ),
+        ]
         indexes = [
             # The unread count, and the list of what is unread.
             models.Index(

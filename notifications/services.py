@@ -67,9 +67,10 @@ def notify_of_follows(
     follower_ids: Sequence[int],
     followed_ids: Sequence[int],
 ) -> int:
-    """This tells people who follows them now."""
-    columns = (list(event_ids), list(times), list(follower_ids), list(followed_ids))
-    return _execute(statements.FOLLOWED, Kind.FOLLOWED.value, *columns)
+    """Tell people who follows them, once, and followers who asked for it what came meanwhile."""
+    pairs = (list(follower_ids), list(followed_ids))
+    told = _execute(statements.FOLLOWED, Kind.FOLLOWED.value, list(event_ids), list(times), *pairs)
+    return told + _execute(statements.ADDED_MEANWHILE, Kind.CARD_ADDED.value, *pairs)
 
 
 def notify_of_collected_cards(

@@ -5,6 +5,7 @@ Rows are inserted in the order of their key where two batches may meet: they can
 
 from __future__ import annotations
 
+from events.ids import first_id_in_sql
 from notifications.models import Kind
 
 # Of two people who saved a page, the one with the earlier card is told of the other. Ids are made
@@ -120,6 +121,7 @@ REASONS = {"asked": Kind.CARD_ADDED.value, "saved": Kind.PAGE_SAVED.value}
 CARD_ADDED_FEW = CARD_ADDED.format(batch=BATCH, **FEW_EVENTS)
 CARD_ADDED_MANY = CARD_ADDED.format(batch=BATCH, **MANY_EVENTS)
 CARD_ADDED_CLAIMED = CARD_ADDED.format(batch="claimed AS batch", **FEW_EVENTS)
+# One for each pair of people, however often one follows the other; in the order of the pairs.
 FOLLOWED = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
     SELECT followed.id, batch.event_id, %s, follower.id, batch.time
@@ -127,9 +129,37 @@ FOLLOWED = """
          AS batch (event_id, time, follower_id, followed_id)
     JOIN accounts_user follower ON follower.id = batch.follower_id
     JOIN accounts_user followed ON followed.id = batch.followed_id
-    ORDER BY followed.id, batch.event_id
+    ORDER BY followed.id, follower.id, batch.event_id
     ON CONFLICT DO NOTHING
 """
+# A card that was recorded after a follow began may have been delivered before the follow could be
+# seen. No transaction lasts for an hour; the ids are of the clocks of web machines.
+ADDED_MEANWHILE = f"""
+    INSERT INTO notifications_notification
+        (recipient_id, event_id, kind, actor_id, card_id, created_at)
+    SELECT follow.follower_id, added.event_id, %s, follow.followed_id, card.id, added.recorded_at
+    FROM (
+        SELECT DISTINCT follower_id, followed_id
+        FROM unnest(%s::bigint[], %s::bigint[]) AS batch (follower_id, followed_id)
+    ) AS batch
+    JOIN accounts_follow follow USING (follower_id, followed_id)
+    CROSS JOIN LATERAL (
+        SELECT id FROM cards_card
+        WHERE curator_id = follow.followed_id AND visibility = 'PUBLIC'
+          AND id >= {first_id_in_sql("follow.created_at - interval '10 minutes'")}
+          AND id < {first_id_in_sql("follow.created_at + interval '1 hour'")}
+        OFFSET 0
+    ) card
+    CROSS JOIN LATERAL (
+        SELECT event.id AS event_id, recorded_at FROM events_event event
+        WHERE subject = 'cards/' || card.id AND type = 'card.added'
+          AND data ->> 'visibility' = 'PUBLIC' AND recorded_at >= follow.created_at
+        OFFSET 0
+    ) added
+    WHERE follow.notify
+    ORDER BY follow.follower_id, added.event_id
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 - put together from constants
 # Whoever follows once the cards are there finds them in the feed.
 IMPORTED = """
     INSERT INTO notifications_notification

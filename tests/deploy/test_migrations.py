@@ -20,6 +20,8 @@ from tests.running import ROOT, environment, wait_for
 OURS = ["accounts", "cards", "events", "feeds", "notifications"]
 # Before the first release there was nobody to break.
 UNRELEASED = {"events.0003_parts_limits_and_audit"}
+# The release before writes what is to be unique with ON CONFLICT DO NOTHING.
+UNIQUE_ALREADY = {"notifications.0003_one_per_follower"}
 # What a request waits for an answer of the database (config/wsgi.py).
 REPLY_SECONDS = 4
 
@@ -61,7 +63,7 @@ def test_a_migration_that_waits_for_a_lock_lets_everyone_else_through(
 
 @pytest.mark.django_db
 def test_each_migration_leaves_the_release_before_working() -> None:
-    assert refused(OURS) == UNRELEASED
+    assert refused(OURS) == UNRELEASED | UNIQUE_ALREADY
 
 
 @pytest.mark.django_db

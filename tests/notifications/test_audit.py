@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.services import follow
 from cards.models import Card, Visibility
 from cards.services import CardDraft, add_cards, remove_card, update_card
 from events.audit import audit
@@ -120,3 +121,15 @@ def test_an_import_that_commits_late_is_no_fault(known_page: None, alice: User, 
         other.commit()
 
     assert audit()[RULE] == 0
+
+
+def test_who_follows_while_a_card_is_added_may_still_be_told(
+    known_page: None, alice: User, bob: User
+) -> None:
+    with another() as other:
+        other.do(lambda: follow(follower=bob, followed=alice, notify=True))
+        save(alice)
+        deliver_all()
+        other.commit()
+
+    assert audit()["who_asked_was_told"] == 0

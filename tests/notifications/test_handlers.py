@@ -134,6 +134,15 @@ def test_unfollowing_takes_nothing_back(drain: Drain, alice: User, bob: User) ->
     assert before.total() == 2
 
 
+def test_following_again_and_again_tells_once(drain: Drain, alice: User, bob: User) -> None:
+    for _ in range(4):
+        follow(follower=bob, followed=alice)
+        drain()
+        unfollow(follower=bob, followed=alice)
+
+    assert told() == Counter({("alice", Kind.FOLLOWED, "bob"): 1})
+
+
 def test_the_curator_is_told_when_another_collects_the_card(
     drain: Drain, alice: User, bob: User
 ) -> None:

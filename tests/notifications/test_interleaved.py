@@ -12,8 +12,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.events import UserFollowed
 from accounts.models import User
-from accounts.services import follow
+from accounts.services import follow, unfollow
 from cards.events import CardAdded
 from cards.models import Card
 from cards.services import CardDraft, add_cards
@@ -21,11 +22,12 @@ from events.envelope import ALL_KEYS, FEW, KeyRange, Recorded
 from events.execution import execute
 from events.models import Delivery
 from events.registry import handlers
-from notifications.handlers import notify_card_added
+from notifications.handlers import notify_card_added, notify_followed
 from notifications.models import Kind, Notification
 from tests.events.test_statement import waiting
 from tests.interleaving import another
 from tests.library import recorded, save
+from tests.running import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -205,3 +207,64 @@ def test_a_large_batch_of_which_pairs_were_told_before_is_not_written_twice(
     assert rows() == before
     assert len(captured) == 3  # under a savepoint, and not once more
     assert Counter(name for name, _ in told()) == Counter(alice=FEW + 1)
+
+
+@WAYS
+@pytest.mark.parametrize("first", ["card", "follow"])
+def test_who_follows_while_a_card_is_added_is_told_of_it_once(
+    deliver: Deliver, alice: User, bob: User, first: str
+) -> None:
+    with another() as other:
+        if first == "card":  # is committed, though it was added after the follow began
+            other.do(lambda: follow(follower=bob, followed=alice, notify=True))
+            card = save(alice)
+            deliver(card)
+            other.commit()
+            notify_followed(recorded(UserFollowed))
+        else:
+            follow(follower=bob, followed=alice, notify=True)
+            card = other.do(lambda: save(alice))
+            notify_followed(recorded(UserFollowed))
+            other.commit()
+            deliver(card)
+
+    before = rows()
+    notify_followed(recorded(UserFollowed))
+    deliver(card)
+
+    (told_bob,) = Notification.objects.filter(recipient=bob)
+    assert (told_bob.kind, told_bob.card_id) == (Kind.CARD_ADDED, card.pk)
+    assert rows() == before
+
+
+@WAYS
+def test_who_follows_after_a_card_was_added_is_not_told_of_it(
+    deliver: Deliver, alice: User, bob: User
+) -> None:
+    card = save(alice)
+    follow(follower=bob, followed=alice, notify=True)
+
+    notify_followed(recorded(UserFollowed))
+    deliver(card)
+
+    assert not Notification.objects.filter(recipient=bob).exists()
+
+
+def test_two_follows_of_a_pair_that_are_delivered_at_once_tell_once(
+    alice: User, bob: User, charlie: User
+) -> None:
+    for person in (bob, charlie, charlie, bob):
+        follow(follower=person, followed=alice)
+        unfollow(follower=person, followed=alice)
+    one, two, three, four = recorded(UserFollowed)
+
+    with another() as first, another() as second:
+        first.do(lambda: notify_followed([two, one]))  # of Charlie, and of Bob
+        waiting = second.start(lambda: notify_followed([four, three]))
+        wait_for(lambda: second.waits() or waiting.done(), seconds=10, what="it waits")
+        first.commit()
+        waiting.result(timeout=10)
+        second.commit()
+
+    told = Notification.objects.filter(recipient=alice).values_list("actor__username", "kind")
+    assert sorted(told) == [("bob", Kind.FOLLOWED), ("charlie", Kind.FOLLOWED)]

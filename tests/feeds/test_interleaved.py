@@ -1,0 +1,199 @@
+"""A follow and a card at the same moment, in both orders of commit and of delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from accounts.events import UserFollowed, UserUnfollowed
+from accounts.models import User
+from accounts.services import follow, unfollow
+from cards.events import CardAdded, CardUpdated, ImportBatchAdded
+from cards.models import Card, Visibility
+from cards.services import CardDraft, add_cards, update_card
+from cards.signals import import_batch_added
+from events.audit import audit
+from events.execution import execute
+from events.ids import new_id
+from events.registry import handlers
+from feeds.handlers import backfill, fan_out, fan_out_imported, refresh_card, withdraw
+from feeds.models import Timeline, TimelineEntry
+from feeds.statements import ADMIT
+from tests.events.test_statement import waiting
+from tests.feeds.reading import shown
+from tests.interleaving import another
+from tests.library import PAGE, recorded, save
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RULE = "every_follower_got_the_card"
+
+
+OF_CARDS = {CardAdded: fan_out, ImportBatchAdded: fan_out_imported, CardUpdated: refresh_card}
+OF_FOLLOWS = {UserFollowed: backfill, UserUnfollowed: withdraw}
+
+
+def deliver_cards() -> None:
+    deliver(OF_CARDS)
+
+
+def deliver_follows() -> None:
+    deliver(OF_FOLLOWS)
+
+
+def deliver(to: dict[Any, Any]) -> None:
+    """Deliver all events that can be seen, once more if they were delivered before."""
+    for event_class, handle in to.items():
+        if events := recorded(event_class):
+            handle(events)
+
+
+def add(curator: User) -> Card:
+    return save(curator)
+
+
+def bring(curator: User) -> Card:
+    """Add a card as an import does."""
+    (outcome,) = add_cards(
+        curator=curator, drafts=[CardDraft(type="URL", url=PAGE)], import_id=new_id()
+    )
+    card: Card = outcome.card  # type: ignore[union-attr]
+    event = ImportBatchAdded(import_id=new_id(), curator_id=curator.pk, card_ids=(card.pk,))
+    import_batch_added.send(sender=Card, event=event)
+    return card
+
+
+@pytest.mark.parametrize("add", [add, bring])
+@pytest.mark.parametrize("first", ["card", "follow"])
+def test_the_card_is_in_the_feed_by_one_of_fan_out_and_backfill(
+    alice: User, bob: User, add: Callable[[User], Card], first: str
+) -> None:
+    with another() as other, another() as third:
+        if first == "card":
+            other.do(lambda: follow(follower=bob, followed=alice))
+            card = third.do(lambda: add(alice))
+            third.commit()
+            deliver_cards()
+            other.commit()
+            deliver_follows()
+        else:
+            card = other.do(lambda: add(alice))
+            follow(follower=bob, followed=alice)
+            deliver_follows()
+            other.commit()
+            deliver_cards()
+
+    assert shown(bob) == [card.pk]
+
+
+@pytest.mark.parametrize("first", ["public", "follow"])
+def test_a_card_made_public_while_somebody_follows_is_in_the_feed(
+    alice: User, bob: User, first: str
+) -> None:
+    card = save(alice, private=True)
+    deliver_cards()
+    with another() as other:
+        if first == "public":
+            other.do(lambda: follow(follower=bob, followed=alice))
+            update_card(card=card, visibility=Visibility.PUBLIC)
+            deliver_cards()
+            other.commit()
+            deliver_follows()
+        else:
+            other.do(lambda: update_card(card=card, visibility=Visibility.PUBLIC))
+            follow(follower=bob, followed=alice)
+            deliver_follows()
+            other.commit()
+            deliver_cards()
+
+    assert shown(bob) == [card.pk]
+
+
+@pytest.mark.parametrize("first", ["card", "unfollow"])
+def test_a_card_added_while_somebody_unfollows_is_not_in_the_feed(
+    alice: User, bob: User, first: str
+) -> None:
+    follow(follower=bob, followed=alice)
+    deliver_follows()
+    with another() as other:
+        if first == "card":
+            other.do(lambda: unfollow(follower=bob, followed=alice))
+            save(alice)
+            deliver_cards()
+            other.commit()
+            deliver_follows()
+        else:
+            other.do(lambda: save(alice))
+            unfollow(follower=bob, followed=alice)
+            deliver_follows()
+            other.commit()
+            deliver_cards()
+
+    assert shown(bob) == []
+    assert not TimelineEntry.objects.exists()
+
+
+# -- The auditor ---------------------------------------------------------------------------------
+
+
+def deliver_and_wait() -> None:
+    """Deliver the cards that wait, and let two minutes pass."""
+    execute(handlers["feeds.fan_out"], waiting())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE events_delivery SET finished_at = finished_at - interval '2 minutes'"
+        )
+
+
+def follows_for_an_hour(alice: User, bob: User) -> None:
+    follow(follower=bob, followed=alice)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE accounts_follow SET created_at = created_at - interval '1 hour'")
+
+
+def test_the_auditor_leaves_to_backfill_what_is_on_its_way(alice: User, bob: User) -> None:
+    with another() as other:
+        other.do(lambda: follow(follower=bob, followed=alice))
+        save(alice)
+        deliver_and_wait()
+        other.commit()
+
+    assert audit()[RULE] == 0
+
+
+def test_the_auditor_leaves_out_a_card_that_is_made_public_again(alice: User, bob: User) -> None:
+    follows_for_an_hour(alice, bob)
+    card = save(alice)
+    update_card(card=card, visibility=Visibility.PRIVATE)
+    deliver_and_wait()
+    update_card(card=card, visibility=Visibility.PUBLIC)
+
+    assert audit()[RULE] == 0
+
+
+def test_the_auditor_leaves_out_a_timeline_that_is_being_rebuilt(alice: User, bob: User) -> None:
+    follows_for_an_hour(alice, bob)
+    idle = timezone.now() - timedelta(days=365)
+    Timeline.objects.create(owner=bob, read_at=idle, evicted_at=timezone.now())
+    save(alice)
+    deliver_and_wait()
+    with connection.cursor() as cursor:
+        cursor.execute(ADMIT, [bob.pk])  # and died
+
+    assert audit()[RULE] == 0
+
+
+def test_the_auditor_finds_a_card_that_is_missing(alice: User, bob: User) -> None:
+    follows_for_an_hour(alice, bob)
+    save(alice)
+    deliver_and_wait()
+    assert audit()[RULE] == 0
+
+    TimelineEntry.objects.all().delete()
+
+    assert audit()[RULE] == 1
