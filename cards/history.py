@@ -1,63 +1,168 @@
-"""How a library was at a moment, told by the events until then."""
+"""How a library was at a moment: told by its events, and by its rows where events are deleted.
+
+What was there then is still there, or an event tells of its removal since; how it was is in its
+last event until then. Where that is deleted, and nothing has changed since, it is as it is now.
+What neither tells is None.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection as Several
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-
-from django.db.models import QuerySet, TextField, Value
-from django.db.models.functions import Cast, Concat
+from uuid import UUID
 
 from accounts.models import User
-from cards.models import Card, Collection, Url
+from cards.models import Card, Collection, CollectionCard, Url
 from events import history
-from events.models import Event
+from events.history import MILLISECOND
+from events.ids import first_id_at, seconds_of
+from events.sql import execute
+
+# The table and the events know the keys; both in their order, by indexes that exist.
+KEYS = """
+    SELECT id FROM (
+        SELECT id FROM {table} WHERE {owner} = %(owner)s
+        UNION
+        SELECT (data ->> '{key}')::uuid FROM events_event
+        WHERE type = '{removed}' AND id >= %(since)s
+          AND (data ->> '{owner}')::bigint = %(owner)s
+    ) AS there (id)
+    WHERE id < %(since)s AND id {beside} %(beside)s
+    ORDER BY id {order} LIMIT %(limit)s
+"""
+CARDS = {
+    "table": "cards_card",
+    "owner": "curator_id",
+    "key": "card_id",
+    "removed": "card.removed",
+}
+COLLECTIONS = {
+    "table": "cards_collection",
+    "owner": "owner_id",
+    "key": "collection_id",
+    "removed": "collection.removed",
+}
+PLACED = ("collection.card_added", "collection.card_imported", "collection.card_removed")
+FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
+ALL = 2**31
 
 
-def cards_at(owner: User, moment: datetime) -> QuerySet[Event]:
-    """This answers the cards that a library had at a moment, each as its first event.
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """A card or a collection as it was."""
 
-    Raises HistoryPruned where events are not kept.
-    """
-    removed = history.since(moment, type="card.removed", data__curator_id=owner.pk)
-    return history.existing(
-        moment,
-        subjects=_subjects("cards/", Card.objects.filter(curator=owner), removed),
-        began=["card.added", "card.imported"],
-        changes=["card.updated"],
-        ended="card.removed",
-    )
+    id: UUID
+    created_at: datetime
+    updated_at: datetime | None = None
+    visibility: str | None = None
+    type: str | None = None
+    canonical_url: str | None = None
+    collections: Sequence[str] = ()
 
 
-def collections_at(owner: User, moment: datetime) -> QuerySet[Event]:
-    """This answers the collections of a library at a moment, each as `collection.created`."""
-    removed = history.since(moment, type="collection.removed", data__owner_id=owner.pk)
-    return history.existing(
-        moment,
-        subjects=_subjects("collections/", Collection.objects.filter(owner=owner), removed),
-        began=["collection.created"],
-        changes=["collection.updated"],
-        ended="collection.removed",
-    )
+def keys_at(
+    of: dict[str, str],
+    owner: User,
+    moment: datetime,
+    beside: UUID | None = None,
+    *,
+    descending: bool = True,
+    limit: int = ALL,
+) -> list[UUID]:
+    """Return the ids of what a person had at a moment, from a place on; raise HistoryPruned."""
+    history.require_kept(moment)
+    way = {"beside": "<", "order": "DESC"} if descending else {"beside": ">", "order": "ASC"}
+    parameters = {
+        "owner": owner.pk,
+        "since": first_id_at(moment + MILLISECOND),
+        "beside": beside or (LAST if descending else FIRST),
+        "limit": limit,
+    }
+    return [id for (id,) in execute(KEYS.format(**of, **way), parameters, prepare=False).rows]
 
 
-def places_at(owner: User, moment: datetime, *, cards: Sequence[str]) -> dict[str, list[str]]:
-    """This answers in which of the owner's collections each of these cards stood, by ids."""
-    collections = list(collections_at(owner, moment).values_list("subject", flat=True))
-    told = history.until(
-        moment,
-        subject__in=collections,
-        type__in=[
-            "collection.card_added",
-            "collection.card_imported",
-            "collection.card_removed",
-        ],
-        data__card_id__in=cards,
-    )
+def cards_at(
+    owner: User, moment: datetime, beside: UUID | None, *, descending: bool, limit: int
+) -> list[Past]:
+    """Return a page of the cards that a library had at a moment; raise HistoryPruned."""
+    ids = keys_at(CARDS, owner, moment, beside, descending=descending, limit=limit)
+    subjects = {f"cards/{id}": id for id in ids}
+    began = history.first(subjects, ["card.added", "card.imported"])
+    states = history.last(moment, subjects, ["card.added", "card.imported", "card.updated"])
+    changed = _changed(moment, subjects, "card.updated")
+    rows = Card.objects.in_bulk(ids)
+    told = [_card(id, began, states, rows.get(id), changed) for id in ids]
+    pages = _pages(url for _, url in told)
+    places = places_at(owner, moment, cards=[str(id) for id in ids])
+    return [
+        Past(**fields, canonical_url=pages.get(url), collections=places[str(fields["id"])])
+        for fields, url in told
+    ]
+
+
+def _card(
+    id: UUID, began: Any, states: Any, row: Card | None, changed: Several[str]
+) -> tuple[dict[str, Any], int | None]:
+    """Return what is known of a card then, and its page."""
+    subject = f"cards/{id}"
+    first, state = began.get(subject), states.get(subject)
+    fields: dict[str, Any] = {"id": id, "created_at": first.recorded_at if first else _made(id)}
+    fields["type"] = row.type if row else first and first.data["card_type"]
+    if state:
+        fields |= {"visibility": state.data["visibility"], "updated_at": state.recorded_at}
+        return fields, state.data["url_id"]
+    if row and subject not in changed:
+        return fields | {"visibility": row.visibility, "updated_at": row.updated_at}, row.url_id
+    return fields, None
+
+
+def collections_at(
+    owner: User, moment: datetime, beside: UUID | None, *, descending: bool, limit: int
+) -> list[Past]:
+    """Return a page of the collections that a person had at a moment; raise HistoryPruned."""
+    ids = keys_at(COLLECTIONS, owner, moment, beside, descending=descending, limit=limit)
+    subjects = {f"collections/{id}": id for id in ids}
+    began = history.first(subjects, ["collection.created"])
+    states = history.last(moment, subjects, ["collection.created", "collection.updated"])
+    changed = _changed(moment, subjects, "collection.updated")
+    rows = Collection.objects.in_bulk(ids)
+    found = []
+    for subject, id in subjects.items():
+        first, state, row = began.get(subject), states.get(subject), rows.get(id)
+        fields: dict[str, Any] = {}
+        if state:
+            # Not known of the first ones.
+            fields = {
+                "visibility": state.data.get("visibility"),
+                "updated_at": state.recorded_at,
+            }
+        elif row and subject not in changed:
+            fields = {"visibility": row.visibility, "updated_at": row.updated_at}
+        created = first.recorded_at if first else _made(id)
+        found.append(Past(id=id, created_at=created, **fields))
+    return found
+
+
+def places_at(owner: User, moment: datetime, *, cards: Several[str]) -> dict[str, list[str]]:
+    """Return in which of the owner's collections each of these cards stood, by ids."""
+    collections = keys_at(COLLECTIONS, owner, moment)
+    subjects = [f"collections/{id}" for id in collections]
+    about = {"subject__in": subjects, "type__in": PLACED, "data__card_id__in": list(cards)}
     stood: dict[tuple[str, str], bool] = {}
-    for subject, type_, card in told.order_by("id").values_list("subject", "type", "data__card_id"):
+    ids = [UUID(card) for card in cards]
+    rows = CollectionCard.objects.filter(collection__in=collections, card__in=ids)
+    for row in rows:
+        stood[str(row.card_id), str(row.collection_id)] = True
+    # What happened first since then undoes what is there now: the newest event comes first.
+    later = history.since(moment, **about).order_by("-id")
+    for subject, type_, card in later.values_list("subject", "type", "data__card_id"):
+        stood[card, subject.removeprefix("collections/")] = type_ == "collection.card_removed"
+    earlier = history.until(moment, **about).order_by("id")
+    for subject, type_, card in earlier.values_list("subject", "type", "data__card_id"):
         stood[card, subject.removeprefix("collections/")] = type_ != "collection.card_removed"
     places = defaultdict(list)
     for (card, collection), stands in stood.items():
@@ -66,19 +171,19 @@ def places_at(owner: User, moment: datetime, *, cards: Sequence[str]) -> dict[st
     return places
 
 
-def pages_of(events: Sequence[Event]) -> dict[int, str]:
-    """This answers the canonical URLs of the pages that cards were about then, by their ids."""
-    ids = {event.state["url_id"] for event in events}  # type: ignore[attr-defined]
-    return dict(Url.objects.filter(pk__in=ids - {None}).values_list("pk", "canonical"))
+def _changed(moment: datetime, subjects: Several[str], type: str) -> set[str]:
+    """Return the subjects that an event since then tells a change of."""
+    return set(
+        history.since(moment, subject__in=list(subjects), type=type).values_list(
+            "subject", flat=True
+        )
+    )
 
 
-def _subjects(
-    prefix: str, present: QuerySet[Any], removed: QuerySet[Event]
-) -> QuerySet[Any, dict[str, Any]]:
-    # The tables know what is there now, and the events what went since: together that is all that
-    # can have been there then, by indexes that exist.
-    subject = Concat(Value(prefix), Cast("pk", TextField()), output_field=TextField())
-    there = present.annotate(subject=subject).values("subject")
-    gone = removed.values("subject")
-    either: QuerySet[Any, dict[str, Any]] = there.union(gone)
-    return either
+def _pages(ids: Iterable[int | None]) -> dict[int | None, str]:
+    known = Url.objects.filter(pk__in={id for id in ids if id})
+    return dict(known.values_list("pk", "canonical"))
+
+
+def _made(id: UUID) -> datetime:
+    return datetime.fromtimestamp(seconds_of(id), UTC)

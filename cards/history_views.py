@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,8 +11,9 @@ from rest_framework.response import Response
 from accounts.authentication import person
 from api.views import ListAPIView, QuerySerializer
 from cards import history
+from cards.history import Past
+from cards.models import Card, Collection
 from cards.serializers import PastCardSerializer, PastCollectionSerializer
-from events.models import Event
 
 
 class Moment(serializers.DateTimeField):
@@ -34,43 +35,31 @@ class MomentSerializer(QuerySerializer):
     )
 
 
-class LibraryThen(ListAPIView[Event]):
+class LibraryThen(ListAPIView[Any]):
     """One's own cards, as they were at a moment."""
 
-    queryset = Event.objects.none()
+    queryset = Card.objects.none()  # tells the paginator what the keys are
     serializer_class = PastCardSerializer
     query_serializer = MomentSerializer
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the cards that your library had at a moment, newest first, removed ones too.
 
-        It tells what events tell: not the texts that a card had.
+        It tells what events tell: not the texts that a card had. What is not known is null.
         """
         return super().get(request, *args, **kwargs)
 
-    def get_queryset(self) -> QuerySet[Event]:
-        """This answers the cards of the person who asks."""
-        return history.cards_at(person(self.request), self.query["at"])
-
-    def paginate_queryset(self, queryset: Any) -> Any:
-        """This reads along, for one page, what its cards were about and where they were."""
-        page: list[Event] = super().paginate_queryset(queryset) or []
-        ids = [event.data["card_id"] for event in page]
-        owner, moment = person(self.request), self.query["at"]
-        self.pages = history.pages_of(page)
-        self.places = history.places_at(owner, moment, cards=ids)
-        return page
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        """This hands on what was read along."""
-        along = {"pages": getattr(self, "pages", {}), "places": getattr(self, "places", {})}
-        return {**super().get_serializer_context(), **along}
+    def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> list[Past]:
+        """Return the cards of a page, for the paginator."""
+        return history.cards_at(
+            person(self.request), self.query["at"], beside, descending=descending, limit=limit
+        )
 
 
-class CollectionsThen(ListAPIView[Event]):
+class CollectionsThen(ListAPIView[Any]):
     """One's own collections, as they were at a moment."""
 
-    queryset = Event.objects.none()
+    queryset = Collection.objects.none()  # tells the paginator what the keys are
     serializer_class = PastCollectionSerializer
     query_serializer = MomentSerializer
 
@@ -78,6 +67,8 @@ class CollectionsThen(ListAPIView[Event]):
         """List the collections that you had at a moment, newest first, removed ones too."""
         return super().get(request, *args, **kwargs)
 
-    def get_queryset(self) -> QuerySet[Event]:
-        """This answers the collections of the person who asks."""
-        return history.collections_at(person(self.request), self.query["at"])
+    def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> list[Past]:
+        """Return the collections of a page, for the paginator."""
+        return history.collections_at(
+            person(self.request), self.query["at"], beside, descending=descending, limit=limit
+        )

@@ -3,7 +3,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.serializers import PersonSerializer
@@ -212,39 +211,22 @@ class PlaceInputSerializer(Serializer):
     card = serializers.UUIDField()
 
 
-class PastCardSerializer(Serializer):
-    """A card as it was at a moment; its texts are not kept."""
-
-    id = serializers.UUIDField(source="data.card_id")
-    type = serializers.ChoiceField(Card.Type.choices, source="data.card_type")
-    canonical_url = serializers.SerializerMethodField()
-    visibility = serializers.ChoiceField(Visibility.choices, source="state.visibility")
-    collections = serializers.SerializerMethodField(help_text="Your collections that it was in.")
-    created_at = serializers.DateTimeField(source="recorded_at")
-    updated_at = serializers.DateTimeField(source="state_at")
-
-    def get_canonical_url(self, event: Any) -> str | None:
-        """This answers the address of the page that the card was about."""
-        url: str | None = self.context["pages"].get(event.state["url_id"])
-        return url
-
-    @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
-    def get_collections(self, event: Any) -> list[str]:
-        """This answers the ids of collections."""
-        places: list[str] = self.context["places"].get(event.data["card_id"], [])
-        return places
-
-
 class PastCollectionSerializer(Serializer):
     """A collection as it was at a moment; its name is not kept."""
 
-    id = serializers.UUIDField(source="data.collection_id")
-    visibility = serializers.SerializerMethodField(help_text="Null where it was not recorded yet.")
-    created_at = serializers.DateTimeField(source="recorded_at")
-    updated_at = serializers.DateTimeField(source="state_at")
+    id = serializers.UUIDField()
+    visibility = serializers.ChoiceField(
+        Visibility.choices, allow_null=True, help_text="Null where it is not known any more."
+    )
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField(allow_null=True)
 
-    @extend_schema_field(serializers.ChoiceField(Visibility.choices, allow_null=True))
-    def get_visibility(self, event: Any) -> str | None:
-        """This answers who could see it."""
-        visibility: str | None = event.state.get("visibility")
-        return visibility
+
+class PastCardSerializer(PastCollectionSerializer):
+    """A card as it was at a moment; its texts are not kept."""
+
+    type = serializers.ChoiceField(Card.Type.choices, allow_null=True)
+    canonical_url = serializers.CharField(allow_null=True)
+    collections = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Your collections that it was in."
+    )

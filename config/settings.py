@@ -66,7 +66,7 @@ DATABASE_LOCK_SECONDS = env.float("DATABASE_LOCK_SECONDS", default=0)
 # Open events and deliveries of bulk work from which on more of it is refused (429).
 BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
 # Events stay for so long, 0 for ever; with them goes what could be replayed or looked back at.
-KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=0)
+KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=365)
 # More followers than this make a fan-out of several transactions, of this many each at most.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)
 # Live streams of one person, and of all, that a web process holds open.

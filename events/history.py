@@ -1,4 +1,4 @@
-"""How things were at a moment, told by the events until then."""
+"""How things were at a moment, told by the events that are kept."""
 
 from __future__ import annotations
 
@@ -7,52 +7,45 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from events.ids import first_id_at
 from events.models import Event
+
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class HistoryPruned(Exception):
     """Events are kept for a time only, so that nobody can tell how things were."""
 
 
+def require_kept(moment: datetime) -> None:
+    """Raise HistoryPruned for a moment of which events may have been deleted."""
+    days = settings.KEEP_EVENTS_DAYS
+    if days and moment < timezone.now() - timedelta(days=days):
+        raise HistoryPruned(
+            f"Events are kept for {days} days (KEEP_EVENTS_DAYS); ask for a later moment."
+        )
+
+
 def until(moment: datetime, **filters: Any) -> QuerySet[Event]:
-    """This answers the events recorded until a moment, to the millisecond."""
-    return Event.objects.filter(id__lt=first_id_at(moment + timedelta(milliseconds=1)), **filters)
+    """Return the events recorded until a moment, to the millisecond."""
+    return Event.objects.filter(id__lt=first_id_at(moment + MILLISECOND), **filters)
 
 
 def since(moment: datetime, **filters: Any) -> QuerySet[Event]:
-    """This answers the events recorded at a moment or later, to the millisecond."""
-    return Event.objects.filter(id__gte=first_id_at(moment), **filters)
+    """Return the events recorded after a moment, to the millisecond."""
+    return Event.objects.filter(id__gte=first_id_at(moment + MILLISECOND), **filters)
 
 
-def existing(
-    moment: datetime,
-    *,
-    subjects: QuerySet[Any],
-    began: Collection[str],
-    changes: Collection[str],
-    ended: str,
-) -> QuerySet[Event]:
-    """This answers the first events of those subjects that existed at a moment.
+def last(moment: datetime, subjects: Collection[str], types: Collection[str]) -> dict[str, Event]:
+    """Return the last event until a moment of each subject, as far as there is one."""
+    found = until(moment, subject__in=subjects, type__in=types)
+    return {event.subject: event for event in found.order_by("subject", "-id").distinct("subject")}
 
-    `began`, `changes` and `ended` are the types of events that tell of a subject. Each answer also
-    has the last of them: `state` is its data, `state_at` its time. Raises HistoryPruned.
-    """
-    if settings.KEEP_EVENTS_DAYS:
-        raise HistoryPruned(
-            f"Events are kept for {settings.KEEP_EVENTS_DAYS} days only (KEEP_EVENTS_DAYS);"
-            " what came before is not known."
-        )
-    last = until(moment, subject=OuterRef("subject"), type__in=[*began, *changes, ended])
-    newest = last.order_by("-id")
-    return (
-        until(moment, type__in=began, subject__in=subjects)
-        .annotate(
-            state_type=Subquery(newest.values("type")[:1]),
-            state=Subquery(newest.values("data")[:1]),
-            state_at=Subquery(newest.values("recorded_at")[:1]),
-        )
-        .exclude(state_type=ended)
-    )
+
+def first(subjects: Collection[str], types: Collection[str]) -> dict[str, Event]:
+    """Return the first event of each subject, as far as it is kept."""
+    found = Event.objects.filter(subject__in=subjects, type__in=types)
+    return {event.subject: event for event in found.order_by("subject", "id").distinct("subject")}

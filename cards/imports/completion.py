@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,10 +17,21 @@ from events.sql import execute
 
 
 def source_of(job: Import) -> str:
-    """This names what shares a rate limit: an address, or the uploads of one person."""
+    """Name what shares a rate limit: a host, or the uploads of one person.
+
+    Never the address: events stay for long, and an address may hold a password or a token.
+    """
     if job.source_kind == Import.Source.UPLOAD:
         return f"upload of {job.owner_id}"
-    return job.source[:500]  # an index holds no more than a few thousand bytes
+    return host_of(job.source)
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address that is fetched."""
+    try:
+        return urlsplit(url).hostname or "nowhere"
+    except ValueError:
+        return "nowhere"
 
 
 def all_read(job: Import) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -24,6 +25,7 @@ from cards.services import (
     update_collection,
 )
 from events.ids import new_id
+from events.models import Event
 from tests.library import PAGE, collection_of, save
 
 pytestmark = pytest.mark.django_db
@@ -158,15 +160,59 @@ def test_moments_far_away_are_moments_too(alice: User, moment: str) -> None:
 
     answer = client.get(f"/api/v1/cards/history/?at={moment}")
 
-    assert len(answer.json()["results"]) == (1 if moment.startswith("9") else 0)
+    if moment.startswith("9"):
+        assert len(answer.json()["results"]) == 1
+    else:
+        assert answer.status_code == 404
 
 
-def test_where_events_are_pruned_nobody_pretends_to_know(alice: User, settings: Any) -> None:
-    settings.KEEP_EVENTS_DAYS = 30
+def test_before_what_is_kept_nobody_pretends_to_know(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "KEEP_EVENTS_DAYS", 30)
     client = APIClient()
     client.force_authenticate(alice)
 
-    answer = client.get(f"/api/v1/cards/history/?{at(timezone.now())}")
+    then, kept = (
+        client.get(f"/api/v1/cards/history/?{at(timezone.now() - timedelta(days=days))}")
+        for days in (31, 29)
+    )
 
-    assert answer.status_code == 404
-    assert "30 days" in answer.json()["detail"]
+    assert (then.status_code, kept.status_code) == (404, 200)
+    assert "30 days" in then.json()["detail"]
+
+
+def test_events_are_kept_for_a_finite_time_by_default() -> None:
+    assert settings.KEEP_EVENTS_DAYS > 0
+
+
+@pytest.mark.parametrize("seed", range(3, 5))
+def test_a_library_is_told_where_older_events_are_deleted(alice: User, seed: int) -> None:
+    dice = random.Random(seed)
+    for _ in range(80):
+        something_happens(dice, alice)
+    Event.objects.all().delete()
+    time.sleep(0.002)
+    then, before = timezone.now(), library_now(alice)
+    for _ in range(10):
+        time.sleep(0.002)
+        something_happens(dice, alice)
+    client = APIClient()
+    client.force_authenticate(alice)
+
+    cards, collections = library_then(client, then)
+    after = library_now(alice)
+
+    # What has changed since then may be unknown, but is never told wrong.
+    assert cards.keys() == before[0].keys()
+    assert collections.keys() == before[1].keys()
+    for id, (type_, url, visibility, places) in cards.items():
+        was = before[0][id]
+        assert type_ in {None, was[0]}
+        assert url in {None, was[1]}
+        assert visibility in {None, was[2]}
+        # With a card or a collection went its places; no event tells of each.
+        assert places == (was[3] & after[1].keys() if id in after[0] else set())
+    told = [each for each in cards.values() if each[2]]
+    assert len(told) > len(cards) / 2
+    assert all(collections[id] in {None, was} for id, was in before[1].items())

@@ -45,15 +45,17 @@ def test_ids_are_in_the_order_of_their_times() -> None:
     assert first_id_at(now).version == 7
 
 
-def test_events_stay_for_ever_unless_a_number_says_otherwise(drain: Drain, settings: Any) -> None:
+def test_events_stay_for_as_many_days_as_the_setting_says(drain: Drain, settings: Any) -> None:
     send("old")
     drain()
     age(40)
     send("new")
     drain()
 
-    prune()
-    assert Event.objects.count() == 2
+    for days in (0, 365):
+        settings.KEEP_EVENTS_DAYS = days
+        prune()
+        assert Event.objects.count() == 2
 
     settings.KEEP_EVENTS_DAYS = 30
     prune()

@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from events import queries, replay
 from events.management.moments import moment
@@ -39,6 +42,7 @@ class Command(BaseCommand):
         except (UnknownHandler, UnknownType) as error:
             raise CommandError(str(error)) from error
         self.show(results, options)
+        self.warn(which)
         if options["wait"] and not options["dry_run"]:
             self.wait(results)
 
@@ -65,6 +69,17 @@ class Command(BaseCommand):
                 f"{begin}: {result.new + result.again} deliveries to {result.handler}"
                 f" ({result.new} new, {result.again} again; {result.still_open} are open anyhow)"
             )
+
+    def warn(self, which: Which) -> None:
+        """Say that older events than those that are kept cannot be replayed."""
+        days = settings.KEEP_EVENTS_DAYS
+        if days and not which.event:
+            oldest = timezone.now() - timedelta(days=days)
+            if which.since is None or which.since < oldest:
+                self.stderr.write(
+                    f"Events older than {days} days (KEEP_EVENTS_DAYS) are deleted: what was before"
+                    f" {oldest:%Y-%m-%d} is not replayed."
+                )
 
     def wait(self, results: list[Progress]) -> None:
         """This returns when nothing is open for the handlers any more."""
