@@ -16,7 +16,6 @@ from django.http import HttpRequest, HttpResponse
 CLOSED_SECONDS = 1.0
 # A connection that breaks fails faster than this, and the next one may be fine.
 LONG_SECONDS = 1.0
-ALWAYS_OPEN = ("/healthz", "/readyz")
 
 _current = threading.local()
 
@@ -31,7 +30,7 @@ def note(error: BaseException) -> None:
 
 
 class OutageMiddleware:
-    """This answers 503 while the door is closed; health checks have answers of their own."""
+    """This answers 503 while the door is closed."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -41,8 +40,8 @@ class OutageMiddleware:
         from config.problems import unavailable
 
         began = time.monotonic()
-        if began < self.closed_until and request.path not in ALWAYS_OPEN:
-            return unavailable()
+        if began < self.closed_until:
+            return unavailable(request)
         _current.unanswered = False
         response = self.get_response(request)
         ended = time.monotonic()

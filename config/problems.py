@@ -11,6 +11,8 @@ from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.core.exceptions import ValidationError as DomainError
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.templatetags.static import static
 from django.views import defaults
 from psycopg.errors import ForeignKeyViolation, ReadOnlySqlTransaction
 from rest_framework import exceptions, status
@@ -162,21 +164,27 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """This answers when we failed; Django calls it while the exception is being handled."""
     if isinstance(known_as(sys.exc_info()[1]), Unavailable):
-        return unavailable()
+        return unavailable(request)
     if not is_api(request):
         return defaults.server_error(request)
     return answer(500, "Something went wrong on our side; it has been logged.")
 
 
-def unavailable() -> HttpResponse:
-    """This answers while a server that requests need does not."""
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Answer while a server that requests need does not: a page for browsers, else a problem."""
     refusal = Unavailable()
-    return answer(refusal.status_code, str(refusal.detail), headers_of(refusal))
+    detail, headers = str(refusal.detail), headers_of(refusal)
+    is_browser = "text/html" in request.headers.get("Accept", "")
+    if not is_browser or request.path_info.startswith("/api/v1/"):
+        return answer(refusal.status_code, detail, headers)
+    said = {"detail": detail, "seconds": refusal.wait, "stylesheet": static("config/site.css")}
+    page = render_to_string("config/unavailable.html", said)
+    return HttpResponse(page, status=refusal.status_code, headers=headers)
 
 
 def is_api(request: HttpRequest) -> bool:
     """This tells whether a client of the API asks."""
-    return request.path.startswith("/api/")
+    return request.path_info.startswith("/api/")
 
 
 def answer(code: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -77,6 +77,8 @@ WEB = limits.read(env)
 # Where a proxy puts the site, if not at its root: /library.
 URL_PREFIX = limits.prefix(env("URL_PREFIX", default=""))
 FORCE_SCRIPT_NAME = URL_PREFIX or None
+# Sites whose scripts may use the API, as https://example.org; `*` for all.
+CORS_ORIGINS = env.list("CORS_ORIGINS", default=[])
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # How much one person may import, and how many feeds they may subscribe to.
@@ -140,9 +142,13 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.requests.RequestMiddleware",
-    "config.outage.OutageMiddleware",
+    "config.middleware.headers.HeadersMiddleware",
+    "config.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.cors.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.compression.CompressionMiddleware",
+    "config.outage.OutageMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -173,7 +179,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-STATIC_URL = "static/"
+STATIC_URL = f"{URL_PREFIX}/static/"
 # Where `collectstatic` put the files (the Dockerfile does); without, they come from the packages.
 STATIC_ROOT = env("STATIC_ROOT", default=None)
 STORAGES = {
@@ -212,6 +218,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Commonplace",
     "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(encoding="utf-8"),
     "VERSION": "1",
+    "SERVERS": [{"url": URL_PREFIX}] if URL_PREFIX else [],
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": r"/api/v[0-9]+",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -232,7 +239,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 # -- Security ----------------------------------------------------------------------------------
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if not INSECURE_HTTP else None
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [rf"^({URL_PREFIX[1:]}/)?metrics$"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

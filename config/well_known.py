@@ -10,6 +10,24 @@ from django.views.decorators.http import require_safe
 
 # Who reads the file later must ask again: the contact may have changed (RFC 9116, section 2.5.5).
 VALID_FOR = timedelta(days=90)
+ICON = (settings.BASE_DIR / "config" / "static" / "config" / "icon.svg").read_bytes()
+# Of this site's pages, only the first one is for everybody.
+KEPT_FROM_ROBOTS = ("/api/", "/admin/", "/metrics", "/healthz", "/readyz")
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Answer the site's icon."""
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return HttpResponse(ICON, content_type="image/svg+xml", headers=headers)
+
+
+@require_safe
+def robots_txt(request: HttpRequest) -> HttpResponse:
+    """Tell crawlers what they should leave alone (RFC 9309)."""
+    lines = [f"Disallow: {settings.URL_PREFIX}{path}\n" for path in KEPT_FROM_ROBOTS]
+    text = "User-agent: *\n" + "".join(lines)
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 @require_safe

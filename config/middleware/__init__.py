@@ -1,0 +1,1 @@
+"""What every response gets, whatever view makes it."""
