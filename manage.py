@@ -11,7 +11,11 @@ from contextlib import nullcontext
 # Seconds until a statement is given up (DATABASE_REPLY_SECONDS; 0 for never). The relay begins
 # anew, whoever asks the doctor wants an answer, and a migration takes as long as it takes; workers
 # and operators have the longest that a handler may take.
-PATIENCE = {"relay": "30", "doctor": "15", "exporter": "5", "migrate": "0"}
+PATIENCE = {
+    "relay": "30", "doctor": "15", "exporter": "5", "migrate": "0",
+    # These work in small steps, and somebody waits at a terminal.
+    "queues": "30", "dead-letters": "30", "replay": "60", "rebuild_feeds": "60",
+}  # fmt: skip
 
 
 def main() -> None:
@@ -46,8 +50,15 @@ def main() -> None:
         servers = embedded.using(settings.DATA_DIR)
     else:
         servers = nullcontext()
-    with servers:
-        execute_from_command_line(sys.argv)
+    from config.management.refusals import in_a_line, is_expected
+
+    try:
+        with servers:
+            execute_from_command_line(sys.argv)
+    except Exception as error:
+        if "--traceback" in sys.argv or not is_expected(error):
+            raise
+        sys.exit(in_a_line(error))
 
 
 def needs_servers(argv: list[str]) -> bool:

@@ -1,0 +1,52 @@
+"""What a command says, in one line, when a server it needs is down, frozen, or says no."""
+
+from __future__ import annotations
+
+import psycopg
+from django.db import InterfaceError, OperationalError, ProgrammingError
+from kombu.exceptions import OperationalError as PublishFailed
+from psycopg_pool import PoolTimeout
+from redis.exceptions import RedisError
+
+from config.binaries import ProgramMissing
+from config.embedded import DataInUse
+from config.server import ServerFailed
+from events.broker import BrokerDown
+from events.sql import is_refusal
+
+DATABASE = (OperationalError, InterfaceError, psycopg.OperationalError, PoolTimeout)
+BROKER = (BrokerDown, PublishFailed, RedisError)
+# Their messages say what to do.
+OWN = (DataInUse, ProgramMissing, ServerFailed)
+EXPECTED = (*DATABASE, *BROKER, *OWN, ProgrammingError)
+TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+
+
+def is_expected(error: BaseException) -> bool:
+    """Return whether a server is the cause, and not our code."""
+    if isinstance(error, ProgrammingError):
+        return isinstance(error.__cause__, TABLES)
+    return isinstance(error, EXPECTED)
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return what went wrong with a server, and what to do about it."""
+    if isinstance(error, OWN):
+        return str(error)
+    first = str(error).strip().partition("\n")[0] or type(error).__name__
+    if isinstance(error, BROKER):
+        return (
+            f"The broker can't be reached ({first}). Start Valkey/Redis, or correct REDIS_URL, and"
+            " run this again: events wait in PostgreSQL."
+        )
+    if isinstance(error, ProgrammingError):
+        return f"The database is not that of this release ({first}): run `manage.py migrate`."
+    if is_refusal(error):
+        return (
+            f"PostgreSQL did not finish in time ({first}). See what it does in pg_stat_activity, or"
+            " give it longer by DATABASE_REPLY_SECONDS, and run this again."
+        )
+    return (
+        f"PostgreSQL can't be reached ({first}). Start it, or correct DATABASE_URL, and run this"
+        " again; `manage.py doctor` says more."
+    )
