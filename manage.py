@@ -38,20 +38,26 @@ def main() -> None:
     # Nothing that is loaded now is garbage, and looking for some takes a tenth of the time.
     gc.disable()
     import django
-    from django.conf import settings
-    from django.core.management import execute_from_command_line
 
     django.setup()
     gc.freeze()
     gc.enable()
+    run()
+
+
+def run() -> None:
+    """Run the command, with the embedded servers if it needs them and there are no others."""
+    from django.conf import settings
+    from django.core.management import execute_from_command_line
+
+    from config.management.refusals import in_a_line, is_expected
+
     if settings.EMBEDDED and needs_servers(sys.argv):
         from config import embedded
 
         servers = embedded.using(settings.DATA_DIR)
     else:
         servers = nullcontext()
-    from config.management.refusals import in_a_line, is_expected
-
     try:
         with servers:
             execute_from_command_line(sys.argv)

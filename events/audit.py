@@ -186,9 +186,13 @@ audit_rule(
     "no_lease_outlives_its_end",
     statement="""
         SELECT handler || ' on ' || worker || ' since ' || started_at FROM events_lease
-        WHERE expires_at < now() - interval '5 minutes'
+        WHERE expires_at < now() - %(longest)s * interval '1 second'
     """,
     advice="See that a relay runs; a transaction that PostgreSQL can't end holds its deliveries.",
+    # A worker that lives has until its time limit (events/rescue.py).
+    parameters=lambda: {
+        "longest": 300 + max(each.time_limit_seconds for each in all_policies().values())
+    },
 )
 # The parts of what was split in the last hour, while they are all there, leave no gap between.
 audit_rule(

@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection
 
-from events import deliveries
 from events.failures import reason
 from events.ids import new_id
-from events.metrics import counters, runs
-from events.queues import QueuePolicy, all_policies, policy_of
-from events.registry import Handler, handlers
+from events.metrics import counters
+from events.queues import QueuePolicy, policy_of
+from events.registry import Handler
 from events.sql import execute
 
 logger = logging.getLogger(__name__)
@@ -28,10 +27,17 @@ logger = logging.getLogger(__name__)
 # delivery is still open, and swept like one whose message was lost.
 TAKE = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
-    INSERT INTO events_lease (id, handler, queue, worker, deliveries, expires_at)
-    SELECT %s, %s, %s, %s, %s, now() + %s * interval '1 second' FROM relaxed
+    INSERT INTO events_lease
+        (id, handler, queue, worker, deliveries, expires_at, backend, backend_start)
+    SELECT %s, %s, %s, %s, %s, now() + %s * interval '1 second', pid, backend_start
+    FROM relaxed, pg_stat_get_activity(pg_backend_pid())
 """
-EXTEND = "UPDATE events_lease SET expires_at = now() + %s * interval '1 second' WHERE id = %s"
+EXTEND = """
+    UPDATE events_lease
+    SET expires_at = now() + %s * interval '1 second', backend = mine.pid,
+        backend_start = mine.backend_start
+    FROM pg_stat_get_activity(pg_backend_pid()) AS mine WHERE id = %s
+"""
 # Most batches end sooner, and need no lease.
 LAZY_SECONDS = 0.1
 # After so long without a batch, the thread that extends leases lets its connection go.
@@ -173,60 +179,3 @@ heart = Heart()
 def release(id: UUID) -> None:
     """This gives a lease back."""
     execute("DELETE FROM events_lease WHERE id = %s", [id])
-
-
-EXPIRED = "SELECT id FROM events_lease WHERE expires_at < now() ORDER BY id"
-TAKE_OVER = """
-    SELECT handler, queue, worker, deliveries FROM events_lease
-    WHERE id = %s AND expires_at < now() FOR UPDATE SKIP LOCKED
-"""
-OPEN = """
-    SELECT id FROM events_delivery WHERE id = ANY(%s) AND state IN ('queued', 'running')
-    ORDER BY id
-"""
-
-
-def take_back_expired() -> int:
-    """This takes back what dead workers held, and answers how many leases it took.
-
-    A delivery that was alone in the worker's hands is charged an attempt, so that one that kills
-    its worker ends as a dead letter. Those of a larger batch run alone from now on, uncharged.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(EXPIRED)
-        expired = [id for (id,) in cursor.fetchall()]
-    return sum(_take_back(id) for id in expired)
-
-
-def _take_back(id: UUID) -> bool:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TAKE_OVER, [id])
-        row = cursor.fetchone()
-        if row is None:
-            return False
-        handler, queue, worker, ids = row
-        cursor.execute(OPEN, [ids])
-        still_open = cursor.fetchall()
-        cursor.execute(OPEN + "FOR UPDATE SKIP LOCKED", [ids])
-        held = [delivery for (delivery,) in cursor.fetchall()]
-        if len(held) < len(still_open):
-            # The worker's transaction lives on; PostgreSQL ends it when it stays idle.
-            return False
-        if len(ids) == 1 and held and queue in all_policies():
-            error = f"The worker {worker} died, or hung, while it ran {handler}."
-            state = deliveries.fail(held[0], policy=policy_of(queue), worker=worker, error=error)
-            settled = {state: 1} if state else {}
-            if state == "dead":
-                extra = {"delivery": held[0], "handler": handler, "queue": queue}
-                logger.error("delivery.dead", extra=extra | {"error": "its worker died, or hung"})
-        else:
-            deliveries.isolate(held)
-            settled = {"isolated": len(held)}
-        release(id)
-    if handler in handlers:
-        runs.count_outcomes(handlers[handler], settled)
-    logger.warning(
-        "lease.expired",
-        extra={"handler": handler, "queue": queue, "worker": worker, "held": len(held)},
-    )
-    return True

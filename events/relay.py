@@ -24,13 +24,13 @@ from events.deliveries import Pending
 from events.expansion import Columns, columns_of, expand
 from events.failures import name_of, reason
 from events.floors import Floor
-from events.leases import take_back_expired
 from events.listener import Listener
 from events.metrics import counters
 from events.models import Priority
 from events.processes.vitals import Pulse
 from events.queues import QueuePolicy, all_policies
 from events.registry import handlers, subscriptions
+from events.rescue import take_back_expired
 from events.sql import execute, is_refusal, plan
 from events.subscriptions import catch_up, subscribe
 from events.traced import relayed

@@ -104,7 +104,7 @@ class Attempt(models.Model):
 
 
 class Lease(models.Model):
-    """A batch in a worker's hands; one that has run out tells that the worker died or hangs."""
+    """A batch in a worker's hands; one that ran out tells that the worker died, hangs, or is slow."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     handler = models.TextField()
@@ -113,6 +113,9 @@ class Lease(models.Model):
     deliveries = ArrayField(models.BigIntegerField())
     started_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
+    # The worker's session, which ends with its process however that ends.
+    backend = models.IntegerField(null=True)
+    backend_start = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.handler} × {len(self.deliveries)} on {self.worker}"

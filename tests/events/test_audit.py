@@ -83,7 +83,7 @@ def forget_lease() -> None:
         queue="events",
         worker="gone",
         deliveries=[1],
-        expires_at=timezone.now() - timedelta(minutes=6),
+        expires_at=timezone.now() - timedelta(minutes=11),
     )
 
 

@@ -89,6 +89,12 @@ def freeze_once(key: str) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def freeze_outside_once(key: str) -> None:
+    """This does the same, but not in a transaction, which PostgreSQL would end."""
+    if not connection.in_atomic_block:
+        freeze_once(key)
+
+
 def crash(key: str) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -142,6 +148,7 @@ BEHAVIOURS: dict[str, Callable[[str], None]] = {
     "die_after_commit_once": die_after_commit_once,
     "hang_up_once": hang_up_once,
     "freeze_once": freeze_once,
+    "freeze_outside_once": freeze_outside_once,
     "segfault": crash,
     "hoard": hoard,
     "hang": hang,
