@@ -104,7 +104,7 @@ class Attempt(models.Model):
 
 
 class Lease(models.Model):
-    """A batch in a worker's hands; one that ran out tells that the worker died, hangs or is slow."""
+    """A batch in a worker's hands; one that ran out tells that it died, hangs or is slow."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     handler = models.TextField()
