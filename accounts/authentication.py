@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
+from datetime import timedelta
 from functools import cache
 from typing import Any, cast
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import Model, Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox import auth
 from knox.crypto import hash_token
@@ -16,7 +19,16 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import User
+from events.failures import reason
 from events.sql import execute
+
+logger = logging.getLogger(__name__)
+
+USE_NOTED_EVERY = timedelta(hours=1)
+NOTE_USE = """
+    INSERT INTO accounts_tokenuse (digest, used_at) VALUES (%s, now())
+    ON CONFLICT (digest) DO UPDATE SET used_at = now()
+"""
 
 REFUSED = "This token is not valid, or has expired; log in again."
 
@@ -41,6 +53,7 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
         found = find_token(digest_of(token))
         if found is None or not found.user.is_active:
             raise AuthenticationFailed(REFUSED)
+        note_use(found)
         return found.user, found
 
 
@@ -56,8 +69,19 @@ def find_token(digest: str) -> AuthToken | None:
     (row,) = rows
     of_token, of_user = columns_of(AuthToken), columns_of(User)
     token = AuthToken.from_db(connection.alias, of_token, row[: len(of_token)])
-    token.user = User.from_db(connection.alias, of_user, row[len(of_token) :])
+    token.user = User.from_db(connection.alias, of_user, row[len(of_token) : -1])
+    token.used_at = row[-1] or token.created
     return token
+
+
+def note_use(token: AuthToken) -> None:
+    """Write down that a token is used, once an hour; to fail in that must not fail a request."""
+    if timezone.now() - token.used_at < USE_NOTED_EVERY or connection.in_atomic_block:
+        return
+    try:
+        execute(NOTE_USE, [token.digest])
+    except DatabaseError as error:
+        logger.info("token.use_not_noted", extra={"error": reason(error)})
 
 
 def still_valid(digests: Collection[str]) -> set[str]:
@@ -73,8 +97,9 @@ def find_statement() -> str:
     wanted = [f"token.{name}" for name in columns_of(AuthToken)]
     wanted += [f"person.{name}" for name in columns_of(User)]
     return f"""
-        SELECT {", ".join(wanted)}
+        SELECT {", ".join(wanted)}, used.used_at
         FROM knox_authtoken token JOIN accounts_user person ON person.id = token.user_id
+        LEFT JOIN accounts_tokenuse used ON used.digest = token.digest
         WHERE token.digest = %s AND (token.expiry IS NULL OR token.expiry > now())
     """  # noqa: S608 - put together from the models' columns
 

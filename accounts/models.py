@@ -158,3 +158,14 @@ class KnownPlace(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class TokenUse(models.Model):
+    """When a token was last used, to the hour; for its owner and staff to find old ones."""
+
+    # The token's hash. No foreign key: tokens end by one statement, and old rows are pruned.
+    digest = models.CharField(max_length=128, primary_key=True)
+    used_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.used_at:%F %H:%M}"

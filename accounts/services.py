@@ -15,6 +15,7 @@ from accounts import names
 from accounts.events import UserFollowed, UserRegistered, UserUnfollowed
 from accounts.models import Follow, User
 from accounts.signals import person_leaving, user_followed, user_registered, user_unfollowed
+from events.sql import execute
 
 # One field for each constraint that a new user can meet.
 TAKEN = {
@@ -62,6 +63,16 @@ def add_user(*, user: User) -> None:
         user_registered.send(sender=User, event=UserRegistered(user_id=user.pk))
 
 
+# Sessions of one person; with another one, the oldest ends. A client that logs in for each request
+# would make many thousands.
+MOST_TOKENS = 200
+END_OLDEST = """
+    DELETE FROM knox_authtoken WHERE digest IN (
+        SELECT digest FROM knox_authtoken WHERE user_id = %s ORDER BY created DESC OFFSET %s
+    )
+"""
+
+
 class PasswordChanged(Exception):
     """The password that was checked is not the person's any more."""
 
@@ -77,6 +88,7 @@ def issue_token(*, user: User) -> tuple[AuthToken, str]:
         if user.password != people.values_list("password", flat=True).first():
             raise PasswordChanged
         record, token = AuthToken.objects.create(user=user)
+        execute(END_OLDEST, [user.pk, MOST_TOKENS])
     return record, token
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
@@ -15,7 +16,7 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from accounts import services
-from accounts.models import User
+from accounts.models import TokenUse, User
 from cards.models import Card, Collection
 from cards.services import add_card, create_collection
 from events.models import Event
@@ -178,6 +179,7 @@ def test_a_token_is_shown_in_short_and_can_be_ended(
     api, client = client_of(alice), as_staff(helper)
     (token,) = AuthToken.objects.all()
     page = f"/admin/knox/authtoken/{token.pk}"
+    TokenUse.objects.create(digest=token.digest, used_at=datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
 
     shown = [
         client.get(path).content.decode()
@@ -187,6 +189,7 @@ def test_a_token_is_shown_in_short_and_can_be_ended(
 
     assert all(f"{token.token_key[:8]}…" in text for text in shown)
     assert all(f">{token.digest}" not in text for text in shown)
+    assert all("Feb. 3, 2026, 4:05" in text for text in shown[:2])
     assert api.get("/api/v1/users/me/").status_code == 401
     act = LogEntry.objects.get()
     assert (act.user, act.object_repr) == (helper, f"{token.token_key[:8]}…")

@@ -12,7 +12,8 @@ from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts import services
+from accounts.models import TokenUse, User
 from accounts.tasks import delete_expired
 from events.models import Event
 
@@ -177,3 +178,37 @@ def test_guessing_a_password_is_slowed_down_for_that_name_alone(alice: User, bob
     assert refused["Content-Type"] == "application/problem+json"
     assert 0 < int(refused["Retry-After"]) <= 60
     assert other.status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_when_a_token_was_used_is_noted_once_an_hour(
+    alice: User, client_of: Client, django_assert_num_queries: Any
+) -> None:
+    client = client_of(alice)
+    client.get("/api/v1/users/me/")
+    assert TokenUse.objects.count() == 0
+    AuthToken.objects.update(created=timezone.now() - timedelta(days=1))
+
+    with django_assert_num_queries(2):
+        client.get("/api/v1/users/me/")
+    with django_assert_num_queries(1):
+        client.get("/api/v1/users/me/")
+
+    assert timezone.now() - TokenUse.objects.get().used_at < timedelta(minutes=1)
+    AuthToken.objects.all().delete()
+    delete_expired()
+    assert TokenUse.objects.count() == 0
+
+
+def test_the_oldest_session_ends_when_there_are_too_many(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MOST_TOKENS", 3)
+
+    tokens = [services.issue_token(user=alice)[1] for _ in range(5)]
+
+    codes = [
+        APIClient(headers={"authorization": f"Token {token}"}).get("/api/v1/users/me/").status_code
+        for token in tokens
+    ]
+    assert codes == [401, 401, 200, 200, 200]
