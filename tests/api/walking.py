@@ -7,17 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils import timezone
+
 from config.checks import api_views
 
 METHODS = ("get", "post", "put", "patch", "delete")
 PARAMETER = re.compile(r"<\w+:(\w+)>")
-# What a GET cannot do without.
-REQUIRED = {
-    "api/v1/cards/about/": {"url": "https://example.org/a-page"},
-    "api/v1/cards/history/": {"at": "2026-01-31T12:00:00Z"},
-    "api/v1/collections/history/": {"at": "2026-01-31T12:00:00Z"},
-    "api/v1/exports/": {"format": "json"},
-}
+# What the parameters are that a GET may need.
+VALUES = {"url": "https://example.org/a-page", "format": "json"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,10 @@ class Operation:
     @property
     def required(self) -> dict[str, str]:
         """Return the parameters that it needs."""
-        return REQUIRED.get(self.route, {}) if self.method == "get" else {}
+        now = f"{timezone.now():%Y-%m-%dT%H:%M:%S.%fZ}"
+        fields = self.view.query_serializer().fields if self.method == "get" else {}
+        needed = [name for name, field in fields.items() if field.required]
+        return {name: ({"at": now} | VALUES)[name] for name in needed}
 
     def __str__(self) -> str:
         return f"{self.method.upper()} {self.route}"
