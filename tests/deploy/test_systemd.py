@@ -64,6 +64,7 @@ KNOWN = {
     "RestrictNamespaces",
     "RestrictRealtime",
     "RestrictSUIDSGID",
+    "LimitNOFILE",
     "LockPersonality",
     "SystemCallArchitectures",
     "SystemCallFilter",
