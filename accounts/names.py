@@ -63,7 +63,7 @@ def check_not_of_the_site(name: str) -> None:
 
 def check_display_name(name: str) -> None:
     """Raise ValidationError for a name that could deceive: by what is not seen, or looks alike."""
-    _check_characters(name)
+    check_line(name)
     for word in re.findall(r"\w+", name):
         if len(scripts := set(_lookalike_scripts(word))) > 1:
             message = f"Don't mix {' and '.join(sorted(scripts))} letters in one word."
@@ -72,7 +72,7 @@ def check_display_name(name: str) -> None:
 
 def check_text(text: str) -> None:
     """Raise ValidationError for a text with characters that are not seen, but for line breaks."""
-    _check_characters(text.replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
+    check_line(text.replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
 
 
 def tidy_display_name(name: str) -> str:
@@ -90,7 +90,8 @@ def tidy_email(email: str) -> str:
     return f"{local}{at}{domain.lower()}"
 
 
-def _check_characters(text: str) -> None:
+def check_line(text: str) -> None:
+    """Raise ValidationError for a line with characters that are not seen, or pile up."""
     marks = 0
     for place, character in enumerate(text):
         marks = marks + 1 if unicodedata.combining(character) else 0

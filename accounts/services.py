@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
@@ -110,13 +111,20 @@ STAYS = (
 
 
 def delete_person(*, person: User) -> None:
-    """Delete a person with all that is theirs; cards and collections go with their events."""
+    """Delete a person with all that is theirs; cards and collections go with their events.
+
+    Raises ValidationError for a member of the staff whose acts would be forgotten.
+    """
     with transaction.atomic():
         # Whoever adds something of theirs at this moment waits, and is then refused.
         locked = User.objects.select_for_update().filter(pk=person.pk).first()
-        if locked is not None:
-            person_leaving.send(sender=User, person=locked)
-            locked.delete()
+        if locked is None:
+            return
+        if LogEntry.objects.filter(user=locked).exists():
+            message = f"{locked} did things as staff, which stay written down; switch them off."
+            raise ValidationError(message, code="has_acted")
+        person_leaving.send(sender=User, person=locked)
+        locked.delete()
 
 
 def update_profile(

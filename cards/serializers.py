@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.names import check_line
 from accounts.serializers import PersonSerializer
 from api.serializers import FIXED, ModelSerializer, Serializer
 from cards import limits
@@ -184,7 +185,7 @@ class BulkResultsSerializer(Serializer):
 class CollectionSerializer(ModelSerializer[Collection]):
     """A collection: its name and owner, not its cards."""
 
-    name = serializers.CharField(max_length=limits.COLLECTION_NAME_LENGTH)
+    name = serializers.CharField(max_length=limits.COLLECTION_NAME_LENGTH, validators=[check_line])
     description = serializers.CharField(
         required=False, allow_blank=True, max_length=limits.COLLECTION_DESCRIPTION_LENGTH
     )
@@ -203,6 +204,11 @@ class CollectionSerializer(ModelSerializer[Collection]):
             "updated_at",
         )
         read_only_fields = ("id", "owner", "created_at", "updated_at")
+
+    def validate_name(self, name: str) -> str:
+        """Refuse characters that are not seen: others read the name."""
+        check_line(name)
+        return name
 
 
 class PlaceInputSerializer(Serializer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
 
@@ -13,6 +14,9 @@ TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 # Accounts that may be made from one address, at once and again in each hour.
 REGISTRATIONS_PER_HOUR = env.int("REGISTRATIONS_PER_HOUR", default=60)
+if TRUSTED_PROXIES < 0 or REGISTRATIONS_PER_HOUR < 1:
+    # A negative number would count from the left, where clients write what they like.
+    raise ImproperlyConfigured("Set TRUSTED_PROXIES to 0 or more, REGISTRATIONS_PER_HOUR to 1.")
 # To whom weaknesses can be told: addresses for mail, or URIs; without, there is no security.txt.
 SECURITY_CONTACT = env.list("SECURITY_CONTACT", default=[])
 

@@ -252,6 +252,9 @@ def test_nobody_deletes_oneself_or_staff_whose_acts_are_written_down(
     ]
     client.post("/admin/accounts/user/", chosen)
 
+    with pytest.raises(CommandError, match="stay written down"):
+        call_command("delete_person", "bob", "--yes", stdout=StringIO())
+
     assert [answer.status_code for answer in answers] == [403, 403]
     assert User.objects.count() == 3
 

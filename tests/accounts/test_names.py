@@ -219,3 +219,15 @@ def test_what_can_be_no_name_or_password_is_400_and_says_where(field: str, value
             assert "is not JSON" in problem["detail"]  # and why
         else:
             assert {error["field"] for error in problem["errors"]} == {field}
+
+
+@pytest.mark.parametrize("name", ["Read\u202eing", "Read\u200bing", "Read\ning"])
+def test_a_collections_name_holds_nothing_unseen(name: str, alice: User, client_of: Any) -> None:
+    client = client_of(alice)
+
+    made = client.post("/api/v1/collections/", {"name": name})
+    good = client.post("/api/v1/collections/", {"name": "Reading الكتب"}).json()
+    changed = client.patch(f"/api/v1/collections/{good['id']}/", {"name": name})
+
+    assert (made.status_code, changed.status_code) == (400, 400)
+    assert made.json()["errors"][0]["field"] == "name"

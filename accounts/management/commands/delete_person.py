@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import queries, services
@@ -28,5 +29,8 @@ class Command(BaseCommand):
         if not options["yes"]:
             self.stdout.write("Nothing was deleted; add --yes to delete the person and all that.")
             return
-        services.delete_person(person=person)
+        try:
+            services.delete_person(person=person)
+        except ValidationError as refused:
+            raise CommandError(" ".join(refused.messages)) from None
         self.stdout.write("Deleted.")
