@@ -11,9 +11,12 @@ from cards.events import CardsImported, CardUpdated
 from cards.imports import statements
 from cards.imports.models import Import, ImportBatch, ImportFile
 from cards.models import Card
+from cards.services.parents import DEPTH, hold_arrivals, hold_parents
 from cards.signals import card_updated, cards_imported
 from events.outbox import Priority, recording
 from events.sql import execute
+
+LINKED_AT_ONCE = 2_000
 
 
 def source_of(job: Import) -> str:
@@ -55,14 +58,25 @@ def complete(job: Import) -> None:
 
 
 def link_parents(job: Import) -> None:
-    """This hangs cards below those that they hung below where they come from."""
-    rows = execute(statements.LINK, {"owner": job.owner_id}, prepare=False).rows
+    """Hang cards below those that they hung below where they come from."""
+    owner = {"owner": job.owner_id}
+    # An import that ends at the same moment sees these cards after this transaction, or these it.
+    hold_arrivals(job.owner_id)
+    if not execute(statements.HAS_WAITING, owner, prepare=False).count:
+        return
+    hold_parents()
+    chosen = LINKED_AT_ONCE
     with recording(priority=Priority.BULK):
-        for id, curator_id, url_id, visibility in rows:
-            event = CardUpdated(
-                card_id=id, curator_id=curator_id, url_id=url_id, visibility=visibility
-            )
-            card_updated.send(sender=Card, event=event)
+        while chosen == LINKED_AT_ONCE:
+            numbers = {"limit": LINKED_AT_ONCE, "depth": DEPTH}
+            rows = execute(statements.LINK, owner | numbers, prepare=False).rows
+            chosen = sum(count for id, count, *_ in rows if id is None)
+            for id, curator_id, url_id, visibility in rows:
+                if id is not None:
+                    event = CardUpdated(
+                        card_id=id, curator_id=curator_id, url_id=url_id, visibility=visibility
+                    )
+                    card_updated.send(sender=Card, event=event)
 
 
 def fail(job: Import, code: str, message: str) -> None:

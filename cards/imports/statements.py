@@ -68,20 +68,45 @@ ALL_READ = """
     UPDATE cards_import SET status = 'running' WHERE id = %(import)s AND status = 'reading'
     RETURNING batches_done = batches
 """
-# What waits for a parent that has not come waits on. Who has got another one meanwhile keeps it.
+HAS_WAITING = """
+    SELECT FROM cards_importeditem WHERE owner_id = %(owner)s AND parent IS NOT NULL LIMIT 1
+"""
+# What waits for a parent that has not come waits on. Who has got another one meanwhile keeps it,
+# and what would close a circle, or hang too deep to be sure that it does not, gets none.
 LINK = """
-    WITH linked AS (
-        UPDATE cards_importeditem item SET parent = NULL
-        FROM cards_importeditem above
+    WITH RECURSIVE chosen AS MATERIALIZED (
+        SELECT item.identity, item.card_id, above.card_id AS parent_id
+        FROM cards_importeditem item
+        JOIN cards_importeditem above
+          ON above.owner_id = item.owner_id AND above.identity = item.parent
+         AND above.card_id IS NOT NULL
         WHERE item.owner_id = %(owner)s AND item.parent IS NOT NULL
-          AND above.owner_id = item.owner_id AND above.identity = item.parent
-          AND above.card_id IS NOT NULL
-        RETURNING item.card_id, above.card_id AS parent_id
+        LIMIT %(limit)s
+    ), wanted AS MATERIALIZED (
+        SELECT DISTINCT ON (chosen.card_id) chosen.card_id, chosen.parent_id
+        FROM chosen JOIN cards_card card ON card.id = chosen.card_id AND card.parent_id IS NULL
+        ORDER BY chosen.card_id, chosen.parent_id
+    ), climb (card_id, at, steps) AS (
+        SELECT card_id, parent_id, 1 FROM wanted
+        UNION ALL
+        SELECT climb.card_id, coalesce(wanted.parent_id, card.parent_id), steps + 1
+        FROM climb
+        JOIN cards_card card ON card.id = climb.at
+        LEFT JOIN wanted ON wanted.card_id = climb.at
+        WHERE climb.at <> climb.card_id AND steps <= %(depth)s
+          AND coalesce(wanted.parent_id, card.parent_id) IS NOT NULL
+    ), refused AS (
+        SELECT DISTINCT card_id FROM climb WHERE at = card_id OR steps > %(depth)s
+    ), settled AS (
+        UPDATE cards_importeditem item SET parent = NULL FROM chosen
+        WHERE item.owner_id = %(owner)s AND item.identity = chosen.identity
+    ), linked AS (
+        UPDATE cards_card SET parent_id = wanted.parent_id
+        FROM wanted LEFT JOIN refused USING (card_id)
+        WHERE cards_card.id = wanted.card_id AND refused.card_id IS NULL
+        RETURNING cards_card.id, cards_card.curator_id, cards_card.url_id, cards_card.visibility
     )
-    UPDATE cards_card SET parent_id = linked.parent_id FROM linked
-    WHERE cards_card.id = linked.card_id AND cards_card.parent_id IS NULL
-      AND linked.parent_id <> cards_card.id
-    RETURNING cards_card.id, cards_card.curator_id, cards_card.url_id, cards_card.visibility
+    SELECT NULL::uuid, count(*), NULL, NULL FROM chosen UNION ALL SELECT * FROM linked
 """
 # Whose feed is known asks for it to be fetched soon; one that fails keeps its own time.
 SUBSCRIBE = """

@@ -14,6 +14,7 @@ from cards.events import CardRemoved, CardUpdated
 from cards.models import Card
 from cards.queries import visible_cards, with_representation
 from cards.services import rules
+from cards.services.parents import errors_of_place, hold_parents
 from cards.services.urls import url_ids
 from cards.signals import card_removed, card_updated
 
@@ -31,6 +32,8 @@ def update_card(*, card: Card, **changes: Any) -> Card:
     if unknown := set(changes) - set(CHANGEABLE):
         raise TypeError(f"A card's {', '.join(sorted(unknown))} cannot be changed.")
     with transaction.atomic():
+        if changes.get("parent"):
+            hold_parents()
         locked = Card.objects.select_for_update(of=("self",))
         card = with_representation(locked, own=True).get(pk=card.pk)
         before = _content(card)
@@ -100,7 +103,7 @@ def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
         return rules.error("parent", "A card cannot be its own parent.", "own_parent")
     if not visible_cards(User(pk=card.curator_id)).filter(pk=parent).exists():
         return rules.error("parent", rules.UNKNOWN_PARENT, "does_not_exist")
-    return {}
+    return errors_of_place(card.pk, parent)
 
 
 def _save(card: Card) -> None:
