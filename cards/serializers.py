@@ -185,7 +185,7 @@ class BulkResultsSerializer(Serializer):
 class CollectionSerializer(ModelSerializer[Collection]):
     """A collection: its name and owner, not its cards."""
 
-    name = serializers.CharField(max_length=limits.COLLECTION_NAME_LENGTH, validators=[check_line])
+    name = serializers.CharField(max_length=limits.COLLECTION_NAME_LENGTH)
     description = serializers.CharField(
         required=False, allow_blank=True, max_length=limits.COLLECTION_DESCRIPTION_LENGTH
     )
