@@ -4,15 +4,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.text import Truncator
 
+from accounts.reading import NotesReading
 from cards import services
 from cards.imports import admin as imports
 from cards.metadata import refreshing
-from cards.models import Card, Collection, CollectionCard, Metadata, Robots, Url
+from cards.models import Card, Collection, CollectionCard, Metadata, Robots, Url, Visibility
 from cards.services import rules
 
 __all__ = ["imports"]  # whose admin is found from here
@@ -41,7 +42,7 @@ class CardForm(ModelForm[Card]):
 
 
 @admin.register(Card)
-class CardAdmin(NoAdding, admin.ModelAdmin[Card]):
+class CardAdmin(NotesReading, NoAdding, admin.ModelAdmin[Card]):
     """Staff can change what a card shows, or remove it; handlers learn of it as always."""
 
     form = CardForm
@@ -76,7 +77,11 @@ class CardAdmin(NoAdding, admin.ModelAdmin[Card]):
     @admin.display(description="host")
     def host(self, card: Card) -> str:
         """This is where the card's page is."""
-        return card.url.host if card.url else "–"
+        return card.url.host if card.url and not self.is_private(card) else "–"
+
+    def is_private(self, obj: Card) -> bool:
+        """Return whether only its curator may read it."""
+        return obj.visibility == Visibility.PRIVATE
 
     def save_model(self, request: HttpRequest, obj: Card, form: Any, change: bool) -> None:
         """This changes a card the way its curator would."""
@@ -95,10 +100,10 @@ class CardAdmin(NoAdding, admin.ModelAdmin[Card]):
 
 
 @admin.register(Collection)
-class CollectionAdmin(NoAdding, admin.ModelAdmin[Collection]):
+class CollectionAdmin(NotesReading, NoAdding, admin.ModelAdmin[Collection]):
     """Staff can change what a collection shows, or remove it; handlers learn of it as always."""
 
-    list_display = ("name", "owner", "visibility", "created_at")
+    list_display = ("__str__", "owner", "visibility", "created_at")
     list_filter = ("visibility", "created_at")
     list_select_related = ("owner",)
     search_fields = ("id__exact", "owner__username__exact")
@@ -106,6 +111,10 @@ class CollectionAdmin(NoAdding, admin.ModelAdmin[Collection]):
     ordering = ("-id",)
     fields = ("id", "owner", "name", "description", "visibility", "created_at", "updated_at")
     readonly_fields = ("id", "owner", "created_at", "updated_at")
+
+    def is_private(self, obj: Collection) -> bool:
+        """Return whether only its owner may read it."""
+        return obj.visibility == Visibility.PRIVATE
 
     def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
         """This changes a collection the way its owner would."""
@@ -123,7 +132,7 @@ class CollectionAdmin(NoAdding, admin.ModelAdmin[Collection]):
 
 
 @admin.register(CollectionCard)
-class PlaceAdmin(NoAdding, admin.ModelAdmin[CollectionCard]):
+class PlaceAdmin(NotesReading, NoAdding, admin.ModelAdmin[CollectionCard]):
     """Places can be looked at, and cards taken out of them."""
 
     list_display = ("collection", "card", "added_by", "created_at")
@@ -163,15 +172,36 @@ class LookedAtOnly(NoAdding):
         return False
 
 
+class PagesOfPeople(NotesReading, LookedAtOnly):
+    """Pages are private while nobody has a public card about them."""
+
+    page = "pk"  # the field that has the page's key
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Add whether everybody may know of the page."""
+        public = Card.objects.filter(url_id=OuterRef(self.page), visibility=Visibility.PUBLIC)
+        found: QuerySet[Any] = super().get_queryset(request).annotate(is_public=Exists(public))  # type: ignore[misc]
+        return found
+
+    def is_private(self, obj: Any) -> bool:
+        """Return whether all who saved the page keep that to themselves."""
+        return not obj.is_public
+
+
 @admin.register(Url)
-class UrlAdmin(LookedAtOnly, admin.ModelAdmin[Url]):
+class UrlAdmin(PagesOfPeople, admin.ModelAdmin[Url]):
     """Pages hold together what was saved about them, and can be asked for again."""
 
-    list_display = ("canonical", "host", "created_at")
+    list_display = ("address", "created_at")
     search_fields = ("canonical__exact", "host__exact")
     search_help_text = "A host or a canonical URL, each in full."
     ordering = ("-id",)
     actions = ("fetch_again",)
+
+    @admin.display(description="page")
+    def address(self, page: Url) -> str:
+        """This is the page's address, if everybody may know it."""
+        return f"private page {page.pk}" if self.is_private(page) else page.canonical
 
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Url]) -> None:
@@ -181,9 +211,10 @@ class UrlAdmin(LookedAtOnly, admin.ModelAdmin[Url]):
 
 
 @admin.register(Metadata)
-class MetadataAdmin(LookedAtOnly, admin.ModelAdmin[Metadata]):
+class MetadataAdmin(PagesOfPeople, admin.ModelAdmin[Metadata]):
     """What is known of pages, and why nothing is; they can be asked for again."""
 
+    page = "url_id"
     list_display = ("short_title", "host", "status", "error", "fetched_at", "expires_at")
     list_filter = ("status", "error_code", "registry", "content_type")
     list_select_related = ("url",)
@@ -195,12 +226,14 @@ class MetadataAdmin(LookedAtOnly, admin.ModelAdmin[Metadata]):
     @admin.display(description="page")
     def short_title(self, metadata: Metadata) -> str:
         """This is the page's title or address, short enough for a row."""
-        return Truncator(str(metadata)).chars(60)
+        if self.is_private(metadata):
+            return f"private page {metadata.pk}"
+        return Truncator(metadata.title or metadata.url.canonical).chars(60)
 
     @admin.display(description="host")
     def host(self, metadata: Metadata) -> str:
         """This is where the page is."""
-        return metadata.url.host
+        return "–" if self.is_private(metadata) else metadata.url.host
 
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Metadata]) -> None:

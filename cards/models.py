@@ -28,7 +28,8 @@ class Url(models.Model):
         indexes = [models.Index(fields=["host"], name="url_by_host")]
 
     def __str__(self) -> str:
-        return self.canonical
+        # Without its address: all who saved it may keep that to themselves.
+        return f"page {self.pk}"
 
     @property
     def known(self) -> Metadata | None:
@@ -87,7 +88,7 @@ class Metadata(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or str(self.url)
+        return f"metadata of page {self.pk}"
 
 
 class Robots(models.Model):
@@ -159,7 +160,9 @@ class Card(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or self.link or str(self.id)
+        # It stands in lists, logs and questions of the admin.
+        private = self.visibility == Visibility.PRIVATE
+        return f"private card {self.id}" if private else self.title or self.link or str(self.id)
 
 
 class Collection(models.Model):
@@ -180,7 +183,8 @@ class Collection(models.Model):
         indexes = [models.Index(fields=["owner", "-id"], name="collection_by_owner")]
 
     def __str__(self) -> str:
-        return self.name
+        private = self.visibility == Visibility.PRIVATE
+        return f"private collection {self.id}" if private else self.name
 
 
 class CollectionCard(models.Model):

@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.reading import NotesReading
 from cards.imports import services
 from cards.imports.models import FeedSubscription, Import, ImportProblem, WebFeed
 from events.admin import ReadOnlyAdmin
@@ -32,11 +33,11 @@ class Problems(admin.TabularInline[ImportProblem, Import]):
 
 
 @admin.register(Import)
-class ImportAdmin(ReadOnlyAdmin[Import]):
+class ImportAdmin(NotesReading, ReadOnlyAdmin[Import]):
     """Imports can be looked at, and ended."""
 
     list_display = (
-        "source", "owner", "source_kind", "format", "status", "read", "added", "known", "merged",
+        "__str__", "owner", "source_kind", "format", "status", "read", "added", "known", "merged",
         "failed", "created_at",
     )  # fmt: skip
     list_filter = ("status", "source_kind", "format", "created_at")
@@ -59,10 +60,10 @@ class ImportAdmin(ReadOnlyAdmin[Import]):
 
 
 @admin.register(WebFeed)
-class WebFeedAdmin(ReadOnlyAdmin[WebFeed]):
+class WebFeedAdmin(NotesReading, ReadOnlyAdmin[WebFeed]):
     """Feeds can be looked at: whether they answer, and when they are asked again."""
 
-    list_display = ("url", "refreshed_at", "next_refresh", "failures", "error")
+    list_display = ("__str__", "refreshed_at", "next_refresh", "failures", "error")
     list_filter = ("refreshed_at",)
     search_fields = ("url__exact",)
     search_help_text = "An address in full."
@@ -70,10 +71,10 @@ class WebFeedAdmin(ReadOnlyAdmin[WebFeed]):
 
 
 @admin.register(FeedSubscription)
-class FeedSubscriptionAdmin(ReadOnlyAdmin[FeedSubscription]):
+class FeedSubscriptionAdmin(NotesReading, ReadOnlyAdmin[FeedSubscription]):
     """Subscriptions can be looked at."""
 
-    list_display = ("feed", "title", "owner", "caught_up", "created_at")
+    list_display = ("__str__", "feed", "owner", "caught_up", "created_at")
     list_filter = ("created_at",)
     list_select_related = ("feed", "owner")
     search_fields = ("feed__url__exact", "owner__username__exact")

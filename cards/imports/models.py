@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -79,7 +81,8 @@ class Import(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.source or self.source_kind} ({self.status})"
+        # Without its source: an address may hold a secret, and names of files tell much.
+        return f"{self.get_source_kind_display()} {self.id} ({self.status})"
 
     @property
     def is_finished(self) -> bool:
@@ -234,7 +237,8 @@ class WebFeed(models.Model):
         indexes = [models.Index(fields=["next_refresh"], name="feed_due")]
 
     def __str__(self) -> str:
-        return self.url
+        # Without the rest of the address, which may hold a secret.
+        return f"feed {self.pk} of {urlsplit(self.url).hostname}"
 
 
 class FeedSubscription(models.Model):
@@ -260,4 +264,4 @@ class FeedSubscription(models.Model):
         indexes = [models.Index(fields=["owner", "-id"], name="subscription_by_owner")]
 
     def __str__(self) -> str:
-        return self.title or str(self.pk)
+        return f"subscription {self.pk}"
