@@ -265,5 +265,5 @@ def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
     if state == "dead":
         logger.error("delivery.dead", exc_info=error, extra=extra)
     else:
-        logger.warning("delivery.failed", extra=extra)
+        logger.warning("delivery.failed", exc_info=error, extra=extra)
     return Outcome(state, id, type(error).__name__)

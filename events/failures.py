@@ -6,9 +6,14 @@ of a handler's failure is kept with its delivery, where staff may read it.
 
 from __future__ import annotations
 
+import re
 import traceback
 from pathlib import Path
 
+from billiard.einfo import RemoteTraceback
+
+# A frame in the text of a traceback that came from another process; the rest may quote anything.
+FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([\w.<>]+)$', re.MULTILINE)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -22,7 +27,7 @@ def name_of(error: BaseException) -> str:
 
 def told(error: BaseException) -> str:
     """This answers what an exception is, and where it was raised: in our code, if it was there."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [*_remote_frames(error.__cause__), *traceback.extract_tb(error.__traceback__)]
     ours = [frame for frame in frames if is_ours(frame.filename)]
     if not frames:
         return name_of(error)
@@ -46,9 +51,20 @@ def trace(error: BaseException) -> str:
     story: BaseException | None = error
     while story is not None and id(story) not in seen:
         seen.add(id(story))
-        lines[:0] = [*traceback.format_tb(story.__traceback__), f"{name_of(story)}\n"]
+        if frames := _remote_frames(story):
+            lines[:0] = traceback.format_list(frames)
+        else:
+            lines[:0] = [*traceback.format_tb(story.__traceback__), f"{name_of(story)}\n"]
         story = story.__cause__ or (None if story.__suppress_context__ else story.__context__)
     return "".join(lines).rstrip()
+
+
+def _remote_frames(error: BaseException | None) -> list[traceback.FrameSummary]:
+    """Return the frames of an exception of a worker's child: its cause has them as a text."""
+    if not isinstance(error, RemoteTraceback):
+        return []
+    found = FRAME.findall(str(error.tb))
+    return [traceback.FrameSummary(file, int(line), name) for file, line, name in found]
 
 
 def is_ours(filename: str) -> bool:

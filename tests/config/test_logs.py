@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from billiard.einfo import ExceptionInfo
 from structlog.contextvars import bound_contextvars
 
 from config import logs
@@ -77,6 +79,25 @@ def test_a_traceback_shows_neither_values_nor_messages() -> None:
             assert "ValueError" in made
             assert "KeyError at tests/config/test_logs.py:" in made
             assert "CANARY" not in made
+
+
+def test_a_traceback_of_a_workers_child_is_told_by_its_frames() -> None:
+    try:
+        fail_on("canary")
+    except ValueError:
+        sent = pickle.dumps(ExceptionInfo().exception)
+    received = pickle.loads(sent)
+
+    made = said(msg="failed", exc_info=(type(received), received, None))
+
+    assert "in fail_on" in made["exception"]
+    assert made["exception"].splitlines()[-1] == "ValueError"
+    assert made["error"].startswith("ValueError at tests/config/test_logs.py:")
+    assert "canary" not in str(made).replace('fail_on("canary")', "")
+
+
+def fail_on(words: str) -> None:
+    raise ValueError(f'  File "x", line 1, in what {words} wrote')
 
 
 @pytest.mark.parametrize(

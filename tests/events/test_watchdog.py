@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -141,7 +142,9 @@ def test_a_worker_whose_every_task_fails_says_so_and_ends_itself(system: System)
 
     assert worker.popen.returncode == 1
     assert "every task fails" in last_words(worker)
-    assert "worker.failing" in worker.log.read_text()
+    lines = worker.log.read_text()
+    assert "worker.failing" in lines
+    assert re.search(r'File ".+", line \d+, in store_result', lines), "where did it fail?"
     found = Process.objects.filter(pid=worker.popen.pid)
     assert [row.trouble.partition(":")[0] for row in found] == ["every task fails"]
 
