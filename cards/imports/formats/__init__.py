@@ -20,6 +20,7 @@ from cards.imports.formats import (
     json_trees,
     lists,
     opml,
+    posts,
     tables,
     zotero,
 )
@@ -136,6 +137,7 @@ FORMATS = {
         Format("dublin_core", "Dublin Core (RDF)", is_dublin_core, dublin_core.read),
         Format("endnote", "EndNote (XML)", is_endnote, endnote.read),
         Format("feed", "RSS, Atom or RDF feed", FEED, feeds.read),
+        Format("posts", "Delicious or Pinboard (XML)", xml("posts"), posts.read),
         Format("html", "Bookmarks (HTML)", is_html, bookmarks.read),
         Format("commonplace", "Commonplace", json(kinds.commonplace), json_files.commonplace),
         Format("chrome", "Chrome bookmarks (JSON)", json(kinds.chrome), json_trees.chrome),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cards import limits
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
+from cards.imports.formats.fields import NOTE
 from cards.imports.formats.folders import Folder, path_of, told_of
 from cards.imports.formats.privacy import privacy_of
 from cards.imports.formats.tags import Tag, Tags
@@ -31,8 +32,6 @@ TAGS = re.compile(r"\btags=\"[^\"\n]{0,2000},", re.IGNORECASE)
 # Pages whose headings are folders, and headings that only say how far one has read.
 HEADED = re.compile(r"<title>\s{0,9}instapaper")
 STATES = ("unread", "archive", "read archive", "home", "starred")
-# An address within Shaarli itself: a note.
-NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")
 NO_ADDRESS = "This bookmark has no address."
 DATES = ("add_date", "time_added", "date_added", "last_modified", "last_modify", "last_visit")
 

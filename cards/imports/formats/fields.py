@@ -92,11 +92,16 @@ KINDS = {
     "presentation": "speech", "computerprogram": "software", "software": "software",
     "dataset": "dataset", "datapaper": "article-journal", "videorecording": "motion_picture",
     "film": "motion_picture", "audiorecording": "song", "map": "map", "interview": "interview",
+    "journal": "article-journal", "conference": "paper-conference", "workingpaper": "report",
     "encyclopediaarticle": "entry-encyclopedia", "dictionaryentry": "entry-dictionary",
 }  # fmt: skip
 PATH = re.compile(r"\s{0,9}/\s{0,9}")
 NOT_IN_NAMES = re.compile(r"[\s_\-./()'’]+")
 SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/")
+# An address within Shaarli itself: a note.
+NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")
+# Members that no program here has, with an address, but of a picture.
+PICTURE = re.compile(r"image|cover|icon|thumb|avatar|photo|picture|banner|screenshot")
 EXCEL = re.compile(r'="([^"]{0,100})"')
 
 
@@ -121,12 +126,24 @@ class Fields:
             what: [value for _, value in sorted(values, key=lambda each: each[0])]
             for what, values in found.items()
         }
+        if "url" not in self.found and (address := self._stray_address()):
+            self.found["url"] = [address]
         # Who has only these two calls a title a description.
         has_title = any(PLACES.get(name, ("",))[0] == "title" for name in everything)
         if "description" in self.named and not has_title:
             self.found["title"] = [self.named["description"]]
             own = [value for name, value in self.named.items() if _is_note_beside(name)]
             self.found["note"] = own
+
+    def _stray_address(self) -> str:
+        """Return the one address under a name that is not known: a link is never left out."""
+        found = {
+            value.strip()
+            for name, value in self.named.items()
+            if isinstance(value, str) and name not in PLACES and not PICTURE.search(name)
+            and value.strip()[:8].lower().startswith(("http://", "https://"))
+        }  # fmt: skip
+        return found.pop() if len(found) == 1 else ""
 
     def first(self, what: str) -> str:
         """Return the best text for something, or nothing."""
@@ -159,6 +176,8 @@ def item_of(fields: Fields, *, line: int, source: str = "table") -> Item:
 def _bookmark(fields: Fields, line: int, source: str) -> Item:
     url, title, text = fields.first("url"), one_line(fields.first("title")), _text(fields)
     row = fields.first("id") if source == "table" else ""
+    if NOTE.fullmatch(url):
+        row, url, source = f"{url}\n{title}", "", "note"
     return Item(
         line=line,
         guid=url or row or f"{title}\n{text}",

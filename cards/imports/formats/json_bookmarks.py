@@ -186,6 +186,18 @@ def _of_zotero(entry: Entry) -> Mapping[str, Any]:
     return {**data, "id": entry.get("key")}
 
 
+def _of_mendeley(entry: Entry) -> Mapping[str, Any]:
+    """Return a document as Mendeley's own service has it."""
+    names = (("lastName", "last_name"), ("firstName", "first_name"))
+    people = [
+        {part: each.get(name) for part, name in names}
+        for each in members_of(entry, "authors") if isinstance(each, dict)
+    ]  # fmt: skip
+    link = next((each for each in members_of(entry, "websites") if isinstance(each, str)), None)
+    journal = {"journal": entry.get("source"), "documenttype": entry.get("type"), "url": link}
+    return {**entry, **entry["identifiers"], **journal, "authors": people}
+
+
 def _of_delicious(entry: Entry) -> Mapping[str, Any]:
     return {SHORT.get(name, name): value for name, value in entry.items()}
 
@@ -197,6 +209,7 @@ PROGRAMS: tuple[tuple[Callable[[Entry], bool], Callable[[Entry], Mapping[str, An
     (lambda entry: "readwise_url" in entry or "user_book_id" in entry, _of_readwise),
     (lambda entry: "source_url" in entry and "reading_progress" in entry, _of_readwise),
     (lambda entry: isinstance(entry.get("data"), dict) and "itemType" in entry["data"], _of_zotero),
+    (lambda entry: isinstance(entry.get("identifiers"), dict) and "source" in entry, _of_mendeley),
     (lambda entry: "u" in entry and "d" in entry, _of_delicious),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from cards.imports.documents import Document
@@ -12,6 +13,9 @@ from cards.imports.items import Item, Row, clean, fingerprint, one_line
 from cards.imports.markup import plain
 from cards.imports.moments import moment
 from cards.imports.references import fitted, reference_item
+
+# What Commonplace calls it in references of other formats.
+VISIBILITY = "commonplace-visibility"
 
 
 def json_feed(document: Document) -> Iterator[Row]:
@@ -44,7 +48,11 @@ def csl(document: Document) -> Iterator[Row]:
 def _csl(number: int, entry: Any) -> Row:
     tags = strings(entry.get("keyword") or entry.get("categories"))
     url, text = text_of(entry, "URL"), text_of(entry, "annote")
-    return reference_item(line=number, fields=entry, url=url, text=text, tags=tags)
+    item = reference_item(line=number, fields=entry, url=url, text=text, tags=tags)
+    custom = entry.get("custom")
+    own = custom.get(VISIBILITY) if isinstance(custom, dict) else None
+    privacy = stated_by("visibility", own)
+    return replace(item, private=privacy.private, warning=privacy.warning)
 
 
 def commonplace(document: Document) -> Iterator[Row]:

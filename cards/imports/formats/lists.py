@@ -1,4 +1,4 @@
-"""A list of addresses or DOIs, one a line."""
+"""A list of addresses or DOIs, one a line; behind an address may stand its title."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from cards.imports.documents import Document
 from cards.imports.items import Item, Problem, Row, one_line
 from cards.imports.references import doi_in
 
-ADDRESS = re.compile(r"https?://.+|[A-Za-z][A-Za-z0-9+.-]{0,20}:\S+")
+ADDRESS = re.compile(r"(https?://\S+)(?:\s{1,20}(\S.{0,2000}))?|[A-Za-z][A-Za-z0-9+.-]{0,20}:\S+")
 IS_DOI = re.compile(r"(?:doi:\s*|(?:https?://)?(?:dx\.)?doi\.org/)?10\.\d{4,9}/\S+", re.IGNORECASE)
-ENTRY = re.compile(rf"(?:{IS_DOI.pattern}|https?://\S+)\s*", re.IGNORECASE)
+ENTRY = re.compile(rf"(?:{IS_DOI.pattern}|https?://\S+(?:\s.{{0,2000}})?)", re.IGNORECASE)
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -20,16 +20,18 @@ def read(document: Document) -> Iterator[Row]:
         text = line.strip().strip("<>,;")
         if not text or text.startswith("#"):
             continue
+        title = ""
         if IS_DOI.fullmatch(text):
             doi = doi_in(text)
             url, guid = f"https://doi.org/{doi}", f"doi:{doi.lower()}"
-        elif ADDRESS.fullmatch(text):
-            url = guid = text
+        elif found := ADDRESS.fullmatch(text):
+            url = guid = found.group(1) or text
+            title = (found.group(2) or "").strip(" |-–—\t")
         else:
             detail = "This is neither an address nor a DOI."
             yield Problem(line=number, code="not_an_address", detail=detail, label=text[:200])
             continue
-        yield Item(line=number, guid=guid, title="", url=one_line(url))
+        yield Item(line=number, guid=guid, title=one_line(title), url=one_line(url))
 
 
 def looks_like_it(document: Document) -> bool:

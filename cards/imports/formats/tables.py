@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from cards.downloads import as_written
@@ -17,6 +19,7 @@ from cards.imports.items import Problem, Row, clean, one_line
 DELIMITERS = (",", ";", "\t", "|")
 MOST_COLUMNS = 500
 LONGEST_CELL = 200_000
+ADDRESS = re.compile(r"\s{0,9}https?://\S+\s{0,9}", re.IGNORECASE)
 # Web of Science names columns by two letters.
 WOS = {
     "au": "author", "af": "authorfullnames", "ti": "title", "so": "sourcetitle",
@@ -67,7 +70,33 @@ def layout(document: Document) -> Table | None:
         delimiters, rest, line = (first[4:5] or "\t",), behind, line + 1
     tables = [_of_header(rest, delimiter, line) for delimiter in delimiters]
     found = [table for table in tables if table and _is_enough(set(table.columns))]
-    return max(found, key=lambda table: (len(table.names), len(table.columns)), default=None)
+    best = max(found, key=lambda table: (len(table.names), len(table.columns)), default=None)
+    return best or _without_header(rest, line)
+
+
+def _without_header(text: str, line: int) -> Table | None:
+    """Find the columns of a table whose first line is a row: of addresses, and of titles.
+
+    Lists of addresses with commas in them are no tables: a title has a space somewhere.
+    """
+    for delimiter in DELIMITERS:
+        try:
+            reader = csv.reader(islice(_lines(text[:LONGEST_CELL]), 20), delimiter=delimiter)
+            shown = [cells for cells in reader if any(cells)]
+        except csv.Error:
+            continue
+        widths = {len(cells) for cells in shown}
+        if len(widths) != 1 or not 2 <= max(widths) <= 20:
+            continue
+        columns = list(zip(*shown, strict=True))
+        places = [n for n, cells in enumerate(columns) if all(map(ADDRESS.fullmatch, cells))]
+        if len(places) != 1 or not any(" " in cell.strip() for cells in shown for cell in cells):
+            continue
+        names = ["" for _ in columns]
+        names[places[0]] = "url"
+        names[1 if places[0] == 0 else 0] = "title"
+        return Table(delimiter, tuple(names), tuple(names), line)
+    return None
 
 
 def _of_header(text: str, delimiter: str, line: int) -> Table | None:

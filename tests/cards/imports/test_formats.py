@@ -190,6 +190,7 @@ def test_macros_names_and_accents_of_bibtex() -> None:
 def test_every_format_is_told_from_every_other() -> None:
     shown = {name.split()[0]: content for name, content in (LINKS | REFERENCES).items()}
     shown["html"] = b'<DT><A HREF="https://example.org/">A</A>'
+    shown["posts"] = b"<posts/>"
     shown["json"] = b'[{"url": "https://example.org/", "title": "A"}]'
     shown["zotero_json"] = b'{"items": [{"itemType": "book", "title": "A"}]}'
     shown["opml"] = b"<opml/>"

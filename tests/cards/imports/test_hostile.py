@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cards import limits
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
-from cards.imports.formats import FORMATS, rows
+from cards.imports.formats import FORMATS, detected, rows
 from cards.imports.items import Item, Problem, decode, encode
 from cards.imports.reading import bounded
 from tests.cards.imports import hostile
@@ -25,6 +27,23 @@ def test_no_hostile_file_takes_long(name: str) -> None:
     read(content)
 
     assert time.process_time() - began < 5
+
+
+REPEATED = [
+    *("<!---->", "<!--", "<?x?>", "<!doctype [", "<a b='", '<dl><dt><a href="', "\r\n", "a,b\n"),
+    *('[{"href":1},', '{"a":', '"a",', "@article{", "%A x\n", "TY  - \n", "http://a,"),
+]
+
+
+@pytest.mark.parametrize("text", REPEATED)
+def test_the_format_of_a_file_of_full_size_is_found_within_a_second(text: str) -> None:
+    content = (text * (limits.IMPORT_BYTES // len(text))).encode()
+    began = time.process_time()
+
+    with suppress(Unreadable):
+        detected(Document(content))
+
+    assert time.process_time() - began < 1
 
 
 def read(content: bytes, format: str = "") -> list[Any]:

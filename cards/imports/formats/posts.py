@@ -1,0 +1,19 @@
+"""Bookmarks in the XML of Delicious and Pinboard: each is a tag, `post`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cards.imports.documents import Document
+from cards.imports.formats import fields
+from cards.imports.formats.tags import Tags
+from cards.imports.items import Row
+
+
+def read(document: Document) -> Iterator[Row]:
+    """Yield the bookmarks of a file."""
+    tags = Tags(document.text, is_xml=True)
+    for tag in tags:
+        if tag.name == "post" and not tag.closes:
+            named = ((fields.normal(name), value) for name, value in tag.attributes.items())
+            yield fields.item_of(fields.Fields(named), line=tags.line_of(tag.begin), source="json")
