@@ -57,7 +57,7 @@ AMP_CACHE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 INDEX = re.compile(r"/index\.html?$")
-BARE_DOI = re.compile(r"\s*(?:info:)?doi[:/]\s?(10\.[0-9.]{4,30}/\S{1,1000})\s*", re.IGNORECASE)
+BARE_DOI = re.compile(r"(?:info:)?doi[:/]\s?(10\.[0-9.]{4,30}/\S{1,1000})", re.IGNORECASE)
 
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -87,7 +87,7 @@ def canonical(url: str) -> str:
 
 def page(url: str) -> Page:
     """This answers the identity of the page at an address; raises InvalidUrl."""
-    if bare := BARE_DOI.fullmatch(url):
+    if bare := BARE_DOI.fullmatch(url.strip()):
         url = works.of_doi(bare.group(1))
     parsed = _parsed(url)
     if parsed.protocol not in SCHEMES:

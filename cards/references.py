@@ -51,6 +51,8 @@ SPELLINGS = {
     "pages": "page",
     "year": "issued",
 }
+# What formats of references call Commonplace's own visibility, of which they have none.
+VISIBILITY = "commonplace-visibility"
 YEARS = range(-5000, 3000)
 DATE_PARTS_RANGES = (YEARS, range(1, 13), range(1, 32))
 

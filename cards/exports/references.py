@@ -6,6 +6,7 @@ from typing import Any
 
 from cards.exports.entries import Entry
 from cards.metadata.references import reference_of
+from cards.references import VISIBILITY
 
 
 def csl_of(entry: Entry) -> dict[str, Any]:
@@ -17,7 +18,9 @@ def csl_of(entry: Entry) -> dict[str, Any]:
     if card.text:
         item["annote"] = card.text
     if card.tags:
-        item["keyword"] = ",".join(card.tags)
+        # The list for who reads lists: the text has no place for commas in a tag.
+        item["keyword"], item["categories"] = ",".join(card.tags), card.tags
+    item["custom"] = {VISIBILITY: card.visibility.lower()}
     return item
 
 

@@ -1,30 +1,38 @@
-"""RIS."""
+"""RIS, a line a tag; what has several lines goes on in lines without one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from cards.exports.entries import Entry, Selection
 from cards.exports.references import csl_of, date_parts
+from cards.references import VISIBILITY
 
 TYPES = {
     "article-journal": "JOUR", "article-magazine": "MGZN", "article-newspaper": "NEWS",
-    "book": "BOOK", "chapter": "CHAP", "paper-conference": "CPAPER", "thesis": "THES",
-    "report": "RPRT", "webpage": "ELEC", "post-weblog": "BLOG", "dataset": "DATA",
-    "software": "COMP", "patent": "PAT", "manuscript": "UNPB", "motion_picture": "VIDEO",
-    "song": "SOUND", "pamphlet": "PAMP",
+    "review": "JOUR", "book": "BOOK", "chapter": "CHAP", "paper-conference": "CPAPER",
+    "thesis": "THES", "report": "RPRT", "standard": "STAND", "webpage": "ELEC",
+    "post-weblog": "BLOG", "dataset": "DATA", "software": "COMP", "patent": "PAT",
+    "manuscript": "UNPB", "motion_picture": "VIDEO", "song": "SOUND", "pamphlet": "PAMP",
+    "entry-encyclopedia": "ENCYC", "entry-dictionary": "DICT", "map": "MAP", "graphic": "ART",
+    "legal_case": "CASE", "legislation": "STAT", "bill": "BILL", "speech": "SLIDE",
+    "personal_communication": "PCOMM",
 }  # fmt: skip
+# Where a number is the work's own, and not that of an issue.
+NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
 FIELDS = {
     "title": "TI", "container-title": "T2", "collection-title": "T3", "publisher": "PB",
-    "publisher-place": "CY", "volume": "VL", "issue": "IS", "edition": "ET", "language": "LA",
-    "abstract": "AB", "genre": "M3", "DOI": "DO", "ISSN": "SN", "URL": "UR",
+    "publisher-place": "CY", "volume": "VL", "edition": "ET", "language": "LA", "genre": "M3",
+    "DOI": "DO", "ISSN": "SN", "ISBN": "SN", "URL": "UR",
 }  # fmt: skip
 PEOPLE = {"author": "AU", "editor": "A2", "translator": "A4"}
+LOOKS_LIKE_A_TAG = re.compile(r"\s{0,9}[A-Za-z][A-Za-z0-9] {1,2}-")
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """This writes references, and what has an address as ELEC."""
+    """Write references, and what has an address as ELEC."""
     for entry in selection.entries():
         if entry.card.link or entry.card.reference:
             yield _record(entry)
@@ -32,22 +40,44 @@ def write(selection: Selection) -> Iterator[str]:
 
 def _record(entry: Entry) -> str:
     csl = csl_of(entry)
-    lines = [("TY", TYPES.get(csl["type"], "GEN"))]
+    lines: list[tuple[str, Any]] = [("TY", TYPES.get(csl["type"], "GEN"))]
     lines += [(tag, csl[key]) for key, tag in FIELDS.items() if csl.get(key)]
-    if csl.get("ISBN") and not csl.get("ISSN"):
-        lines.append(("SN", csl["ISBN"]))
+    if csl["type"] == "paper-conference" and csl.get("event-title"):
+        # A conference and its proceedings: T2 is the former where there is C3.
+        lines.append(("C3", csl.get("container-title")))
+        lines = [(tag, text) for tag, text in lines if tag != "T2"]
+        lines.append(("T2", csl["event-title"]))
+    number, issue = csl.get("number"), csl.get("issue")
+    is_numbered = csl["type"] in NUMBERED
+    lines += [("IS", number if is_numbered else issue), ("M1", issue if is_numbered else number)]
     for role, tag in PEOPLE.items():
         lines += [(tag, _name(person)) for person in csl.get(role) or []]
     if parts := date_parts(csl):
-        lines.append(("PY", f"{parts[0]:04d}"))
-        lines.append(("DA", "/".join(f"{part:02d}" for part in parts)))
+        year, *rest = parts
+        lines.append(("PY", f"{year:04d}"))
+        lines.append(("DA", "/".join([f"{year:04d}", *(f"{part:02d}" for part in rest)])))
     first, _, last = str(csl.get("page", "")).partition("-")
-    lines += [(tag, page) for tag, page in (("SP", first), ("EP", last)) if page]
+    lines += [("SP", first), ("EP", last)]
+    if csl.get("PMID"):
+        lines += [("DB", "PubMed"), ("AN", csl["PMID"])]
     lines += [("KW", tag) for tag in entry.card.tags]
-    lines += [("N1", line) for line in entry.card.text.split("\n") if line.strip()]
-    return (
-        "".join(f"{tag}  - {' '.join(str(text).split())}\n" for tag, text in lines) + "ER  - \n\n"
-    )
+    lines += [("AB", csl.get("abstract")), ("N1", csl.get("note")), ("N1", entry.card.text)]
+    lines.append(("C8", f"{VISIBILITY}: {entry.card.visibility.lower()}"))
+    return "".join(_lines(tag, str(text)) for tag, text in lines if text) + "ER  - \n\n"
+
+
+def _lines(tag: str, text: str) -> str:
+    """Return a text under a tag, its lines below each other if it may have several."""
+    if tag not in ("AB", "N1"):
+        return f"{tag}  - {' '.join(text.split())}\n"
+    first, *others = text.split("\n")
+    written = [f"{tag}  - {first.rstrip()}"]
+    # What looks like a tag begins a field of the same tag, and is a line of it.
+    written += [
+        f"{tag}  - {line.rstrip()}" if LOOKS_LIKE_A_TAG.match(line) else line.rstrip()
+        for line in others
+    ]
+    return "\n".join(written) + "\n"
 
 
 def _name(person: dict[str, Any]) -> str:

@@ -98,9 +98,29 @@ BOOKMARKS = has(
 FEED = xml(r"(?:\w+:)?(?:rss|feed|rdf|channel)")
 RSS = has(r"purl\.org/rss/|netscape\.com/rdf/|<(?:\w{1,20}:)?(?:channel|item)[\s>]")
 ENDNOTE = xml("xml")
-# EndNote begins a reference with its type; `refer` itself has none.
-REFER = has(r"^%0 [a-z]|\A%[a-z] \S.{0,1000}\n%[0-9a-z@] \S")
-BIBTEX = has(r"^[ \t]*@[ \t]*[a-z]\w*[ \t]*[{(]")
+# How a reference begins in formats of lines. The texts of one format may quote another's.
+LINES = {
+    name: re.compile(pattern, re.MULTILINE)
+    for name, pattern in {
+        "ris": r"^ ?ty {1,2}-",
+        "nbib": r"^pmid {0,2}- ?\d",
+        "wos": r"^fn .{1,100}\nvr |^pt [jbspc]$",
+        # EndNote begins a reference with its type; `refer` itself has none.
+        "enw": r"^%0 [a-z]|\A%[a-z] \S.{0,1000}\n%[0-9a-z@] \S",
+        "bibtex": r"^[ \t]*@[ \t]*[a-z]\w*[ \t]*[{(]",
+    }.items()
+}
+
+
+def first_of_lines(name: str) -> Callable[[Document], bool]:
+    """Return a test for text whose first reference is of such a format."""
+
+    def is_first(document: Document) -> bool:
+        found = {each: pattern.search(document.head) for each, pattern in LINES.items()}
+        places = {each: begin.start() for each, begin in found.items() if begin}
+        return bool(places) and min(places, key=lambda each: places[each]) == name
+
+    return is_first
 
 
 def is_zotero(document: Document) -> bool:
@@ -148,11 +168,11 @@ FORMATS = {
         Format("csl", "CSL-JSON", json(kinds.csl), json_files.csl),
         Format("json", "Bookmarks (JSON)", json(json_bookmarks.looks_like_it), json_bookmarks.read),
         Format("csv", "CSV", is_table, tables.read),
-        Format("ris", "RIS", has(r"^ ?ty {1,2}-"), ris.read),
-        Format("nbib", "PubMed (MEDLINE)", has(r"^pmid {0,2}- ?\d"), medline.read),
-        Format("wos", "Web of Science", has(r"^fn .{1,100}\nvr |^pt [jbsp]$"), wos.read),
-        Format("enw", "EndNote (refer)", REFER, refer.read),
-        Format("bibtex", "BibTeX", BIBTEX, bibtex.read),
+        Format("ris", "RIS", first_of_lines("ris"), ris.read),
+        Format("nbib", "PubMed (MEDLINE)", first_of_lines("nbib"), medline.read),
+        Format("wos", "Web of Science", first_of_lines("wos"), wos.read),
+        Format("enw", "EndNote (refer)", first_of_lines("enw"), refer.read),
+        Format("bibtex", "BibTeX", first_of_lines("bibtex"), bibtex.read),
         Format("list", "Addresses or DOIs", lists.looks_like_it, lists.read),
     )
 }

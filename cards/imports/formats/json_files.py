@@ -13,9 +13,7 @@ from cards.imports.items import Item, Row, clean, fingerprint, one_line
 from cards.imports.markup import plain
 from cards.imports.moments import moment
 from cards.imports.references import fitted, reference_item
-
-# What Commonplace calls it in references of other formats.
-VISIBILITY = "commonplace-visibility"
+from cards.references import VISIBILITY
 
 
 def json_feed(document: Document) -> Iterator[Row]:
@@ -46,7 +44,7 @@ def csl(document: Document) -> Iterator[Row]:
 
 
 def _csl(number: int, entry: Any) -> Row:
-    tags = strings(entry.get("keyword") or entry.get("categories"))
+    tags = strings(entry.get("categories") or entry.get("keyword"))
     url, text = text_of(entry, "URL"), text_of(entry, "annote")
     item = reference_item(line=number, fields=entry, url=url, text=text, tags=tags)
     custom = entry.get("custom")

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cards import services
 from cards.exports.formats import FORMATS
-from cards.imports.models import FeedSubscription
+from cards.imports.models import FeedSubscription, ImportProblem
 from cards.imports.services import subscribe_to
 from cards.models import Card, Collection
 from cards.services import CardDraft
@@ -42,6 +42,53 @@ PAPER = {
     "abstract": "Of 50 % and more.",
     "publisher": "Press",
 }
+REFERENCES: list[dict[str, Any]] = [
+    {"type": "book", "title": "A book", "author": [{"family": "Eco", "given": "U."}]},
+    {
+        "type": "book",
+        "title": "DNA in Paris: iPhones, McDonald & E. coli",
+        "editor": [
+            {"family": "Cruz", "given": "Ana", "non-dropping-particle": "de la"},
+            {"literal": "Barnes and Noble"},
+        ],
+        "translator": [{"family": "Roe", "given": "R.", "suffix": "Jr."}],
+        "issued": {"date-parts": [[1999]]},
+        "ISBN": "978-3-16-148410-0",
+        "collection-title": "A Series",
+        "volume": "2",
+        "edition": "3rd",
+        "publisher": "P & Q",
+        "publisher-place": "Rome",
+        "language": "en",
+    },
+    {
+        "type": "chapter",
+        "title": "A chapter of {braces, -- and ``quotes''",
+        "author": [{"family": "Doe", "given": "Jane"}],
+        "editor": [{"family": "Roe", "given": "Ann"}],
+        "container-title": "The Book of Kells",
+        "page": "12-15",
+        "issued": {"date-parts": [[2004, 12]]},
+    },
+    {
+        "type": "paper-conference",
+        "title": "A paper",
+        "container-title": "Proceedings of X",
+        "event-title": "X 2004",
+    },
+    {"type": "report", "title": "R", "number": "TR-1", "publisher": "I", "genre": "White paper"},
+    {"type": "thesis", "title": "Th", "genre": "PhD thesis", "publisher": "MIT"},
+    {"type": "thesis", "title": "Ma", "genre": "Master's thesis", "publisher": "MIT"},
+    {"type": "thesis", "title": "Of no kind"},
+    {"type": "patent", "title": "Pa", "number": "US123"},
+    {"type": "standard", "title": "St", "number": "ISO 8601"},
+    {"type": "dataset", "title": "Da", "publisher": "Zenodo"},
+    {"type": "software", "title": "So", "edition": "1.0"},
+    {"type": "article-magazine", "title": "Mag", "container-title": "The Weekly", "page": "e5"},
+    {"type": "article-newspaper", "title": "News", "container-title": "The Daily"},
+    {"type": "manuscript", "title": "Man", "abstract": "Several\n\nlines.\nTY  - of all kinds"},
+    {"type": "article-journal", "title": "Pm", "PMID": "12345", "container-title": "J"},
+]
 
 
 def fill(owner: User) -> None:
@@ -87,15 +134,22 @@ def fill(owner: User) -> None:
             text="Read it.",
             created_at=SAVED,
         ),
-        CardDraft(
-            type="REFERENCE",
-            title="A book",
-            reference={
-                "type": "book",
-                "title": "A book",
-                "author": [{"family": "Eco", "given": "U."}],
-            },
-            created_at=SAVED,
+        *(
+            CardDraft(
+                type="REFERENCE",
+                title=reference["title"],
+                reference=reference,
+                url=f"https://pubmed.ncbi.nlm.nih.gov/{reference.get('PMID')}/"
+                if "PMID" in reference
+                else "",
+                text="Two\nlines,\n\nand a third" if place % 2 else "",
+                tags=["g"]
+                if "PMID" in reference  # which has an address, and so is in formats of links
+                else ["a, b", "c; d", 'e" f'][: 1 + 2 * (place % 2)],
+                visibility="PRIVATE" if place % 2 else "PUBLIC",
+                created_at=SAVED,
+            )
+            for place, reference in enumerate(REFERENCES)
         ),
     ]
     outcomes: list[Any] = services.add_cards(curator=owner, drafts=drafts)
@@ -109,9 +163,9 @@ HOLDS = {
     "csv": "link title text tags visibility created_at collections",
     "html": "link title text tags visibility created_at collections",
     "opml": "link title text tags visibility created_at collections",
-    "bibtex": "link title text tags reference",
-    "ris": "link title text tags reference",
-    "csl": "link title text tags reference",
+    "bibtex": "link title text tags reference visibility",
+    "ris": "link title text tags reference visibility",
+    "csl": "link title text tags reference visibility",
 }
 # What it holds of collections.
 COLLECTIONS = {
@@ -142,7 +196,9 @@ def test_an_export_brought_into_an_empty_library_is_the_same_library(
 
     done = bring(bob, content)
 
-    assert (done["status"], done["counts"]["failed"]) == ("done", 0), content.decode()
+    assert (done["status"], done["counts"]["failed"]) == ("done", 0), list(
+        ImportProblem.objects.values_list("row", "detail")
+    )
     assert library(bob, format) == library(alice, format)
     if format in ("json", "opml"):
         subscribed = FeedSubscription.objects.filter(owner=bob)
@@ -180,9 +236,10 @@ def part(card: Card, name: str) -> Any:
 
 def test_ones_own_export_adds_nothing(alice: User, client_of: Client, bring: Bring) -> None:
     fill(alice)
+    before = Card.objects.count()
     content = client_of(alice).get("/api/v1/exports/?format=json").getvalue()
 
     done = bring(alice, content)
 
     assert (done["counts"]["added"], done["counts"]["failed"]) == (0, 0)
-    assert Card.objects.count() == 7
+    assert Card.objects.count() == before

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cards.imports.dates import date_of
 from cards.imports.documents import Document
 from cards.imports.formats.bibtex import names
 from cards.imports.formats.bibtex.entries import Reading
-from cards.imports.formats.bibtex.latex import decoded, verbatim
-from cards.imports.formats.bibtex.people import people_of
+from cards.imports.formats.bibtex.latex import decoded, divided, verbatim
+from cards.imports.formats.bibtex.people import is_whole, people_of
+from cards.imports.formats.privacy import stated_by
 from cards.imports.items import Problem, Row
 from cards.imports.references import doi_in, reference_item
+from cards.references import VISIBILITY
 
 ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 ARXIV = re.compile(r"\barxiv:\s*((?:[a-z-]+(?:\.[a-z]{2})?/)?\d[\d.]+(?:v\d+)?)", re.IGNORECASE)
@@ -38,6 +41,9 @@ def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
     """Return the item of an entry."""
     texts = {name: decoded(value) for name, value in fields.items() if name in names.TEXTS}
     csl = csl_of(kind, texts)
+    subtype = verbatim(fields.get("entrysubtype", ""))
+    if subtype in names.SUBTYPES or subtype in names.CSL_TYPES:
+        csl["type"] = names.SUBTYPES.get(subtype, subtype)
     if doi := doi_in(verbatim(fields.get("doi", ""))):
         csl["DOI"] = doi
     if _prefix(fields) in ("pubmed", "pmid") and fields.get("eprint"):
@@ -51,8 +57,15 @@ def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
         csl["note"] = f"{csl.get('note', '')} {own}".strip()
     notes = (texts.get(name, "") for name in ("annote", "annotation", "comment", "review"))
     text = "\n\n".join(dict.fromkeys(filter(None, notes)))
-    tags = tags_of(texts.get("keywords") or texts.get("keyword", ""))
-    return reference_item(line=line, fields=csl, url=url, text=text, tags=tags)
+    item = reference_item(
+        line=line,
+        fields=csl,
+        url=url,
+        text=text,
+        tags=tags_of(fields.get("keywords") or fields.get("keyword", "")),
+    )
+    privacy = stated_by("visibility", fields.get(VISIBILITY))
+    return replace(item, private=privacy.private, warning=privacy.warning)
 
 
 def csl_of(kind: str, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -69,6 +82,8 @@ def csl_of(kind: str, texts: Mapping[str, str]) -> dict[str, Any]:
     csl["page"] = DASHES.sub("-", csl["page"])
     csl["genre"] = names.GENRE_WORDS.get(csl["genre"].lower(), csl["genre"])
     csl["genre"] = csl["genre"] or names.GENRES.get(kind, "")
+    if csl["genre"] == "Thesis":  # of no kind
+        csl["genre"] = ""
     if kind in names.WITH_ISSUES:
         csl["issue"] = texts.get("number") or texts.get("issue", "")
     else:
@@ -80,8 +95,12 @@ def csl_of(kind: str, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def tags_of(text: str) -> tuple[str, ...]:
-    """Return keywords: where a semicolon divides them, a comma is part of one."""
-    return tuple(text.split(";" if ";" in text else ","))
+    """Return keywords: where semicolons divide them, commas are part of them, as in braces."""
+    if is_whole(text.strip()):
+        text = text.strip()[1:-1]
+    parts = divided(text, ";", quotes=False)
+    parts = parts if len(parts) > 1 else divided(text, ",", quotes=False)
+    return tuple(decoded(part.strip()) for part in parts)
 
 
 def address_of(fields: Mapping[str, str]) -> str:

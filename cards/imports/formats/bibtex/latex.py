@@ -78,6 +78,9 @@ def decoder() -> Any:
     )
 
     known = get_default_latex_context_db()
+    braces = {"textbraceleft": "{", "textbraceright": "}"}
+    specs = [MacroTextSpec(name, simplify_repl=sign) for name, sign in braces.items()]
+    known.add_context_category("braces", macros=specs, prepend=True)
     known.set_unknown_macro_spec(MacroTextSpec("", simplify_repl=_logo))
     return LatexNodes2Text(latex_context=known, math_mode="verbatim", strict_latex_spaces=False)
 
@@ -88,8 +91,8 @@ def _logo(node: Any) -> str:
     return name if name != name.lower() else ""
 
 
-def divided(text: str, sign: str) -> list[str]:
-    """Return the parts of a text between signs that are in no braces and in no quotes."""
+def divided(text: str, sign: str, *, quotes: bool = True) -> list[str]:
+    """Return the parts of a text between signs that are in no braces (and in no quotes)."""
     parts, begin, depth, quoted = [], 0, 0, False
     for found in re.finditer(rf'\\.|[{{}}"{sign}]', text, re.DOTALL):
         match found.group():
@@ -97,7 +100,7 @@ def divided(text: str, sign: str) -> list[str]:
                 depth += 1
             case "}":
                 depth -= 1
-            case '"' if depth == 0:
+            case '"' if quotes and depth == 0:
                 quoted = not quoted
             case letter if letter == sign and depth == 0 and not quoted:
                 parts.append(text[begin : found.start()])

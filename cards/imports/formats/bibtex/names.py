@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cards.references import VISIBILITY
+
 TYPES = {
     "article": "article-journal", "suppperiodical": "article-journal", "review": "review",
     "periodical": "periodical", "newspaper": "article-newspaper", "magazine": "article-magazine",
@@ -18,6 +20,18 @@ TYPES = {
     "image": "graphic", "audio": "song", "music": "song", "movie": "motion_picture",
     "video": "motion_picture", "performance": "performance",
 }  # fmt: skip
+# What `entrysubtype` may say, beside any type of CSL.
+SUBTYPES = {"magazine": "article-magazine", "newspaper": "article-newspaper"}
+CSL_TYPES = frozenset(
+    (  # noqa: SIM905 - one a line would be a page of them
+        "article article-journal article-magazine article-newspaper bill book broadcast chapter "
+        "classic collection dataset document entry entry-dictionary entry-encyclopedia event "
+        "figure graphic hearing interview legal_case legislation manuscript map motion_picture "
+        "musical_score pamphlet paper-conference patent performance periodical "
+        "personal_communication post post-weblog regulation report review review-book software "
+        "song speech standard thesis treaty webpage"
+    ).split()
+)
 GENRES = {"phdthesis": "PhD thesis", "mastersthesis": "Master's thesis"}
 # biblatex has words for what it prints in the document's language.
 GENRE_WORDS = {
@@ -66,5 +80,5 @@ TEXTS = {
 }  # fmt: skip
 KNOWN_FIELDS = {
     *TEXTS, *(name for names in PEOPLE.values() for name in names), "doi", "url", "howpublished",
-    "eprint", "eprinttype", "archiveprefix", "crossref", "xdata", "entrysubtype", "holder",
+    "eprint", "eprinttype", "archiveprefix", "crossref", "xdata", "entrysubtype", VISIBILITY,
 }  # fmt: skip

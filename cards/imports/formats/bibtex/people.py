@@ -46,7 +46,7 @@ def _person(name: str) -> dict[str, str]:
         return {}
     if NAMED_PART.match(name):
         return _of_named_parts(name)
-    if _is_whole(name):
+    if is_whole(name):
         return {"literal": decoded(name)}
     try:
         parts = parse_single_name_into_parts(name, strict=False)
@@ -62,7 +62,7 @@ def _person(name: str) -> dict[str, str]:
     return {part: text for part, value in named.items() if (text := decoded(value))}
 
 
-def _is_whole(name: str) -> bool:
+def is_whole(name: str) -> bool:
     """Return whether one pair of braces is around the whole name."""
     depth = 0
     for place, letter in enumerate(name):

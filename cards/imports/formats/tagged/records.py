@@ -79,8 +79,9 @@ def read(found: Iterable[Record], item_of: Callable[[Record], Item]) -> Iterator
 
 
 def people(texts: Iterable[str]) -> list[dict[str, str]]:
-    """Return names in their parts; a line may have several names between semicolons."""
-    names = (name for text in texts for name in one_line(text).split(";"))
+    """Return names in their parts; a line that is alone may have several between semicolons."""
+    lines = [one_line(text) for text in texts]
+    names = lines[0].split(";") if len(lines) == 1 else lines
     return [person(name) for name in names if name.strip() and not OTHERS.match(name.strip())]
 
 
@@ -104,11 +105,13 @@ def pages(begin: str, end: str = "") -> str:
     return begin if "-" in begin or end in ("", begin) else f"{begin}-{end}".strip("-")
 
 
-def keywords(texts: Iterable[str], *, between: str = ";\n") -> tuple[str, ...]:
-    """Return keywords, of which a line may have several."""
-    return tuple(word for text in texts for word in re.split(f"[{between}]", text))
+def keywords(texts: Iterable[str], *, between: str = "") -> tuple[str, ...]:
+    """Return keywords, one a line; a line that is alone may have several between semicolons."""
+    lines = [line for text in texts for line in (text.split(between) if between else [text])]
+    words = [word for line in lines for word in line.split("\n")]
+    return tuple(words[0].split(";") if len(words) == 1 and not between else words)
 
 
 def notes(texts: Iterable[str]) -> str:
-    """Return notes as one text, each once."""
-    return "\n".join(dict.fromkeys(clean(text) for text in texts))
+    """Return notes as one text."""
+    return "\n".join(clean(text) for text in texts)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from cards.imports.dates import date_of
 from cards.imports.documents import Document
+from cards.imports.formats.privacy import stated_by
 from cards.imports.formats.tagged.records import (
     Line,
     Record,
@@ -22,6 +24,7 @@ from cards.imports.formats.tagged.records import (
 )
 from cards.imports.items import Item, Row
 from cards.imports.references import doi_in, reference_item, serials_in
+from cards.references import VISIBILITY
 
 TYPES = {
     "JOUR": "article-journal", "EJOUR": "article-journal", "JFULL": "article-journal",
@@ -44,7 +47,7 @@ WHOLE = {"book", "thesis"}
 # The fields of CSL, and the tags that have them, the best first.
 FIELDS = {
     "publisher": ("PB",), "publisher-place": ("CY", "PP"), "volume": ("VL",), "edition": ("ET",),
-    "language": ("LA",), "abstract": ("AB", "N2"), "collection-title": ("T3",),
+    "language": ("LA",), "collection-title": ("T3",),
 }  # fmt: skip
 TITLES = ("TI", "T1", "CT")
 JOURNALS = ("JF", "T2", "BT", "JO", "JA", "J1", "J2")
@@ -87,13 +90,16 @@ def item_of(record: Record) -> Item:
     others = [other for other in dict.fromkeys(urls) if other != url]
     if others and len(record.all("UR")) > 1:
         csl["note"] = "\n".join(others)
-    return reference_item(
+    own = (text.partition(": ") for text in record.all("C8"))
+    privacy = stated_by("visibility", next((v for name, _, v in own if name == VISIBILITY), None))
+    item = reference_item(
         line=record.line,
         fields=csl,
         url=url or next(iter(urls), ""),
         text=notes(record.all("N1", "RN") + (record.all("N2") if record.all("AB") else [])),
         tags=keywords(record.all("KW")),
     )
+    return replace(item, private=privacy.private, warning=privacy.warning)
 
 
 def csl_of(record: Record) -> dict[str, Any]:
@@ -110,15 +116,21 @@ def csl_of(record: Record) -> dict[str, Any]:
     if kind in WHOLE and not record.first("JF", "JO"):
         csl["collection-title"] = csl["collection-title"] or record.first("T2")
         csl["container-title"] = ""
-    csl["number" if kind in NUMBERED else "issue"] = record.first("IS", "CP", "M1")
+    numbers = [record.first("IS", "CP"), record.first("M1")]
+    own, other = ("number", "issue") if kind in NUMBERED else ("issue", "number")
+    csl[own] = numbers[0] or numbers[1]
+    csl[other] = numbers[1] if numbers[0] else ""
     author = "editor" if named == "EDBOOK" else "author"
     csl[author] = people(record.all("AU", "A1"))
     csl["editor"] = csl.get("editor", []) + people(record.all("A2", "A3", "ED"))
     csl["translator"] = people(record.all("A4"))
     csl["page"] = pages(record.first("SP"), record.first("EP"))
     csl["DOI"] = doi_in(record.first("DO")) or doi_in(record.first("M3"))
+    if record.first("DB").lower() == "pubmed":
+        csl["PMID"] = record.first("AN")
     csl["genre"] = "" if doi_in(record.first("M3")) else record.first("M3")
     csl |= serials_in(record.all("SN"), is_book=kind in ("book", "chapter"))
+    csl["abstract"] = notes(record.all("AB")) or record.first("N2")
     csl["issued"] = issued_of(record)
     return csl
 
