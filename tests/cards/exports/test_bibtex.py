@@ -165,6 +165,6 @@ def test_bibtex_itself_reads_what_was_written(tmp_path: Path) -> None:
 
     printed = " ".join((tmp_path / "a.bbl").read_text().split())
     assert "arning" not in done.stdout
-    assert r"On {DNA} \& {RNA} \{sic\} in {Paris}: 100\% {iPhone\_x}" in printed
+    assert r"On {DNA} \& {RNA} \{sic\} in {Paris:} 100\% {iPhone\_x}" in printed
     assert "12(3):100--110, March 2020" in printed
     assert "Technical Report TR-1, I, 2001" in printed
