@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cards.imports import refreshing as subscriptions
+from cards.imports import turns
 from cards.metadata import refreshing as pages
 from events.schedule import scheduled
 
@@ -10,6 +11,7 @@ from events.schedule import scheduled
 @scheduled(every=timedelta(minutes=1), name="imports.refresh_due")
 def refresh_due() -> int:
     """This tells the workers of feeds whose time has come, and answers how many."""
+    turns.revive()
     return subscriptions.announce_due()
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from django.db import transaction
 from django.utils import timezone
 
 from cards.events import CardsImported, CardUpdated
-from cards.imports import statements
+from cards.imports import statements, turns
 from cards.imports.models import Import, ImportBatch, ImportFile
 from cards.models import Card
 from cards.services.parents import DEPTH, hold_arrivals, hold_parents
@@ -19,24 +17,6 @@ from events.sql import execute
 LINKED_AT_ONCE = 2_000
 
 
-def source_of(job: Import) -> str:
-    """Name what shares a rate limit: a host, or the uploads of one person.
-
-    Never the address: events stay for long, and an address may hold a password or a token.
-    """
-    if job.source_kind == Import.Source.UPLOAD:
-        return f"upload of {job.owner_id}"
-    return host_of(job.source)
-
-
-def host_of(url: str) -> str:
-    """Return the host of an address that is fetched."""
-    try:
-        return urlsplit(url).hostname or "nowhere"
-    except ValueError:
-        return "nowhere"
-
-
 def all_read(job: Import) -> None:
     """This notes that everything has been read; with nothing left to add, the import is done."""
     with transaction.atomic():
@@ -44,6 +24,7 @@ def all_read(job: Import) -> None:
         ImportFile.objects.filter(pk=job.pk).delete()
         if rows and rows[0][0]:
             complete(job)
+        turns.announce(job.owner_id)
 
 
 def complete(job: Import) -> None:
@@ -87,6 +68,7 @@ def fail(job: Import, code: str, message: str) -> None:
             status=Import.Status.FAILED, error=f"{code}: {message}", finished_at=timezone.now()
         )
         ImportFile.objects.filter(pk=job.pk).delete()
+        turns.announce(job.owner_id)
 
 
 def cancel(job: Import) -> bool:
@@ -99,4 +81,5 @@ def cancel(job: Import) -> bool:
             # A batch in a worker's hands is added to its end.
             waiting = ImportBatch.objects.filter(origin=job).select_for_update(skip_locked=True)
             ImportBatch.objects.filter(pk__in=list(waiting.values_list("pk", flat=True))).delete()
+            turns.announce(job.owner_id)
     return bool(cancelled)

@@ -16,10 +16,8 @@ from django.db import transaction
 
 from cards import limits
 from cards.events import ImportBatchAdded, ImportBatchReady, ImportRequested, WebFeedDue
-from cards.imports import completion, reading, refreshing, statements
+from cards.imports import completion, reading, refreshing, slices, statements, turns
 from cards.imports.adding import Outcome, add_items
-from cards.imports.documents import Document
-from cards.imports.fetching import document_of
 from cards.imports.items import decode
 from cards.imports.merging import note_merges
 from cards.imports.models import Import, ImportBatch, WebFeed
@@ -31,12 +29,13 @@ from cards.signals import (
     web_feed_due,
 )
 from events.envelope import Recorded
+from events.execution import Later
 from events.outbox import Priority, recording
 from events.sql import execute
 from events.subscription import handler
 from outside.errors import FetchFailed
 
-TOO_SLOW = "Reading it took too long; divide it, and hand in the parts."
+OTHERS = "Others have their turn; then it is read on."
 
 
 def source_of(event: ImportRequested | ImportBatchReady) -> str:
@@ -49,15 +48,15 @@ def read(events: Sequence[Recorded[ImportRequested]]) -> None:
     """This reads files into batches."""
     for recorded in events:
         job = reading.begin(recorded.event.import_id)
-        if job is not None:
-            _read(job)
+        if job is not None and _read(job):
+            raise Later(slices.SLICE_SECONDS, OTHERS)
 
 
-def _read(job: Import) -> None:
+def _read(job: Import) -> bool:
+    """Read an import for as long as it is its turn; return whether there is more of it."""
     try:
-        document: Document | None = document_of(job)
-        if document is not None:
-            reading.read(job, document)
+        if reading.read_on(job, turns.others_wait):
+            return True
     except FetchFailed as reason:
         if not reason.lasting:
             raise  # and come again
@@ -65,7 +64,8 @@ def _read(job: Import) -> None:
     except QuotaExceeded as reason:
         completion.fail(job, f"quota_of_{reason.code}", str(reason))
     except SoftTimeLimitExceeded:
-        completion.fail(job, "too_slow", TOO_SLOW)
+        completion.fail(job, "too_slow", slices.TOO_SLOW)
+    return False
 
 
 @handler(
@@ -116,6 +116,7 @@ def _add_batch(event: ImportBatchReady) -> int:
     rows = execute(statements.ADDED, counts).rows
     if rows and rows[0][0]:
         completion.complete(job)
+    turns.announce(job.owner_id, ended=1)
     return batch.rows
 
 

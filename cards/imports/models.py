@@ -39,6 +39,9 @@ class Import(models.Model):
     source = models.TextField(max_length=2048, blank=True)
     format = models.CharField(max_length=20, blank=True)  # empty until it is known
     status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
+    # Whether the workers have been told to read it (cards/imports/turns.py). With a default of the
+    # table: the release before this one tells them of each at once.
+    announced = models.BooleanField(default=True, db_default=True)
     error = models.TextField(blank=True)
     # What its owner wants: `collection`, `visibility`, `dry_run`.
     options = models.JSONField(default=dict)
@@ -124,6 +127,11 @@ class ImportBatch(models.Model):
     origin = models.ForeignKey(
         Import, models.CASCADE, related_name="batch_set", db_index=False, db_column="import_id"
     )
+    # The import's, for turns; null with the release before this one, which announces each at once.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    announced = models.BooleanField(default=True, db_default=True)
     number = models.IntegerField()
     rows = models.IntegerField()
     # As JSON (cards/imports/items.py).
@@ -134,6 +142,7 @@ class ImportBatch(models.Model):
             # A reader that goes on after a crash must not write a batch twice.
             models.UniqueConstraint(fields=["origin", "number"], name="one_import_batch_of_number"),
         ]
+        indexes = [models.Index(fields=["owner", "announced", "number"], name="batch_by_turn")]
 
     def __str__(self) -> str:
         return f"batch {self.number} of {self.origin_id}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -21,13 +20,15 @@ from cards.services import rules
 from events.sql import execute
 
 
-def preview(job: Import, known: Format, document: Document, found: Iterator[Row]) -> None:
+def preview(
+    job: Import, known: Format, document: Document, parts: Iterator[list[Row]]
+) -> Iterator[None]:
     """This counts what would be added, keeps the first rows for looking at, and ends the import."""
     ImportProblem.objects.filter(origin=job).delete()  # of a reader that died
     counts = {"added": 0, "known": 0, "merged": 0, "failed": 0}
     shown: list[dict[str, Any]] = []
     taken, warned = Taken(job), 0
-    while some := list(islice(found, limits.BATCH_ROWS)):
+    for some in parts:
         items = [row for row in some if isinstance(row, Item)]
         problems = [row for row in some if isinstance(row, Problem)]
         taken.look_up(items)
@@ -41,6 +42,7 @@ def preview(job: Import, known: Format, document: Document, found: Iterator[Row]
         warned += len(warnings)
         reading.note_problems(job.pk, problems + warnings)
         shown += [_shown(item, job) for item in items[: limits.PREVIEW_ROWS - len(shown)]]
+        yield
     table = tables.layout(document) if known.name == "csv" else None
     columns = dict(table.names) if table else {}
     Import.objects.filter(pk=job.pk, status=Import.Status.READING).update(

@@ -7,8 +7,8 @@ each time, so the next reader passes over as many as are counted.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,26 +16,23 @@ from django.db import transaction
 from django.utils import timezone
 
 from cards import limits
-from cards.events import ImportBatchReady
-from cards.imports import completion, quotas, statements
+from cards.imports import completion, quotas, slices, statements, turns
 from cards.imports.adding import collections_named
 from cards.imports.documents import Document
 from cards.imports.drafts import names_of
 from cards.imports.errors import Unreadable
-from cards.imports.formats import FEEDS, rows
+from cards.imports.fetching import document_of
+from cards.imports.formats import FEEDS, Format, rows
 from cards.imports.items import Item, Problem, Row, encode, warnings_of
 from cards.imports.models import Import, ImportBatch, ImportProblem
 from cards.imports.previews import preview
 from cards.imports.quotas import QuotaExceeded
+from cards.imports.slices import Opened, Stopwatch, aside, steps, within
 from cards.imports.subscribing import subscribe
 from cards.models import Visibility
 from cards.services import create_collection
-from cards.signals import import_batch_ready
 from events.outbox import Priority, recording
 from events.sql import execute
-
-# The first batches go before other people's large imports.
-FIRST_BATCHES = 5
 
 
 class SomebodyElse(Exception):
@@ -43,30 +40,70 @@ class SomebodyElse(Exception):
 
 
 def read(job: Import, document: Document) -> None:
-    """This reads an import into batches, or answers a dry run."""
+    """Read all of an import into batches, or do a dry run."""
+    _go_on(job, lambda: open_file(job, document))
+
+
+def read_on(job: Import, others_wait: Callable[[Import], bool]) -> bool:
+    """Read an import until it ends, or its slice is over and others wait; return if there is more.
+
+    Raises FetchFailed for an address that does not answer.
+    """
+    opened = aside.take(job.pk, read=job.read)
+    document = None if opened else document_of(job)
+    if opened is None and document is None:
+        return False
+    return _go_on(job, lambda: opened or open_file(job, document), others_wait)  # type: ignore[arg-type]
+
+
+def _go_on(
+    job: Import,
+    open_it: Callable[[], Opened],
+    others_wait: Callable[[Import], bool] | None = None,
+) -> bool:
     began = time.monotonic()
     try:
-        known, found = rows(document, job.format)
-        Import.objects.filter(pk=job.pk).update(format=known.name)
-        within = bounded(found, began)
-        if job.options.get("dry_run"):
-            preview(job, known, document, within)
-            return
-        Reader(job).read_all(within)
-        if known.name in FEEDS and job.source_kind == Import.Source.URL:
-            feed = Item(line=0, guid=job.source, feed=job.source)
-            subscribe(job.owner, [feed], options=job.options, caught_up=True)
-        completion.all_read(job)
+        opened = open_it()
+        for _ in opened.work:
+            is_over = time.monotonic() - began > slices.SLICE_SECONDS
+            if is_over and others_wait and others_wait(job):
+                read = Import.objects.values_list("read", flat=True).get(pk=job.pk)
+                aside.put(job.pk, replace(opened, read=read))
+                return True
     except Unreadable as reason:
         completion.fail(job, reason.code, str(reason))
     except QuotaExceeded as reason:
         completion.fail(job, f"quota_of_{reason.code}", str(reason))
-    except SomebodyElse:
-        return
+    except (SomebodyElse, Import.DoesNotExist):
+        pass
+    return False
 
 
-def bounded(found: Iterator[Row], began: float) -> Iterator[Row]:
-    """This answers rows within the limits of number and time, and what ended them, as a problem."""
+def open_file(job: Import, document: Document) -> Opened:
+    """Find the format of a file, and return what reads it, step by step."""
+    watch = Stopwatch()
+    with watch.running(), within(slices.STEP_SECONDS):
+        known, found = rows(document, job.format)
+    Import.objects.filter(pk=job.pk).update(format=known.name)
+    parts = steps(bounded(found, watch), watch)
+    if job.options.get("dry_run"):
+        work = preview(job, known, document, parts)
+    else:
+        work = _work(job, known, parts)
+    return Opened(work, job.read, len(document.content))
+
+
+def _work(job: Import, known: Format, parts: Iterator[list[Row]]) -> Iterator[None]:
+    yield from Reader(job).steps(parts)
+    if known.name in FEEDS and job.source_kind == Import.Source.URL:
+        feed = Item(line=0, guid=job.source, feed=job.source)
+        subscribe(job.owner, [feed], options=job.options, caught_up=True)
+    completion.all_read(job)
+
+
+def bounded(found: Iterator[Row], began: float | Stopwatch) -> Iterator[Row]:
+    """Yield rows within the limits of number and time, and what ended them, as a problem."""
+    watch = began if isinstance(began, Stopwatch) else None
     count = 0
     try:
         for count, row in enumerate(found, start=1):
@@ -74,7 +111,8 @@ def bounded(found: Iterator[Row], began: float) -> Iterator[Row]:
                 message = f"Only the first {limits.IMPORT_ROWS} rows are imported."
                 yield Problem(line=row.line, code="too_many", detail=message)
                 return
-            if time.monotonic() - began > limits.IMPORT_SECONDS:
+            spent = watch.seconds() if watch else time.monotonic() - began  # type: ignore[operator]
+            if spent > limits.IMPORT_SECONDS:
                 message = f"Reading took longer than {limits.IMPORT_SECONDS:.0f} s; it ends here."
                 yield Problem(line=row.line, code="too_slow", detail=message)
                 return
@@ -98,15 +136,32 @@ class Reader:
     named: dict[str, UUID] = field(default_factory=dict)
 
     def read_all(self, found: Iterator[Row]) -> None:
-        """This writes a batch whenever 100 rows, or 3 seconds, have come together."""
-        for number, row in enumerate(found, start=1):
-            if number <= self.job.read:
-                continue  # a reader before this one got so far
-            (self.items if isinstance(row, Item) else self.problems).append(row)  # type: ignore[arg-type]
-            full = len(self.items) + len(self.problems) >= limits.BATCH_ROWS
-            if full or time.monotonic() - self.since > limits.BATCH_SECONDS:
-                self.write()
+        """Read all rows at once."""
+        for _ in self.steps(steps(found, Stopwatch())):
+            pass
+
+    def steps(self, parts: Iterator[list[Row]]) -> Iterator[None]:
+        """Write a batch whenever 100 rows, or 3 seconds, have come together; yield in between."""
+        seen = 0
+        for part in self._whole(parts):
+            for row in part:
+                seen += 1
+                if seen <= self.job.read:
+                    continue  # a reader before this one got so far
+                (self.items if isinstance(row, Item) else self.problems).append(row)  # type: ignore[arg-type]
+                full = len(self.items) + len(self.problems) >= limits.BATCH_ROWS
+                if full or time.monotonic() - self.since > limits.BATCH_SECONDS:
+                    self.write()
+                    yield
         self.write()
+
+    def _whole(self, parts: Iterator[list[Row]]) -> Iterator[list[Row]]:
+        """Yield parts; of a file that cannot be read on, all that came before is written."""
+        try:
+            yield from parts
+        except Unreadable:
+            self.write()
+            raise
 
     def write(self) -> None:
         """This writes what is in hand; raises SomebodyElse when it is no longer ours to do."""
@@ -143,14 +198,14 @@ class Reader:
     def _write_batch(self, number: int, items: list[Item]) -> None:
         self._make_collections(items)
         ImportBatch.objects.create(
-            origin=self.job, number=number, rows=len(items), items=encode(items)
+            origin=self.job,
+            owner_id=self.job.owner_id,
+            number=number,
+            rows=len(items),
+            items=encode(items),
+            announced=False,
         )
-        first = number <= FIRST_BATCHES and self.job.source_kind != Import.Source.FEED
-        with recording(priority=Priority.INTERACTIVE if first else Priority.BULK):
-            event = ImportBatchReady(
-                import_id=self.job.pk, number=number, source=completion.source_of(self.job)
-            )
-            import_batch_ready.send(sender=Import, event=event)
+        turns.announce(self.job.owner_id)
 
     def _missing(self, items: list[Item]) -> list[str]:
         """Return the names of collections that there are not."""

@@ -19,6 +19,7 @@ from cards.imports.items import one_line
 from cards.imports.models import FeedSubscription, WebFeed
 from cards.imports.news import News
 from cards.imports.reading import bounded
+from cards.imports.slices import STEP_SECONDS, within
 from cards.imports.subscribing import EVERY, NEWCOMERS_WAIT
 from cards.signals import web_feed_due
 from events.outbox import Priority, recording
@@ -91,8 +92,9 @@ def news_of(feed: WebFeed, fetched: Fetched) -> News:
     found, read = rows(document)
     if found.name not in FEEDS:
         raise Unreadable("not_a_feed", f"This is no feed, but {found.label}.")
-    within = list(bounded(read, time.monotonic()))
-    return News(format=found.name, size=len(fetched.content), rows=within)
+    with within(STEP_SECONDS):
+        bound = list(bounded(read, time.monotonic()))
+    return News(format=found.name, size=len(fetched.content), rows=bound)
 
 
 def succeed(feed: WebFeed, fetched: Fetched) -> None:

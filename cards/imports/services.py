@@ -9,13 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import User
-from cards.events import ImportRequested
-from cards.imports import completion, quotas
+from cards.imports import completion, quotas, turns
 from cards.imports.items import Item
 from cards.imports.models import FeedSubscription, Import, ImportFile
 from cards.imports.subscribing import subscribe, subscription_of
-from cards.signals import import_requested
-from events.outbox import Priority, recording
 
 
 def request_import(
@@ -41,6 +38,7 @@ def request_import(
         source=source,
         format=format,
         size=len(content or b""),
+        announced=False,
         options={name: value for name, value in wishes.items() if value},
     )
     with transaction.atomic():
@@ -48,15 +46,8 @@ def request_import(
         job.save(force_insert=True)
         if content is not None:
             ImportFile.objects.create(origin=job, content=content)
-        announce(job, priority=Priority.INTERACTIVE)
+        turns.announce(owner.pk)
     return job
-
-
-def announce(job: Import, *, priority: Priority) -> None:
-    """This tells the workers of an import, in the transaction that makes it."""
-    with recording(priority=priority):
-        event = ImportRequested(import_id=job.pk, source=completion.source_of(job))
-        import_requested.send(sender=Import, event=event)
 
 
 def cancel_import(job: Import) -> bool:
@@ -66,8 +57,10 @@ def cancel_import(job: Import) -> bool:
 
 def remove_import(job: Import) -> None:
     """This takes an import out of the history; the cards that it brought stay."""
-    completion.cancel(job)
-    Import.objects.filter(pk=job.pk).delete()
+    with transaction.atomic():
+        completion.cancel(job)
+        Import.objects.filter(pk=job.pk).delete()
+        turns.announce(job.owner_id)
 
 
 def subscribe_to(

@@ -229,7 +229,7 @@ READ: dict[str, tuple[bytes, str]] = {
     "list_with_prose": (b"https://example.org/\n10.1000/1\nand so on\n<b>\n", "not_an_address"),
     "carriage_returns": (b"https://example.org/1\rhttps://example.org/2\r", ""),
     "titles": (b"url,title\nhttps://example.org/titles," + b"t" * 5000 + b"\n", ""),
-    "tags": (b"url,tags\nhttps://example.org/," + b"|".join(b"%d" % n for n in range(5000)) + b"\n", ""),
+    "tags": (b"url,tags\nhttps://example.org/tags," + b"|".join(b"%d" % n for n in range(5000)) + b"\n", ""),
     "folders": (b"<DL><DT><H3>" + b"f" * 5000 + b"</H3><DL>" + BOOKMARK, ""),
     "bidi_and_zero_width": ("url,title\nhttps://example.org/,\u202ea\u200b\ufeff\n".encode(), ""),
 }  # fmt: skip

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from cards.events import ImportBatchReady
-from cards.imports import handlers, reading, services
+from cards.imports import handlers, reading, services, turns
 from cards.imports.documents import Document
 from cards.imports.formats import rows
 from cards.imports.items import Row
@@ -113,7 +113,7 @@ def test_a_reader_that_dies_is_followed_by_one_that_goes_on_behind_it(alice: Use
     assert begun == (200, 2)
     batches = ImportBatch.objects.order_by("number").values_list("number", "rows")
     assert list(batches) == [(1, 100), (2, 100), (3, 100), (4, 100), (5, 50)]
-    assert Event.objects.filter(type="import.batch_ready").count() == 5
+    assert Event.objects.filter(type="import.batch_ready").count() == turns.BATCHES
 
 
 def dies_after(count: int, found: Iterator[Row]) -> Iterator[Row]:

