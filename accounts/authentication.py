@@ -44,7 +44,10 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
         """Return who sends a request, and the token; it is asked once, by middleware or view."""
         own: Any = getattr(request, "_request", request)
         if not hasattr(own, "authenticated_by_token"):
-            own.authenticated_by_token = super().authenticate(request)
+            sent = token_in(own.META.get("HTTP_AUTHORIZATION", "").encode("latin-1"))
+            own.authenticated_by_token = (
+                None if sent is None else self.authenticate_credentials(sent)
+            )
         found: tuple[User, AuthToken] | None = own.authenticated_by_token
         return found
 
@@ -55,6 +58,23 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
             raise AuthenticationFailed(REFUSED)
         note_use(found)
         return found.user, found
+
+
+def token_in(header: bytes) -> bytes | None:
+    """Return the token in an Authorization header; None if it is of another scheme, or not there.
+
+    The scheme is `Token`, or `Bearer`, which tools that are made from the OpenAPI schema send, with
+    `Token` before the token if somebody typed that too. Raises AuthenticationFailed for a header
+    that has no token, or more than one word for it.
+    """
+    scheme, *words = header.split() or [b""]
+    if scheme.lower() not in (b"token", b"bearer"):
+        return None
+    if scheme.lower() == b"bearer" and len(words) == 2 and words[0].lower() == b"token":
+        words = words[1:]
+    if len(words) != 1:
+        raise AuthenticationFailed("Send one token: `Authorization: Token …`.")
+    return words[0]
 
 
 def find_token(digest: str) -> AuthToken | None:
@@ -124,7 +144,7 @@ def digest_of(token: bytes) -> str:
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The way of authentication, as the OpenAPI schema describes it."""
+    """The way of authentication, as the OpenAPI schema describes it to tools."""
 
     target_class = "accounts.authentication.TokenAuthentication"
     name = "token"
@@ -132,8 +152,8 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         """This answers the header that clients send."""
         return {
-            "type": "apiKey",
-            "in": "header",
-            "name": "Authorization",
-            "description": "`Token …`, as auth/login/ answers it",
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The `token` that auth/login/ answers. `Authorization: Token …` is the"
+            " same as `Authorization: Bearer …`.",
         }

@@ -28,6 +28,7 @@ from accounts.serializers import (
     RegistrationSerializer,
     SessionSerializer,
 )
+from api.objects import ObjectView
 from api.views import APIView, ListAPIView
 
 # The same for a wrong name and a wrong password: who has an account is nobody's business.
@@ -37,6 +38,7 @@ WRONG_CREDENTIALS = "No account has this username and password."
 class Register(APIView):
     """Make an account."""
 
+    location = ("profile", "user.username")
     authentication_classes = ()
     permission_classes = (AllowAny,)
     checks_passwords = may_be_repeated = True
@@ -103,8 +105,12 @@ class LogoutAll(APIView):
         return Response(status=204)
 
 
-class Me(APIView):
+class Me(ObjectView):
     """One's own profile."""
+
+    def lock(self, request: Request, **kwargs: Any) -> None:
+        """Let nobody else change the profile, and read it anew."""
+        person(request).refresh_from_db(from_queryset=User.objects.select_for_update())
 
     @extend_schema(responses=OwnProfileSerializer)
     def get(self, request: Request) -> Response:
@@ -120,7 +126,7 @@ class Me(APIView):
         return Response(OwnProfileSerializer(user).data)
 
 
-class Profile(APIView):
+class Profile(ObjectView):
     """Somebody's profile."""
 
     @extend_schema(responses=ProfileSerializer)
@@ -157,7 +163,7 @@ class Following(APIView):
 
 
 class Followers(ListAPIView[Follow]):
-    """Who follows somebody, newest first."""
+    """List who follows somebody, newest first."""
 
     queryset = Follow.objects.none()
     serializer_class = FollowerSerializer
@@ -172,7 +178,7 @@ class Followers(ListAPIView[Follow]):
 
 
 class FollowedPeople(Followers):
-    """Whom somebody follows, newest first."""
+    """List whom somebody follows, newest first."""
 
     serializer_class = FollowingSerializer
 

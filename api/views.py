@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model
+from django.urls import reverse
 from rest_framework import generics, views
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -19,6 +20,8 @@ from api.serializers import Serializer
 
 Row = TypeVar("Row", bound=Model)
 
+# Statuses that say that something was made, or will be.
+MADE = (201, 202)
 NO_BODY = "This takes no body; leave this out."
 
 
@@ -43,6 +46,8 @@ class APIView(views.APIView):
     query_serializer: ClassVar[type[QuerySerializer]] = QuerySerializer
     # Methods whose body must be empty; views that read none add theirs.
     without_body: ClassVar[frozenset[str]] = frozenset({"DELETE"})
+    # The route of what a POST makes, and where the response has the name of it.
+    location: ClassVar[tuple[str, str]] = ("", "")
     # The values of the parameters, by name.
     query: Mapping[str, Any] = {}
 
@@ -54,6 +59,16 @@ class APIView(views.APIView):
         self.query = self.known_parameters(request)
         if request.method in self.without_body:
             refuse_body(request)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Say in `Location` where to find what a POST has made."""
+        route, name = self.location
+        if route and request.method == "POST" and response.status_code in MADE:
+            made: Any = response.data
+            for part in name.split("."):
+                made = made[part]
+            response["Location"] = reverse(route, args=[made])
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def known_parameters(self, request: Request) -> Mapping[str, Any]:
         """Return the values of the parameters; raise ValidationError."""

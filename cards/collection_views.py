@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import person
+from api.objects import ObjectView
 from api.views import APIView, ListAPIView
 from cards import queries, services
 from cards.models import Card, Collection, CollectionCard
@@ -26,7 +27,9 @@ NOT_YOURS = "Only its owner may change or remove a collection, or what is in it.
 
 
 class Collections(ListAPIView[Collection]):
-    """One's own collections, newest first."""
+    """List your collections, newest first."""
+
+    location = ("collection", "id")
 
     queryset = Collection.objects.none()
     serializer_class = CollectionSerializer
@@ -44,8 +47,10 @@ class Collections(ListAPIView[Collection]):
         return Response(CollectionSerializer(collection).data, status=201)
 
 
-class CollectionDetail(APIView):
+class CollectionDetail(ObjectView):
     """One collection."""
+
+    model, key = Collection, "collection_id"
 
     @extend_schema(responses=CollectionSerializer)
     def get(self, request: Request, collection_id: UUID) -> Response:
@@ -71,6 +76,8 @@ class CollectionDetail(APIView):
 class CollectionCards(ListAPIView[Any]):
     """The cards in a collection, the last added first."""
 
+    location = ("card", "id")
+
     queryset = CollectionCard.objects.none()
     serializer_class = PlacedCardSerializer
 
@@ -81,7 +88,7 @@ class CollectionCards(ListAPIView[Any]):
 
     @extend_schema(responses=CardSerializer(many=True))
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the cards in a collection."""
+        """List the cards in a collection, the last added first."""
         return super().get(request, *args, **kwargs)
 
     @extend_schema(

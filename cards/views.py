@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import person
+from api.objects import ObjectView
 from api.views import APIView, ListAPIView
 from cards import queries, services
 from cards.bulk import add_in_bulk
@@ -29,11 +30,12 @@ NOT_YOURS = "Only its curator may change or remove a card."
 
 
 class Library(ListAPIView[Card]):
-    """One's own cards, newest first."""
+    """List your cards, newest first."""
 
     queryset = Card.objects.none()
     serializer_class = CardSerializer
     query_serializer = LibraryQuerySerializer
+    location = ("card", "id")
 
     def get_queryset(self) -> QuerySet[Card]:
         """Return what is asked for of the library of the person who asks."""
@@ -50,8 +52,10 @@ class Library(ListAPIView[Card]):
         return Response(CardSerializer(added).data, status=201 if created else 200)
 
 
-class CardDetail(APIView):
+class CardDetail(ObjectView):
     """One card."""
+
+    model, key = Card, "card_id"
 
     @extend_schema(responses=CardSerializer)
     def get(self, request: Request, card_id: UUID) -> Response:
@@ -108,7 +112,7 @@ class CardsAbout(ListAPIView[Card]):
 
 
 class SamePage(ListAPIView[Card]):
-    """All that was saved about a card's page, newest first."""
+    """List what was saved about a card's page, newest first."""
 
     queryset = Card.objects.none()
     serializer_class = CardSerializer

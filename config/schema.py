@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -9,6 +14,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
+from api.objects import CHANGES, ObjectView
 from api.serializers import Serializer
 from config.idempotency import AUTH
 from config.problems import MEDIA_TYPE
@@ -19,7 +25,90 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The same key and body again, within a day, get the first answer again.",
 )
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of the version that you have: 304 says that it is still the newest.",
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of the version that you mean: 412 says that it was changed since.",
+)
 WRITING = ("POST", "PUT", "PATCH")
+FIRST_SENTENCE = re.compile(r".*?(?:\.(?=\s|$)|$)", re.DOTALL)
+# What the response says, by its status.
+PROBLEMS = {
+    "304": "You have the newest version.",
+    "400": "Something in the request is not valid, or not known; `errors` names it.",
+    "401": "The token is missing, expired or revoked: log in.",
+    "403": "You may see this, and not change it.",
+    "404": "There is nothing here, or nothing that you may see.",
+    "406": "The response can't be of the type that `Accept` wants.",
+    "409": "What the request refers to has just been removed.",
+    "412": "It was changed since the version in `If-Match`.",
+    "413": "The body is larger than this endpoint takes.",
+    "415": "The body is of a type that this endpoint does not read.",
+    "422": "This `Idempotency-Key` came with another body before.",
+    "429": "Too much for now: wait for `Retry-After` seconds.",
+    "503": "A server behind this one does not respond: wait for `Retry-After` seconds.",
+}
+REQUEST_ID = {
+    "description": "Yours, if you sent one, or ours; the log has it.",
+    "schema": {"type": "string"},
+}
+RETRY_AFTER = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}
+LOCATION = {
+    "description": "Where to find what was made.",
+    "schema": {"type": "string", "format": "uri-reference"},
+}
+ETAG = {"description": "The version of the object.", "schema": {"type": "string"}}
+EXAMPLES: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "api_examples.json").read_text(encoding="utf-8")
+)
+
+
+def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add an example to each body, from those of its parts in api_examples.json.
+
+    It is a hook of drf-spectacular, and gets the whole schema.
+    """
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            add_examples(operation.get("requestBody", {}))
+            for code, response in operation["responses"].items():
+                add_examples(response, code=int(code))
+    return result
+
+
+def add_examples(message: dict[str, Any], *, code: int = 0) -> None:
+    """Add an example to each content of a request or a response."""
+    for media_type, content in message.get("content", {}).items():
+        reference = content.get("schema", {}).get("$ref", "")
+        component = reference.rpartition("/")[2]
+        # A file has no component: its example goes by its type.
+        example = example_of(component, code) if component else EXAMPLES.get(media_type)
+        if example is not None:
+            content["example"] = example
+
+
+def example_of(component: str, code: int) -> Any:
+    """Return the example of a component of the schema; None if it has none."""
+    if component == "Problem":
+        detail = PROBLEMS.get(str(code), "")
+        title = HTTPStatus(code).phrase
+        example = {"type": "about:blank", "title": title, "status": code, "detail": detail}
+        return (
+            example
+            | {"detail": detail}
+            | ({"errors": [EXAMPLES["FieldError"]]} if code == 400 else {})
+        )
+    if component.startswith("Paginated"):
+        row = example_of(component.removeprefix("Paginated").removesuffix("List"), code)
+        return {"next": None, "previous": None, "results": [row]}
+    return EXAMPLES.get(component)
 
 
 class FieldErrorSerializer(Serializer):
@@ -43,6 +132,10 @@ class ProblemSerializer(Serializer):
 class ProblemSchema(AutoSchema):
     """The schema of a view, with the errors that it may answer."""
 
+    def get_summary(self) -> str:
+        """Return the first sentence of what the view's method says of itself."""
+        return FIRST_SENTENCE.match(super().get_description())[0].rstrip(".")  # type: ignore[index]
+
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
         for code in self.error_codes():
@@ -50,8 +143,32 @@ class ProblemSchema(AutoSchema):
                 body = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     ProblemSerializer, code, [MEDIA_TYPE]
                 )
-                bodies[code] = body | {"description": "Problem"}
+                bodies[code] = body | {"description": PROBLEMS[code]}
+        for code in self.empty_codes():
+            bodies[code] = {"description": PROBLEMS[code]}
+        for code, body in bodies.items():
+            body["headers"] = dict(self.response_headers(code))
         return bodies
+
+    def response_headers(self, code: str) -> Iterator[tuple[str, Any]]:
+        """Yield the headers of the responses with a status, beside those of HTTP itself."""
+        yield "X-Request-ID", REQUEST_ID
+        if code in ("429", "503"):
+            yield "Retry-After", RETRY_AFTER
+        if code == "401":
+            yield "WWW-Authenticate", {"schema": {"type": "string", "const": "Token"}}
+        if code in ("201", "202") and getattr(self.view, "location", ("",))[0]:
+            yield "Location", LOCATION
+        if code in ("200", "304") and self.method == "GET" and self.is_object():
+            yield "ETag", ETAG
+
+    def is_object(self) -> bool:
+        """Return whether the view is of one object, which has versions."""
+        return isinstance(self.view, ObjectView)
+
+    def empty_codes(self) -> list[str]:
+        """Return the statuses of responses without a body that the view may give."""
+        return ["304"] if self.method == "GET" and self.is_object() else []
 
     def get_override_parameters(self) -> list[Any]:
         """Return the parameters of a GET, and the header by which a POST may be sent again."""
@@ -59,6 +176,8 @@ class ProblemSchema(AutoSchema):
         query = getattr(self.view, "query_serializer", None)
         if self.method == "GET" and query and query().fields:
             parameters.append(query)
+        if self.is_object():
+            parameters += {"GET": [IF_NONE_MATCH], "PUT": []}.get(self.method, [IF_MATCH])
         return [*parameters, IDEMPOTENCY_KEY] if self.may_be_repeated() else parameters
 
     def may_be_repeated(self) -> bool:
@@ -80,6 +199,7 @@ class ProblemSchema(AutoSchema):
                 "404": "{" in self.path,
                 "406": True,
                 "409": self.method in WRITING,
+                "412": self.method in CHANGES and self.is_object(),
                 "413": self.method in WRITING,
                 "415": self.method in WRITING,
                 "422": self.may_be_repeated(),

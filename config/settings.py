@@ -150,7 +150,7 @@ MIDDLEWARE = [
     "config.middleware.compression.CompressionMiddleware",
     "config.outage.OutageMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "config.slashes.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -225,6 +225,25 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
+    # In the order in which they are read.
+    "TAGS": [
+        {"name": "auth", "description": "Accounts, and the tokens that every other request sends."},
+        {"name": "users", "description": "Profiles, your own and others', and who follows whom."},
+        {"name": "cards", "description": "Saved pages, notes and references: your library."},
+        {"name": "collections", "description": "Cards gathered under a name."},
+        {"name": "feeds", "description": "Cards of others, newest first."},
+        {"name": "notifications", "description": "What happened that concerns you."},
+        {"name": "stream", "description": "The same, live."},
+        {"name": "imports", "description": "Files and addresses whose rows become cards."},
+        {"name": "subscriptions", "description": "Web feeds whose entries become cards."},
+        {"name": "exports", "description": "Your library as a file."},
+    ],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.schema.with_examples",
+    ],
+    # What was typed into Authorize stays when the page is loaded again.
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True},
     "ENUM_NAME_OVERRIDES": {
         "CardType": "cards.models.Card.Type",
         "VisibilityEnum": "accounts.models.Visibility",

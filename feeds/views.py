@@ -21,7 +21,7 @@ from feeds.serializers import CollectionFeedItemSerializer
 
 
 class GlobalFeed(ListAPIView[Card]):
-    """Everybody's public cards, newest first."""
+    """List everybody's public cards, newest first."""
 
     serializer_class = CardSerializer
 
@@ -37,7 +37,7 @@ class FollowingFeed(ListAPIView[Card]):
     queryset = Card.objects.none()  # tells the schema what is listed
 
     def get(self, request: Request) -> Response:
-        """The public cards of those you follow, newest first."""
+        """List the public cards of those you follow, newest first."""
         services.open_timeline(owner=cast(User, request.user))
         with in_order():
             return self.list(request)
@@ -49,28 +49,28 @@ class FollowingFeed(ListAPIView[Card]):
 
 
 class UserFeed(ListAPIView[Card]):
-    """One curator's public cards, newest first."""
+    """List one person's public cards, newest first."""
 
     serializer_class = CardSerializer
     queryset = Card.objects.none()  # tells the schema what is listed
 
     @extend_schema(operation_id="feeds_users_list")
     def get(self, request: Request, username: str) -> Response:
-        """One curator's public cards, newest first."""
+        """List one person's public cards, newest first."""
         curator = get_object_or_404(user_named(username))
         self.queryset = queries.user_feed(curator)
         return self.list(request)
 
 
 class CollectionFeed(ListAPIView[Any]):
-    """A collection's public cards, the last added first."""
+    """List a collection's public cards, the last added first."""
 
     serializer_class = CollectionFeedItemSerializer
     queryset = CollectionCard.objects.none()  # tells the schema what is listed
 
     @extend_schema(operation_id="feeds_collections_list")
     def get(self, request: Request, id: UUID) -> Response:
-        """A collection's public cards, the last added first."""
+        """List a collection's public cards, the last added first."""
         collection = get_object_or_404(visible_collections(cast(User, request.user)), pk=id)
         self.queryset = queries.collection_feed(collection)
         return self.list(request)

@@ -21,7 +21,7 @@ from notifications.serializers import (
 
 
 class NotificationList(ListAPIView[Notification]):
-    """What happened that concerns the caller, newest first."""
+    """List what happened that concerns you, newest first."""
 
     serializer_class = NotificationSerializer
     query_serializer = NotificationFilterSerializer
@@ -38,14 +38,14 @@ class NotificationList(ListAPIView[Notification]):
 class UnreadCount(APIView):
     @extend_schema(responses=UnreadCountSerializer)
     def get(self, request: Request) -> Response:
-        """How many notifications in the caller's list are unread."""
+        """Count your unread notifications."""
         return Response({"count": queries.unread_count(cast(User, request.user))})
 
 
 class MarkRead(APIView):
     @extend_schema(request=MarkReadSerializer, responses=MarkedSerializer)
     def post(self, request: Request) -> Response:
-        """Mark some of the caller's notifications as read, or all; others' ids are passed over."""
+        """Mark some of your notifications as read, or all; ids of others are passed over."""
         which = MarkReadSerializer(data=request.data)
         which.is_valid(raise_exception=True)
         marked = services.mark_read(

@@ -33,13 +33,9 @@ class FetchedSerializer(Serializer):
             raise serializers.ValidationError(str(reason), code="invalid_url") from None
 
 
-class ImportInputSerializer(FetchedSerializer):
-    """A file, or the address of one."""
+class HowToImportSerializer(FetchedSerializer):
+    """What becomes of the rows of an import."""
 
-    file = serializers.FileField(
-        required=False, max_length=300, help_text=f"Up to {limits.IMPORT_BYTES} bytes."
-    )
-    url = serializers.CharField(required=False, max_length=limits.LINK_LENGTH)
     format = serializers.ChoiceField(
         [(known.name, known.label) for known in FORMATS.values()],
         required=False,
@@ -52,6 +48,25 @@ class ImportInputSerializer(FetchedSerializer):
         required=False, help_text="A collection of yours that all cards join."
     )
     visibility = serializers.ChoiceField(Visibility.choices, required=False, help_text=BY_DEFAULT)
+
+
+class ImportedFileSerializer(HowToImportSerializer):
+    """A file to import, as multipart/form-data."""
+
+    file = serializers.FileField(max_length=300, help_text=f"Up to {limits.IMPORT_BYTES} bytes.")
+
+
+class ImportedAddressSerializer(HowToImportSerializer):
+    """The address of a file or feed to import, as JSON."""
+
+    url = serializers.CharField(max_length=limits.LINK_LENGTH)
+
+
+class ImportInputSerializer(ImportedFileSerializer, ImportedAddressSerializer):
+    """A file, or the address of one."""
+
+    file = serializers.FileField(required=False, max_length=300)
+    url = serializers.CharField(required=False, max_length=limits.LINK_LENGTH)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """This wants exactly one of the two."""

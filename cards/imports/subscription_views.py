@@ -9,7 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import person
-from api.views import APIView, ListAPIView
+from api.objects import ObjectView
+from api.views import ListAPIView
 from cards.imports import queries, services
 from cards.imports.models import FeedSubscription
 from cards.imports.serializers import SubscriptionInputSerializer, SubscriptionSerializer
@@ -17,7 +18,9 @@ from cards.imports.views import require_own_collection
 
 
 class Subscriptions(ListAPIView[FeedSubscription]):
-    """The feeds that one subscribes to, the last first."""
+    """List the feeds that you subscribe to, the last first."""
+
+    location = ("subscription", "id")
 
     queryset = FeedSubscription.objects.none()
     serializer_class = SubscriptionSerializer
@@ -43,8 +46,10 @@ class Subscriptions(ListAPIView[FeedSubscription]):
         return Response(SubscriptionSerializer(found).data, status=201 if created else 200)
 
 
-class SubscriptionDetail(APIView):
+class SubscriptionDetail(ObjectView):
     """One subscription."""
+
+    model, key = FeedSubscription, "subscription_id"
 
     @extend_schema(responses=SubscriptionSerializer)
     def get(self, request: Request, subscription_id: UUID) -> Response:

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import person
+from api.objects import ObjectView
 from api.views import APIView, ListAPIView, QuerySerializer
 from cards import limits
 from cards.downloads import AnyType, csv_lines, file_response
@@ -23,6 +24,8 @@ from cards.imports import queries, quotas, services
 from cards.imports.models import Import, ImportProblem
 from cards.imports.quotas import QuotaExceeded
 from cards.imports.serializers import (
+    ImportedAddressSerializer,
+    ImportedFileSerializer,
     ImportInputSerializer,
     ImportSerializer,
     RowSerializer,
@@ -57,7 +60,9 @@ class OverQuota(APIException):
 
 
 class Imports(ListAPIView[Import]):
-    """What one has imported, the last first."""
+    """List your imports, the last first."""
+
+    location = ("import", "id")
 
     queryset = Import.objects.none()
     serializer_class = ImportSerializer
@@ -81,8 +86,8 @@ class Imports(ListAPIView[Import]):
 
     @extend_schema(
         request={
-            "multipart/form-data": ImportInputSerializer,
-            "application/json": ImportInputSerializer,
+            "multipart/form-data": ImportedFileSerializer,
+            "application/json": ImportedAddressSerializer,
         },
         responses={202: ImportSerializer},
     )
@@ -140,8 +145,10 @@ class ImportUsage(APIView):
         return Response(UsageSerializer(quotas.usage(person(request))).data)
 
 
-class ImportDetail(APIView):
+class ImportDetail(ObjectView):
     """One import."""
+
+    model, key = Import, "import_id"
 
     @extend_schema(responses=ImportSerializer)
     def get(self, request: Request, import_id: UUID) -> Response:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from rest_framework.exceptions import AuthenticationFailed
 
-from accounts.authentication import digest_of, still_valid
+from accounts.authentication import digest_of, still_valid, token_in
 from cards.imports.views import ENVELOPE_BYTES
 from cards.limits import IMPORT_BYTES
 from config.problems import MEDIA_TYPE, problem
@@ -38,7 +38,7 @@ def most_of(method: str, path: str) -> int:
 def require_token(authorization: bytes) -> None:
     """Raise Refused unless this is the token of somebody: nobody else may send large files."""
     try:
-        digest = digest_of(authorization.removeprefix(b"Token ").strip())
+        digest = digest_of(token_in(authorization) or b"")
         if not still_valid({digest}):
             raise Refused(401, "Log in, and send your token, before you send a large body.")
     except AuthenticationFailed as error:
