@@ -23,7 +23,8 @@ BOOLEAN, WHOLE, NUMBER = "Give true or false.", "Give a whole number.", "Give a 
 TEXT, ID = "Give a text, in quotes.", "Give an id, as 01890000-0000-7000-8000-000000000000."
 IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 IS_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-IS_BOOLEAN = re.compile(r"true|false")
+# Python writes a capital in a form.
+IS_BOOLEAN = re.compile(r"[Tt]rue|[Ff]alse")
 # What a value is in JSON, how it is written in a form or an address, and what to say otherwise.
 # The framework takes 1 for true, 1.0 for 1, and any number for a text.
 SHAPES: tuple[tuple[type[Any], type[Any] | tuple[type[Any], ...], re.Pattern[str] | None, str], ...]
