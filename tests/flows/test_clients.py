@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +40,21 @@ def generated(stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return "own_client"
 
 
-def test_a_generated_client_uploads_a_file_and_adds_a_card(
-    stack: RunningStack, pair: tuple[Reader, Reader], generated: str
-) -> None:
-    from importlib import import_module
-
+@pytest.fixture
+def client(stack: RunningStack, pair: tuple[Reader, Reader], generated: str) -> Iterator[Any]:
+    """The generated client, as somebody uses it."""
     author, _ = pair
+    token = author.http.headers["Authorization"].removeprefix("Token ")
+    made: Any = import_module(f"{generated}.client").AuthenticatedClient(
+        base_url=f"http://127.0.0.1:{stack.port}", token=token
+    )
+    with closing(made.get_httpx_client()):
+        yield made
+
+
+def test_a_generated_client_uploads_a_file_and_adds_a_card(client: Any, generated: str) -> None:
     types: Any = import_module(f"{generated}.types")
     models: Any = import_module(f"{generated}.models")
-    client = import_module(f"{generated}.client").AuthenticatedClient(
-        base_url=f"http://127.0.0.1:{stack.port}",
-        token=author.http.headers["Authorization"].removeprefix("Token "),
-    )
     imports_create: Any = import_module(f"{generated}.api.imports.imports_create")
     imports_retrieve: Any = import_module(f"{generated}.api.imports.imports_retrieve")
     cards_create: Any = import_module(f"{generated}.api.cards.cards_create")
