@@ -18,6 +18,8 @@ class Url(models.Model):
     canonical = models.TextField(max_length=2048)
     host = models.TextField(max_length=255)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Since when somebody has said in public that they saved it; null while all keep it private.
+    public_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         # Named here and not on the fields, which would get an index for LIKE each beside these.
@@ -121,6 +123,8 @@ class Card(models.Model):
     )
     type = models.CharField(max_length=9, choices=Type)
     url = models.ForeignKey(Url, models.PROTECT, null=True, blank=True, related_name="cards")
+    # Since when it has been about that page; null: since it was added.
+    page_since = models.DateTimeField(null=True, blank=True)
     # The address as the curator gave it; `url` is its identity.
     link = models.TextField(max_length=2048, blank=True)
     title = models.CharField(max_length=500, blank=True)

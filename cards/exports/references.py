@@ -6,6 +6,7 @@ from typing import Any
 
 from cards.exports.entries import Entry
 from cards.metadata.references import reference_of
+from cards.metadata.showing import shown_of
 from cards.references import VISIBILITY
 
 
@@ -26,7 +27,7 @@ def csl_of(entry: Entry) -> dict[str, Any]:
 
 def _reference(entry: Entry) -> dict[str, Any]:
     card = entry.card
-    known = card.url.known if card.url else None
+    known = shown_of(card)
     own = {"title": card.title} if card.title else {}
     return {**(reference_of(known) if known else {}), **own, **card.reference}
 

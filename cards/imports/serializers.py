@@ -277,6 +277,19 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
         )
         read_only_fields = fields
 
+    def to_representation(self, instance: FeedSubscription) -> dict[str, Any]:
+        """Return the subscription; of the feed, what has happened since its subscriber is there.
+
+        Before, it would tell that somebody else subscribes to it.
+        """
+        told = super().to_representation(instance)
+        feed, since = instance.feed, instance.created_at
+        if not (feed.asked_at and feed.asked_at >= since):
+            told |= {"failures": 0, "error": "", "next_refresh": since}
+        if not (feed.refreshed_at and feed.refreshed_at >= since):
+            told["refreshed_at"] = None
+        return told
+
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_collection(self, subscription: FeedSubscription) -> str | None:
         """This answers the collection that its cards join."""

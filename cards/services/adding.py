@@ -20,7 +20,7 @@ from cards.queries import own_cards, own_collections, visible_cards, with_repres
 from cards.services import rules
 from cards.services.inserting import insert
 from cards.services.places import place
-from cards.services.urls import announce_pages
+from cards.services.urls import announce_pages, save_hidden
 from cards.signals import card_added, card_imported
 from events.outbox import Priority, recording
 
@@ -118,9 +118,10 @@ def add_cards(
             RefusedCard(errors) if errors else _new_card(curator, draft, page, now)
             for draft, (page, errors) in zip(drafts, checked, strict=True)
         ]
-        outcomes, pages = _settle(curator, wanted)
+        outcomes, pages, hidden = _settle(curator, wanted)
         _announce(outcomes, import_id)
         announce_pages(pages)
+        save_hidden(hidden)
         _place(curator, drafts, outcomes, import_id)
     return outcomes
 
@@ -175,12 +176,16 @@ def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> C
     return card
 
 
-def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> tuple[list[Outcome], list[Url]]:
-    """This inserts the cards that are new, and finds those that there are already.
+def _settle(
+    curator: User, wanted: Sequence[Card | RefusedCard]
+) -> tuple[list[Outcome], list[Url], list[Card]]:
+    """Insert the cards that are new, and find those that there are already.
 
-    It answers the pages, too, that nobody had saved before.
+    Return the pages, too, that nobody had saved before, and the cards about pages that only others
+    had saved, in private.
     """
     pages: list[Url] = []
+    hidden: list[Card] = []
     new: dict[object, Card] = {}
     for card in wanted:
         if isinstance(card, Card):
@@ -196,12 +201,13 @@ def _settle(curator: User, wanted: Sequence[Card | RefusedCard]) -> tuple[list[O
             if card.pk in inserted.cards
         }
         pages += inserted.pages
+        hidden += inserted.hidden
         if len(inserted.cards) < len(missing):
             settled |= _existing(curator, missing, inserted.cards)
     outcomes = [
         card if isinstance(card, RefusedCard) else _outcome(card, settled) for card in wanted
     ]
-    return outcomes, pages
+    return outcomes, pages, hidden
 
 
 def _identity(card: Card) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,13 +12,16 @@ from psycopg.errors import UniqueViolation
 
 from accounts.models import User
 from cards.events import CardRemoved, CardUpdated
-from cards.models import Card
+from cards.metadata.showing import saved_at
+from cards.models import Card, Url, Visibility
 from cards.queries import visible_cards, with_representation
 from cards.services import rules
 from cards.services.parents import errors_of_place, hold_parents
-from cards.services.urls import url_ids
+from cards.services.urls import publish, save_hidden, url_ids
 from cards.signals import card_removed, card_updated
 
+# A page that was made just now, in this request.
+JUST = timedelta(seconds=1)
 # What a curator can change; the type and the curator of a card stay.
 CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
 
@@ -41,6 +45,7 @@ def update_card(*, card: Card, **changes: Any) -> Card:
         if _content(card) == before:
             return card
         _save(card)
+        _tell_page(card, before)
         event = CardUpdated(
             card_id=card.pk,
             curator_id=card.curator_id,
@@ -92,7 +97,10 @@ def _apply(card: Card, changes: dict[str, Any]) -> None:
     card.parent_id = changes.get("parent", card.parent_id)
     card.visibility = changes.get("visibility", card.visibility)
     if "url" in changes:
+        before = card.url_id
         card.url_id = url_ids([page])[page.canonical] if page else None
+        if card.url_id != before:
+            card.page_since = timezone.now()
 
 
 def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
@@ -104,6 +112,23 @@ def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
     if not visible_cards(User(pk=card.curator_id)).filter(pk=parent).exists():
         return rules.error("parent", rules.UNKNOWN_PARENT, "does_not_exist")
     return errors_of_place(card.pk, parent)
+
+
+def _tell_page(card: Card, before: tuple[Any, ...]) -> None:
+    """Note what a change means for the page that the card is about."""
+    is_public = card.visibility == Visibility.PUBLIC
+    if card.url_id is None:
+        return
+    if card.url_id != before[0]:
+        card.url = Url.objects.select_related("metadata").get(pk=card.url_id)
+        is_new = card.url.created_at >= card.updated_at - JUST
+        if card.url.public_since is None and not is_new:
+            save_hidden([card])
+        elif is_public:
+            publish([card], since=card.updated_at)
+    elif is_public:
+        # It was asked for when its curator saved it, or later.
+        publish([card], since=saved_at(card))
 
 
 def _save(card: Card) -> None:

@@ -23,18 +23,21 @@ INSERT = """
             created_at timestamptz, updated_at timestamptz
         )
     ), known AS (
-        SELECT id, canonical FROM cards_url WHERE canonical = ANY(ARRAY(SELECT canonical FROM new))
+        SELECT id, canonical, public_since FROM cards_url
+        WHERE canonical = ANY(ARRAY(SELECT canonical FROM new))
     ), added AS (
-        INSERT INTO cards_url (canonical, host, created_at)
-        SELECT canonical, host, created_at FROM new
+        INSERT INTO cards_url (canonical, host, created_at, public_since)
+        SELECT canonical, host, created_at,
+               CASE WHEN visibility = 'PUBLIC' THEN updated_at END
+        FROM new
         WHERE canonical IS NOT NULL
           AND NOT EXISTS (SELECT FROM known WHERE known.canonical = new.canonical)
         ORDER BY canonical
         ON CONFLICT (canonical) DO NOTHING
-        RETURNING id, canonical
+        RETURNING id, canonical, public_since
     ), page AS (
-        SELECT id, canonical, false AS is_new FROM known
-        UNION ALL SELECT id, canonical, true FROM added
+        SELECT id, canonical, public_since, false AS is_new FROM known
+        UNION ALL SELECT id, canonical, public_since, true FROM added
     ), card AS (
         INSERT INTO cards_card (id, curator_id, type, url_id, link, title, text, tags,
                                 reference, parent_id, visibility, created_at, updated_at)
@@ -47,17 +50,22 @@ INSERT = """
         ON CONFLICT (curator_id, url_id) DO NOTHING
         RETURNING id
     )
-    SELECT new.id, page.id, card.id IS NOT NULL, page.is_new, to_json(metadata)::text
+    SELECT new.id, page.id, card.id IS NOT NULL, page.is_new, page.public_since,
+           to_json(metadata)::text
     FROM new LEFT JOIN page USING (canonical) LEFT JOIN card ON card.id = new.id
          LEFT JOIN cards_metadata AS metadata ON metadata.url_id = page.id AND NOT page.is_new
 """
 
 
 class Inserted(NamedTuple):
-    """The ids of the cards that were inserted, and the pages that nobody had saved before."""
+    """The ids of the cards that were inserted, and the pages that nobody had saved before.
+
+    `hidden` are the cards whose pages only others' private cards were about.
+    """
 
     cards: set[UUID]
     pages: list[Url]
+    hidden: list[Card]
 
 
 def insert(cards: Sequence[Card]) -> Inserted:
@@ -69,24 +77,27 @@ def insert(cards: Sequence[Card]) -> Inserted:
     """
     found = execute(INSERT, [json.dumps([_row(card) for card in cards])]).rows
     rows = {row[0]: row[1:] for row in found}
-    inserted = Inserted(set(), [])
+    inserted = Inserted(set(), [], [])
     for card in cards:
-        page_id, is_inserted, is_new, known = rows[card.pk]
+        page_id, is_inserted, is_new, public_since, known = rows[card.pk]
         if is_inserted:
             inserted.cards.add(card.pk)
         if page := card.url:
             page.pk = page_id
             card.url = page  # which gives the card its id
+            page.public_since = public_since
             page.read_along(_metadata(known) if known else None)
             if is_new:
                 inserted.pages.append(page)
+            elif is_inserted and page_id and public_since is None:
+                inserted.hidden.append(card)
     return inserted
 
 
 def _metadata(known: str) -> Metadata:
     row = json.loads(known)
-    if row["fetched_at"]:
-        row["fetched_at"] = datetime.fromisoformat(row["fetched_at"])
+    for name in ("fetched_at", "asked_at"):
+        row[name] = row[name] and datetime.fromisoformat(row[name])
     return Metadata(**row)
 
 

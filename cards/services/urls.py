@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from django.conf import settings
 from django.utils import timezone
 
 from cards.canonical import Page
-from cards.events import PageAdded
-from cards.models import Url
-from cards.signals import page_added
+from cards.events import PageAdded, PageExpired
+from cards.models import Card, Url, Visibility
+from cards.signals import page_added, page_expired
 from events.sql import execute
 
 # Known pages first: an insert that meets its like still uses up a number of the sequence. In
@@ -29,6 +30,14 @@ FIND_OR_ADD = """
         RETURNING id, canonical
     )
     SELECT canonical, id, false FROM known UNION ALL SELECT canonical, id, true FROM added
+"""
+
+# In order, so that two requests with the same pages never deadlock.
+PUBLISH = """
+    UPDATE cards_url SET public_since = %s FROM (
+        SELECT id FROM cards_url WHERE id = ANY(%s::bigint[]) AND public_since IS NULL
+        ORDER BY id FOR NO KEY UPDATE
+    ) hidden WHERE cards_url.id = hidden.id
 """
 
 
@@ -51,6 +60,28 @@ def _find_or_add(hosts: dict[str, str]) -> list[tuple[str, int, bool]]:
     canonicals = list(hosts)
     parameters = [canonicals, list(hosts.values()), canonicals, timezone.now()]
     return execute(FIND_OR_ADD, parameters).rows
+
+
+def save_hidden(cards: Sequence[Card]) -> None:
+    """Let the pages of new cards be asked for again that so far only others kept, in private.
+
+    To those who save them they are new, and so they are treated.
+    """
+    now = timezone.now()
+    pages = {card.url_id: card.url for card in cards if card.url}
+    publish([card for card in cards if card.visibility == Visibility.PUBLIC], since=now)
+    if settings.FETCH_METADATA:
+        for page in pages.values():
+            page_expired.send(sender=Url, event=PageExpired(url_id=page.pk, host=page.host))
+
+
+def publish(cards: Sequence[Card], *, since: datetime) -> None:
+    """Note that the pages of cards are saved in public, unless they were before."""
+    pages = [card.url for card in cards if card.url and card.url.public_since is None]
+    if pages:
+        execute(PUBLISH, [since, [page.pk for page in pages]])
+        for page in pages:
+            page.public_since = since
 
 
 def announce_pages(pages: Iterable[Url]) -> None:

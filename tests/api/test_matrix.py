@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -97,7 +98,7 @@ def make_private_things(world: World) -> None:
     page = Url.objects.create(canonical=SECRET_PAGE, host=f"{SECRET}.example.org")
     Card.objects.create(pk=world.card, type="URL", url=page, link=SECRET_PAGE, **hidden)
     Card.objects.create(pk=world.parent, type="NOTE", **hidden)
-    now = timezone.now()
+    now = timezone.now() - timedelta(hours=1)
     Metadata.objects.create(
         url=page, status="fetched", title=SECRET, asked_at=now, fetched_at=now, expires_at=now
     )
@@ -148,11 +149,14 @@ def bodies_of(operation: Operation, world: World) -> Iterator[dict[str, Any]]:
         "cards/": [
             note | {"parent": str(world.parent)},
             note | {"collections": [str(world.collection)]},
+            {"type": "URL", "url": SECRET_PAGE},
+            {"type": "URL", "url": SECRET_PAGE, "visibility": "PRIVATE"},
         ],
         "cards/bulk/": [{"cards": [note | {"parent": str(world.parent)}]}],
         "imports/": [{"url": PAGE, "collection": str(world.collection)}],
         "subscriptions/": [
             {"url": PAGE, "collection": str(world.collection)},
+            {"url": f"{SECRET_PAGE}/feed"},
         ],
         "notifications/mark-read/": [{"all": True}],
         "users/<username:username>/follow/": [{}],

@@ -131,6 +131,7 @@ def test_a_card_that_is_added_or_changed_asks_for_nothing_to_be_shown(
     web: Web, alice: User, bob: User, client_of: Client
 ) -> None:
     add_card(curator=bob, type="URL", url=PAGE)
+    Url.objects.update(public_since=NOW)
     Metadata.objects.create(
         url=Url.objects.get(),
         title="A title",
