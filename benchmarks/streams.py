@@ -37,12 +37,12 @@ TIMELINES = """
 """
 NOTIFICATIONS = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
-    SELECT recipient, uuidv7(-random() * interval '9 days'), 'FOLLOWED', 1, now()
+    SELECT recipient, uuidv7(-random() * interval '9 days'), 'IMPORTED', 1, now()
     FROM generate_series(2, %s::int) recipient, generate_series(1, 60)
 """
 NOTIFY = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
-    SELECT recipient, %s, 'FOLLOWED', 1, now() FROM generate_series(%s::int, %s::int) recipient
+    SELECT recipient, %s, 'IMPORTED', 1, now() FROM generate_series(%s::int, %s::int) recipient
 """
 
 

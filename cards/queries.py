@@ -161,3 +161,28 @@ def ranges_of_followers(
         for recorded in events
         if recorded.event.curator_id in ranges
     }
+
+
+# For sources of the live stream, after the relation `since`: cards that were changed or removed of
+# late, if everybody could see them before, or can now. Of others, a reset would tell that there is
+# something.
+CHANGED_CARDS = """
+    changed AS MATERIALIZED (
+        SELECT event.card_id, event.curator_id, event.written,
+               coalesce(card.visibility = 'PUBLIC', false) AS is_public
+        FROM (
+            SELECT id, subject, (data ->> 'card_id')::uuid AS card_id,
+                   (data ->> 'curator_id')::bigint AS curator_id, xmin AS written
+            FROM events_event
+            WHERE type IN ('card.updated', 'card.removed') AND id >= %(earliest)s
+              AND age(xmin) BETWEEN 0 AND (SELECT max(age(horizon)) FROM since)
+            OFFSET 0
+        ) event
+        LEFT JOIN cards_card card ON card.id = event.card_id
+        WHERE card.visibility = 'PUBLIC' OR 'PUBLIC' = (
+            SELECT data ->> 'visibility' FROM events_event before
+            WHERE before.subject = event.subject AND before.id < event.id
+            ORDER BY before.id DESC LIMIT 1
+        )
+    )
+"""

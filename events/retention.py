@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from events import limits
 from events.ids import first_id_at
+from events.models import StreamReset
 from events.queues import all_policies
 from events.schedule import schedules
 
@@ -70,6 +71,7 @@ def prune() -> dict[str, int]:
     if settings.KEEP_EVENTS_DAYS:
         pruned["events"] += _prune_events(timedelta(days=settings.KEEP_EVENTS_DAYS), types=None)
     limits.forget_idle()
+    StreamReset.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
     return pruned
 
 

@@ -26,6 +26,7 @@ from django.utils import timezone
 from accounts.models import User
 from events import sql
 from events.envelope import FEW, KeyRange, is_large, span
+from events.stream import reset
 from feeds import statements
 from feeds.models import Timeline
 
@@ -94,16 +95,20 @@ def _without_merged(batch: Batch) -> Batch | None:
 
 
 def backfill(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
-    """This puts the newest public cards of the followed into the followers' timelines."""
+    """Put the newest public cards of the followed into the followers' timelines."""
     lock_timelines(follower_ids)
     pairs = (list(follower_ids), list(followed_ids))
-    return execute(statements.BACKFILL, *pairs, settings.FEED_LENGTH)
+    filled = execute(statements.BACKFILL, *pairs, settings.FEED_LENGTH)
+    reset("feed", follower_ids)
+    return filled
 
 
 def withdraw(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
-    """This takes the cards of those who are no longer followed out of the timelines."""
+    """Take the cards of those who are no longer followed out of the timelines."""
     lock_timelines(follower_ids)
-    return execute(statements.WITHDRAW, list(follower_ids), list(followed_ids))
+    withdrawn = execute(statements.WITHDRAW, list(follower_ids), list(followed_ids))
+    reset("feed", follower_ids)
+    return withdrawn
 
 
 def open_timeline(*, owner: User) -> None:

@@ -1,17 +1,46 @@
-"""New entries of the following feed on the live stream, as the feed shows them."""
+"""New and changed entries of the following feed on the live stream, as the feed shows them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
+from cards.queries import CHANGED_CARDS
 from cards.serializers import CardSerializer
 from events.stream import Pair, Source, register
 from feeds import queries
 
 # In timelines, and in the libraries of those who have very many followers: there once for all
-# readers, and only cards that were added lately.
-CHANGED = """
+# readers, and only cards that were added lately. Then what the feed may show already, if it was
+# changed, or its page has been asked for; not of imports, whose pages come in thousands.
+CHANGED = f"""
+    , {CHANGED_CARDS}, touched AS MATERIALIZED (
+        SELECT *, row_number() OVER (PARTITION BY curator_id ORDER BY card_id DESC) AS place
+        FROM (
+            SELECT card_id, curator_id, written FROM changed WHERE is_public
+            UNION ALL
+            SELECT card.id, card.curator_id, page.written
+            FROM (
+                SELECT url_id, xmin AS written FROM cards_metadata
+                WHERE greatest(asked_at, registered_at) > now() - %(seconds)s * interval '1 second'
+                  AND status <> 'pending'
+                  AND age(xmin) BETWEEN 0 AND (SELECT max(age(horizon)) FROM since)
+                OFFSET 0
+            ) page
+            CROSS JOIN LATERAL (
+                SELECT id, curator_id FROM cards_card
+                WHERE url_id = page.url_id AND visibility = 'PUBLIC' LIMIT 200
+            ) card
+            WHERE EXISTS (SELECT FROM events_event
+                          WHERE subject = 'cards/' || card.id AND type = 'card.added')
+        ) card
+    ), reader AS MATERIALIZED (
+        SELECT follow.follower_id AS person_id, curator.curator_id
+        FROM (SELECT DISTINCT curator_id FROM touched) curator
+        JOIN accounts_follow follow
+          ON follow.followed_id = curator.curator_id
+         AND follow.follower_id = ANY(%(people)s::bigint[])
+    )
     SELECT since.person_id, newest.card_id, newest.written
     FROM since CROSS JOIN LATERAL (
         SELECT card_id, xmin AS written FROM feeds_timelineentry
@@ -33,7 +62,25 @@ CHANGED = """
         SELECT FROM feeds_timelineentry
         WHERE owner_id = since.person_id AND card_id = newest.id
     )
-"""
+    UNION ALL
+    SELECT since.person_id, touched.card_id, touched.written
+    FROM touched JOIN reader USING (curator_id)
+    JOIN since ON since.person_id = reader.person_id
+    WHERE age(touched.written) BETWEEN 0 AND age(since.horizon) AND touched.place <= %(most)s
+"""  # noqa: S608 - put together from constants
+GONE = f"""
+    , {CHANGED_CARDS}, gone AS MATERIALIZED (
+        SELECT curator_id, written::xid AS written FROM (
+            SELECT DISTINCT curator_id, written::text AS written FROM changed WHERE NOT is_public
+        ) changed
+    )
+    SELECT since.person_id, gone.written
+    FROM gone
+    JOIN accounts_follow follow
+      ON follow.followed_id = gone.curator_id AND follow.follower_id = ANY(%(people)s::bigint[])
+    JOIN since ON since.person_id = follow.follower_id
+    WHERE age(gone.written) BETWEEN 0 AND age(since.horizon)
+"""  # noqa: S608 - put together from constants
 
 
 def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
@@ -50,4 +97,4 @@ def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source("feed", CHANGED, shown))
+register(Source("feed", CHANGED, shown, GONE))

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
 from events.envelope import FEW, KeyRange, is_large, span
 from events.sql import insert_new
+from events.stream import reset
 from notifications import statements
 from notifications.models import Kind, Notification
 from notifications.queries import visible_notifications
@@ -95,7 +96,11 @@ def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
     if ids is not None:
         seen = seen.filter(event_id__in=ids)
     unread = Notification.objects.filter(recipient=recipient, read_at=None)
-    return unread.filter(event_id__in=seen.values("event_id")).update(read_at=timezone.now())
+    with transaction.atomic():
+        marked = unread.filter(event_id__in=seen.values("event_id")).update(read_at=timezone.now())
+        if marked:
+            reset("notification", [recipient.pk])
+    return marked
 
 
 def prune_orphans() -> int:

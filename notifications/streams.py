@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from cards.queries import CHANGED_CARDS
 from events.stream import Pair, Source, register
 from notifications import queries
 from notifications.serializers import NotificationSerializer
@@ -18,6 +19,62 @@ CHANGED = """
     ) newest
     WHERE age(newest.written) BETWEEN 0 AND age(since.horizon)
 """
+
+# Notifications of cards and collections that were changed or are gone: of more cards than these at
+# one moment, the newest ones.
+STALE = f"""
+    , {CHANGED_CARDS}, latest AS MATERIALIZED (
+        SELECT * FROM changed ORDER BY card_id DESC LIMIT %(most)s
+    ), renamed AS MATERIALIZED (
+        SELECT event.subject, event.written
+        FROM (
+            SELECT id, subject, (data ->> 'collection_id')::uuid AS collection_id, xmin AS written
+            FROM events_event
+            WHERE type IN ('collection.updated', 'collection.removed') AND id >= %(earliest)s
+              AND age(xmin) BETWEEN 0 AND (SELECT max(age(horizon)) FROM since)
+            ORDER BY id DESC LIMIT %(most)s
+        ) event
+        LEFT JOIN cards_collection collection ON collection.id = event.collection_id
+        WHERE collection.visibility = 'PUBLIC' OR 'PUBLIC' = (
+            SELECT data ->> 'visibility' FROM events_event before
+            WHERE before.subject = event.subject AND before.id < event.id
+              AND before.type IN ('collection.created', 'collection.updated')
+            ORDER BY before.id DESC LIMIT 1
+        )
+    )
+    SELECT since.person_id, latest.written
+    FROM latest
+    JOIN events_event added
+      ON added.subject = 'cards/' || latest.card_id AND added.type = 'card.added'
+    JOIN since ON age(latest.written) BETWEEN 0 AND age(since.horizon)
+    JOIN notifications_notification told
+      ON told.recipient_id = since.person_id AND told.event_id = added.id
+    UNION ALL
+    SELECT since.person_id, latest.written
+    FROM latest
+    JOIN since
+      ON since.person_id = latest.curator_id
+     AND age(latest.written) BETWEEN 0 AND age(since.horizon)
+    WHERE latest.card_id IN (
+        SELECT card_id FROM notifications_notification
+        WHERE recipient_id = since.person_id ORDER BY event_id DESC LIMIT %(most)s
+    )
+    UNION ALL
+    SELECT since.person_id, renamed.written
+    FROM renamed
+    CROSS JOIN LATERAL (
+        SELECT id, (data ->> 'card_id')::uuid AS card_id FROM events_event
+        WHERE subject = renamed.subject AND type = 'collection.card_added'
+        ORDER BY id DESC LIMIT 200
+    ) placed
+    JOIN cards_card card
+      ON card.id = placed.card_id AND card.curator_id = ANY(%(people)s::bigint[])
+    JOIN since
+      ON since.person_id = card.curator_id
+     AND age(renamed.written) BETWEEN 0 AND age(since.horizon)
+    JOIN notifications_notification told
+      ON told.recipient_id = since.person_id AND told.event_id = placed.id
+"""  # noqa: S608 - put together from constants
 
 
 def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
@@ -35,4 +92,4 @@ def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source("notification", CHANGED, shown))
+register(Source("notification", CHANGED, shown, STALE))

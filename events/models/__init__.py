@@ -3,7 +3,14 @@
 from events.models.deliveries import Attempt, Delivery, Lease
 from events.models.events import Event, OutboxEntry, Priority, Subscription
 from events.models.limits import Permit, RateGroup
-from events.models.operating import Audit, Measure, Operation, Process, QueueControl
+from events.models.operating import (
+    Audit,
+    Measure,
+    Operation,
+    Process,
+    QueueControl,
+    StreamReset,
+)
 
 __all__ = [
     "Attempt",
@@ -19,5 +26,6 @@ __all__ = [
     "Process",
     "QueueControl",
     "RateGroup",
+    "StreamReset",
     "Subscription",
 ]

@@ -142,3 +142,19 @@ class Measure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.metric} {self.labels} {self.bound}"
+
+
+class StreamReset(models.Model):
+    """Somebody's page has changed in a way that their streams don't tell row by row."""
+
+    pk = models.CompositePrimaryKey("person_id", "source")
+    person_id = models.BigIntegerField()
+    source = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        # A look reads those of the last minutes.
+        indexes = [models.Index(fields=["at"], name="stream_reset_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.source} of {self.person_id}"

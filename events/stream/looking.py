@@ -10,6 +10,7 @@ from uuid import UUID
 from events.ids import first_id_at_seconds
 from events.sql import execute
 from events.stream.cursors import Moment, mark_of
+from events.stream.resets import resets
 from events.stream.sources import MOST, Pair, Since, Source, changes, sources
 from events.stream.streams import Stream
 
@@ -42,6 +43,7 @@ def look(streams: Sequence[Stream], *, fully: Collection[Stream], render: Render
             stream.missed |= set(sources)
     full = {*fully, *(stream for stream in streams if not stream.settled)}
     since = since_of(streams, full, now)
+    note_resets(streams, since)
     for source in sources.values():
         if found := changes(source, since):
             tell(source, found, streams, render)
@@ -69,6 +71,16 @@ def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -
     )
 
 
+def note_resets(streams: Sequence[Stream], since: Since) -> None:
+    """Note which pages the clients must read again; what of them is new is not told beside."""
+    for person, name, xid, mark in resets(since):
+        for stream in streams:
+            if stream.person_id == person and stream.is_news(mark, xid):
+                stream.note({mark: xid})
+                if not stream.silent:
+                    stream.missed.add(name)
+
+
 def tell(
     source: Source,
     found: Sequence[tuple[int, UUID, int]],
@@ -93,10 +105,16 @@ def tell(
     shown = source.shown(pairs) if pairs else {}
     pieces = rendered(shown, render)
     for stream, new in news.items():
+        if stream in quiet:
+            stream.note({mark: xid for _, xid, mark in new})
+            continue
+        # By the key: several rows can say of one thing that it has changed.
+        marks: defaultdict[UUID, dict[str, int]] = defaultdict(dict)
         for key, xid, mark in new:
-            stream.told[mark] = xid
-            piece = None if stream in quiet else pieces.get((stream.person_id, key))
-            if piece is not None:
+            marks[key][mark] = xid
+        for key, of_key in marks.items():
+            stream.told |= of_key
+            if piece := pieces.get((stream.person_id, key)):
                 stream.tell(source.name, piece)
 
 

@@ -32,12 +32,13 @@ class Source:
     `age(xmin) BETWEEN 0 AND age(since.horizon)`. Its keys are UUIDv7, and those before `first` may
     be left out. What is found by a time can go back %(seconds)s, or to the key %(earliest)s.
     `shown` answers what each (person, key) is told, and leaves out what a person may not see, or no
-    longer.
+    longer. `resets` is SQL that selects (person_id, xmin) of what is not told row by row.
     """
 
     name: str
     changed: str
     shown: Callable[[Collection[Pair]], Mapping[Pair, Any]]
+    resets: str = ""
 
 
 sources: dict[str, Source] = {}
@@ -60,6 +61,11 @@ class Since:
     seconds: float
     earliest: UUID
 
+    def full(self, xid: str) -> int:
+        """Return a transaction's number with the bits that its 32 have lost."""
+        base = min(self.horizons)
+        return base + ((int(xid) - base) & 0xFFFFFFFF)
+
     @property
     def parameters(self) -> dict[str, Any]:
         """These are the parameters of a source's statement."""
@@ -77,6 +83,5 @@ class Since:
 def changes(source: Source, since: Since) -> list[tuple[int, UUID, int]]:
     """This answers (person, key, transaction) of what was written since, the oldest key first."""
     rows = execute(SINCE + source.changed, since.parameters).rows
-    base = min(since.horizons)
-    found = [(person, key, base + ((int(xid) - base) & 0xFFFFFFFF)) for person, key, xid in rows]
+    found = [(person, key, since.full(xid)) for person, key, xid in rows]
     return sorted(found, key=lambda change: change[1])

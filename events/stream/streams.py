@@ -35,8 +35,9 @@ class Stream:
         self.told: dict[str, int] = {}
         # What is there when it begins is told by the pages of the API.
         self.begun = self.settled = self.silent = False
-        # Sources of which more has come than was told.
+        # Sources of which more has come than was told, and the marks of what a reset tells of.
         self.missed: set[str] = set()
+        self._in_reset: dict[str, int] = {}
         self.sent, self.opened_at = 0, time.monotonic()
         self.sent_at = self.opened_at
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,6 +67,13 @@ class Stream:
         """This says whether a version of a row was not told yet."""
         return xid >= self.horizon and mark not in self.told
 
+    def note(self, marks: dict[str, int]) -> None:
+        """Take for told, from the end of this look on, what is not told row by row.
+
+        Not before: what is sent until then would say that its client knows of the reset.
+        """
+        self._in_reset |= marks
+
     def tell(self, kind: str, data: bytes) -> None:
         """This sends an event; its id says that it, and all before it, was told."""
         head = f"event: {kind}\nid: {self.cursor}\ndata: "
@@ -74,6 +82,8 @@ class Stream:
 
     def end_look(self, looked: Moment, *, full: bool) -> None:
         """This notes that what had ended when a full look began has been told."""
+        self.told |= self._in_reset
+        self._in_reset.clear()
         if self.missed:
             self.tell("reset", json.dumps({"events": sorted(self.missed)}).encode())
             self.missed.clear()

@@ -33,7 +33,7 @@ from tests.running import environment, wait_for
 pytestmark = pytest.mark.django_db(transaction=True)
 INSERT = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
-    VALUES (%s, %s, 'FOLLOWED', %s, now())
+    VALUES (%s, %s, 'IMPORTED', %s, now())
 """
 BOOKMARKS = b"<!DOCTYPE NETSCAPE-Bookmark-file-1><DL><p>" + b"".join(
     b'<DT><A HREF="https://example.org/%d">%d</A>' % (n, n) for n in range(250)
@@ -82,7 +82,7 @@ def notify(recipient: User, actor: User, count: int = 1) -> list[str]:
     """This notifies somebody, and answers the ids."""
     rows = [
         Notification(
-            recipient=recipient, event_id=new_id(), kind=Kind.FOLLOWED, actor=actor,
+            recipient=recipient, event_id=new_id(), kind=Kind.IMPORTED, actor=actor,
             created_at=timezone.now(),
         )
         for _ in range(count)

@@ -208,7 +208,7 @@ def test_a_large_batch_of_which_a_part_was_delivered_before(alice: User, bob: Us
 
 @pytest.mark.parametrize(
     ("handle", "event_class", "statements"),
-    [(handlers.backfill, UserFollowed, 3), (handlers.withdraw, UserUnfollowed, 3)],
+    [(handlers.backfill, UserFollowed, 4), (handlers.withdraw, UserUnfollowed, 4)],
 )
 def test_a_batch_of_500_follows_takes_as_many_statements_as_one_of_5(
     alice: User, handle: Handle, event_class: type[Any], statements: int
