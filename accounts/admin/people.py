@@ -16,8 +16,8 @@ from accounts.admin.power import POWERS, is_superuser, may_act_on
 from accounts.models import Follow, IdempotentRequest, User
 from events.admin import ReadOnlyAdmin
 
-# Rows of a person that a request of the admin deletes; more take longer than a browser waits.
-MOST_ROWS = 5000
+# People, and rows of each, that one request deletes; more take longer than a browser waits.
+MOST_PEOPLE, MOST_ROWS = 20, 5000
 
 
 @admin.register(User)
@@ -76,7 +76,10 @@ class PersonAdmin(UserAdmin[User]):
         told: list[Any] = []
         counts: Counter[str] = Counter()
         refused = []
-        for person in objs:
+        chosen = list(objs[: MOST_PEOPLE + 1])
+        if len(chosen) > MOST_PEOPLE:
+            return [], {}, set(), [f"Choose {MOST_PEOPLE} people at most."]
+        for person in chosen:
             belongings = queries.belongings(person)
             counts.update({"people": 1} | belongings)
             goes = [f"{count} {name}" for name, count in belongings.items()]

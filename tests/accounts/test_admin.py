@@ -284,3 +284,14 @@ def test_a_command_deletes_a_person_when_told_to(alice: User) -> None:
     assert (there, User.objects.count(), Card.objects.count()) == (1, 0, 0)
     with pytest.raises(CommandError, match="Nobody"):
         call_command("delete_person", "alice")
+
+
+def test_one_click_deletes_no_crowd(admin: User) -> None:
+    people = [User(username=f"fan{n}", email=f"fan{n}@example.org") for n in range(21)]
+    User.objects.bulk_create(people)
+    chosen = {"action": "delete_selected", "_selected_action": [p.pk for p in people]}
+
+    answer = as_staff(admin).post("/admin/accounts/user/", chosen | {"post": "yes"})
+
+    assert b"Choose 20 people at most." in answer.content
+    assert User.objects.count() == 22
