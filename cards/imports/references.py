@@ -26,6 +26,8 @@ RESOLVED = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
 PMID = re.compile(r"[1-9]\d{0,8}")
 ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
 ISBN = re.compile(r"(?<![\w-])\d[\d -]{8,15}[\dXx](?![\w-])")
+# Not people: the list was cut there.
+OTHERS = re.compile(r"(?:and )?(?:others|et\.? al\.?)", re.IGNORECASE)
 LONG = ("abstract", "note")  # fields that may have several lines
 DOI = re.compile(r"10\.\d{4,9}(?:\.\d{1,9}){0,3}/\S+")
 CLOSING = {")": "(", "]": "[", ">": "<", "}": "{"}
@@ -152,7 +154,8 @@ def _person(value: Any) -> dict[str, str]:
     if not isinstance(parts, dict):
         return {}
     texts = {name: one_line(parts.get(name))[:200].strip() for name in Person.parts}
-    return {name: text for name, text in texts.items() if text}
+    named = {name: text for name, text in texts.items() if text}
+    return {} if len(named) == 1 and OTHERS.fullmatch(next(iter(named.values()))) else named
 
 
 def _of_size(found: dict[str, Any]) -> dict[str, Any]:

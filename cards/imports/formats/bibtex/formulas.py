@@ -22,7 +22,7 @@ SUBSCRIPTS = dict(
     )
 )
 SCRIPTS = {"^": SUPERSCRIPTS, "_": SUBSCRIPTS}
-TOKEN = re.compile(r"\\([A-Za-z]+)\s*|\\(.)|([{}^_~])|([^\\{}^_~]+)", re.DOTALL)
+TOKEN = re.compile(r"\\([A-Za-z]+)|\\(.)|([{}^_~])|([^\\{}^_~]+)", re.DOTALL)
 # They change how their argument looks, and no more.
 LOOKS = set(
     (  # noqa: SIM905 - one a line would be a page of them

@@ -26,6 +26,7 @@ FORMULA = re.compile(
     r"(?<!\\)\$(?![\s$])([^$]{0,499}?[^\s$\\])\$|\\\(([^$]{1,500}?)\\\)"
     r"|\\ensuremath\s*\{([^{}$]{1,500})\}"
 )
+OF_HTML = re.compile(r"&(?:amp|lt|gt);")
 # In addresses: macros with one argument that is the address, and names of signs.
 WRAPPED = re.compile(r"\\(?:url|path|nolinkurl|href|texttt|burl)\s*\{")
 NAMED = {
@@ -119,7 +120,8 @@ def verbatim(text: str) -> str:
         text = _argument(text, found.end())
     text = NAMED_SIGN.sub(lambda named: NAMED[named.group(1)], text)
     text = ESCAPED_SIGN.sub(r"\1", text)
-    return re.sub(r"[{}]|\$(?=[~<>^]\$?)|(?<=[~<>^])\$", "", text).replace("\\", "").strip()
+    text = OF_HTML.sub(lambda entity: unescape(entity.group()), re.sub(r"[{}]", "", text))
+    return re.sub(r"\$(?=[~<>^]\$?)|(?<=[~<>^])\$", "", text).replace("\\", "").strip()
 
 
 def _argument(text: str, begin: int) -> str:

@@ -7,9 +7,8 @@ import re
 from cards import limits
 from cards.imports.formats.bibtex.latex import decoded, divided
 from cards.imports.items import one_line
+from cards.imports.references import OTHERS
 
-# Not people: the list is cut here.
-OTHERS = re.compile(r"(?:and\s+)?(?:others|et\.?\s*al\.?)", re.IGNORECASE)
 NAMED_PART = re.compile(r"\s?(family|given|prefix|suffix|useprefix)(?:-i)?\s?=", re.IGNORECASE)
 PARTS = {
     "family": "family", "given": "given", "prefix": "non-dropping-particle", "suffix": "suffix",

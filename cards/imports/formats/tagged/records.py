@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cards.imports.items import Item, Problem, Row, clean, one_line
+from cards.imports.references import OTHERS
 
 LONGEST_RECORD = 5_000  # lines
 # "van der Waals": what is written small before a name.
 PARTICLE = re.compile(r"((?:[a-z][\w'’]*+\s++)*)(.*)", re.DOTALL)
-OTHERS = re.compile(r"(?:and )?(?:others|et\.? al)", re.IGNORECASE)
 
 
 @dataclass
@@ -82,7 +82,7 @@ def people(texts: Iterable[str]) -> list[dict[str, str]]:
     """Return names in their parts; a line that is alone may have several between semicolons."""
     lines = [one_line(text) for text in texts]
     names = lines[0].split(";") if len(lines) == 1 else lines
-    return [person(name) for name in names if name.strip() and not OTHERS.match(name.strip())]
+    return [person(name) for name in names if name.strip() and not OTHERS.fullmatch(name.strip())]
 
 
 def person(text: str) -> dict[str, str]:
