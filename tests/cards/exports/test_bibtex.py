@@ -168,3 +168,27 @@ def test_bibtex_itself_reads_what_was_written(tmp_path: Path) -> None:
     assert r"On {DNA} \& {RNA} \{sic\} in {Paris:} 100\% {iPhone\_x}" in printed
     assert "12(3):100--110, March 2020" in printed
     assert "Technical Report TR-1, I, 2001" in printed
+
+
+def test_pybtex_reads_what_was_written() -> None:
+    from pybtex.database import parse_string
+
+    keyed = bibtex(PAPER) + bibtex({"type": "webpage", "title": "W"}, number=2, link="https://a.b/")
+
+    entries = list(parse_string(keyed, "bibtex").entries.values())
+
+    paper, page = entries
+    assert (paper.type, page.type) == ("article", "misc")
+    names = [" ".join([*each.prelast_names, *each.last_names]) for each in paper.persons["author"]]
+    assert names == [
+        "Müller", "van Beethoven", "{de la Cruz}", "King", "{Barnes and Noble, Inc.}",
+        "{Aristotle}",
+    ]  # fmt: skip
+    assert {name: paper.fields[name] for name in ("year", "month", "date", "pages", "number")} == {
+        "year": "2020",
+        "month": "March",
+        "date": "2020-03-07",
+        "pages": "100--110",
+        "number": "3",
+    }
+    assert page.fields["url"] == "https://a.b/"

@@ -24,7 +24,7 @@ EVENTS = {
     ),
     "imports.refresh": WebFeedDue(feed_id=1, host="example.org"),
 }
-HEAVY = ("feedparser", "bibtexparser", "pylatexenc", "rispy", "defusedxml")
+HEAVY = ("feedparser", "bibtexparser", "pylatexenc", "defusedxml")
 
 
 @pytest.mark.parametrize("name", EVENTS)
