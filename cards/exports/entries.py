@@ -77,6 +77,11 @@ class Selection:
         found = FeedSubscription.objects.filter(owner=self.viewer)
         return found.none() if self.collection else found.select_related("feed").order_by("id")
 
+    def names(self) -> dict[str, str]:
+        """Return the names of the collections by their ids."""
+        found = self.collections().values_list("pk", "name")
+        return {str(id): name for id, name in found}
+
     def _places(self, cards: list[UUID]) -> dict[UUID, dict[str, str]]:
         found: dict[UUID, dict[str, str]] = defaultdict(dict)
         places = CollectionCard.objects.filter(card__in=cards, collection__in=self.collections())

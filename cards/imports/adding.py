@@ -95,8 +95,9 @@ class _Adding:
             for item in items
             if not (item.feed or item.folder)
         ]
+        named = [*self.feeds, *(item for _, item in self.rows)]
         self.collections = collections_named(
-            self.owner, [name for _, item in self.rows for name in names_of(item)]
+            self.owner, [name for item in named for name in names_of(item)]
         )
         self.cards: dict[UUID, UUID] = {}  # of items
         # Items that made a card; that were known before; that come back from an export of their
@@ -252,7 +253,9 @@ class _Adding:
             self._execute(statements.RELEASE, identities=refused)
 
     def _subscribe(self) -> None:
-        subscribed, refused = subscribe(self.owner, self.feeds, options=self.job.options)
+        subscribed, refused = subscribe(
+            self.owner, self.feeds, options=self.job.options, collections=self.collections
+        )
         self.outcome.added += subscribed
         self.outcome.known += len(self.feeds) - subscribed - len(refused)
         self.outcome.problems += refused

@@ -38,6 +38,7 @@ OTHERS = (
     (b"\xff\xd8\xff", "an image"),
     (b"GIF8", "an image"),
     (b"SQLite format 3", "a database: let the program that made it export a file"),
+    (b"mozLz40", "a packed backup of Firefox: export its bookmarks as HTML or JSON"),
     (b"bplist", "a binary property list"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),

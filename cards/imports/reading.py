@@ -209,7 +209,7 @@ class Reader:
 
     def _missing(self, items: list[Item]) -> list[str]:
         """Return the names of collections that there are not."""
-        names = {name for item in items if not item.feed for name in names_of(item)}
+        names = {name for item in items for name in names_of(item)}
         if unknown := names - set(self.named):
             self.named |= collections_named(self.job.owner, list(unknown))
         return sorted(names - set(self.named))

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -15,6 +17,7 @@ from django.db.backends.postgresql.psycopg_any import Jsonb
 from accounts.models import User
 from cards import limits
 from cards.imports import quotas, statements
+from cards.imports.drafts import names_of
 from cards.imports.items import Item, Problem
 from cards.imports.models import FeedSubscription, WebFeed
 from cards.models import Visibility
@@ -38,11 +41,17 @@ FEED = re.compile(r"(?:feed|rss|itpc|pcast):(?://)?(?=(https?://)?)", re.IGNOREC
 
 @transaction.atomic
 def subscribe(
-    owner: User, feeds: Sequence[Item], *, options: Mapping[str, Any], caught_up: bool = False
+    owner: User,
+    feeds: Sequence[Item],
+    *,
+    options: Mapping[str, Any],
+    collections: Mapping[str, UUID] = MappingProxyType({}),
+    caught_up: bool = False,
 ) -> tuple[int, list[Problem]]:
     """Subscribe to feeds, and return how many were new, and what was refused.
 
-    `caught_up` says that what they have now has been imported already. One
+    The cards of a feed that stands in a folder join its collection, one of `collections`, unless
+    `options` name another. `caught_up` says that what they have now has been imported already. One
     person's calls wait for each other, so that no two of them add a feed by two addresses.
     """
     wanted, refused = wanted_of(feeds)
@@ -62,7 +71,7 @@ def subscribe(
         "ids": [new_id() for _ in new],
         "urls": [known_as.get(page, item.feed) for page, item in new.items()],
         "titles": [item.title[: limits.TITLE_LENGTH] for item in new.values()],
-        "options": [Jsonb(_options(item, options)) for item in new.values()],
+        "options": [Jsonb(_options(item, options, collections)) for item in new.values()],
         "caught_up": caught_up,
         "first": EVERY if caught_up else timedelta(0),
         "wait": NEWCOMERS_WAIT,
@@ -70,9 +79,14 @@ def subscribe(
     return execute(statements.SUBSCRIBE, parameters, prepare=False).count, refused
 
 
-def _options(item: Item, options: Mapping[str, Any]) -> dict[str, Any]:
+def _options(
+    item: Item, options: Mapping[str, Any], collections: Mapping[str, UUID]
+) -> dict[str, Any]:
     """Return what holds for the cards of a feed: what its file calls private stays so."""
     kept = {name: options[name] for name in KEPT if options.get(name)}
+    folder = next((collections[name] for name in names_of(item) if name in collections), None)
+    if folder and "collection" not in kept:
+        kept["collection"] = str(folder)
     return kept | {"visibility": Visibility.PRIVATE} if item.private else kept
 
 

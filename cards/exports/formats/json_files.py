@@ -21,10 +21,12 @@ def commonplace(selection: Selection) -> Iterator[str]:
         for found in selection.collections().iterator()
     )
     yield ',\n"subscriptions": '
+    names = selection.names()
     yield from listed(
         {
             "url": found.feed.url,
             "title": found.title,
+            "collection": names.get(found.options.get("collection", "")),
             "visibility": found.options.get("visibility"),
         }
         for found in selection.subscriptions().iterator()

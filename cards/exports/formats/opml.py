@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import quoteattr
 
@@ -15,18 +16,29 @@ def write(selection: Selection) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield f'<opml version="2.0" xmlns:commonplace="{NAMESPACE}">\n'
     yield "<head><title>Commonplace</title></head>\n<body>\n"
-    for found in selection.subscriptions().iterator():
-        visibility = found.options.get("visibility", "")
-        yield outline(
-            visibility, type="rss", text=found.title or found.feed.url, xmlUrl=found.feed.url
-        )
+    feeds = _feeds(selection)
+    yield from feeds.pop("", [])
     for collection in selection.collections().iterator():
         own = {"text": collection.name, "description": collection.description}
         yield outline(collection.visibility, closes=False, **own)
+        yield from feeds.get(str(collection.pk), [])
         yield from _links(selection.within(collection))
         yield "</outline>\n"
     yield from _links(selection.outside())
     yield "</body>\n</opml>\n"
+
+
+def _feeds(selection: Selection) -> dict[str, list[str]]:
+    """Return the outlines of subscriptions, by the collections that their cards join."""
+    outlines: dict[str, list[str]] = defaultdict(list)
+    own = selection.names()
+    for found in selection.subscriptions():
+        collection = found.options.get("collection") or ""
+        visibility = found.options.get("visibility") or ""
+        url, title = found.feed.url, found.title or found.feed.url
+        written = outline(visibility, type="rss", text=title, xmlUrl=url)
+        outlines[collection if collection in own else ""].append(written)
+    return outlines
 
 
 def _links(entries: Iterable[Entry]) -> Iterator[str]:

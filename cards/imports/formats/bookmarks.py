@@ -14,7 +14,7 @@ from cards import limits
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
 from cards.imports.formats.fields import NOTE
-from cards.imports.formats.folders import Folder, path_of, told_of
+from cards.imports.formats.folders import Folder, path_of, told_of, within
 from cards.imports.formats.privacy import privacy_of
 from cards.imports.formats.tags import Tag, Tags
 from cards.imports.items import Item, Problem, Row, clean, fingerprint, one_line
@@ -33,7 +33,9 @@ TAGS = re.compile(r"\btags=\"[^\"\n]{0,2000},", re.IGNORECASE)
 HEADED = re.compile(r"<title>\s{0,9}instapaper")
 STATES = ("unread", "archive", "read archive", "home", "starred")
 NO_ADDRESS = "This bookmark has no address."
-DATES = ("add_date", "time_added", "date_added", "last_modified", "last_modify", "last_visit")
+DATES = ("add_date", "time_added", "date_added", "last_modified", "last_modify")
+NOTES = ("description", "desc", "note", "notes", "comment", "extended")
+TAGGED = ("tags", "tag", "labels", "keywords")
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -146,7 +148,7 @@ class _Reading:
         url, feed = clean(attributes.get("href", "")), clean(attributes.get("feedurl", ""))
         if not (url or feed):
             return Problem(line=link.line, code="required", detail=NO_ADDRESS, label=link.title)
-        privacy = privacy_of(attributes)
+        privacy = within(self.folders, privacy_of(attributes))
         is_note = bool(NOTE.fullmatch(url))
         added = clean(attributes.get("add_date", ""))
         return Item(
@@ -156,8 +158,8 @@ class _Reading:
             title=link.title,
             url="" if is_note or feed else url,
             feed=feed,
-            text=link.note or clean(plain(attributes.get("description", ""))),
-            tags=self._tags(attributes.get("tags", "")),
+            text=link.note or plain(_first(attributes, NOTES)),
+            tags=self._tags(_first(attributes, TAGGED)),
             collections=path_of(self.folders),
             told=told_of(self.folders),
             added_at=next(filter(None, (moment(attributes.get(name)) for name in DATES)), None),
@@ -168,6 +170,10 @@ class _Reading:
     def _tags(self, text: str) -> tuple[str, ...]:
         """Return tags: of a file in which no comma stands between two of them, spaces do."""
         return tuple(text.split(",") if self.has_commas or "," in text else text.split())
+
+
+def _first(attributes: dict[str, str], names: tuple[str, ...]) -> str:
+    return next((attributes[name] for name in names if attributes.get(name)), "")
 
 
 def with_addresses(html: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from cards.imports.items import Item, Problem, Row, clean, fingerprint, one_line
 from cards.imports.markup import plain, tokens
 
 ENTRY = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
+# An ampersand that begins no reference.
+BARE = re.compile(r"&(?!#?[A-Za-z0-9]{1,40};)")
 LARGEST = 10 * 1024 * 1024
 # What is not well-formed is read by a parser that takes anything, and its time.
 LARGEST_MALFORMED = 2 * 1024 * 1024
@@ -21,6 +24,7 @@ LARGEST_MALFORMED = 2 * 1024 * 1024
 
 def read(document: Document) -> Iterator[Row]:
     """This answers the entries of a feed; of one that is not well-formed, what can be made out."""
+    document = repaired(document)
     text = document.markup
     if len(text) > LARGEST:
         raise Unreadable("too_large", f"A feed of more than {LARGEST} characters is not read.")
@@ -36,6 +40,25 @@ def read(document: Document) -> Iterator[Row]:
         yield item_of(entry, source, line)
     if problem:
         yield Problem(line=problem.line, code=problem.code, detail=str(problem))
+
+
+def repaired(document: Document) -> Document:
+    """Return a feed whose ampersands are all of references: `?a=1&copy=2` stays what it is.
+
+    In CDATA they stand for themselves.
+    """
+    kept, place, text = list[str](), 0, document.markup
+    if "&" not in text:
+        return document
+    while True:
+        begin = text.find("<![CDATA[", place)
+        end = text.find("]]>", begin) if begin >= 0 else -1
+        kept.append(BARE.sub("&amp;", text[place : begin if end >= 0 else len(text)]))
+        if end < 0:
+            break
+        kept.append(text[begin:end])
+        place = end
+    return replace(document, content="".join(kept).encode("utf-8", "replace"), charset="utf-8")
 
 
 def flaw_of(document: Document) -> Unreadable | None:

@@ -38,11 +38,12 @@ NAMES = {
     "collection": "collection collections",
     "collectionvisibility": "collectionvisibility",
     "added": "dateadded addedat timeadded adddate datesaved saveddate savedat createdat created "
-    "datecreated added timestamp highlightedat time importdate",
+    "datecreated dateentered entrydate added timestamp highlightedat time importdate",
     "date": "date datum fecha issued",
     "id": "id",
     "kind": "itemtype documenttype publicationtype referencetype",
-    "author": "author authors bookauthor authorfullnames authorlf creators autor auteur auteurs",
+    "author": "author authors bookauthor authorfullnames authorlf creators primaryauthor autor "
+    "auteur auteurs",
     "moreauthors": "additionalauthors",
     "editor": "editor editors",
     "translator": "translator translators",
@@ -53,7 +54,7 @@ NAMES = {
     "firstpage": "startpage pagestart firstpage",
     "lastpage": "endpage pageend lastpage",
     "DOI": "doi doilink",
-    "ISBN": "isbn13 isbn isbns",
+    "ISBN": "isbn13 isbn isbns isbnuid",
     "ISSN": "issn eissn issns",
     "PMID": "pmid pubmedid",
     "volume": "volume vol",
@@ -67,7 +68,7 @@ NAMES = {
     "edition": "edition",
     "language": "language languageoforiginaldocument",
     "abstract": "abstractnote abstract",
-    "genre": "thesistype",
+    "genre": "thesistype type",
 }  # fmt: skip
 PLACES = {
     name: (what, place) for what, names in NAMES.items() for place, name in enumerate(names.split())
@@ -126,7 +127,7 @@ class Fields:
             what: [value for _, value in sorted(values, key=lambda each: each[0])]
             for what, values in found.items()
         }
-        if "url" not in self.found and (address := self._stray_address()):
+        if not {"url", "DOI"} & self.found.keys() and (address := self._stray_address()):
             self.found["url"] = [address]
         # Who has only these two calls a title a description.
         has_title = any(PLACES.get(name, ("",))[0] == "title" for name in everything)
@@ -239,6 +240,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
     csl["ISBN"] = next(filter(None, map(_of_excel, fields.texts("ISBN"))), "")
     csl["container-title"] = fields.first("container")
     csl["type"] = _kind(fields, csl)
+    csl["genre"] = "" if normal(csl["genre"]) in KINDS else csl["genre"]
     if not csl["page"] and (first := fields.first("firstpage")):
         last = fields.first("lastpage")
         csl["page"] = f"{first}-{last}" if last and last != first else first
@@ -280,7 +282,7 @@ def _of_excel(text: str) -> str:
 
 
 def _kind(fields: Fields, csl: Mapping[str, Any]) -> str:
-    for name in fields.texts("kind"):
+    for name in fields.texts("kind", "genre"):
         if known := KINDS.get(normal(name)):
             return known
     if csl["container-title"] or csl["ISSN"]:

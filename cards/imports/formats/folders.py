@@ -19,6 +19,13 @@ class Folder:
     is_told: bool = False
 
 
+def within(folders: Sequence[Folder], own: Privacy) -> Privacy:
+    """Return who may see a row of its own, or else of the folders that it stands in."""
+    if own.private is None and any(folder.privacy.private for folder in folders):
+        return Privacy(True, own.warning)
+    return own
+
+
 def path_of(folders: Sequence[Folder]) -> tuple[tuple[str, ...], ...]:
     """Return the path of folders as an item has it."""
     names = tuple(folder.name for folder in folders if folder.name)

@@ -74,10 +74,11 @@ def _collection(number: int, entry: Any) -> Row:
 
 
 def _subscription(number: int, entry: Any) -> Row:
-    feed = text_of(entry, "url")
+    feed, name = text_of(entry, "url"), one_line(entry.get("collection"))
     privacy = stated_by("visibility", entry.get("visibility"))
     return Item(
         line=number, guid=feed, source="subscription", title=text_of(entry, "title"), feed=feed,
+        collections=((name,),) if name else (),
         private=privacy.private, warning=privacy.warning,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from cards import limits
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
-from cards.imports.formats.folders import Folder, path_of, told_of
+from cards.imports.formats.folders import Folder, path_of, told_of, within
 from cards.imports.formats.privacy import privacy_of
 from cards.imports.formats.tags import Tags
 from cards.imports.items import Item, Problem, Row, clean, one_line
@@ -62,7 +62,7 @@ def row_of(
     if not (feed or url):
         problem = Problem(line=line, code="required", detail=NO_ADDRESS, label=title[:200])
         return None if is_folder else problem
-    privacy = privacy_of(attributes)
+    privacy = within(path, privacy_of(attributes))
     return Item(
         line=line,
         guid=feed or url,

@@ -15,6 +15,7 @@ from cards.imports.items import one_line
 # What a mark is called, without the signs between its words, and whether `yes` means private there.
 MARKS = {
     "private": True, "isprivate": True, "hidden": True, "secret": True, "unlisted": True,
+    "confidential": True, "restricted": True, "share": False,
     "public": False, "ispublic": False, "shared": False, "isshared": False,
     "visibility": None, "privacy": None, "access": None, "audience": None, "sharing": None,
     "commonplacevisibility": None,

@@ -156,6 +156,9 @@ def fill(owner: User) -> None:
     first, note = outcomes[0].card, outcomes[2].card
     services.update_card(card=first, parent=note.pk)
     subscribe_to(owner=owner, url="https://example.org/feed", title="A feed")
+    subscribe_to(
+        owner=owner, url="https://example.org/own", collection=own.pk, visibility="PRIVATE"
+    )
 
 
 HOLDS = {
@@ -201,10 +204,7 @@ def test_an_export_brought_into_an_empty_library_is_the_same_library(
     )
     assert library(bob, format) == library(alice, format)
     if format in ("json", "opml"):
-        subscribed = FeedSubscription.objects.filter(owner=bob)
-        assert list(subscribed.values_list("feed__url", "title")) == [
-            ("https://example.org/feed", "A feed")
-        ]
+        assert subscriptions(bob) == subscriptions(alice)
     if format in COLLECTIONS:
         named = Collection.objects.filter(owner=bob).values_list(*COLLECTIONS[format].split())
         wanted = Collection.objects.filter(owner=alice).values_list(*COLLECTIONS[format].split())
@@ -221,6 +221,20 @@ def library(owner: User, format: str) -> list[dict[str, Any]]:
     if format in ("html", "opml"):
         kept = sorted((card for card in kept if card.link), key=lambda card: card.link)
     return [{name: part(card, name) for name in HOLDS[format].split()} for card in kept]
+
+
+def subscriptions(owner: User) -> set[tuple[Any, ...]]:
+    """Return what is kept of subscriptions."""
+    names = {str(found.pk): found.name for found in Collection.objects.filter(owner=owner)}
+    return {
+        (
+            found.feed.url,
+            found.title or found.feed.url,
+            names.get(found.options.get("collection", "")),
+            found.options.get("visibility"),
+        )
+        for found in FeedSubscription.objects.filter(owner=owner)
+    }
 
 
 def part(card: Card, name: str) -> Any:

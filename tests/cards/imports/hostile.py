@@ -206,7 +206,7 @@ READ: dict[str, tuple[bytes, str]] = {
     "ris_dates": (b"TY  - JOUR\nTI  - A\nPY  - 99999/99/99/x\nDA  - ////\nER  - \n", ""),
     "ris_a_million_lines": (b"TY  - JOUR\nTI  - A\n" + b"N1  - x\n" * 100_000 + b"ER  - \n", "too_long"),
     "feed_malformed": (
-        xml("<item><title>A & B</title><link>https://example.org/</link></item>"), "malformed",
+        xml("<item><title>A <b B</title><link>https://example.org/</link></item>"), "malformed",
     ),
     "feed_cut": (xml("<item><title>A</title><link>https://example.org/</link></item>")[:-25], "malformed"),
     "feed_of_scripts": (
