@@ -35,7 +35,7 @@ help:
 demo: $(VENV)/local.stamp
 	@$(BIN)/python -m config.stack demo
 
-up: $(VENV)/local.stamp
+up: $(VENV)/checked $(VENV)/local.stamp
 	@$(BIN)/python -m config.stack up
 
 test: $(VENV)/dev.stamp
@@ -83,6 +83,11 @@ define INSTALL
 @$(@D)/bin/python -m pip install -qq --require-hashes --requirement requirements/$*.txt
 @touch $@
 endef
+
+# Ports that are taken are found before the first installation, which takes minutes.
+.PHONY: $(VENV)/checked
+$(VENV)/checked:
+	@test -z "$(PYTHON)" -o -e $(VENV)/local.stamp || $(PYTHON) config/ports.py
 
 $(VENV)/%.stamp: requirements/%.txt | $(BIN)/python
 	$(INSTALL)

@@ -23,6 +23,7 @@ from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
 from config.embedded import Servers, owning
+from config.watcher import VARIABLE, new_mark, watching
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -123,7 +124,9 @@ POSTGRES = {
 @contextmanager
 def bench_servers(data: Path) -> Iterator[Servers]:
     """This runs the servers of the benchmark's own data directory."""
-    with owning(data) as servers:
+    # What is still there when this process is killed, ends with it.
+    mark = os.environ[VARIABLE] = new_mark(data)
+    with owning(data) as servers, watching(mark):
         servers.postgres.command.extend(
             part for name, value in POSTGRES.items() for part in ("-c", f"{name}={value}")
         )

@@ -49,8 +49,9 @@ VALKEY_SETTINGS = {
     "save": "",
     "maxmemory": "512mb",
     "maxmemory-policy": "noeviction",
-    # The socket in its process title is how we know our server from another.
-    "proc-title-template": "{title} {listen-addr}",
+    # Its command line stays, with the socket by which we know it from another, and so does its
+    # environment, which the title would be written over (config/watcher.py).
+    "set-proc-title": "no",
 }
 
 

@@ -44,10 +44,14 @@ _running = ExitStack()
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     from config import embedded
+    from config.watcher import VARIABLE, new_mark, watching
 
     # One that only gives the tests out to processes of its own needs no servers.
     option, is_one_of_them = session.config.option, "PYTEST_XDIST_WORKER" in os.environ
     if not option.collectonly and (option.dist == "no" or is_one_of_them):
+        # What is still there when this process is killed, ends with it.
+        mark = os.environ[VARIABLE] = new_mark(DATA)
+        _running.enter_context(watching(mark))
         _running.enter_context(embedded.using(DATA))
 
 

@@ -16,7 +16,7 @@ BESIDE = {"status": status, "scale": scale, "restart": restart}
 USAGE = """\
 usage: python -m config.stack up                                the stack, until Ctrl-C
        python -m config.stack demo                              the stack for one demo
-       python -m config.stack status                            what runs
+       python -m config.stack status                            what runs, where, and its logins
        python -m config.stack scale GROUP=COUNT …               so many processes of each
        python -m config.stack restart GROUP [NAME=value …]      anew, with these variables
 """

@@ -1,40 +1,72 @@
 """What a running stack serves, and how to talk to it."""
 
+import json
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.text import Text
 
-from config.stack.stack import Stack
+from config.embedded import Servers
+from config.local_secret import local_secret
+from config.stack.environment import stack_environment
+
+FILE = "addresses.json"
+# What `make up` was given is nowhere else: what is a secret is not written to one more file.
+SECRETS = ("ADMIN_PASSWORD", "FLOWER_BASIC_AUTH")
+GIVEN = "as {} said when the stack was started"
 
 
-def address_lines(stack: Stack) -> Text:
+def keep(data: Path, ports: Mapping[str, int]) -> None:
+    """Keep what `status` shows of a stack that another process runs."""
+    given = [name for name in SECRETS if os.environ.get(name)]
+    kept = {"ports": dict(ports), "given": given}
+    (data / FILE).write_text(json.dumps(kept), encoding="utf-8")
+
+
+def address_lines(servers: Servers) -> Text:
     """This is what to print when the stack is up: lines, so that nothing is cut off or folded."""
-    text = Text("\nCommonplace is up. Ctrl-C stops it.\n\n", style="bold")
-    for name, value in _addresses(stack).items():
+    kept = json.loads((servers.data / FILE).read_text(encoding="utf-8"))
+    text = Text()
+    for name, value in _addresses(servers, kept["ports"], kept["given"]).items():
         text.append(f"  {name:16}", style="cyan not bold")
         text.append(f"{value}\n", style="not bold")
     return text
 
 
-def _addresses(stack: Stack) -> dict[str, str]:
-    web = stack.url("PORT")
-    control = f"{_short(Path(sys.executable).parent / 'supervisorctl')} -c {_short(stack.conf)}"
-    flower_user, _, flower_password = stack.environment["FLOWER_BASIC_AUTH"].partition(":")
+def admin_password(data: Path) -> str:
+    """This is the password of the demo's admin."""
+    return os.environ.get("ADMIN_PASSWORD") or local_secret(data, "admin_password", length=12)
+
+
+def _addresses(servers: Servers, ports: Mapping[str, int], given: list[str]) -> dict[str, str]:
+    environment = stack_environment(servers, ports)
+    web = f"http://127.0.0.1:{ports['PORT']}"
+    conf = _short(servers.data / "supervisord.conf")
+    control = f"{_short(Path(sys.executable).parent / 'supervisorctl')} -c {conf}"
+    flower = environment["FLOWER_BASIC_AUTH"].replace(":", "  ", 1)
+    logins = {
+        "ADMIN_PASSWORD": f"admin  {admin_password(servers.data)}",
+        "FLOWER_BASIC_AUTH": flower,
+    }
+    for name in given:
+        if not os.environ.get(name):
+            logins[name] = GIVEN.format(name)
     return {
         "web": f"{web}/",
         "API docs": f"{web}/api/docs/",
         "admin": f"{web}/admin/",
-        "  login": f"admin  {stack.admin_password()}",
-        "Flower": stack.environment["FLOWER_URL"],
-        "  login ": f"{flower_user}  {flower_password}",
-        "metrics": f"{stack.url('EXPORTER_PORT')}/metrics",
+        "  login": logins["ADMIN_PASSWORD"],
+        "Flower": environment["FLOWER_URL"],
+        "  login ": logins["FLOWER_BASIC_AUTH"],
+        "metrics": f"http://127.0.0.1:{ports['EXPORTER_PORT']}/metrics",
         "processes": f"{control} status",
         "stop one": f"{control} stop valkey",
         "start it again": f"{control} start valkey",
-        "logs": _short(stack.servers.log),
-        "DATABASE_URL": stack.environment["DATABASE_URL"],
-        "REDIS_URL": stack.environment["REDIS_URL"],
+        "logs": _short(servers.log),
+        "DATABASE_URL": environment["DATABASE_URL"],
+        "REDIS_URL": environment["REDIS_URL"],
     }
 
 

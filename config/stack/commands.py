@@ -12,14 +12,15 @@ from rich.console import Console
 
 from config.binaries import ProgramMissing
 from config.embedded import DataInUse, owning
+from config.ports import PORTS, PortTaken, free_ports
 from config.server import ServerFailed
 from config.stack.addresses import address_lines
-from config.stack.environment import PortTaken, data_directory, free_ports
-from config.stack.programs import BASE_DIR
+from config.stack.environment import data_directory
+from config.stack.programs import BASE_DIR, GROUP_STOP_SECONDS, SERVER_STOP_SECONDS
 from config.stack.stack import Stack, StackFailed
-from config.stack.supervision import SupervisorGone
+from config.stack.supervision import ORPHAN_SECONDS, SupervisorGone
+from config.watcher import end, left_by, watching
 
-PORTS = {"PORT": 8000, "FLOWER_PORT": 5555, "EXPORTER_PORT": 9108}
 # How often `up` starts everything again when supervisord, which restarts the others, was killed.
 SUPERVISOR_LIVES = 5
 REFUSALS = (DataInUse, PortTaken, ProgramMissing, ServerFailed, StackFailed, SupervisorGone)
@@ -38,7 +39,8 @@ def demo() -> int:
 def _up(console: Console) -> int:
     with _stack(console, show_lines=True) as stack:
         stack.start()
-        console.print(address_lines(stack), highlight=False)
+        console.print("\nCommonplace is up. Ctrl-C stops it.\n", style="bold")
+        console.print(address_lines(stack.servers), highlight=False)
         for _ in range(SUPERVISOR_LIVES):
             with suppress(SupervisorGone):
                 stack.watch()
@@ -85,16 +87,33 @@ interrupts = Interrupts()
 def _stack(console: Console, *, show_lines: bool) -> Iterator[Stack]:
     with owning(data_directory()) as servers:
         stack = Stack(servers=servers, console=console, show_lines=show_lines)
-        stack.supervisor.wait_for_previous()
-        servers.stop()
+        end_previous(stack)
         stack.forget_scale()
         stack.set_ports(free_ports(PORTS, any_free=not show_lines))
-        try:
+        # The supervisor stops everything in order when we are killed, unless it is, too.
+        patience = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
+        with watching(stack.mark, patience=patience), _stopping(stack):
             yield stack
-        finally:
-            # From here on a first Ctrl-C must not break off the stopping; a second one hastens it.
-            interrupts.count = max(interrupts.count, 1)
-            stack.stop(hard=interrupts.hard)
+
+
+@contextmanager
+def _stopping(stack: Stack) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        # From here on a first Ctrl-C must not break off the stopping; a second one hastens it.
+        interrupts.count = max(interrupts.count, 1)
+        stack.stop(hard=interrupts.hard)
+
+
+def end_previous(stack: Stack) -> None:
+    """Return when nothing is left of a stack on this data that was killed, its servers included."""
+    if left_by(stack.servers.data):
+        stack.say("waiting for the end of what a stack that was killed has left …")
+    stack.supervisor.wait_for_previous()
+    # Their death signal has reached them: most end at once, but a worker may wait for its broker.
+    end(left_by(stack.servers.data), patience=ORPHAN_SECONDS)
+    stack.servers.stop()
 
 
 def _guarded(command: Callable[[Console], int]) -> int:

@@ -1,24 +1,19 @@
 """The environment of the stack's processes: addresses, ports, secrets."""
 
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from config.embedded import Servers
 from config.local_secret import local_secret
+from config.ports import LOOPBACK
 from config.stack.programs import BASE_DIR, fly
 
-LOOPBACK = "127.0.0.1"
 # A warning for production; here the user may well be root.
 QUIET = "ignore:You're running the worker:UserWarning"
 # There is no proxy, and everybody comes from this machine.
 ONE_ADDRESS = {"TRUSTED_PROXIES": "0", "REGISTRATIONS_PER_HOUR": "150"}
-
-
-class PortTaken(RuntimeError):
-    """Another program listens on a port of ours; the message names the variable to set."""
 
 
 def data_directory() -> Path:
@@ -66,34 +61,3 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
     }
     given = {name: value for name, value in os.environ.items() if value}
     return {**defaults, **given, **fixed}
-
-
-def free_ports(defaults: Mapping[str, int], *, any_free: bool = False) -> dict[str, int]:
-    """This is the port of each variable, refused when it is taken, or any free one if allowed."""
-    ports = {}
-    for variable, default in defaults.items():
-        given = os.environ.get(variable, "")
-        wanted = _number(variable, given) if given else 0 if any_free else default
-        ports[variable] = _bindable(variable, wanted)
-    if len(set(ports.values())) < len(ports):
-        raise PortTaken(f"{' and '.join(ports)} name the same port: set one of them to another.")
-    return ports
-
-
-def _number(variable: str, text: str) -> int:
-    if text.isdecimal() and 0 < int(text) < 65536:
-        return int(text)
-    raise PortTaken(f"{variable}={text} is no port: set {variable} to a number up to 65535.")
-
-
-def _bindable(variable: str, port: int) -> int:
-    with socket.socket() as probe:
-        # As the servers do, or a connection that closed a moment ago would look like a listener.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-            probe.listen()
-        except OSError as error:
-            refusal = f"Port {port} cannot be used ({error.strerror}): set {variable} to another."
-            raise PortTaken(refusal) from error
-        return int(probe.getsockname()[1])

@@ -5,9 +5,12 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
+
 from config import locks
 from config.embedded import Servers
 from config.server import tail
+from config.stack.addresses import address_lines
 from config.stack.environment import data_directory
 from config.stack.programs import with_groups
 from config.stack.scale import Scale, ScaleRefused
@@ -23,11 +26,12 @@ class NoStack(RuntimeError):
 
 
 def status(arguments: list[str]) -> int:
-    """This prints one line a process, and what was changed since the stack began."""
+    """This prints one line a process, what was changed since, and addresses and logins."""
     if arguments:
         raise ScaleRefused("usage: python -m config.stack status")
     with _running() as stack:
         stack.show()
+        Console(soft_wrap=True).print(address_lines(stack.servers), highlight=False)
     return 0
 
 

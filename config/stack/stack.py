@@ -12,13 +12,14 @@ from contextlib import suppress
 from rich.console import Console
 
 from config.embedded import Servers
-from config.local_secret import local_secret
 from config.server import tail
+from config.stack import addresses
 from config.stack.environment import stack_environment
 from config.stack.lines import Lines
 from config.stack.programs import BASE_DIR, Program, server_programs, supervisord_conf, with_groups
 from config.stack.scale import Scale
 from config.stack.supervision import FAILED, Supervisor
+from config.watcher import VARIABLE, new_mark
 
 READY_SECONDS = 120
 LOOK_SECONDS = 0.2
@@ -46,6 +47,7 @@ class Stack:
             valkey=not os.environ.get("REDIS_URL"),
         )
         self.environment: dict[str, str] = {}
+        self.mark = new_mark(servers.data)  # of all its processes
         # The servers' lines, their advice about the kernel included, stay in their files.
         self.lines = Lines(console, servers.log)
 
@@ -56,7 +58,8 @@ class Stack:
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
         """This completes the environment of the processes."""
-        self.environment = stack_environment(self.servers, ports)
+        self.environment = stack_environment(self.servers, ports) | {VARIABLE: self.mark}
+        addresses.keep(self.servers.data, ports)
 
     def forget_scale(self) -> None:
         """This leaves one process a group, whatever an earlier stack had."""
@@ -66,15 +69,15 @@ class Stack:
         """This returns when every part of the stack works."""
         conf = supervisord_conf(self.server_programs, self.servers, root=os.geteuid() == 0)
         self.conf.write_text(with_groups(conf, self.groups, self.servers), encoding="utf-8")
-        self._say("starting the servers …")
+        self.say("starting the servers …")
         self.supervisor.launch(self.environment)
         self.supervisor.start(program.name for program in self.server_programs)
         for program in self.server_programs:
             self._wait_for(program.name, getattr(self.servers, f"{program.name}_answers"))
-        self._say("bringing the database up to date …")
+        self.say("bringing the database up to date …")
         self._manage("migrate", "--noinput", "--verbosity=0")
-        self._manage("demo_admin", ADMIN_PASSWORD=self.admin_password())
-        self._say("starting " + ", ".join(program.name for program in self.groups) + " …")
+        self._manage("demo_admin", ADMIN_PASSWORD=addresses.admin_password(self.servers.data))
+        self.say("starting " + ", ".join(program.name for program in self.groups) + " …")
         self.supervisor.start(program.name for program in self.groups)
         self._wait_for("web", lambda: _answers(f"{self.url('PORT')}/readyz"))
         self._wait_for("flower", lambda: _answers(f"{self.environment['FLOWER_URL']}healthcheck"))
@@ -95,11 +98,6 @@ class Stack:
         ]
         self.supervisor.stop(*stages, hard=hard)
         self._show()
-
-    def admin_password(self) -> str:
-        """This is the password of the demo's admin."""
-        given = os.environ.get("ADMIN_PASSWORD")
-        return given or local_secret(self.servers.data, "admin_password", length=12)
 
     def url(self, port_variable: str) -> str:
         """This is the address of the web server or of the exporter."""
@@ -153,7 +151,8 @@ class Stack:
             end = "\n".join(done.stdout.splitlines()[-12:])
             raise StackFailed(f"manage.py {arguments[0]} failed:\n{end}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """This tells how far it is."""
         self.console.print(text, style="dim", highlight=False)
 
     def _show(self) -> None:

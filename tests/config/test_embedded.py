@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -38,8 +39,10 @@ def hold() -> Iterator[Hold]:
     """Starts other processes that use the servers until their input ends."""
     holders: list[Holder] = []
 
-    def start(data: Path, *, prefix: list[str] | None = None) -> tuple[Holder, list[int]]:
-        command = [*(prefix or []), sys.executable, "-W", "error", "-c", HOLD, str(data)]
+    def start(
+        data: Path, *, prefix: list[str] | None = None, before: str = ""
+    ) -> tuple[Holder, list[int]]:
+        command = [*(prefix or []), sys.executable, "-W", "error", "-c", before + HOLD, str(data)]
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         holder = subprocess.Popen(command, cwd=BASE_DIR, text=True, **pipes)
         holders.append(holder)
@@ -96,6 +99,26 @@ def test_the_servers_of_a_killed_user_are_adopted_and_stopped(tmp_path: Path, ho
         assert [servers.postgres.pid(), servers.valkey.pid()] == pids
 
     assert alive(pids) == []
+
+
+def test_what_a_killed_process_left_ends_with_it_if_somebody_watches(
+    tmp_path: Path, hold: Hold
+) -> None:
+    script = "from config.watcher import VARIABLE, new_mark, watching\n"
+    script += "import os, subprocess\nfrom pathlib import Path\n"
+    script += f"os.environ[VARIABLE] = mark = new_mark(Path({str(tmp_path)!r}))\n"
+    script += "guard = watching(mark)\nguard.__enter__()\n"
+    script += "child = subprocess.Popen(['sleep', '600'])\n"
+    owner, pids = hold(tmp_path, before=script)
+    children = [child.pid for child in psutil.Process(owner.pid).children()]
+    assert len(alive(children)) == 4  # the watcher, the sleeper and the servers
+
+    owner.kill()
+    owner.wait()
+
+    gone = psutil.wait_procs([psutil.Process(pid) for pid in alive(children)], timeout=30)[1]
+    assert (gone, alive(pids)) == ([], [])
+    assert "database system is shut down" in (tmp_path / "log" / "postgres.log").read_text()
 
 
 def test_killed_servers_start_again_with_what_was_committed(tmp_path: Path, hold: Hold) -> None:

@@ -16,8 +16,9 @@ import pytest
 
 from config import queues
 from config.embedded import Servers
+from config.ports import PortTaken, free_ports
 from config.server import command_line
-from config.stack.environment import PortTaken, free_ports, stack_environment
+from config.stack.environment import stack_environment
 from config.stack.lines import Follower
 from config.stack.programs import (
     BASE_DIR,
@@ -26,15 +27,17 @@ from config.stack.programs import (
     supervisord_conf,
 )
 from config.stack.scale import Scale
+from config.watcher import VARIABLE
 
 SECONDS = 120
+KEPT = ("PATH", "HOME", "LANG", VARIABLE)
 UP = [sys.executable, "-m", "config.stack", "up"]
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """The environment of a stack with data and ports of its own, and nothing of this test run."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     ports = free_ports({"PORT": 0, "FLOWER_PORT": 0, "EXPORTER_PORT": 0}, any_free=True)
     return {**kept, "DATA_DIR": str(tmp_path), **{name: str(ports[name]) for name in ports}}
 
@@ -42,12 +45,22 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def running(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A stack that is up and answers."""
-    printed = tmp_path / "up.log"
+    stack = start(tmp_path / "up.log", environment)
+    yield stack
+    stop(stack)
+
+
+def start(printed: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """This starts a stack, and waits until it is up."""
     with printed.open("w") as log:
         stack = subprocess.Popen(UP, cwd=BASE_DIR, env=environment, stdout=log, stderr=log)
     wait_for(lambda: "is up" in printed.read_text() or stack.poll() is not None)
     assert stack.poll() is None, printed.read_text()
-    yield stack
+    return stack
+
+
+def stop(stack: subprocess.Popen[bytes]) -> None:
+    """This ends a stack in the regular way."""
     if stack.poll() is None:
         stack.terminate()
         stack.wait(timeout=SECONDS)
@@ -78,15 +91,39 @@ def has_another_process(data: Path, name: str, pid: int) -> bool:
     return status(data).get(name, pid) != pid
 
 
-def test_nothing_is_left_when_the_stack_itself_is_killed(
-    running: subprocess.Popen[bytes], tmp_path: Path
+def test_a_stack_that_was_killed_is_started_at_once_and_killed_again_leaves_nothing(
+    running: subprocess.Popen[bytes], tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    pids = list(status(tmp_path).values())
-
-    running.kill()
+    supervisor = int((Servers(tmp_path).run / "supervisord.pid").read_text())
+    first = list(status(tmp_path).values())
+    for pid in (supervisor, running.pid):
+        os.kill(pid, signal.SIGKILL)
     running.wait()
 
-    wait_for(lambda: not any(command_line(pid) for pid in pids))
+    again = start(tmp_path / "again.log", environment)
+    try:
+        second = list(status(tmp_path).values())
+        shown = shown_by_status(environment)
+    finally:
+        again.kill()
+        again.wait()
+
+    assert [pid for pid in first if command_line(pid)] == []
+    assert len(second) == len(first)
+    assert f"http://127.0.0.1:{environment['PORT']}/" in shown
+    assert f"admin  {(tmp_path / 'admin_password').read_text().strip()}" in shown
+    wait_for(lambda: not any(command_line(pid) for pid in second))
+    said = (tmp_path / "log" / "postgres.log").read_text()
+    assert "database system was not properly shut down" not in said
+
+
+def shown_by_status(environment: dict[str, str]) -> str:
+    """This answers what `status` says beside a stack."""
+    command = [sys.executable, "-m", "config.stack", "status"]
+    done = subprocess.run(
+        command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
 
 
 def test_a_taken_port_is_named_with_its_variable_before_anything_starts(

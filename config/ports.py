@@ -1,0 +1,53 @@
+"""The ports of the local stack. Run as a script, this checks them before anything is installed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+
+LOOPBACK = "127.0.0.1"
+PORTS = {"PORT": 8000, "FLOWER_PORT": 5555, "EXPORTER_PORT": 9108}
+
+
+class PortTaken(RuntimeError):
+    """Another program listens on a port of ours; the message names the variable to set."""
+
+
+def free_ports(defaults: Mapping[str, int], *, any_free: bool = False) -> dict[str, int]:
+    """This is the port of each variable, refused when it is taken, or any free one if allowed."""
+    ports = {}
+    for variable, default in defaults.items():
+        given = os.environ.get(variable, "")
+        wanted = _number(variable, given) if given else 0 if any_free else default
+        ports[variable] = _bindable(variable, wanted)
+    if len(set(ports.values())) < len(ports):
+        raise PortTaken(f"{' and '.join(ports)} name the same port: set one of them to another.")
+    return ports
+
+
+def _number(variable: str, text: str) -> int:
+    if text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    raise PortTaken(f"{variable}={text} is no port: set {variable} to a number up to 65535.")
+
+
+def _bindable(variable: str, port: int) -> int:
+    with socket.socket() as probe:
+        # As the servers do, or a connection that closed a moment ago would look like a listener.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen()
+        except OSError as error:
+            refusal = f"Port {port} cannot be used ({error.strerror}): set {variable} to another."
+            raise PortTaken(refusal) from error
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    try:
+        free_ports(PORTS)
+    except PortTaken as refused:
+        sys.exit(str(refused))

@@ -1,0 +1,145 @@
+"""End the processes that somebody left behind who was killed.
+
+Their mark is a variable of their environment, which children inherit. Run as a script, this waits
+until its owner has ended: then the pipe that it reads ends. It loads nothing but this file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+VARIABLE = "ENDS_WITH"
+# Between a polite signal and SIGKILL: longer than a worker's soft shutdown.
+END_SECONDS = 20.0
+POLL_SECONDS = 0.1
+PROC = Path("/proc")
+
+
+def new_mark(owner: Path) -> str:
+    """Return the mark of one run of an owner; `left_by` finds those of all its runs."""
+    return f"{owner}#{os.getpid()}-{time.time_ns()}"
+
+
+@contextmanager
+def watching(mark: str, *, patience: float = 0.0) -> Iterator[None]:
+    """End what has this mark once this process has ended in the block, however it does.
+
+    What ends by itself has so many seconds to do so.
+    """
+    read, write = os.pipe()
+    environment = {name: text for name, text in os.environ.items() if name != VARIABLE}
+    command = [sys.executable, "-I", __file__, mark, str(patience)]
+    # posix_spawn and not Popen: it may outlive us, which Popen would warn about.
+    pid = os.posix_spawn(
+        command[0],
+        command,
+        environment,
+        file_actions=[(os.POSIX_SPAWN_DUP2, read, 0)],
+        setsid=True,
+    )
+    os.close(read)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(write)
+
+
+def left_by(owner: Path) -> list[int]:
+    """Return the processes of earlier runs of an owner that still run."""
+    return _having(f"{VARIABLE}={owner}#")
+
+
+def end(pids: list[int], *, patience: float = 0.0, seconds: float = END_SECONDS) -> None:
+    """Return when these processes have ended, by themselves or by ever harder signals."""
+    if _gone(pids, seconds=patience):
+        return
+    for pid in filter(_lives, pids):
+        # PostgreSQL's fast shutdown; SIGTERM would wait for the last client to leave.
+        polite = signal.SIGINT if _is_postgres(pid) else signal.SIGTERM
+        _send(pid, polite)
+    if not _gone(pids, seconds=seconds):
+        for pid in filter(_lives, pids):
+            _send(pid, signal.SIGKILL)
+        _gone(pids, seconds=seconds)
+
+
+def _having(words: str) -> list[int]:
+    own = os.getpid()
+    found = (pid for pid, environment in _environments() if words in environment and pid != own)
+    return list(found)
+
+
+def _environments() -> Iterator[tuple[int, str]]:
+    if not PROC.exists():
+        yield from _listed_environments()
+        return
+    for folder in PROC.iterdir():
+        with suppress(OSError, ValueError):
+            pid, text = int(folder.name), (folder / "environ").read_bytes()
+            yield pid, text.decode("utf-8", "replace")
+
+
+def _listed_environments() -> Iterator[tuple[int, str]]:
+    command = ["/bin/ps", "-axEww", "-o", "pid=,command="]
+    listed = subprocess.run(command, capture_output=True, check=False).stdout
+    for line in listed.decode("utf-8", "replace").splitlines():
+        if found := re.match(r"\s*(\d+) (.*)", line):
+            yield int(found[1]), found[2]
+
+
+def _gone(pids: list[int], *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(map(_lives, pids)):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _lives(pid: int) -> bool:
+    with suppress(ChildProcessError):  # our own child would stay a zombie otherwise
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    with suppress(OSError):
+        return ") Z " in (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    return False
+
+
+def _is_postgres(pid: int) -> bool:
+    with suppress(OSError):
+        return (PROC / str(pid) / "comm").read_text(encoding="utf-8").strip() == "postgres"
+    return False
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(OSError):
+        os.kill(pid, number)
+
+
+def main(mark: str, patience: str) -> None:
+    """Wait for the owner's end, and end what it left."""
+    sys.stdin.read()
+    words = f"{VARIABLE}={mark}"
+    end(_having(words), patience=float(patience))
+    end(_having(words))  # what was started meanwhile
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
