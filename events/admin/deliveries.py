@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from events import queries, services
 from events.admin.confirmation import confirmation, is_confirmed, told
 from events.admin.records import ReadOnlyAdmin
+from events.admin.states import badge
 from events.models import Attempt, Delivery
 from events.services import DeadLetters, Waiting
 
@@ -19,8 +23,9 @@ class AttemptInline(admin.StackedInline[Attempt, Delivery]):
     """The story of a delivery that failed: when, where, and the traceback."""
 
     model = Attempt
-    fields = ("failed_at", "worker", "traceback")
+    fields = ("failed_at", "worker", "cause", "traceback")
     readonly_fields = fields
+    ordering = ("-id",)
     extra = 0
     can_delete = False
     verbose_name = "failed attempt"
@@ -32,15 +37,34 @@ class AttemptInline(admin.StackedInline[Attempt, Delivery]):
         # Whoever sees the delivery sees its attempts.
         return request.user.has_perm("events.view_delivery")
 
-    @admin.display(description="error")
+    @admin.display(description="cause")
+    def cause(self, attempt: Attempt) -> str:
+        return last_line(attempt.error)
+
+    @admin.display(description="traceback")
     def traceback(self, attempt: Attempt) -> str:
-        return format_html("<pre>{}</pre>", attempt.error)
+        """Show the traceback, folded if the attempt after this one failed in the same way."""
+        page = '<details{}><summary>{}</summary><pre class="traceback">{}</pre></details>'
+        later = attempt.delivery.failures.filter(id__gt=attempt.pk).order_by("id").first()
+        same = later is not None and alike(later.error) == alike(attempt.error)
+        told = f"The same as of attempt {later.number}" if same and later else "Where it was raised"
+        return format_html(page, "" if same else mark_safe(" open"), told, attempt.error)
+
+
+def alike(error: str) -> str:
+    """Return a traceback without the numbers in it, by which attempts differ that fail alike."""
+    return re.sub(r"0x[0-9a-f]+|\d+", "0", error)
+
+
+def last_line(error: str) -> str:
+    """Return the last line of a traceback: the exception and what it says."""
+    return (error.strip().splitlines() or [""])[-1]
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     list_display = (
-        "id", "state", "queue", "handler", "attempts", "last_error", "recorded_at", "due_at",
+        "id", "shown_state", "queue", "handler", "attempts", "last_error", "recorded_at", "due_at",
         "finished_at", "event",
     )  # fmt: skip
     list_filter = ("state", "queue", "handler")
@@ -51,14 +75,19 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     actions = ("replay_dead", "discard_dead", "retry_now", "discard_waiting")
     inlines = (AttemptInline,)
     change_form_template = "events/delivery.html"
+    change_list_template = "events/list.html"
     fields = (
-        "state", "handler", "queue", "event", "part", "bounds", "priority", "attempts",
+        "shown_state", "handler", "queue", "event", "part", "bounds", "priority", "attempts",
         "publications", "isolated", "recorded_at", "due_at", "finished_at",
     )  # fmt: skip
 
     @admin.display(description="error")
     def last_error(self, delivery: Delivery) -> str:
-        return (delivery.error.strip().splitlines() or [""])[-1][:120]
+        return last_line(delivery.error)[:120]
+
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, delivery: Delivery) -> SafeString:
+        return badge(delivery.state, delivery.get_state_display())
 
     @admin.action(description="Replay the selected dead letters", permissions=["operate"])
     def replay_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:

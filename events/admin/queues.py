@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 
 from events import queries, services
 from events.admin.confirmation import confirmation, is_confirmed, told
+from events.admin.states import badge
 from events.management.texts import limits_of, pause_of
 from events.models import Delivery, QueueControl
 from events.queries import QueueStatus
@@ -53,9 +54,12 @@ def linked(name: str, description: str, **filters: str) -> Any:
 
     @admin.display(description=description)
     def column(control: Any) -> SafeString:
+        count = getattr(control.status, name)
+        if not count:
+            return format_html("{}", count)
         query = urlencode({"queue": control.queue, **filters})
         address = f"{reverse('admin:events_delivery_changelist')}?{query}"
-        return format_html('<a href="{}">{}</a>', address, getattr(control.status, name))
+        return format_html('<a class="state-{}" href="{}">{}</a>', name, address, count)
 
     return column
 
@@ -75,12 +79,12 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     list_display = (
         "queue",
         "state",
+        linked("dead", "dead", state__exact=Delivery.State.DEAD),
+        "oldest",
         figure("depth", "open"),
         figure("waiting", "waiting"),
         figure("in_progress", "in progress"),
         linked("retrying", "retrying", state__exact=Delivery.State.RETRY),
-        linked("dead", "dead", state__exact=Delivery.State.DEAD),
-        "oldest",
         figure("rate_per_second", "done/s"),
         "latency",
         figure("workers", "workers"),
@@ -139,12 +143,12 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
         services.tune(obj.queue, actor=request.user.get_username(), changes=changes)
 
     @admin.display(description="state")
-    def state(self, control: QueueControl) -> str:
+    def state(self, control: QueueControl) -> SafeString:
         if control.paused_at is None:
-            return "running"
-        return "paused " + pause_of(control)
+            return badge("running", "running")
+        return format_html("{} {}", badge("paused", "paused"), pause_of(control))
 
-    @admin.display(description="oldest")
+    @admin.display(description="waits for")
     def oldest(self, control: Any) -> str:
         return f"{control.status.oldest_seconds:.0f} s" if control.status.depth else "–"
 

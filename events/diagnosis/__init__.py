@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from events.diagnosis import processes, safety, servers, work
 from events.diagnosis.finding import Finding
 
-__all__ = ["Finding", "diagnose"]
+__all__ = ["Finding", "diagnose", "glance"]
 
 
 def diagnose() -> Iterator[Finding]:
@@ -29,3 +29,9 @@ def diagnose() -> Iterator[Finding]:
             yield from work.findings(broker_well=broker.well)
             yield from processes.findings(ask=broker.well)
     yield from safety.findings()
+
+
+def glance() -> Iterator[Finding]:
+    """Look at the work and the processes as PostgreSQL knows them, and wait for nobody."""
+    yield from work.findings(broker_well=True)
+    yield from processes.findings(ask=False)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from events import services
-from events.models import Delivery, Operation, Process, QueueControl
+from events.models import Attempt, Delivery, Operation, Process, QueueControl
 from tests.conftest import person
 from tests.events.test_queue_commands import QUEUE, states
 
@@ -74,7 +74,7 @@ def test_the_list_shows_every_queue_the_most_urgent_first(viewer: Client, six: l
 
     rows = re.findall(r'field-queue[^>]*><a href="[^"]*/([a-z]+)/change/', text)
     assert rows == list(settings.QUEUES)
-    assert re.findall(r"field-column[^>]*>(\d+)<", text)[:1] == ["6"]
+    assert re.findall(r"field-column[^>]*>(\d+)<", text)[:2] == ["0", "6"]
     assert "by alice: the mail host is down" in text
     assert text.count(">running<") == len(settings.QUEUES) - 1
 
@@ -179,6 +179,51 @@ def test_the_form_says_what_can_not_be(operator: Client) -> None:
 
     assert "The concurrency is at least 1; pause the queue instead." in text
     assert QueueControl.objects.get(queue="feeds").concurrency is None
+
+
+def test_states_are_told_by_word_sign_and_class(operator: Client, six: list[int]) -> None:
+    Delivery.objects.filter(id=six[0]).update(state="dead", due_at=None, finished_at=timezone.now())
+    services.pause("feeds", actor="alice")
+
+    deliveries, queues = text_of(operator, DELIVERIES), text_of(operator, QUEUES)
+
+    assert (
+        '<span class="state state-dead"><span aria-hidden="true">✕</span> Dead</span>' in deliveries
+    )
+    assert (
+        '<span class="state state-paused"><span aria-hidden="true">‖</span> paused</span>' in queues
+    )
+    titles = re.findall(r'class="(?:sortable )?column-(\w+)', queues)
+    assert titles[:4] == ["queue", "state", "column", "oldest"]
+
+
+def test_attempts_that_failed_alike_are_folded_below_the_last_with_the_cause_first(
+    operator: Client, six: list[int]
+) -> None:
+    for number in (1, 2, 3):
+        error = f'Traceback\n  File "a.py", line {7 if number < 3 else 8}\nValueError: no {number}'
+        Attempt.objects.create(delivery_id=six[0], number=number, worker="w", error=error)
+    Attempt.objects.create(delivery_id=six[0], number=4, worker="w", error="Traceback\nKeyError: x")
+
+    page = text_of(operator, reverse("admin:events_delivery_change", args=[six[0]]))
+
+    assert page.index("KeyError: x") < page.index("ValueError: no 3")
+    assert page.count("<details open>") == 2
+    assert page.count("The same as of attempt") == 2
+    assert "events/copy.js" in page
+
+
+def test_the_first_page_says_what_needs_somebody(
+    operator: Client, six: list[int], client: Client
+) -> None:
+    Delivery.objects.filter(id=six[0]).update(state="dead", due_at=None, finished_at=timezone.now())
+
+    shown = text_of(operator, "/admin/")
+    hidden = text_of(staff("charlie", "view_user"), "/admin/")
+
+    assert "What needs somebody" in shown
+    assert "1 of probe.write" in shown
+    assert "What needs somebody" not in hidden
 
 
 def test_a_delivery_that_waits_has_its_buttons(
