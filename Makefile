@@ -17,7 +17,7 @@ PRODUCTION = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token
 	DATABASE_URL=postgres://localhost/none REDIS_URL=redis://localhost:6379/0 \
 	ALLOWED_HOSTS=commonplace.example
 
-.PHONY: help demo up test faults check audit bench image lock clean
+.PHONY: help demo up test faults check audit bench image pin lock clean
 
 help:
 	@echo "make demo    run the main job on a stack of its own, and show what happened"
@@ -29,6 +29,7 @@ help:
 	@echo "make audit   look for known weaknesses of the pinned dependencies (asks PyPI)"
 	@echo "make bench   Commonplace and its peers, side by side (ARGS=--short: 5 minutes)"
 	@echo "make image   build the container image without an engine, and run it (root, buildah)"
+	@echo "make pin     pin container images to the digests of now (asks their registries)"
 	@echo "make lock    write requirements/*.txt anew (UPGRADE=--upgrade for newer versions)"
 	@echo "make clean   remove what the other targets made, except the data in .data"
 
@@ -64,6 +65,9 @@ bench: $(BENCH)/bench.stamp
 image: $(VENV)/dev.stamp
 	@deploy/image.sh
 	@$(BIN)/python -m pytest -q tests/deploy/image_runs.py
+
+pin:
+	@deploy/pin.sh
 
 lock: $(VENV)/dev.stamp
 	@$(LOCK) --output-file requirements/runtime.txt
