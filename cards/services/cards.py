@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -20,8 +19,6 @@ from cards.services.parents import errors_of_place, hold_parents
 from cards.services.urls import publish, save_hidden, url_ids
 from cards.signals import card_removed, card_updated
 
-# A page that was made just now, in this request.
-JUST = timedelta(seconds=1)
 # What a curator can change; the type and the curator of a card stay.
 CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
 
@@ -97,10 +94,10 @@ def _apply(card: Card, changes: dict[str, Any]) -> None:
     card.parent_id = changes.get("parent", card.parent_id)
     card.visibility = changes.get("visibility", card.visibility)
     if "url" in changes:
-        before = card.url_id
+        before, now = card.url_id, timezone.now()
         card.url_id = url_ids([page])[page.canonical] if page else None
         if card.url_id != before:
-            card.page_since = timezone.now()
+            card.page_since = now
 
 
 def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
@@ -121,7 +118,7 @@ def _tell_page(card: Card, before: tuple[Any, ...]) -> None:
         return
     if card.url_id != before[0]:
         card.url = Url.objects.select_related("metadata").get(pk=card.url_id)
-        is_new = card.url.created_at >= card.updated_at - JUST
+        is_new = card.page_since is not None and card.url.created_at >= card.page_since
         if card.url.public_since is None and not is_new:
             save_hidden([card])
         elif is_public:

@@ -221,3 +221,49 @@ def test_tags_are_kept_in_their_order_and_can_be_changed(alice: User, client_of:
 
     assert (card["tags"], changed["tags"], refused.status_code) == (["b", "a"], ["c"], 400)
     assert Event.objects.filter(type="card.updated").count() == 1
+
+
+def test_the_library_is_searched_by_words_tags_and_hosts(
+    alice: User, bob: User, client_of: Client
+) -> None:
+    client = client_of(alice)
+    physics, _ = add_card(
+        curator=alice, type="URL", url="https://EXAMPLE.org/Quanta", title="On Waves",
+        text="100% sure", tags=["physics", "to read"],
+    )  # fmt: skip
+    note, _ = add_card(curator=alice, type="NOTE", text="waves of people", tags=["to read"])
+    add_card(curator=bob, type="NOTE", text="waves", tags=["physics"])
+
+    def found(query: str) -> list[str]:
+        return ids(client.get(f"{CARDS}?{query}"))
+
+    assert found("q=waves") == [str(note.pk), str(physics.pk)]
+    assert found("q=waves+quanta") == [str(physics.pk)]
+    assert found("q=100%25+sure") == [str(physics.pk)]
+    assert found("q=100_sure") == found("q=nowhere") == []
+    assert found("tag=to+read") == [str(note.pk), str(physics.pk)]
+    assert found("tag=to+read&tag=physics") == [str(physics.pk)]
+    assert found("tag=Physics") == []
+    assert found("host=Example.ORG") == [str(physics.pk)]
+    assert found("q=waves&type=NOTE&visibility=PUBLIC") == [str(note.pk)]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("search=x", "search"),
+        ("tags=x", "tags"),
+        ("q=" + "a+" * 11, "q"),
+        ("host=example.org/x", "host"),
+        ("host=a:b@example.org", "host"),
+        ("&".join(f"tag={n}" for n in range(11)), "tag"),
+        ("collection=01890000-0000-7000-8000-000000000000", "collection"),
+    ],
+)
+def test_a_search_that_means_nothing_here_is_refused(
+    alice: User, client_of: Client, query: str, field: str
+) -> None:
+    response = client_of(alice).get(f"{CARDS}?{query}")
+
+    assert response.status_code == 400
+    assert {error["field"] for error in response.json()["errors"]} == {field}

@@ -355,3 +355,57 @@ def test_staff_see_pages_and_let_them_be_fetched_again(web: Web, alice: User) ->
 def saved(web: Web, path: str, body: str, status: int = 200, **headers: str) -> Url:
     canonical = web.has(path, body, status, **headers).replace("http:", "https:")
     return Url.objects.create(canonical=canonical, host="127.0.0.1")
+
+
+def test_a_page_that_others_keep_private_looks_new_until_it_is_asked_for_again(
+    web: Web, alice: User, bob: User, client_of: Client
+) -> None:
+    earlier = timezone.now() - timedelta(hours=1)
+    add_card(curator=bob, type="URL", url=PAGE, visibility="PRIVATE")
+    known = Metadata.objects.create(
+        url=Url.objects.get(), title="A title", page={"title": "A title"}, status="fetched",
+        asked_at=earlier, fetched_at=earlier, expires_at=NOW,
+    )  # fmt: skip
+    client = client_of(alice)
+
+    added = client.post("/api/v1/cards/", {"type": "URL", "url": PAGE}).json()
+    path = f"/api/v1/cards/{added['id']}/"
+    seen = [added, client.get(path).json(), client_of(bob).get(path).json()]
+    events = Event.objects.filter(type="page.expired").count()
+    Metadata.objects.filter(pk=known.pk).update(fetched_at=timezone.now())
+    then = client.get(path).json()
+
+    assert {card["metadata"]["status"] for card in seen} == {"pending"}
+    assert {card["display_title"] for card in seen} == {PAGE}
+    assert events == 1
+    assert (then["metadata"]["status"], then["display_title"]) == ("fetched", "A title")
+
+
+def test_a_card_that_moves_to_a_private_page_finds_it_new_and_one_made_public_shows_its_own(
+    web: Web, alice: User, bob: User, client_of: Client
+) -> None:
+    earlier = timezone.now() - timedelta(hours=1)
+    add_card(curator=bob, type="URL", url=PAGE, visibility="PRIVATE")
+    Metadata.objects.create(
+        url=Url.objects.get(), title="A title", status="fetched", asked_at=earlier,
+        fetched_at=earlier, expires_at=NOW,
+    )  # fmt: skip
+    moving, _ = add_card(curator=alice, type="URL", url=f"{PAGE}/other")
+    client = client_of(alice)
+
+    moved = client.patch(f"/api/v1/cards/{moving.pk}/", {"url": PAGE}).json()
+
+    assert moved["metadata"]["status"] == "pending"
+    assert Event.objects.filter(type="page.expired").count() == 1
+    assert Url.objects.get(canonical=PAGE).public_since is not None
+
+    hidden, _ = add_card(curator=alice, type="URL", url=f"{PAGE}/mine", visibility="PRIVATE")
+    now = timezone.now()
+    assert hidden.url
+    Metadata.objects.create(
+        url=hidden.url, title="Mine", status="fetched", asked_at=now, fetched_at=now,
+        expires_at=NOW,
+    )  # fmt: skip
+    client.patch(f"/api/v1/cards/{hidden.pk}/", {"visibility": "PUBLIC"})
+    shown = client_of(bob).get(f"/api/v1/cards/{hidden.pk}/").json()
+    assert shown["display_title"] == "Mine"
