@@ -45,6 +45,7 @@ OTHERS = (
 )
 HEAD, LONG_HEAD = 4096, 64 * 1024
 # What comes first in an object, or a list.
+LINES = msgspec.json.Decoder()
 WITHIN_JSON = {"{": '"}', "[": '"[]{-0123456789'}
 # UTF-16 without a mark: in most languages every second byte of its beginning is zero.
 WITHOUT_MARK = (("utf-16-le", 1), ("utf-16-be", 0))
@@ -128,6 +129,8 @@ def value_of(text: str) -> Any:
         raise Unreadable("too_deep", "The JSON is nested too deeply.") from None
     except ValueError as error:
         message = str(error)
+        if (found := _of_lines(text)) is not None:
+            return found
         if "surrogate" in message:
             return _with_halves_of_letters(text)
         place = message.rpartition("byte ")[2].rstrip(")")
@@ -137,6 +140,17 @@ def value_of(text: str) -> Any:
             line = text.strip().encode("utf-8", "replace")[: int(place)].count(b"\n") + 1
             line += before.count("\n")
         raise Unreadable("malformed", f"This is not JSON: {message}.", line=line) from None
+
+
+def _of_lines(text: str) -> list[Any] | None:
+    """Return the values of JSON with one in each line, or None."""
+    if "\n" not in text.strip():
+        return None
+    try:
+        found: list[Any] = LINES.decode_lines(text.strip())
+    except (ValueError, RecursionError):
+        return None
+    return found if all(isinstance(value, dict) for value in found) else None
 
 
 def _with_halves_of_letters(text: str) -> Any:

@@ -180,6 +180,12 @@ FORMATS = {
 FEEDS = ("feed", "json_feed")
 
 
+UNKNOWN_JSON = (
+    "This is JSON of none of the known programs. Export HTML, CSV, OPML, BibTeX or RIS there, and "
+    "hand in that file."
+)
+
+
 def detected(document: Document) -> Format:
     """This answers the format of a file by its content; raises Unreadable for none of them."""
     for known in FORMATS.values():
@@ -187,6 +193,8 @@ def detected(document: Document) -> Format:
             return known
     if document.flaw_of_json:
         raise document.flaw_of_json
+    if document.is_json:
+        raise Unreadable("unknown_format", UNKNOWN_JSON)
     labels = ", ".join(known.label for known in FORMATS.values())
     raise Unreadable("unknown_format", f"This is none of the known formats: {labels}.")
 

@@ -125,15 +125,15 @@ class _Reading:
             return
         raw = self.text[self.since : min(place, self.since + LONGEST)]
         if what == "dd":
-            note = plain(with_addresses(raw))
+            note = text_of(raw)
             if self.link:
                 self.link.note = f"{self.link.note}\n\n{note}".strip()
             else:
                 self.named.description = note
         elif what == "a" and self.link:
-            self.link.title = one_line(plain(raw))
+            self.link.title = one_line(text_of(raw))
         elif what == "h3":
-            self.named.name = one_line(plain(raw))
+            self.named.name = one_line(text_of(raw))
         elif what == "h1":
             name = one_line(plain(raw))
             self.folders = [] if name.lower() in STATES else [Folder(name)]
@@ -174,6 +174,23 @@ class _Reading:
 
 def _first(attributes: dict[str, str], names: tuple[str, ...]) -> str:
     return next((attributes[name] for name in names if attributes.get(name)), "")
+
+
+# Elements that notes are written in, and those that begin a line; any other `<` is only a sign.
+ELEMENTS = re.compile(
+    r"<(?!/?(?:a|abbr|address|b|big|blockquote|br|center|cite|code|dd|del|div|dl|dt|em|font|h[1-6]|hr|i|"
+    r"img|ins|kbd|li|mark|ol|p|pre|q|s|samp|script|small|span|strike|strong|style|sub|sup|table|tbody|"
+    r"td|th|thead|tr|tt|u|ul|var)[\s/>]|!--)",
+    re.IGNORECASE,
+)
+BLOCKS = re.compile(r"<(?=(?:blockquote|div|h[1-6]|li|ol|p|pre|table|tr|ul)[\s/>])", re.IGNORECASE)
+
+
+def text_of(html: str) -> str:
+    """Return the text of a note or title, with the addresses of its links."""
+    if "<" not in html:
+        return plain(html)
+    return plain(BLOCKS.sub("\n<", with_addresses(ELEMENTS.sub("&lt;", html))))
 
 
 def with_addresses(html: str) -> str:

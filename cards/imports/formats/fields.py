@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from cards.imports.formats.lists_of import people_of, tags_of, texts_of
@@ -106,7 +107,8 @@ PICTURE = re.compile(r"image|cover|icon|thumb|avatar|photo|picture|banner|screen
 EXCEL = re.compile(r'="([^"]{0,100})"')
 
 
-def normal(name: object) -> str:
+@lru_cache(4096)
+def normal(name: str) -> str:
     """Return the name of a column or member as the table above has it."""
     text = unicodedata.normalize("NFKD", one_line(name)).casefold()
     return NOT_IN_NAMES.sub("", "".join(sign for sign in text if not unicodedata.combining(sign)))
@@ -130,8 +132,7 @@ class Fields:
         if not {"url", "DOI"} & self.found.keys() and (address := self._stray_address()):
             self.found["url"] = [address]
         # Who has only these two calls a title a description.
-        has_title = any(PLACES.get(name, ("",))[0] == "title" for name in everything)
-        if "description" in self.named and not has_title:
+        if "description" in self.named and not any(map(_is_title, everything)):
             self.found["title"] = [self.named["description"]]
             own = [value for name, value in self.named.items() if _is_note_beside(name)]
             self.found["note"] = own
@@ -154,6 +155,10 @@ class Fields:
         """Return all texts for some things, each once."""
         found = [t for name in names for value in self.found.get(name, []) for t in texts_of(value)]
         return list(dict.fromkeys(found))
+
+
+def _is_title(name: str) -> bool:
+    return PLACES.get(name, ("",))[0] == "title"
 
 
 def _is_note_beside(name: str) -> bool:
@@ -282,7 +287,8 @@ def _of_excel(text: str) -> str:
 
 
 def _kind(fields: Fields, csl: Mapping[str, Any]) -> str:
-    for name in fields.texts("kind", "genre"):
+    kinds = fields.texts("kind", "genre")
+    for name in [part for kind in kinds for part in kind.split(";")]:
         if known := KINDS.get(normal(name)):
             return known
     if csl["container-title"] or csl["ISSN"]:

@@ -59,8 +59,8 @@ def looks_like_it(value: Any) -> bool:
     )
 
 
-def list_in(value: Any) -> list[Any] | None:
-    """Return the list of entries in a value of JSON."""
+def list_in(value: Any, depth: int = 2) -> list[Any] | None:
+    """Return the list of entries in a value of JSON, which may stand in other objects."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict):
@@ -74,7 +74,10 @@ def list_in(value: Any) -> list[Any] | None:
             found = list(found.values())
         if isinstance(found, list) and (found or len(value) == 1):
             return _with_names_of_lists(found, value)
-    return next((found for name in LISTS if isinstance(found := value.get(name), list)), None)
+    empty = next((found for name in LISTS if isinstance(found := value.get(name), list)), None)
+    inner = [each for each in value.values() if isinstance(each, dict)] if depth else []
+    deeper = (list_in(each, depth - 1) for each in inner)
+    return next(filter(None, deeper), empty)
 
 
 def row_of(entry: Entry, line: int) -> Row:

@@ -10,8 +10,11 @@ from cards.imports.items import Item, Problem, Row, one_line
 from cards.imports.references import doi_in
 
 ADDRESS = re.compile(r"(https?://\S+)(?:\s{1,20}(\S.{0,2000}))?|[A-Za-z][A-Za-z0-9+.-]{0,20}:\S+")
+ARXIV = re.compile(r"arxiv:\s{0,3}(\S{4,40})", re.IGNORECASE)
 IS_DOI = re.compile(r"(?:doi:\s*|(?:https?://)?(?:dx\.)?doi\.org/)?10\.\d{4,9}/\S+", re.IGNORECASE)
-ENTRY = re.compile(rf"(?:{IS_DOI.pattern}|https?://\S+(?:\s.{{0,2000}})?)", re.IGNORECASE)
+ENTRY = re.compile(
+    rf"(?:{IS_DOI.pattern}|{ARXIV.pattern}|https?://\S+(?:\s.{{0,2000}})?)", re.IGNORECASE
+)
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -21,7 +24,9 @@ def read(document: Document) -> Iterator[Row]:
         if not text or text.startswith("#"):
             continue
         title = ""
-        if IS_DOI.fullmatch(text):
+        if found := ARXIV.fullmatch(text):
+            url = guid = f"https://arxiv.org/abs/{found.group(1)}"
+        elif IS_DOI.fullmatch(text):
             doi = doi_in(text)
             url, guid = f"https://doi.org/{doi}", f"doi:{doi.lower()}"
         elif found := ADDRESS.fullmatch(text):

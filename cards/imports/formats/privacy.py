@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cards.imports.items import one_line
@@ -42,10 +43,15 @@ class Privacy:
     warning: str = ""
 
 
+UNSAID = Privacy()
+
+
 def privacy_of(fields: Mapping[str, Any]) -> Privacy:
     """Return what the marks among some fields say; one that says private outdoes the others."""
     private, warnings = None, []
     for name, value in fields.items():
+        if _mark(name[:40]) not in MARKS:
+            continue
         stated = stated_by(name, value)
         if stated.private is not None:
             private = private or stated.private
@@ -59,9 +65,9 @@ def stated_by(name: str, value: Any) -> Privacy:
 
     An attribute of HTML without a value has an empty one, and means yes.
     """
-    mark = BETWEEN.sub("", name[:40]).lower()
+    mark = _mark(name[:40])
     if value is None or mark not in MARKS:
-        return Privacy()
+        return UNSAID
     word, yes_is_private = _word(value), MARKS[mark]
     if word in PRIVATE:
         return Privacy(True)
@@ -73,6 +79,11 @@ def stated_by(name: str, value: Any) -> Privacy:
         return Privacy(not yes_is_private)
     shown = one_line(str(value))[:50]
     return Privacy(True, f"{name} is “{shown}”, which is not understood: the card is private.")
+
+
+@lru_cache(4096)
+def _mark(name: str) -> str:
+    return BETWEEN.sub("", name).lower()
 
 
 def _word(value: Any) -> str:
