@@ -11,7 +11,7 @@ import msgspec
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from api.serializers import Serializer
+from api.serializers import ONCE, Serializer, unknown
 from cards import limits
 
 # Each field, and how long it may be.
@@ -84,7 +84,12 @@ class Person(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """This answers the name in its parts."""
         parts = {"literal": data} if isinstance(data, str) else data
-        if not isinstance(parts, dict) or not parts or not set(parts) <= set(self.parts):
+        if not isinstance(parts, dict) or not parts:
+            self.fail("invalid")
+        if strange := [name for name in parts if name not in self.parts]:
+            said = {name[:100]: [unknown("field", name, self.parts)] for name in strange[:20]}
+            raise serializers.ValidationError(said, code="unknown")
+        if not all(isinstance(part, str) for part in parts.values()):
             self.fail("invalid")
         text = serializers.CharField(max_length=200)
         return {name: text.run_validation(part) for name, part in parts.items()}
@@ -158,11 +163,11 @@ class ReferenceSerializer(Serializer):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """This answers the reference under the names of CSL-JSON, without empty fields."""
         if isinstance(data, dict):
-            data = {SPELLINGS.get(name, name): value for name, value in data.items()}
-            if unknown := sorted(set(data) - set(self.fields)):
-                raise serializers.ValidationError(
-                    {str(name)[:100]: ["This field is not known."] for name in unknown[:20]}
-                )
+            spelt = {SPELLINGS.get(name, name): value for name, value in data.items()}
+            if len(spelt) < len(data):
+                twice = [name for name in data if SPELLINGS.get(name, name) in data.keys() - {name}]
+                raise serializers.ValidationError({name: [ONCE] for name in twice})
+            data = spelt
         values: dict[str, Any] = super().to_internal_value(data)
         values = {name: value for name, value in values.items() if value not in ("", [])}
         if len(msgspec.json.encode(values)) > limits.REFERENCE_BYTES:

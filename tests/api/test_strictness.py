@@ -180,6 +180,27 @@ def test_a_value_of_another_type_is_refused(
     assert field in fields(client_of(alice).post(CARDS, body))
 
 
+@pytest.mark.parametrize(
+    ("reference", "field", "near"),
+    [
+        ({"title": "x", "publsher": "y"}, "publsher", "publisher"),
+        ({"title": "x", "author": [{"famly": "y"}]}, "author.0.famly", "family"),
+        ({"title": "x", "author": [{"family": 5}]}, "author.0", ""),
+        ({"title": "x", "DOI": "10.1/a", "doi": "10.1/b"}, "doi", ""),
+    ],
+)
+def test_what_is_nested_is_looked_at_too(
+    alice: User, client_of: Client, reference: dict[str, Any], field: str, near: str
+) -> None:
+    body = {"type": "REFERENCE", "reference": reference}
+    client = client_of(alice)
+
+    for answer in (client.post(CARDS, body), client.post(f"{CARDS}bulk/", {"cards": [body]})):
+        ((name, said),) = fields(answer).items()
+        assert name.endswith(f"reference.{field}")
+        assert said.endswith(f"Did you mean {near}?") or not near
+
+
 @pytest.mark.parametrize("value", ["true", 1, "yes", None, [], {}])
 def test_only_true_is_true(alice: User, bob: User, client_of: Client, value: Any) -> None:
     client = client_of(alice)
@@ -208,7 +229,7 @@ def test_a_body_that_is_no_object_is_refused(
     [
         ('{"type": "NOTE", "text": "x", "visibility": "PRIVATE", "visibility": "PUBLIC"}', 400),
         (
-            '{"type": "NOTE", "text": "x", "visibility": "PRIVATE", "visibilit\\u0079": "x"}',
+            '{"type": "NOTE", "text": "x", "visibility": "PRIVATE", "visibilit\\u0079": "PUBLIC"}',
             400,
         ),
         ('{"type": "NOTE", "text": "a \\"b\\": c", "visibility" : "PRIVATE"}', 201),
