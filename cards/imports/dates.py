@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -51,18 +52,25 @@ def date_of(text: str, month: str = "", day: str = "") -> dict[str, Any] | None:
     A range is dated by its beginning. `month` and `day` are for a text that has a year alone; a
     month may have the day in it, as `7~May`.
     """
-    text, month = one_line(text)[:LONGEST], one_line(month)[:LONGEST]
+    parts = _parts(one_line(text)[:LONGEST], one_line(month)[:LONGEST], day.strip())
+    return {"date-parts": [list(parts)]} if parts else None
+
+
+@lru_cache(maxsize=4096)
+def _parts(text: str, month: str, day: str) -> tuple[int, ...]:
+    """Return year, month and day, as far as they are said and there are such."""
     parts = _numbers(text) or _words(text)
     if len(parts) == 1 and month:
         parts += _month_and_day(month)
-    if len(parts) == 2 and day.strip().isdecimal() and len(day.strip()) < 3:
+    if len(parts) == 2 and day.isdecimal() and len(day) < 3:
         parts.append(int(day))
     while parts:
         try:
-            return Issued().to_internal_value({"date-parts": [parts]})
+            Issued().to_internal_value({"date-parts": [parts]})
+            break
         except ValidationError:
             parts.pop()
-    return None
+    return tuple(parts)
 
 
 def _numbers(text: str) -> list[int]:

@@ -130,6 +130,8 @@ def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, length in TEXT_FIELDS.items():
         value = fields.get(name)
+        if not value and value != 0:
+            continue
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         if fitting := (clean(text) if name in LONG else one_line(text))[:length].strip():
             found[name] = fitting

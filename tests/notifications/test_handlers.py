@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.services import follow, unfollow
 from cards.events import CardAdded, CollectionCardAdded
 from cards.models import Card, Visibility
-from cards.services import add_card_to_collection, remove_card, update_card
+from cards.services import add_card, add_card_to_collection, remove_card, update_card
 from events.envelope import FEW, Recorded
 from notifications import handlers
 from notifications.models import Kind, Notification
@@ -48,6 +48,27 @@ def test_whoever_saved_the_page_before_is_told_once(drain: Drain, alice: User, b
 
     assert told() == Counter({("alice", Kind.PAGE_SAVED, "bob"): 1})
     assert Notification.objects.get().card_id == card.pk
+
+
+def test_who_saved_the_abstract_of_a_paper_is_told_of_who_saves_its_pdf(
+    drain: Drain, alice: User, bob: User, charlie: User
+) -> None:
+    for curator, url in (
+        (alice, "https://arxiv.org/abs/2101.00001"),
+        (bob, "https://arxiv.org/pdf/2101.00001v2"),
+        (charlie, "https://doi.org/10.48550/arXiv.2101.00001"),
+    ):
+        add_card(curator=curator, type="URL", url=url)
+
+    drain()
+
+    assert told() == Counter(
+        {
+            ("alice", Kind.PAGE_SAVED, "bob"): 1,
+            ("alice", Kind.PAGE_SAVED, "charlie"): 1,
+            ("bob", Kind.PAGE_SAVED, "charlie"): 1,
+        }
+    )
 
 
 def test_a_page_kept_private_concerns_its_curator_but_tells_nobody(

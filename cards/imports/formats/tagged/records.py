@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cards.imports.items import Item, Problem, Row, clean, one_line
 from cards.imports.references import OTHERS
@@ -24,11 +25,22 @@ class Record:
 
     def all(self, *tags: str) -> list[str]:
         """Return the texts under any of these tags, in the order of the file."""
+        if len(tags) == 1:
+            return self._texts.get(tags[0], [])
         return [text for tag, found in self.fields if tag in tags and (text := clean(found))]
 
     def first(self, *tags: str) -> str:
         """Return a text under the first of these tags that has one."""
-        return next((text for tag in tags for text in self.all(tag)), "")
+        return next((self._texts[tag][0] for tag in tags if tag in self._texts), "")
+
+    @cached_property
+    def _texts(self) -> dict[str, list[str]]:
+        """The texts by their tags; once all lines are added."""
+        found: dict[str, list[str]] = {}
+        for tag, text in self.fields:
+            if text := clean(text):
+                found.setdefault(tag, []).append(text)
+        return found
 
     def add(self, tag: str, text: str) -> None:
         """Add a line; without a tag, it goes on with the field before it."""
