@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -25,22 +26,31 @@ IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASC
 IS_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 # Python writes a capital in a form.
 IS_BOOLEAN = re.compile(r"[Tt]rue|[Ff]alse")
-# What a value is in JSON, how it is written in a form or an address, and what to say otherwise.
-# The framework takes 1 for true, 1.0 for 1, and any number for a text.
-SHAPES: tuple[tuple[type[Any], type[Any] | tuple[type[Any], ...], re.Pattern[str] | None, str], ...]
-SHAPES = (
-    (serializers.BooleanField, bool, IS_BOOLEAN, BOOLEAN),
-    (serializers.IntegerField, int, IS_WHOLE, WHOLE),
+# The shapes of values, by field. The framework takes 1 for true, 1.0 for 1, and any number for a
+# text.
+SHAPES: tuple[tuple[type[Any], tuple[type[Any], ...], re.Pattern[str] | None, str], ...] = (
+    (serializers.BooleanField, (bool,), IS_BOOLEAN, BOOLEAN),
+    (serializers.IntegerField, (int,), IS_WHOLE, WHOLE),
     (serializers.FloatField, (int, float), None, NUMBER),
-    (serializers.UUIDField, str, IS_ID, ID),
-    (serializers.CharField, str, None, TEXT),
-    (serializers.ChoiceField, str, None, TEXT),
-    (serializers.DateTimeField, str, None, TEXT),
+    (serializers.UUIDField, (str,), IS_ID, ID),
+    (serializers.CharField, (str,), None, TEXT),
+    (serializers.ChoiceField, (str,), None, TEXT),
+    (serializers.DateTimeField, (str,), None, TEXT),
 )
 
 Field = serializers.Field[Any, Any, Any, Any]
 Errors = dict[Any, Any]
 Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a value is in JSON, how it is written in a form, and what to say otherwise."""
+
+    types: tuple[type[Any], ...]
+    pattern: re.Pattern[str] | None
+    message: str
+    is_list: bool = False
 
 
 class Strict:
@@ -59,12 +69,14 @@ class Strict:
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)  # type: ignore[misc]  # which says so
         given, errors = self._plain(data) if isinstance(data, QueryDict) else (data, {})
-        is_form = given is not data
-        errors |= dict(self._unknown(given))
+        is_form, shapes, strange = given is not data, self._shapes, []
         for name, value in given.items():
-            field = self._writable.get(name)
-            if field is not None and (error := self._misshapen(field, value, is_form=is_form)):
+            if name not in shapes:
+                strange.append(name)
+            elif error := wrong(shapes[name], value, is_form=is_form):
                 errors[name] = error
+        if strange:
+            errors |= dict(self._unknown(strange))
         try:
             values = super().to_internal_value(given)  # type: ignore[misc]
         except ValidationError as refused:
@@ -76,6 +88,11 @@ class Strict:
     @cached_property
     def _writable(self) -> dict[str, Field]:
         return {name: field for name, field in self.fields.items() if not field.read_only}  # type: ignore[attr-defined]
+
+    @cached_property
+    def _shapes(self) -> dict[str, Shape | None]:
+        lenient = self.takes_numbers_as_texts
+        return {name: shape_of(field, lenient) for name, field in self._writable.items()}
 
     def _plain(self, form: QueryDict) -> tuple[dict[str, Any], Errors]:
         """Return the values of a form or an address, and an error for what came twice."""
@@ -90,35 +107,15 @@ class Strict:
                     errors[name[:100]] = [ErrorDetail(ONCE, code="repeated")]
         return values, errors
 
-    def _unknown(self, given: Mapping[str, Any]) -> Iterator[tuple[str, list[ErrorDetail]]]:
+    def _unknown(self, strange: list[str]) -> Iterator[tuple[str, list[ErrorDetail]]]:
         """Yield an error for each name that the client cannot set."""
         fields: Mapping[str, Field] = self.fields  # type: ignore[attr-defined]
-        strange = [name for name in given if name not in self._writable and name not in self.others]
-        for name in strange[:REPORTED]:
+        for name in [name for name in strange if name not in self.others][:REPORTED]:
             if name in fields or name in self.fixed:
                 yield name, [ErrorDetail(self.fixed.get(name, FIXED), code="read_only")]
             else:
                 message = unknown(self.noun, name, [*self._writable, *self.others])
                 yield name[:100], [ErrorDetail(message, code="unknown")]
-
-    def _misshapen(self, field: Field, value: Any, *, is_form: bool) -> Any:
-        """Return what is wrong with the type of a value, if anything."""
-        if value is None:
-            return None  # which the field allows, or not
-        if isinstance(field, serializers.ListField):
-            if not isinstance(value, list):
-                return None  # which the field itself says
-            found = (self._misshapen(field.child, each, is_form=is_form) for each in value)
-            return {place: error for place, error in enumerate(found) if error}
-        for kind, type_, pattern, message in SHAPES:
-            if isinstance(field, kind):
-                if self.takes_numbers_as_texts and isinstance(field, serializers.CharField):
-                    return None
-                fits = isinstance(value, str) if is_form else has_type(value, type_)
-                if fits and pattern and isinstance(value, str):
-                    fits = bool(pattern.fullmatch(value))
-                return None if fits else [ErrorDetail(message, code="invalid")]
-        return None
 
 
 class Serializer(Strict, serializers.Serializer[Any]):
@@ -129,9 +126,40 @@ class ModelSerializer(Strict, serializers.ModelSerializer[Row]):
     """A model's serializer that refuses what it does not know."""
 
 
-def has_type(value: Any, type_: type[Any] | tuple[type[Any], ...]) -> bool:
-    """Return whether a value of JSON has a type; true and false are no numbers."""
-    return isinstance(value, type_) and (type_ is bool or not isinstance(value, bool))
+def shape_of(field: Field, lenient: bool) -> Shape | None:
+    """Return the shape of a field's values, if it has one; lenient texts have none."""
+    if isinstance(field, serializers.ListField):
+        child = shape_of(field.child, lenient)
+        return child and replace(child, is_list=True)
+    for kind, types, pattern, message in SHAPES:
+        if isinstance(field, kind):
+            free = lenient and isinstance(field, serializers.CharField)
+            return None if free else Shape(types, pattern, message)
+    return None
+
+
+def wrong(shape: Shape | None, value: Any, *, is_form: bool) -> Any:
+    """Return what is wrong with the type of a value, if anything; null is the field's affair."""
+    if shape is None or value is None:
+        return None
+    if not shape.is_list:
+        return None if fits(shape, value, is_form) else [ErrorDetail(shape.message, code="invalid")]
+    if not isinstance(value, list):
+        return None  # which the field itself says
+    return {
+        place: [ErrorDetail(shape.message, code="invalid")]
+        for place, each in enumerate(value)
+        if not fits(shape, each, is_form)
+    }
+
+
+def fits(shape: Shape, value: Any, is_form: bool) -> bool:
+    """Return whether a value has a shape; by its very class, for true is a number to Python."""
+    if value.__class__ is not str:
+        return not is_form and value.__class__ in shape.types
+    if not is_form and str not in shape.types:
+        return False
+    return shape.pattern is None or shape.pattern.fullmatch(value) is not None
 
 
 def unknown(noun: str, name: str, known: Collection[str]) -> str:
