@@ -6,7 +6,7 @@ import ipaddress
 import re
 
 # Some proxies add the port: 192.0.2.1:1234, [2001:db8::1]:1234.
-WITH_PORT = re.compile(r"\[(?P<six>[^\]]*)\](:\d+)?|(?P<four>[\d.]+):\d+")
+WITH_PORT = re.compile(r"\[(?P<six>[^\[\]]{0,60})\](:\d+)?|(?P<four>[\d.]{7,15}):\d+")
 # A customer of an IPv6 provider has at least a /64, and so as many addresses as anybody could want.
 IPV6_PREFIX = 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import ada_url
 
@@ -19,8 +19,20 @@ HARMFUL = re.compile(
 )
 TAGS = re.compile(r"<[a-zA-Z/!][^<>]{0,1000}>")
 
-MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_MONTH = rf"({'|'.join(MONTHS)})[a-z]{{0,6}}\.?"
+# How the names of months begin, in the languages that pages are mostly in.
+MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            *("jan ene gen", "feb fév fev", "mar mär mrt", "apr avr abr", "may mai mag mei"),
+            *("juin jun giu", "juil jul lug", "aug aoû ago", "sep set", "oct okt ott out"),
+            *("nov", "dec dez dic déc"),
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_MONTH = rf"({'|'.join(MONTHS)})[^\W\d_]{{0,8}}\.?"
 NUMERIC = re.compile(
     r"([0-9]{4})(?:[-/.年](0?[1-9]|1[0-2])(?:[-/.月](0?[1-9]|[12][0-9]|3[01]))?)?(?![0-9])"
 )
@@ -28,23 +40,52 @@ COMPACT = re.compile(r"([12][0-9]{3})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(?![
 YEAR_FIRST = re.compile(rf"([0-9]{{4}}) {_MONTH}(?:[ -]([0-3]?[0-9])\b)?", re.IGNORECASE)
 # As `31/07/1945` and `07/1945`; which of two is the day may be unknown.
 SLASHES = re.compile(r"(?:([0-3]?[0-9])/)?([0-3]?[0-9])/([12][0-9]{3})\b")
+# As `31.07.1945`: where dots are written, the day comes first.
+DOTS = re.compile(r"([0-3]?[0-9])\. ?(0?[1-9]|1[0-2])\. ?([12][0-9]{3})\b")
 DAY_FIRST = re.compile(
-    rf"(?:\w{{1,20}},? )?([0-3]?[0-9])(?:st|nd|rd|th)?[ -]{_MONTH},?[ -]([0-9]{{4}})\b",
+    rf"(?:\w{{1,20}},? )?([0-3]?[0-9])(?:st|nd|rd|th|er|\.|º)?[ -](?:de )?{_MONTH},?[ -]"
+    r"(?:de )?([0-9]{4})\b",
     re.IGNORECASE,
 )
 MONTH_FIRST = re.compile(
     rf"(?:\w{{1,20}},? )?{_MONTH} (?:([0-3]?[0-9])(?:st|nd|rd|th)?,? )?([0-9]{{4}})\b",
     re.IGNORECASE,
 )
+PUBLISHED = re.compile(
+    r"^(?:first )?(?:published|posted|date|veröffentlicht|publié|publicado)\b"
+    r"(?: on| am| le| el|:)?[: ]*",
+    re.IGNORECASE,
+)
 
 # What stands where authors' names should be, and is none.
 NOBODY = re.compile(
-    r"https?:|^@|^\S+\.[a-z]{2,6}$|www\."
-    r"|\b(?:unknown|n/a|none|null|undefined|admin(?:istrator)?|staff writer)$",
+    r"https?:|^/?@|^/|^\S{1,100}\.[a-z]{2,6}$|www\.|\S@\S|^\d"
+    r"|\b(?:unknown|n/a|none|null|undefined|admin(?:istrator)?|staff(?: writers?| reporters?)?)$"
+    r"|^(?:staff|admin|site|web|guest|editorial|the|our)[ _-]"
+    r"(?:staff|admin|administrator|editors?|master|team|author|writer|contributor|blogger|post"
+    r"|board|desk|report|user|correspondent|newsroom)s?$",
     re.IGNORECASE,
 )
+NOBODIES = {
+    *("no author", "no authors", "author", "authors", "author name", "super user", "superuser"),
+    *("editor", "editors", "editorial", "redaktion", "die redaktion", "redaction", "rédaction"),
+    *("la rédaction", "la redaction", "redacción", "redaccion", "redazione", "redactie", "guest"),
+    *("anonymous", "anonym", "anonyme", "anónimo", "anon", "webmaster", "root", "user", "test"),
+    *("newsroom", "news desk", "contributor", "contributors", "various", "various authors"),
+    *("multiple authors", "default", "default user", "moderator", "marketing", "press release"),
+    *("press office", "system", "support", "info", "autor", "autore", "auteur", "verfasser"),
+    *("unbekannt", "wordpress", "wp", "drupal", "joomla", "team", "writer", "posted", "by", "me"),
+    *("false", "true", "nobody", "name", "your name", "username", "content team", "et al", "demo"),
+}
 INITIALS = re.compile(r"[A-Z]{1,4}")
 NOT_A_CAPITAL = re.compile(r"[^\W\d_A-Z]")
+SUFFIXES = {"jr", "sr", "ii", "iii", "md", "m.d", "phd", "ph.d", "esq", "cnn", "ap", "afp", "bbc"}
+ORGANIZATION = re.compile(
+    r"\b(?:news|times|post|journal|magazine|blog|daily|weekly|today|online|media|press|group|inc"
+    r"|ltd|llc|gmbh|university|society|institute|association|foundation|review|library|labs?|tv"
+    r"|radio|the|of|and|web|site|project|company|network|museum|office|agency|team|world)\b",
+    re.IGNORECASE,
+)
 HOUSE = re.compile(r", [A-Z]{2,5}$")  # as in "…, CNN"
 BY = re.compile(r"^(?:by|von|par|por|de autor|author|authors)\b[:\s]+", re.IGNORECASE)
 
@@ -69,12 +110,45 @@ def prose(value: object, length: int) -> str:
 def name(value: object, *, family_first: bool = False) -> str:
     """This answers a person's name, the given one first, or nothing if it is none."""
     line = BY.sub("", prose(value, NAME_LENGTH)).strip(" ,;|·")
-    if not line or NOBODY.search(line) or not any(map(str.isalpha, line)):
+    if is_nobody(line):
         return ""
     family, comma, given = line.partition(", ")
     if family_first and comma and "," not in given:
         return f"{given} {family}"
     return HOUSE.sub("", line)
+
+
+def is_nobody(line: str) -> bool:
+    """Return whether a text that stands where a name should be is none."""
+    plain = line.casefold().strip(" .-_!")
+    return plain in NOBODIES or bool(NOBODY.search(line)) or not any(map(str.isalpha, line))
+
+
+def is_like_a_person(line: str) -> bool:
+    """Return whether a name is built as people's mostly are, and has no word of organizations."""
+    words = line.split()
+    shaped = all(word[:1].isupper() and not word[1:2].isupper() for word in words)
+    return 2 <= len(words) <= 3 and shaped and not ORGANIZATION.search(line)
+
+
+def apart(values: Iterable[str]) -> Iterator[str]:
+    """Yield each of several people that are named in one text.
+
+    A comma parts them only if there are two words at least on each side, so that `Doe, Jane` is
+    one; words such as `und` likewise, so that `Ortega y Gasset` is one.
+    """
+    for value in values:
+        for part in re.split(r";|、|，|,? and ", value[:LONGEST]):
+            yield from _parted(part)
+
+
+def _parted(text: str) -> list[str]:
+    for separator in (",", " & ", " und ", " et ", " y ", " e ", " en ", " och ", " og ", " with "):
+        parts = [part.strip() for part in text.split(separator) if part.strip()]
+        people = [part for part in parts if part.rstrip(".").lower() not in SUFFIXES]
+        if len(people) > 1 and all(len(part.split()) > 1 for part in people):
+            return [each for part in people for each in _parted(part)]
+    return [text]
 
 
 def initials_first(line: str) -> str:
@@ -98,19 +172,21 @@ def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
 
 def date(value: object) -> str:
     """This answers a date as `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, as exact as it is; or nothing."""
-    line = text(value, 100).lower()
+    line = PUBLISHED.sub("", text(value, 100).lower())
     if found := COMPACT.match(line) or YEAR_FIRST.match(line) or NUMERIC.match(line):
         year, month, day = found.groups()
     elif found := DAY_FIRST.match(line):
         day, month, year = found.groups()
     elif found := MONTH_FIRST.match(line):
         month, day, year = found.groups()
+    elif found := DOTS.match(line):
+        day, month, year = found.groups()
     elif found := SLASHES.match(line):
         month, day, year = _sorted_out(*found.groups())
     else:
         return ""
     if month in MONTHS:
-        month = MONTHS.index(month) + 1
+        month = MONTHS[month]
     parts = [int(part) for part in (year, month, day) if part]
     if not 1000 <= parts[0] <= 2999 or (len(parts) == 3 and not 1 <= parts[2] <= 31):
         return ""

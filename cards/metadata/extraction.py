@@ -11,11 +11,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from selectolax.lexbor import LexborHTMLParser
 
 from cards import limits
 from cards.metadata import cleaning, identifiers, linked_data
+from cards.metadata.bylines import Shown, shown
 from cards.metadata.charsets import decoded
 from cards.metadata.picking import picked
 from cards.metadata.vocabularies import (
@@ -69,7 +71,10 @@ LENGTHS = {
 }
 # The date that many sites have in their addresses.
 DATED = re.compile(r"/((?:19|20)[0-9]{2})[/-]((?:0?[1-9]|1[0-2])(?:[/-][0-3]?[0-9])?)(?=[/_-])")
+# Those of Chinese and Japanese pages, which need no spaces beside them.
+WIDE = ("｜", "－", "：", "、", "︱", "│", "丨", "＿", "|")
 SEPARATORS = (
+    *WIDE,
     *(f" {sign} " for sign in ("|", "-", "--", "–", "—", "·", "•", "»", "«", ":", "::")),
     "-",
     "_",
@@ -85,7 +90,7 @@ class _Page:
     """The metadata of one page, by the vocabulary that it is in."""
 
     def __init__(self, html: str, url: str) -> None:
-        self.url = url
+        self.url, self.html = url, html
         tree = LexborHTMLParser(picked(html), scripting=True)
         self.meta: dict[str, list[str]] = defaultdict(list)
         for node in tree.css("meta"):
@@ -113,7 +118,7 @@ class _Page:
             pdf=self.first("pdf") or self.linked("alternate", "application/pdf"),
             canonical=self.linked("canonical") or self.first("canonical"),
             image=self.first("image") or self.linked("image_src"),
-            published=self.first("published") or self.date_of_address(),
+            published=self.published(),
             is_reference=self.is_reference(),
             **{name: self.first(name) for name in TEXTS},
             **found,
@@ -149,6 +154,27 @@ class _Page:
         if name in {"published", "modified"}:
             return cleaning.date(value)
         return cleaning.prose(value, LENGTHS.get(name, SHORT_LENGTH))
+
+    def published(self) -> str:
+        """Return the date of publication, as exact as anything says that agrees with the first.
+
+        Many give the first of January for a year of which they know no more.
+        """
+        said = [self.kept("published", value) for value in self.values("published")]
+        found = [date for date in (*said, self.date_of_address()) if date]
+        first = next(iter(found), "")
+        if len(first) < 10 and not self.is_reference():
+            found.append(self.shown.published)
+            first = first or self.shown.published
+        if len(first) != 4 and not first.endswith("-01-01"):
+            return first
+        exact = (date for date in found if date[:4] == first[:4] and len(date) > 4)
+        return next((date for date in exact if not date.endswith("-01-01")), first)
+
+    @cached_property
+    def shown(self) -> Shown:
+        """This is what the page's elements show, where its metadata does not say."""
+        return shown(self.html)
 
     def linked(self, relation: str, type: str | None = None) -> str:
         """This answers where a link of that relation leads."""
@@ -211,27 +237,38 @@ class _Page:
             cleaning.names(self._split(self.of(HIGHWIRE, "authors")), family_first=True)
             or self._listed_authors()
             or cleaning.names(self._split(self.of(DUBLIN_CORE, "authors")), family_first=True)
-            or cleaning.names(self.of(OPEN_GRAPH, "authors"))
-            or linked_data.authors(self.work)
-            or cleaning.names(
-                self._split(self.of(PLAIN, "authors"), pattern=r";|,? and |, (?=\S+ \S)")
-            )
+            or self._people(self.of(OPEN_GRAPH, "authors"))
+            or self._people(linked_data.authors(self.work))
+            or self._people(self.of(PLAIN, "authors"))
+            or self._people(self.shown.authors)
         )
+
+    def _people(self, values: Iterable[str]) -> list[str]:
+        """Return people's names, without that of the site, which many give for an author."""
+        found = cleaning.names(cleaning.apart(values))
+        return [name for name in found if not self._is_site(name)]
+
+    def _is_site(self, name: str) -> bool:
+        """Return whether a name is the site's; but the site of a person has that person's name."""
+        plain, site = name.casefold(), self.first("site").casefold()
+        if plain in (site, *self._hosts()):
+            return not cleaning.is_like_a_person(name)
+        # Where no spaces part words, a publisher's name begins as its site's does.
+        begins = site.split()[:1] if site and not site.isascii() else []
+        return any(len(part) > 3 and part in plain for part in (site, *begins))
 
     def _listed_authors(self) -> list[str]:
         listed = map(cleaning.initials_first, self._split(self.of(AUTHOR_LIST, "authors")))
         return cleaning.names(listed, family_first=True)
 
-    def _split(self, values: Iterable[str], pattern: str = ";") -> Iterator[str]:
+    def _split(self, values: Iterable[str]) -> Iterator[str]:
         for value in values:
-            yield from re.split(pattern, value[: cleaning.LONGEST])
+            yield from value[: cleaning.LONGEST].split(";")
 
     def date_of_address(self) -> str:
-        """This answers the date in the page's address."""
-        found = DATED.search(self.url)
-        return (
-            cleaning.date(f"{found.group(1)}-{found.group(2)}".replace("/", "-")) if found else ""
-        )
+        """Return the date in the page's address, or in the one that it names as its own."""
+        found = DATED.search(self.url) or DATED.search(self.first("canonical"))
+        return cleaning.date("-".join(found.groups()).replace("/", "-")) if found else ""
 
     def pages(self) -> str:
         """This answers the pages in the journal, as `12-34`."""

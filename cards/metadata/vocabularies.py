@@ -39,7 +39,7 @@ DUBLIN_CORE = {
 }
 OPEN_GRAPH = {
     "title": ("og:title", "twitter:title"),
-    "authors": ("article:author", "book:author", "article:author_name"),
+    "authors": ("article:author", "og:author", "book:author", "article:author_name"),
     "published": (
         "article:published_time",
         "og:published_time",
