@@ -25,6 +25,8 @@ from events.queries import QueueStatus
 from events.queues import all_policies
 from events.services import Purged, Waiting
 
+RESTORED = "before this database was restored: select it and resume it, when it may go on"
+
 
 class QueueList(ChangeList):
     """The rows with their live figures, the most urgent queue first."""
@@ -146,7 +148,10 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     def state(self, control: QueueControl) -> SafeString:
         if control.paused_at is None:
             return badge("running", "running")
-        return format_html("{} {}", badge("paused", "paused"), pause_of(control))
+        text, status = pause_of(control), getattr(control, "status", None)
+        if status is not None and status.restored:
+            text = f"{text} ({RESTORED})"
+        return format_html("{} {}", badge("paused", "paused"), text)
 
     @admin.display(description="waits for")
     def oldest(self, control: Any) -> str:

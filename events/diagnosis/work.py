@@ -101,8 +101,10 @@ def _queue(
 def _paused(status: queries.QueueStatus, seconds: float) -> tuple[bool, str, str]:
     why = f" ({status.reason})" if status.reason else ""
     text = f"paused for {duration(seconds)} by {status.paused_by}{why}; {status.depth} wait"
+    if status.restored:
+        text += "; that came with the backup from which this database was restored"
     advice = f"When it may go on: `manage.py queues resume {status.queue}`."
-    return seconds < PAUSE_SECONDS, text, advice
+    return seconds < PAUSE_SECONDS and not status.restored, text, advice
 
 
 def _handlers() -> Finding:

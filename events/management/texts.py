@@ -30,6 +30,14 @@ def pause_of(status: QueueStatus | QueueControl) -> str:
     return f"{since}: {status.reason}" if status.reason else since
 
 
+def lines_of_pause(status: QueueStatus) -> Iterator[str]:
+    """Yield what is said of a queue that is paused, and how it goes on."""
+    yield f"{status.queue} is paused {pause_of(status)}"
+    if status.restored:
+        yield "    That came with the backup from which this database was restored."
+    yield f"    When it may go on: manage.py queues resume {status.queue}"
+
+
 def limits_of(status: QueueStatus) -> str:
     """This tells how often a queue's handlers may call outside."""
     limits = [f"{status.rate_limit} in {status.rate_seconds} s"] if status.rate_limit else []

@@ -40,6 +40,8 @@ class QueueControl(models.Model):
     # While it is set, nothing is published, and workers give back what they have not begun.
     paused_at = models.DateTimeField(null=True, editable=False)
     paused_by = models.TextField(blank=True, default="", editable=False)
+    # The database in which that was (events/queries/pauses.py): a restored one is another.
+    paused_in = models.TextField(blank=True, default="", db_default="", editable=False)
     reason = models.TextField(
         blank=True, default="", help_text="Why it is paused, for whoever looks next."
     )

@@ -14,6 +14,7 @@ from django.db import connection
 from events import controls
 from events.controls import UNTOUCHED, Control
 from events.queries.backlogs import backlogs
+from events.queries.pauses import restored_pauses
 from events.queues import QueuePolicy, all_policies
 
 
@@ -43,6 +44,8 @@ class QueueStatus:
     paused_at: datetime | None = None
     paused_by: str = ""
     reason: str = ""
+    # Paused before this database was restored from a backup.
+    restored: bool = False
     concurrency: int | None = None
     rate_limit: int | None = None
     rate_seconds: int | None = None
@@ -73,6 +76,8 @@ def queue_status(*, since: datetime | None = None, finished: bool = True) -> lis
     """
     policies, set_by_operators = all_policies(), controls.read()
     workers, done = dict(_rows(WORKERS)), _done(since) if finished else {}
+    found = backlogs(list(policies))
+    restored = restored_pauses() if any(backlog.paused_at for backlog in found) else set()
     return [
         QueueStatus(
             queue=backlog.queue,
@@ -87,10 +92,11 @@ def queue_status(*, since: datetime | None = None, finished: bool = True) -> lis
             paused_at=backlog.paused_at,
             paused_by=backlog.paused_by,
             reason=backlog.reason,
+            restored=backlog.queue in restored,
             **done.get(backlog.queue, {}),
             **_numbers(policies.get(backlog.queue), set_by_operators.get(backlog.queue, UNTOUCHED)),
         )
-        for backlog in backlogs(list(policies))
+        for backlog in found
     ]
 
 

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from events import controls
 from events.deliveries import WAITS
 from events.models import Delivery, QueueControl
+from events.queries.pauses import this_database
 from events.queues import all_policies, policy_of
 from events.registry import subscriptions
 from events.services.operations import note, steps_of
@@ -42,6 +43,7 @@ def pause(queue: str, *, actor: str, reason: str = "") -> bool:
     is_news = control.paused_at is None
     if is_news:
         control.paused_at, control.paused_by, control.reason = Now(), actor, reason
+        control.paused_in = this_database()
     elif reason:
         control.reason = reason
     _save(control)
@@ -61,6 +63,7 @@ def resume(queue: str, *, actor: str) -> bool:
     if is_news:
         control.resumed_at = Now()
     control.paused_at, control.paused_by, control.reason = None, "", ""
+    control.paused_in = ""
     _save(control)
     note("queue.resume", actor, int(is_news), {"queue": queue})
     _tell("queue.resumed", queue, actor)

@@ -14,7 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from events import deliveries, services
-from events.models import Attempt, Delivery, Event, Lease, Operation, Process
+from events.diagnosis import Finding, work
+from events.models import Attempt, Delivery, Event, Lease, Operation, Process, QueueControl
 from events.queues import policy_of
 from events.registry import handlers
 from events.services import Waiting, operations
@@ -38,6 +39,30 @@ def answer(*arguments: str) -> Any:
 
 def states(queue: str = QUEUE) -> Counter[str]:
     return Counter(Delivery.objects.filter(queue=queue).values_list("state", flat=True))
+
+
+def test_a_pause_that_came_with_a_backup_is_told_with_what_to_do() -> None:
+    services.pause("feeds", actor="alice", reason="the index is rebuilt")
+    before = found_by_the_doctor("queue feeds")
+    # A restored database has other numbers (tests/faults/test_restore.py restores one).
+    QueueControl.objects.filter(queue="feeds").update(paused_in="1/2")
+
+    text = printed("status")
+    after = found_by_the_doctor("queue feeds")
+
+    assert (before.well, after.well) == (True, False)
+    assert "the backup from which this database was restored" in after.text
+    for said in (after.text + after.advice, text):
+        assert "by alice" in said
+        assert "manage.py queues resume feeds" in said
+    assert "the backup from which this database was restored" in text
+    services.resume("feeds", actor="bob")
+    assert found_by_the_doctor("queue feeds").well
+
+
+def found_by_the_doctor(subject: str) -> Finding:
+    (found,) = [each for each in work.findings(broker_well=True) if each.subject == subject]
+    return found
 
 
 def test_status_tells_what_runs_waits_and_is_paused(six: list[int]) -> None:

@@ -30,6 +30,7 @@ def test_a_backup_taken_under_load_is_restored_and_delivered_once(
         # So that there is open work at the moment of the backup.
         world.process("feed-worker").stop()
         wait_for_more(load, OPERATIONS)
+        world.manage("queues", "pause", "feeds", "--reason", "a backup is taken")
         client(world, "pg_dump", "--format=custom", f"--file={dump}")
         wait_for_more(load, OPERATIONS)
         load.finish()
@@ -40,6 +41,10 @@ def test_a_backup_taken_under_load_is_restored_and_delivered_once(
         assert not world.is_quiet(), "nothing was open at the moment of the backup"
         for name in ALWAYS:
             world.process(name).start()
+        # It stays paused, and that is said, with what to do.
+        for said in (world.manage("doctor", fails=True), world.manage("queues", "status")):
+            assert "the backup from which this database was restored" in said
+        world.manage("queues", "resume", "feeds")
         case.recovered(world.wait_recovered())
 
         verdict = Verdict()

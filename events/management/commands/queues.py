@@ -12,7 +12,16 @@ from django.core.serializers.json import DjangoJSONEncoder
 from events import queries, services
 from events.broker import Broker, BrokerDown
 from events.management.moments import age, limit, positive
-from events.management.texts import agreed, limits_of, line_of, lines_of, pause_of, story_of, table
+from events.management.texts import (
+    agreed,
+    limits_of,
+    line_of,
+    lines_of,
+    lines_of_pause,
+    pause_of,
+    story_of,
+    table,
+)
 from events.queries import Choice, Kind, QueueStatus
 from events.queues import UnknownQueue, all_policies, policy_of
 from events.services import LIMITS, TooYoung, Waiting
@@ -108,7 +117,7 @@ class Command(BaseCommand):
         outage = broker_outage()
         states = [{"state": "paused" if row.paused else "running"} for row in rows]
         lines = table(COLUMNS, [a | b for a, b in zip(figures, states, strict=True)])
-        pauses = [f"{row.queue} is paused {pause_of(row)}" for row in rows if row.paused]
+        pauses = [line for row in rows if row.paused for line in lines_of_pause(row)]
         found = {
             "queues": figures,
             "relay_lag_seconds": lag,

@@ -1,0 +1,29 @@
+"""Pauses that came with a backup: they were meant for the database that it was taken of."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+from events.queries.values import value
+
+# Who restores a dump makes another database, and another table, with other numbers.
+HERE = """
+    SELECT concat_ws('/', oid, 'events_queuecontrol'::regclass::oid)
+    FROM pg_database WHERE datname = current_database()
+"""
+RESTORED = f"""
+    SELECT queue FROM events_queuecontrol
+    WHERE paused_at IS NOT NULL AND paused_in NOT IN ('', ({HERE}))
+"""  # noqa: S608 - put together from constants
+
+
+def this_database() -> str:
+    """Return what tells this database from one that was restored from it."""
+    return str(value(HERE))
+
+
+def restored_pauses() -> set[str]:
+    """Return the queues that were paused before this database was restored from a backup."""
+    with connection.cursor() as cursor:
+        cursor.execute(RESTORED)
+        return {queue for (queue,) in cursor.fetchall()}
