@@ -13,7 +13,8 @@ from kombu.entity import Queue
 from config import logs, queues, release
 from config.people import *  # noqa: F403
 from config.postgres.configuration import configured
-from config.web import limits
+from config.web.settings import *  # noqa: F403
+from config.web.settings import URL_PREFIX
 
 # Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
 django_stubs_ext.monkeypatch()
@@ -72,13 +73,6 @@ FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)
 # Live streams of one person, and of all, that a web process holds open.
 STREAMS_PER_PERSON = env.int("STREAMS_PER_PERSON", default=10)
 STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=2000)
-# How much of a web process one client, or all of them, may take.
-WEB = limits.read(env)
-# Where a proxy puts the site, if not at its root: /library.
-URL_PREFIX = limits.prefix(env("URL_PREFIX", default=""))
-FORCE_SCRIPT_NAME = URL_PREFIX or None
-# Sites whose scripts may use the API, as https://example.org; `*` for all.
-CORS_ORIGINS = env.list("CORS_ORIGINS", default=[])
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # How much one person may import, and how many feeds they may subscribe to.
@@ -139,23 +133,6 @@ INSTALLED_APPS = [
     "notifications",
     "feeds",
     "config",
-]
-MIDDLEWARE = [
-    "config.requests.RequestMiddleware",
-    "config.middleware.headers.HeadersMiddleware",
-    "config.health.ProbeMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "config.middleware.cors.CorsMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.compression.CompressionMiddleware",
-    "config.outage.OutageMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "config.slashes.SlashMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "config.idempotency.IdempotencyMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
