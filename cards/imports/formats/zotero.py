@@ -11,7 +11,7 @@ from cards.imports.dates import date_of
 from cards.imports.documents import Document
 from cards.imports.elements import Node, elements
 from cards.imports.errors import Unreadable
-from cards.imports.items import Problem, Row, clean, one_line
+from cards.imports.items import Item, Problem, Row, clean, fingerprint, one_line
 from cards.imports.markup import plain
 from cards.imports.moments import moment
 from cards.imports.references import doi_in, reference_item
@@ -53,13 +53,37 @@ def read(document: Document) -> Iterator[Row]:
         if error.code != "malformed":
             raise
         flaw = error
+    is_empty = True
+    for row in rows_of(nodes):
+        is_empty = False
+        yield row
+    if is_empty:
+        raise flaw or Unreadable("no_references", "There is no reference and no note in this file.")
+    if flaw:
+        yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
+
+
+def rows_of(nodes: list[Node]) -> Iterator[Row]:
+    """Yield the references among some elements, and the notes that are of no reference."""
     named = {node.about: node for node in nodes}
     paths = paths_of([node for node in nodes if node.name == "Collection"])
+    attached = {
+        part.attributes.get("resource", "") for node in nodes for part in node.all("isReferencedBy")
+    }
     for node in nodes:
         if node.name not in OTHERS:
             yield item_of(node, named, paths)
-    if flaw:
-        yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
+            continue
+        text = plain(node.content("value")) if node.name == "Memo" else ""
+        if text and node.about not in attached:
+            yield Item(
+                line=node.line,
+                guid=fingerprint(text),
+                source="note",
+                text=text,
+                tags=tuple(_tags(node)),
+                collections=tuple(paths.get(node.about, ())),
+            )
 
 
 def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
