@@ -19,7 +19,11 @@ DEFAULTS = {
     "db": "flower",
     "persistent": True,
     "state_save_interval": 60_000,  # milliseconds
-    "max_tasks": 10_000,
+    # Its memory grows with these, and no further: 26 MiB for the tasks (ADR 0032).
+    "max_tasks": 5_000,
+    "max_workers": 200,
+    # Seconds after which a worker that left is no longer shown.
+    "purge_offline_workers": 600,
     # Acts are the commands' and the admin's, which ask for a permission and write them down.
     "read_only": True,
     "tasks_columns": "name,args,state,result,exception,received,runtime,worker,uuid",
