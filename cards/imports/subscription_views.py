@@ -13,7 +13,10 @@ from api.objects import ObjectView
 from api.views import ListAPIView
 from cards.imports import queries, services
 from cards.imports.models import FeedSubscription
-from cards.imports.serializers import SubscriptionInputSerializer, SubscriptionSerializer
+from cards.imports.subscription_serializers import (
+    SubscriptionInputSerializer,
+    SubscriptionSerializer,
+)
 from cards.imports.views import require_own_collection
 
 

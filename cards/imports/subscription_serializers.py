@@ -1,0 +1,80 @@
+"""Subscriptions of feeds, as requests and responses have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from api.serializers import ModelSerializer
+from cards import limits
+from cards.imports.models import FeedSubscription
+from cards.imports.serializers import BY_DEFAULT, FetchedSerializer
+from cards.models import Visibility
+
+
+class SubscriptionInputSerializer(FetchedSerializer):
+    """A feed to subscribe to."""
+
+    url = serializers.CharField(max_length=limits.LINK_LENGTH)
+    title = serializers.CharField(required=False, allow_blank=True, max_length=limits.TITLE_LENGTH)
+    collection = serializers.UUIDField(
+        required=False, help_text="A collection of yours that its cards join."
+    )
+    visibility = serializers.ChoiceField(Visibility.choices, required=False, help_text=BY_DEFAULT)
+
+
+class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
+    """A feed whose news become cards."""
+
+    url = serializers.CharField(source="feed.url")
+    collection = serializers.SerializerMethodField()
+    visibility = serializers.SerializerMethodField()
+    refreshed_at = serializers.DateTimeField(
+        source="feed.refreshed_at", allow_null=True, help_text="When it last answered."
+    )
+    next_refresh = serializers.DateTimeField(source="feed.next_refresh")
+    failures = serializers.IntegerField(source="feed.failures", help_text="In a row.")
+    error = serializers.CharField(source="feed.error", help_text="Of the last failure.")
+
+    class Meta:
+        model = FeedSubscription
+        fields = (
+            "id",
+            "url",
+            "title",
+            "collection",
+            "visibility",
+            "refreshed_at",
+            "next_refresh",
+            "failures",
+            "error",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    def to_representation(self, instance: FeedSubscription) -> dict[str, Any]:
+        """Return the subscription; of the feed, what has happened since its subscriber is there.
+
+        Before, it would tell that somebody else subscribes to it.
+        """
+        told = super().to_representation(instance)
+        feed, since = instance.feed, instance.created_at
+        if not (feed.asked_at and feed.asked_at >= since):
+            told |= {"failures": 0, "error": "", "next_refresh": since}
+        if not (feed.refreshed_at and feed.refreshed_at >= since):
+            told["refreshed_at"] = None
+        return told
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_collection(self, subscription: FeedSubscription) -> str | None:
+        """This answers the collection that its cards join."""
+        collection: str | None = subscription.options.get("collection")
+        return collection
+
+    @extend_schema_field(serializers.ChoiceField(Visibility.choices))
+    def get_visibility(self, subscription: FeedSubscription) -> str:
+        """This answers who sees its cards."""
+        visibility: str = subscription.options.get("visibility")
+        return visibility or subscription.owner.import_visibility
