@@ -203,6 +203,7 @@ def test_types_and_numbers(kind: str, expected: dict[str, Any]) -> None:
         "@book(key, title = {T}, year = 2001)",
         "@BOOK {key,title={T},year={2001}}",
         "@book{key, title = {T},, year = 2001,}",
+        "@book{key,\n title = {T}\n year = {2001}\n}",
         '@book{key, title = "T", title = {T again}, year = {{2001}}}',
         '@book{key, title = "" # {T}, year = 20 # "01"}',
         "junk\n@comment{x}\n@preamble{ {\\newcommand{\\x}{}} }\n@book{k, title={T}, year=2001}\n}",
@@ -238,6 +239,8 @@ def test_keywords_notes_and_addresses() -> None:
         ("howpublished={\\url{https://example.org/}}", "https://example.org/"),
         ("url={www.example.org/a}", "http://www.example.org/a"),
         ("eprint={12345678}, eprinttype={pubmed}", "https://pubmed.ncbi.nlm.nih.gov/12345678/"),
+        ("url={https://example.org/\n   a/b}", "https://example.org/a/b"),
+        ("url={https%3A%2F%2Fexample.org%2Fa}", "https://example.org/a"),
         ("url={ftp://example.org/a}", ""),
     ],
 )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 from cards.imports.dates import date_of
 from cards.imports.documents import Document
@@ -19,6 +20,9 @@ from cards.imports.references import doi_in, reference_item
 from cards.references import VISIBILITY
 
 ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+# An address that goes on in the next line, or that is encoded as a whole.
+WRAPPED = re.compile(r" {0,9}\n {0,40}")
+ENCODED = re.compile(r"https?%3A%2F%2F", re.IGNORECASE)
 ARXIV = re.compile(r"\barxiv:\s*((?:[a-z-]+(?:\.[a-z]{2})?/)?\d[\d.]+(?:v\d+)?)", re.IGNORECASE)
 DASHES = re.compile(r"\s{0,9}(?:-+|–|—)\s{0,9}")
 # Not references: what others are made of.
@@ -105,7 +109,8 @@ def tags_of(text: str) -> tuple[str, ...]:
 
 def address_of(fields: Mapping[str, str]) -> str:
     """Return the address of an entry: its own, else one that it mentions, else arXiv's."""
-    if url := verbatim(fields.get("url", "")):
+    if url := WRAPPED.sub("", verbatim(fields.get("url", ""))):
+        url = unquote(url) if ENCODED.match(url) else url
         if found := ADDRESS.search(url):
             return found.group()
         return f"http://{url}" if re.match(r"www\.[\w-]+\.", url) and " " not in url else ""

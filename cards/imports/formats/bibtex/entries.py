@@ -21,6 +21,10 @@ KEYLESS = re.compile(
     re.IGNORECASE,
 )
 DOUBLE_COMMA = re.compile(r",(?=[ \t\n]*,)")
+# A line that ends a value, and one that begins a field, with no comma between them.
+MISSING_COMMA = re.compile(
+    r'([}"])[ \t]{0,20}\n(?=[ \t]{0,40}[A-Za-z][\w-]{1,30}[ \t]{0,20}=[ \t]{0,20}[{"\d])'
+)
 LONGEST_BLOCK = 100_000
 LONGEST_VALUE = 20_000
 ENCLOSED = {"{": "}", '"': '"'}
@@ -77,7 +81,7 @@ class Reading:
             detail = f"This entry is longer than {LONGEST_BLOCK} characters."
             yield Problem(line=line, code="too_long", detail=detail, label=one_line(text[:80]))
             return
-        text = KEYLESS.sub(r"\1,", text.lstrip(" \t"))
+        text = MISSING_COMMA.sub(r"\1,\n", KEYLESS.sub(r"\1,", text.lstrip(" \t")))
         try:
             found = Splitter(text).split()
             if found.failed_blocks and DOUBLE_COMMA.search(text):
