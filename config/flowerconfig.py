@@ -19,7 +19,7 @@ DEFAULTS = {
     "db": "flower",
     "persistent": True,
     "state_save_interval": 60_000,  # milliseconds
-    # Its memory grows with these, and no further: 26 MiB for the tasks (ADR 0032).
+    # Its memory grows with these, and no further: 28 MiB for the tasks (ADR 0032).
     "max_tasks": 5_000,
     "max_workers": 200,
     # Seconds after which a worker that left is no longer shown.
