@@ -28,7 +28,7 @@ KEYS = """
         SELECT id FROM {table} WHERE {owner} = %(owner)s
         UNION
         SELECT (data ->> '{key}')::uuid FROM events_event
-        WHERE type = '{removed}' AND id >= %(since)s
+        WHERE type = '{removed}' AND id >= %(events_since)s AND recorded_at >= %(moment)s
           AND (data ->> '{owner}')::bigint = %(owner)s
     ) AS there (id)
     WHERE id < %(since)s AND id {beside} %(beside)s
@@ -79,6 +79,8 @@ def keys_at(
     parameters = {
         "owner": owner.pk,
         "since": first_id_at(moment + MILLISECOND),
+        "events_since": first_id_at(moment - history.CLOCKS),
+        "moment": moment + MILLISECOND,
         "beside": beside or (LAST if descending else FIRST),
         "limit": limit,
     }
@@ -158,10 +160,10 @@ def places_at(owner: User, moment: datetime, *, cards: Several[str]) -> dict[str
     for row in rows:
         stood[str(row.card_id), str(row.collection_id)] = True
     # What happened first since then undoes what is there now: the newest event comes first.
-    later = history.since(moment, **about).order_by("-id")
+    later = history.since(moment, **about).order_by("-recorded_at", "-id")
     for subject, type_, card in later.values_list("subject", "type", "data__card_id"):
         stood[card, subject.removeprefix("collections/")] = type_ == "collection.card_removed"
-    earlier = history.until(moment, **about).order_by("id")
+    earlier = history.until(moment, **about).order_by("recorded_at", "id")
     for subject, type_, card in earlier.values_list("subject", "type", "data__card_id"):
         stood[card, subject.removeprefix("collections/")] = type_ != "collection.card_removed"
     places = defaultdict(list)

@@ -59,8 +59,8 @@ class LiveStream(APIView):
 
         `import`: how far an import is, as imports/{id}/ answers it. `card`: a card of yours whose
         page has been asked for. `notification`: one of yours, with `unread_count`. `feed`: a card
-        that has come into your following feed. `reset`: of these `events` more has happened than is
-        told; read their pages again.
+        that has come into your following feed, or was changed there. `reset`: of these `events`
+        more has happened than is told; read their pages again.
         """
         if request.method == "GET":
             request.META[STREAM] = admitted(request)

@@ -14,6 +14,9 @@ from events.ids import first_id_at
 from events.models import Event
 
 MILLISECOND = timedelta(milliseconds=1)
+# Of events about one subject, the last one is the last by PostgreSQL's clock: each is recorded
+# while the subject's row is locked. Ids are of web machines' clocks, which may differ by so much.
+CLOCKS = timedelta(minutes=10)
 
 
 class HistoryPruned(Exception):
@@ -31,18 +34,21 @@ def require_kept(moment: datetime) -> None:
 
 def until(moment: datetime, **filters: Any) -> QuerySet[Event]:
     """Return the events recorded until a moment, to the millisecond."""
-    return Event.objects.filter(id__lt=first_id_at(moment + MILLISECOND), **filters)
+    return Event.objects.filter(recorded_at__lt=moment + MILLISECOND, **filters)
 
 
 def since(moment: datetime, **filters: Any) -> QuerySet[Event]:
     """Return the events recorded after a moment, to the millisecond."""
-    return Event.objects.filter(id__gte=first_id_at(moment + MILLISECOND), **filters)
+    return Event.objects.filter(
+        id__gte=first_id_at(moment - CLOCKS), recorded_at__gte=moment + MILLISECOND, **filters
+    )
 
 
 def last(moment: datetime, subjects: Collection[str], types: Collection[str]) -> dict[str, Event]:
     """Return the last event until a moment of each subject, as far as there is one."""
     found = until(moment, subject__in=subjects, type__in=types)
-    return {event.subject: event for event in found.order_by("subject", "-id").distinct("subject")}
+    latest = found.order_by("subject", "-recorded_at", "-id").distinct("subject")
+    return {event.subject: event for event in latest}
 
 
 def first(subjects: Collection[str], types: Collection[str]) -> dict[str, Event]:

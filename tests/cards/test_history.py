@@ -13,6 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from cards import history
 from cards.models import Card, Collection, CollectionCard, Visibility
 from cards.services import (
     CardDraft,
@@ -24,7 +25,7 @@ from cards.services import (
     update_card,
     update_collection,
 )
-from events.ids import new_id
+from events.ids import first_id_at, new_id
 from events.models import Event
 from tests.library import PAGE, collection_of, save
 
@@ -216,3 +217,25 @@ def test_a_library_is_told_where_older_events_are_deleted(alice: User, seed: int
     told = [each for each in cards.values() if each[2]]
     assert len(told) > len(cards) / 2
     assert all(collections[id] in {None, was} for id, was in before[1].items())
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_the_last_change_counts_whichever_clock_was_ahead(
+    alice: User, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """Two web machines, of which one gives its events ids of a minute later."""
+    card, collection = save(alice), collection_of(alice)
+    clocks = [lambda: first_id_at(timezone.now() + timedelta(minutes=1)), new_id]
+
+    for number, visibility in enumerate((Visibility.PRIVATE, Visibility.PUBLIC)):
+        monkeypatch.setattr("events.outbox.new_id", clocks[number != ahead])
+        update_card(card=card, visibility=visibility)
+        if visibility == Visibility.PRIVATE:
+            add_card_to_collection(collection=collection, card=card, added_by=alice)
+        else:
+            remove_card_from_collection(collection=collection, card=card, removed_by=alice)
+        time.sleep(0.002)
+
+    for moment in (timezone.now(), timezone.now() + timedelta(minutes=5)):
+        (then,) = history.cards_at(alice, moment, None, descending=True, limit=10)
+        assert (then.visibility, list(then.collections)) == (Visibility.PUBLIC, [])
