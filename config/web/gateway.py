@@ -53,14 +53,13 @@ class Gateway:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: Body) -> None:
         try:
             await self._take(scope, receive, body)
+            exchange = Exchange(scope, body)
+            first = await self.threads.run(partial(exchange.begin, self.application, self.hub))
         except ClientGone:
             return
         except Refused as refused:
             await refuse(send, receive, refused)
             return
-        exchange = Exchange(scope, body)
-        try:
-            first = await self.threads.run(partial(exchange.begin, self.application, self.hub))
         except Exception:
             logger.exception("request.failed")
             await fail(send)

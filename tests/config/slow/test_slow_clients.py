@@ -294,11 +294,17 @@ def test_a_body_in_chunks_is_taken(web: WebProcess, token: str) -> None:
     assert answer.json()["text"] == "In parts."
 
 
-def test_large_files_are_taken_from_people_only(web: WebProcess) -> None:
-    answer = httpx.post(f"{web.url}/api/v1/imports/", files={"file": bytes(3 * MIB)})
-
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Token"
+def test_large_files_are_taken_from_people_only(web: WebProcess, token: str) -> None:
+    begun = "Content-Type: multipart/form-data; boundary=b", "Content-Length: 3000000"
+    with Slow(web) as slow:
+        for wrong in ("", "f" * 64, "\xe4"):
+            refused = answer_to(
+                slow.open(head("/api/v1/imports/", *begun, method="POST", token=wrong) + b"-")
+            )
+            assert refused.startswith(b"HTTP/1.1 401 "), refused
+            assert b"www-authenticate: token" in refused.lower()
+        known = slow.open(head("/api/v1/imports/", *begun, method="POST", token=token) + b"-")
+        assert answer_to(known).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_stream_before_other_requests_ends_with_its_client(
