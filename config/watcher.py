@@ -30,7 +30,7 @@ def new_mark(owner: Path) -> str:
 
 @contextmanager
 def watching(mark: str, *, patience: float = 0.0) -> Iterator[None]:
-    """End what has this mark once this process has ended in the block, however it does.
+    """End what has this mark once the block, or this process, has ended, however it does.
 
     What ends by itself has so many seconds to do so.
     """
@@ -38,7 +38,7 @@ def watching(mark: str, *, patience: float = 0.0) -> Iterator[None]:
     environment = {name: text for name, text in os.environ.items() if name != VARIABLE}
     command = [sys.executable, "-I", __file__, mark, str(patience)]
     # posix_spawn and not Popen: it may outlive us, which Popen would warn about.
-    pid = os.posix_spawn(
+    os.posix_spawn(
         command[0],
         command,
         environment,
@@ -49,8 +49,6 @@ def watching(mark: str, *, patience: float = 0.0) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
         os.close(write)
 
 

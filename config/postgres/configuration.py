@@ -17,6 +17,13 @@ CLIENT: dict[str, Any] = {
     "keepalives_count": 3,
 }
 
+# The same from the server's side.
+KEEPALIVES = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+}
+
 
 def configured(
     database: dict[str, Any],
@@ -36,20 +43,15 @@ def configured(
     """
     os.environ.update(ENVIRONMENT)
     os.environ.pop("PGOPTIONS", None)
+    limits = {
+        # What the transaction of a process that hangs had locked, nobody else could deliver.
+        "idle_in_transaction_session_timeout": f"{idle_transaction_seconds}s",
+        # The server gives up a little earlier than we do, and says why.
+        "statement_timeout": int(reply_seconds * 900),
+        "lock_timeout": int(lock_seconds * 1000),
+    }
     options = CLIENT | {
-        # The same from the server's side, and the end of a transaction whose process hangs: what
-        # it had locked could not be delivered by anyone else.
-        "options": _server_options(
-            tcp_keepalives_idle=10,
-            tcp_keepalives_interval=5,
-            tcp_keepalives_count=3,
-            idle_in_transaction_session_timeout=f"{idle_transaction_seconds}s",
-            # The server gives up a little earlier than we do, and says why.
-            statement_timeout=int(reply_seconds * 900),
-            lock_timeout=int(lock_seconds * 1000),
-            search_path=schema,
-            **SESSION,
-        ),
+        "options": _server_options(**KEEPALIVES, **limits, search_path=schema, **SESSION),
         "application_name": process,
     }
     options["prepare_threshold"] = {True: 2, None: 5, False: None}[prepare]
