@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -53,7 +54,8 @@ UNLIMITED = dict.fromkeys(
 
 @pytest.fixture(scope="module")
 def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
-    yield from running(tmp_path_factory, LIMITS)
+    with running(tmp_path_factory, LIMITS) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +65,20 @@ def unguarded(
     """The same without limits, and without back-pressure."""
     settings = "tests.config.slow.unguarded"
     variables = UNLIMITED | {"DJANGO_SETTINGS_MODULE": settings, "UNGUARDED": "backpressure"}
-    yield from running(tmp_path_factory, variables)
+    with running(tmp_path_factory, variables) as process:
+        yield process
 
 
+@contextmanager
 def running(folder: pytest.TempPathFactory, variables: dict[str, str]) -> Iterator[WebProcess]:
     # One thread of Django's: whoever held it would hold up all.
     process = WebProcess(
         folder.mktemp("slow") / "web.log", WEB_THREADS="1", WEB_STOP_SECONDS="1", **variables
     )
-    yield process
-    process.stop()
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 @pytest.fixture
@@ -252,7 +258,8 @@ def test_without_limits_bodies_that_are_kept_open_take_the_memory(
 def test_more_bodies_than_the_process_holds_are_refused_for_a_while(
     tmp_path_factory: pytest.TempPathFactory, token: str
 ) -> None:
-    for web in running(tmp_path_factory, {"BODIES_BYTES": str(3 * MIB), "WEB_CONNECTIONS": "8"}):
+    variables = {"BODIES_BYTES": str(3 * MIB), "WEB_CONNECTIONS": "8"}
+    with running(tmp_path_factory, variables) as web:
         large = post(CARDS, "Content-Length: 1048576", token=token)
         with Slow(web) as slow:
             for _ in range(3):
@@ -325,7 +332,7 @@ def test_a_stream_before_other_requests_ends_with_its_client(
 def test_one_person_downloads_a_few_files_at_once(
     tmp_path_factory: pytest.TempPathFactory, token: str, library: int
 ) -> None:
-    for web in running(tmp_path_factory, {"EXPORTS_PER_PERSON": "2"}):
+    with running(tmp_path_factory, {"EXPORTS_PER_PERSON": "2"}) as web:
         with Slow(web) as slow:
             for _ in range(2):
                 assert slow.open(head(EXPORT, token=token), reads=False).recv(12)
