@@ -167,15 +167,18 @@ def consult_registry(*, url_id: int, registry: str, identifier: str, age: timede
         raise Later(_asked_to_wait(failure) or REGISTRY_WAIT, str(failure)) from failure
     finally:
         time.sleep(known.pause)
-    _keep_details(url_id, registry, details, asked_at=asked_at)
+    _keep_details(url_id, registry, identifier, details, asked_at=asked_at)
 
 
 def _keep_details(
-    url_id: int, registry: str, details: dict[str, Any], *, asked_at: datetime
+    url_id: int, registry: str, identifier: str, details: dict[str, Any], *, asked_at: datetime
 ) -> None:
     with transaction.atomic():
         metadata = Metadata.objects.select_for_update().get(pk=url_id)
         if metadata.registered_at and metadata.registered_at >= asked_at:
+            return
+        # A registry that was away for long is asked last, of a work that the page may have left.
+        if metadata.page and identifier not in metadata.page.values():
             return
         metadata.registered, metadata.registry = details, registry
         metadata.registered_at = asked_at

@@ -221,3 +221,18 @@ def known_page() -> Url:
     url = Url.objects.create(canonical="https://example.org/", host="example.org")
     Metadata.objects.create(url=url, expires_at="2100-01-01T00:00:00Z")
     return url
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("names", "registry"), [("10.1038/171737a0", "crossref"), ("10.1/b", "")])
+def test_a_registry_that_answers_late_tells_of_the_work_that_the_page_names_now(
+    registered: Web, names: str, registry: str
+) -> None:
+    url = known_page()
+    Metadata.objects.filter(url=url).update(page={"doi": names})
+
+    services.consult_registry(
+        url_id=url.pk, registry="crossref", identifier="10.1038/171737a0", age=timedelta()
+    )
+
+    assert Metadata.objects.get().registry == registry
