@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -17,6 +17,8 @@ from cards import services
 from cards.models import Card, Url
 from cards.services import recompute_pages
 from events.models import Event
+from tests.interleaving import another
+from tests.running import wait_for
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,7 +37,9 @@ def saved_before(curator: User, link: str, canonical: str) -> Card:
 def pages() -> dict[str, str]:
     """Return the page of each card, by the curator and the link."""
     found = Card.objects.exclude(link="").select_related("curator", "url")
-    return {f"{card.curator.username} {card.link}": str(card.url) for card in found}
+    return {
+        f"{card.curator.username} {card.link}": card.url.canonical for card in found if card.url
+    }
 
 
 def told() -> list[tuple[str, Any]]:
@@ -139,26 +143,22 @@ def test_who_changes_a_card_meanwhile_has_the_last_word(alice: User) -> None:
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            services.update_card(card=card, url="https://example.org/")
-            running = pool.submit(run)
-            wait_until_somebody_waits_for_the_card()
+    with ThreadPoolExecutor(1) as pool, another() as other:
+        other.do(lambda: services.update_card(card=card, url="https://example.org/"))
+        running = pool.submit(run)
+        wait_for(somebody_waits, seconds=20, what="the run waits for the card")
+        other.commit()
         done = running.result()
 
     assert done.moved == 0
     assert pages() == {"alice https://example.org/": "https://example.org/"}
 
 
-def wait_until_somebody_waits_for_the_card() -> None:
-    from tests.running import wait_for
-
-    def waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                " AND datname = current_database()"
-            )
-            return bool(cursor.fetchone()[0])
-
-    wait_for(waits, seconds=20, what="the run waits for the card")
+def somebody_waits() -> bool:
+    """Return whether a session waits for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND datname = current_database()"
+        )
+        return bool(cursor.fetchone()[0])
