@@ -91,7 +91,7 @@ def _listed_environments() -> Iterator[tuple[int, str]]:
     command = ["/bin/ps", "-axEww", "-o", "pid=,command="]
     listed = subprocess.run(command, capture_output=True, check=False).stdout
     for line in listed.decode("utf-8", "replace").splitlines():
-        if found := re.match(r"\s*(\d+) (.*)", line):
+        if found := re.match(r"\s{0,20}(\d+) (.*)", line):
             yield int(found[1]), found[2]
 
 

@@ -19,6 +19,16 @@ HARMFUL = re.compile(
 )
 TAGS = re.compile(r"<[a-zA-Z/!][^<>]{0,1000}>")
 
+# What parts a title from the name of its site.
+# Those of Chinese and Japanese pages, which need no spaces beside them.
+WIDE = ("｜", "－", "：", "、", "︱", "│", "丨", "＿", "|")
+SEPARATORS = (
+    *WIDE,
+    *(f" {sign} " for sign in ("|", "-", "--", "–", "—", "·", "•", "»", "«", ":", "::")),
+    "-",
+    "_",
+)
+
 # How the names of months begin, in the languages that pages are mostly in.
 MONTHS = {
     name: number

@@ -71,14 +71,6 @@ LENGTHS = {
 }
 # The date that many sites have in their addresses.
 DATED = re.compile(r"/((?:19|20)[0-9]{2})[/-]((?:0?[1-9]|1[0-2])(?:[/-][0-3]?[0-9])?)(?=[/_-])")
-# Those of Chinese and Japanese pages, which need no spaces beside them.
-WIDE = ("｜", "－", "：", "、", "︱", "│", "丨", "＿", "|")
-SEPARATORS = (
-    *WIDE,
-    *(f" {sign} " for sign in ("|", "-", "--", "–", "—", "·", "•", "»", "«", ":", "::")),
-    "-",
-    "_",
-)
 
 
 def extract(content: bytes, *, charset: str | None, url: str) -> PageMetadata:
@@ -217,7 +209,7 @@ class _Page:
     def without_site(self, title: str) -> str:
         """This answers a title without the part that a heading of the page, or its site, shows."""
         sites = {site.lower() for site in (self.first("site"), *self._hosts()) if site}
-        for separator in SEPARATORS:
+        for separator in cleaning.SEPARATORS:
             head, found, tail = map(str.strip, title.rpartition(separator))
             is_place = "/" in tail and self.url.endswith(f"/{tail}")
             if found and head and (_is_of(tail, sites) or is_place or head in self.headings):
