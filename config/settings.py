@@ -10,7 +10,7 @@ import django_stubs_ext
 import environ
 from kombu.entity import Queue
 
-from config import logs, queues, release
+from config import logs, openapi, queues, release
 from config.people import *  # noqa: F403
 from config.postgres.configuration import configured
 from config.web.settings import *  # noqa: F403
@@ -191,46 +191,10 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "config.problems.problem_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Commonplace",
-    "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(encoding="utf-8"),
-    "VERSION": "1",
-    "SERVERS": [{"url": URL_PREFIX}] if URL_PREFIX else [],
-    "OAS_VERSION": "3.1.1",
-    "SCHEMA_PATH_PREFIX": r"/api/v[0-9]+",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "COMPONENT_SPLIT_REQUEST": True,
-    # In the order in which they are read.
-    "TAGS": [
-        {"name": "auth", "description": "Accounts, and the tokens that every other request sends."},
-        {"name": "users", "description": "Profiles, your own and others', and who follows whom."},
-        {"name": "cards", "description": "Saved pages, notes and references: your library."},
-        {"name": "collections", "description": "Cards gathered under a name."},
-        {"name": "feeds", "description": "Cards of others, newest first."},
-        {"name": "notifications", "description": "What happened that concerns you."},
-        {"name": "stream", "description": "The same, live."},
-        {"name": "imports", "description": "Files and addresses whose rows become cards."},
-        {"name": "subscriptions", "description": "Web feeds whose entries become cards."},
-        {"name": "exports", "description": "Your library as a file."},
-    ],
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "config.schema.with_examples",
-    ],
-    # What was typed into Authorize stays when the page is loaded again.
-    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True},
-    "ENUM_NAME_OVERRIDES": {
-        "CardType": "cards.models.Card.Type",
-        "VisibilityEnum": "accounts.models.Visibility",
-        "ImportedItemType": ["URL", "NOTE", "REFERENCE", "SUBSCRIPTION"],
-    },
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+SPECTACULAR_SETTINGS = openapi.SPECTACULAR_SETTINGS | {
+    "SERVERS": [{"url": URL_PREFIX}] if URL_PREFIX else []
+}
 
 # -- Security ----------------------------------------------------------------------------------
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if not INSECURE_HTTP else None
