@@ -48,6 +48,8 @@ class APIView(views.APIView):
     without_body: ClassVar[frozenset[str]] = frozenset({"DELETE"})
     # The route of what a POST makes, and where the response has the name of it.
     location: ClassVar[tuple[str, str]] = ("", "")
+    # Statuses of errors beyond those that the schema knows from the method and the path.
+    other_errors: ClassVar[frozenset[str]] = frozenset()
     # The values of the parameters, by name.
     query: Mapping[str, Any] = {}
 

@@ -207,5 +207,5 @@ class ProblemSchema(AutoSchema):
                 or getattr(self.view, "refuses_bulk_work", False),
                 "503": True,
             }.items()
-            if possible
+            if possible or code in getattr(self.view, "other_errors", ())
         ]
