@@ -41,6 +41,7 @@ class LibraryThen(ListAPIView[Any]):
     queryset = Card.objects.none()  # tells the paginator what the keys are
     serializer_class = PastCardSerializer
     query_serializer = MomentSerializer
+    other_errors = frozenset({"404"})  # a moment of which nothing is kept
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the cards that your library had at a moment, newest first, removed ones too.
@@ -62,6 +63,7 @@ class CollectionsThen(ListAPIView[Any]):
     queryset = Collection.objects.none()  # tells the paginator what the keys are
     serializer_class = PastCollectionSerializer
     query_serializer = MomentSerializer
+    other_errors = frozenset({"404"})  # a moment of which nothing is kept
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the collections that you had at a moment, newest first, removed ones too."""

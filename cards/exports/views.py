@@ -40,6 +40,7 @@ class Exports(APIView):
 
     content_negotiation_class = AnyType
     query_serializer = WantedSerializer
+    other_errors = frozenset({"429"})
 
     @extend_schema(
         responses={

@@ -224,6 +224,7 @@ class Rows(ListAPIView[Any]):
 class ErrorsFile(APIView):
     """The rows of an import that failed, as a file."""
 
+    other_errors = frozenset({"429"})
     content_negotiation_class = AnyType
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
