@@ -7,7 +7,6 @@ until its owner has ended: then the pipe that it reads ends. It loads nothing bu
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -91,8 +90,9 @@ def _listed_environments() -> Iterator[tuple[int, str]]:
     command = ["/bin/ps", "-axEww", "-o", "pid=,command="]
     listed = subprocess.run(command, capture_output=True, check=False).stdout
     for line in listed.decode("utf-8", "replace").splitlines():
-        if found := re.match(r"\s{0,20}(\d+) (.*)", line):
-            yield int(found[1]), found[2]
+        number, _, text = line.strip().partition(" ")
+        if number.isdecimal():
+            yield int(number), text
 
 
 def _gone(pids: list[int], *, seconds: float) -> bool:

@@ -250,7 +250,8 @@ def test_an_export_is_a_file_that_is_written_while_it_is_sent(
     )
     client = client_of(alice)
 
-    with django_assert_max_num_queries(12):
+    # Of each page of 100 cards, the cards and their collections.
+    with django_assert_max_num_queries(2 * 12 + 4):
         response = client.get("/api/v1/exports/?format=csv", headers={"Accept": "text/csv"})
         content = response.getvalue().decode()
 
