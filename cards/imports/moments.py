@@ -12,8 +12,8 @@ CHROME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,9})?")
 # How people and spreadsheets write it, where day and month cannot be taken for each other.
 FORMS = (
-    "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S %z", "%d %B %Y",
-    "%d %b %Y", "%B %d, %Y", "%b %d, %Y", "%B %d, %Y %I:%M %p", "%B %d, %Y %I:%M:%S %p",
+    "%Y.%m.%d", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S %z",
+    "%d %B %Y", "%d %b %Y", "%B %d, %Y", "%b %d, %Y", "%B %d, %Y %I:%M %p", "%B %d, %Y %I:%M:%S %p",
     "%A, %B %d, %Y %I:%M:%S %p", "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S UTC", "%d.%m.%Y",
     "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
 )  # fmt: skip

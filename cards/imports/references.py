@@ -22,12 +22,16 @@ PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "pu
 # What stands in a book or a volume.
 PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal"}
 SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
+SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/", re.IGNORECASE)  # asks for a login
 RESOLVED = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
 PMID = re.compile(r"[1-9]\d{0,8}")
 ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
 ISBN = re.compile(r"(?<![\w-])\d[\d -]{8,15}[\dXx](?![\w-])")
-# Not people: the list was cut there.
-OTHERS = re.compile(r"(?:and )?(?:others|et\.? al\.?)", re.IGNORECASE)
+# Not people: the list was cut there, or a catalogue says that it knows nobody.
+OTHERS = re.compile(
+    r"(?:and )?(?:others|et\.? al\.?)|\[(?:anonymous|anon\.?|s\.? ?n\.?|no author[^\]]{0,40})\]",
+    re.IGNORECASE,
+)
 LONG = ("abstract", "note")  # fields that may have several lines
 DOI = re.compile(r"10\.\d{4,9}(?:\.\d{1,9}){0,3}/\S+")
 CLOSING = {")": "(", "]": "[", ">": "<", "}": "{"}
@@ -48,6 +52,8 @@ def reference_item(
     url = clean(url)
     if "DOI" not in reference and RESOLVED.match(url) and (doi := doi_in(url)):
         reference["DOI"] = doi
+    if "DOI" in reference and SCOPUS.match(url):
+        url = ""
     link = url or link_of(reference)
     return Item(
         line=line,

@@ -36,6 +36,10 @@ NO_ADDRESS = "This bookmark has no address."
 DATES = ("add_date", "time_added", "date_added", "last_modified", "last_modify")
 NOTES = ("description", "desc", "note", "notes", "comment", "extended")
 TAGGED = ("tags", "tag", "labels", "keywords")
+# What a list's `dt` stands before; any other is a tag that a note quotes.
+ENTRY = re.compile(r"\s{0,99}(?:<p>\s{0,99})?<(?:a|h3)[\s>]", re.IGNORECASE)
+# linkding's notes, which come behind its descriptions.
+MARKS_OF_NOTES = re.compile(r"\s{0,99}\[/?linkding-notes\]\s{0,99}")
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -63,6 +67,7 @@ class _Reading:
         self.named = Folder("")  # the folder whose list comes next
         self.link: _Link | None = None
         self.opened = ""  # what the text since `since` belongs to: a, h1, h3 or dd
+        self.quoted = 0  # lists that the note of a bookmark has itself
         self.since = 0
 
     def rows(self) -> Iterator[Row]:
@@ -80,6 +85,8 @@ class _Reading:
 
     def _take(self, tag: Tag) -> Iterator[Row]:
         if tag.name in STRUCTURE:
+            if self._is_quoted(tag):
+                return
             self._close(tag.begin)
             if tag.name != "dd":
                 yield from self._finished()
@@ -96,6 +103,17 @@ class _Reading:
             toolbar = tag.attributes.get("personal_toolbar_folder") == "true"
             self.named = Folder("", privacy_of(tag.attributes))
             self._open("toolbar" if toolbar else tag.name, tag)
+
+    def _is_quoted(self, tag: Tag) -> bool:
+        """Return whether a tag is part of the note of a bookmark, which has no list below it."""
+        if self.opened != "dd" or not self.link:
+            return False
+        if tag.name == "dt":
+            return tag.closes or not ENTRY.match(self.text, tag.end)
+        if tag.name == "dl" and (self.quoted or not tag.closes):
+            self.quoted += -1 if tag.closes else 1
+            return True
+        return tag.name == "dd" and self.quoted > 0
 
     def _is_heading(self, tag: Tag) -> bool:
         wanted = tag.name == "h3" or (tag.name == "h1" and self.has_headings)
@@ -116,7 +134,7 @@ class _Reading:
                 self._open("dd", tag)
 
     def _open(self, what: str, tag: Tag) -> None:
-        self.opened, self.since = what, tag.end
+        self.opened, self.since, self.quoted = what, tag.end, 0
 
     def _close(self, place: int) -> None:
         """Keep the text since a title or note began; a title that nobody closed is one line."""
@@ -125,7 +143,7 @@ class _Reading:
             return
         raw = self.text[self.since : min(place, self.since + LONGEST)]
         if what == "dd":
-            note = text_of(raw)
+            note = MARKS_OF_NOTES.sub("\n\n", text_of(raw)).strip()
             if self.link:
                 self.link.note = f"{self.link.note}\n\n{note}".strip()
             else:
@@ -183,7 +201,9 @@ ELEMENTS = re.compile(
     r"td|th|thead|tr|tt|u|ul|var)[\s/>]|!--)",
     re.IGNORECASE,
 )
-BLOCKS = re.compile(r"<(?=(?:blockquote|div|h[1-6]|li|ol|p|pre|table|tr|ul)[\s/>])", re.IGNORECASE)
+BLOCKS = re.compile(
+    r"<(?=(?:blockquote|d[dlt]|div|h[1-6]|li|ol|p|pre|table|tr|ul)[\s/>])", re.IGNORECASE
+)
 
 
 def text_of(html: str) -> str:

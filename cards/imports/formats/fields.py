@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from cards.imports.formats.lists_of import people_of, tags_of, texts_of
+from cards.imports.formats.lists_of import people_of, person_of, tags_of, texts_of
 from cards.imports.formats.privacy import privacy_of
 from cards.imports.items import Item, clean, fingerprint, one_line
 from cards.imports.markup import plain
@@ -24,11 +24,12 @@ from cards.imports.references import doi_in, issued_of, reference_item
 NAMES = {
     "url": "url link href uri address website givenurl resolvedurl pageurl sourceurl originalurl "
     "uniqueurl permalink adresse lien enlace webadresse",
-    "title": "title name giventitle resolvedtitle articletitle documenttitle readabletitle "
-    "pagetitle booktitle ti titel titre titulo",
+    "title": "customtitle title name giventitle resolvedtitle articletitle documenttitle "
+    "readabletitle pagetitle booktitle ti titel titre titulo",
     # The words of the card's owner; those of the page come in only where there are none.
     "note": "note notes text comment comments extended description desc mynote mynotes "
-    "documentnote documentnotes myreview review notiz notizen kommentar remarque commentaire nota",
+    "documentnote documentnotes customdescription myreview review notiz notizen kommentar "
+    "remarque commentaire nota",
     "excerpt": "excerpt summary websitedescription",
     "highlight": "highlight highlights annotation annotations selection quote quotes",
     "secret": "privatenotes privatenote",
@@ -69,6 +70,7 @@ NAMES = {
     "edition": "edition",
     "language": "language languageoforiginaldocument",
     "abstract": "abstractnote abstract",
+    "extra": "extra",
     "genre": "thesistype type",
 }  # fmt: skip
 PLACES = {
@@ -99,7 +101,6 @@ KINDS = {
 }  # fmt: skip
 PATH = re.compile(r"\s{0,9}/\s{0,9}")
 NOT_IN_NAMES = re.compile(r"[\s_\-./()'’]+")
-SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/")
 # An address within Shaarli itself: a note.
 NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")
 # Members that no program here has, with an address, but of a picture.
@@ -243,6 +244,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
     csl: dict[str, Any] = {name: fields.first(name) for name in TEXTS}
     csl["DOI"] = doi_in(fields.first("DOI")) or fields.first("DOI")
     csl["ISBN"] = next(filter(None, map(_of_excel, fields.texts("ISBN"))), "")
+    csl["note"] = fields.first("extra")  # what Zotero has no field for
     csl["container-title"] = fields.first("container")
     csl["type"] = _kind(fields, csl)
     csl["genre"] = "" if normal(csl["genre"]) in KINDS else csl["genre"]
@@ -253,8 +255,8 @@ def _reference(fields: Fields, line: int) -> Item | None:
     # "Ann Roe" and "Roe, Ann" beside each other: the second says which is the family.
     best = fields.named.get("authorfullnames") or fields.named.get("authorlf")
     csl |= people_of(best or next(iter(authors), ""))
-    for person in people_of(fields.first("moreauthors")).get("author", []):
-        csl.setdefault("author", []).append(person)
+    more = (person_of(name) for name in re.split("[,;]", fields.first("moreauthors")))
+    csl["author"] = [*csl.get("author", []), *filter(None, more)]
     for role in ("editor", "translator"):
         if people := people_of(fields.first(role)).get("author"):
             csl[role] = people
@@ -264,7 +266,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
     item = reference_item(
         line=line,
         fields={name: value for name, value in csl.items() if value},
-        url="" if csl["DOI"] and SCOPUS.match(url) else url,
+        url=url,
         text=_text_of_reference(fields),
         tags=_tags(fields),
         added_at=_added(fields, "added"),
@@ -293,4 +295,4 @@ def _kind(fields: Fields, csl: Mapping[str, Any]) -> str:
             return known
     if csl["container-title"] or csl["ISSN"]:
         return "article-journal"
-    return "book" if csl["ISBN"] else "document"
+    return "book" if csl["ISBN"] or "bookshelves" in fields.named else "document"

@@ -9,6 +9,7 @@ from typing import Any
 
 from cards import limits
 from cards.imports.items import clean, one_line
+from cards.imports.references import OTHERS
 
 SEPARATORS = ("|", ";", ",")
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
@@ -94,7 +95,8 @@ def people_of(value: Any) -> dict[str, list[dict[str, str]]]:
     if isinstance(value, list):
         return _creators(value)
     text = NUMBERED.sub("", one_line(value))
-    people = [person for name in _names(text) if (person := person_of(name))]
+    names = [name for name in _names(text) if not OTHERS.fullmatch(name.strip())]
+    people = [person for name in names if (person := person_of(name))]
     return {"author": people[: limits.REFERENCE_PEOPLE]} if people else {}
 
 

@@ -83,7 +83,7 @@ def stated_by(name: str, value: Any) -> Privacy:
 
 @lru_cache(4096)
 def _mark(name: str) -> str:
-    return BETWEEN.sub("", name).lower()
+    return BETWEEN.sub("", name).lower().removeprefix("data")  # `data-private` of HTML
 
 
 def _word(value: Any) -> str:

@@ -144,7 +144,9 @@ def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
         "edition": node.content("edition"),
         "language": node.content("language"),
         "publisher": node.content(*organization, "name"),
-        "publisher-place": node.content(*organization, "address", "Address", "locality"),
+        "publisher-place": node.content(*organization, "adr", "Address", "locality")
+        or node.content(*organization, "address", "Address", "locality"),
+        "note": node.content("description"),  # Zotero's “Extra”
         "genre": node.content("type"),
         "issued": date_of(node.content("date")),
         "volume": node.content("volume"),

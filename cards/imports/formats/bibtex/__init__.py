@@ -16,6 +16,7 @@ from cards.imports.formats.bibtex.latex import decoded, divided, verbatim
 from cards.imports.formats.bibtex.people import is_whole, people_of
 from cards.imports.formats.privacy import stated_by
 from cards.imports.items import Problem, Row
+from cards.imports.moments import moment
 from cards.imports.references import doi_in, reference_item
 from cards.references import VISIBILITY
 
@@ -66,7 +67,10 @@ def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
         fields=csl,
         url=url,
         text=text,
-        tags=tags_of(fields.get("keywords") or fields.get("keyword", "")),
+        tags=tuple(
+            tag for name in names.KEYWORDS if name in fields for tag in tags_of(fields[name])
+        ),
+        added_at=next(filter(None, (moment(fields.get(name)) for name in names.ADDED)), None),
     )
     privacy = stated_by("visibility", fields.get(VISIBILITY))
     return replace(item, private=privacy.private, warning=privacy.warning)

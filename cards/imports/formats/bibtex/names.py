@@ -48,7 +48,7 @@ FIELDS = {
     "publisher-place": ("address", "location"),
     "volume": ("volume",),
     "edition": ("edition",),
-    "page": ("pages", "eid", "article-number"),
+    "page": ("pages", "eid", "article-number", "art_number"),
     "ISBN": ("isbn",),
     "ISSN": ("issn",),
     "PMID": ("pmid",),
@@ -75,10 +75,15 @@ PEOPLE = {
 TEXTS = {
     *(name for names in FIELDS.values() for name in names),
     *(name for titles in TITLES.values() for pair in titles for name in pair if name),
-    "annote", "annotation", "comment", "review", "date", "year", "month", "day", "keywords",
-    "keyword", "number", "issue",
+    "annote", "annotation", "comment", "review", "date", "year", "month", "day",
+    "number", "issue",
 }  # fmt: skip
+# Keywords: the owner's, the publisher's, Mendeley's, Scopus's.
+KEYWORDS = ("keywords", "keyword", "mendeley-tags", "author_keywords")
+# When the reference was added: BibDesk's, JabRef's.
+ADDED = ("date-added", "creationdate", "timestamp")
 KNOWN_FIELDS = {
     *TEXTS, *(name for names in PEOPLE.values() for name in names), "doi", "url", "howpublished",
     "eprint", "eprinttype", "archiveprefix", "crossref", "xdata", "entrysubtype", VISIBILITY,
+    *KEYWORDS, *ADDED,
 }  # fmt: skip

@@ -124,7 +124,8 @@ def csl_of(record: Record) -> dict[str, Any]:
     csl[author] = people(record.all("AU", "A1"))
     csl["editor"] = csl.get("editor", []) + people(record.all("A2", "A3", "ED"))
     csl["translator"] = people(record.all("A4"))
-    csl["page"] = pages(record.first("SP"), record.first("EP"))
+    number = record.first("C7") if kind == "article-journal" else ""  # of an article without pages
+    csl["page"] = pages(record.first("SP"), record.first("EP")) or number
     csl["DOI"] = doi_in(record.first("DO")) or doi_in(record.first("M3"))
     if record.first("DB").lower() == "pubmed":
         csl["PMID"] = record.first("AN")
