@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts.guard import Caller, TooManyTries, begin_login
 from accounts.guard.devices import remember_device
 from accounts.names import lookup_form
+
+
+logger = logging.getLogger(__name__)
+
+# What Django raises for a value that its column can't hold, from addresses and forms that no page
+# of the admin makes: an id with a NUL, a year of eleven digits.
+BAD_VALUES = (DataError, OverflowError, ValidationError, ValueError)
+View = Callable[..., HttpResponse]
 
 
 class GuardedLoginForm(AdminAuthenticationForm):
@@ -31,6 +43,10 @@ class GuardedAdminSite(admin.AdminSite):
     """The admin, where passwords can't be guessed any faster than elsewhere."""
 
     login_form = GuardedLoginForm
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Return a page for staff alone, which answers values that can't be with status 400."""
+        return super().admin_view(refusing_bad_values(view), cacheable)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -65,3 +81,21 @@ class GuardedAdminSite(admin.AdminSite):
         return TemplateResponse(
             request, "admin/too_many_tries.html", context, status=429, headers=headers
         )
+
+
+def refusing_bad_values(view: View) -> View:
+    """Return the view, with BadRequest in place of errors that come of what was sent."""
+
+    @wraps(view)
+    def refusing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response = view(request, *args, **kwargs)
+            # Lists ask the database while they are rendered.
+            return response.render() if isinstance(response, TemplateResponse) else response
+        except BAD_VALUES as error:
+            if not (request.GET or request.method == "POST" or kwargs):
+                raise
+            logger.warning("admin.bad_values", exc_info=True)
+            raise BadRequest("The address or the form has a value that can't be.") from error
+
+    return refusing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
@@ -19,6 +20,8 @@ from rest_framework.response import Response
 from api.views import APIView
 
 CHANGES = ("PATCH", "DELETE")
+# Compressing a response, here or in a proxy, marks its ETag as weak; the object is the same.
+WEAK = re.compile(r'(?:^|(?<=,)|(?<=\s))W/(?=")')
 
 
 class PreconditionFailed(APIException):
@@ -43,6 +46,8 @@ class ObjectView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Put the comparison before a change that depends on a version."""
         super().initial(request, *args, **kwargs)
+        if sent := request.META.get("HTTP_IF_MATCH"):
+            request.META["HTTP_IF_MATCH"] = WEAK.sub("", sent)
         if request.method in CHANGES and "If-Match" in request.headers:
             name = request.method.lower()
             setattr(self, name, partial(self.if_unchanged, getattr(self, name)))
@@ -51,7 +56,7 @@ class ObjectView(APIView):
         self, change: Callable[..., Response], request: Request, **kwargs: Any
     ) -> Response:
         """Make a change if the object is still the version that the client read."""
-        wanted = {each.strip() for each in request.headers["If-Match"].split(",")}
+        wanted = {each.strip() for each in request.META["HTTP_IF_MATCH"].split(",")}
         with transaction.atomic():
             self.lock(request, **kwargs)
             current = etag_of(self.get(request, **kwargs).data)  # type: ignore[attr-defined]

@@ -64,13 +64,20 @@ class APIView(views.APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Say in `Location` where to find what a POST has made."""
-        route, name = self.location
-        if route and request.method == "POST" and response.status_code in MADE:
-            made: Any = response.data
-            for part in name.split("."):
-                made = made[part]
-            response["Location"] = reverse(route, args=[made])
+        if request.method == "POST" and response.status_code in MADE:
+            for name, value in self.where_made(response.data).items():
+                response[name] = value
         return super().finalize_response(request, response, *args, **kwargs)
+
+    @classmethod
+    def where_made(cls, made: Any) -> dict[str, str]:
+        """Return the header that says where to find what a POST has made, if there is one."""
+        route, name = cls.location
+        if not route:
+            return {}
+        for part in name.split("."):
+            made = made[part]
+        return {"Location": reverse(route, args=[made])}
 
     def known_parameters(self, request: Request) -> Mapping[str, Any]:
         """Return the values of the parameters; raise ValidationError."""

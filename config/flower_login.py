@@ -87,7 +87,8 @@ def address_of(request: Any) -> str:
 def name_in(header: str) -> str:
     """Return the username of a login by HTTP's Basic scheme; nothing, if it is none."""
     try:
-        decoded = b64decode(header.partition(" ")[2]).decode(errors="replace")
+        # As Flower reads it, or another kind of space would make another account.
+        decoded = b64decode("".join(header.split()[1:])).decode(errors="replace")
     except ValueError:
         return ""
     return decoded.partition(":")[0]

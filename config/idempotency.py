@@ -8,15 +8,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+import msgspec
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.urls import resolve
 from rest_framework.exceptions import AuthenticationFailed
 
 from accounts import repeats
 from accounts.authentication import TokenAuthentication
 from accounts.models import IdempotentRequest, User
+from api.views import MADE, APIView
 from config.problems import answer
 
 # What these answer has tokens in it, which are stored hashed and nowhere else. Registering has a
@@ -81,12 +84,12 @@ def repeated(request: HttpRequest, kept: IdempotentRequest) -> HttpResponse:
     """Answer a request whose key was used before."""
     if kept.body_digest != digest(request.body):
         return answer(422, "This Idempotency-Key was used with another body; take a new one.")
-    return HttpResponse(
-        bytes(kept.answer or b""),
-        status=kept.status or 200,
-        content_type=kept.content_type,
-        headers={"Idempotent-Replayed": "true"},
-    )
+    content, status = bytes(kept.answer or b""), kept.status or 200
+    headers = {"Idempotent-Replayed": "true"}
+    view = getattr(resolve(request.path_info).func, "view_class", None)
+    if status in MADE and view is not None and issubclass(view, APIView):
+        headers |= view.where_made(msgspec.json.decode(content))
+    return HttpResponse(content, status=status, content_type=kept.content_type, headers=headers)
 
 
 def digest(text: bytes) -> str:

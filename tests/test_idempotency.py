@@ -41,6 +41,26 @@ def test_the_same_request_again_gets_the_first_answer_again(alice: Any, client_o
     assert (Card.objects.count(), Event.objects.filter(type="card.added").count()) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        (URL, NOTE),
+        ("/api/v1/collections/", {"name": "Reading"}),
+        ("/api/v1/imports/", {"url": "https://www.postgresql.org/a.bib"}),
+    ],
+)
+def test_the_answer_says_again_where_to_find_what_was_made(
+    alice: Any, client_of: Any, url: str, body: dict[str, str]
+) -> None:
+    client = client_of(alice)
+
+    first = client.post(url, body, **headers("one"))
+    again = client.post(url, body, **headers("one"))
+
+    assert again["Idempotent-Replayed"] == "true"
+    assert again["Location"] == first["Location"] == f"{url}{first.json()['id']}/"
+
+
 def test_another_body_under_the_same_key_is_refused(alice: Any, client_of: Any) -> None:
     client = client_of(alice)
     client.post(URL, NOTE, **headers("one"))

@@ -136,3 +136,9 @@ class IdempotentRequestAdmin(ReadOnlyAdmin[IdempotentRequest]):
     list_display = ("key", "status", "created_at")
     exclude = ("answer", "body_digest")
     ordering = ("-created_at",)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse to look for what is not shown."""
+        return not lookup.startswith(self.exclude) and super().lookup_allowed(
+            lookup, value, request
+        )

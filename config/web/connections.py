@@ -127,12 +127,12 @@ class Connection(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address."""
-        self._count(len(url), status=414, what="address")
+        self._count(len(url), status=414, what="address is")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes after a chunked body must not pass for one."""
-        self._count(len(name) + len(value), status=431, what="headers")
+        self._count(len(name) + len(value), status=431, what="headers are")
         if not self.head_begun:
             return
         if len(self.headers) >= self.limits.head_fields:
@@ -142,7 +142,7 @@ class Connection(HttpToolsProtocol):
     def _count(self, size: int, *, status: int, what: str) -> None:
         self.head_size += size
         if self.head_size > self.limits.head_bytes:
-            self._fail(status, f"The {what} are longer than {self.limits.head_bytes} bytes.")
+            self._fail(status, f"The {what} longer than {self.limits.head_bytes} bytes.")
 
     def _fail(self, status: int, detail: str) -> None:
         self.status, self.refusal = status, detail

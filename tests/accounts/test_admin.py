@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -16,7 +17,7 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from accounts import services
-from accounts.models import TokenUse, User
+from accounts.models import IdempotentRequest, TokenUse, User
 from cards.models import Card, Collection
 from cards.services import add_card, create_collection
 from events.models import Event
@@ -295,3 +296,54 @@ def test_one_click_deletes_no_crowd(admin: User) -> None:
 
     assert b"Choose 20 people at most." in answer.content
     assert User.objects.count() == 22
+
+
+LISTS = ("accounts/user", "accounts/follow", "cards/card", "cards/robots", "knox/authtoken")
+CHOSEN = [{"_selected_action": key} for key in ("x", "\0", "9" * 40)]
+
+
+@pytest.mark.parametrize("model", LISTS)
+@pytest.mark.parametrize("where", ["\0/change/", "\0/delete/", "\0/history/", "?pk=\0"])
+def test_an_address_that_names_nothing_is_no_fault_of_the_server(
+    admin: User, model: str, where: str
+) -> None:
+    answer = as_staff(admin).get(f"/admin/{model}/{quote(where, safe='/?=')}")
+
+    assert answer.status_code in (302, 400)
+
+
+@pytest.mark.parametrize("model", LISTS)
+@pytest.mark.parametrize("chosen", CHOSEN, ids=str)
+def test_nothing_is_done_to_what_can_not_be_there(
+    admin: User, alice: User, model: str, chosen: dict[str, str]
+) -> None:
+    form = {"action": "delete_selected", "post": "yes"} | chosen
+
+    answer = as_staff(admin).post(f"/admin/{model}/", form)
+
+    assert answer.status_code in (302, 400)
+    assert User.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["created_at__year=99999999999", "answer=a", "answer__startswith=a", "body_digest__contains=a"],
+)
+def test_lists_are_not_asked_for_what_no_page_asks(admin: User, query: str) -> None:
+    IdempotentRequest.objects.create(key="k", body_digest="abc", answer=b"a secret")
+
+    answer = as_staff(admin).get(f"/admin/accounts/idempotentrequest/?{query}")
+
+    assert answer.status_code == 400
+
+
+def test_a_fault_of_the_server_is_not_taken_for_the_clients(
+    admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr("accounts.admin.people.PersonAdmin.get_queryset", fail)
+
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        as_staff(admin).get("/admin/accounts/user/")

@@ -90,6 +90,23 @@ def test_a_change_on_condition_changes_that_version_only(
     assert any_version.status_code == 200
 
 
+@pytest.mark.parametrize("sent", ["W/{}", '"another", W/{}', 'W/"another",W/{}'])
+def test_an_etag_that_compression_marked_as_weak_names_the_same_version(
+    api: APIClient, made: dict[str, str], sent: str
+) -> None:
+    card = made["card"]
+    api.patch(card, {"text": "long " * 500}, format="json")
+    read = api.get(card, headers={"Accept-Encoding": "gzip"})["ETag"]
+    headers = {"If-Match": sent.format(read.removeprefix("W/"))}
+
+    seen = api.get(card, headers=headers)
+    changed = api.patch(card, {"text": "second"}, format="json", headers=headers)
+    again = api.patch(card, {"text": "third"}, format="json", headers=headers)
+
+    assert read.startswith('W/"')
+    assert (seen.status_code, changed.status_code, again.status_code) == (200, 200, 412)
+
+
 def test_an_object_that_changed_is_not_removed_by_who_has_not_seen_that(
     api: APIClient, made: dict[str, str]
 ) -> None:

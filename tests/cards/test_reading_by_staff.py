@@ -75,6 +75,41 @@ def test_no_list_shows_what_is_private(staff: Client, private: dict[str, Any]) -
     assert not LogEntry.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "lookup"),
+    [
+        ("cards_card", "title__startswith"),
+        ("cards_card", "text__icontains"),
+        ("cards_card", "link__regex"),
+        ("cards_card", "url__canonical__contains"),
+        ("cards_card", "tags__contains"),
+        ("cards_card", "reference__title__startswith"),
+        ("cards_collection", "name__startswith"),
+        ("cards_url", "canonical__contains"),
+        ("cards_url", "host__startswith"),
+        ("cards_metadata", "title__startswith"),
+        ("cards_import", "source__startswith"),
+        ("cards_webfeed", "url__contains"),
+        ("cards_feedsubscription", "title__startswith"),
+        ("cards_collectioncard", "card__title__startswith"),
+    ],
+)
+def test_no_list_can_be_asked_what_a_private_text_begins_with(
+    staff: Client, private: dict[str, Any], name: str, lookup: str
+) -> None:
+    answer = staff.get(reverse(f"admin:{name}_changelist"), {lookup: SECRET})
+
+    assert answer.status_code == 400
+
+
+def test_lists_are_filtered_by_what_they_offer(staff: Client, private: dict[str, Any]) -> None:
+    cards = reverse("admin:cards_card_changelist")
+
+    for lookup, value in (("visibility__exact", "PRIVATE"), ("type__exact", "URL")):
+        assert "1 card" in staff.get(cards, {lookup: value}).content.decode()
+    assert staff.get(cards, {"curator__id__exact": 1}).status_code == 200
+
+
 def test_an_inbox_is_private_too(alice: User, bob: User, staff: Client) -> None:
     people.follow(follower=alice, followed=bob)
     event = save(bob).pk
