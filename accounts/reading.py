@@ -32,7 +32,7 @@ class NotesReading:
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Refuse to filter a list by a text that the list offers no filter for."""
         allowed: bool = super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
-        name = lookup.split("__")[0]
+        name = lookup.split("__", maxsplit=1)[0]
         try:
             field = self.opts.get_field(name)  # type: ignore[attr-defined]
         except FieldDoesNotExist:

@@ -18,7 +18,6 @@ from accounts.guard import Caller, TooManyTries, begin_login
 from accounts.guard.devices import remember_device
 from accounts.names import lookup_form
 
-
 logger = logging.getLogger(__name__)
 
 # What Django raises for a value that its column can't hold, from addresses and forms that no page
