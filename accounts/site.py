@@ -43,7 +43,7 @@ class GuardedAdminSite(admin.AdminSite):
 
     login_form = GuardedLoginForm
 
-    def admin_view(self, view: View, cacheable: bool = False) -> View:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Return a page for staff alone, which answers values that can't be with status 400."""
         return super().admin_view(refusing_bad_values(view), cacheable)
 

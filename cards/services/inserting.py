@@ -28,7 +28,7 @@ INSERT = """
     ), added AS (
         INSERT INTO cards_url (canonical, host, created_at, public_since)
         SELECT canonical, host, created_at,
-               CASE WHEN visibility = 'PUBLIC' THEN updated_at END
+               CASE WHEN visibility = 'PUBLIC' THEN clock_timestamp() END
         FROM new
         WHERE canonical IS NOT NULL
           AND NOT EXISTS (SELECT FROM known WHERE known.canonical = new.canonical)

@@ -40,6 +40,9 @@ PUBLISH = """
     ) hidden WHERE cards_url.id = hidden.id
 """
 
+# Not that of the transaction's beginning: somebody else's page may have been fetched since.
+NOW = "SELECT clock_timestamp()"
+
 
 def url_ids(pages: Iterable[Page]) -> dict[str, int]:
     """This answers the ids of pages by their canonical URLs, and makes rows for the new ones."""
@@ -67,7 +70,12 @@ def save_hidden(cards: Sequence[Card]) -> None:
 
     To those who save them they are new, and so they are treated.
     """
-    now = timezone.now()
+    if not cards:
+        return
+    ((now,),) = execute(NOW).rows
+    Card.objects.filter(pk__in=[card.pk for card in cards]).update(page_since=now)
+    for card in cards:
+        card.page_since = now
     pages = {card.url_id: card.url for card in cards if card.url}
     publish([card for card in cards if card.visibility == Visibility.PUBLIC], since=now)
     if settings.FETCH_METADATA:

@@ -357,10 +357,11 @@ def saved(web: Web, path: str, body: str, status: int = 200, **headers: str) -> 
     return Url.objects.create(canonical=canonical, host="127.0.0.1")
 
 
+@pytest.mark.parametrize("ago", [timedelta(hours=1), timedelta(0)], ids=str)
 def test_a_page_that_others_keep_private_looks_new_until_it_is_asked_for_again(
-    web: Web, alice: User, bob: User, client_of: Client
+    web: Web, alice: User, bob: User, client_of: Client, ago: timedelta
 ) -> None:
-    earlier = timezone.now() - timedelta(hours=1)
+    earlier = timezone.now() - ago
     add_card(curator=bob, type="URL", url=PAGE, visibility="PRIVATE")
     known = Metadata.objects.create(
         url=Url.objects.get(), title="A title", page={"title": "A title"}, status="fetched",
@@ -381,10 +382,11 @@ def test_a_page_that_others_keep_private_looks_new_until_it_is_asked_for_again(
     assert (then["metadata"]["status"], then["display_title"]) == ("fetched", "A title")
 
 
+@pytest.mark.parametrize("ago", [timedelta(hours=1), timedelta(0)], ids=str)
 def test_a_card_that_moves_to_a_private_page_finds_it_new_and_one_made_public_shows_its_own(
-    web: Web, alice: User, bob: User, client_of: Client
+    web: Web, alice: User, bob: User, client_of: Client, ago: timedelta
 ) -> None:
-    earlier = timezone.now() - timedelta(hours=1)
+    earlier = timezone.now() - ago
     add_card(curator=bob, type="URL", url=PAGE, visibility="PRIVATE")
     Metadata.objects.create(
         url=Url.objects.get(), title="A title", status="fetched", asked_at=earlier,
