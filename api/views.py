@@ -79,6 +79,11 @@ class APIView(views.APIView):
             made = made[part]
         return {"Location": reverse(route, args=[made])}
 
+    @classmethod
+    def may_see(cls, viewer: Any, made: Any) -> bool:
+        """Return whether a person may still see what a POST answered; it was theirs, mostly."""
+        return True
+
     def known_parameters(self, request: Request) -> Mapping[str, Any]:
         """Return the values of the parameters; raise ValidationError."""
         reads = request.method in ("GET", "HEAD")

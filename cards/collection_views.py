@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import person
+from accounts.models import User
 from api.objects import ObjectView
 from api.views import APIView, ListAPIView
 from cards import queries, services
@@ -104,6 +105,11 @@ class CollectionCards(ListAPIView[Any]):
             collection=collection, card=card, added_by=person(request)
         )
         return Response(CardSerializer(card).data, status=201 if added else 200)
+
+    @classmethod
+    def may_see(cls, viewer: User, made: Any) -> bool:
+        """Return whether a card that was put into a collection is still one for its owner."""
+        return queries.visible_cards(viewer).filter(pk=made["id"]).exists()
 
     def _card(self, request: Request, card_id: UUID) -> Card:
         viewer = person(request)

@@ -57,7 +57,7 @@ class IdempotencyMiddleware:
     def _once(self, request: HttpRequest, sender: User, key: str) -> HttpResponse:
         name = digest(f"{sender.pk}\n{request.path_info}\n{key}".encode())
         if kept := repeats.claim(name, digest(request.body)):
-            return repeated(request, kept)
+            return repeated(request, kept, sender)
         response = self.get_response(request)
         if 200 <= response.status_code < 300:
             repeats.keep(
@@ -80,15 +80,18 @@ def sender_of(request: HttpRequest) -> User | None:
     return found[0] if found else None
 
 
-def repeated(request: HttpRequest, kept: IdempotentRequest) -> HttpResponse:
+def repeated(request: HttpRequest, kept: IdempotentRequest, sender: User) -> HttpResponse:
     """Answer a request whose key was used before."""
     if kept.body_digest != digest(request.body):
         return answer(422, "This Idempotency-Key was used with another body; take a new one.")
     content, status = bytes(kept.answer or b""), kept.status or 200
     headers = {"Idempotent-Replayed": "true"}
     view = getattr(resolve(request.path_info).func, "view_class", None)
-    if status in MADE and view is not None and issubclass(view, APIView):
-        headers |= view.where_made(msgspec.json.decode(content))
+    if view is not None and issubclass(view, APIView) and content:
+        made = msgspec.json.decode(content)
+        if not view.may_see(sender, made):
+            return answer(404, "You can no longer see what this request was answered with.")
+        headers |= view.where_made(made) if status in MADE else {}
     return HttpResponse(content, status=status, content_type=kept.content_type, headers=headers)
 
 

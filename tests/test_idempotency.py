@@ -119,6 +119,28 @@ def test_an_answer_is_repeated_only_to_who_may_still_ask(
     assert refused["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("change", ["private", "removed", "deactivated", "none"])
+def test_others_cards_are_answered_again_only_while_they_can_be_seen(
+    change: str, alice: Any, bob: Any, client_of: Any
+) -> None:
+    card = client_of(bob).post(URL, NOTE).json()["id"]
+    client = client_of(alice)
+    collection = client.post("/api/v1/collections/", {"name": "Reading"})["Location"]
+    first = client.post(f"{collection}cards/", {"card": card}, **headers("one"))
+
+    if change == "private":
+        Card.objects.update(visibility="PRIVATE")
+    elif change == "removed":
+        client_of(bob).delete(f"{URL}{card}/")
+    elif change == "deactivated":
+        User.objects.filter(pk=bob.pk).update(is_active=False)
+    again = client.post(f"{collection}cards/", {"card": card}, **headers("one"))
+
+    seen = change == "none"
+    assert (first.status_code, again.status_code) == (201, 201 if seen else 404)
+    assert ("read this again" in again.content.decode()) == seen
+
+
 def test_a_key_is_the_persons_whatever_the_token(alice: Any, client_of: Any) -> None:
     first = client_of(alice).post(URL, NOTE, **headers("one"))
 
