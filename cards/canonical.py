@@ -25,10 +25,9 @@ from urllib.parse import unquote_plus
 import ada_url
 
 from cards import works
+from outside.addresses import problem_of_host
 
 MAX_LENGTH = 2048
-MAX_HOST_LENGTH = 253
-MAX_LABEL_LENGTH = 63
 SCHEMES = ("http:", "https:")
 
 # Parameters that tell a site where its reader comes from; the page is the same without them.
@@ -99,7 +98,8 @@ def page(url: str) -> Page:
     # Again as https, and without the final dot: either can change the port or the host.
     host = parsed.host.replace(parsed.hostname, parsed.hostname.removesuffix("."), 1)
     origin = _parsed(f"https://{host}/")
-    _check_host(origin.hostname)
+    if problem := problem_of_host(origin.hostname):
+        raise InvalidUrl(problem)
     if not origin.port:
         if work := works.work_at(origin.hostname, parsed.pathname, parsed.search):
             parsed = origin = _parsed(work)
@@ -124,18 +124,6 @@ def _page_of(origin: ada_url.URL, parsed: ada_url.URL) -> Page:
     if len(identity) > MAX_LENGTH:
         raise InvalidUrl(f"The address is longer than {MAX_LENGTH} characters.")
     return Page(identity, origin.hostname)
-
-
-def _check_host(name: str) -> None:
-    """Refuse what can be no host's name, though the URL standard takes it."""
-    if len(name) > MAX_HOST_LENGTH:
-        raise InvalidUrl("The address has a host name that is too long.")
-    labels = name.split(".")
-    if not name.startswith("[") and not all(0 < len(label) <= MAX_LABEL_LENGTH for label in labels):
-        raise InvalidUrl(
-            "The address has a host name with an empty part, or with one of more than "
-            f"{MAX_LABEL_LENGTH} characters, between its dots."
-        )
 
 
 def _parsed(url: str) -> ada_url.URL:

@@ -9,6 +9,8 @@ from outside.errors import Refused
 
 SCHEMES = ("http:", "https:")
 MAX_LENGTH = 4096
+MAX_HOST_LENGTH = 253
+MAX_LABEL_LENGTH = 63
 
 
 def checked(url: str, *, base: str | None = None) -> str:
@@ -25,6 +27,8 @@ def checked(url: str, *, base: str | None = None) -> str:
         raise Refused("This is not an address on the web.") from None
     if parsed.protocol not in SCHEMES:
         raise Refused("Only http and https addresses are fetched.")
+    if problem := problem_of_host(parsed.hostname.removesuffix(".")):
+        raise Refused(problem)
     parsed.username = parsed.password = ""
     del parsed.hash
     port = int(parsed.port or (443 if parsed.protocol == "https:" else 80))
@@ -42,3 +46,16 @@ def origin(url: str) -> tuple[str, int]:
 def is_trusted(host: str, port: int) -> bool:
     """This says whether an operator has named this place, on the loopback interface, as safe."""
     return f"{host}:{port}" in settings.FETCH_TRUSTED
+
+
+def problem_of_host(name: str) -> str:
+    """Return why this can be no host's name, though the URL standard takes it; else nothing."""
+    if len(name) > MAX_HOST_LENGTH:
+        return "The address has a host name that is too long."
+    labels = name.split(".")
+    if name.startswith("[") or all(0 < len(label) <= MAX_LABEL_LENGTH for label in labels):
+        return ""
+    return (
+        "The address has a host name with an empty part, or with one of more than "
+        f"{MAX_LABEL_LENGTH} characters, between its dots."
+    )

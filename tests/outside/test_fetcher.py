@@ -6,11 +6,12 @@ import resource
 import socket
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
-from outside import errors
+from outside import addresses, errors, networks
 from outside.fetcher import HTML, Fetched, Limits, fetch
 from tests.outside import hostile
 from tests.outside.hostile import REFUSED, Hostile
@@ -46,6 +47,31 @@ def test_what_is_not_public_is_refused_before_anything_is_sent(url: str, reason:
 
     assert refused.value.lasting
     assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://a..b/", "empty part"),
+        ("http://./", "empty part"),
+        ("http://.example.org/", "empty part"),
+        ("http://example.org../", "empty part"),
+        (f"http://{'a' * 64}.org/", "more than 63 characters"),
+        (f"http://{'a.' * 130}org/", "too long"),
+    ],
+)
+def test_what_is_no_name_of_a_host_is_refused(url: str, reason: str) -> None:
+    with pytest.raises(errors.Refused, match=reason):
+        addresses.checked(url)
+
+
+def test_a_name_may_end_in_a_dot() -> None:
+    assert addresses.checked("http://example.org./") == "http://example.org./"
+
+
+def test_the_inside_of_a_cloud_is_not_public() -> None:
+    assert not networks.is_public(ip_address("168.63.129.16"))
+    assert networks.is_public(ip_address("168.63.129.17"))
 
 
 def test_a_page_comes_with_its_type_and_where_it_was(server: Hostile) -> None:
