@@ -44,7 +44,7 @@ TRACKING = frozenset(
 )
 TRACKING_PREFIXES = ("utm_", "mtm_", "matomo_", "hsa_", "pk_campaign", "pk_kwd")
 # These say who sends the reader, or else what is shown: a number, or a branch where code is kept.
-REFERRING = {"ref", "via", "referrer"}
+REFERRING = {"ref", "ref_", "via", "referrer"}
 REFERRER = re.compile(r"(?:https?%3A|@)?[A-Za-z][\w.%-]{0,200}", re.IGNORECASE)
 CODE_HOST = re.compile(r"(?:^|\.)(?:git\w{0,20}|codeberg|bitbucket|sourcehut|sr)\.")
 SCRIPT = re.compile(r"\.(?:php\d?|aspx?|cgi|jsp|pl|do|exe|dll)$|/cgi-bin/", re.IGNORECASE)
@@ -145,7 +145,7 @@ def _query(search: str, *, keeps_referrers: bool) -> str:
     kept = []
     for part in parts:
         name, _, value = part.partition("=")
-        refers = not keeps_referrers and name in REFERRING and REFERRER.fullmatch(value)
+        refers = not keeps_referrers and name.lower() in REFERRING and REFERRER.fullmatch(value)
         if not (refers or part in AMP or _tracks(name)):
             kept.append((name, part))
     kept.sort(key=lambda named: named[0])

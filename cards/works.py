@@ -22,6 +22,7 @@ ARXIV_HOSTS = {
 }  # fmt: skip
 # What resolves DOIs; those of publishers are called so, too (doi.acm.org).
 DOI_HOST = re.compile(r"(?:dx\.|www\.)?doi\.(?:org|[a-z0-9-]{1,63}\.[a-z.]{2,20})")
+OTHER_DOI_HOSTS = {"hdl.handle.net", "oadoi.org"}  # they resolve DOIs, too
 DOI = re.compile(
     r"(?:(?:info:)?doi[:/]\s?)?(10\.[0-9]{4,9}(?:\.[0-9]{1,9}){0,3}/.*[^/])/?", re.DOTALL
 )
@@ -35,12 +36,19 @@ NCBI_HOSTS = {"www.ncbi.nlm.nih.gov", "ncbi.nlm.nih.gov", "m.ncbi.nlm.nih.gov"}
 EUROPE_HOSTS = {"europepmc.org", "www.europepmc.org"}
 PUBMED_PATHS = {
     **dict.fromkeys(NCBI_HOSTS, re.compile(r"/(?:m/)?pubmed/([1-9][0-9]{0,8})/?")),
+    "pubmed.gov": re.compile(r"/([1-9][0-9]{0,8})/?"),
     "pubmed.ncbi.nlm.nih.gov": re.compile(r"/([1-9][0-9]{0,8})/?"),
     "m.pubmed.ncbi.nlm.nih.gov": re.compile(r"/([1-9][0-9]{0,8})/?"),
     **dict.fromkeys(
         EUROPE_HOSTS, re.compile(r"/(?:articles?|abstract)/med/([1-9][0-9]{0,8})/?", re.IGNORECASE)
     ),
 }
+PUBMED_HOSTS = {*NCBI_HOSTS, "pubmed.ncbi.nlm.nih.gov", "pubmed.gov", "www.pubmed.gov"}
+# A search for one work, by its number.
+PUBMED_SEARCH = re.compile(r"(?:/pubmed)?/?|/entrez/query\.fcgi")
+PUBMED_QUERY = re.compile(
+    r"[?&](?:term|list_uids)=([1-9][0-9]{4,8})(?:%5Buid%5D)?(?=&|$)", re.IGNORECASE
+)
 _PMC = r"(?:pmc/)?pmc([1-9][0-9]{0,9})(?:/(?:pdf(?:/[^/]{0,200})?|epub)?)?"
 PMC_PATHS = {
     **dict.fromkeys(NCBI_HOSTS, re.compile(rf"/(?:labs/|m/)?pmc/articles/{_PMC}", re.IGNORECASE)),
@@ -120,7 +128,7 @@ def _arxiv(host: str, path: str, search: str) -> str:
 
 def doi_at(host: str, path: str) -> str:
     """Return the DOI that a resolver's address names, in small letters, or nothing."""
-    if "doi." not in host or not DOI_HOST.fullmatch(host):
+    if host not in OTHER_DOI_HOSTS and not ("doi." in host and DOI_HOST.fullmatch(host)):
         return ""
     found = DOI.fullmatch(unquote(path).strip().lstrip("/"))
     return found.group(1).lower() if found else ""
@@ -139,6 +147,8 @@ def _preprint(host: str, path: str, search: str) -> str:
 def _pubmed(host: str, path: str, search: str) -> str:
     pattern = PUBMED_PATHS.get(host)
     found = pattern.fullmatch(path) if pattern else None
+    if not found and search and host in PUBMED_HOSTS and PUBMED_SEARCH.fullmatch(path):
+        found = PUBMED_QUERY.search(search)
     return f"https://pubmed.ncbi.nlm.nih.gov/{found.group(1)}/" if found else ""
 
 

@@ -136,6 +136,8 @@ def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, length in TEXT_FIELDS.items():
         value = fields.get(name)
+        if isinstance(value, list):  # Crossref lists titles
+            value = next((each for each in value if each), None)
         if not value and value != 0:
             continue
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -152,7 +154,7 @@ def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _people(value: Any) -> list[dict[str, str]]:
-    given = value if isinstance(value, list) else []
+    given = value if isinstance(value, list) else [value]
     people = [_person(person) for person in given[: limits.REFERENCE_PEOPLE]]
     return [person for person in people if person]
 

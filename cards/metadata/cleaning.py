@@ -73,7 +73,13 @@ NOBODY = re.compile(
     r"|\b(?:unknown|n/a|none|null|undefined|admin(?:istrator)?|staff(?: writers?| reporters?)?)$"
     r"|^(?:staff|admin|site|web|guest|editorial|the|our)[ _-]"
     r"(?:staff|admin|administrator|editors?|master|team|author|writer|contributor|blogger|post"
-    r"|board|desk|report|user|correspondent|newsroom)s?$",
+    r"|board|desk|report|user|correspondent|newsroom)s?$"
+    # Templates that were never filled in, accounts with numbers, and what somebody's work is.
+    r"|[{}<>%\\]|^\$|^\[object|\bno-?reply\b|^(?:admin|user|editor|author|guest|test)[ _-]?\d{1,9}$"
+    r"|^(?:(?:senior|chief|staff|political|science|health|technology|tech|business|sports|foreign"
+    r"|national|world|news|managing|executive|contributing|associate|deputy|economics|environment"
+    r"|special|data|culture|arts|features|education|investigative|general|lead|legal) ){1,3}"
+    r"(?:reporter|correspondent|columnist|journalist|editor|writer|producer)s?$",
     re.IGNORECASE,
 )
 NOBODIES = {
@@ -85,6 +91,8 @@ NOBODIES = {
     *("multiple authors", "default", "default user", "moderator", "marketing", "press release"),
     *("press office", "system", "support", "info", "autor", "autore", "auteur", "verfasser"),
     *("unbekannt", "wordpress", "wp", "drupal", "joomla", "team", "writer", "posted", "by", "me"),
+    *("administrador", "administrateur", "amministratore", "gast", "invitado", "invité", "匿名"),
+    *("佚名", "编辑", "编辑部", "編集部", "小编", "管理员", "管理者", "未知", "squarespace", "wix"),
     *("false", "true", "nobody", "name", "your name", "username", "content team", "et al", "demo"),
 }
 INITIALS = re.compile(r"[A-Z]{1,4}")
@@ -97,7 +105,16 @@ ORGANIZATION = re.compile(
     re.IGNORECASE,
 )
 HOUSE = re.compile(r", [A-Z]{2,5}$")  # as in "…, CNN"
-BY = re.compile(r"^(?:by|von|par|por|de autor|author|authors)\b[:\s]+", re.IGNORECASE)
+BY = re.compile(
+    r"^(?:(?:(?:posted|written|words|text|story|reported|published) )?by|von|par|por|de autor"
+    r"|authors?)\b[:：\s]+|^(?:作者|撰文|文|记者|記者)\s?[:：/／]\s?",
+    re.IGNORECASE,
+)
+AND_OTHERS = re.compile(r",?\s(?:et al|and others)\.?$", re.IGNORECASE)
+# Between people, each of whom is one whatever they consist of.
+BETWEEN = re.compile(r"[;；、，｜／]|\s[|·•/]\s|,? and ")
+# What a program writes that has no date.
+NO_DATE = "1970-01-01t00:00:00"
 
 
 def text(value: object, length: int) -> str:
@@ -119,7 +136,7 @@ def prose(value: object, length: int) -> str:
 
 def name(value: object, *, family_first: bool = False) -> str:
     """This answers a person's name, the given one first, or nothing if it is none."""
-    line = BY.sub("", prose(value, NAME_LENGTH)).strip(" ,;|·")
+    line = AND_OTHERS.sub("", BY.sub("", prose(value, NAME_LENGTH))).strip(" ,;|·")
     if is_nobody(line):
         return ""
     family, comma, given = line.partition(", ")
@@ -148,7 +165,7 @@ def apart(values: Iterable[str]) -> Iterator[str]:
     one; words such as `und` likewise, so that `Ortega y Gasset` is one.
     """
     for value in values:
-        for part in re.split(r";|、|，|,? and ", value[:LONGEST]):
+        for part in BETWEEN.split(BY.sub("", value[:LONGEST])):
             yield from _parted(part)
 
 
@@ -183,6 +200,8 @@ def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
 def date(value: object) -> str:
     """This answers a date as `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, as exact as it is; or nothing."""
     line = PUBLISHED.sub("", text(value, 100).lower())
+    if line.startswith(NO_DATE):
+        return ""
     if found := COMPACT.match(line) or YEAR_FIRST.match(line) or NUMERIC.match(line):
         year, month, day = found.groups()
     elif found := DAY_FIRST.match(line):

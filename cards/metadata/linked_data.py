@@ -76,21 +76,23 @@ def authors(node: Node) -> list[str]:
     """This answers the names of its people; for want of them, of those who made it."""
     for key in ("author", "creator"):
         people = [
-            each if isinstance(each, str) else _person(each)
+            name
             for each in _several(node.get(key))[:MOST_NODES]
+            for name in ([each] if isinstance(each, str) else _people(each))
         ]
         if found := cleaning.names(people):
             return found
     return []
 
 
-def _person(value: Any) -> str:
+def _people(value: Any) -> list[str]:
+    """Return the names of an object: of one person, or of several whom a page put into one."""
     if not isinstance(value, dict):
-        return ""
-    if named := next(iter(texts(value.get("name"))), ""):
+        return []
+    if named := texts(value.get("name")):
         return named
     parts = (next(iter(texts(value.get(key))), "") for key in ("givenName", "familyName"))
-    return " ".join(filter(None, parts))
+    return [" ".join(filter(None, parts))]
 
 
 def containing(node: Node, kind: str) -> str:

@@ -35,6 +35,7 @@ SPELLINGS = {
     "https://example.org/a/": ["https://example.org/a/index.html", "https://example.org/a/#/"],
     "https://example.org/a?x=1": [
         "https://example.org/a?ref=hn&x=1",
+        "https://example.org/a?REF=hn&ref_=tt_ov&x=1",
         "https://example.org/a?x=1&ref=news.example.com&via=@doe&wprov=sfla1",
         "https://example.org/a?x=1&ref=https%3A%2F%2Fexample.com%2F",
         "https://example.org/a?x=1&amp=1",
@@ -83,6 +84,8 @@ WORKS = [
         "https://doi.org/doi:10.1000/abc",
         "https://doi.org/10.1000/abc?nosfx=y#top",
         "https://doi.acm.org/10.1000/abc",
+        "https://hdl.handle.net/10.1000/abc",
+        "https://oadoi.org/10.1000/ABC",
         "doi:10.1000/ABC",
         "info:doi/10.1000/abc",
     ],
@@ -104,6 +107,10 @@ WORKS = [
         "https://www.ncbi.nlm.nih.gov/m/pubmed/12345678/",
         "https://pubmed.ncbi.nlm.nih.gov/12345678/?from_term=x#abstract",
         "https://europepmc.org/article/MED/12345678",
+        "https://pubmed.gov/12345678",
+        "https://pubmed.ncbi.nlm.nih.gov/?term=12345678",
+        "https://www.ncbi.nlm.nih.gov/pubmed/?term=12345678%5Buid%5D",
+        "http://www.ncbi.nlm.nih.gov/entrez/query.fcgi?cmd=Retrieve&db=PubMed&list_uids=12345678",
     ],
     [
         "https://pmc.ncbi.nlm.nih.gov/articles/PMC123456/",
@@ -144,6 +151,8 @@ def test_the_addresses_of_one_work_are_one_page(addresses: list[str]) -> None:
     [
         ("https://app.example.org/#/a", "https://app.example.org/#/b"),
         ("https://app.example.org/#/a", "https://app.example.org/"),
+        ("https://hdl.handle.net/2027/a.1", "https://doi.org/2027/a.1"),
+        ("https://pubmed.ncbi.nlm.nih.gov/?term=bees", "https://pubmed.ncbi.nlm.nih.gov/"),
         ("https://github.com/a/b/c?ref=main", "https://github.com/a/b/c?ref=dev"),
         ("https://gitlab.example.org/a?ref=main", "https://gitlab.example.org/a"),
         ("https://example.org/item.php?ref=abc", "https://example.org/item.php?ref=abd"),

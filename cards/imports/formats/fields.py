@@ -260,7 +260,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
     for role in ("editor", "translator"):
         if people := people_of(fields.first(role)).get("author"):
             csl[role] = people
-    dates = [*fields.texts("date"), *fields.texts("year")]
+    dates = [*fields.found.get("date", []), *fields.texts("date", "year")]
     csl["issued"] = next(filter(None, map(issued_of, dates)), None)
     url = fields.first("url")
     item = reference_item(

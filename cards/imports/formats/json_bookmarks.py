@@ -165,10 +165,9 @@ def _of_hypothesis(entry: Entry) -> Mapping[str, Any]:
     found["created"] = entry.get("created")
     found["note"] = "\n\n".join(filter(None, [quote, clean(entry.get("text"))]))
     if readers is not None or "group" in entry:
-        everyone = readers in (None, ["group:__world__"]) and entry.get("group") in (
-            None, "__world__",
-        )  # fmt: skip
-        found["private"] = not everyone
+        told = readers if isinstance(readers, list) else []
+        is_open = readers is None or "group:__world__" in told
+        found["private"] = not (is_open and entry.get("group") in (None, "__world__"))
     return found
 
 

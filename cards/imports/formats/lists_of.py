@@ -25,6 +25,8 @@ NAMES_OF_TEXTS = (
     "name",
     "title",
 )
+# The parts of names in CSL-JSON, and in Zotero's.
+NAMES_OF_PEOPLE = (("family", "lastName"), ("given", "firstName"), ("literal", "name"))
 # "Doe, Jane (57190000000)", as Scopus numbers people.
 NUMBERED = re.compile(r"\s{0,9}\(\d{1,20}\)")
 INITIALS = re.compile(r"(?:[A-Z]\.?[\s-]?){1,4}")
@@ -101,14 +103,17 @@ def people_of(value: Any) -> dict[str, list[dict[str, str]]]:
 
 
 def _creators(value: list[Any]) -> dict[str, list[dict[str, str]]]:
-    """Return people as Zotero's JSON has them."""
+    """Return people as Zotero's JSON has them, or CSL-JSON."""
     found: dict[str, list[dict[str, str]]] = {}
     for each in value[: limits.REFERENCE_PEOPLE]:
         if not isinstance(each, dict):
             person, role = person_of(one_line(each)), "author"
         else:
-            names = (("family", "lastName"), ("given", "firstName"), ("literal", "name"))
-            person = {part: text for part, name in names if (text := one_line(each.get(name)))}
+            person = {
+                part: text
+                for part, name in NAMES_OF_PEOPLE
+                if (text := one_line(each.get(name) or each.get(part)))
+            }
             role = one_line(each.get("creatorType")) or "author"
         if person:
             role = role if role in ("editor", "translator") else "author"

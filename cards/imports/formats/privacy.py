@@ -16,11 +16,15 @@ from cards.imports.items import one_line
 # What a mark is called, without the signs between its words, and whether `yes` means private there.
 MARKS = {
     "private": True, "isprivate": True, "hidden": True, "secret": True, "unlisted": True,
+    "isunlisted": True, "ishidden": True, "issecret": True, "privat": True, "privado": True,
     "confidential": True, "restricted": True, "share": False,
     "public": False, "ispublic": False, "shared": False, "isshared": False,
     "visibility": None, "privacy": None, "access": None, "audience": None, "sharing": None,
+    "accesslevel": None, "sichtbarkeit": None, "visibilite": None, "visibilidad": None,
     "commonplacevisibility": None,
 }  # fmt: skip
+# They say much else, too: what they do not say is private is left open.
+STATES = ("status", "state")
 BETWEEN = re.compile(r"[\W_]+")
 YES = ("", "1", "true", "t", "yes", "y", "on", "x", "✓", "✔")
 NO = ("0", "false", "f", "no", "n", "off", "-")
@@ -50,7 +54,10 @@ def privacy_of(fields: Mapping[str, Any]) -> Privacy:
     """Return what the marks among some fields say; one that says private outdoes the others."""
     private, warnings = None, []
     for name, value in fields.items():
-        if _mark(name[:40]) not in MARKS:
+        mark = _mark(name[:40])
+        if mark in STATES and _word(value) in PRIVATE:
+            private = True
+        if mark not in MARKS:
             continue
         stated = stated_by(name, value)
         if stated.private is not None:

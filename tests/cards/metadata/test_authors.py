@@ -30,6 +30,8 @@ def meta(**said: str) -> str:
         *("La rédaction", "Guest Author", "Web Desk", "Anonymous", "Unknown", "undefined", "-"),
         *("wp-admin", "webmaster@example.org", "https://example.org/doe", "/authors/doe", "1234"),
         *("WordPress", "Our Correspondent", "Example News", "example.org", "www.example.org"),
+        *("{{ author }}", "%author%", "$author", "[object Object]", "admin12", "no-reply"),
+        *("Senior Science Reporter", "Administrador", "Gast", "匿名", "编辑部"),
     ],
 )
 def test_what_is_no_person_is_no_author(name: str) -> None:
@@ -44,7 +46,15 @@ def test_what_is_no_person_is_no_author(name: str) -> None:
     "name",
     [
         *("Jane Doe", "Ludwig van Beethoven", "José Ortega y Gasset", "山田太郎", "Doe, Jane"),
-        *("Ursula K. Le Guin", "Admin Yilmaz", "Guest Owusu", "Cher", "Staffan Holm"),
+        *(
+            "Ursula K. Le Guin",
+            "Ke$ha",
+            "Max Reporter",
+            "Admin Yilmaz",
+            "Guest Owusu",
+            "Cher",
+            "Staffan Holm",
+        ),
     ],
 )
 def test_a_person_is_one(name: str) -> None:
@@ -63,7 +73,9 @@ def test_the_site_of_a_person_has_that_person_s_name() -> None:
     [
         *("Jane Doe,Max Roe", "Jane Doe, Max Roe", "Jane Doe und Max Roe", "Jane Doe and Max Roe"),
         *("Jane Doe et Max Roe", "Jane Doe & Max Roe", "Jane Doe; Max Roe", "By Jane Doe, Max Roe"),
-        "Jane Doe y Max Roe",
+        *("Jane Doe y Max Roe", "Jane Doe；Max Roe", "Jane Doe／Max Roe"),
+        *("Jane Doe｜Max Roe", "Jane Doe、Max Roe", "Posted by Jane Doe and Max Roe et al."),
+        "作者：Jane Doe、Max Roe",
     ],
 )
 def test_two_people_in_one_are_two(said: str) -> None:
@@ -74,6 +86,32 @@ def test_two_people_in_one_are_two(said: str) -> None:
         f'<div class="byline">{said}</div>',
     ):
         assert read(page).authors == ["Jane Doe", "Max Roe"], page
+
+
+def test_signs_part_people_in_metadata_and_end_a_name_that_is_shown() -> None:
+    for said in ("Jane Doe | Max Roe", "Jane Doe · Max Roe", "Jane Doe / Max Roe"):
+        assert read(meta(author=said)).authors == ["Jane Doe", "Max Roe"]
+    assert read("<p class=byline>Jane Doe | Books</p>").authors == ["Jane Doe"]
+
+
+def test_people_whom_a_page_put_into_one_are_several() -> None:
+    data = '{"@type": "Article", "author": {"@type": "Person", "name": ["Jane Doe", "Max Roe"]}}'
+
+    found = read(f'<script type="application/ld+json">{data}</script>')
+
+    assert found.authors == ["Jane Doe", "Max Roe"]
+
+
+@pytest.mark.parametrize(
+    ("said", "published"),
+    [
+        ("1970-01-01T00:00:00Z", ""),
+        ("1970-01-01", "1970-01-01"),
+        ("1970-01-01T09:30", "1970-01-01"),
+    ],
+)
+def test_the_first_second_of_1970_is_no_date(said: str, published: str) -> None:
+    assert read(meta(article__published_time=said)).published == published
 
 
 @pytest.mark.parametrize(
