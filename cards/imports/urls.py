@@ -6,6 +6,7 @@ from cards.imports import subscription_views, views
 
 urlpatterns = [
     path("imports/", views.Imports.as_view(), name="imports"),
+    path("imports/files/", views.ImportedFiles.as_view(), name="import-files"),
     path("imports/usage/", views.ImportUsage.as_view(), name="import-usage"),
     path("imports/<uuid:import_id>/", views.ImportDetail.as_view(), name="import"),
     path("imports/<uuid:import_id>/rows/", views.Rows.as_view(), name="import-rows"),

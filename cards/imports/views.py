@@ -24,6 +24,7 @@ from cards.imports import queries, quotas, services
 from cards.imports.models import Import, ImportProblem
 from cards.imports.quotas import QuotaExceeded
 from cards.imports.serializers import (
+    HowToImportSerializer,
     ImportedAddressSerializer,
     ImportedFileSerializer,
     ImportInputSerializer,
@@ -98,16 +99,39 @@ class Imports(ListAPIView[Import]):
         429 says that too much is being worked off already, or which quota of yours is used up
         (`GET imports/usage/`), and what to do: send it again after `Retry-After`.
         """
-        refuse_large(request)
-        admit_bulk_work()
-        wanted = ImportInputSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        given = input_of(request, wanted)
-        try:
-            job = services.request_import(owner=person(request), **given)
-        except QuotaExceeded as refused:
-            raise OverQuota(refused) from None
-        return Response(ImportSerializer(job).data, status=202)
+        return begun(request, ImportInputSerializer)
+
+
+class ImportedFiles(APIView):
+    """Files to import, at an address of their own.
+
+    Some clients that are made from the schema know one type of body for each address: JSON.
+    """
+
+    parser_classes = [*APIView.parser_classes, MultiPartParser]
+    location = ("import", "id")
+    refuses_bulk_work = True
+
+    @extend_schema(
+        request={"multipart/form-data": ImportedFileSerializer}, responses={202: ImportSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        """Import a file, as `POST imports/` does."""
+        return begun(request, ImportedFileSerializer)
+
+
+def begun(request: Request, kind: type[HowToImportSerializer]) -> Response:
+    """Begin an import, and return what is known of it."""
+    refuse_large(request)
+    admit_bulk_work()
+    wanted = kind(data=request.data)
+    wanted.is_valid(raise_exception=True)
+    given = input_of(request, wanted)
+    try:
+        job = services.request_import(owner=person(request), **given)
+    except QuotaExceeded as refused:
+        raise OverQuota(refused) from None
+    return Response(ImportSerializer(job).data, status=202)
 
 
 def refuse_large(request: Request) -> None:
@@ -118,7 +142,7 @@ def refuse_large(request: Request) -> None:
         raise FileTooLarge
 
 
-def input_of(request: Request, wanted: ImportInputSerializer) -> dict[str, Any]:
+def input_of(request: Request, wanted: HowToImportSerializer) -> dict[str, Any]:
     """This answers what is to be imported and how, in the terms of the service."""
     given = dict(wanted.validated_data)
     require_own_collection(request, given.get("collection"))

@@ -19,7 +19,7 @@ from config.web.bodies import RETRY_AFTER_SECONDS, Message, Receive, Refused
 
 Send = Callable[[Message], Awaitable[None]]
 
-IMPORTS = "/api/v1/imports/"
+IMPORTS = {"/api/v1/imports/", "/api/v1/imports/files/"}
 # Logins need no more than a name and a password.
 LOGINS = ("/api/v1/auth/", "/admin/login/")
 # How long a refused client may go on sending what nobody keeps, so that it reads why.
@@ -30,7 +30,7 @@ def most_of(method: str, path: str) -> int:
     """Return how many bytes the body of such a request may have."""
     if path.startswith(LOGINS):
         return settings.WEB.body_bytes_auth
-    if method == "POST" and path == IMPORTS:
+    if method == "POST" and path in IMPORTS:
         return max(settings.WEB.body_bytes, IMPORT_BYTES + ENVELOPE_BYTES)
     return settings.WEB.body_bytes
 

@@ -259,3 +259,18 @@ def test_an_export_is_a_file_that_is_written_while_it_is_sent(
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"].startswith('attachment; filename="commonplace-2')
     assert len(content.splitlines()) == 1201
+
+
+def test_a_file_comes_by_an_address_of_its_own_too(alice: User, client_of: Client) -> None:
+    file = SimpleUploadedFile(
+        "bookmarks.html", b'<DL><DT><A HREF="https://example.org/">E</A></DL>'
+    )
+
+    answer = client_of(alice).post("/api/v1/imports/files/", {"file": file}, format="multipart")
+    other = client_of(alice).post(
+        "/api/v1/imports/files/", {"url": "https://example.org/a.bib"}, format="multipart"
+    )
+
+    assert answer.status_code == 202
+    assert answer["Location"] == f"/api/v1/imports/{answer.json()['id']}/"
+    assert {error["field"] for error in other.json()["errors"]} == {"file", "url"}
