@@ -40,29 +40,33 @@ class CorsMiddleware:
                     " https://example.org, without a path, or allow all by *."
                 )
         self.get_response = get_response
-        self.origins = frozenset(settings.CORS_ORIGINS)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         origin = request.headers.get("Origin", "")
         if not request.path_info.startswith("/api/"):
             return self.get_response(request)
-        allowed = self._allowed(origin)
+        readable = readable_by(origin)
         is_preflight = "Access-Control-Request-Method" in request.headers
-        if allowed and request.method == "OPTIONS" and is_preflight:
+        if readable and request.method == "OPTIONS" and is_preflight:
             response = HttpResponse(status=204)
             response.headers["Access-Control-Allow-Methods"] = METHODS
             response.headers["Access-Control-Allow-Headers"] = SENT
             response.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
         else:
             response = self.get_response(request)
-        if allowed:
-            response.headers["Access-Control-Allow-Origin"] = allowed
-            response.headers["Access-Control-Expose-Headers"] = READ
-        if "*" not in self.origins:
+        for name, value in readable.items():
+            response.headers[name] = value
+        if "*" not in settings.CORS_ORIGINS:
             patch_vary_headers(response, ["Origin"])
         return response
 
-    def _allowed(self, origin: str) -> str:
-        if "*" in self.origins and origin:
-            return "*"
-        return origin if origin in self.origins else ""
+
+def readable_by(origin: str) -> dict[str, str]:
+    """Return the headers that let an origin's scripts read a response; none, if they may not."""
+    anybody = "*" in settings.CORS_ORIGINS
+    if not origin or not (anybody or origin in settings.CORS_ORIGINS):
+        return {}
+    return {
+        "Access-Control-Allow-Origin": "*" if anybody else origin,
+        "Access-Control-Expose-Headers": READ,
+    }

@@ -15,6 +15,7 @@ from functools import partial
 
 from django.conf import settings
 
+from config.middleware.cors import readable_by
 from config.problems import MEDIA_TYPE, problem
 from config.rendering import encode
 from config.web.bodies import Body, Budget, ClientGone, Message, Receive, Refused, take
@@ -58,7 +59,7 @@ class Gateway:
         except ClientGone:
             return
         except Refused as refused:
-            await refuse(send, receive, refused)
+            await refuse(send, receive, refused, readable_of(scope))
             return
         except Exception:
             logger.exception("request.failed")
@@ -132,6 +133,12 @@ def start_of(exchange: Exchange, *, length: int | None) -> Message:
     elif length is not None and not any(name == b"content-length" for name, _ in headers):
         headers.append((b"content-length", b"%d" % length))
     return {"type": "http.response.start", "status": exchange.status, "headers": headers}
+
+
+def readable_of(scope: Scope) -> dict[str, str]:
+    """Return the headers that let scripts of other sites read why a request was refused."""
+    origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
+    return readable_by(origin) if path_of(scope).startswith("/api/") else {}
 
 
 async def send_piece(send: Send, piece: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -49,7 +49,7 @@ def require_token(authorization: bytes) -> None:
         close_old_connections()
 
 
-async def refuse(send: Send, receive: Receive, refused: Refused) -> None:
+async def refuse(send: Send, receive: Receive, refused: Refused, others: Mapping[str, str]) -> None:
     """Answer a problem document, and read on for a moment."""
     body = json.dumps(problem(refused.status, str(refused))).encode()
     headers = [
@@ -58,6 +58,7 @@ async def refuse(send: Send, receive: Receive, refused: Refused) -> None:
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),
     ]
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in others.items()]
     if refused.status == 401:
         headers.append((b"www-authenticate", b"Token"))
     if refused.status in {429, 503}:

@@ -21,13 +21,16 @@ from tests.events.test_stream import token_of
 from tests.library import save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
+OURS = "https://app.example.org"
 SWAGGER = "drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 
 
 @pytest.fixture(scope="module")
 def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
     # One thread of Django's: whoever held it would hold up all.
-    running = WebProcess(tmp_path_factory.mktemp("gateway") / "web.log", WEB_THREADS="1")
+    running = WebProcess(
+        tmp_path_factory.mktemp("gateway") / "web.log", WEB_THREADS="1", CORS_ORIGINS=OURS
+    )
     yield running
     running.stop()
 
@@ -54,6 +57,18 @@ def test_a_body_that_is_too_large_is_refused_unread(client: httpx.Client) -> Non
     assert answer.status_code == 413
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert client.get("/healthz").status_code == 200
+
+
+def test_scripts_of_sites_that_are_named_can_read_why_a_body_is_refused(
+    client: httpx.Client,
+) -> None:
+    def refused(path: str, origin: str) -> tuple[int, str | None]:
+        answer = client.post(path, content=bytes(2_000_000), headers={"Origin": origin})
+        return answer.status_code, answer.headers.get("Access-Control-Allow-Origin")
+
+    assert refused("/api/v1/cards/", OURS) == (413, OURS)
+    assert refused("/api/v1/cards/", "https://evil.example") == (413, None)
+    assert refused("/admin/login/", OURS) == (413, None)
 
 
 def test_files_and_answers_that_are_made_piece_by_piece_arrive_whole(
