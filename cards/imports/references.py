@@ -13,6 +13,7 @@ import msgspec
 from rest_framework.exceptions import ValidationError
 
 from cards import limits
+from cards.canonical import InvalidUrl, page
 from cards.imports.dates import date_of
 from cards.imports.items import Item, clean, fingerprint, one_line
 from cards.references import PEOPLE_FIELDS, TEXT_FIELDS, Issued, Person
@@ -23,6 +24,10 @@ PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "pu
 PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal"}
 SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
 SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/", re.IGNORECASE)  # asks for a login
+# The beginning of an address whose scheme was left out.
+HOSTED = re.compile(r"(?:www\.|[a-z0-9.-]{1,99}\.[a-z]{2,20}/)\S*$", re.IGNORECASE)
+WITH_PASSWORD = re.compile(r"[a-z]{1,20}://[^/@\s]{0,200}@", re.IGNORECASE)
+ON_DISK = re.compile(r"(?:file|internal-pdf|zotero):|[a-z]:[\\/]|[/~]", re.IGNORECASE)
 RESOLVED = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
 PMID = re.compile(r"[1-9]\d{0,8}")
 ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
@@ -48,8 +53,10 @@ def reference_item(
     collections: tuple[tuple[str, ...], ...] = (),
 ) -> Item:
     """Return the item of a reference; its DOI or PMID gives a link where it has none."""
+    url, unsaved = saved_and_not(clean(url))
+    if unsaved:
+        fields = {**fields, "note": f"{clean(fields.get('note'))} {unsaved}".strip()}
     reference = fitted(fields)
-    url = clean(url)
     if "DOI" not in reference and RESOLVED.match(url) and (doi := doi_in(url)):
         reference["DOI"] = doi
     if "DOI" in reference and SCOPUS.match(url):
@@ -67,6 +74,22 @@ def reference_item(
         collections=collections,
         reference=reference or {"type": "document"},
     )
+
+
+def saved_and_not(url: str) -> tuple[str, str]:
+    """Return the address of a reference if a card can have it, or else what its note says instead.
+
+    A reference is worth more than its address: ftp or a broken one is no reason to refuse it. An
+    address without a scheme gets one, and what is on somebody's disk is left out, as files are.
+    """
+    if HOSTED.match(url):
+        url = f"http://{url}"
+    try:
+        return (url, "") if not url or page(url) else ("", url)
+    except InvalidUrl:
+        if WITH_PASSWORD.match(url):
+            return (url, "")  # the row is refused with the reason: what is secret goes nowhere
+        return ("", "" if ON_DISK.match(url) else url)
 
 
 def link_of(reference: Mapping[str, Any]) -> str:

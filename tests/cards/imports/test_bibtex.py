@@ -34,6 +34,7 @@ def reference(text: str) -> dict[str, Any]:
 TEXTS = {
     r"50% of R\&D & x_y #1 a^b {\'e}": "50% of R&D & x_y #1 a^b é",
     r"R&amp;D": "R&D",
+    r"Di\-vi\-sion~of words": "Division of words",
     r"R\&amp;D": "R&amp;D",
     r"Costs $5 and $10 {\'e}": "Costs $5 and $10 é",
     r"\LaTeX{} and {\TeX}": "LaTeX and TeX",

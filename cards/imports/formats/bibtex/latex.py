@@ -37,6 +37,8 @@ NAMED = {
 NAMED_SIGN = re.compile(rf"\\({'|'.join(NAMED)})(?![A-Za-z])(?:\{{\}}|\s+)?")
 ESCAPED_SIGN = re.compile(r"\\([_%&#$~^/{}-])(?:\{\})?")
 UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060]")
+# The decoder writes a circumflex as an accent that stands alone, and where a word may be divided.
+AS_TEXT = str.maketrans({"ˆ": "^", "\xa0": " ", "\xad": None})
 # They log what is in the file.
 for name in ("bibtexparser", "pylatexenc"):
     logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -52,8 +54,7 @@ def decoded(text: str) -> str:
     text = LINK.sub(lambda link: link.group(1) or link.group(2), text)
     text = BARE.sub(r"\\\1", FORMULA.sub(_formula, SCRIPTED.sub(_script, text)))
     try:
-        # The decoder writes a circumflex as an accent that stands alone.
-        return clean(decoder().latex_to_text(text)).replace("ˆ", "^").replace("\xa0", " ")
+        return clean(decoder().latex_to_text(text)).translate(AS_TEXT)
     except Exception:  # of the parser: what is nested too deeply, for one
         return re.sub(r"[{}]", "", text)
 
