@@ -102,7 +102,7 @@ def _apply(card: Card, changes: dict[str, Any]) -> None:
 
 def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
     parent = changes.get("parent")
-    if parent is None or parent == card.parent_id:
+    if parent is None:
         return {}
     if parent == card.pk:
         return rules.error("parent", "A card cannot be its own parent.", "own_parent")

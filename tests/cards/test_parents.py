@@ -15,7 +15,7 @@ from cards.imports.adding import add_items
 from cards.imports.completion import complete
 from cards.imports.items import Item
 from cards.models import Card, Import
-from cards.services import update_card
+from cards.services import remove_card, update_card
 from cards.services.parents import DEPTH
 from tests.interleaving import another
 from tests.library import PAGE, save
@@ -52,6 +52,30 @@ def test_a_card_cannot_hang_below_one_that_is_below_it(
     assert (answer.status_code, error["field"], error["code"]) == (400, "parent", "in_circle")
     assert "stands above that one already" in error["detail"]
     assert parents() == before
+
+
+@pytest.mark.parametrize("change", ["private", "removed", "deactivated"])
+def test_a_parent_that_can_not_be_seen_is_as_one_that_is_gone(
+    alice: User, bob: User, client_of: Callable[[Any], APIClient], change: str
+) -> None:
+    above = save(bob, f"{PAGE}/above")
+    below = save(alice, f"{PAGE}/below", parent=above)
+    path, body = f"/api/v1/cards/{below.pk}/", {"parent": str(above.pk)}
+    client = client_of(alice)
+    seen = client.patch(path, body, format="json")
+
+    if change == "private":
+        update_card(card=above, visibility="PRIVATE")
+    elif change == "removed":
+        remove_card(card=above)
+    else:
+        User.objects.filter(pk=bob.pk).update(is_active=False)
+    hidden = client.patch(path, body, format="json")
+
+    assert (seen.status_code, seen.json()["parent"]) == (200, str(above.pk))
+    (error,) = hidden.json()["errors"]
+    assert (hidden.status_code, error["field"], error["code"]) == (400, "parent", "does_not_exist")
+    assert client.patch(path, {"title": "Mine"}, format="json").status_code == 200
 
 
 def test_a_circle_that_is_too_long_to_be_seen_is_refused(alice: User) -> None:
