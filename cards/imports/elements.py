@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from cards.imports.documents import Document
 from cards.imports.items import clean
-from cards.imports.markup import tokens
+from cards.imports.markup import repaired, tokens
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Node:
 def elements(document: Document, *, depth: int = 1) -> Iterator[Node]:
     """Yield the elements so many levels below the root; raises Unreadable after the last one."""
     open_nodes: list[Node] = []
-    for is_start, name, value, line in tokens(document):
+    for is_start, name, value, line in tokens(repaired(document)):
         if is_start:
             node = Node(name, value, line)
             if len(open_nodes) > depth:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
+from html.entities import html5
 from typing import Any
 from xml.sax.handler import ContentHandler, feature_namespaces
+from xml.sax.saxutils import escape
 from xml.sax.xmlreader import AttributesNSImpl
 
 from cards import limits
@@ -23,6 +26,11 @@ END = {
 }
 BREAK = re.compile(r"<(?:br|/p|/div|/li|/h\d)\b[^<>]{0,1000}>", re.IGNORECASE)
 MANY_LINES = re.compile(r"\n{3,}")
+
+# An ampersand that begins no reference of XML; a reference of HTML, or else it alone.
+AMPERSAND = re.compile(
+    r"&(?!#\d{1,40};|#x[0-9A-Fa-f]{1,40};|(?:amp|lt|gt|quot|apos);)(?:[A-Za-z0-9]{1,40};)?"
+)
 
 # (local name, attributes, line) when an element begins; (local name, text, line) when it ends.
 Token = tuple[bool, str, Any, int]
@@ -79,6 +87,33 @@ def tokens(document: Document) -> Iterator[Token]:
         yield from handler.taken()
         if fault:
             raise fault
+
+
+def repaired(document: Document) -> Document:
+    """Return XML whose ampersands are all of its own references: `?a=1&copy=2` stays what it is.
+
+    References of HTML become their letters. In CDATA ampersands stand for themselves.
+    """
+    kept, place, text = list[str](), 0, document.markup
+    if "&" not in text:
+        return document
+    while True:
+        begin = text.find("<![CDATA[", place)
+        end = text.find("]]>", begin) if begin >= 0 else -1
+        kept.append(AMPERSAND.sub(_of_xml, text[place : begin if end >= 0 else len(text)]))
+        if end < 0:
+            break
+        kept.append(text[begin:end])
+        place = end
+    return replace(document, content="".join(kept).encode("utf-8", "replace"), charset="utf-8")
+
+
+def _of_xml(found: re.Match[str]) -> str:
+    reference = found.group()
+    if len(reference) == 1:
+        return "&amp;"
+    letter = html5.get(reference[1:], "")
+    return escape(letter) if letter.strip() else f"&amp;{reference[1:]}"
 
 
 def _parts(document: Document) -> Iterator[bytes | None]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from cards.imports.documents import Document
 from cards.imports.errors import Unreadable
 from cards.imports.items import Item, Problem, Row, clean, fingerprint, one_line
-from cards.imports.markup import plain, tokens
+from cards.imports.markup import plain, repaired, tokens
 
 ENTRY = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
-# An ampersand that begins no reference.
-BARE = re.compile(r"&(?!#?[A-Za-z0-9]{1,40};)")
 LARGEST = 10 * 1024 * 1024
 # What is not well-formed is read by a parser that takes anything, and its time.
 LARGEST_MALFORMED = 2 * 1024 * 1024
@@ -40,25 +37,6 @@ def read(document: Document) -> Iterator[Row]:
         yield item_of(entry, source, line)
     if problem:
         yield Problem(line=problem.line, code=problem.code, detail=str(problem))
-
-
-def repaired(document: Document) -> Document:
-    """Return a feed whose ampersands are all of references: `?a=1&copy=2` stays what it is.
-
-    In CDATA they stand for themselves.
-    """
-    kept, place, text = list[str](), 0, document.markup
-    if "&" not in text:
-        return document
-    while True:
-        begin = text.find("<![CDATA[", place)
-        end = text.find("]]>", begin) if begin >= 0 else -1
-        kept.append(BARE.sub("&amp;", text[place : begin if end >= 0 else len(text)]))
-        if end < 0:
-            break
-        kept.append(text[begin:end])
-        place = end
-    return replace(document, content="".join(kept).encode("utf-8", "replace"), charset="utf-8")
 
 
 def flaw_of(document: Document) -> Unreadable | None:

@@ -105,6 +105,7 @@ NOT_IN_NAMES = re.compile(r"[\s_\-./()'’]+")
 NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")
 # Members that no program here has, with an address, but of a picture.
 PICTURE = re.compile(r"image|cover|icon|thumb|avatar|photo|picture|banner|screenshot")
+DASHES = re.compile(r"\s{0,9}(?:-{2,3}|–|—)\s{0,9}")
 EXCEL = re.compile(r'="([^"]{0,100})"')
 
 
@@ -246,6 +247,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
     csl["ISBN"] = next(filter(None, map(_of_excel, fields.texts("ISBN"))), "")
     csl["note"] = fields.first("extra")  # what Zotero has no field for
     csl["container-title"] = fields.first("container")
+    csl["page"] = DASHES.sub("-", csl["page"])
     csl["type"] = _kind(fields, csl)
     csl["genre"] = "" if normal(csl["genre"]) in KINDS else csl["genre"]
     if not csl["page"] and (first := fields.first("firstpage")):
