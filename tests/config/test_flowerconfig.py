@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 
+import pytest
 from flower import options as known
 from tornado.options import options
 
+from config.flower_login import name_in
 from tests.running import ROOT
 
 SHOW = """
@@ -43,3 +46,10 @@ def test_flower_keeps_so_much_and_no_more() -> None:
 
 def test_the_environment_goes_before() -> None:
     assert "max_tasks" not in configured(FLOWER_MAX_TASKS="7")
+
+
+@pytest.mark.parametrize("space", [" ", "  ", "\t", " \t "])
+def test_a_login_counts_for_its_name_however_the_header_is_spaced(space: str) -> None:
+    credentials = b64encode(b"somebody:a-guess").decode()
+
+    assert name_in(f"Basic{space}{credentials}") == "somebody"
