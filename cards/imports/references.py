@@ -26,6 +26,8 @@ SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
 SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/", re.IGNORECASE)  # asks for a login
 # The beginning of an address whose scheme was left out.
 HOSTED = re.compile(r"(?:www\.|[a-z0-9.-]{1,99}\.[a-z]{2,20}/)\S*$", re.IGNORECASE)
+# Addresses that need no closer look: most of them.
+ORDINARY = re.compile(r"https?://(?:[a-z0-9-]{1,63}\.){1,9}[a-z]{2,63}(?:[/?#]|$)", re.IGNORECASE)
 WITH_PASSWORD = re.compile(r"[a-z]{1,20}://[^/@\s]{0,200}@", re.IGNORECASE)
 ON_DISK = re.compile(r"(?:file|internal-pdf|zotero):|[a-z]:[\\/]|[/~]", re.IGNORECASE)
 RESOLVED = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
@@ -84,8 +86,10 @@ def saved_and_not(url: str) -> tuple[str, str]:
     """
     if HOSTED.match(url):
         url = f"http://{url}"
+    if not url or ORDINARY.match(url):
+        return url, ""
     try:
-        return (url, "") if not url or page(url) else ("", url)
+        return (url, "") if page(url) else ("", url)
     except InvalidUrl:
         if WITH_PASSWORD.match(url):
             return (url, "")  # the row is refused with the reason: what is secret goes nowhere

@@ -8,7 +8,7 @@ from typing import Any
 
 from cards.imports.documents import Document
 from cards.imports.formats.json_values import each, entries, object_of, strings, text_of
-from cards.imports.formats.privacy import stated_by
+from cards.imports.formats.privacy import privacy_of, stated_by
 from cards.imports.items import Item, Row, clean, fingerprint, one_line
 from cards.imports.markup import plain
 from cards.imports.moments import moment
@@ -49,7 +49,7 @@ def _csl(number: int, entry: Any) -> Row:
     item = reference_item(line=number, fields=entry, url=url, text=text, tags=tags)
     custom = entry.get("custom")
     own = custom.get(VISIBILITY) if isinstance(custom, dict) else None
-    privacy = stated_by("visibility", own)
+    privacy = privacy_of({**entry, VISIBILITY: own})
     return replace(item, private=privacy.private, warning=privacy.warning)
 
 

@@ -14,11 +14,10 @@ from cards.imports.formats.bibtex import names
 from cards.imports.formats.bibtex.entries import Reading
 from cards.imports.formats.bibtex.latex import decoded, divided, verbatim
 from cards.imports.formats.bibtex.people import is_whole, people_of
-from cards.imports.formats.privacy import stated_by
+from cards.imports.formats.privacy import privacy_of
 from cards.imports.items import Problem, Row
 from cards.imports.moments import moment
 from cards.imports.references import doi_in, reference_item
-from cards.references import VISIBILITY
 
 ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 # An address that goes on in the next line, or that is encoded as a whole.
@@ -72,7 +71,7 @@ def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
         ),
         added_at=next(filter(None, (moment(fields.get(name)) for name in names.ADDED)), None),
     )
-    privacy = stated_by("visibility", fields.get(VISIBILITY))
+    privacy = privacy_of({name: verbatim(fields[name]) for name in names.MARKS if name in fields})
     return replace(item, private=privacy.private, warning=privacy.warning)
 
 

@@ -80,10 +80,12 @@ TEXTS = {
 }  # fmt: skip
 # Keywords: the owner's, the publisher's, Mendeley's, Scopus's.
 KEYWORDS = ("keywords", "keyword", "mendeley-tags", "author_keywords")
+# Who may see the reference: Commonplace's own field, and what people call such a one.
+MARKS = (VISIBILITY, "visibility", "private", "public", "shared", "hidden", "unlisted")
 # When the reference was added: BibDesk's, JabRef's.
 ADDED = ("date-added", "creationdate", "timestamp")
 KNOWN_FIELDS = {
     *TEXTS, *(name for names in PEOPLE.values() for name in names), "doi", "url", "howpublished",
     "eprint", "eprinttype", "archiveprefix", "crossref", "xdata", "entrysubtype", VISIBILITY,
-    *KEYWORDS, *ADDED,
+    *KEYWORDS, *ADDED, *MARKS,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from cards.imports.dates import date_of
 from cards.imports.documents import Document
-from cards.imports.formats.privacy import stated_by
+from cards.imports.formats.privacy import privacy_of
 from cards.imports.formats.tagged.records import (
     Line,
     Record,
@@ -90,8 +90,8 @@ def item_of(record: Record) -> Item:
     others = [other for other in dict.fromkeys(urls) if other != url]
     if others and len(record.all("UR")) > 1:
         csl["note"] = "\n".join(others)
-    own = (text.partition(": ") for text in record.all("C8"))
-    privacy = stated_by("visibility", next((v for name, _, v in own if name == VISIBILITY), None))
+    own = (text.partition(":") for text in record.all("C8"))
+    privacy = privacy_of({name: v for name, _, v in own if name.strip().lower() == VISIBILITY})
     item = reference_item(
         line=record.line,
         fields=csl,
