@@ -24,6 +24,7 @@ LISTS = (
 )  # fmt: skip
 # Groups that hold links: Linkwarden's, Toby's.
 GROUPS = (("collections", "links"), ("lists", "cards"))
+ADDRESSES = ("url", "uri", "href", "link")
 # Delicious's short names.
 SHORT = {"u": "href", "d": "description", "n": "extended", "t": "tags", "dt": "time"}
 NOTHING = "The list of bookmarks is missing; export them as HTML or CSV, and hand in that file."
@@ -35,13 +36,26 @@ def read(document: Document) -> Iterator[Row]:
     found = list_in(document.json)
     if found is None:
         raise Unreadable("malformed", NOTHING)
-    for line, entry in numbered(found):
+    for line, entry in numbered(list(_unfolded(found))):
         if isinstance(entry, str) and "://" in entry[:20]:
             yield Item(line=line, guid=one_line(entry), url=one_line(entry))
         elif not isinstance(entry, dict):
             yield Problem(line=line, code="malformed", detail=NOT_AN_OBJECT)
         else:
             yield row_of(entry, line)
+
+
+def _unfolded(found: list[Any], path: str = "") -> Iterator[Any]:
+    """Yield entries, and in place of a folder those in it, with its name."""
+    for entry in found:
+        inner = members_of(entry, "children") if isinstance(entry, dict) else []
+        if inner and not any(isinstance(entry.get(name), str) for name in ADDRESSES):
+            name = one_line(entry.get("name") or entry.get("title")).replace("/", "-")
+            yield from _unfolded(inner, f"{path} / {name}".strip(" /"))
+        elif path and isinstance(entry, dict):
+            yield {"folder": path, **entry}
+        else:
+            yield entry
 
 
 def looks_like_it(value: Any) -> bool:
