@@ -24,6 +24,7 @@ LISTS = (
 )  # fmt: skip
 # Groups that hold links: Linkwarden's, Toby's.
 GROUPS = (("collections", "links"), ("lists", "cards"))
+LONGEST_PATH = 1_000  # characters; each entry below has it
 ADDRESSES = ("url", "uri", "href", "link")
 # Delicious's short names.
 SHORT = {"u": "href", "d": "description", "n": "extended", "t": "tags", "dt": "time"}
@@ -51,7 +52,7 @@ def _unfolded(found: list[Any], path: str = "") -> Iterator[Any]:
         inner = members_of(entry, "children") if isinstance(entry, dict) else []
         if inner and not any(isinstance(entry.get(name), str) for name in ADDRESSES):
             name = one_line(entry.get("name") or entry.get("title")).replace("/", "-")
-            yield from _unfolded(inner, f"{path} / {name}".strip(" /"))
+            yield from _unfolded(inner, f"{path} / {name}"[:LONGEST_PATH].strip(" /"))
         elif path and isinstance(entry, dict):
             yield {"folder": path, **entry}
         else:
