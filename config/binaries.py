@@ -13,11 +13,13 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from config.errors import SaysWhatToDo
+
 POSTGRES_MAJOR = 18
 CAPABILITY_BITS = {"dac_read_search": 2, "dac_override": 1}
 
 
-class ProgramMissing(RuntimeError):
+class ProgramMissing(SaysWhatToDo):
     """No such server program is installed, or it is too old; the message says what to install."""
 
 

@@ -25,6 +25,7 @@ import redis
 
 from config import locks
 from config.binaries import postgres_bin, server_account, setpriv, valkey_server
+from config.errors import SaysWhatToDo
 from config.server import Server, ServerFailed, recorded_pid, tail
 
 NAME = "commonplace"  # of the database and of its owner
@@ -55,7 +56,7 @@ VALKEY_SETTINGS = {
 }
 
 
-class DataInUse(RuntimeError):
+class DataInUse(SaysWhatToDo):
     """Other processes use the servers of this data directory; the message says which to stop."""
 
 

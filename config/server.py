@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.errors import SaysWhatToDo
+
 LOG_LIMIT = 10_000_000
 START_ATTEMPTS = 5
 POLL_SECONDS = 0.02
 
 
-class ServerFailed(RuntimeError):
+class ServerFailed(SaysWhatToDo):
     """A server did not start; the message has the end of its log and says what to do."""
 
 

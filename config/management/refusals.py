@@ -8,17 +8,13 @@ from kombu.exceptions import OperationalError as PublishFailed
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
-from config.binaries import ProgramMissing
-from config.embedded import DataInUse
-from config.server import ServerFailed
+from config.errors import SaysWhatToDo
 from events.broker import BrokerDown
 from events.sql import is_refusal
 
 DATABASE = (OperationalError, InterfaceError, psycopg.OperationalError, PoolTimeout)
 BROKER = (BrokerDown, PublishFailed, RedisError)
-# Their messages say what to do.
-OWN = (DataInUse, ProgramMissing, ServerFailed)
-EXPECTED = (*DATABASE, *BROKER, *OWN, ProgrammingError)
+EXPECTED = (*DATABASE, *BROKER, SaysWhatToDo, ProgrammingError)
 TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
 
@@ -31,7 +27,7 @@ def is_expected(error: BaseException) -> bool:
 
 def in_a_line(error: BaseException) -> str:
     """Return what went wrong with a server, and what to do about it."""
-    if isinstance(error, OWN):
+    if isinstance(error, SaysWhatToDo):
         return str(error)
     first = str(error).strip().partition("\n")[0] or type(error).__name__
     if isinstance(error, BROKER):

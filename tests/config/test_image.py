@@ -26,7 +26,9 @@ from django.core.management import call_command
 from config.web.application import application
 from config.celery import app
 app.loader.import_default_modules()
-call_command("check")
+import manage
+sys.argv = ["manage.py", "check"]
+manage.main()
 call_command("collectstatic", interactive=False, verbosity=0)
 import uvicorn, flower.command
 assert "feeds.fan_out" in app.tasks

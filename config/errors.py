@@ -1,0 +1,5 @@
+"""Errors for people at a terminal."""
+
+
+class SaysWhatToDo(RuntimeError):
+    """An error whose message says what went wrong and what to do; its traceback helps nobody."""
