@@ -84,7 +84,9 @@ def test_a_card_reaches_a_follower_through_processes_of_the_image(tmp_path: Path
             )
             for group in GROUPS
         ]
-        api = httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1/", timeout=30)
+        api = ending.enter_context(
+            httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1/", timeout=30)
+        )
         try:
             wait_for(lambda: is_ready(port), seconds=90, what="the web server is ready")
             alice, bob = (registered(api, name) for name in ("alice", "bob"))
