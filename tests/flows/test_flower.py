@@ -106,7 +106,7 @@ def test_what_a_task_did_is_shown_and_tasks_that_put_all_off_are_not(
     relay = Relay()
     ours = Delivery.objects.filter(handler="probe.call")
     for number, (state, count) in enumerate([("done", 1), ("retry", 1), ("retry", 2)]):
-        send(f"live-{number}")
+        send(f"put-off-{number}")
         wait_for(
             lambda state=state, count=count: (  # type: ignore[misc]
                 relay.step() is not None and ours.filter(state=state).count() == count
