@@ -19,7 +19,7 @@ PATIENCE = {
 
 
 def main() -> None:
-    """This runs one management command."""
+    """Run one management command."""
     from config.terminal import allow_any_text
 
     allow_any_text()
@@ -68,7 +68,7 @@ def run() -> None:
 
 
 def needs_servers(argv: list[str]) -> bool:
-    """This says whether the command touches the database or the broker."""
+    """Return whether the command touches the database or the broker."""
     return len(argv) > 1 and argv[1] not in {
         *("help", "version", "collectstatic", "spectacular", "alert_rules")
     }

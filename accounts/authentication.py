@@ -55,7 +55,7 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
         return found
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, AuthToken]:
-        """This answers whose token it is; raises AuthenticationFailed if it is nobody's."""
+        """Return whose token it is; raise AuthenticationFailed if it is nobody's."""
         found = find_token(digest_of(token))
         if found is None or not found.user.is_active:
             raise AuthenticationFailed(REFUSED)
@@ -81,7 +81,7 @@ def token_in(header: bytes) -> bytes | None:
 
 
 def find_token(digest: str) -> AuthToken | None:
-    """This answers a token that has not expired, with its user.
+    """Return a token that has not expired, with its user.
 
     In SQL of our own: every request asks for it, and the ORM takes longer to write the statement
     than the server takes to run it.
@@ -116,7 +116,7 @@ def note_use(token: AuthToken) -> None:
 
 
 def still_valid(digests: Collection[str]) -> set[str]:
-    """This answers which of these tokens have neither expired nor been revoked."""
+    """Return which of these tokens have neither expired nor been revoked."""
     unexpired = Q(expiry=None) | Q(expiry__gt=Now())
     tokens = AuthToken.objects.filter(unexpired, digest__in=digests, user__is_active=True)
     return set(tokens.values_list("digest", flat=True))
@@ -124,7 +124,7 @@ def still_valid(digests: Collection[str]) -> set[str]:
 
 @cache
 def find_statement() -> str:
-    """This answers the statement that finds a token and its user."""
+    """Return the statement that finds a token and its user."""
     wanted = [f"token.{name}" for name in columns_of(AuthToken)]
     wanted += [f"person.{name}" for name in columns_of(User)]
     return f"""
@@ -136,17 +136,17 @@ def find_statement() -> str:
 
 @cache
 def columns_of(model: type[Model]) -> list[str]:
-    """This answers the columns of a model, in its order."""
+    """Return the columns of a model, in its order."""
     return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001
 
 
 def person(request: Request) -> User:
-    """This answers who asks, in views that only people who are logged in can reach."""
+    """Return who asks, in views that only people who are logged in can reach."""
     return cast(User, request.user)
 
 
 def digest_of(token: bytes) -> str:
-    """This answers the hash under which a token is stored."""
+    """Return the hash under which a token is stored."""
     try:
         return str(hash_token(token.decode("ascii")))
     except ValueError:
@@ -160,7 +160,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """This answers the header that clients send."""
+        """Return the header that clients send."""
         return {
             "type": "http",
             "scheme": "bearer",

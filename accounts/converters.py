@@ -7,9 +7,9 @@ class UsernameConverter:
     regex = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,149}"
 
     def to_python(self, value: str) -> str:
-        """This answers the name as it stands."""
+        """Return the name as it stands."""
         return value
 
     def to_url(self, value: str) -> str:
-        """This answers the name as it stands."""
+        """Return the name as it stands."""
         return value

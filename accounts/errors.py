@@ -13,7 +13,7 @@ WITHOUT_FIELD = ("non_field_errors", "__all__")
 
 
 def details_of(error: ValidationError) -> Any:
-    """This answers what a service objected to, in the terms of the API framework."""
+    """Return what a service objected to, in the terms of the API framework."""
     if hasattr(error, "error_dict"):
         return {
             field: [detail for item in items for detail in details_of(item)]
@@ -27,7 +27,7 @@ def details_of(error: ValidationError) -> Any:
 
 
 def field_errors(detail: Any) -> list[dict[str, str]]:
-    """This answers each error with the dotted path of its field, such as `cards.3.url`."""
+    """Return each error with the dotted path of its field, such as `cards.3.url`."""
     return [
         {"field": _path(error.attr), "detail": error.detail, "code": error.code}
         for error in flatten_errors(detail)

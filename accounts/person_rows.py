@@ -27,7 +27,7 @@ class PersonRowsAdmin(ReadOnlyAdmin[Row]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """This narrows to one person, whose rows the primary key finds."""
+        """Narrow to one person, whose rows the primary key finds."""
         person = user_named(search_term.strip()).first()
         found = queryset.filter(**{self.person_field: person}) if person else queryset.none()
         return found, False
@@ -35,7 +35,7 @@ class PersonRowsAdmin(ReadOnlyAdmin[Row]):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Row | None:
-        """This finds a row by the parts of its key: the view's own id has no index."""
+        """Find a row by the parts of its key: the view's own id has no index."""
         person_id, _, key = object_id.partition("-")
         try:
             parts = {f"{self.person_field}_id": int(person_id), self.key_field: UUID(key)}

@@ -18,17 +18,17 @@ from events.sql import execute
 
 
 def users() -> QuerySet[User]:
-    """This answers the people whom others can see."""
+    """Return the people whom others can see."""
     return User.objects.filter(is_active=True)
 
 
 def user_named(username: str) -> QuerySet[User]:
-    """This answers the visible user of a name, however it is capitalised."""
+    """Return the visible user of a name, however it is capitalised."""
     return users().alias(name=Lower("username")).filter(name=lookup_form(username))
 
 
 def profiles(*, viewer: User) -> QuerySet[User]:
-    """This answers the visible people, each with counts and whether the viewer follows them."""
+    """Return the visible people, each with counts and whether the viewer follows them."""
     return users().annotate(
         followers_count=_count("followed", others="follower"),
         following_count=_count("follower", others="followed"),
@@ -37,17 +37,17 @@ def profiles(*, viewer: User) -> QuerySet[User]:
 
 
 def profile_named(username: str, *, viewer: User) -> QuerySet[User]:
-    """This answers the profile of a name."""
+    """Return the profile of a name."""
     return profiles(viewer=viewer).alias(name=Lower("username")).filter(name=lookup_form(username))
 
 
 def followers_of(user: User) -> QuerySet[Follow]:
-    """This answers who follows a person."""
+    """Return who follows a person."""
     return Follow.objects.filter(followed=user, follower__is_active=True).select_related("follower")
 
 
 def followed_by(user: User) -> QuerySet[Follow]:
-    """This answers whom a person follows."""
+    """Return whom a person follows."""
     return Follow.objects.filter(follower=user, followed__is_active=True).select_related("followed")
 
 
@@ -102,17 +102,17 @@ NEXT_RANGE = """
 
 
 def has_very_many_followers(user: str) -> str:
-    """This answers, as SQL, whether more than FAN_OUT_RANGE follow somebody."""
+    """Return, as SQL, whether more than FAN_OUT_RANGE follow somebody."""
     return MORE_FOLLOWERS.format(user, settings.FAN_OUT_RANGE)
 
 
 def with_more_followers(user_ids: Collection[int], *, than: int) -> set[int]:
-    """This answers which of these people are followed by more than so many."""
+    """Return which of these people are followed by more than so many."""
     return {id for (id,) in execute(MANY_FOLLOWERS, [list(user_ids), than]).rows}
 
 
 def follower_ranges(user_ids: Collection[int], *, cards: int = 1) -> dict[int, list[KeyRange]]:
-    """This answers, for those with very many followers, ranges of ids that cover everybody.
+    """Return, for those with very many followers, ranges of ids that cover everybody.
 
     Each makes at most FAN_OUT_RANGE rows for so many cards; together they make more than that.
     """

@@ -58,7 +58,7 @@ def register(*, username: str, email: str, password: str, display_name: str = ""
 
 
 def add_user(*, user: User) -> None:
-    """This stores a new user; raises IntegrityError when the name or the address is taken."""
+    """Store a new user; raise IntegrityError when the name or the address is taken."""
     with transaction.atomic():
         user.save(force_insert=True)
         user_registered.send(sender=User, event=UserRegistered(user_id=user.pk))
@@ -94,12 +94,12 @@ def issue_token(*, user: User) -> tuple[AuthToken, str]:
 
 
 def revoke_token(*, token: AuthToken) -> None:
-    """This ends one session of a user."""
+    """End one session of a user."""
     AuthToken.objects.filter(pk=token.pk).delete()
 
 
 def revoke_all_tokens(*, user: User) -> None:
-    """This ends all sessions of a user."""
+    """End all sessions of a user."""
     AuthToken.objects.filter(user=user).delete()
 
 
@@ -147,7 +147,7 @@ def update_profile(
 
 
 def follow(*, follower: User, followed: User, notify: bool | None = None) -> tuple[bool, bool]:
-    """This follows a person; the answer is whether that is new, and the `notify` now in force.
+    """Follow a person; the answer is whether that is new, and the `notify` now in force.
 
     Without `notify`, a new follow asks for no notifications and an existing one stays as it is.
     """
@@ -164,7 +164,7 @@ def follow(*, follower: User, followed: User, notify: bool | None = None) -> tup
 
 
 def unfollow(*, follower: User, followed: User) -> bool:
-    """This stops following a person; the answer is whether that changed anything."""
+    """Stop following a person; the answer is whether that changed anything."""
     pair = [follower.pk, followed.pk]
     event = UserUnfollowed(follower_id=follower.pk, followed_id=followed.pk)
     return bool(user_unfollowed.send_with(UNFOLLOW, pair, sender=Follow, event=event))

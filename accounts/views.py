@@ -75,7 +75,7 @@ class Login(APIView):
         return known_here(request, Response(session(user)), user)
 
     def get_authenticate_header(self, request: Request) -> str:
-        """This makes a refusal 401, for the framework knows no other reason for one here."""
+        """Make a refusal 401, for the framework knows no other reason for one here."""
         return "Token"
 
 
@@ -169,11 +169,11 @@ class Followers(ListAPIView[Follow]):
     serializer_class = FollowerSerializer
 
     def get_queryset(self) -> QuerySet[Follow]:
-        """This answers the followers of the person in the address."""
+        """Return the followers of the person in the address."""
         return queries.followers_of(self.person_in_address())
 
     def person_in_address(self) -> User:
-        """This answers the person in the address."""
+        """Return the person in the address."""
         return get_object_or_404(queries.user_named(self.kwargs["username"]))
 
 
@@ -183,7 +183,7 @@ class FollowedPeople(Followers):
     serializer_class = FollowingSerializer
 
     def get_queryset(self) -> QuerySet[Follow]:
-        """This answers whom the person in the address follows."""
+        """Return whom the person in the address follows."""
         return queries.followed_by(self.person_in_address())
 
 

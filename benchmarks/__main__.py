@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """This runs the benchmark."""
+    """Run the benchmark."""
     options = arguments()
     DATA.mkdir(exist_ok=True)
     install_node()
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """This reads the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one small round: five minutes")
     parser.add_argument("--rounds", type=int, help="rounds (3, short 1)")
@@ -50,7 +50,7 @@ def arguments() -> argparse.Namespace:
 
 
 def install_node() -> None:
-    """This installs the peers that run on Node.js, by their lock file, once."""
+    """Install the peers that run on Node.js, by their lock file, once."""
     there = DATA / "node"
     lock = (HERE / "node" / "package-lock.json").read_bytes()
     shutil.copytree(HERE / "node", there, dirs_exist_ok=True)
@@ -64,7 +64,7 @@ def install_node() -> None:
 
 
 def publish(results: dict[str, Any], options: argparse.Namespace) -> None:
-    """This prints the figures, and keeps them; those of a full run go into the documents."""
+    """Print the figures, and keep them; those of a full run go into the documents."""
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
     report.show(results)

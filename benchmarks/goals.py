@@ -14,18 +14,18 @@ MIB = 2**20
 
 
 def of(name: str) -> Callable[[Round], float]:
-    """This answers the function that reads one figure of a round."""
+    """Return the function that reads one figure of a round."""
     return lambda figures: float(figures[name])
 
 
 def cpu_ms(figures: Round) -> float:
-    """This answers the CPU milliseconds of an event, of all that took part but the benchmark."""
+    """Return the CPU milliseconds of an event, of all that took part but the benchmark."""
     used: float = sum(seconds for name, seconds in figures["cpu"].items() if name != "benchmark")
     return 1000.0 * used / float(figures["events"])
 
 
 def largest_mib(figures: Round) -> float:
-    """This answers the memory of the largest worker group (PSS)."""
+    """Return the memory of the largest worker group (PSS)."""
     workers: list[int] = [
         size for name, size in figures["memory"].items() if name.endswith("-worker")
     ]
@@ -33,7 +33,7 @@ def largest_mib(figures: Round) -> float:
 
 
 def neighbours(figures: Round) -> float:
-    """This answers the median latency of cards beside a celebrity's, or of all."""
+    """Return the median latency of cards beside a celebrity's, or of all."""
     return float(figures.get("neighbours_p50_ms") or figures["p50_ms"])
 
 
@@ -58,7 +58,7 @@ class Goal:
     peer_events: int = 0
 
     def result(self, rounds: Rounds) -> dict[str, Any] | None:
-        """This answers the row of this goal, or None if the run did not measure it."""
+        """Return the row of this goal, or None if the run did not measure it."""
         ours = self._figures(rounds, self.scenario, self.ours, self.events)
         peer_scenario = self.peer_scenario or self.scenario
         peers = self._figures(rounds, peer_scenario, self.peer, self.peer_events or self.events)
@@ -83,7 +83,7 @@ class Goal:
 
 
 def _spread(ours: Sequence[float], peers: Sequence[float]) -> str:
-    """This answers the least and the most: of the ratio round by round, or of our figure."""
+    """Return the least and the most: of the ratio round by round, or of our figure."""
     pairs = zip(ours, peers, strict=False)
     found = [own / other for own, other in pairs if other] if peers else list(ours)
     return f"{min(found):.3g}–{max(found):.3g}" if found else ""
@@ -144,5 +144,5 @@ GOALS = (
 
 
 def judge(rounds: Rounds, goals: Iterable[Goal] = GOALS) -> list[dict[str, Any]]:
-    """This answers a row for each goal that the run measured."""
+    """Return a row for each goal that the run measured."""
     return [row for goal in goals if (row := goal.result(rounds))]

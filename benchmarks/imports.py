@@ -36,7 +36,7 @@ HANDLERS = ["notifications.notify_card_added", "feeds.fan_out"]
 
 
 def main() -> None:
-    """This measures, prints, and writes the figures beside the data."""
+    """Measure, print, and write the figures beside the data."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.imports")
     parser.add_argument("--rows", type=int, default=50_000)
     options = parser.parse_args()
@@ -51,14 +51,14 @@ def main() -> None:
 
 
 def addresses(count: int) -> Iterator[str]:
-    """This answers as many different addresses of real sites."""
+    """Return as many different addresses of real sites."""
     real = (bench.ROOT / "demo" / "data" / "urls.txt").read_text().splitlines()
     for number in range(count):
         yield f"{real[number % len(real)]}?n={number // len(real)}"
 
 
 def bookmarks(count: int) -> bytes:
-    """This makes a bookmark file with 200 folders."""
+    """Make a bookmark file with 200 folders."""
     parts, size = ["<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>\n"], max(1, count // 200)
     for number, url in enumerate(addresses(count)):
         if number % size == 0:
@@ -73,7 +73,7 @@ def bookmarks(count: int) -> bytes:
 
 
 def parsers() -> Iterator[tuple[str, dict[str, float]]]:
-    """This answers rows a second of each parser, on one core."""
+    """Return rows a second of each parser, on one core."""
     from cards.imports.documents import Document
     from cards.imports.formats import rows
     from cards.imports.items import Item
@@ -104,7 +104,7 @@ def parsers() -> Iterator[tuple[str, dict[str, float]]]:
 
 
 def run(servers: Any, count: int) -> dict[str, Any]:
-    """This imports bookmarks by real processes, beside somebody who adds cards one by one."""
+    """Import bookmarks by real processes, beside somebody who adds cards one by one."""
     from django.core.management import call_command
 
     call_command("flush", interactive=False, verbosity=0)
@@ -156,13 +156,13 @@ def _measured(processes: Processes, count: int) -> dict[str, Any]:
 
 
 def keep_a_core_busy() -> None:
-    """This keeps a core busy, by a process that goes behind all others."""
+    """Keep a core busy, by a process that goes behind all others."""
     program = f"import time\nend = time.time() + {SECONDS}\nwhile time.time() < end: pass"
     subprocess.run(["nice", "-n", "19", sys.executable, "-c", program], check=True)
 
 
 def ended(processes: Processes, memory: list[int]) -> bool:
-    """This notes the worker's memory, and says whether the import has ended."""
+    """Note the worker's memory, and says whether the import has ended."""
     from cards.imports.models import Import
 
     memory.append(processes.memory()["import-worker"])
@@ -171,14 +171,14 @@ def ended(processes: Processes, memory: list[int]) -> bool:
 
 
 def warm() -> bool:
-    """This says whether the workers have begun to deliver, a while ago."""
+    """Return whether the workers have begun to deliver, a while ago."""
     from events.models import Delivery
 
     return Delivery.objects.filter(state="done").count() > 100
 
 
 def delivered() -> bool:
-    """This says whether nothing is open."""
+    """Return whether nothing is open."""
     from benchmarks.systems.commonplace import LEFT
     from events.sql import execute
 
@@ -186,7 +186,7 @@ def delivered() -> bool:
 
 
 def person() -> Any:
-    """This registers somebody."""
+    """Register somebody."""
     from accounts import services
 
     name = f"p{secrets.token_hex(5)}"
@@ -221,7 +221,7 @@ class Steady:
             add_card(curator=self.author, type="URL", url=url)
 
     def measured(self, work: Callable[[], None]) -> dict[str, dict[str, float]]:
-        """This does something, and answers how long cards took from commit to done meanwhile."""
+        """Do something, and return how long cards took from commit to done meanwhile."""
         from django.utils import timezone
 
         from events.sql import execute

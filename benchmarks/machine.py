@@ -30,7 +30,7 @@ PEERS = ("dramatiq", "procrastinate")
 
 
 def machine(session: psycopg.Connection, node_modules: Path) -> dict[str, Any]:
-    """This answers what has to be known to compare the figures with those of another run."""
+    """Return what has to be known to compare the figures with those of another run."""
     row = session.execute("SHOW server_version").fetchone()
     return {
         "cpu": _cpu(),

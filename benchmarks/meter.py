@@ -30,11 +30,11 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """This is how long it has run."""
+        """Return how long it has run."""
         return round(time.monotonic() - self.began, 4)
 
     def end(self) -> dict[str, Any]:
-        """This answers seconds, CPU seconds, bytes of WAL, and memory: the broker's at its most."""
+        """Return seconds, CPU seconds, bytes of WAL, and memory: the broker's at its most."""
         seconds, cpu = self.seconds, self._cpu()
         self._ended.set()
         return {

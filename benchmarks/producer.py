@@ -21,7 +21,7 @@ Way = Callable[[UUID, int], None]
 
 
 def main() -> None:
-    """This serves until its input ends."""
+    """Serve until its input ends."""
     django.setup()
     module = importlib.import_module(sys.argv[1])
     print("ready", flush=True)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def produce(way: Way, cards: list[tuple[UUID, int]], writers: int, rate: float) -> None:
-    """This adds the cards by so many threads: each card at its time, if there is a rate."""
+    """Add the cards by so many threads: each card at its time, if there is a rate."""
     began = time.monotonic() + 0.01
     numbered = iter(enumerate(cards))
     lock = threading.Lock()

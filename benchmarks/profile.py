@@ -27,7 +27,7 @@ TOP = """
 
 
 def main() -> None:
-    """This runs the scenario, and prints what it cost."""
+    """Run the scenario, and print what it cost."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("scenario", choices=["drain", "sustained", "latency"])
     parser.add_argument("--events", type=int, default=5_000)
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def run(servers: Any, session: psycopg.Connection, options: argparse.Namespace) -> None:
-    """This runs it twice, and counts the second time."""
+    """Run it twice, and count the second time."""
     from benchmarks import work
     from benchmarks.scenarios import latency, throughput
     from benchmarks.systems.base import System
@@ -71,7 +71,7 @@ def run(servers: Any, session: psycopg.Connection, options: argparse.Namespace) 
 
 
 def show(figures: dict[str, Any], session: psycopg.Connection) -> None:
-    """This prints the figures per event."""
+    """Print the figures per event."""
     events = figures["events"]
     console = Console()
     console.print(f"{figures['rate']:,.0f} events/s, {figures['wal_bytes'] / events:,.0f} B of WAL")

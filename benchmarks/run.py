@@ -44,7 +44,7 @@ class Run:
         self.session = psycopg.connect(servers.database_url, autocommit=True)
 
     def all(self) -> None:
-        """This measures every part, the systems of each round in turn."""
+        """Measure every part, the systems of each round in turn."""
         parts: dict[str, Callable[[], None]] = {
             "work": self.work, "growth": self.growth, "mixed": self.mixed,
             "celebrity": self.celebrity, "http": self.http,
@@ -55,7 +55,7 @@ class Run:
                 part()
 
     def work(self) -> None:
-        """This measures backlogs, sustained writing and light load."""
+        """Measure backlogs, sustained writing and light load."""
         seconds = 4 if self.options.short else 10
         for _ in range(self.options.rounds):
             for name in self._chosen(SYSTEMS):
@@ -69,7 +69,7 @@ class Run:
                         self._note("latency_500", system, latency.at_rate(system, 500, seconds / 2))
 
     def growth(self) -> None:
-        """This measures backlogs of several sizes, which take turns like the systems."""
+        """Measure backlogs of several sizes, which take turns like the systems."""
         sizes = (1_000, 5_000, 20_000) if self.options.short else (1_000, 5_000, 20_000, 100_000)
         for number in range(self.options.rounds):
             for size in sizes:
@@ -79,7 +79,7 @@ class Run:
                             self._note("growth", system, throughput.drain(system, size))
 
     def mixed(self) -> None:
-        """This measures interactive work beside bulk work."""
+        """Measure interactive work beside bulk work."""
         flood, seconds = (10_000, 3) if self.options.short else (50_000, 10)
         for _ in range(self.options.rounds):
             for name in self._chosen((OURS, "BullMQ add")):
@@ -87,7 +87,7 @@ class Run:
                     self._note("mixed", system, latency.beside_a_flood(system, flood, seconds))
 
     def celebrity(self) -> None:
-        """This measures one author with very many followers."""
+        """Measure one author with very many followers."""
         sizes = {"celebrity_100k": 100_000} | (
             {} if self.options.short else {"celebrity_1m": 1_000_000}
         )
@@ -101,7 +101,7 @@ class Run:
         work.make_people(self.session)
 
     def http(self) -> None:
-        """This measures requests."""
+        """Measure requests."""
         from benchmarks import http
 
         found = http.measure(
@@ -110,7 +110,7 @@ class Run:
         self.rounds |= found
 
     def results(self, node_modules: Path) -> dict[str, Any]:
-        """This answers all that was found."""
+        """Return all that was found."""
         form = "short" if self.options.short else "full"
         return {
             "goals": judge(self.rounds),

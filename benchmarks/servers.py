@@ -36,7 +36,7 @@ class Processes:
     started: dict[str, subprocess.Popen[Any]] = field(default_factory=dict)
 
     def start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
-        """This starts a process in a group of its own; it logs to `log`/name.log."""
+        """Start a process in a group of its own; log to `log`/name.log."""
         self.log.mkdir(parents=True, exist_ok=True)
         with (self.log / f"{name}.log").open("wb") as output:
             self.started[name] = subprocess.Popen(
@@ -45,11 +45,11 @@ class Processes:
             )  # fmt: skip
 
     def adopt(self, name: str, process: subprocess.Popen[Any]) -> None:
-        """This takes in a process that was started elsewhere."""
+        """Take in a process that was started elsewhere."""
         self.started[name] = process
 
     def stop(self) -> None:
-        """This ends all of them, at once: nothing waits any more."""
+        """End all of them, at once: nothing waits any more."""
         for process in self.started.values():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -57,19 +57,19 @@ class Processes:
         self.started.clear()
 
     def cpu_seconds(self) -> dict[str, float]:
-        """This answers what each has used, its children included."""
+        """Return what each has used, its children included."""
         return {name: _tree_seconds(process.pid) for name, process in self.started.items()}
 
     def memory(self) -> dict[str, int]:
-        """This answers the proportional set size of each, its children included, in bytes."""
+        """Return the proportional set size of each, its children included, in bytes."""
         return {name: _tree_memory(process.pid) for name, process in self.started.items()}
 
     def has_said(self, name: str, words: bytes) -> bool:
-        """This tells whether a process has logged these words."""
+        """Return whether a process has logged these words."""
         return words in (self.log / f"{name}.log").read_bytes()
 
     def require_alive(self) -> None:
-        """This raises RuntimeError with the end of the log if one has ended."""
+        """Raise RuntimeError with the end of the log if one has ended."""
         for name, process in self.started.items():
             if process.poll() is not None:
                 log = self.log / f"{name}.log"
@@ -104,7 +104,7 @@ def _tree_memory(pid: int) -> int:
 
 
 def server_seconds(servers: Servers) -> dict[str, float]:
-    """This answers the CPU seconds of PostgreSQL and of the broker so far."""
+    """Return the CPU seconds of PostgreSQL and of the broker so far."""
     found = {}
     for name, server in (("postgres", servers.postgres), ("broker", servers.valkey)):
         pid = server.pid()
@@ -123,7 +123,7 @@ POSTGRES = {
 
 @contextmanager
 def bench_servers(data: Path) -> Iterator[Servers]:
-    """This runs the servers of the benchmark's own data directory."""
+    """Run the servers of the benchmark's own data directory."""
     # What is still there when this process is killed, ends with it.
     mark = os.environ[VARIABLE] = new_mark(data)
     with owning(data) as servers, watching(mark):
@@ -137,7 +137,7 @@ def bench_servers(data: Path) -> Iterator[Servers]:
 
 @contextmanager
 def project(data: Path) -> Iterator[Servers]:
-    """This runs the servers, with Django set up on them and its tables made."""
+    """Run the servers, with Django set up on them and its tables made."""
     data.mkdir(exist_ok=True)
     with bench_servers(data) as servers:
         os.environ |= environment(servers) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
@@ -151,7 +151,7 @@ def project(data: Path) -> Iterator[Servers]:
 
 
 def _empty_broker(servers: Servers) -> None:
-    """This forgets what an earlier run left, in memory and on disk."""
+    """Forget what an earlier run left, in memory and on disk."""
     retry = Retry(ConstantBackoff(0.1), 300)
     with closing(
         redis.Redis.from_url(servers.unix_url, retry=retry, retry_on_error=[BusyLoadingError])
@@ -163,7 +163,7 @@ def _empty_broker(servers: Servers) -> None:
 
 
 def environment(servers: Servers) -> dict[str, str]:
-    """This is the environment of every process of the benchmark."""
+    """Return the environment of every process of the benchmark."""
     from config.stack.programs import fly
 
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -184,7 +184,7 @@ def environment(servers: Servers) -> dict[str, str]:
 
 
 def command_of(group: str) -> list[str]:
-    """This is the command of a process group of fly.toml."""
+    """Return the command of a process group of fly.toml."""
     from config.stack.programs import fly
 
     return shlex.split(fly()["processes"][group])
@@ -193,7 +193,7 @@ def command_of(group: str) -> list[str]:
 def wait_until(
     done: Callable[[], bool], *, seconds: float, what: str, processes: Processes
 ) -> None:
-    """This returns when a condition holds; raises TimeoutError, or RuntimeError for a crash."""
+    """Return when a condition holds; raise TimeoutError, or RuntimeError for a crash."""
     ends = time.monotonic() + seconds
     while not done():
         if time.monotonic() > ends:

@@ -21,7 +21,7 @@ RATE, SECONDS = 50, 4
 
 
 def main() -> None:
-    """This measures without such a snapshot, and with one, and prints."""
+    """Measure without such a snapshot, and with one, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.snapshots")
     parser.add_argument("--events", type=int, default=20_000, help="of each step")
     parser.add_argument("--steps", type=int, default=4)
@@ -40,7 +40,7 @@ def main() -> None:
 def measure(
     servers: Any, session: psycopg.Connection, options: argparse.Namespace, *, held: bool
 ) -> Iterator[dict[str, float]]:
-    """This answers, after each step, how many events there were, and the latency in ms."""
+    """Return, after each step, how many events there were, and the latency in ms."""
     from benchmarks.scenarios import latency, throughput
     from benchmarks.systems.commonplace import Commonplace
 
@@ -63,7 +63,7 @@ def measure(
 
 @contextmanager
 def snapshot(servers: Any) -> Iterator[None]:
-    """This keeps all that is deleted meanwhile."""
+    """Keep all that is deleted meanwhile."""
     with psycopg.connect(servers.database_url) as session:
         session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         session.execute("SET idle_in_transaction_session_timeout = 0")

@@ -50,7 +50,7 @@ class OneWorker(Commonplace):
     """The web process, as one process."""
 
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """This is the command of fly.toml, for one worker."""
+        """Return the command of fly.toml, for one worker."""
         command, variables = super().program()
         return command, variables | {"WEB_PROCESSES": "1"}
 
@@ -63,7 +63,7 @@ class Costs:
         self.before = self._seconds()
 
     def so_far(self) -> dict[str, float]:
-        """This answers what each used since the beginning."""
+        """Return what each used since the beginning."""
         passed = time.monotonic() - self.at
         now = self._seconds()
         return {name: round(1000 * (now[name] - self.before[name]) / passed, 1) for name in now}
@@ -76,7 +76,7 @@ class Costs:
 
 
 def main() -> None:
-    """This measures, and prints."""
+    """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.streams")
     parser.add_argument("--streams", type=int, default=1_500)
     streams: int = parser.parse_args().streams
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def make_people(session: psycopg.Connection, streams: int) -> Sequence[str]:
-    """This fills timelines and lists, and answers a token for everybody who will listen."""
+    """Fill timelines and lists, and return a token for everybody who will listen."""
     last = streams + 1
     library.make_reader(session, Size(cards=100_000, people=last, followed=500, notifications=60))
     session.execute(TIMELINES, [last])
@@ -106,7 +106,7 @@ def make_people(session: psycopg.Connection, streams: int) -> Sequence[str]:
 
 
 def measured(site: OneWorker, session: psycopg.Connection, tokens: Sequence[str]) -> dict[str, Any]:
-    """This answers the figures."""
+    """Return the figures."""
     children = psutil.Process(site.processes.started["web"].pid).children()
     (worker,) = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
     before = {"memory_mib": memory(worker), "threads": worker.num_threads()}
@@ -126,12 +126,12 @@ def measured(site: OneWorker, session: psycopg.Connection, tokens: Sequence[str]
 
 
 def memory(process: psutil.Process) -> int:
-    """This answers the proportional set size, in MiB."""
+    """Return the proportional set size, in MiB."""
     return int(process.memory_full_info().pss) >> 20
 
 
 def opened(port: int, token: str) -> socket.socket:
-    """This opens a stream, and waits until it has begun."""
+    """Open a stream, and wait until it has begun."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.sendall(
         b"GET /api/v1/stream/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -142,7 +142,7 @@ def opened(port: int, token: str) -> socket.socket:
 
 
 def one_by_one(session: psycopg.Connection, listening: Sequence[socket.socket]) -> dict[str, float]:
-    """This notifies one after the other, and answers how long it took to tell them."""
+    """Notify one after the other, and return how long it took to tell them."""
     took = []
     for number in range(TOLD):
         time.sleep(0.13)  # so that they come at all moments between two looks
@@ -154,7 +154,7 @@ def one_by_one(session: psycopg.Connection, listening: Sequence[socket.socket]) 
 def notify(
     session: psycopg.Connection, listening: Sequence[socket.socket], first: int, after: int
 ) -> float:
-    """This notifies some at once, and answers after how many milliseconds the last one knew."""
+    """Notify some at once, and return after how many milliseconds the last one knew."""
     began = time.monotonic()
     key = new_id()
     session.execute(NOTIFY, [key, first + 2, after + 1])
@@ -164,7 +164,7 @@ def notify(
 
 
 def wait_for(connection: socket.socket, words: bytes) -> None:
-    """This reads until the words have come."""
+    """Read until the words have come."""
     heard = b""
     while words not in heard:
         piece = connection.recv(65_536)

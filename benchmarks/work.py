@@ -31,14 +31,14 @@ class Wrong(AssertionError):
 
 
 def follower_counts(dice: random.Random) -> list[int]:
-    """This answers how many follow each person, by a power law."""
+    """Return how many follow each person, by a power law."""
     raw = [min(MOST, int(5 * dice.paretovariate(1.16))) for _ in range(PEOPLE)]
     scale = AVERAGE * PEOPLE / sum(raw)
     return [max(1, min(MOST, round(count * scale))) for count in raw]
 
 
 def make_people(session: psycopg.Connection) -> None:
-    """This makes the people and their follows, and forgets all that there was before."""
+    """Make the people and their follows, and forget all that there was before."""
     clear(session)
     session.execute("TRUNCATE accounts_user, cards_url RESTART IDENTITY CASCADE")
     add_people(session, 1, PEOPLE)
@@ -49,7 +49,7 @@ def make_people(session: psycopg.Connection) -> None:
 
 
 def add_people(session: psycopg.Connection, first: int, last: int) -> None:
-    """This makes people with the ids from the first to the last."""
+    """Make people with the ids from the first to the last."""
     with session.cursor().copy(
         "COPY accounts_user (id, password, is_superuser, username, first_name, last_name, email,"
         " is_staff, is_active, date_joined, display_name, bio) FROM STDIN"
@@ -61,7 +61,7 @@ def add_people(session: psycopg.Connection, first: int, last: int) -> None:
 
 
 def add_followers(session: psycopg.Connection, followed: int, followers: Sequence[int]) -> None:
-    """This lets people follow one, and ask to be told."""
+    """Let people follow one, and ask to be told."""
     with session.cursor().copy(
         "COPY accounts_follow (follower_id, followed_id, notify, created_at) FROM STDIN"
     ) as copy:
@@ -76,7 +76,7 @@ CLEARED = (
 
 
 def clear(session: psycopg.Connection) -> None:
-    """This forgets all cards and what came of them."""
+    """Forget all cards and what came of them."""
     while True:
         # A system at work locks the same tables, a row each, in another order.
         with suppress(psycopg.errors.DeadlockDetected):
@@ -91,7 +91,7 @@ FILLED = """
 
 
 def settle(session: psycopg.Connection) -> None:
-    """This lets PostgreSQL do its upkeep now: nobody pays for what another one left behind.
+    """Let PostgreSQL do its upkeep now: nobody pays for what another one left behind.
 
     But it leaves alone the tables that are empty for the moment: plans that are made for them as
     empty would be kept, and no installation at work has them.
@@ -102,13 +102,13 @@ def settle(session: psycopg.Connection) -> None:
 
 
 def plan(events: int, *, seed: int = SEED) -> Cards:
-    """This answers cards that are not there yet."""
+    """Return cards that are not there yet."""
     dice = random.Random(seed)
     return [(new_id(), dice.randint(1, PEOPLE)) for _ in range(events)]
 
 
 def insert(session: psycopg.Connection, cards: Cards) -> None:
-    """This puts cards into the library, and tells nobody."""
+    """Put cards into the library, and tell nobody."""
     with session.cursor().copy(
         "COPY cards_card (id, curator_id, type, link, title, text, reference, visibility,"
         " created_at, updated_at) FROM STDIN"
@@ -137,7 +137,7 @@ FOUND = {
 
 
 def check(session: psycopg.Connection, cards: int) -> int:
-    """This answers how many rows each of the two tables has.
+    """Return how many rows each of the two tables has.
 
     Raises Wrong unless so many cards are there, and both tables have the rows that they must have.
     """
@@ -154,7 +154,7 @@ def check(session: psycopg.Connection, cards: int) -> int:
 
 
 def count(session: psycopg.Connection, query: str) -> int:
-    """This answers how many rows a query has."""
+    """Return how many rows a query has."""
     row = session.execute(f"SELECT count(*) FROM ({query}) AS rows").fetchone()
     assert row
     return int(row[0])

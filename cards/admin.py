@@ -25,7 +25,7 @@ class NoAdding:
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """This refuses to add."""
+        """Refuse to add."""
         return False
 
 
@@ -33,7 +33,7 @@ class CardForm(ModelForm[Card]):
     """The fields of a card that staff can change."""
 
     def clean(self) -> dict[str, Any]:
-        """This objects to what the services would, where staff can read it."""
+        """Object to what the services would, where staff can read it."""
         content = {name: self.cleaned_data.get(name, "") for name in ("title", "text")}
         card = self.instance
         if errors := rules.errors_of_content(type=card.type, link=card.link, **content):
@@ -71,12 +71,12 @@ class CardAdmin(NotesReading, NoAdding, admin.ModelAdmin[Card]):
 
     @admin.display(description="card")
     def short_title(self, card: Card) -> str:
-        """This is the card's title or link, short enough for a row."""
+        """Return the card's title or link, short enough for a row."""
         return Truncator(str(card)).chars(60)
 
     @admin.display(description="host")
     def host(self, card: Card) -> str:
-        """This is where the card's page is."""
+        """Return where the card's page is."""
         return card.url.host if card.url and not self.is_private(card) else "–"
 
     def is_private(self, obj: Card) -> bool:
@@ -84,17 +84,17 @@ class CardAdmin(NotesReading, NoAdding, admin.ModelAdmin[Card]):
         return obj.visibility == Visibility.PRIVATE
 
     def save_model(self, request: HttpRequest, obj: Card, form: Any, change: bool) -> None:
-        """This changes a card the way its curator would."""
+        """Change a card the way its curator would."""
         services.update_card(
             card=obj, **{name: form.cleaned_data[name] for name in form.changed_data}
         )
 
     def delete_model(self, request: HttpRequest, obj: Card) -> None:
-        """This removes a card the way its curator would."""
+        """Remove a card the way its curator would."""
         services.remove_card(card=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Card]) -> None:
-        """This removes each card the way its curator would."""
+        """Remove each card the way its curator would."""
         for card in queryset:
             services.remove_card(card=card)
 
@@ -117,16 +117,16 @@ class CollectionAdmin(NotesReading, NoAdding, admin.ModelAdmin[Collection]):
         return obj.visibility == Visibility.PRIVATE
 
     def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
-        """This changes a collection the way its owner would."""
+        """Change a collection the way its owner would."""
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         services.update_collection(collection=obj, **changes)
 
     def delete_model(self, request: HttpRequest, obj: Collection) -> None:
-        """This removes a collection the way its owner would."""
+        """Remove a collection the way its owner would."""
         services.remove_collection(collection=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Collection]) -> None:
-        """This removes each collection the way its owner would."""
+        """Remove each collection the way its owner would."""
         for collection in queryset:
             services.remove_collection(collection=collection)
 
@@ -145,17 +145,17 @@ class PlaceAdmin(NotesReading, NoAdding, admin.ModelAdmin[CollectionCard]):
     def has_change_permission(
         self, request: HttpRequest, obj: CollectionCard | None = None
     ) -> bool:
-        """This refuses to change: a card is in a collection or not."""
+        """Refuse to change: a card is in a collection or not."""
         return False
 
     def delete_model(self, request: HttpRequest, obj: CollectionCard) -> None:
-        """This takes a card out the way the owner would."""
+        """Take a card out the way the owner would."""
         services.remove_card_from_collection(
             collection=obj.collection, card=obj.card, removed_by=obj.collection.owner
         )
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CollectionCard]) -> None:
-        """This takes each card out the way the owner would."""
+        """Take each card out the way the owner would."""
         for place in queryset.select_related("collection__owner", "card"):
             self.delete_model(request, place)
 
@@ -164,11 +164,11 @@ class LookedAtOnly(NoAdding):
     """What programs write can be looked at only."""
 
     def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """This refuses to change."""
+        """Refuse to change."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """This refuses to delete."""
+        """Refuse to delete."""
         return False
 
 
@@ -200,12 +200,12 @@ class UrlAdmin(PagesOfPeople, admin.ModelAdmin[Url]):
 
     @admin.display(description="page")
     def address(self, page: Url) -> str:
-        """This is the page's address, if everybody may know it."""
+        """Return the page's address, if everybody may know it."""
         return f"private page {page.pk}" if self.is_private(page) else page.canonical
 
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Url]) -> None:
-        """This lets the pages be asked for again."""
+        """Let the pages be asked for again."""
         count = refreshing.ask_again(queryset)
         self.message_user(request, f"{count} pages will be fetched again.")
 
@@ -225,19 +225,19 @@ class MetadataAdmin(PagesOfPeople, admin.ModelAdmin[Metadata]):
 
     @admin.display(description="page")
     def short_title(self, metadata: Metadata) -> str:
-        """This is the page's title or address, short enough for a row."""
+        """Return the page's title or address, short enough for a row."""
         if self.is_private(metadata):
             return f"private page {metadata.pk}"
         return Truncator(metadata.title or metadata.url.canonical).chars(60)
 
     @admin.display(description="host")
     def host(self, metadata: Metadata) -> str:
-        """This is where the page is."""
+        """Return where the page is."""
         return "–" if self.is_private(metadata) else metadata.url.host
 
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Metadata]) -> None:
-        """This lets the pages be asked for again."""
+        """Let the pages be asked for again."""
         count = refreshing.ask_again(metadata.url for metadata in queryset)
         self.message_user(request, f"{count} pages will be fetched again.")
 
@@ -251,5 +251,5 @@ class RobotsAdmin(NoAdding, admin.ModelAdmin[Robots]):
     search_help_text = "A site, as https://example.org."
 
     def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """This refuses to change: sites say themselves what they allow."""
+        """Refuse to change: sites say themselves what they allow."""
         return False

@@ -25,7 +25,7 @@ class Envelope(Serializer):
 
 
 def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
-    """This answers what became of each card of a request, in their order.
+    """Return what became of each card of a request, in their order.
 
     Raises ValidationError, with the errors as `cards.N.field`, when no card is valid, and
     BacklogFull when too much bulk work is open already.
@@ -42,7 +42,7 @@ def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
 
 
 def checked(items: Iterable[Any]) -> Iterator[CardDraft | dict[str, Any]]:
-    """This answers the draft of each item, or its errors."""
+    """Return the draft of each item, or its errors."""
     for item in items:
         try:
             yield CardDraft(**card_input().run_validation(item))
@@ -51,14 +51,14 @@ def checked(items: Iterable[Any]) -> Iterator[CardDraft | dict[str, Any]]:
 
 
 def refuse_all_invalid(settled: Iterable[Any]) -> None:
-    """This raises ValidationError if there is nothing but errors."""
+    """Raise ValidationError if there is nothing but errors."""
     errors = [errors_of(each) for each in settled]
     if all(errors):
         raise serializers.ValidationError({"cards": errors})
 
 
 def result_of(settled: Any) -> dict[str, Any]:
-    """This answers the result of one card, as the client gets it."""
+    """Return the result of one card, as the client gets it."""
     if errors := errors_of(settled):
         return {"status": "invalid", "errors": field_errors(errors)}
     card = CardSerializer(settled.card).data
@@ -66,7 +66,7 @@ def result_of(settled: Any) -> dict[str, Any]:
 
 
 def errors_of(settled: Any) -> Any:
-    """This answers the errors that a serializer or a service found in a card, if any."""
+    """Return the errors that a serializer or a service found in a card, if any."""
     if isinstance(settled, AddedCard):
         return {}
     if isinstance(settled, RefusedCard):

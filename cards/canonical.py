@@ -80,12 +80,12 @@ class Page:
 
 
 def canonical(url: str) -> str:
-    """This answers the canonical URL of a page; raises InvalidUrl."""
+    """Return the canonical URL of a page; raise InvalidUrl."""
     return page(url).canonical
 
 
 def page(url: str) -> Page:
-    """This answers the identity of the page at an address; raises InvalidUrl."""
+    """Return the identity of the page at an address; raise InvalidUrl."""
     if bare := BARE_DOI.fullmatch(url.strip()):
         url = works.of_doi(bare.group(1))
     parsed = _parsed(url)
@@ -165,7 +165,7 @@ def _route(fragment: str) -> str:
 
 
 def _normal(text: str) -> str:
-    """This answers text with each octet percent-encoded only where it must be, in capitals."""
+    """Return text with each octet percent-encoded only where it must be, in capitals."""
     # A percent sign that encodes nothing would begin to when what follows it is decoded.
     text = STRAY_PERCENT.sub("%25", text)
     text = NOT_ALLOWED.sub(_percent_encoded, text)

@@ -36,7 +36,7 @@ class Collections(ListAPIView[Collection]):
     serializer_class = CollectionSerializer
 
     def get_queryset(self) -> QuerySet[Collection]:
-        """This answers the collections of the person who asks."""
+        """Return the collections of the person who asks."""
         return queries.own_collections(person(self.request))
 
     @extend_schema(request=CollectionSerializer, responses={201: CollectionSerializer})
@@ -83,7 +83,7 @@ class CollectionCards(ListAPIView[Any]):
     serializer_class = PlacedCardSerializer
 
     def get_queryset(self) -> QuerySet[CollectionCard]:
-        """This answers the places whose cards the person who asks may see."""
+        """Return the places whose cards the person who asks may see."""
         collection = visible_collection(self.request, self.kwargs["collection_id"])
         return queries.places_in(collection, viewer=person(self.request))
 
@@ -135,12 +135,12 @@ class CollectionCardDetail(APIView):
 
 
 def visible_collection(request: Request, collection_id: UUID) -> Collection:
-    """This answers a collection that the person who asks may see; it's 404 for others."""
+    """Return a collection that the person who asks may see; it's 404 for others."""
     return get_object_or_404(queries.visible_collections(person(request)), pk=collection_id)
 
 
 def own_collection(request: Request, collection_id: UUID) -> Collection:
-    """This answers a collection of the person who asks."""
+    """Return a collection of the person who asks."""
     collection = visible_collection(request, collection_id)
     if collection.owner_id != person(request).pk:
         raise PermissionDenied(NOT_YOURS)

@@ -28,13 +28,13 @@ class AnyType(BaseContentNegotiation):
     """A file is of the type that it is, whatever a client would rather have."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        """This answers the first parser; nothing is parsed."""
+        """Return the first parser; nothing is parsed."""
         return next(iter(parsers))
 
     def select_renderer(
         self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> Any:
-        """This answers what renders the errors."""
+        """Return what renders the errors."""
         first = next(iter(renderers))
         return first, first.media_type
 
@@ -98,7 +98,7 @@ def file_response(
 
 
 def gathered(parts: Iterable[str]) -> Iterator[bytes]:
-    """This answers parts in pieces that are worth sending."""
+    """Return parts in pieces that are worth sending."""
     waiting: list[str] = []
     length = 0
     for part in parts:
@@ -116,7 +116,7 @@ class _Echo:
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """This answers rows as lines of CSV (RFC 4180), with nothing that is taken for a formula."""
+    """Return rows as lines of CSV (RFC 4180), with nothing that is taken for a formula."""
     writer: Any = csv.writer(_Echo())
     for row in rows:
         yield writer.writerow([harmless(cell) for cell in row])

@@ -35,12 +35,12 @@ class Url(models.Model):
 
     @property
     def known(self) -> Metadata | None:
-        """This is what is known of the page, if anything; a query, unless it was read along."""
+        """Return what is known of the page, if anything; a query, unless it was read along."""
         # What isn't there is an AttributeError too.
         return getattr(self, "metadata", None)
 
     def read_along(self, metadata: Metadata | None) -> None:
-        """This sets what is known of the page, so that nobody asks the database for it."""
+        """Set what is known of the page, so that nobody asks the database for it."""
         field: Any = self._meta.get_field("metadata")
         field.set_cached_value(self, metadata)
 

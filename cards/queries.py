@@ -45,7 +45,7 @@ def visible_cards(user: User) -> QuerySet[Card]:
 
 
 def own_cards(user: User) -> QuerySet[Card]:
-    """This answers a person's library."""
+    """Return a person's library."""
     return Card.objects.filter(curator_id=user.pk)
 
 
@@ -82,12 +82,12 @@ def library(
 
 
 def cards_about(canonical_url: str, *, viewer: User) -> QuerySet[Card]:
-    """This answers all that the viewer may see of what was saved about a page."""
+    """Return all that the viewer may see of what was saved about a page."""
     return visible_cards(viewer).filter(url__canonical=canonical_url)
 
 
 def cards_like(card_id: UUID, *, viewer: User) -> QuerySet[Card]:
-    """This answers the visible cards about the page of a visible card, itself included.
+    """Return the visible cards about the page of a visible card, itself included.
 
     There are none for a card without an address.
     """
@@ -129,7 +129,7 @@ def visible_collections(user: User) -> QuerySet[Collection]:
 
 
 def own_collections(user: User) -> QuerySet[Collection]:
-    """This answers a person's collections."""
+    """Return a person's collections."""
     return Collection.objects.filter(owner_id=user.pk).select_related("owner")
 
 
@@ -154,7 +154,7 @@ FEW_FOLLOWERS = "NOT " + has_very_many_followers("(event.data->>'curator_id')::b
 def ranges_of_followers(
     events: Sequence[Recorded[CardAdded | CardsImported]],
 ) -> dict[UUID, list[KeyRange]]:
-    """This answers, for events whose curator has very many followers, ranges of their ids."""
+    """Return, for events whose curator has very many followers, ranges of their ids."""
     ranges = follower_ranges({recorded.event.curator_id for recorded in events})
     return {
         recorded.id: ranges[recorded.event.curator_id]

@@ -82,7 +82,7 @@ class Person(serializers.Field[Any, Any, Any, Any]):
     parts = ("family", "given", "literal", "suffix", "non-dropping-particle")
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
-        """This answers the name in its parts."""
+        """Return the name in its parts."""
         parts = {"literal": data} if isinstance(data, str) else data
         if not isinstance(parts, dict) or not parts:
             self.fail("invalid")
@@ -95,7 +95,7 @@ class Person(serializers.Field[Any, Any, Any, Any]):
         return {name: text.run_validation(part) for name, part in parts.items()}
 
     def to_representation(self, value: Any) -> Any:
-        """This answers the name as it is stored."""
+        """Return the name as it is stored."""
         return value
 
 
@@ -108,7 +108,7 @@ class Issued(serializers.Field[Any, Any, Any, Any]):
     }
 
     def to_internal_value(self, data: Any) -> dict[str, list[list[int]]]:
-        """This answers the date in parts."""
+        """Return the date in parts."""
         match data:
             case bool():
                 self.fail("invalid")
@@ -136,7 +136,7 @@ class Issued(serializers.Field[Any, Any, Any, Any]):
         )
 
     def to_representation(self, value: Any) -> Any:
-        """This answers the date as it is stored."""
+        """Return the date as it is stored."""
         return value
 
 
@@ -148,7 +148,7 @@ class ReferenceSerializer(Serializer):
     issued = Issued(required=False)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """This answers the fields of the tables above."""
+        """Return the fields of the tables above."""
         fields = super().get_fields()
         for name, length in TEXT_FIELDS.items():
             fields[name] = serializers.CharField(
@@ -161,7 +161,7 @@ class ReferenceSerializer(Serializer):
         return fields
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """This answers the reference under the names of CSL-JSON, without empty fields."""
+        """Return the reference under the names of CSL-JSON, without empty fields."""
         if isinstance(data, dict):
             spelt = {SPELLINGS.get(name, name): value for name, value in data.items()}
             if len(spelt) < len(data):

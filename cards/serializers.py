@@ -51,7 +51,7 @@ class CardSerializer(ModelSerializer[Card]):
         read_only_fields = fields
 
     def to_representation(self, instance: Card) -> dict[str, Any]:
-        """This answers the fields by hand: the framework's way costs ten times as much a card."""
+        """Return the fields by hand: the framework's way costs ten times as much a card."""
         page = instance.url
         known = shown_of(instance)
         return {
@@ -123,7 +123,7 @@ class CardContentSerializer(Serializer):
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
 
     def validate_url(self, url: str | None) -> str:
-        """This answers the address; null means none."""
+        """Return the address; null means none."""
         return url or ""
 
 
@@ -136,7 +136,7 @@ class CardInputSerializer(CardContentSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """This takes the title of a reference from the reference, if it is only there."""
+        """Take the title of a reference from the reference, if it is only there."""
         reference = attrs.get("reference")
         if reference and attrs["type"] != Card.Type.REFERENCE:
             message = "Only a card of type REFERENCE has a reference."
@@ -148,7 +148,7 @@ class CardInputSerializer(CardContentSerializer):
 
 @cache
 def card_input() -> CardInputSerializer:
-    """This is the one serializer whose `run_validation` checks every card.
+    """Return the one serializer whose `run_validation` checks every card.
 
     Making one takes longer than its work; checking leaves nothing behind in it.
     """

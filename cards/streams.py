@@ -43,7 +43,7 @@ FILLED_IN = """
 
 
 def shown_imports(pairs: Collection[Pair]) -> dict[Pair, Any]:
-    """This answers how far imports are, as `imports/{id}/` does."""
+    """Return how far imports are, as `imports/{id}/` does."""
     ids = {id for _, id in pairs}
     context = {"dead_letters": count_dead_letters(ids)}
     return {
@@ -54,7 +54,7 @@ def shown_imports(pairs: Collection[Pair]) -> dict[Pair, Any]:
 
 
 def shown_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
-    """This answers cards with what is known of their pages."""
+    """Return cards with what is known of their pages."""
     cards = with_representation(Card.objects.filter(pk__in={id for _, id in pairs}), own=True)
     return {
         pair: CardSerializer(card).data

@@ -10,12 +10,12 @@ from events.schedule import scheduled
 
 @scheduled(every=timedelta(minutes=1), name="imports.refresh_due")
 def refresh_due() -> int:
-    """This tells the workers of feeds whose time has come, and answers how many."""
+    """Tell the workers of feeds whose time has come, and return how many."""
     turns.revive()
     return subscriptions.announce_due()
 
 
 @scheduled(every=timedelta(hours=1), name="metadata.refresh")
 def refresh_metadata() -> dict[str, int]:
-    """This lets pages be asked for again whose metadata is old."""
+    """Let pages be asked for again whose metadata is old."""
     return pages.refresh()

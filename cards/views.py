@@ -105,7 +105,7 @@ class CardsAbout(ListAPIView[Card]):
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Card]:
-        """This answers the visible cards about the page in the parameter."""
+        """Return the visible cards about the page in the parameter."""
         url = canonical_or_refuse(self.query["url"])
         cards = queries.cards_about(url, viewer=person(self.request))
         return queries.with_representation(cards, viewer=person(self.request))
@@ -118,21 +118,21 @@ class SamePage(ListAPIView[Card]):
     serializer_class = CardSerializer
 
     def get_queryset(self) -> QuerySet[Card]:
-        """This answers the visible cards about the page of a card."""
+        """Return the visible cards about the page of a card."""
         card = visible_card(self.request, self.kwargs["card_id"])
         cards = queries.cards_like(card.pk, viewer=person(self.request))
         return queries.with_representation(cards, viewer=person(self.request))
 
 
 def visible_card(request: Request, card_id: UUID) -> Card:
-    """This answers a card that the person who asks may see; it's 404 for others."""
+    """Return a card that the person who asks may see; it's 404 for others."""
     viewer = person(request)
     cards = queries.with_representation(queries.visible_cards(viewer), viewer=viewer)
     return get_object_or_404(cards, pk=card_id)
 
 
 def own_card(request: Request, card_id: UUID) -> Card:
-    """This answers a card of the person who asks."""
+    """Return a card of the person who asks."""
     card = visible_card(request, card_id)
     if card.curator_id != person(request).pk:
         raise PermissionDenied(NOT_YOURS)

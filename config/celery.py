@@ -32,13 +32,13 @@ logger = logging.getLogger(__name__)
 
 @signals.setup_logging.connect(weak=False)
 def leave_logs_to_django(**_: Any) -> None:
-    """This keeps Celery from setting up logs of its own."""
+    """Keep Celery from setting up logs of its own."""
     configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
 
 
 @signals.celeryd_init.connect(weak=False)
 def tell_of_the_end(**_: Any) -> None:
-    """This lets a worker say when it has ended, however it does: Celery has no signal for that.
+    """Let a worker say when it has ended, however it does: Celery has no signal for that.
 
     What Celery itself says of it goes past the logs.
     """
@@ -57,7 +57,7 @@ def begin_with_a_usable_connection(**_: Any) -> None:
 
 @signals.worker_before_create_process.connect(weak=False)
 def keep_memory_shared(**_: Any) -> None:
-    """This takes what there is out of the sight of garbage collection, just before a fork.
+    """Take what there is out of the sight of garbage collection, just before a fork.
 
     A collection in a child would write to every object, and so copy what it shares with the others.
     """
@@ -67,7 +67,7 @@ def keep_memory_shared(**_: Any) -> None:
 
 @signals.worker_init.connect(weak=False)
 def warm_children_up(**_: Any) -> None:
-    """This lets each child prepare for its first batch when it starts.
+    """Let each child prepare for its first batch when it starts.
 
     Not before the worker does: Celery's part for Django closes connections at the same signal.
     """
@@ -75,7 +75,7 @@ def warm_children_up(**_: Any) -> None:
 
 
 def warm_up(**_: Any) -> None:
-    """This runs in a child, before it takes messages."""
+    """Run in a child, before it takes messages."""
     from events import execution
 
     execution.warm_up(app.amqp.queues.consume_from)
@@ -83,5 +83,5 @@ def warm_up(**_: Any) -> None:
 
 @signals.worker_shutting_down.connect(weak=False)
 def tell_of_stopping(**_: Any) -> None:
-    """This tells that a worker was asked to stop."""
+    """Tell that a worker was asked to stop."""
     logger.info("worker.stopping")

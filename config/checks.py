@@ -18,7 +18,7 @@ from events.queues import all_policies
 
 @register()
 def every_queue_has_workers(**_: Any) -> list[CheckMessage]:
-    """This fails when a queue has no process group in fly.toml: its work would wait for ever."""
+    """Fail when a queue has no process group in fly.toml: its work would wait for ever."""
     path = settings.BASE_DIR / "fly.toml"
     if not path.exists():
         return []

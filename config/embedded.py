@@ -62,7 +62,7 @@ class DataInUse(SaysWhatToDo):
 
 @contextmanager
 def using(data: Path) -> Iterator["Servers"]:
-    """This runs the servers of a data directory until the last of their users has left."""
+    """Run the servers of a data directory until the last of their users has left."""
     servers = Servers(data)
     with locks.opened(data / "users.lock") as users:
         try:
@@ -80,7 +80,7 @@ def using(data: Path) -> Iterator["Servers"]:
 
 @contextmanager
 def owning(data: Path) -> Iterator["Servers"]:
-    """This gives the servers to one owner, who alone starts and stops them.
+    """Give the servers to one owner, who alone starts and stops them.
 
     Those of an owner that was killed may still run.
     """
@@ -106,22 +106,22 @@ class Servers:
 
     @property
     def database_url(self) -> str:
-        """This is the address for Django and libpq."""
+        """Return the address for Django and libpq."""
         return f"postgres://{NAME}@/{NAME}?host={quote(str(self.run), safe='')}&port={PORT}"
 
     @property
     def redis_url(self) -> str:
-        """This is the address for Celery and Flower."""
+        """Return the address for Celery and Flower."""
         return f"redis+socket://{quote(str(self.valkey_socket))}?virtual_host=0"
 
     @property
     def unix_url(self) -> str:
-        """This is the same address for redis-py."""
+        """Return the same address for redis-py."""
         return f"unix://{quote(str(self.valkey_socket))}?db=0"
 
     @property
     def run(self) -> Path:
-        """This is the directory of the sockets; elsewhere when clients could not use the path."""
+        """Return the directory of the sockets; elsewhere when clients could not use the path."""
         near = self.data.absolute() / "run"
         # libpq splits a host at commas, and others trip over blanks or per cents in an address.
         if re.fullmatch(SOCKET_PATH, str(near), re.ASCII):
@@ -131,17 +131,17 @@ class Servers:
 
     @property
     def log(self) -> Path:
-        """This is the directory of the logs."""
+        """Return the directory of the logs."""
         return self.data.absolute() / "log"
 
     @property
     def valkey_socket(self) -> Path:
-        """This is the socket of Valkey."""
+        """Return the socket of Valkey."""
         return self.run / "valkey.sock"
 
     @cached_property
     def postgres(self) -> Server:
-        """This is the PostgreSQL server."""
+        """Return the PostgreSQL server."""
         return Server(
             name="PostgreSQL",
             command=self.postgres_command(),
@@ -154,7 +154,7 @@ class Servers:
 
     @cached_property
     def valkey(self) -> Server:
-        """This is the Valkey server."""
+        """Return the Valkey server."""
         return Server(
             name="Valkey",
             command=self.valkey_command(),
@@ -165,7 +165,7 @@ class Servers:
         )
 
     def postgres_command(self, *, death_signal: str = "") -> list[str]:
-        """This is PostgreSQL's command in the foreground, for a supervisor."""
+        """Return PostgreSQL's command in the foreground, for a supervisor."""
         binaries = postgres_bin()
         settings = {**POSTGRES_SETTINGS, "unix_socket_directories": f'"{self.run}"'}
         if any((binaries.parent / "lib").glob("**/pg_stat_statements.so")):
@@ -175,14 +175,14 @@ class Servers:
         return [*prefix, str(binaries / "postgres"), "-D", str(self._postgres_data), *options]
 
     def valkey_command(self, *, death_signal: str = "") -> list[str]:
-        """This is Valkey's command in the foreground, for a supervisor."""
+        """Return Valkey's command in the foreground, for a supervisor."""
         places = {"dir": self._valkey_data, "unixsocket": self.valkey_socket}
         settings = {**VALKEY_SETTINGS, **places, "pidfile": self.run / "valkey.pid"}
         options = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
         return [*setpriv(death_signal=death_signal), str(valkey_server()), *options]
 
     def prepare(self) -> None:
-        """This makes the directories and the database cluster on first use."""
+        """Make the directories and the database cluster on first use."""
         for directory in (self.data, self.log, self._valkey_data):
             directory.mkdir(parents=True, exist_ok=True)
         self._make_run_directory()
@@ -191,24 +191,24 @@ class Servers:
         self._forget_recycled_pid()
 
     def start(self) -> None:
-        """This starts the servers that do not run, and returns when both answer."""
+        """Start the servers that do not run, and return when both answer."""
         self.prepare()
         self.postgres.start(answers=self.postgres_answers, seconds=START_SECONDS)
         self.valkey.start(answers=self.valkey_answers, seconds=START_SECONDS)
 
     def running(self) -> bool:
-        """This tells whether both servers run."""
+        """Return whether both servers run."""
         return self.postgres.pid() is not None and self.valkey.pid() is not None
 
     def stop(self) -> None:
-        """This stops what runs, without loss, and within bounds."""
+        """Stop what runs, without loss, and within bounds."""
         for server in (self.postgres, self.valkey):
             server.signal_stop()
         for server in (self.postgres, self.valkey):
             server.stop()
 
     def postgres_answers(self) -> bool:
-        """This tells whether our PostgreSQL answers, and makes the database when it is missing."""
+        """Return whether our PostgreSQL answers, and make the database when it is missing."""
         address = self.database_url.replace(f"/{NAME}?", "/postgres?")
         try:
             with closing(psycopg.connect(address, autocommit=True, connect_timeout=3)) as session:
@@ -222,7 +222,7 @@ class Servers:
         return True
 
     def valkey_answers(self) -> bool:
-        """This tells whether our Valkey answers."""
+        """Return whether our Valkey answers."""
         client = redis.Redis.from_url(self.unix_url, socket_timeout=3, decode_responses=True)
         try:
             with closing(client):

@@ -35,7 +35,7 @@ FORWARDED = (
 
 
 def refusal(environ: Mapping[str, str]) -> str:
-    """This answers why Flower must not start: it would show the tasks to whoever reaches it."""
+    """Return why Flower must not start: it would show the tasks to whoever reaches it."""
     basic = environ.get("FLOWER_BASIC_AUTH", "")
     if not basic and not environ.get("FLOWER_AUTH_PROVIDER"):
         return "Flower needs a login: set FLOWER_BASIC_AUTH=name:password, or OAuth's variables."
@@ -52,7 +52,7 @@ def refusal(environ: Mapping[str, str]) -> str:
 
 
 def install() -> None:
-    """This puts what is here in place of Flower's own."""
+    """Put what is here in place of Flower's own."""
     urls.handlers[:0] = [(r"/metrics", Metrics), (r"/healthcheck", Healthcheck), (r"", Prefix)]
     Events.run = receive
     flower_login.install()
@@ -84,7 +84,7 @@ class Prefix(BaseHandler):  # type: ignore[misc]
 
 
 def asked_from_nearby(request: HTTPServerRequest) -> bool:
-    """This tells whether a request came from a private address, and through no proxy."""
+    """Return whether a request came from a private address, and through no proxy."""
     # The socket's own peer: `remote_ip` is what headers say.
     peer = getattr(request.connection, "context").address  # noqa: B009 - not in Tornado's types
     if not isinstance(peer, tuple) or any(name in request.headers for name in FORWARDED):
@@ -93,7 +93,7 @@ def asked_from_nearby(request: HTTPServerRequest) -> bool:
 
 
 def receive(events: Any) -> None:
-    """This receives the workers' events for ever, soon again after an outage of the broker.
+    """Receive the workers' events for ever, soon again after an outage of the broker.
 
     Flower's own waits twice as long after each attempt: as long again as the outage was.
     """

@@ -35,19 +35,19 @@ class ProbeMiddleware:
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """This welcomes a visitor, and shows the way on."""
+    """Welcome a visitor, and show the way on."""
     return render(request, "config/home.html")
 
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """This says that the process is up."""
+    """Return that the process is up."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """This says whether requests can be served: 503 without the database, or its migrations."""
+    """Return whether requests can be served: 503 without the database, or its migrations."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -78,7 +78,7 @@ def _unavailable(reason: str) -> JsonResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """This answers the queues' figures for Prometheus, read from PostgreSQL."""
+    """Return the queues' figures for Prometheus, read from PostgreSQL."""
     if not may_read_metrics(request):
         return HttpResponse(
             "Set METRICS_TOKEN, and send it as `Authorization: Bearer …`.\n",
@@ -96,7 +96,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def may_read_metrics(request: HttpRequest) -> bool:
-    """This says whether the request has the token; on one machine, without one, anybody may."""
+    """Return whether the request has the token; on one machine, without one, anybody may."""
     if not settings.METRICS_TOKEN:
         return bool(settings.INSECURE_HTTP)
     sent = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def local_secret(data: Path, name: str, *, length: int = 48) -> str:
-    """This answers the secret of that name, made at first use of `length` random bytes.
+    """Return the secret of that name, made at first use of `length` random bytes.
 
     Only its owner can read it.
     """

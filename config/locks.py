@@ -9,14 +9,14 @@ from typing import IO
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """This holds the lock of a file, waiting for it as long as it takes."""
+    """Hold the lock of a file, waiting for it as long as it takes."""
     with opened(path) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def take(lock: IO[str]) -> bool:
-    """This tells whether we now hold the lock alone; it does not wait."""
+    """Return whether we now hold the lock alone; do not wait."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -25,12 +25,12 @@ def take(lock: IO[str]) -> bool:
 
 
 def share(lock: IO[str]) -> None:
-    """This holds the lock together with others."""
+    """Hold the lock together with others."""
     fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def is_locked(path: Path) -> bool:
-    """This tells whether somebody holds the lock of a file alone."""
+    """Return whether somebody holds the lock of a file alone."""
     with opened(path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -40,6 +40,6 @@ def is_locked(path: Path) -> bool:
 
 
 def opened(path: Path) -> IO[str]:
-    """This is the file of a lock, made on first use."""
+    """Return the file of a lock, made on first use."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("a", encoding="utf-8")

@@ -21,7 +21,7 @@ _current = threading.local()
 
 
 def note(error: BaseException) -> None:
-    """This remembers that the present request failed because no server answered.
+    """Remember that the present request failed because no server answered.
 
     An error that the server itself reports has an SQLSTATE: it did answer.
     """

@@ -7,5 +7,5 @@ from django.http import HttpRequest
 
 
 def links(request: HttpRequest) -> dict[str, str]:
-    """This is the address of Flower, for the admin's header; empty where it is not known."""
+    """Return the address of Flower, for the admin's header; empty where it is not known."""
     return {"flower_url": settings.FLOWER_URL}

@@ -34,13 +34,13 @@ class Cursor:
     backwards: bool
 
     def encode(self) -> str:
-        """This answers the cursor as clients carry it."""
+        """Return the cursor as clients carry it."""
         text = ("<" if self.backwards else ">") + self.position
         return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
-        """This answers the cursor of a text; raises ValueError for any other text."""
+        """Return the cursor of a text; raise ValueError for any other text."""
         if len(text) > MAX_CURSOR_LENGTH:
             raise ValueError("too long")
         padded = text + "=" * (-len(text) % 4)
@@ -59,7 +59,7 @@ class CursorPagination(BasePagination):
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
-        """This answers one page of rows in the view's order."""
+        """Return one page of rows in the view's order."""
         ordering: str = getattr(view, "cursor_ordering", "-id")
         self.column = ordering.removeprefix("-")
         self.base_url = request.build_absolute_uri()
@@ -78,7 +78,7 @@ class CursorPagination(BasePagination):
         return self.page
 
     def get_paginated_response(self, data: Any) -> Response:
-        """This answers the page with the addresses of its neighbours."""
+        """Return the page with the addresses of its neighbours."""
         return Response(
             {
                 "next": self.link(self.page[-1], backwards=False) if self.has_next else None,
@@ -88,12 +88,12 @@ class CursorPagination(BasePagination):
         )
 
     def link(self, row: Any, *, backwards: bool) -> str:
-        """This answers the address of the page that starts beside a row."""
+        """Return the address of the page that starts beside a row."""
         value = row[self.column] if isinstance(row, Mapping) else getattr(row, self.column)
         return replace_query_param(self.base_url, "cursor", Cursor(str(value), backwards).encode())
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """This answers the OpenAPI schema of a page."""
+        """Return the OpenAPI schema of a page."""
         link = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",
@@ -102,7 +102,7 @@ class CursorPagination(BasePagination):
         }
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
-        """This answers the OpenAPI parameters of a list."""
+        """Return the OpenAPI parameters of a list."""
         return [
             {
                 "name": "cursor",
@@ -135,14 +135,14 @@ class PageRows(Protocol):
 def page_rows(
     queryset: QuerySet[Any], column: str, beside: Any | None, *, descending: bool, limit: int
 ) -> QuerySet[Any]:
-    """This finds the rows of a page in a queryset."""
+    """Find the rows of a page in a queryset."""
     if beside is not None:
         queryset = queryset.filter(**{f"{column}__{'lt' if descending else 'gt'}": beside})
     return queryset.order_by(("-" if descending else "") + column)[:limit]
 
 
 def page_size_of(request: Request) -> int:
-    """This answers how many rows the client wants, within bounds."""
+    """Return how many rows the client wants, within bounds."""
     text = request.query_params.get("page_size")
     if text is None:
         return PAGE_SIZE
@@ -152,7 +152,7 @@ def page_size_of(request: Request) -> int:
 
 
 def cursor_of(request: Request) -> Cursor | None:
-    """This answers the cursor that the client sent."""
+    """Return the cursor that the client sent."""
     text = request.query_params.get("cursor")
     if text is None:
         return None
@@ -163,7 +163,7 @@ def cursor_of(request: Request) -> Cursor | None:
 
 
 def position_of(cursor: Cursor, model: type[Model], column: str) -> Any:
-    """This answers the cursor's position as a value that the column can hold."""
+    """Return the cursor's position as a value that the column can hold."""
     field = field_of(model, column)
     try:
         value = field.to_python(cursor.position)
@@ -174,7 +174,7 @@ def position_of(cursor: Cursor, model: type[Model], column: str) -> Any:
 
 
 def field_of(model: type[Model], column: str) -> Field[Any, Any]:
-    """This answers the field whose values are in a column, behind any foreign keys."""
+    """Return the field whose values are in a column, behind any foreign keys."""
     field: Any = model._meta.get_field(column)  # noqa: SLF001
     while isinstance(field, ForeignKey):
         field = field.target_field

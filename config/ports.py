@@ -16,7 +16,7 @@ class PortTaken(RuntimeError):
 
 
 def free_ports(defaults: Mapping[str, int], *, any_free: bool = False) -> dict[str, int]:
-    """This is the port of each variable, refused when it is taken, or any free one if allowed."""
+    """Return the port of each variable, refused when it is taken, or any free one if allowed."""
     ports = {}
     for variable, default in defaults.items():
         given = os.environ.get(variable, "")

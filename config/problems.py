@@ -64,7 +64,7 @@ class Conflict(exceptions.APIException):
 
 
 def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """This answers an exception as problem+json, and leaves what it doesn't know to Django."""
+    """Return the problem+json response to an exception; None leaves it to Django."""
     known = known_as(exc)
     if known is None:
         return None
@@ -79,7 +79,7 @@ def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def log_outage(exc: BaseException) -> bool:
-    """This logs why a server doesn't answer, and tells whether that is what the exception means."""
+    """Log why a server doesn't answer, and tell whether that is what the exception means."""
     is_outage = isinstance(known_as(exc), Unavailable)
     if is_outage:
         logger.warning("request.unavailable", extra={"error": reason(exc)})
@@ -87,7 +87,7 @@ def log_outage(exc: BaseException) -> bool:
 
 
 def known_as(exc: BaseException | None) -> exceptions.APIException | None:
-    """This answers the API error that an exception means to a client."""
+    """Return the API error that an exception means to a client."""
     known: exceptions.APIException | None = None
     match exc:
         case exceptions.APIException():
@@ -115,20 +115,20 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
 
 
 def problem_of(exc: exceptions.APIException) -> Problem:
-    """This answers the members of the problem document of an API error."""
+    """Return the members of the problem document of an API error."""
     if isinstance(exc, exceptions.ValidationError):
         return problem(exc.status_code, INVALID, errors=field_errors(exc.detail))
     return problem(exc.status_code, str(exc.detail))
 
 
 def problem(code: int, detail: str, **members: Any) -> Problem:
-    """This answers a problem document without a type of its own (RFC 9457, section 4.2.1)."""
+    """Return a problem document without a type of its own (RFC 9457, section 4.2.1)."""
     title = HTTPStatus(code).phrase
     return {"type": "about:blank", "title": title, "status": code, "detail": detail} | members
 
 
 def headers_of(exc: exceptions.APIException) -> dict[str, str]:
-    """This answers the headers by which clients know how to go on."""
+    """Return the headers by which clients know how to go on."""
     headers = {}
     if challenge := getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
@@ -141,28 +141,28 @@ def headers_of(exc: exceptions.APIException) -> dict[str, str]:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This answers a request that Django itself refused."""
+    """Return the response to a request that Django itself refused."""
     if not is_api(request):
         return defaults.bad_request(request, exception)
     return answer(400, "The request cannot be understood.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This answers a request that its sender may not make."""
+    """Return the response to a request that its sender may not make."""
     if not is_api(request):
         return defaults.permission_denied(request, exception)
     return answer(403, "You may not do this.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This answers a request for an address that doesn't exist."""
+    """Return the response to a request for an address that doesn't exist."""
     if not is_api(request):
         return defaults.page_not_found(request, exception)
     return answer(404, "There is nothing at this address.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """This answers when we failed; Django calls it while the exception is being handled."""
+    """Return the response after our own failure, while Django handles the exception."""
     if isinstance(known_as(sys.exc_info()[1]), Unavailable):
         return unavailable(request)
     if not is_api(request):
@@ -183,12 +183,12 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def is_api(request: HttpRequest) -> bool:
-    """This tells whether a client of the API asks."""
+    """Return whether a client of the API asks."""
     return request.path_info.startswith("/api/")
 
 
 def answer(code: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
-    """This answers a problem document from outside the API framework."""
+    """Return a problem document from outside the API framework."""
     return JsonResponse(
         problem(code, detail), status=code, content_type=MEDIA_TYPE, headers=headers
     )

@@ -84,14 +84,14 @@ QUEUES = (
 
 
 def group_of(names: Sequence[str]) -> str:
-    """This answers the process group of who works on these queues, if nothing else names it."""
+    """Return the process group of who works on these queues, if nothing else names it."""
     groups = {policy.name: policy.process_group for policy in QUEUES}
     only = names[0] if len(names) == 1 else ""
     return groups.get(only, f"{'+'.join(names)}-worker")
 
 
 def from_environment(policy: QueuePolicy) -> QueuePolicy:
-    """This answers the policy with each number that the environment sets put in its place."""
+    """Return the policy with each number that the environment sets put in its place."""
     numbers: dict[str, Any] = {
         field.name: int(text)
         for field in dataclasses.fields(policy)
@@ -101,6 +101,6 @@ def from_environment(policy: QueuePolicy) -> QueuePolicy:
 
 
 def load() -> dict[str, QueuePolicy]:
-    """This answers the table in force, by queue name, the most urgent queue first."""
+    """Return the table in force, by queue name, the most urgent queue first."""
     policies = [from_environment(policy) for policy in QUEUES]
     return {policy.name: policy for policy in sorted(policies, key=lambda p: -p.priority)}

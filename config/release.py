@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def of(folder: Path) -> str:
-    """This answers the commit that is checked out in a folder, or the version of its project."""
+    """Return the commit that is checked out in a folder, or the version of its project."""
     return _commit(folder / ".git")[:12] or _version(folder / "pyproject.toml")
 
 

@@ -21,7 +21,7 @@ class JSONRenderer(renderers.JSONRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """This answers the data as JSON."""
+        """Return the data as JSON."""
         if data is None:
             return b""
         if self.get_indent(accepted_media_type or "", renderer_context or {}) is not None:
@@ -30,7 +30,7 @@ class JSONRenderer(renderers.JSONRenderer):
 
 
 def plain(value: Any) -> Any:
-    """This answers a value that msgspec cannot write as one that it can."""
+    """Return a value that msgspec cannot write as one that it can."""
     # A text of a class of its own, as the messages of errors are.
     return str.__str__(value) if isinstance(value, str) else _others.default(value)
 

@@ -56,13 +56,13 @@ class RequestMiddleware:
 
 
 def request_id(request: HttpRequest) -> str:
-    """This answers the caller's id of the request, or a new one."""
+    """Return the caller's id of the request, or a new one."""
     given: str = request.META.get("HTTP_X_REQUEST_ID", "")
     return given if REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
 
 
 def tell(span: tracing.Span, request: HttpRequest, method: str, status: int, began: float) -> None:
-    """This tells in the log and in the trace how a request ended."""
+    """Tell in the log and in the trace how a request ended."""
     match = request.resolver_match
     route = match.route if match else ""
     level = logging.DEBUG if route in PROBES else logging.INFO
@@ -86,7 +86,7 @@ def tell(span: tracing.Span, request: HttpRequest, method: str, status: int, beg
 
 
 def log_failure(**_: Any) -> None:
-    """This logs an exception that no view expected, while it is being handled."""
+    """Log an exception that no view expected, while it is being handled."""
     from config.problems import log_outage
 
     error = sys.exc_info()[1]

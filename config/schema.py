@@ -187,7 +187,7 @@ class ProblemSchema(AutoSchema):
         )
 
     def error_codes(self) -> list[str]:
-        """This answers the codes of the errors that the view may answer."""
+        """Return the codes of the errors that the view may answer."""
         permissions = self.view.get_permissions()
         return [
             code

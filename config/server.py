@@ -31,12 +31,12 @@ class Server:
     stop_signals: Mapping[signal.Signals, float]  # tried in turn, with seconds to wait after each
 
     def pid(self) -> int | None:
-        """This is the process id while the server runs; a recycled id does not deceive it."""
+        """Return the process id while the server runs; a recycled id does not deceive it."""
         pid = recorded_pid(self.pid_file)
         return pid if pid and self.mark in command_line(pid) else None
 
     def start(self, *, answers: Callable[[], bool], seconds: float) -> None:
-        """This returns when the server answers; after a crash it may need several attempts."""
+        """Return when the server answers; after a crash it may need several attempts."""
         deadline = time.monotonic() + seconds
         for _ in range(START_ATTEMPTS):
             pid = self.pid() or self._spawn()
@@ -50,20 +50,20 @@ class Server:
         raise self.failure()
 
     def failure(self) -> ServerFailed:
-        """This is the error to raise when the server does not answer."""
+        """Return the error to raise when the server does not answer."""
         return ServerFailed(
             f"{self.name} did not start. The end of {self.log}:\n{tail(self.log)}\n"
             f"Put right what the log names and start again."
         )
 
     def signal_stop(self) -> None:
-        """This asks the server to stop and does not wait."""
+        """Ask the server to stop and do not wait."""
         pid = self.pid()
         if pid:
             _send(pid, next(iter(self.stop_signals)))
 
     def stop(self) -> None:
-        """This returns when the server has gone, by ever harder signals."""
+        """Return when the server has gone, by ever harder signals."""
         pid = self.pid()
         if not pid:
             return
@@ -92,7 +92,7 @@ class Server:
 
 
 def recorded_pid(pid_file: Path) -> int | None:
-    """This is the process id on the first line of a pid file, if there is one."""
+    """Return the process id on the first line of a pid file, if there is one."""
     try:
         return int(pid_file.read_text(encoding="utf-8").split("\n")[0])
     except (OSError, ValueError):
@@ -100,7 +100,7 @@ def recorded_pid(pid_file: Path) -> int | None:
 
 
 def command_line(pid: int) -> str:
-    """This is the command line of a process, and empty when it has ended."""
+    """Return the command line of a process, and empty when it has ended."""
     proc = Path("/proc")
     if not (proc / "self/cmdline").exists():
         return _listed_command_line(pid)
@@ -116,7 +116,7 @@ def command_line(pid: int) -> str:
 
 
 def wait_gone(pid: int, mark: str, *, seconds: float) -> bool:
-    """This tells whether the process with this mark has ended within so many seconds."""
+    """Return whether the process with this mark has ended within so many seconds."""
     deadline = time.monotonic() + seconds
     while _lives(pid) and mark in command_line(pid):
         if time.monotonic() > deadline:
@@ -126,7 +126,7 @@ def wait_gone(pid: int, mark: str, *, seconds: float) -> bool:
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """This is the end of a log file."""
+    """Return the end of a log file."""
     try:
         text = log.read_bytes()[-8192:].decode("utf-8", "replace")
     except OSError:

@@ -68,7 +68,7 @@ class LiveStream(APIView):
 
 
 def admitted(request: Request) -> Any:
-    """This answers the stream that the person may open."""
+    """Return the stream that the person may open."""
     hub: Hub | None = request.META.get(HUB)
     if hub is None:
         raise NoStreams("This server has no live streams: run `python -m config.web`.")

@@ -38,7 +38,7 @@ class NotDrained(Exception):
 
 
 def main() -> int:
-    """This runs the demo, and answers the exit code: 0 when all was delivered exactly once."""
+    """Run the demo, and return the exit code: 0 when all was delivered exactly once."""
     console = Console()
     work = plan.draw()
     client = Client(os.environ.get("BASE_URL", "http://127.0.0.1:8000"), connections=THREADS)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def progress_bars(console: Console) -> Progress:
-    """This answers the bars that show how far the work is."""
+    """Return the bars that show how far the work is."""
     return Progress(
         TextColumn("{task.description:<29}"),
         BarColumn(),
@@ -69,7 +69,7 @@ def progress_bars(console: Console) -> Progress:
 def run(
     work: plan.Plan, client: Client, bars: Progress, pool: ThreadPoolExecutor
 ) -> dict[str, str]:
-    """This does the work through the API, and answers everybody's token."""
+    """Do the work through the API, and return everybody's token."""
     password = secrets.token_urlsafe(12)
 
     def each(title: str, do: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
@@ -108,7 +108,7 @@ def run(
 
 
 def drained(bars: Progress, since: datetime) -> None:
-    """This waits until every delivery is done, or raises NotDrained."""
+    """Wait until every delivery is done, or raise NotDrained."""
     bar = bars.add_task("deliveries", total=None)
     deadline = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < deadline:
@@ -123,7 +123,7 @@ def drained(bars: Progress, since: datetime) -> None:
 def show(
     console: Console, client: Client, since: datetime, tokens: dict[str, str], seconds: float
 ) -> int:
-    """This prints and keeps the figures, and answers the exit code."""
+    """Print and keep the figures, and return the exit code."""
     proofs, entries = proof.by_handler(since), proof.timelines(since)
     statuses = queries.queue_status(since=since)
     report.queues(console, statuses, proofs)
@@ -158,14 +158,14 @@ def show(
 
 
 def somebody(client: Client, tokens: dict[str, str]) -> tuple[str, list[Any]]:
-    """This answers a reader who has notifications of many kinds, and these."""
+    """Return a reader who has notifications of many kinds, and these."""
     busy = sorted(tokens, key=lambda name: -unread_count(client, tokens[name]))[:30]
     pages = {name: client.page(tokens[name], "notifications/?page_size=200") for name in busy}
     return max(pages.items(), key=lambda page: len({item["kind"] for item in page[1]}))
 
 
 def unread_count(client: Client, token: str) -> int:
-    """This answers how many notifications a reader has not read."""
+    """Return how many notifications a reader has not read."""
     path = "notifications/unread-count/"
     count: int = client.call("GET", path, token=token, expect={200})["count"]
     return count

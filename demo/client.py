@@ -19,23 +19,23 @@ class Client:
         self._http = httpx.Client(base_url=f"{base_url}/api/v1/", limits=limits, timeout=30)
 
     def register(self, name: str, password: str) -> str:
-        """This registers a person, and answers the token."""
+        """Register a person, and return the token."""
         body = {"username": name, "email": f"{name}@example.org", "password": password}
         token: str = self.call("POST", "auth/register/", body=body, expect={201})["token"]
         return token
 
     def follow(self, token: str, name: str, *, notify: bool) -> None:
-        """This follows a person."""
+        """Follow a person."""
         path = f"users/{name}/follow/"
         self.call("PUT", path, token=token, body={"notify": notify}, expect={200, 201})
 
     def add(self, token: str, url: str) -> bool:
-        """This adds a page, and says whether it is new in the library."""
+        """Add a page, and says whether it is new in the library."""
         response = self._send("POST", "cards/", token, {"type": "URL", "url": url}, {200, 201})
         return response.status_code == 201
 
     def add_many(self, token: str, urls: list[str]) -> int:
-        """This adds pages in one request, and answers how many are new in the library."""
+        """Add pages in one request, and return how many are new in the library."""
         cards = [{"type": "URL", "url": url} for url in urls]
         answer = self.call("POST", "cards/bulk/", token=token, body={"cards": cards}, expect={201})
         outcomes = [result["status"] for result in answer["results"]]
@@ -44,7 +44,7 @@ class Client:
         return outcomes.count("created")
 
     def gather(self, token: str, name: str, cards: list[str]) -> None:
-        """This makes a collection of cards."""
+        """Make a collection of cards."""
         body = {"name": name}
         made = self.call("POST", "collections/", token=token, body=body, expect={201})
         for card in cards:
@@ -52,7 +52,7 @@ class Client:
             self.call("POST", path, token=token, body={"card": card}, expect={200, 201})
 
     def tidy(self, token: str, followed: str) -> None:
-        """This hides one's newest card, removes the one before, and unfollows somebody."""
+        """Hide one's newest card, remove the one before, and unfollow somebody."""
         mine = [card["id"] for card in self.page(token, "cards/")]
         for card in mine[:1]:
             body = {"visibility": "PRIVATE"}
@@ -62,12 +62,12 @@ class Client:
         self._send("DELETE", f"users/{followed}/follow/", token, None, {204})
 
     def page(self, token: str, path: str) -> list[Any]:
-        """This answers the first page of a list."""
+        """Return the first page of a list."""
         results: list[Any] = self.call("GET", path, token=token, expect={200})["results"]
         return results
 
     def newest(self, token: str, path: str, limit: int) -> list[Any]:
-        """This answers the first `limit` of a list, from as many pages as it takes."""
+        """Return the first `limit` of a list, from as many pages as it takes."""
         found: list[Any] = []
         following: str | None = f"{path}?page_size=200"
         while following and len(found) < limit:
@@ -79,7 +79,7 @@ class Client:
     def call(
         self, method: str, path: str, *, token: str = "", body: Any = None, expect: set[int]
     ) -> Any:
-        """This sends a request and answers the JSON; raises Refused for any other status."""
+        """Send a request and return the JSON; raise Refused for any other status."""
         return self._send(method, path, token, body, expect).json()
 
     def _send(

@@ -33,7 +33,7 @@ class NotDelivered(Exception):
 
 
 def main() -> int:
-    """This runs the load, and answers the exit code: 0 when everything arrived."""
+    """Run the load, and return the exit code: 0 when everything arrived."""
     options = parsed()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     client = Client(options.url, connections=2)
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def parsed() -> argparse.Namespace:
-    """This reads the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m demo.load", description=__doc__)
     default = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
     parser.add_argument("--url", default=default, help=f"of the installation ({default})")
@@ -69,7 +69,7 @@ def parsed() -> argparse.Namespace:
 
 
 def settle(client: Client) -> tuple[str, list[str]]:
-    """This registers an author and followers, and answers their tokens."""
+    """Register an author and followers, and return their tokens."""
     run, password = secrets.token_hex(3), secrets.token_urlsafe(12)
     author = f"author-{run}"
     token = client.register(author, password)
@@ -101,7 +101,7 @@ def add(client: Client, token: str, *, rate: float, seconds: float) -> int:
 
 
 def wait(client: Client, followers: list[str], added: int) -> None:
-    """This returns when every follower has as many pages in the feed, or raises NotDelivered."""
+    """Return when every follower has as many pages in the feed, or raise NotDelivered."""
     deadline, due = time.monotonic() + DRAIN_SECONDS, min(added, LOOKED_AT)
     for follower in followers:
         while (arrived := len(client.newest(follower, "feeds/following/", due))) < due:

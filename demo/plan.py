@@ -37,7 +37,7 @@ class Plan:
 
 
 def draw() -> Plan:
-    """This draws the plan; the names are new in each run, since the data is kept between runs."""
+    """Draw the plan; the names are new in each run, since the data is kept between runs."""
     chance = random.Random(SEED)
     run = secrets.token_hex(3)
     people = [f"reader-{number:03}-{run}" for number in range(1, PEOPLE + 1)]

@@ -65,12 +65,12 @@ class HandlerProof:
 
     @property
     def holds(self) -> bool:
-        """This says whether every event was delivered, once."""
+        """Return whether every event was delivered, once."""
         return self.expected == self.done and not self.dead and not self.doubled
 
 
 def by_handler(since: datetime) -> list[HandlerProof]:
-    """This answers the count for each handler."""
+    """Return the count for each handler."""
     known = subscriptions()
     names = [[handler.event_name for handler in known], [handler.name for handler in known]]
     expected = dict(_rows(EXPECTED, [*names, since]))
@@ -88,31 +88,31 @@ def by_handler(since: datetime) -> list[HandlerProof]:
 
 
 def timelines(since: datetime) -> tuple[int, int, int]:
-    """This answers how many timeline entries are due, how many are missing, and how many wrong."""
+    """Return how many timeline entries are due, how many are missing, and how many wrong."""
     ((due, missing, wrong),) = _rows(TIMELINES, [since, settings.FEED_LENGTH, settings.FEED_LENGTH])
     return due, missing, wrong
 
 
 def events_by_type(since: datetime) -> list[tuple[str, int]]:
-    """This answers how many events of each type were recorded."""
+    """Return how many events of each type were recorded."""
     statement = "SELECT type, count(*) FROM events_event WHERE recorded_at >= %s GROUP BY 1"
     return sorted(_rows(statement, [since]))
 
 
 def progress(since: datetime) -> tuple[int, int]:
-    """This answers how much is done and how much is open."""
+    """Return how much is done and how much is open."""
     ((done,),), ((still_open,),) = _rows(DONE, [since]), _rows(OPEN, [])
     return done, still_open
 
 
 def now() -> datetime:
-    """This answers PostgreSQL's clock, which all times of the event system come from."""
+    """Return PostgreSQL's clock, which all times of the event system come from."""
     ((moment,),) = _rows("SELECT clock_timestamp()", [])
     return cast(datetime, moment)
 
 
 def last_done(since: datetime) -> datetime:
-    """This answers when the last delivery was finished."""
+    """Return when the last delivery was finished."""
     ((moment,),) = _rows(LAST, [since])
     return cast(datetime, moment)
 

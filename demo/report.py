@@ -17,7 +17,7 @@ from events.queries import QueueStatus
 def queues(
     console: Console, statuses: Sequence[QueueStatus], proofs: Sequence[HandlerProof]
 ) -> None:
-    """This prints what happened in each queue."""
+    """Print what happened in each queue."""
     table = Table(title="Queues", title_justify="left")
     table.add_column("queue")
     for heading in ("events", "deliveries done", "dead", "p50 ms", "p95 ms", "p99 ms"):
@@ -41,7 +41,7 @@ def queues(
 def proof(
     console: Console, proofs: Sequence[HandlerProof], timelines: tuple[int, int, int]
 ) -> None:
-    """This prints the count that proves each event's way to each handler."""
+    """Print the count that proves each event's way to each handler."""
     table = Table(title="Every event reached every handler, exactly once", title_justify="left")
     table.add_column("handler")
     for heading in ("events", "done", "dead", "doubled"):
@@ -58,7 +58,7 @@ def proof(
 
 
 def few_of_each_kind(notifications: Sequence[Any], *, few: int = 3) -> list[Any]:
-    """This leaves out what there is much of."""
+    """Leave out what there is much of."""
     seen: Counter[str] = Counter()
     chosen = []
     for item in notifications:
@@ -71,7 +71,7 @@ def few_of_each_kind(notifications: Sequence[Any], *, few: int = 3) -> list[Any]
 def reader(
     console: Console, name: str, *, notifications: Sequence[Any], feed: Sequence[Any], unread: int
 ) -> None:
-    """This prints one person's notifications and feed."""
+    """Print one person's notifications and feed."""
     console.print(f"[bold]What {name} sees[/]")
     console.print(f"\n  [bold]Notifications[/] ({unread} unread)")
     for item in few_of_each_kind(notifications):

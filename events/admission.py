@@ -37,7 +37,7 @@ class Backlog:
     retry_after: int = 0  # 0 while there is room
 
     def look(self, now: float) -> int:
-        """This answers in how many seconds to come again, 0 for now; it asks once a second."""
+        """Return in how many seconds to come again, 0 for now; ask once a second."""
         if now - self.looked_at >= FRESH_SECONDS:
             limit: int = settings.BULK_BACKLOG_LIMIT
             self.retry_after = seconds_to_wait(limit) if open_bulk_work(limit) >= limit else 0
@@ -49,7 +49,7 @@ backlog = Backlog()
 
 
 def admit_bulk_work() -> None:
-    """This raises BacklogFull while BULK_BACKLOG_LIMIT events and deliveries of bulk work are open.
+    """Raise BacklogFull while BULK_BACKLOG_LIMIT events and deliveries of bulk work are open.
 
     What is let in within a second of a count comes on top, so leave room for that.
     """
@@ -68,7 +68,7 @@ OPEN = """
 
 
 def open_bulk_work(limit: int) -> int:
-    """This answers how many events and deliveries of bulk work are open, counting to the limit."""
+    """Return how many events and deliveries of bulk work are open, counting to the limit."""
     queues = list(all_policies())
     parameters: dict[str, Any] = {"bulk": Priority.BULK, "queues": queues, "limit": limit}
     with connection.cursor() as cursor:
@@ -84,7 +84,7 @@ DELIVERED = """
 
 
 def seconds_to_wait(limit: int) -> int:
-    """This answers how long it takes to work off a tenth of the limit, at the present rate."""
+    """Return how long it takes to work off a tenth of the limit, at the present rate."""
     with connection.cursor() as cursor:
         cursor.execute(DELIVERED, [Priority.BULK, DRAIN_SECONDS])
         (delivered,) = cursor.fetchone()

@@ -41,7 +41,7 @@ rules: dict[str, Rule] = {}
 def audit_rule(
     name: str, *, statement: str, advice: str, parameters: Callable[[], Parameters] = dict
 ) -> None:
-    """This adds a rule; applications have theirs in <app>/audits.py.
+    """Add a rule; applications have theirs in <app>/audits.py.
 
     The statement answers rows of one text, and must end soon however large the tables are.
     """
@@ -51,7 +51,7 @@ def audit_rule(
 
 
 def audit() -> dict[str, int]:
-    """This checks every rule, keeps what it found, and answers the violations by rule."""
+    """Check every rule, keep what it found, and return the violations by rule."""
     found = {name: _violations(rule) for name, rule in rules.items()}
     with transaction.atomic():
         Audit.objects.exclude(rule__in=rules).delete()

@@ -23,17 +23,17 @@ class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
     """A scheduler that needs neither the broker nor a file; any number may run at once."""
 
     def setup_schedule(self) -> None:
-        """This sets nothing up: the schedules are where their functions are."""
+        """Set nothing up: the schedules are where their functions are."""
         self.schedule: dict[str, Any] = {}
         self.pulse = Pulse()
         self.presence: Presence | None = None
 
     def appear(self) -> None:
-        """This makes the process known that begins to tick."""
+        """Make the process known that begins to tick."""
         self.presence = appear("beat", self.pulse)
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """This records what is due, and answers the seconds until there is more."""
+        """Record what is due, and return the seconds until there is more."""
         try:
             seconds = record_due_slots().total_seconds()
             self.pulse.progress(silent_for=seconds)
@@ -45,14 +45,14 @@ class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
             return OUTAGE_SECONDS
 
     def close(self) -> None:
-        """This ends; Celery calls it more than once."""
+        """End; Celery calls it more than once."""
         if self.presence is not None:
             self.presence.stop()
         super().close()
 
 
 def appear_at_the_start(sender: Any, **_: Any) -> None:
-    """This is where Celery says that a scheduler is not only made, but runs."""
+    """Return where Celery says that a scheduler is not only made, but runs."""
     if isinstance(sender.scheduler, SlotScheduler):
         sender.scheduler.appear()
 

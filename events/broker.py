@@ -33,7 +33,7 @@ class Broker:
         self._writer: Writer | None = None
 
     def depths(self, queues: Sequence[str]) -> dict[tuple[str, Priority], int]:
-        """This answers how many messages wait in each lane of each queue."""
+        """Return how many messages wait in each lane of each queue."""
         try:
             channel: Any = self._connect().default_channel
             lanes = [(queue, lane) for queue in queues for lane in Priority]
@@ -46,7 +46,7 @@ class Broker:
             raise self._down(error) from error
 
     def info(self) -> dict[str, Any]:
-        """This answers what the broker tells of its memory and of what it keeps on disk."""
+        """Return what the broker tells of its memory and of what it keeps on disk."""
         try:
             channel: Any = self._connect().default_channel
             return {**channel.client.info("memory"), **channel.client.info("persistence")}
@@ -56,7 +56,7 @@ class Broker:
             raise self._down(error) from error
 
     def publish(self, pending: Sequence[Pending], *, priority: Priority) -> Counter[str]:
-        """This puts deliveries into their handlers' queues, in chunks; it counts them by queue.
+        """Put deliveries into their handlers' queues, in chunks; it counts them by queue.
 
         All go in one round trip, those of the most urgent queue first.
         """
@@ -78,7 +78,7 @@ class Broker:
         return sent
 
     def close(self) -> None:
-        """This closes the connection; the next call opens a new one."""
+        """Close the connection; the next call opens a new one."""
         connection, self._connection, self._writer = self._connection, None, None
         if connection is not None:
             connection.release()
@@ -97,7 +97,7 @@ class Broker:
 
 
 def worker_queues(timeout: float = 1.0) -> dict[str, list[str]]:
-    """This answers the names of the workers that consume each queue, or raises BrokerDown."""
+    """Return the names of the workers that consume each queue, or raise BrokerDown."""
     try:
         answers: dict[str, Any] = current_app.control.inspect(timeout=timeout).active_queues() or {}
     except (OSError, RedisError, OperationalError) as error:

@@ -31,7 +31,7 @@ class Control:
     group_seconds: int | None = None
 
     def over(self, policy: QueuePolicy) -> QueuePolicy:
-        """This answers the policy with the operators' numbers in place."""
+        """Return the policy with the operators' numbers in place."""
         numbers = {name: number for name in NUMBERS if (number := getattr(self, name)) is not None}
         return dataclasses.replace(policy, **numbers) if numbers else policy
 
@@ -60,7 +60,7 @@ class _Seen:
 
 
 def read() -> Controls:
-    """This answers the controls of all queues, as they are now; raises OperationalError."""
+    """Return the controls of all queues, as they are now; raise OperationalError."""
     controls = {
         queue: Control(
             paused=paused, running_seconds=running, **dict(zip(NUMBERS, numbers, strict=True))
@@ -72,7 +72,7 @@ def read() -> Controls:
 
 
 def control_of(queue: str) -> Control:
-    """This answers a queue's control, as it was at most FRESH_SECONDS ago.
+    """Return a queue's control, as it was at most FRESH_SECONDS ago.
 
     Raises OperationalError while PostgreSQL can't be asked.
     """
@@ -92,15 +92,15 @@ def running_seconds(queue: str) -> float:
 
 
 def policy_in_force(queue: str) -> QueuePolicy:
-    """This answers a queue's policy with what operators have set; raises UnknownQueue."""
+    """Return a queue's policy with what operators have set; raise UnknownQueue."""
     return control_of(queue).over(policy_of(queue))
 
 
 def paused_queues() -> frozenset[str]:
-    """This answers the queues that are paused now."""
+    """Return the queues that are paused now."""
     return frozenset(queue for queue, control in read().items() if control.paused)
 
 
 def forget() -> None:
-    """This lets the process read the controls before it uses them again: it has changed one."""
+    """Let the process read the controls before it uses them again: it has changed one."""
     _Seen.last = float("-inf"), {}

@@ -50,7 +50,7 @@ class Pending:
 
 
 def reopen(ids: Sequence[int]) -> None:
-    """This makes deliveries due at once: their message did not reach the broker or the handler."""
+    """Make deliveries due at once: their message did not reach the broker or the handler."""
     execute(
         "UPDATE events_delivery SET state = 'queued', due_at = now(), publications = 0"
         " WHERE id = ANY(%s) AND state IN ('queued', 'running')",
@@ -69,7 +69,7 @@ HAND_BACK = """
 
 
 def hand_back(ids: Sequence[int], *, begun: bool, suspect: bool) -> int:
-    """This makes deliveries of a paused queue due, uncharged, and answers how many.
+    """Make deliveries of a paused queue due, uncharged, and return how many.
 
     What another worker holds is passed over; those that this one has `begun` are `running`. What
     was `suspect` is again when it comes back.
@@ -79,7 +79,7 @@ def hand_back(ids: Sequence[int], *, begun: bool, suspect: bool) -> int:
 
 
 def isolate(ids: Sequence[int]) -> None:
-    """This lets each delivery run alone from now on, at once, and charges none an attempt."""
+    """Let each delivery run alone from now on, at once, and charge none an attempt."""
     execute(
         "UPDATE events_delivery SET state = 'queued', due_at = now(), publications = 0,"
         " isolated = true WHERE id = ANY(%s) AND state IN ('queued', 'running')",
@@ -101,10 +101,10 @@ CLAIM = """
 
 
 def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
-    """This locks those of the deliveries that are still open until the transaction ends.
+    """Lock those of the deliveries that are still open until the transaction ends.
 
     A delivery that is finished, or in another worker's hands, is passed over: so a message that
-    comes twice has no effect. It answers rows of (delivery id, event id, type, version, data,
+    comes twice has no effect. Return rows of (delivery id, event id, type, version, data,
     recorded_at, priority, bounds, attempts, traceparent, whether it waited for a rate limit, age in
     seconds, seconds since it could run).
     """
@@ -124,7 +124,7 @@ SPLIT = """
 
 
 def split(id: int, ranges: Sequence[KeyRange]) -> None:
-    """This makes a delivery of its own of each range of keys; each runs alone, as bulk work.
+    """Make a delivery of its own of each range of keys; each runs alone, as bulk work.
 
     The relay hears of it, since somebody waits for what is so large.
     """
@@ -134,7 +134,7 @@ def split(id: int, ranges: Sequence[KeyRange]) -> None:
 
 
 def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
-    """This marks claimed deliveries as running, for handlers that work outside a transaction."""
+    """Mark claimed deliveries as running, for handlers that work outside a transaction."""
     execute(
         "UPDATE events_delivery SET state = 'running', due_at = now() + %s * interval '1 second'"
         " WHERE id = ANY(%s)",
@@ -143,7 +143,7 @@ def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
 
 
 def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
-    """This marks deliveries as done, and gives back the lease, if they were all that it held."""
+    """Mark deliveries as done, and give back the lease, if they were all that it held."""
     execute(
         "WITH released AS (DELETE FROM events_lease WHERE id = %s::uuid)"
         " UPDATE events_delivery SET state = 'done', due_at = NULL,"
@@ -173,12 +173,12 @@ FAIL = """
 
 
 def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None:
-    """This charges an attempt, and answers the new state: `retry`, or `dead` after the last one.
+    """Charge an attempt, and return the new state: `retry`, or `dead` after the last one.
 
     The wait is exponential with full jitter: uniform between 0 and
     min(cap, base × 2^attempts) seconds
     (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-    It answers None when the delivery was not open any more.
+    Return None when the delivery was not open any more.
     """
     numbers: dict[str, Any] = {
         "id": id,
@@ -193,7 +193,7 @@ def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None
 
 
 def defer(id: int, *, seconds: float, reason: str) -> None:
-    """This puts a delivery off without charging an attempt."""
+    """Put a delivery off without charging an attempt."""
     execute(
         "UPDATE events_delivery SET state = 'retry', error = %s,"
         " due_at = now() + %s * interval '1 second'"
@@ -220,6 +220,6 @@ DISCARD_FREE = """
 
 
 def discard_free(ids: Sequence[int]) -> tuple[int, int]:
-    """This gives up what waits, and answers how many, and how many more a worker has in hand."""
+    """Give up what waits, and return how many, and how many more a worker has in hand."""
     ((discarded, were_open),) = execute(DISCARD_FREE, {"ids": list(ids)}, prepare=False).rows
     return discarded, were_open - discarded

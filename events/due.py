@@ -34,7 +34,7 @@ FIRST_DUE = """
 
 
 def lanes(queues: Sequence[str], floor: Floor) -> dict[tuple[str, int], float]:
-    """This answers in which lanes of these queues something is due, and since when in each.
+    """Return in which lanes of these queues something is due, and since when in each.
 
     That is in seconds since 1970.
     """
@@ -90,7 +90,7 @@ def take(
     limit: int,
     since: float = 0.0,
 ) -> list[Pending]:
-    """This takes the deliveries of a queue that are due, and answers them for publishing.
+    """Take the deliveries of a queue that are due, and return them for publishing.
 
     What was due before `since`, in seconds since 1970, is not looked for. Those that a worker holds
     are locked and passed over. With `sweep`, it also takes those whose message must have been lost;

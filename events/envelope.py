@@ -62,7 +62,7 @@ ALL_KEYS = KeyRange(-(2**63), 2**63 - 1)
 
 
 def span(ranges: Sequence[KeyRange]) -> KeyRange:
-    """This answers the range that covers all of them."""
+    """Return the range that covers all of them."""
     return KeyRange(min(keys.first for keys in ranges), max(keys.after for keys in ranges))
 
 
@@ -81,12 +81,12 @@ class Recorded(Generic[T_co]):
 
 
 def is_large(parts: Sequence[KeyRange]) -> bool:
-    """This tells whether a batch, by the keys of its events, has much to write."""
+    """Return whether a batch, by the keys of its events, has much to write."""
     return len(parts) > FEW or any(keys != ALL_KEYS for keys in parts)
 
 
 def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:
-    """This registers a frozen dataclass as the event of that wire name."""
+    """Register a frozen dataclass as the event of that wire name."""
 
     def register(cls: type[E]) -> type[E]:
         if name in type_of_name:
@@ -99,7 +99,7 @@ def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:
 
 
 def upcaster(name: str, *, from_version: int) -> Callable[[Upcast], Upcast]:
-    """This registers the function that turns data of one version into that of the next."""
+    """Register the function that turns data of one version into that of the next."""
 
     def register(upcast: Upcast) -> Upcast:
         type_of_name[name].upcasters[from_version] = upcast
@@ -109,12 +109,12 @@ def upcaster(name: str, *, from_version: int) -> Callable[[Upcast], Upcast]:
 
 
 def encode(event: Subject) -> bytes:
-    """This answers the event's data as JSON."""
+    """Return the event's data as JSON."""
     return msgspec.json.encode(event)
 
 
 def decode(name: str, version: int, data: str | bytes) -> Any:
-    """This answers the event dataclass of stored JSON, brought up to the present version.
+    """Return the event dataclass of stored JSON, brought up to the present version.
 
     Fields that the dataclass doesn't have are ignored: a newer release may have added them.
     Raises UnknownEvent, NewerEvent, or msgspec.ValidationError for data of another shape.
@@ -136,7 +136,7 @@ def decode(name: str, version: int, data: str | bytes) -> Any:
 def cloud_event(
     *, id: UUID, type: str, version: int, subject: str, time: datetime, data: Any, traceparent: str
 ) -> dict[str, Any]:
-    """This answers a stored event as a CloudEvents 1.0 envelope in JSON terms."""
+    """Return a stored event as a CloudEvents 1.0 envelope in JSON terms."""
     envelope = {
         "specversion": "1.0",
         "id": str(id),

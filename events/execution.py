@@ -51,7 +51,7 @@ class Later(Exception):
 
 
 def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> Outcomes:
-    """This delivers a batch to its handler, and answers how many deliveries ended in which state.
+    """Deliver a batch to its handler, and return how many deliveries ended in which state.
 
     Deliveries that are settled already, or in other hands, are passed over. A batch that raises is
     rolled back and run again one by one, so that the culprit alone is charged an attempt. A
@@ -79,7 +79,7 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
 
 
 def warm_up(queues: Container[str]) -> None:
-    """This prepares a process for these queues' handlers whose effects are a statement.
+    """Prepare a process for these queues' handlers whose effects are a statement.
 
     Their first event would otherwise wait for a connection, and for PostgreSQL to read up on their
     tables: 45 ms instead of 27. If there is no database, that can wait.
@@ -116,7 +116,7 @@ def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
 
 
 def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[int, Sequence[int]]:
-    """This does what a handler's statement can, and answers how much, and what is left to it.
+    """Do what a handler's statement can, and return how much, and what is left to it.
 
     Where it fails, all is left: then each delivery is told of, and charged, as ever.
     """
@@ -150,7 +150,7 @@ def _run_batch(story: Story, ids: Sequence[int], held: Lease | None = None) -> i
 
 
 def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
-    """This runs the handler on what it can do in this transaction, and splits what is larger."""
+    """Run the handler on what it can do in this transaction, and splits what is larger."""
     whole = [recorded for recorded in batch.values() if recorded.keys == ALL_KEYS]
     ranges = handler.split(whole) if handler.split and whole else {}
     for id, recorded in batch.items():
@@ -223,7 +223,7 @@ def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: 
 
 
 def limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Limit]:
-    """This answers the rate limits under which a call is made."""
+    """Return the rate limits under which a call is made."""
     limits = []
     group = f"{policy.name} {handler.group(event)}" if handler.group else ""
     if policy.rate_limit:

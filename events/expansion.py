@@ -58,7 +58,7 @@ EXPAND = """
 
 
 def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Columns:
-    """This answers what handlers are there, as PostgreSQL writes arrays.
+    """Return what handlers are there, as PostgreSQL writes arrays.
 
     `lanes` has a row for each handler and priority, with the queue's policy and whether the
     broker has room there: then the delivery counts as published, else it waits, due at once.
@@ -79,9 +79,9 @@ def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Colum
 def expand(
     columns: Columns, floor: Floor, *, limit: int, bulk_limit: int, many: bool = True
 ) -> tuple[Counter[int], list[Pending]]:
-    """This turns up to `limit` outbox entries into deliveries, and `bulk_limit` of bulk work.
+    """Turn up to `limit` outbox entries into deliveries, and `bulk_limit` of bulk work.
 
-    It answers how many entries of each priority there were, and the deliveries that must be
+    Return how many entries of each priority there were, and the deliveries that must be
     published now. Unless `many` are expected, it goes by a plan that was made for few.
     """
     with floor.look() as since:

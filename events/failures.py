@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def name_of(error: BaseException) -> str:
-    """This answers the class of an exception, as it is imported."""
+    """Return the class of an exception, as it is imported."""
     kind = type(error)
     return (
         kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -26,7 +26,7 @@ def name_of(error: BaseException) -> str:
 
 
 def told(error: BaseException) -> str:
-    """This answers what an exception is, and where it was raised: in our code, if it was there."""
+    """Return what an exception is, and where it was raised: in our code, if it was there."""
     frames = [*_remote_frames(error.__cause__), *traceback.extract_tb(error.__traceback__)]
     ours = [frame for frame in frames if is_ours(frame.filename)]
     if not frames:
@@ -36,7 +36,7 @@ def told(error: BaseException) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """This answers why a server can't be reached, for errors of the link to it, and nothing else.
+    """Return why a server can't be reached, for errors of the link to it, and nothing else.
 
     The first line says so; those after it may quote a statement.
     """
@@ -45,7 +45,7 @@ def reason(error: BaseException) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """This answers an exception's traceback after those of its causes, without their messages."""
+    """Return an exception's traceback after those of its causes, without their messages."""
     lines: list[str] = []
     seen: set[int] = set()
     story: BaseException | None = error
@@ -68,12 +68,12 @@ def _remote_frames(error: BaseException | None) -> list[traceback.FrameSummary]:
 
 
 def is_ours(filename: str) -> bool:
-    """This tells whether a file is of this project, and not of a library."""
+    """Return whether a file is of this project, and not of a library."""
     return filename.startswith(f"{ROOT}/") and "site-packages" not in filename
 
 
 def place(filename: str) -> str:
-    """This answers a file's name as it is found in the project or among the libraries."""
+    """Return a file's name as it is found in the project or among the libraries."""
     if is_ours(filename):
         return str(Path(filename).relative_to(ROOT))
     return filename.rpartition("site-packages/")[2]

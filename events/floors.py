@@ -30,7 +30,7 @@ class Floor:
 
     @contextmanager
     def look(self) -> Iterator[Mapping[Hashable, float]]:
-        """This gives, by lane, where a look begins; at the beginning, if a lane is not there."""
+        """Give, by lane, where a look begins; at the beginning, if a lane is not there."""
         began = time.monotonic()
         whole = began >= self._next_whole
         yield {} if whole else self._since
@@ -41,5 +41,5 @@ class Floor:
             self._since |= {lane: place - LATE_SECONDS for lane, place in lowest.items()}
 
     def found(self, lane: Hashable, place: float) -> None:
-        """This notes, during a look, what it found in a lane: at least the lowest."""
+        """Note, during a look, what it found in a lane: at least the lowest."""
         self._lowest[lane] = min(place, self._lowest.get(lane, place))

@@ -9,23 +9,23 @@ from uuid_utils.compat import uuid7
 
 
 def new_id() -> UUID:
-    """This makes a UUIDv7 (RFC 9562): ordered by the millisecond it was made in, then random."""
+    """Make a UUIDv7 (RFC 9562): ordered by the millisecond it was made in, then random."""
     return uuid7()
 
 
 def first_id_at(time: datetime) -> UUID:
-    """This answers the smallest UUIDv7 of a moment."""
+    """Return the smallest UUIDv7 of a moment."""
     milliseconds = max(0, int(time.timestamp() * 1000))  # of RFC 9562: since 1970
     return UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62))
 
 
 def first_id_at_seconds(seconds: float) -> UUID:
-    """This answers the smallest UUIDv7 of a moment, in seconds since 1970."""
+    """Return the smallest UUIDv7 of a moment, in seconds since 1970."""
     return first_id_at(datetime.fromtimestamp(seconds, UTC))
 
 
 def seconds_of(id: UUID) -> float:
-    """This answers when a UUIDv7 was made, in seconds since 1970."""
+    """Return when a UUIDv7 was made, in seconds since 1970."""
     return (id.int >> 80) / 1000
 
 

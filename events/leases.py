@@ -47,7 +47,7 @@ LEFT_SECONDS = 2 * counters.FLUSH_SECONDS
 
 
 def worker_name() -> str:
-    """This names the process that works, as operators see it."""
+    """Name the process that works, as operators see it."""
     program = os.environ.get("PROCESS_NAME", "worker")
     return f"{socket.gethostname()}:{program}:{os.getpid()}"
 
@@ -67,11 +67,11 @@ class Lease:
 
     @property
     def policy(self) -> QueuePolicy:
-        """This is the policy of the batch's queue."""
+        """Return the policy of the batch's queue."""
         return policy_of(self.handler.queue)
 
     def take(self) -> None:
-        """This writes the lease, unless the batch has ended."""
+        """Write the lease, unless the batch has ended."""
         with self.lock:
             if self.taken or self.ended:
                 return
@@ -81,25 +81,25 @@ class Lease:
             self.taken, self.extended = True, time.monotonic()
 
     def extend(self) -> None:
-        """This lets the lease run out later."""
+        """Let the lease run out later."""
         execute(EXTEND, [self.policy.lease_seconds, self.id])
         self.extended = time.monotonic()
 
     def end(self) -> UUID | None:
-        """This keeps the lease from being taken any more; it answers the id of one that was."""
+        """Keep the lease from being taken any more; return the id of one that was."""
         with self.lock:
             self.ended = True
             return self.id if self.taken else None
 
     def release(self) -> None:
-        """This gives the lease back."""
+        """Give the lease back."""
         if id := self.end():
             release(id)
 
 
 @contextmanager
 def lease(handler: Handler, ids: Sequence[int], *, at_once: bool) -> Iterator[Lease]:
-    """This holds a lease on a batch for as long as the block runs.
+    """Hold a lease on a batch for as long as the block runs.
 
     It is taken when the batch runs for longer than LAZY_SECONDS. With `at_once` it is taken before
     the block begins: then a death is noticed however soon it comes. The block gives it back when it
@@ -126,7 +126,7 @@ class Heart:
         self._asleep = False
 
     def beat_for(self, batch: Lease | None) -> None:
-        """This makes it the batch in hand."""
+        """Make it the batch in hand."""
         self._batch = batch
         if batch is None:
             return
@@ -177,5 +177,5 @@ heart = Heart()
 
 
 def release(id: UUID) -> None:
-    """This gives a lease back."""
+    """Give a lease back."""
     execute("DELETE FROM events_lease WHERE id = %s", [id])

@@ -31,7 +31,7 @@ class Limit:
 
     @property
     def turns(self) -> str:
-        """This is the name under which turns are reserved."""
+        """Return the name under which turns are reserved."""
         return self.line or self.group
 
 
@@ -102,7 +102,7 @@ FORGET = """
 
 
 def acquire(limits: Sequence[Limit], *, longest: float, waited: bool) -> Permits | Refused:
-    """This asks for leave to call once, under every one of the limits.
+    """Ask for leave to call once, under every one of the limits.
 
     `longest` is how many seconds the call may take. One that has not `waited` for its turn goes
     behind those that do.
@@ -124,7 +124,7 @@ def acquire(limits: Sequence[Limit], *, longest: float, waited: bool) -> Permits
 
 
 def give_back(permits: Permits, limits: Sequence[Limit]) -> None:
-    """This tells that the call has ended; from now on its permits count for a window more."""
+    """Tell that the call has ended; from now on its permits count for a window more."""
     if not permits.ids:
         return
     with connection.cursor() as cursor:
@@ -132,7 +132,7 @@ def give_back(permits: Permits, limits: Sequence[Limit]) -> None:
 
 
 def forget_idle() -> None:
-    """This deletes the groups and lines that nobody used for a day; they begin anew when needed."""
+    """Delete the groups and lines that nobody used for a day; they begin anew when needed."""
     with connection.cursor() as cursor:
         cursor.execute(FORGET)
 
@@ -172,7 +172,7 @@ SPEND = """
 
 
 def spend(name: str, *, rate: int, wanted: int) -> int:
-    """This takes up to so many from a budget that grows by `rate` a second, and answers how many.
+    """Take up to so many from a budget that grows by `rate` a second, and return how many.
 
     It belongs into the transaction of what is done with them.
     """

@@ -21,7 +21,7 @@ class Listener:
         self._next_check = 0.0
 
     def wait(self, seconds: float) -> set[str]:
-        """This waits for a notification, and answers the payloads of those that came in time."""
+        """Wait for a notification, and return the payloads of those that came in time."""
         try:
             if self._connection is None:
                 self._connection = self._connect()
@@ -34,7 +34,7 @@ class Listener:
             raise OperationalError(str(error)) from error
 
     def close(self) -> None:
-        """This closes the connection; the next wait opens a new one."""
+        """Close the connection; the next wait opens a new one."""
         open_connection, self._connection = self._connection, None
         if open_connection is not None:
             open_connection.close()

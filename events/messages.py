@@ -35,7 +35,7 @@ class Writer:
         self._patterns: dict[tuple[str, int], tuple[dict[str, Any], Any]] = {}
 
     def write(self, handler: Handler, chunk: Sequence[Pending], *, lane: int) -> bytes:
-        """This writes the message that has a handler work off a chunk of deliveries."""
+        """Write the message that has a handler work off a chunk of deliveries."""
         key = handler.name, lane
         if key not in self._patterns:
             self._patterns[key] = self._pattern(handler, lane)
@@ -73,7 +73,7 @@ class Writer:
 
 
 def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]]:
-    """This groups deliveries into messages: one handler each, shared out among its workers."""
+    """Group deliveries into messages: one handler each, shared out among its workers."""
     groups: dict[str, list[Pending]] = defaultdict(list)
     for delivery in pending:
         if delivery.isolated:
@@ -93,7 +93,7 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
 
 
 def describe(handler: Handler, chunk: Sequence[Pending]) -> str:
-    """This answers what an operator reads as the task's arguments: type, count, first events."""
+    """Return what an operator reads as the task's arguments: type, count, first events."""
     first = ", ".join(str(delivery.event_id) for delivery in chunk[:3])
     more = ", …" if len(chunk) > 3 else ""
     return f"{handler.event_name} × {len(chunk)} ({first}{more})"

@@ -58,7 +58,7 @@ class Recording:
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, event: Subject, key: str | None) -> UUID:
-        """This takes the event in and answers the id it gets."""
+        """Take the event in and return the id it gets."""
         known = type_of_class[type(event)]
         id = new_id()
         self.events.append(
@@ -74,13 +74,13 @@ class Recording:
         return id
 
     def write(self) -> None:
-        """This writes what was taken in, with one statement."""
+        """Write what was taken in, with one statement."""
         if self.events:
             with self._span():
                 execute(INSERT, self._parameters())
 
     def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        """This writes it with a statement that changes something, and answers its rows."""
+        """Write it with a statement that changes something, and return its rows."""
         together = INSERT_WITH.replace("{}", statement)
         with self._span():
             return execute(together, [*parameters, *self._parameters()]).rows
@@ -101,7 +101,7 @@ class Recording:
 
 
 def record(event: Subject, *, key: str | None = None) -> UUID:
-    """This records an event in the outbox, and answers its id.
+    """Record an event in the outbox, and return its id.
 
     An event with a `key` that was recorded before is that event: nothing is recorded again, and
     the answer is the id of the first. Raises OutsideTransaction unless a transaction is open: an
@@ -123,7 +123,7 @@ def record(event: Subject, *, key: str | None = None) -> UUID:
 
 
 def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> list[Any]:
-    """This runs a statement that changes something, and records an event if it touched a row.
+    """Run a statement that changes something, and records an event if it touched a row.
 
     Both are one statement, so that no transaction needs to be open. It ends in RETURNING; its rows
     are the answer.
@@ -136,7 +136,7 @@ def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> li
 
 @contextmanager
 def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
-    """This records all events sent in the block with one statement at its end."""
+    """Record all events sent in the block with one statement at its end."""
     block = Recording(priority)
     token = _open_recording.set(block)
     try:

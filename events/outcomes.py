@@ -27,7 +27,7 @@ class Outcomes(Counter[str]):
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> Outcomes:
-        """This sums up what is known of each delivery."""
+        """Sum up what is known of each delivery."""
         counts = cls(outcome.state for outcome in outcomes)
         counts.failures = [outcome for outcome in outcomes if outcome.error]
         return counts

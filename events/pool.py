@@ -25,12 +25,12 @@ class Pool(prefork.TaskPool):  # type: ignore[misc]
     _handed_out_at = 0.0
 
     def register_with_event_loop(self, loop: Any) -> None:
-        """This keeps what writes tasks to pipes, which the loop would call."""
+        """Keep what writes tasks to pipes, which the loop would call."""
         super().register_with_event_loop(loop)
         self._hand_out = loop.consolidate_callback
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
-        """This takes a task, and hands it out if a child is idle."""
+        """Take a task, and hand it out if a child is idle."""
         result = super().apply_async(*args, **options)
         pool = self._pool
         idle = pool._all_inqueues - pool._busy_workers - pool._active_writes  # noqa: SLF001

@@ -50,11 +50,11 @@ class QueuePolicy:
     slo_seconds: int = 30
 
     def largest_batch(self, priority: int) -> int:
-        """This answers how many deliveries of a priority go into one message."""
+        """Return how many deliveries of a priority go into one message."""
         return self.bulk_batch_size if priority <= BULK else self.batch_size
 
     def at_once(self, priority: int) -> int:
-        """This answers how many messages of a priority a worker process works on at once.
+        """Return how many messages of a priority a worker process works on at once.
 
         Of several children, one is left free of bulk work (events/transport.py).
         """
@@ -66,13 +66,13 @@ class UnknownQueue(Exception):
 
 
 def all_policies() -> dict[str, QueuePolicy]:
-    """This answers every queue's policy by name, the most urgent first."""
+    """Return every queue's policy by name, the most urgent first."""
     policies: dict[str, QueuePolicy] = settings.QUEUES
     return policies
 
 
 def policy_of(queue: str) -> QueuePolicy:
-    """This answers the policy of one queue, or raises UnknownQueue with the names that exist."""
+    """Return the policy of one queue, or raise UnknownQueue with the names that exist."""
     try:
         return all_policies()[queue]
     except KeyError:

@@ -38,12 +38,12 @@ class Handler:
 
     @property
     def names(self) -> list[str]:
-        """These are the names under which its deliveries may be stored."""
+        """Return the names under which its deliveries may be stored."""
         return [self.name, *self.formerly]
 
 
 def register(known: Handler) -> None:
-    """This makes a handler known; it raises ValueError when one of its names is taken."""
+    """Make a handler known; raise ValueError when one of its names is taken."""
     for name in known.names:
         if name in handlers:
             raise ValueError(f"The handler name {name!r} is taken by {handlers[name]}.")
@@ -51,10 +51,10 @@ def register(known: Handler) -> None:
 
 
 def subscriptions() -> list[Handler]:
-    """This answers every handler, by name."""
+    """Return every handler, by name."""
     return [handlers[name] for name in sorted(handlers) if handlers[name].name == name]
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str] | None:
-    """This is Celery's router: a handler's messages go to its queue, others to the default one."""
+    """Return Celery's router: a handler's messages go to its queue, others to the default one."""
     return {"queue": handlers[name].queue} if name in handlers else None

@@ -86,7 +86,7 @@ class Relay:
     _has_backlog: bool = False
 
     def run(self) -> None:
-        """This relays until it is stopped; a server that is down is waited for."""
+        """Relay until it is stopped; a server that is down is waited for."""
         listener = Listener("outbox")
         while not self.stopped.is_set():
             with self._outages():
@@ -112,11 +112,11 @@ class Relay:
         self.broker.close()
 
     def stop(self) -> None:
-        """This asks `run` to return."""
+        """Ask `run` to return."""
         self.stopped.set()
 
     def step(self) -> int:
-        """This relays what is there now, and answers how many outbox entries there were."""
+        """Relay what is there now, and return how many outbox entries there were."""
         plan(lean=True)
         self._subscribe()
         if not self._depths:
@@ -137,7 +137,7 @@ class Relay:
         return entries
 
     def _look_around(self) -> None:
-        """This does what is to be done now and then."""
+        """Do what is to be done now and then."""
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
             self._paused = paused_queues()
@@ -156,7 +156,7 @@ class Relay:
             counters.count("leases_rescued_total", rescued)
 
     def _look_at_broker(self) -> None:
-        """This asks how long the queues are; until the next time, they are no longer than that
+        """Ask how long the queues are; until the next time, they are no longer than that
         and what was published since.
         """
         self._depths = self.broker.depths(list(all_policies()))
@@ -164,18 +164,18 @@ class Relay:
 
     @property
     def _next_look(self) -> float:
-        """This is sooner where a lane may be half full."""
+        """The time of the next look: sooner where a lane may be half full."""
         policies, depths = all_policies(), self._depths.items()
         full = any(2 * depth >= policies[queue].high_water for (queue, _), depth in depths)
         return self._looked + (LOOK_SECONDS if full else IDLE_SECONDS)
 
     def _stay_awake(self) -> None:
-        """This lets writers know that nobody needs to wake the relay."""
+        """Let writers know that nobody needs to wake the relay."""
         if not self._awake:
             ((self._awake,),) = execute("SELECT pg_try_advisory_lock(%s)", [AWAKE]).rows
 
     def _fall_asleep(self) -> bool:
-        """This lets writers know that the relay is to be woken; it tells whether that is news."""
+        """Let writers know that the relay is to be woken; tell whether that is news."""
         was_awake, self._awake = self._awake, False
         if was_awake:
             execute("SELECT pg_advisory_unlock(%s)", [AWAKE])
@@ -267,7 +267,7 @@ class Relay:
         tell()
 
     def _room(self, queue: str, lane: Priority) -> int:
-        """This answers how many more messages may wait in the broker: none of a paused queue."""
+        """Return how many more messages may wait in the broker: none of a paused queue."""
         if queue in self._paused:
             return 0
         return all_policies()[queue].high_water - self._depths[queue, lane]

@@ -39,7 +39,7 @@ class Which:
     event: UUID | None = None
 
     def receivers(self) -> list[Handler]:
-        """This answers the handlers; raises UnknownHandler or UnknownType."""
+        """Return the handlers; raise UnknownHandler or UnknownType."""
         if self.handler and self.handler not in handlers:
             names = ", ".join(known.name for known in subscriptions())
             raise UnknownHandler(
@@ -133,7 +133,7 @@ REPLAY = f"""
 
 
 def count(which: Which) -> list[Progress]:
-    """This answers what a replay would do, and does nothing."""
+    """Return what a replay would do, and do nothing."""
     return [last(_steps(which, known, COUNT)) for known in which.receivers()]
 
 
@@ -144,7 +144,7 @@ def replay(
     rate: float | None = None,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> list[Progress]:
-    """This delivers stored events again, and answers how many to each handler.
+    """Deliver stored events again, and return how many to each handler.
 
     It serves a new handler that must see the past, and one whose effects were lost. Replays are
     bulk work: they wait behind what people do now. With `rate`, so many a second become due.
@@ -163,7 +163,7 @@ def replay(
 
 
 def last(steps: Iterator[Progress]) -> Progress:
-    """This answers where it ended."""
+    """Return where it ended."""
     *_, end = steps
     return end
 

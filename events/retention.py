@@ -61,7 +61,7 @@ EVENTS = """
 
 
 def prune() -> dict[str, int]:
-    """This deletes what nobody needs any more, in small transactions; answers how many by queue.
+    """Delete what nobody needs any more, in small transactions; return how many by queue.
 
     Dead letters stay until an operator decides, and their events with them.
     """

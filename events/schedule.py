@@ -46,7 +46,7 @@ class Schedule:
     event: type[SlotDue]
 
     def slot_at(self, now: datetime) -> datetime:
-        """This answers the beginning of the slot that a time is in."""
+        """Return the beginning of the slot that a time is in."""
         return now - (now - datetime.fromtimestamp(0, UTC)) % self.every
 
 
@@ -54,7 +54,7 @@ schedules: dict[str, Schedule] = {}
 
 
 def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable[[Task], Task]:
-    """This lets a function run once in every slot of that length, in a queue's workers.
+    """Let a function run once in every slot of that length, in a queue's workers.
 
     It must be idempotent: one that fails, or whose worker dies, is run again like every delivery.
     Slots that passed while no scheduler ran are not made up for; the present one is.
@@ -74,7 +74,7 @@ def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable
 
 
 def record_due_slots() -> timedelta:
-    """This records the present slot of each schedule, if nobody has; answers how long to sleep."""
+    """Record the present slot of each schedule, if nobody has; return how long to sleep."""
     with transaction.atomic():
         now = _now()
         for schedule in schedules.values():

@@ -31,10 +31,10 @@ class DomainSignal(Signal):
     def send_with(
         self, statement: str, parameters: Sequence[Any], *, sender: Any, event: Subject
     ) -> list[Any]:
-        """This sends the event of a change that is one statement, if that touches a row.
+        """Send the event of a change that is one statement, if that touches a row.
 
         `user_unfollowed.send_with("DELETE … RETURNING 1", [...], sender=Follow, event=...)` takes
-        one round trip and needs no open transaction. It answers the statement's rows.
+        one round trip and needs no open transaction. Return the statement's rows.
         """
         self._check(event)
         alone = len(self.receivers) == 1
@@ -47,7 +47,7 @@ class DomainSignal(Signal):
     def record(
         self, *, event: Subject, key: str | None = None, is_recorded: bool = False, **_: Any
     ) -> None:
-        """This records the event; raises TypeError for an event of another type.
+        """Record the event; raise TypeError for an event of another type.
 
         An event sent with the `key` of one that was recorded before is the same event.
         """

@@ -48,12 +48,12 @@ class PreparedCursor(psycopg.Cursor[Any]):
     keeps = True
 
     def execute(self, query: Any, params: Any = None, **_: Any) -> PreparedCursor:
-        """This runs a statement that the server may know already."""
+        """Run a statement that the server may know already."""
         return super().execute(query, params, prepare=self.keeps)
 
 
 def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True) -> Result:
-    """This runs a statement on Django's connection.
+    """Run a statement on Django's connection.
 
     A prepared one is planned by its first executions in a session: for small statements, planning
     costs as much as running. Say `prepare=False` where a good plan depends on the parameters.
@@ -78,7 +78,7 @@ def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True
 
 
 def with_lean_times(cursor: Any) -> Any:
-    """This lets a cursor read times as psycopg does, which is in C.
+    """Let a cursor read times as psycopg does, which is in C.
 
     They are in the session's zone, UTC. Django's loader says so again for each of them, in Python.
     """
@@ -93,7 +93,7 @@ def _result(cursor: Any) -> Result:
 
 
 def plan(*, lean: bool) -> None:
-    """This chooses how PostgreSQL plans what this connection runs from now on.
+    """Choose how PostgreSQL plans what this connection runs from now on.
 
     Outside a transaction: a rollback would take the choice back.
     """
@@ -113,14 +113,14 @@ def in_order() -> Iterator[None]:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """This says whether PostgreSQL is there, and only did not do what it was asked in time."""
+    """Return whether PostgreSQL is there, and only did not do what it was asked in time."""
     return isinstance(
         error.__cause__, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable
     )
 
 
 def insert_new(statement: str, parameters: Parameters, *, many: bool) -> int:
-    """This inserts the rows that are not there yet, and answers how many.
+    """Insert the rows that are not there yet, and return how many.
 
     The statement ends in ON CONFLICT DO NOTHING, which makes every row cost half as much again. So
     where there are many it goes without first: they are new, unless something is delivered again.

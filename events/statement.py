@@ -49,7 +49,7 @@ class Statement:
 
     @cached_property
     def sql(self) -> str:
-        """This is the whole statement."""
+        """Return the whole statement."""
         columns = [
             f"(event.data->>'{name}')::{type} AS {name}" for name, type in self.fields.items()
         ]
@@ -64,7 +64,7 @@ class Statement:
     def work(
         self, ids: Sequence[int], *, handlers: Sequence[str], version: int
     ) -> dict[int, float]:
-        """This does what it can of a handler's deliveries; it answers how old each was, in seconds.
+        """Do what it can of a handler's deliveries; return how old each was, in seconds.
 
         What is not among them is done already, in other hands, or not for this statement.
         """

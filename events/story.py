@@ -50,7 +50,7 @@ class Story:
         return self
 
     def begins(self, rows: Sequence[Row]) -> None:
-        """This tells which deliveries it is about."""
+        """Tell which deliveries it is about."""
         self._began, self._count = time.time_ns(), len(rows)
         about = _about(rows)
         self._bound = {**bind_contextvars(**about), **self._bound}
@@ -75,12 +75,12 @@ class Story:
         self._span.__enter__()
 
     def waits(self, seconds: float) -> None:
-        """This tells that a rate limit put it off."""
+        """Tell that a rate limit put it off."""
         self._failed = "limited"
         tracing.note("delivery.limited", {"seconds": seconds})
 
     def fails(self, error: Exception) -> None:
-        """This tells that it came to nothing; what becomes of each delivery is told of each."""
+        """Tell that it came to nothing; what becomes of each delivery is told of each."""
         self._failed = name_of(error)
         tracing.note("batch.failed", {"count": self._count}, failed=self._failed)
 

@@ -33,7 +33,7 @@ def handler(
     batch_size: int | None = None,
     statement: Statement | None = None,
 ) -> Callable[[Handle], Handle]:
-    """This subscribes a function to a domain signal, as the Celery task of that name.
+    """Subscribe a function to a domain signal, as the Celery task of that name.
 
     The function takes a sequence of `Recorded` events (1 up to the queue's batch size), must be
     idempotent, and works set-based. With `atomic` (the rule), its effects and the marking of the
@@ -63,7 +63,7 @@ def handler(
 
 
 def _task(name: str, policy: QueuePolicy, *, keep_result: bool) -> Task[..., Any]:
-    """This answers the Celery task that delivers to the handler of that name."""
+    """Return the Celery task that delivers to the handler of that name."""
 
     @shared_task(
         name=name,

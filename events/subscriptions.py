@@ -34,7 +34,7 @@ SUBSCRIBE = """
 
 
 def subscribe() -> list[str]:
-    """This writes down the handlers of this release, and answers those that are new.
+    """Write down the handlers of this release, and return those that are new.
 
     One that takes over from former names is subscribed since the first of them was.
     """
@@ -72,7 +72,7 @@ NEW = "SELECT handler FROM events_subscription WHERE since > now() - %s * interv
 
 
 def catch_up() -> int:
-    """This makes the deliveries that relays of the release before left out; answers how many."""
+    """Make the deliveries that relays of the release before left out; return how many."""
     new = {name for (name,) in execute(NEW, [DEPLOY_SECONDS]).rows}
     return sum(_catch_up(handler) for handler in subscriptions() if handler.name in new)
 

@@ -11,17 +11,17 @@ from events.schedule import scheduled
 
 @scheduled(every=timedelta(minutes=10), name="events.prune")
 def prune() -> dict[str, int]:
-    """This deletes done deliveries and old events beyond what is kept."""
+    """Delete done deliveries and old events beyond what is kept."""
     return retention.prune()
 
 
 @scheduled(every=timedelta(hours=24), name="events.forget_results")
 def forget_results() -> None:
-    """This deletes the results of tasks that ended longer than CELERY_RESULT_EXPIRES ago."""
+    """Delete the results of tasks that ended longer than CELERY_RESULT_EXPIRES ago."""
     TaskResult.objects.delete_expired(settings.CELERY_RESULT_EXPIRES)
 
 
 @scheduled(every=timedelta(minutes=1), name="events.audit")
 def check_rules() -> dict[str, int]:
-    """This checks the rules of the guarantee on what is there now."""
+    """Check the rules of the guarantee on what is there now."""
     return audit.audit()

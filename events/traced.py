@@ -23,7 +23,7 @@ FIND = """
 def relayed(
     pending: Sequence[Pending], expanding_since: int | None, publishing_since: int, failed: str = ""
 ) -> None:
-    """This tells of deliveries that were made, if they were, and then published until now.
+    """Tell of deliveries that were made, if they were, and then published until now.
 
     Times are in nanoseconds since 1970; it takes a statement, after the work is done.
     """

@@ -62,7 +62,7 @@ class InHand(virtual.QoS):
             self.channel.ask_anew()
 
     def takes_bulk(self) -> bool:
-        """This tells whether a child stays free if one more message of bulk work is taken.
+        """Return whether a child stays free if one more message of bulk work is taken.
 
         A worker of one child takes whatever comes.
         """
@@ -85,7 +85,7 @@ class Channel(redis.Channel):
             self.QoS = InHand  # type: ignore[assignment]
 
     def _create_client(self, asynchronous: bool = False) -> Any:
-        """This answers one client for all that is sent: kombu makes one for each message."""
+        """Return one client for all that is sent: kombu makes one for each message."""
         if asynchronous:
             return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
         if self._kept_client is None or self._kept_client.connection_pool is not self.pool:
@@ -93,7 +93,7 @@ class Channel(redis.Channel):
         return self._kept_client
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """This asks for the next message: for one of bulk work only while a child stays free."""
+        """Ask for the next message: for one of bulk work only while a child stays free."""
         steps, self._asking_urgently = self.priority_steps, None
         held = self.qos
         if self._keeps_one_free and isinstance(held, InHand) and not held.takes_bulk():
@@ -106,7 +106,7 @@ class Channel(redis.Channel):
             self.priority_steps = steps
 
     def ask_anew(self) -> None:
-        """This ends a question for urgent messages alone; the next one is for all there are."""
+        """End a question for urgent messages alone; the next one is for all there are."""
         number, self._asking_urgently = self._asking_urgently, None
         if number is None or not self._in_poll:
             return
@@ -145,5 +145,5 @@ class Transport(redis.Transport):
 
 
 def install() -> None:
-    """This puts it in place of kombu's, for all URLs of Redis."""
+    """Put it in place of kombu's, for all URLs of Redis."""
     TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:Transport"))

@@ -27,7 +27,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
     """A consumer whose event loop is left before a signal to stop is handled."""
 
     def loop(self, *arguments: Any) -> None:
-        """This runs Celery's event loop."""
+        """Run Celery's event loop."""
         self.controller.run(partial(loops.asynloop, *arguments), self.hub)
 
 
@@ -44,7 +44,7 @@ class Worker(worker.Worker):  # type: ignore[misc]
         super().__init__(consumer_cls=Consumer, **options)
 
     def install_platform_tweaks(self, worker: Any) -> None:
-        """This takes Celery's handlers of signals into its own."""
+        """Take Celery's handlers of signals into its own."""
         super().install_platform_tweaks(worker)
         self._pid, self._asked = os.getpid(), list[Callable[[], object]]()
         for number in STOPS:
@@ -58,7 +58,7 @@ class Worker(worker.Worker):  # type: ignore[misc]
             self._wake.send(b"\0")
 
     def run(self, loop: Callable[[], None], hub: Any) -> None:
-        """This runs an event loop, and what signals ask for when it is left."""
+        """Run an event loop, and what signals ask for when it is left."""
         woken, self._wake = socket.socketpair()
         try:
             hub.add_reader(woken, leave)
@@ -74,7 +74,7 @@ class Worker(worker.Worker):  # type: ignore[misc]
                 self._asked.pop(0)()
 
     def wait_for_soft_shutdown(self) -> None:
-        """This lets the children end what they have in hand, for as long as is allowed.
+        """Let the children end what they have in hand, for as long as is allowed.
 
         Celery would sleep that long if there is anything at all.
         """
@@ -99,12 +99,12 @@ class Worker(worker.Worker):  # type: ignore[misc]
 
 
 def leave() -> None:
-    """This leaves the event loop from within."""
+    """Leave the event loop from within."""
     raise Stop
 
 
 def _fds_of(children: Any) -> Iterator[int]:
-    """This answers where one reads what children say, and whether they live."""
+    """Return where one reads what children say, and whether they live."""
     for child in children._pool:  # noqa: SLF001
         yield child.outqR_fd
         yield getattr(child, "_sentinel_poll", None) or child.outqR_fd

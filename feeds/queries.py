@@ -55,14 +55,14 @@ PAGE = {
 
 
 def global_feed() -> QuerySet[Card]:
-    """This answers everybody's public cards."""
+    """Return everybody's public cards."""
     return with_representation(public_cards())
 
 
 def following_page(
     user: User, beside: UUID | None, *, descending: bool, limit: int
 ) -> QuerySet[Card]:
-    """This answers public cards by those the user follows now, from a place on.
+    """Return public cards by those the user follows now, from a place on.
 
     They are found in the timeline, and in the libraries of those whom very many follow, as far back
     as the timeline goes. Both have an index in the order of the page: so it costs a page.
@@ -77,7 +77,7 @@ def following_page(
 
 
 def ranges_of_batches(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID, list[KeyRange]]:
-    """This answers, for batches of cards with many followers, ranges of the followers' ids."""
+    """Return, for batches of cards with many followers, ranges of the followers' ids."""
     curators = {recorded.event.curator_id for recorded in events}
     merged = with_more_followers(curators, than=settings.FAN_OUT_RANGE)
     ranges: dict[UUID, list[KeyRange]] = {}
@@ -90,18 +90,18 @@ def ranges_of_batches(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID
 
 
 def feed_cards(ids: set[UUID]) -> QuerySet[Card]:
-    """This answers those of these cards that feeds show."""
+    """Return those of these cards that feeds show."""
     return with_representation(public_cards().filter(pk__in=ids))
 
 
 def follows_between(readers: set[int], curators: set[int]) -> set[tuple[int, int]]:
-    """This answers which of these readers follow which of these curators now."""
+    """Return which of these readers follow which of these curators now."""
     follows = Follow.objects.filter(follower__in=readers, followed__in=curators)
     return set(follows.values_list("follower_id", "followed_id"))
 
 
 def user_feed(curator: User) -> QuerySet[Card]:
-    """This answers one curator's public cards."""
+    """Return one curator's public cards."""
     return with_representation(public_cards().filter(curator=curator))
 
 

@@ -45,7 +45,7 @@ class Batch:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """These are the parameters of the statements of fan-out and retraction."""
+        """Return the parameters of the statements of fan-out and retraction."""
         lowest, highest = span(self.followers)
         return {
             "cards": self.cards,
@@ -59,13 +59,13 @@ class Batch:
 
 
 def fan_out(batch: Batch) -> None:
-    """This puts public cards into the timelines of their curators' followers."""
+    """Put public cards into the timelines of their curators' followers."""
     if written := _without_merged(batch):
         _fan_out(written)
 
 
 def refresh_cards(batch: Batch) -> None:
-    """This puts cards into timelines that are public now, and takes out those that are private."""
+    """Put cards into timelines that are public now, and take out those that are private."""
     lock_cards(batch.cards)
     if written := _without_merged(batch):
         _fan_out(written)
@@ -73,7 +73,7 @@ def refresh_cards(batch: Batch) -> None:
 
 
 def retract_cards(batch: Batch) -> None:
-    """This takes cards that are gone or private out of their curators' followers' timelines."""
+    """Take cards that are gone or private out of their curators' followers' timelines."""
     if written := _without_merged(batch):
         execute(statements.RETRACT, **written.parameters)
 
@@ -85,7 +85,7 @@ def _fan_out(batch: Batch) -> None:
 
 
 def _without_merged(batch: Batch) -> Batch | None:
-    """This answers what is to be written to timelines, if anything is."""
+    """Return what is to be written to timelines, if anything is."""
     merged = {id for (id,) in sql.execute(statements.MERGE, [sorted({*batch.curators})]).rows}
     if not merged:
         return batch
@@ -112,7 +112,7 @@ def withdraw(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int
 
 
 def open_timeline(*, owner: User) -> None:
-    """This makes sure that a reader has a timeline, and notes (to the day) that it was read."""
+    """Make sure that a reader has a timeline, and notes (to the day) that it was read."""
     now = timezone.now()
     # In SQL of our own: the ORM takes five times as long to ask, and every reader waits for it.
     read_at = [row[0] for row in sql.execute(statements.KEPT_SINCE, [owner.pk]).rows]
@@ -123,7 +123,7 @@ def open_timeline(*, owner: User) -> None:
 
 
 def rebuild_timeline(*, owner_id: int) -> None:
-    """This fills a timeline anew, from the cards and follows as they are.
+    """Fill a timeline anew, from the cards and follows as they are.
 
     It takes two transactions. Once the first has committed, every fan-out that begins writes to
     this timeline again; every one that still left it out saw its cards committed before, so the
@@ -141,18 +141,18 @@ def rebuild_timeline(*, owner_id: int) -> None:
 
 
 def lock_timelines(owner_ids: Sequence[int]) -> None:
-    """This holds, until the transaction ends, changes of these timelines by follows."""
+    """Hold, until the transaction ends, changes of these timelines by follows."""
     execute(statements.CREATE_TIMELINES, list(owner_ids))
     execute(statements.LOCK_TIMELINES, list(owner_ids))
 
 
 def lock_cards(card_ids: Sequence[UUID]) -> None:
-    """This holds, until the transaction ends, changes of timelines by these cards' visibility."""
+    """Hold, until the transaction ends, changes of timelines by these cards' visibility."""
     execute(statements.LOCK_CARDS, CARD_LOCKS, list(card_ids))
 
 
 def execute(statement: str, *parameters: Any, **named: Any) -> int:
-    """This runs one statement and answers the number of rows."""
+    """Run one statement and return the number of rows."""
     with connection.cursor() as cursor:
         cursor.execute(statement, named or parameters)
         return int(cursor.rowcount)

@@ -84,7 +84,7 @@ GONE = f"""
 
 
 def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
-    """This answers the cards that readers find in their following feed now."""
+    """Return the cards that readers find in their following feed now."""
     cards = {card.pk: card for card in queries.feed_cards({card for _, card in pairs})}
     follows = queries.follows_between(
         {reader for reader, _ in pairs}, {card.curator_id for card in cards.values()}

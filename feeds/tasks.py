@@ -8,17 +8,17 @@ from feeds import upkeep
 
 @scheduled(every=timedelta(minutes=10), name="feeds.trim")
 def trim() -> int:
-    """This deletes what is beyond the length of each timeline, and answers how much."""
+    """Delete what is beyond the length of each timeline, and return how much."""
     return upkeep.trim()
 
 
 @scheduled(every=timedelta(hours=24), name="feeds.evict_idle")
 def evict_idle() -> int:
-    """This empties timelines that nobody reads, and answers how many."""
+    """Empty timelines that nobody reads, and return how many."""
     return upkeep.evict_idle()
 
 
 @scheduled(every=timedelta(hours=24), name="feeds.prune_orphans")
 def prune_orphans() -> int:
-    """This deletes entries that no read shows, and answers how many."""
+    """Delete entries that no read shows, and return how many."""
     return upkeep.prune_orphans()

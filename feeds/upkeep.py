@@ -17,12 +17,12 @@ ENTRIES_AT_ONCE = 10_000
 
 
 def trim() -> int:
-    """This deletes what is beyond the newest FEED_LENGTH entries of each timeline."""
+    """Delete what is beyond the newest FEED_LENGTH entries of each timeline."""
     return execute(statements.TRIM, settings.FEED_LENGTH)
 
 
 def evict_idle() -> int:
-    """This empties the timelines that nobody read for FEED_EVICT_DAYS, and answers how many."""
+    """Empty the timelines that nobody read for FEED_EVICT_DAYS, and return how many."""
     idle_since = timezone.now() - timedelta(days=settings.FEED_EVICT_DAYS)
     total = 0
     while evicted := _evict(idle_since.isoformat()):
@@ -37,7 +37,7 @@ def _evict(idle_since: str) -> int:
 
 
 def prune_orphans() -> int:
-    """This deletes entries that no read shows: of cards, follows or timelines that are gone.
+    """Delete entries that no read shows: of cards, follows or timelines that are gone.
 
     Handlers that overlap with the change they tell of, and deleted users, leave some behind.
     """

@@ -26,7 +26,7 @@ class GlobalFeed(ListAPIView[Card]):
     serializer_class = CardSerializer
 
     def get_queryset(self) -> QuerySet[Card]:
-        """This answers everybody's cards."""
+        """Return everybody's cards."""
         return queries.global_feed()
 
 
@@ -43,7 +43,7 @@ class FollowingFeed(ListAPIView[Card]):
             return self.list(request)
 
     def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> QuerySet[Card]:
-        """This finds the cards of a page, for the paginator."""
+        """Find the cards of a page, for the paginator."""
         reader = cast(User, self.request.user)
         return queries.following_page(reader, beside, descending=descending, limit=limit)
 

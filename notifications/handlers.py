@@ -44,7 +44,7 @@ def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
     split=ranges_of_followers,
 )
 def notify_imported(events: Sequence[Recorded[CardsImported]]) -> None:
-    """This tells followers who asked to be told that somebody imported cards, and how many."""
+    """Tell followers who asked to be told that somebody imported cards, and how many."""
     services.notify_of_imports(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],
@@ -56,7 +56,7 @@ def notify_imported(events: Sequence[Recorded[CardsImported]]) -> None:
 
 @handler(user_followed, queue="notifications", name="notifications.notify_followed")
 def notify_followed(events: Sequence[Recorded[UserFollowed]]) -> None:
-    """This tells people that somebody follows them."""
+    """Tell people that somebody follows them."""
     services.notify_of_follows(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],
@@ -67,7 +67,7 @@ def notify_followed(events: Sequence[Recorded[UserFollowed]]) -> None:
 
 @handler(collection_card_added, queue="notifications", name="notifications.notify_collected")
 def notify_collected(events: Sequence[Recorded[CollectionCardAdded]]) -> None:
-    """This tells curators that somebody added their card to a collection."""
+    """Tell curators that somebody added their card to a collection."""
     services.notify_of_collected_cards(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],

@@ -12,7 +12,7 @@ from notifications.models import Notification
 
 
 def notifications_of(user: User, *, unread: bool = False) -> QuerySet[Notification]:
-    """This answers what the user is told, newest first, with all that a representation shows."""
+    """Return what the user is told, newest first, with all that a representation shows."""
     notifications = as_shown(visible_notifications(user))
     if unread:
         notifications = notifications.filter(read_at=None)
@@ -20,31 +20,31 @@ def notifications_of(user: User, *, unread: bool = False) -> QuerySet[Notificati
 
 
 def as_shown(notifications: QuerySet[Notification]) -> QuerySet[Notification]:
-    """This reads along all that a representation shows."""
+    """Read along all that a representation shows."""
     notifications = notifications.select_related("actor", "card", "collection")
     # A card may carry 20,000 characters that no notification shows.
     return notifications.defer("card__text", "card__reference", "collection__description")
 
 
 def unread_count(user: User) -> int:
-    """This counts the unread notifications in the user's list."""
+    """Count the unread notifications in the user's list."""
     return visible_notifications(user).filter(read_at=None).count()
 
 
 def unread_counts(recipients: Collection[int]) -> dict[int, int]:
-    """This counts the unread notifications in the lists of many."""
+    """Count the unread notifications in the lists of many."""
     unread = visible().filter(recipient__in=recipients, read_at=None)
     counted = unread.order_by().values("recipient_id").annotate(count=Count("event_id"))
     return dict(counted.values_list("recipient_id", "count"))
 
 
 def visible_notifications(user: User) -> QuerySet[Notification]:
-    """This answers the user's notifications of what still exists and is visible to the user."""
+    """Return the user's notifications of what still exists and is visible to the user."""
     return visible().filter(recipient=user)
 
 
 def visible() -> QuerySet[Notification]:
-    """This answers the notifications of what still exists and is visible to their recipients.
+    """Return the notifications of what still exists and is visible to their recipients.
 
     The rule must stand here: a notification is written once, while a card may be removed or made
     private at any time after.

@@ -43,7 +43,7 @@ class NotificationSerializer(ModelSerializer[Notification]):
         read_only_fields = fields
 
     def to_representation(self, instance: Notification) -> dict[str, Any]:
-        """This answers the fields by hand: the framework's way takes most of the time of a page."""
+        """Return the fields by hand: the framework's way takes most of the time of a page."""
         actor, card, collection = instance.actor, instance.card, instance.collection
         return {
             "id": str(instance.event_id),
@@ -58,7 +58,7 @@ class NotificationSerializer(ModelSerializer[Notification]):
 
 
 def text_of(notification: Notification) -> str:
-    """This says what happened in one sentence."""
+    """Return what happened in one sentence."""
     actor = notification.actor.display_name or notification.actor.username
     if notification.kind == Kind.IMPORTED and notification.count:
         noun = "card" if notification.count == 1 else "cards"
@@ -68,7 +68,7 @@ def text_of(notification: Notification) -> str:
 
 
 def about_of(notification: Notification) -> str:
-    """This names what a notification is about, if it is about something."""
+    """Name what a notification is about, if it is about something."""
     if notification.collection:
         return notification.collection.name
     card = notification.card
@@ -76,7 +76,7 @@ def about_of(notification: Notification) -> str:
 
 
 def card_of(card: Card) -> dict[str, Any]:
-    """This names a card in a notification."""
+    """Name a card in a notification."""
     return {"id": str(card.pk), "type": card.type, "title": card.title, "url": card.link or None}
 
 
@@ -97,13 +97,13 @@ class MarkReadSerializer(Serializer):
     all = serializers.BooleanField(required=False)
 
     def validate_all(self, value: bool) -> bool:
-        """This refuses `false`, which would say nothing."""
+        """Refuse `false`, which would say nothing."""
         if not value:
             raise serializers.ValidationError("Must be true, or left out.")
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """This wants exactly one of the two fields."""
+        """Want exactly one of the two fields."""
         if len(attrs) != 1:
             raise serializers.ValidationError({"ids": "Give either ids or all: true."})
         return attrs

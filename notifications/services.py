@@ -55,7 +55,7 @@ def notify_of_imports(
     counts: Sequence[int],
     recipients: Sequence[KeyRange],
 ) -> int:
-    """This tells followers who asked for it how many cards somebody imported."""
+    """Tell followers who asked for it how many cards somebody imported."""
     columns = (list(event_ids), list(times), list(curator_ids), list(counts))
     firsts, afters = [keys.first for keys in recipients], [keys.after for keys in recipients]
     return _execute(statements.IMPORTED, Kind.IMPORTED.value, *columns, firsts, afters)
@@ -82,13 +82,13 @@ def notify_of_collected_cards(
     card_ids: Sequence[UUID],
     added_by_ids: Sequence[int],
 ) -> int:
-    """This tells curators whose cards others added to public collections."""
+    """Tell curators whose cards others added to public collections."""
     columns = (list(event_ids), list(times), list(collection_ids), list(card_ids))
     return _execute(statements.COLLECTED, Kind.COLLECTED.value, *columns, list(added_by_ids))
 
 
 def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
-    """This marks the recipient's unread notifications of these events, or all, as read.
+    """Mark the recipient's unread notifications of these events, or all, as read.
 
     It touches only what the recipient can see, so that its count agrees with the unread count.
     """
@@ -104,7 +104,7 @@ def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
 
 
 def prune_orphans() -> int:
-    """This deletes notifications whose recipient, actor, card or collection is gone."""
+    """Delete notifications whose recipient, actor, card or collection is gone."""
     return _execute(statements.PRUNE_ORPHANS)
 
 

@@ -78,7 +78,7 @@ STALE = f"""
 
 
 def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
-    """This answers what recipients are shown of these notifications, as their list shows it."""
+    """Return what recipients are shown of these notifications, as their list shows it."""
     recipients, events = {person for person, _ in pairs}, {event for _, event in pairs}
     told = queries.as_shown(queries.visible()).filter(
         recipient__in=recipients, event_id__in=events, read_at=None

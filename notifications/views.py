@@ -28,7 +28,7 @@ class NotificationList(ListAPIView[Notification]):
     cursor_ordering = "-event_id"
 
     def get_queryset(self) -> QuerySet[Notification]:
-        """This answers the caller's notifications, as the query parameters ask."""
+        """Return the caller's notifications, as the query parameters ask."""
         if getattr(self, "swagger_fake_view", False):
             return Notification.objects.none()
         user = cast(User, self.request.user)

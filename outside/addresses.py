@@ -14,7 +14,7 @@ MAX_LABEL_LENGTH = 63
 
 
 def checked(url: str, *, base: str | None = None) -> str:
-    """This answers an address as it is fetched; raises Refused for one that must not be.
+    """Return an address as it is fetched; raise Refused for one that must not be.
 
     Every spelling of it ends in one form (https://url.spec.whatwg.org/), without user name,
     password and fragment. What its host resolves to is checked when it is connected to.
@@ -38,13 +38,13 @@ def checked(url: str, *, base: str | None = None) -> str:
 
 
 def origin(url: str) -> tuple[str, int]:
-    """This answers the host and port of a checked address."""
+    """Return the host and port of a checked address."""
     parsed = ada_url.URL(url)
     return parsed.hostname, int(parsed.port or (443 if parsed.protocol == "https:" else 80))
 
 
 def is_trusted(host: str, port: int) -> bool:
-    """This says whether an operator has named this place, on the loopback interface, as safe."""
+    """Return whether an operator has named this place, on the loopback interface, as safe."""
     return f"{host}:{port}" in settings.FETCH_TRUSTED
 
 

@@ -30,18 +30,18 @@ class Line:
         self._is_cut = False
 
     def enter(self) -> None:
-        """This makes the line that of this thread's connections."""
+        """Make the line that of this thread's connections."""
         _current.line = self
 
     def watch(self, connected: socket.socket) -> None:
-        """This keeps a way to a socket that TLS takes over."""
+        """Keep a way to a socket that TLS takes over."""
         with self._lock:
             self._sockets.append(connected.dup())
         if self._is_cut:
             self.cut()
 
     def cut(self) -> None:
-        """This ends everything that goes over the line."""
+        """End everything that goes over the line."""
         with self._lock:
             self._is_cut = True
             for connected in self._sockets:
@@ -49,7 +49,7 @@ class Line:
                     connected.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """This lets the sockets go."""
+        """Let the sockets go."""
         with self._lock:
             for connected in self._sockets:
                 connected.close()
@@ -85,14 +85,14 @@ class SafeAdapter(IPFilterAdapter):  # type: ignore[misc]  # the package has no 
     """
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """This makes the pools whose connections can be cut."""
+        """Make the pools whose connections can be cut."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def build_connection_pool_key_attributes(
         self, request: PreparedRequest, verify: Any, cert: Any = None
     ) -> Any:
-        """This lets operators' own services on the loopback interface be reached, and no others."""
+        """Let operators' own services on the loopback interface be reached, and no others."""
         self._allow_loopback = is_trusted(*origin(request.url or ""))
         host, options = super().build_connection_pool_key_attributes(request, verify, cert)
         require_public(host["host"].strip("[]"), or_loopback=self._allow_loopback)

@@ -58,7 +58,7 @@ class Fetched:
 
     @property
     def is_unchanged(self) -> bool:
-        """This says that what was fetched before is still what the server has."""
+        """Return that what was fetched before is still what the server has."""
         return self.status == 304
 
 
@@ -70,7 +70,7 @@ def fetch(
     limits: Limits = Limits(),
     follow: bool = True,
 ) -> Fetched:
-    """This fetches what is at an address, or raises FetchFailed with the reason.
+    """Fetch what is at an address, or raise FetchFailed with the reason.
 
     Only http(s), to the ports in FETCH_PORTS, and to public addresses: each host is resolved once,
     checked, and connected to at just that address, after each redirect again. Neither cookies nor
@@ -99,7 +99,7 @@ class _Fetch:
         self.error: BaseException | None = None
 
     def wait(self) -> Fetched:
-        """This answers what came, within the limit."""
+        """Return what came, within the limit."""
         run = contextvars.copy_context().run
         thread = threading.Thread(target=run, args=(self.run,), name="fetch", daemon=True)
         thread.start()
@@ -112,7 +112,7 @@ class _Fetch:
         return self.fetched
 
     def run(self) -> None:
-        """This fetches, and keeps what came of it."""
+        """Fetch, and keep what came of it."""
         self.line.enter()
         try:
             with session() as out:
@@ -133,7 +133,7 @@ class _Fetch:
             self.line.close()
 
     def follow(self, out: requests.Session) -> Fetched:
-        """This goes where redirects lead, as often as is reasonable."""
+        """Go where redirects lead, as often as is reasonable."""
         url = self.url
         for _ in range(MOST_REDIRECTS + 1):
             with out.get(
@@ -154,7 +154,7 @@ class _Fetch:
         raise TooManyRedirects(f"There were more than {MOST_REDIRECTS} redirects.")
 
     def read(self, url: str, response: requests.Response) -> Fetched:
-        """This reads an answer, unless it is an error, too long, or of no use."""
+        """Read an answer, unless it is an error, too long, or of no use."""
         if response.status_code not in (200, 203, 304):
             raise Answered(response.status_code, _retry_after(response))
         type, charset = _content_type(response)
@@ -189,12 +189,12 @@ class Session(requests.Session):
     """A session that leaves redirects to its user."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """This finds none: the package would look at where they lead, before anybody checked."""
+        """Find none: the package would look at where they lead, before anybody checked."""
         return None
 
 
 def session() -> Session:
-    """This answers a session that keeps nothing, and takes nothing from the environment."""
+    """Return a session that keeps nothing, and takes nothing from the environment."""
     out = Session()
     out.trust_env = False
     out.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -207,7 +207,7 @@ def session() -> Session:
 
 
 def user_agent() -> str:
-    """This says who fetches, and where to complain."""
+    """Return who fetches, and where to complain."""
     return (
         f"Commonplace/0.1 (+{settings.FETCH_CONTACT})"
         if settings.FETCH_CONTACT

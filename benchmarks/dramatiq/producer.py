@@ -9,12 +9,12 @@ from benchmarks.statements import INSERT_CARD
 
 
 def enqueue(id: UUID, _: int) -> None:
-    """This sends the two messages of a card."""
+    """Send the two messages of a card."""
     notify.send(str(id))
     fan_out.send(str(id))
 
 
 def write(id: UUID, curator: int) -> None:
-    """This adds a card, and sends its messages."""
+    """Add a card, and send its messages."""
     session().execute(INSERT_CARD, [id, curator], prepare=True)
     enqueue(id, curator)

@@ -19,18 +19,18 @@ _thread = threading.local()
 
 @dramatiq.actor(queue_name="notifications")
 def notify(card_id: str) -> None:
-    """This tells the followers of a card's curator."""
+    """Tell the followers of a card's curator."""
     _write("notifications", card_id)
 
 
 @dramatiq.actor(queue_name="feeds")
 def fan_out(card_id: str) -> None:
-    """This puts a card into the timelines of its curator's followers."""
+    """Put a card into the timelines of its curator's followers."""
     _write("feeds", card_id)
 
 
 def session() -> psycopg.Connection:
-    """This answers the connection that each thread keeps: faster than a pool."""
+    """Return the connection that each thread keeps: faster than a pool."""
     kept = getattr(_thread, "session", None)
     if kept is None or kept.closed:
         kept = _thread.session = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)

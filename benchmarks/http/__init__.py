@@ -27,7 +27,7 @@ AnySite = TypeVar("AnySite", bound=Site)
 def measure(
     servers: Servers, session: psycopg.Connection, *, rounds: int, short: bool
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """This answers {scenario: {system: [the figures of each round]}}.
+    """Return {scenario: {system: [the figures of each round]}}.
 
     All cards and people are lost. The session must commit every statement, and the peers on
     Node.js must have been installed. Raises Wrong when a system did not do what it answered.
@@ -63,7 +63,7 @@ def measure(
 
 @contextmanager
 def running(site: AnySite) -> Iterator[AnySite]:
-    """This runs a site."""
+    """Run a site."""
     try:
         site.start()
         yield site

@@ -13,7 +13,7 @@ from benchmarks.__main__ import DATA, install_node
 
 
 def main() -> None:
-    """This measures, and writes the figures beside the data."""
+    """Measure, and write the figures beside the data."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--short", action="store_true")
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def measure(servers: Any, options: argparse.Namespace) -> Any:
-    """This measures on servers that run, once Django is set up."""
+    """Measure on servers that run, once Django is set up."""
     from benchmarks import http
 
     with psycopg.connect(servers.database_url, autocommit=True) as session:

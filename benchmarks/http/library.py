@@ -26,7 +26,7 @@ KEPT_TOLD = (
 
 
 def forget_cards(servers: Servers, session: psycopg.Connection) -> None:
-    """This forgets all cards and what came of them, so that nobody pays for the others'."""
+    """Forget all cards and what came of them, so that nobody pays for the others'."""
     session.execute(f"TRUNCATE {KEPT_MADE}, {KEPT_TOLD} CASCADE")
     with closing(redis.Redis.from_url(servers.unix_url)) as broker:
         broker.flushall()
@@ -34,7 +34,7 @@ def forget_cards(servers: Servers, session: psycopg.Connection) -> None:
 
 
 def make_writers(session: psycopg.Connection) -> Sequence[str]:
-    """This makes the people who write, each followed by some of the others; their tokens."""
+    """Make the people who write, each followed by some of the others; their tokens."""
     _make_people(session, WRITERS)
     session.execute(
         """
@@ -50,7 +50,7 @@ def make_writers(session: psycopg.Connection) -> Sequence[str]:
 
 
 def make_reader(session: psycopg.Connection, size: Size) -> Sequence[str]:
-    """This fills the database around one reader, the first person; the reader's token."""
+    """Fill the database around one reader, the first person; the reader's token."""
     _make_people(session, size.people)
     sizes = vars(size) | {"timeline": TIMELINE, "merged": MERGED}
     # Checking each row's foreign keys would take longer than all the rest.

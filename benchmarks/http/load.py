@@ -30,12 +30,12 @@ class Load:
     cards: int = 1  # of a request whose body is "cards"
 
     def lasting(self, seconds: float) -> Load:
-        """This answers the same for another time."""
+        """Return the same for another time."""
         return replace(self, seconds=seconds)
 
 
 def send(site: Site, load: Load) -> dict[str, Any]:
-    """This sends the load to a site, and answers what came of it and which CPU seconds it took.
+    """Send the load to a site, and return what came of it and which CPU seconds it took.
 
     Raises RuntimeError with an example if a request was not answered as it should be.
     """
@@ -70,7 +70,7 @@ def _run(site: Site, load: Load) -> dict[str, Any]:
 
 
 def result(found: dict[str, Any], *, rate: float | None = None) -> dict[str, Any]:
-    """This answers the figures of a round."""
+    """Return the figures of a round."""
     return {
         "rate": round(found["rate"] if rate is None else rate, 1),
         "p50_ms": round(found["p50_ms"], 2),

@@ -32,7 +32,7 @@ class Stack(Commonplace):
     """The whole of Commonplace: web process, relay and workers."""
 
     def start(self) -> None:
-        """This starts the relay and the workers, and then the site."""
+        """Start the relay and the workers, and then the site."""
         for group in GROUPS:
             variables = environment(self.servers) | {"LOG_LEVEL": "INFO", "PROCESS_NAME": group}
             self.processes.start(group, command_of(group), variables)
@@ -44,18 +44,18 @@ class Stack(Commonplace):
         return all(READY.get(name, b"worker.started") in log for name, log in logs.items())
 
     def is_idle(self) -> bool:
-        """This tells whether all that was recorded has been delivered."""
+        """Return whether all that was recorded has been delivered."""
         return self.session.execute(LEFT).fetchone() == (False,)
 
 
 def in_turn(number: int) -> Sequence[str]:
-    """This answers the states in another order each round."""
+    """Return the states in another order each round."""
     first = number % len(STATES)
     return STATES[first:] + STATES[:first]
 
 
 def post(stack: Stack, state: str, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
-    """This adds cards at a fixed rate while the broker is in a state; all arrive in the end."""
+    """Add cards at a fixed rate while the broker is in a state; all arrive in the end."""
     load = Load(
         path=PATH, tokens=tokens, connections=of.READING_CONNECTIONS, seconds=lengths.outage,
         status=201, body="card", rate=of.OUTAGE_RATE,
@@ -85,7 +85,7 @@ def _counts(stack: Stack) -> dict[str, int]:
 
 @contextmanager
 def broker(servers: Servers, state: str) -> Iterator[None]:
-    """This is the broker in a state, while the block runs."""
+    """Return the broker in a state, while the block runs."""
     match state:
         case "refused":
             with _stopped(servers):
@@ -122,7 +122,7 @@ def _paused(servers: Servers) -> Iterator[None]:
 
 @contextmanager
 def _silence(servers: Servers) -> Iterator[None]:
-    """This takes connections in the place of the broker, and never answers."""
+    """Take connections in the place of the broker, and never answers."""
     address = servers.valkey_socket
     address.unlink(missing_ok=True)
     held: list[socket.socket] = []
@@ -142,7 +142,7 @@ def _silence(servers: Servers) -> Iterator[None]:
 
 
 def _take(listener: socket.socket, held: list[socket.socket]) -> None:
-    """This takes connections until the listener is shut down."""
+    """Take connections until the listener is shut down."""
     with suppress(OSError):
         while True:
             held.append(listener.accept()[0])

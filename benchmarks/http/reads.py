@@ -34,7 +34,7 @@ EXPECTED = {
 
 
 def read(site: Site, scenario: str, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
-    """This reads a page again and again: slowly, which gives the times, then as fast as it goes."""
+    """Read a page again and again: slowly, which gives the times, then as fast as it goes."""
     _check(site, scenario, tokens)
     busy = Load(
         path=PATHS[scenario], tokens=tokens, connections=of.READING_CONNECTIONS,
@@ -48,7 +48,7 @@ def read(site: Site, scenario: str, tokens: Sequence[str], lengths: Lengths) -> 
 
 
 def _check(site: Site, scenario: str, tokens: Sequence[str]) -> None:
-    """This raises Wrong unless the page has the newest rows, in order."""
+    """Raise Wrong unless the page has the newest rows, in order."""
     request = Request(
         f"http://127.0.0.1:{site.port}{PATHS[scenario]}",
         headers={"Authorization": f"Token {tokens[0]}"},

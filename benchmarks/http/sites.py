@@ -31,21 +31,21 @@ class Site(ABC):
         self.port = free_port()
 
     def start(self) -> None:
-        """This starts the site, and returns when it answers."""
+        """Start the site, and return when it answers."""
         command, variables = self.program()
         self.processes.start("web", command, environment(self.servers) | variables)
         wait_until(self.answers, seconds=60, what=f"{self.name} serves", processes=self.processes)
 
     @abstractmethod
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """This is the command of the site, and what it needs in its environment."""
+        """Return the command of the site, and what it needs in its environment."""
 
     @abstractmethod
     def told(self) -> dict[str, int]:
-        """This answers how many cards each of its queues was told of, by the name of the queue."""
+        """Return how many cards each of its queues was told of, by the name of the queue."""
 
     def answers(self) -> bool:
-        """This tells whether the site serves requests: it refuses one without a token."""
+        """Return whether the site serves requests: it refuses one without a token."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         with closing(connection):
             try:
@@ -55,7 +55,7 @@ class Site(ABC):
                 return False
 
     def stop(self) -> None:
-        """This ends the processes."""
+        """End the processes."""
         self.processes.stop()
 
     def _granian(self) -> dict[str, str]:
@@ -68,11 +68,11 @@ class Commonplace(Site):
     name = "commonplace"
 
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """This is the command of fly.toml, on loopback."""
+        """Return the command of fly.toml, on loopback."""
         return command_of("web"), {"WEB_PORT": str(self.port), "PROCESS_NAME": "web"}
 
     def told(self) -> dict[str, int]:
-        """This counts the events, and those that the relay has not taken yet: none has run."""
+        """Count the events, and those that the relay has not taken yet: none has run."""
         return {
             "the event store": count(self.session, "events_event WHERE type = 'card.added'"),
             "the outbox": count(self.session, "events_outboxentry"),
@@ -89,7 +89,7 @@ class Fastify(Site):
         self.cluster = processes
 
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """This is the peer on Node.js."""
+        """Return the peer on Node.js."""
         script = self.servers.data / "node" / "fastify.mjs"
         return ["node", str(script), str(self.port), str(self.cluster)], {
             "NODE_ENV": "production",
@@ -101,7 +101,7 @@ class Fastify(Site):
         }
 
     def told(self) -> dict[str, int]:
-        """This counts the jobs that wait."""
+        """Count the jobs that wait."""
         return waiting(self.servers, "bull:notifications:wait", "bull:feeds:wait")
 
 
@@ -111,29 +111,29 @@ class Drf(Site):
     name = "drf"
 
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """This is the peer, with granian as fly.toml sets it."""
+        """Return the peer, with granian as fly.toml sets it."""
         variables = {"DJANGO_SETTINGS_MODULE": "benchmarks.plain.web.settings"}
         return GRANIAN, self._granian() | variables
 
     def told(self) -> dict[str, int]:
-        """This counts the messages that wait."""
+        """Count the messages that wait."""
         return waiting(self.servers, "plain-notifications", "plain-feeds")
 
 
 def waiting(servers: Servers, *lists: str) -> dict[str, int]:
-    """This answers the lengths of lists in the broker."""
+    """Return the lengths of lists in the broker."""
     with closing(redis.Redis.from_url(servers.unix_url)) as broker:
         return {name: broker.llen(name) for name in lists}
 
 
 def count(session: psycopg.Connection, rows: str) -> int:
-    """This counts rows of a table, which may be narrowed by a WHERE."""
+    """Count rows of a table, which may be narrowed by a WHERE."""
     found = session.execute(f"SELECT count(*) FROM {rows}").fetchone()
     assert found
     return int(found[0])
 
 
 def free_port() -> int:
-    """This answers a port of the loopback interface that nobody uses."""
+    """Return a port of the loopback interface that nobody uses."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         return int(listener.getsockname()[1])

@@ -14,13 +14,13 @@ app.set_current()
 
 
 def enqueue(id: UUID, _: int) -> None:
-    """This sends the two tasks of a card."""
+    """Send the two tasks of a card."""
     notify.delay(str(id))
     fan_out.delay(str(id))
 
 
 def write(id: UUID, curator: int) -> None:
-    """This adds a card, and sends its tasks."""
+    """Add a card, and send its tasks."""
     now = timezone.now()
     Card.objects.create(
         id=id, curator_id=curator, type="NOTE", text="a note", created_at=now, updated_at=now

@@ -11,7 +11,7 @@ from notifications.models import Kind, Notification
 
 @app.task(queue="plain-notifications")
 def notify(card_id: str) -> None:
-    """This tells the followers of a card's curator."""
+    """Tell the followers of a card's curator."""
     card = Card.objects.get(pk=card_id)
     followers = Follow.objects.filter(followed_id=card.curator_id, notify=True)
     now = timezone.now()
@@ -29,7 +29,7 @@ def notify(card_id: str) -> None:
 
 @app.task(queue="plain-feeds")
 def fan_out(card_id: str) -> None:
-    """This puts a card into the timelines of its curator's followers."""
+    """Put a card into the timelines of its curator's followers."""
     card = Card.objects.get(pk=card_id)
     followers = Follow.objects.filter(followed_id=card.curator_id)
     TimelineEntry.objects.bulk_create(

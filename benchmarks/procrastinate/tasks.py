@@ -33,13 +33,13 @@ _pool = AsyncConnectionPool(
 
 @app.task(queue="notifications")
 async def notify(card_id: str) -> None:
-    """This tells the followers of a card's curator."""
+    """Tell the followers of a card's curator."""
     await _write("notifications", card_id)
 
 
 @app.task(queue="feeds")
 async def fan_out(card_id: str) -> None:
-    """This puts a card into the timelines of its curator's followers."""
+    """Put a card into the timelines of its curator's followers."""
     await _write("feeds", card_id)
 
 
@@ -50,6 +50,6 @@ async def _write(queue: str, card_id: str) -> None:
 
 
 async def insert_card(id: UUID, curator: int) -> None:
-    """This adds a card, by a producer: its connections live in its loop, a new one each time."""
+    """Add a card, by a producer: its connections live in its loop, a new one each time."""
     async with _connector.pool.connection() as session:
         await session.execute(INSERT_CARD, [id, curator])

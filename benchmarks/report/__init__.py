@@ -19,7 +19,7 @@ PLOTS = ROOT / "docs" / "performance"
 
 
 def show(results: Mapping[str, Any], console: Console | None = None) -> None:
-    """This prints every table, the goals last."""
+    """Print every table, the goals last."""
     console = console or Console()
     found = tables(results)
     goals = found.pop("goals", None)
@@ -28,6 +28,6 @@ def show(results: Mapping[str, Any], console: Console | None = None) -> None:
 
 
 def publish(results: Mapping[str, Any]) -> None:
-    """This writes the plots, and the figures into the document."""
+    """Write the plots, and the figures into the document."""
     draw(results, PLOTS)
     DOCUMENT.write_text(filled(DOCUMENT.read_text(), tables(results)))

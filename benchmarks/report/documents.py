@@ -17,12 +17,12 @@ class UnknownFigures(ValueError):
 
 
 def names(text: str) -> list[str]:
-    """This answers which figures a document asks for."""
+    """Return which figures a document asks for."""
     return [block["name"] for block in BLOCK.finditer(text)]
 
 
 def filled(text: str, tables: Mapping[str, Table]) -> str:
-    """This answers the document with these tables; what was not measured says so.
+    """Return the document with these tables; what was not measured says so.
 
     Raises UnknownFigures for a name that no run could have.
     """

@@ -39,13 +39,13 @@ class Spread:
 
 
 def spread(rounds: Iterable[Round], measure: Measure) -> Spread | None:
-    """This answers a measure over rounds; None if no round has it."""
+    """Return a measure over rounds; None if no round has it."""
     found = [value for one in rounds if (value := measure(one)) is not None]
     return Spread(statistics.median(found), min(found), max(found)) if found else None
 
 
 def number(value: float | None) -> str:
-    """This writes a number with three significant digits, or all those before the point."""
+    """Write a number with three significant digits, or all those before the point."""
     if value is None:
         return "–"
     size = abs(value)
@@ -54,7 +54,7 @@ def number(value: float | None) -> str:
 
 
 def field(name: str, *, times: float = 1.0) -> Measure:
-    """This measures a field of the round, in another unit."""
+    """Measure a field of the round, in another unit."""
 
     def measure(one: Round) -> float | None:
         value = one.get(name)
@@ -64,7 +64,7 @@ def field(name: str, *, times: float = 1.0) -> Measure:
 
 
 def each(name: str, *, times: float = 1.0) -> Measure:
-    """This measures a field of the round, for each event."""
+    """Measure a field of the round, for each event."""
 
     def measure(one: Round) -> float | None:
         value, events = one.get(name), one.get("events")
@@ -74,13 +74,13 @@ def each(name: str, *, times: float = 1.0) -> Measure:
 
 
 def cpu_each(one: Round) -> float | None:
-    """This measures the milliseconds of CPU for each event, of all processes and servers."""
+    """Measure the milliseconds of CPU for each event, of all processes and servers."""
     used = cpu_by_component(one)
     return sum(used.values()) if used else None
 
 
 def cpu_by_component(one: Round) -> dict[str, float]:
-    """This answers the milliseconds of CPU for each event, by whose they are."""
+    """Return the milliseconds of CPU for each event, by whose they are."""
     events = one.get("events")
     found: dict[str, float] = {}
     for process, seconds in (one.get("cpu") or {}).items():
@@ -91,13 +91,13 @@ def cpu_by_component(one: Round) -> dict[str, float]:
 
 
 def memory(one: Round) -> float | None:
-    """This measures the memory of the system's processes together, in MiB."""
+    """Measure the memory of the system's processes together, in MiB."""
     sizes = _sizes(one)
     return sum(sizes) / MIB if sizes else None
 
 
 def largest_memory(one: Round) -> float | None:
-    """This measures the memory of the largest process group, in MiB."""
+    """Measure the memory of the largest process group, in MiB."""
     sizes = _sizes(one)
     return max(sizes) / MIB if sizes else None
 

@@ -29,22 +29,22 @@ HTTP = {name: (shown.title, shown.columns[0][0]) for name, shown in HTTP_SCENARI
 
 
 def color(system: str) -> str:
-    """This answers a system's colour."""
+    """Return a system's colour."""
     return OURS if system.lower().startswith("commonplace") else THEIRS
 
 
 def height(rows: int) -> float:
-    """This answers the inches that so many bars need."""
+    """Return the inches that so many bars need."""
     return 0.8 + 0.3 * rows
 
 
 def has_cpu(rounds: Sequence[Round]) -> bool:
-    """This tells whether CPU time was measured."""
+    """Return whether CPU time was measured."""
     return any(cpu_by_component(one) for one in rounds)
 
 
 def legend(axes: Any, colors: Mapping[str, str]) -> None:
-    """This names colours, above the plot."""
+    """Name colours, above the plot."""
     for name, shade in colors.items():
         axes.plot([], [], color=shade, linewidth=6, label=name)
     axes.legend(
@@ -54,7 +54,7 @@ def legend(axes: Any, colors: Mapping[str, str]) -> None:
 
 
 def rates(axes: Any, systems: Systems, unit: str, *, with_p99: bool = False) -> None:
-    """This draws a bar for each system, with its figure and a whisker over its rounds."""
+    """Draw a bar for each system, with its figure and a whisker over its rounds."""
     _name_rows(axes, list(systems))
     greatest = 0.0
     for at, (name, rounds) in enumerate(systems.items()):
@@ -74,7 +74,7 @@ def rates(axes: Any, systems: Systems, unit: str, *, with_p99: bool = False) -> 
 
 
 def costs(axes: Any, systems: Systems, unit: str) -> None:
-    """This draws a stack of components for each system; one much longer than others is cut."""
+    """Draw a stack of components for each system; one much longer than others is cut."""
     _name_rows(axes, list(systems))
     stacks = {name: _stack(rounds) for name, rounds in systems.items()}
     limit = _limit([sum(stack.values()) for stack in stacks.values()])
@@ -105,7 +105,7 @@ def _limit(totals: Sequence[float]) -> float:
 
 
 def ranges(axes: Any, systems: Systems, rows: Mapping[str, Sequence[tuple[str, str, str]]]) -> None:
-    """This draws a line from p50 to p99 for each system and each (p50, p99, colour) of it."""
+    """Draw a line from p50 to p99 for each system and each (p50, p99, colour) of it."""
     _name_rows(axes, list(systems))
     axes.set_xscale("log")
     axes.grid(axis="x")
@@ -127,14 +127,14 @@ def ranges(axes: Any, systems: Systems, rows: Mapping[str, Sequence[tuple[str, s
 
 
 def share_scale(all_axes: Sequence[Any]) -> None:
-    """This gives plots below each other one scale, so that they compare."""
+    """Give plots below each other one scale, so that they compare."""
     limits = [axes.get_xlim() for axes in all_axes]
     for axes in all_axes:
         axes.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def lines(axes: Any, systems: Systems) -> None:
-    """This draws a line for each system: its rate over the size of the backlog."""
+    """Draw a line for each system: its rate over the size of the backlog."""
     axes.grid(axis="y")
     for (name, rounds), marker in zip(systems.items(), MARKERS * len(systems), strict=False):
         sizes = sorted({int(one["events"]) for one in rounds})

@@ -39,7 +39,7 @@ Rounds = Mapping[str, Mapping[str, list[Mapping[str, Any]]]]
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """This draws every plot that the results have something for."""
+    """Draw every plot that the results have something for."""
     import matplotlib as mpl
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def _figure(heights: list[float]) -> tuple[Any, list[Any]]:
 
 
 def drain(rounds: Rounds) -> Any:
-    """This draws how fast each system works off a backlog."""
+    """Draw how fast each system works off a backlog."""
     systems = rounds.get("drain")
     if not systems:
         return None
@@ -74,7 +74,7 @@ def drain(rounds: Rounds) -> Any:
 
 
 def cpu(rounds: Rounds) -> Any:
-    """This draws what an event costs, by who pays."""
+    """Draw what an event costs, by who pays."""
     systems = {name: all for name, all in rounds.get("drain", {}).items() if panels.has_cpu(all)}
     if not systems:
         return None
@@ -84,7 +84,7 @@ def cpu(rounds: Rounds) -> Any:
 
 
 def latency(rounds: Rounds) -> Any:
-    """This draws latency under light and under steady load."""
+    """Draw latency under light and under steady load."""
     found = {rate: rounds[f"latency_{rate}"] for rate in (50, 500) if rounds.get(f"latency_{rate}")}
     if not found:
         return None
@@ -99,7 +99,7 @@ def latency(rounds: Rounds) -> Any:
 
 
 def growth(rounds: Rounds) -> Any:
-    """This draws whether more work is done as fast."""
+    """Draw whether more work is done as fast."""
     systems = rounds.get("growth")
     if not systems:
         return None
@@ -111,7 +111,7 @@ def growth(rounds: Rounds) -> Any:
 
 
 def mixed(rounds: Rounds) -> Any:
-    """This draws what a flood does to the latency of everybody else."""
+    """Draw what a flood does to the latency of everybody else."""
     systems = rounds.get("mixed")
     if not systems:
         return None
@@ -129,7 +129,7 @@ def mixed(rounds: Rounds) -> Any:
 
 
 def http(rounds: Rounds) -> Any:
-    """This draws how many requests are answered, and how soon."""
+    """Draw how many requests are answered, and how soon."""
     found = {name: rounds[name] for name in panels.HTTP if rounds.get(name)}
     if not found:
         return None

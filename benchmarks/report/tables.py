@@ -26,12 +26,12 @@ class Table:
     texts: frozenset[str] = frozenset()
 
     def is_text(self, column: str) -> bool:
-        """This tells whether a column is read from its left."""
+        """Return whether a column is read from its left."""
         return column == self.columns[0] or column in self.texts
 
 
 def tables(results: Mapping[str, Any]) -> dict[str, Table]:
-    """This answers every table that the results have something for, by its name."""
+    """Return every table that the results have something for, by its name."""
     found = {"goals": goals(results), "machine": machine(results)}
     rounds = results.get("rounds") or {}
     for name in SCENARIOS:
@@ -43,7 +43,7 @@ def tables(results: Mapping[str, Any]) -> dict[str, Table]:
 
 
 def scenario(name: str, systems: Rounds) -> Table:
-    """This answers a scenario's table: a row a system, the columns that any of them has."""
+    """Return a scenario's table: a row a system, the columns that any of them has."""
     shown = SCENARIOS[name]
     cells = {
         system: [spread(rounds, measure) for _, measure in shown.columns]
@@ -58,7 +58,7 @@ def scenario(name: str, systems: Rounds) -> Table:
 
 
 def growth(systems: Rounds) -> Table:
-    """This answers the rates at several sizes of the backlog: a row a system, a column a size."""
+    """Return the rates at several sizes of the backlog: a row a system, a column a size."""
     sizes = sorted({int(one["events"]) for rounds in systems.values() for one in rounds})
     rows = [
         [system, *[str(spread(rounds, _rate_at(size)) or "–") for size in sizes]]
@@ -73,7 +73,7 @@ def _rate_at(size: int) -> Measure:
 
 
 def goals(results: Mapping[str, Any]) -> Table:
-    """This answers the goals: what was promised, what was measured."""
+    """Return the goals: what was promised, what was measured."""
     rows = [
         [
             goal["name"], number(goal.get("ours")), number(goal.get("peer")),
@@ -87,7 +87,7 @@ def goals(results: Mapping[str, Any]) -> Table:
 
 
 def machine(results: Mapping[str, Any]) -> Table:
-    """This answers what the run ran on, and with what."""
+    """Return what the run ran on, and with what."""
     facts = dict(results.get("machine") or {})
     packages = facts.pop("packages", None) or {}
     rows = [[name.replace("_", " "), _fact(value)] for name, value in facts.items()]
@@ -100,7 +100,7 @@ def _fact(value: object) -> str:
 
 
 def as_rich(table: Table) -> RichTable:
-    """This draws a table for the terminal, the spreads below the medians, to save width."""
+    """Draw a table for the terminal, the spreads below the medians, to save width."""
     drawn = RichTable(title=table.title, title_justify="left", box=SIMPLE, padding=0)
     for column in table.columns:
         side: JustifyMethod = "left" if table.is_text(column) else "right"
@@ -111,7 +111,7 @@ def as_rich(table: Table) -> RichTable:
 
 
 def as_markdown(table: Table) -> str:
-    """This writes a table in Markdown."""
+    """Write a table in Markdown."""
     ruler = ["---" if table.is_text(column) else "--:" for column in table.columns]
     lines = [table.columns, ruler, *table.rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"

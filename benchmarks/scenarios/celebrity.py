@@ -38,7 +38,7 @@ ROWS = {
 
 
 def make_followers(session: psycopg.Connection, followers: int) -> None:
-    """This makes a celebrity, and so many who follow and ask to be told."""
+    """Make a celebrity, and so many who follow and ask to be told."""
     # Millions of foreign keys are not what is measured.
     session.execute("SET session_replication_role = replica")
     work.add_people(session, CELEBRITY, CELEBRITY + followers)
@@ -48,7 +48,7 @@ def make_followers(session: psycopg.Connection, followers: int) -> None:
 
 
 def fan_out(system: System, *, beside_others: bool = True) -> dict[str, Any]:
-    """This measures a celebrity's card, while others add theirs."""
+    """Measure a celebrity's card, while others add theirs."""
     work.clear(system.session)
     work.settle(system.session)
     others = list(work.plan(RATE * SECONDS if beside_others else 0))
@@ -65,7 +65,7 @@ def fan_out(system: System, *, beside_others: bool = True) -> dict[str, Any]:
 
 
 def seconds_of(session: psycopg.Connection) -> dict[str, float]:
-    """This answers how long feeds took, notifications, and both."""
+    """Return how long feeds took, notifications, and both."""
     found = {}
     for name, rows in ROWS.items():
         row = session.execute(SPREAD.format(rows), [CELEBRITY]).fetchone()

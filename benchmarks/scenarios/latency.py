@@ -29,7 +29,7 @@ INTERACTIVE = 50  # cards a second, beside a flood
 
 
 def at_rate(system: System, rate: int, seconds: float) -> dict[str, Any]:
-    """This measures cards that come at a rate, from commit to commit."""
+    """Measure cards that come at a rate, from commit to commit."""
     work.clear(system.session)
     work.settle(system.session)
     cards = work.plan(int(rate * seconds))
@@ -40,7 +40,7 @@ def at_rate(system: System, rate: int, seconds: float) -> dict[str, Any]:
 
 
 def beside_a_flood(system: System, flood: int, seconds: float) -> dict[str, Any]:
-    """This measures interactive cards while bulk work is worked off, and as long before it."""
+    """Measure interactive cards while bulk work is worked off, and as long before it."""
     work.clear(system.session)
     background = work.plan(flood)
     work.insert(system.session, background)
@@ -61,7 +61,7 @@ def beside_a_flood(system: System, flood: int, seconds: float) -> dict[str, Any]
 
 
 def percentiles(session: psycopg.Connection, cards: work.Cards) -> dict[str, float]:
-    """This answers the median and the 99th percentile from a card's commit to its last effect's."""
+    """Return the median and the 99th percentile from a card's commit to its last effect's."""
     ids: Sequence[Any] = [id for id, _ in cards]
     milliseconds = [each for (each,) in session.execute(LATENCIES, [ids]).fetchall()]
     cuts = statistics.quantiles(milliseconds, n=100, method="inclusive")

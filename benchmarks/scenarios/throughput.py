@@ -13,7 +13,7 @@ WRITERS = 8
 
 
 def drain(system: System, events: int) -> dict[str, Any]:
-    """This measures a backlog: from the first enqueue to the last row committed."""
+    """Measure a backlog: from the first enqueue to the last row committed."""
     cards = prepare(system, events)
     meter = Meter(system.servers, system.session, system.processes)
     system.enqueue(cards)
@@ -23,7 +23,7 @@ def drain(system: System, events: int) -> dict[str, Any]:
 
 
 def sustained(system: System, events: int) -> dict[str, Any]:
-    """This measures cards that eight writers commit one by one, until the last row is there."""
+    """Measure cards that eight writers commit one by one, until the last row is there."""
     work.clear(system.session)
     work.settle(system.session)
     cards = work.plan(events)
@@ -35,7 +35,7 @@ def sustained(system: System, events: int) -> dict[str, Any]:
 
 
 def warm_up(system: System) -> None:
-    """This lets a system do a little of everything first: connections, caches, plans."""
+    """Let a system do a little of everything first: connections, caches, plans."""
     cards = prepare(system, 100)
     system.enqueue(cards)
     finish(system)
@@ -43,7 +43,7 @@ def warm_up(system: System) -> None:
 
 
 def prepare(system: System, events: int) -> work.Cards:
-    """This makes the cards of a backlog."""
+    """Make the cards of a backlog."""
     cards = work.plan(events)
     work.clear(system.session)
     work.insert(system.session, cards)
@@ -52,12 +52,12 @@ def prepare(system: System, events: int) -> work.Cards:
 
 
 def finish(system: System) -> None:
-    """This waits until all is done."""
+    """Wait until all is done."""
     wait_until(system.is_done, seconds=600, what="all is done", processes=system.processes)
 
 
 def figures(system: System, meter: Meter, events: int) -> dict[str, Any]:
-    """This answers what was measured, if the work was done."""
+    """Return what was measured, if the work was done."""
     found = meter.end()
     rows = work.check(system.session, events)
     return found | {"events": events, "rows": rows, "rate": round(events / found["seconds"], 1)}

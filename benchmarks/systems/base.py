@@ -29,7 +29,7 @@ class System(ABC):
         self.session: psycopg.Connection
 
     def start(self, servers: Servers, session: psycopg.Connection) -> None:
-        """This starts the system's processes, and returns when they are ready for work."""
+        """Start the system's processes, and return when they are ready for work."""
         self.servers, self.session = servers, session
         self.processes = Processes(servers.data / "log" / self.name.replace(" ", "-"))
         self.processes.log.mkdir(parents=True, exist_ok=True)
@@ -37,29 +37,29 @@ class System(ABC):
 
     @abstractmethod
     def launch(self) -> None:
-        """This starts the processes."""
+        """Start the processes."""
 
     @abstractmethod
     def enqueue(self, cards: Cards) -> None:
-        """This hands over cards that are there, as fast as it can."""
+        """Hand over cards that are there, as fast as it can."""
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """This adds cards that are not there yet, each by a commit of its own, and hands it over.
+        """Add cards that are not there yet, each by a commit of its own, and hand it over.
 
         So many writers do that at once: as fast as they can, or at a rate (cards a second).
         """
         raise NotImplementedError
 
     def flood(self, cards: Cards) -> None:
-        """This hands over cards that are there as work that others may overtake."""
+        """Hand over cards that are there as work that others may overtake."""
         raise NotImplementedError
 
     @abstractmethod
     def is_done(self) -> bool:
-        """This tells whether nothing that was handed over is left to do."""
+        """Return whether nothing that was handed over is left to do."""
 
     def stop(self) -> None:
-        """This ends the processes."""
+        """End the processes."""
         self.processes.stop()
 
 
@@ -78,7 +78,7 @@ class Producer:
         self._hear("ready")
 
     def tell(self, way: str, cards: Cards, *, writers: int = 1, rate: float = 0) -> None:
-        """This lets it add cards in one of its ways, and returns when it has."""
+        """Let it add cards in one of its ways, and return when it has."""
         self.file.write_text(json.dumps([[str(id), curator] for id, curator in cards]))
         order = {"way": way, "file": str(self.file), "writers": writers, "rate": rate}
         assert self.process.stdin
@@ -94,7 +94,7 @@ class Producer:
 
 
 def python_producer(processes: Processes, module: str, environment: Mapping[str, str]) -> Producer:
-    """This starts benchmarks/producer.py for the functions of a module."""
+    """Start benchmarks/producer.py for the functions of a module."""
     command = [sys.executable, "-m", "benchmarks.producer", module]
     variables = {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": os.fspath(ROOT)}
     return Producer(processes, "producer", command, {**variables, **environment})

@@ -23,7 +23,7 @@ class PlainCelery(System):
         self.name = "Celery, connection kept" if keeps_connection else "Celery"
 
     def launch(self) -> None:
-        """This starts a worker for each queue, with Celery's default pool, and the producer."""
+        """Start a worker for each queue, with Celery's default pool, and the producer."""
         self.broker = redis.Redis.from_url(self.servers.unix_url)
         self.broker.flushall()
         variables = environment(self.servers) | {
@@ -45,15 +45,15 @@ class PlainCelery(System):
         return len(app.control.inspect(timeout=0.5).ping() or {}) == len(QUEUES)
 
     def enqueue(self, cards: Cards) -> None:
-        """This lets the producer send two tasks a card."""
+        """Let the producer send two tasks a card."""
         self.producer.tell("enqueue", cards)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """This lets the producer commit each card, and send its two tasks."""
+        """Let the producer commit each card, and send its two tasks."""
         self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def is_done(self) -> bool:
-        """This tells whether no message waits, or is in a worker's hands.
+        """Return whether no message waits, or is in a worker's hands.
 
         For a moment, one that is taken is neither: so both looks must agree.
         """
@@ -70,7 +70,7 @@ class PlainCelery(System):
             return not any(pipe.execute())
 
     def stop(self) -> None:
-        """This ends the workers, and forgets their messages."""
+        """End the workers, and forget their messages."""
         super().stop()
         with closing(self.broker) as broker:
             broker.flushall()

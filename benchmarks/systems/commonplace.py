@@ -27,46 +27,46 @@ class Commonplace(System):
     name = "Commonplace"
 
     def launch(self) -> None:
-        """This starts the relay, the workers and the producer; what comes sooner waits for them."""
+        """Start the relay, the workers and the producer; what comes sooner waits for them."""
         variables = environment(self.servers)
         for group in GROUPS:
             self.processes.start(group, command_of(group), variables | {"PROCESS_NAME": group})
         self.producer = python_producer(self.processes, __name__, variables)
 
     def enqueue(self, cards: Cards) -> None:
-        """This records each event as the application does."""
+        """Record each event as the application does."""
         for at in range(0, len(cards), TRANSACTION):
             record(cards[at : at + TRANSACTION], Priority.INTERACTIVE)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """This lets the producer commit each card together with its event."""
+        """Let the producer commit each card together with its event."""
         self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def flood(self, cards: Cards) -> None:
-        """This records each event as an import does."""
+        """Record each event as an import does."""
         for at in range(0, len(cards), TRANSACTION):
             record(cards[at : at + TRANSACTION], Priority.BULK)
 
     def is_done(self) -> bool:
-        """This tells whether every delivery is finished."""
+        """Return whether every delivery is finished."""
         return self.session.execute(LEFT).fetchone() == (False,)
 
 
 def record(cards: Cards, priority: Priority) -> None:
-    """This records the events of cards in one transaction."""
+    """Record the events of cards in one transaction."""
     with transaction.atomic(), recording(priority=priority):
         for card in cards:
             card_added.send(sender=Card, event=about(*card))
 
 
 def write(id: UUID, curator: int) -> None:
-    """This adds a card and records its event, by one statement and so in one transaction."""
+    """Add a card and records its event, by one statement and so in one transaction."""
     insert = f"{INSERT_CARD} RETURNING 1"
     card_added.send_with(insert, [id, curator], sender=Card, event=about(id, curator))
 
 
 def about(id: UUID, curator: int) -> CardAdded:
-    """This answers the event of a card."""
+    """Return the event of a card."""
     return CardAdded(
         card_id=id, curator_id=curator, url_id=None, card_type="NOTE", visibility="PUBLIC"
     )

@@ -28,7 +28,7 @@ class Dramatiq(System):
         )
 
     def launch(self) -> None:
-        """This starts the producer and the workers; each works on both queues, as by default."""
+        """Start the producer and the workers; each works on both queues, as by default."""
         self.broker = redis.Redis.from_url(self.servers.unix_url)
         self.broker.flushall()
         variables = environment(self.servers) | {
@@ -47,15 +47,15 @@ class Dramatiq(System):
         )  # fmt: skip
 
     def enqueue(self, cards: Cards) -> None:
-        """This sends two messages a card, from four threads: fewer or more are slower."""
+        """Send two messages a card, from four threads: fewer or more are slower."""
         self.producer.tell("enqueue", cards, writers=PRODUCERS)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """This lets the producer insert each card, and send its two messages."""
+        """Let the producer insert each card, and send its two messages."""
         self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def is_done(self) -> bool:
-        """This tells whether the broker holds no message: none waits, is delayed, or runs."""
+        """Return whether the broker holds no message: none waits, is delayed, or runs."""
         with self.broker.pipeline(transaction=False) as pipe:
             for queue in QUEUES:
                 pipe.hlen(f"dramatiq:{queue}.msgs")
@@ -63,7 +63,7 @@ class Dramatiq(System):
             return not any(pipe.execute())
 
     def stop(self) -> None:
-        """This ends the workers, and forgets their messages."""
+        """End the workers, and forget their messages."""
         super().stop()
         with closing(self.broker) as broker:
             broker.flushall()

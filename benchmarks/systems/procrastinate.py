@@ -47,7 +47,7 @@ class Procrastinate(System):
         self.name = "Procrastinate batch_defer" if in_batches else "Procrastinate"
 
     def launch(self) -> None:
-        """This makes the tables, opens the producer's connections, and starts the workers."""
+        """Make the tables, open the producer's connections, and start the workers."""
         self.session.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
         self.session.execute(f"CREATE SCHEMA {SCHEMA}")
         self.producer = asyncio.Runner()
@@ -69,20 +69,20 @@ class Procrastinate(System):
         return found.fetchone() == (len(QUEUES),)
 
     def enqueue(self, cards: Cards) -> None:
-        """This defers two jobs a card: one by one from 15 producers, or 500 by a statement."""
+        """Defer two jobs a card: one by one from 15 producers, or 500 by a statement."""
         ids = [str(id) for id, _ in cards]
         self.producer.run(_defer_batches(ids) if self.in_batches else _defer_each(ids))
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """This inserts each card, and defers its two jobs."""
+        """Insert each card, and defer its two jobs."""
         self.producer.run(_write(cards, writers, rate))
 
     def is_done(self) -> bool:
-        """This tells whether no job waits or runs."""
+        """Return whether no job waits or runs."""
         return self.session.execute(LEFT).fetchone() == (False,)
 
     def stop(self) -> None:
-        """This ends the workers, and forgets the tables."""
+        """End the workers, and forget the tables."""
         super().stop()
         self.producer.run(_close())
         self.producer.close()

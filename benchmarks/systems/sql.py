@@ -14,7 +14,7 @@ class SQL(System):
         """There are no processes."""
 
     def enqueue(self, cards: Cards) -> None:
-        """This does it at once, without an event, a queue or a promise."""
+        """Do it at once, without an event, a queue or a promise."""
         self.session.execute(f"{NOTIFY} {OF_ALL}")
         self.session.execute(f"{FAN_OUT} {OF_ALL}")
 

@@ -44,7 +44,7 @@ class Selection:
     collection: Collection | None = None
 
     def entries(self, cards: QuerySet[Card] | None = None) -> Iterator[Entry]:
-        """This answers the cards, the oldest first."""
+        """Return the cards, the oldest first."""
         chosen = self.cards if cards is None else cards
         last: UUID | None = None
         while page := list(self._after(chosen, last)[:PAGE]):
@@ -56,24 +56,24 @@ class Selection:
                 return
 
     def collections(self) -> QuerySet[Collection]:
-        """This answers the collections that are exported along."""
+        """Return the collections that are exported along."""
         own = Q(owner=self.viewer)
         if self.collection:
             return Collection.objects.filter(pk=self.collection.pk)
         return Collection.objects.filter(own).order_by("id")
 
     def within(self, collection: Collection) -> Iterator[Entry]:
-        """This answers the cards that are in a collection."""
+        """Return the cards that are in a collection."""
         places = CollectionCard.objects.filter(collection=collection)
         return self.entries(self.cards.filter(pk__in=places.values("card_id")))
 
     def outside(self) -> Iterator[Entry]:
-        """This answers the cards that are in none."""
+        """Return the cards that are in none."""
         places = CollectionCard.objects.filter(collection__in=self.collections())
         return self.entries(self.cards.exclude(pk__in=places.values("card_id")))
 
     def subscriptions(self) -> QuerySet[FeedSubscription]:
-        """This answers the feeds that go along with a whole library."""
+        """Return the feeds that go along with a whole library."""
         found = FeedSubscription.objects.filter(owner=self.viewer)
         return found.none() if self.collection else found.select_related("feed").order_by("id")
 

@@ -11,7 +11,7 @@ from cards.references import VISIBILITY
 
 
 def csl_of(entry: Entry) -> dict[str, Any]:
-    """This answers a card as an item of CSL-JSON: its curator's words, else those of its page."""
+    """Return a card as an item of CSL-JSON: its curator's words, else those of its page."""
     card = entry.card
     item = {"id": str(card.pk), "type": "webpage", "title": "", **_reference(entry)}
     if card.link:
@@ -33,7 +33,7 @@ def _reference(entry: Entry) -> dict[str, Any]:
 
 
 def key_of(entry: Entry) -> str:
-    """This answers a name to cite a card by; the end of its id makes it the only one."""
+    """Return a name to cite a card by; the end of its id makes it the only one."""
     csl = _reference(entry)
     people: list[dict[str, str]] = csl.get("author") or csl.get("editor") or [{}]
     person = people[0]
@@ -44,6 +44,6 @@ def key_of(entry: Entry) -> str:
 
 
 def date_parts(csl: dict[str, Any]) -> list[int]:
-    """This answers year, month and day, as far as they are known."""
+    """Return year, month and day, as far as they are known."""
     parts: list[list[int]] = (csl.get("issued") or {}).get("date-parts") or [[]]
     return parts[0]

@@ -63,7 +63,7 @@ class Exports(APIView):
 
 
 def selection_of(request: Request, wanted: Mapping[str, Any]) -> Selection:
-    """This answers the cards that are asked for; raises ValidationError."""
+    """Return the cards that are asked for; raise ValidationError."""
     viewer, collection = person(request), None
     cards = queries.own_cards(viewer)
     if id := wanted.get("collection"):

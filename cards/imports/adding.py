@@ -265,7 +265,7 @@ class _Adding:
 
 
 def is_id(text: str) -> bool:
-    """This says whether a text is the id of a card."""
+    """Return whether a text is the id of a card."""
     try:
         UUID(text)
     except ValueError:
@@ -274,6 +274,6 @@ def is_id(text: str) -> bool:
 
 
 def collections_named(owner: User, names: Sequence[str]) -> dict[str, UUID]:
-    """This answers the ids of the owner's collections of these names, the oldest of each name."""
+    """Return the ids of the owner's collections of these names, the oldest of each name."""
     found = Collection.objects.filter(owner=owner, name__in=set(names)).order_by("-id")
     return dict(found.values_list("name", "pk")) if names else {}

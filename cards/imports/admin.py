@@ -21,11 +21,11 @@ class Problems(admin.TabularInline[ImportProblem, Import]):
     max_num = extra = 0
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """This refuses to add."""
+        """Refuse to add."""
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportProblem]:
-        """This answers the problems of one import, of which there are up to thousands."""
+        """Return the problems of one import, of which there are up to thousands."""
         problems = super().get_queryset(request)
         match = request.resolver_match
         found = problems.filter(origin_id=match.kwargs.get("object_id") if match else None)
@@ -50,12 +50,12 @@ class ImportAdmin(NotesReading, ReadOnlyAdmin[Import]):
 
     @admin.action(description="End now; what was added stays", permissions=["cancel"])
     def cancel(self, request: HttpRequest, imports: QuerySet[Import]) -> None:
-        """This ends imports the way their owners would."""
+        """End imports the way their owners would."""
         ended = sum(services.cancel_import(job) for job in imports)
         messages.success(request, f"{ended} ended.")
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """This lets those who may change imports end them."""
+        """Let those who may change imports end them."""
         return request.user.has_perm("cards.change_import")
 
 

@@ -18,7 +18,7 @@ LINKED_AT_ONCE = 2_000
 
 
 def all_read(job: Import) -> None:
-    """This notes that everything has been read; with nothing left to add, the import is done."""
+    """Note that everything has been read; with nothing left to add, the import is done."""
     with transaction.atomic():
         rows = execute(statements.ALL_READ, {"import": job.pk}).rows
         ImportFile.objects.filter(pk=job.pk).delete()
@@ -28,7 +28,7 @@ def all_read(job: Import) -> None:
 
 
 def complete(job: Import) -> None:
-    """This ends an import, in the transaction of its last batch; its followers hear of it once."""
+    """End an import, in the transaction of its last batch; its followers hear of it once."""
     ended = Import.objects.filter(pk=job.pk, status=Import.Status.RUNNING)
     ended.update(status=Import.Status.DONE, finished_at=timezone.now())
     link_parents(job)
@@ -61,7 +61,7 @@ def link_parents(job: Import) -> None:
 
 
 def fail(job: Import, code: str, message: str) -> None:
-    """This ends an import that cannot be read; what was read of it before stays."""
+    """End an import that cannot be read; what was read of it before stays."""
     with transaction.atomic():
         reading = Import.objects.filter(pk=job.pk, status=Import.Status.READING)
         reading.update(
@@ -72,7 +72,7 @@ def fail(job: Import, code: str, message: str) -> None:
 
 
 def cancel(job: Import) -> bool:
-    """This ends an import now; what it has added stays. It answers whether there was something."""
+    """End an import now; what it has added stays. Return whether there was something."""
     with transaction.atomic():
         running = Import.objects.filter(pk=job.pk).exclude(status__in=Import.ENDS)
         cancelled = running.update(status=Import.Status.CANCELLED, finished_at=timezone.now())

@@ -61,19 +61,19 @@ class Document:
 
     @cached_property
     def text(self) -> str:
-        """This is the text, with single newlines; raises Unreadable when there is none."""
+        """Return the text, with single newlines; raise Unreadable when there is none."""
         refuse_what_is_no_text(self.content)
         text = decoded(self.content, self.charset)
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     @cached_property
     def head(self) -> str:
-        """This is the beginning of the text, in small letters and without white space before."""
+        """Return the beginning of the text, in small letters and without white space before."""
         return self.text[:LONG_HEAD].lstrip().lower()
 
     @property
     def json(self) -> Any:
-        """This is the value of JSON; raises Unreadable with the line of the error."""
+        """Return the value of JSON; raise Unreadable with the line of the error."""
         value, flaw = self._json
         if flaw:
             raise flaw
@@ -81,12 +81,12 @@ class Document:
 
     @property
     def is_json(self) -> bool:
-        """This says whether the whole text is JSON, of an object or a list."""
+        """Return whether the whole text is JSON, of an object or a list."""
         return self._begins_like_json and not self.flaw_of_json
 
     @property
     def flaw_of_json(self) -> Unreadable | None:
-        """This is what keeps a text that begins like JSON from being it."""
+        """Return what keeps a text that begins like JSON from being it."""
         return self._json[1] if self._begins_like_json else None
 
     @property
@@ -103,12 +103,12 @@ class Document:
 
     @property
     def markup(self) -> str:
-        """This is the text without its XML declaration, whose encoding is no longer true."""
+        """Return the text without its XML declaration, whose encoding is no longer true."""
         return XML_DECLARATION.sub(lambda found: "\n" * found.group().count("\n"), self.text, 1)
 
 
 def refuse_what_is_no_text(content: bytes) -> None:
-    """This raises Unreadable, with what the file is instead."""
+    """Raise Unreadable, with what the file is instead."""
     for magic, name in OTHERS:
         if content.startswith(magic):
             raise Unreadable("not_text", f"This is {name}.")
@@ -173,7 +173,7 @@ def utf_16(head: bytes) -> str:
 
 
 def decoded(content: bytes, charset: str = "") -> str:
-    """This answers the text of bytes; what cannot be decoded becomes a replacement character."""
+    """Return the text of bytes; what cannot be decoded becomes a replacement character."""
     for bom, encoding in BOMS:
         if content.startswith(bom):
             return content.decode(encoding, "replace").lstrip("\ufeff")

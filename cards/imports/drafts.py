@@ -43,7 +43,7 @@ class Wishes:
 
 
 def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDraft:
-    """This answers the card that an item is to be; what is too long of it is cut."""
+    """Return the card that an item is to be; what is too long of it is cut."""
     reference = fitted(item.reference) if item.reference else {}
     title = one_line(item.title) or (_title_of(reference) or item.url if item.reference else "")
     text = item.text
@@ -70,12 +70,12 @@ def _title_of(reference: Mapping[str, Any]) -> str:
 
 
 def tags_of(tags: Iterable[str]) -> list[str]:
-    """This answers tags without doubles, each of a length that fits."""
+    """Return tags without doubles, each of a length that fits."""
     found = (one_line(tag)[: limits.TAG_LENGTH].strip() for tag in tags)
     return list(dict.fromkeys(tag for tag in found if tag))[: limits.TAGS_PER_CARD]
 
 
 def names_of(item: Item) -> list[str]:
-    """This answers the names of the collections that an item's folders become."""
+    """Return the names of the collections that an item's folders become."""
     names = (one_line(" / ".join(path)) for path in item.collections)
     return [name[: limits.COLLECTION_NAME_LENGTH].strip() for name in names if name]

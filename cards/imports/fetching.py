@@ -14,7 +14,7 @@ LIMITS = Limits(seconds=60, size=limits.IMPORT_BYTES)
 
 
 def document_of(job: Import) -> Document | None:
-    """This answers what is to be read, None when it is gone; raises FetchFailed.
+    """Return what is to be read, None when it is gone; raise FetchFailed.
 
     What was fetched is kept, so that a reader after this one reads the same.
     """

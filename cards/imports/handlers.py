@@ -39,13 +39,13 @@ OTHERS = "Others have their turn; then it is read on."
 
 
 def source_of(event: ImportRequested | ImportBatchReady) -> str:
-    """This names what shares a rate limit."""
+    """Name what shares a rate limit."""
     return event.source
 
 
 @handler(import_requested, queue="imports", name="imports.read", atomic=False, group=source_of)
 def read(events: Sequence[Recorded[ImportRequested]]) -> None:
-    """This reads files into batches."""
+    """Read files into batches."""
     for recorded in events:
         job = reading.begin(recorded.event.import_id)
         if job is not None and _read(job):
@@ -72,7 +72,7 @@ def _read(job: Import) -> bool:
     import_batch_ready, queue="imports", name="imports.add_batch", atomic=False, group=source_of
 )
 def add_batch(events: Sequence[Recorded[ImportBatchReady]]) -> None:
-    """This adds the rows of batches, each batch in one transaction, and rests after each."""
+    """Add the rows of batches, each batch in one transaction, and rests after each."""
     for recorded in events:
         began = time.monotonic()
         with transaction.atomic():
@@ -81,7 +81,7 @@ def add_batch(events: Sequence[Recorded[ImportBatchReady]]) -> None:
 
 
 def rest_seconds(rows: int, seconds: float) -> float:
-    """This answers how long to rest after so many rows that took so long.
+    """Return how long to rest after so many rows that took so long.
 
     An import that keeps one of two cores busy makes everything else wait for the other one,
     however far behind others its process stands: PostgreSQL's part of it does not.
@@ -90,7 +90,7 @@ def rest_seconds(rows: int, seconds: float) -> float:
 
 
 def _add_batch(event: ImportBatchReady) -> int:
-    """This adds the rows of a batch, and answers how many it looked at."""
+    """Add the rows of a batch, and return how many it looked at."""
     # That the row is locked, and gone afterwards, is what makes it happen once.
     waiting = ImportBatch.objects.select_for_update(of=("self",)).select_related("origin__owner")
     batch = waiting.filter(origin_id=event.import_id, number=event.number).first()
@@ -127,13 +127,13 @@ def _tell_of(job: Import, cards: list[UUID]) -> None:
 
 
 def host_of(event: WebFeedDue) -> str:
-    """This names what shares a rate limit: the server that is asked."""
+    """Name what shares a rate limit: the server that is asked."""
     return event.host
 
 
 @handler(web_feed_due, queue="imports", name="imports.refresh", atomic=False, group=host_of)
 def refresh(events: Sequence[Recorded[WebFeedDue]]) -> None:
-    """This looks whether feeds have anything new."""
+    """Look whether feeds have anything new."""
     for recorded in events:
         if feed := WebFeed.objects.filter(pk=recorded.event.feed_id).first():
             refreshing.refresh(feed)

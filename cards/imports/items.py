@@ -48,7 +48,7 @@ class Item:
 
     @property
     def label(self) -> str:
-        """This names the row to its owner."""
+        """Name the row to its owner."""
         return one_line(self.title or self.url or self.feed or self.text)[:LABEL_LENGTH]
 
 
@@ -78,12 +78,12 @@ Row = Item | Problem
 
 
 def identity(source: str, guid: str) -> UUID:
-    """This answers what an item is known by for ever: `source#guid`, in as many bits as a key."""
+    """Return what an item is known by for ever: `source#guid`, in as many bits as a key."""
     return UUID(bytes=hashlib.sha256(f"{source}#{guid}".encode()).digest()[:16])
 
 
 def fingerprint(*parts: object) -> str:
-    """This answers a guid for what has none: a digest of what it says."""
+    """Return a guid for what has none: a digest of what it says."""
     text = "\x1f".join(one_line(str(part)).casefold() for part in parts)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
@@ -95,17 +95,17 @@ def digest(item: Item) -> UUID:
 
 
 def clean(text: object) -> str:
-    """This answers a text without what cannot be stored."""
+    """Return a text without what cannot be stored."""
     return INVISIBLE.sub("", text).strip() if isinstance(text, str) else ""
 
 
 def one_line(text: object) -> str:
-    """This answers a text with single spaces in place of all white space."""
+    """Return a text with single spaces in place of all white space."""
     return " ".join(clean(text).split())
 
 
 def encode(items: list[Item]) -> bytes:
-    """This answers rows as a batch keeps them."""
+    """Return rows as a batch keeps them."""
     return msgspec.json.encode(items)
 
 
@@ -113,5 +113,5 @@ _decoder = msgspec.json.Decoder(list[Item])
 
 
 def decode(content: bytes) -> list[Item]:
-    """This answers the rows that a batch keeps."""
+    """Return the rows that a batch keeps."""
     return _decoder.decode(content)

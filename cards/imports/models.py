@@ -89,7 +89,7 @@ class Import(models.Model):
 
     @property
     def is_finished(self) -> bool:
-        """This says that nothing more will happen to it."""
+        """Return that nothing more will happen to it."""
         return self.status in self.ENDS
 
 

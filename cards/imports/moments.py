@@ -22,7 +22,7 @@ SCALES = ((10**11, 1), (10**14, 1_000), (10**17, 1_000_000))
 
 
 def moment(value: Any) -> datetime | None:
-    """This answers the moment that a text or number names; None for one that cannot be."""
+    """Return the moment that a text or number names; None for one that cannot be."""
     try:
         if isinstance(value, datetime):
             found = value
@@ -38,7 +38,7 @@ def moment(value: Any) -> datetime | None:
 
 
 def of_chrome(value: Any) -> datetime | None:
-    """This answers the moment of a number of microseconds since 1601."""
+    """Return the moment of a number of microseconds since 1601."""
     try:
         return _possible(CHROME_EPOCH + timedelta(microseconds=int(value)))
     except (ValueError, OverflowError, TypeError):

@@ -27,7 +27,7 @@ class News:
     rows: Sequence[Row]
 
     def beyond(self, lacking: set[UUID]) -> list[Row]:
-        """This answers the rows that are lacking, and what could not be read."""
+        """Return the rows that are lacking, and what could not be read."""
         return [
             row
             for row in self.rows
@@ -36,7 +36,7 @@ class News:
 
 
 def give(feed: WebFeed, news: News) -> None:
-    """This makes an import for each subscriber who lacks something.
+    """Make an import for each subscriber who lacks something.
 
     Each in a transaction of its own; who has been given something when a worker dies is given it
     twice, and knows it then.
@@ -58,7 +58,7 @@ def _page(feed: WebFeed, last: UUID | None) -> list[FeedSubscription]:
 
 
 def lacking_of(owners: Sequence[int], news: News) -> dict[int, set[UUID]]:
-    """This answers the items that were never imported, by the people who lack them."""
+    """Return the items that were never imported, by the people who lack them."""
     items = [row for row in news.rows if isinstance(row, Item)]
     identities = list({identity(item.source, item.guid) for item in items})
     parameters = {"owners": list(owners), "identities": identities}
@@ -67,7 +67,7 @@ def lacking_of(owners: Sequence[int], news: News) -> dict[int, set[UUID]]:
 
 
 def bring(feed: WebFeed, subscription: FeedSubscription, news: News, lacked: set[UUID]) -> None:
-    """This makes an import of what a subscriber lacks, unless they have left meanwhile."""
+    """Make an import of what a subscriber lacks, unless they have left meanwhile."""
     with transaction.atomic():
         held = FeedSubscription.objects.select_for_update().filter(pk=subscription.pk)
         if not held:

@@ -23,7 +23,7 @@ from events.sql import execute
 def preview(
     job: Import, known: Format, document: Document, parts: Iterator[list[Row]]
 ) -> Iterator[None]:
-    """This counts what would be added, keeps the first rows for looking at, and ends the import."""
+    """Count what would be added, keep the first rows for looking at, and end the import."""
     ImportProblem.objects.filter(origin=job).delete()  # of a reader that died
     counts = {"added": 0, "known": 0, "merged": 0, "failed": 0}
     shown: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def page_of(item: Item) -> str:
 
 
 def refusal(item: Item) -> Problem | None:
-    """This answers why an item could not be added, as far as can be told without trying."""
+    """Return why an item could not be added, as far as can be told without trying."""
     draft = draft_of(item, Wishes(), [])
     if item.feed or item.folder:
         return None

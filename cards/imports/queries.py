@@ -13,7 +13,7 @@ from events.models import Delivery
 
 
 def imports_of(owner: User) -> QuerySet[Import]:
-    """This answers what a person imported, and what their feeds brought."""
+    """Return what a person imported, and what their feeds brought."""
     return Import.objects.filter(owner=owner)
 
 
@@ -33,18 +33,18 @@ def merges_of(job: Import) -> QuerySet[ImportMerge]:
 
 
 def subscriptions_of(owner: User) -> QuerySet[FeedSubscription]:
-    """This answers the feeds that a person subscribes to."""
+    """Return the feeds that a person subscribes to."""
     return FeedSubscription.objects.filter(owner=owner).select_related("feed", "owner")
 
 
 def dead_letters_of(ids: Iterable[UUID]) -> QuerySet[Delivery]:
-    """This answers the deliveries of imports that used up their attempts."""
+    """Return the deliveries of imports that used up their attempts."""
     subjects = [f"imports/{id}" for id in ids]
     dead = Delivery.objects.filter(queue="imports", state=Delivery.State.DEAD)
     return dead.filter(event__subject__in=subjects)
 
 
 def count_dead_letters(ids: Iterable[UUID]) -> dict[str, int]:
-    """This answers how many dead letters each import has, by its id, if it has any."""
+    """Return how many dead letters each import has, by its id, if it has any."""
     counted = dead_letters_of(ids).values("event__subject").annotate(count=Count("id"))
     return {row["event__subject"].removeprefix("imports/"): row["count"] for row in counted}

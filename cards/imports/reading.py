@@ -164,7 +164,7 @@ class Reader:
             raise
 
     def write(self) -> None:
-        """This writes what is in hand; raises SomebodyElse when it is no longer ours to do."""
+        """Write what is in hand; raise SomebodyElse when it is no longer ours to do."""
         items, problems = self.items, self.problems
         warnings = warnings_of(items)
         self.since = time.monotonic()
@@ -223,7 +223,7 @@ class Reader:
             self.named[name] = made.pk
 
     def _told_of(self, name: str, items: list[Item]) -> dict[str, str]:
-        """This answers what is known of a collection beside its name."""
+        """Return what is known of a collection beside its name."""
         told = next(filter(None, (_said_of(name, item) for item in items)), {})
         private = told.get("visibility") == Visibility.PRIVATE
         stated = told.get("visibility") or self.job.owner.import_visibility
@@ -240,7 +240,7 @@ def _said_of(name: str, item: Item) -> Mapping[str, Any]:
 
 
 def note_problems(import_id: UUID, problems: list[Problem]) -> None:
-    """This keeps problems one by one, up to so many that nobody reads them all."""
+    """Keep problems one by one, up to so many that nobody reads them all."""
     if not problems:
         return
     kept = ImportProblem.objects.filter(origin_id=import_id)[: limits.IMPORT_PROBLEMS].count()
@@ -258,7 +258,7 @@ def note_problems(import_id: UUID, problems: list[Problem]) -> None:
 
 
 def begin(import_id: UUID) -> Import | None:
-    """This answers an import that is to be read, and notes that it has begun."""
+    """Return an import that is to be read, and notes that it has begun."""
     waiting = Import.objects.filter(pk=import_id, status=Import.Status.QUEUED)
     waiting.update(status=Import.Status.READING, started_at=timezone.now())
     reading = Import.objects.filter(pk=import_id, status=Import.Status.READING)

@@ -159,7 +159,7 @@ def _names(reference: Mapping[str, Any]) -> str:
 
 
 def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """This answers the fields that a card holds, each of a length that it holds."""
+    """Return the fields that a card holds, each of a length that it holds."""
     found: dict[str, Any] = {}
     for name, length in TEXT_FIELDS.items():
         value = fields.get(name)
@@ -237,7 +237,7 @@ def serials_in(texts: Iterable[str], *, is_book: bool) -> dict[str, str]:
 
 
 def issued_of(value: Any) -> dict[str, Any] | None:
-    """This answers a date as CSL-JSON has it, from that or from a text; None for no date."""
+    """Return a date as CSL-JSON has it, from that or from a text; None for no date."""
     match value:
         case {"date-parts": [[*parts], *_]}:
             value = {"date-parts": [parts[:3]]}

@@ -36,7 +36,7 @@ LIMITS = Limits(seconds=30, size=limits.IMPORT_BYTES // 4)
 
 
 def announce_due() -> int:
-    """This tells the workers of feeds whose time has come, and answers how many."""
+    """Tell the workers of feeds whose time has come, and return how many."""
     now = timezone.now()
     with transaction.atomic(), recording(priority=Priority.BULK):
         due = WebFeed.objects.filter(next_refresh__lte=now).order_by("next_refresh")
@@ -51,7 +51,7 @@ def announce_due() -> int:
 
 
 def forget_unwanted(feeds: list[WebFeed]) -> list[WebFeed]:
-    """This removes feeds without subscribers, and answers the others.
+    """Remove feeds without subscribers, and return the others.
 
     The feeds' rows are locked: who subscribes to one just now waits, and makes it anew.
     """
@@ -63,7 +63,7 @@ def forget_unwanted(feeds: list[WebFeed]) -> list[WebFeed]:
 
 
 def refresh(feed: WebFeed) -> None:
-    """This fetches a feed, unless it is unchanged, and gives its subscribers what is new."""
+    """Fetch a feed, unless it is unchanged, and give its subscribers what is new."""
     try:
         fetched = fetch(feed.url, headers=conditions(feed), limits=LIMITS)
         if not fetched.is_unchanged:
@@ -76,7 +76,7 @@ def refresh(feed: WebFeed) -> None:
 
 
 def conditions(feed: WebFeed) -> dict[str, str]:
-    """This answers the headers by which a server tells that nothing has changed (RFC 9110, 13).
+    """Return the headers by which a server tells that nothing has changed (RFC 9110, 13).
 
     There are none while somebody waits for all that the feed has.
     """
@@ -87,7 +87,7 @@ def conditions(feed: WebFeed) -> dict[str, str]:
 
 
 def news_of(feed: WebFeed, fetched: Fetched) -> News:
-    """This reads what a feed has; raises Unreadable for what is none."""
+    """Read what a feed has; raise Unreadable for what is none."""
     document = Document(fetched.content, feed.url, fetched.charset or "")
     found, read = rows(document)
     if found.name not in FEEDS:
@@ -98,7 +98,7 @@ def news_of(feed: WebFeed, fetched: Fetched) -> News:
 
 
 def succeed(feed: WebFeed, fetched: Fetched) -> None:
-    """This notes what the server said, and when to ask again."""
+    """Note what the server said, and when to ask again."""
     now = timezone.now()
     changes = {"failures": 0, "error": "", "refreshed_at": now, "next_refresh": now + EVERY}
     if not fetched.is_unchanged:
@@ -115,7 +115,7 @@ def succeed(feed: WebFeed, fetched: Fetched) -> None:
 def fail(
     feed: WebFeed, reason: str, *, is_gone: bool = False, wait: timedelta = timedelta(0)
 ) -> None:
-    """This notes why a feed could not be read, and waits twice as long as the last time."""
+    """Note why a feed could not be read, and wait twice as long as the last time."""
     failures = feed.failures + 1
     longest = GONE_LONGEST if is_gone else LONGEST
     pause = max(min(EVERY * 2 ** min(failures, 16), longest), min(wait, longest))

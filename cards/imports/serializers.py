@@ -25,7 +25,7 @@ class FetchedSerializer(Serializer):
     """Something with a `url` that will be fetched."""
 
     def validate_url(self, url: str) -> str:
-        """This refuses what would never be fetched."""
+        """Refuse what would never be fetched."""
         try:
             return checked(address_of(url))
         except Refused as reason:
@@ -68,7 +68,7 @@ class ImportInputSerializer(ImportedFileSerializer, ImportedAddressSerializer):
     url = serializers.CharField(required=False, max_length=limits.LINK_LENGTH)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """This wants exactly one of the two."""
+        """Want exactly one of the two."""
         if ("file" in attrs) == ("url" in attrs):
             raise serializers.ValidationError({"file": "Give either a file or a url."})
         return attrs
@@ -148,7 +148,7 @@ class ImportSerializer(ModelSerializer[Import]):
         read_only_fields = fields
 
     def to_representation(self, instance: Import) -> dict[str, Any]:
-        """This answers the fields, with the figures of this moment."""
+        """Return the fields, with the figures of this moment."""
         rate, left = progress_of(instance)
         return {
             "id": str(instance.pk),
@@ -189,7 +189,7 @@ def done(job: Import) -> int:
 
 
 def progress_of(job: Import) -> tuple[float | None, int | None]:
-    """This answers how many rows a second an import goes through, and how long it still takes."""
+    """Return how many rows a second an import goes through, and how long it still takes."""
     if job.started_at is None:
         return None, None
     seconds = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()

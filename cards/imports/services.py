@@ -25,7 +25,7 @@ def request_import(
     collection: UUID | None = None,
     visibility: str = "",
 ) -> Import:
-    """This takes a file, or the address of one (`source`), to be read by a worker.
+    """Take a file, or the address of one (`source`), to be read by a worker.
 
     What it is is found out there: nothing of it is looked at here. Raises QuotaExceeded.
     """
@@ -51,12 +51,12 @@ def request_import(
 
 
 def cancel_import(job: Import) -> bool:
-    """This ends an import; the answer is whether it was still going on."""
+    """End an import; the answer is whether it was still going on."""
     return completion.cancel(job)
 
 
 def remove_import(job: Import) -> None:
-    """This takes an import out of the history; the cards that it brought stay."""
+    """Take an import out of the history; the cards that it brought stay."""
     with transaction.atomic():
         completion.cancel(job)
         Import.objects.filter(pk=job.pk).delete()
@@ -71,7 +71,7 @@ def subscribe_to(
     collection: UUID | None = None,
     visibility: str = "",
 ) -> tuple[FeedSubscription, bool]:
-    """This subscribes to a feed, which is fetched soon; who does already keeps what they have.
+    """Subscribe to a feed, which is fetched soon; who does already keeps what they have.
 
     The answer is the subscription and whether it is new. Raises ValidationError for an address
     that is never fetched, and for one too many.
@@ -86,5 +86,5 @@ def subscribe_to(
 
 
 def unsubscribe(subscription: FeedSubscription) -> None:
-    """This ends a subscription; the cards that it brought stay."""
+    """End a subscription; the cards that it brought stay."""
     FeedSubscription.objects.filter(pk=subscription.pk).delete()

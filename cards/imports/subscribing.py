@@ -132,5 +132,5 @@ def _spellings(pages: Iterable[str]) -> list[str]:
 
 
 def problem(item: Item, code: str, detail: str) -> Problem:
-    """This answers why a feed is not subscribed to."""
+    """Return why a feed is not subscribed to."""
     return Problem(line=item.line, code=code, detail=detail, label=item.label)

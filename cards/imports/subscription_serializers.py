@@ -69,12 +69,12 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_collection(self, subscription: FeedSubscription) -> str | None:
-        """This answers the collection that its cards join."""
+        """Return the collection that its cards join."""
         collection: str | None = subscription.options.get("collection")
         return collection
 
     @extend_schema_field(serializers.ChoiceField(Visibility.choices))
     def get_visibility(self, subscription: FeedSubscription) -> str:
-        """This answers who sees its cards."""
+        """Return who sees its cards."""
         visibility: str = subscription.options.get("visibility")
         return visibility or subscription.owner.import_visibility

@@ -29,7 +29,7 @@ class Subscriptions(ListAPIView[FeedSubscription]):
     serializer_class = SubscriptionSerializer
 
     def get_queryset(self) -> QuerySet[FeedSubscription]:
-        """This answers the subscriptions of the person who asks."""
+        """Return the subscriptions of the person who asks."""
         return queries.subscriptions_of(person(self.request))
 
     @extend_schema(
@@ -68,5 +68,5 @@ class SubscriptionDetail(ObjectView):
 
 
 def own_subscription(request: Request, subscription_id: UUID) -> FeedSubscription:
-    """This answers a subscription of the person who asks; for others it is 404."""
+    """Return a subscription of the person who asks; for others it is 404."""
     return get_object_or_404(queries.subscriptions_of(person(request)), pk=subscription_id)

@@ -71,17 +71,17 @@ class Imports(ListAPIView[Import]):
     refuses_bulk_work = True
 
     def get_queryset(self) -> QuerySet[Import]:
-        """This answers the imports of the person who asks."""
+        """Return the imports of the person who asks."""
         return queries.imports_of(person(self.request))
 
     def paginate_queryset(self, queryset: Any) -> Any:
-        """This reads along the dead letters of one page."""
+        """Read along the dead letters of one page."""
         page: list[Import] = super().paginate_queryset(queryset) or []
         self.dead_letters = queries.count_dead_letters(job.pk for job in page)
         return page
 
     def get_serializer_context(self) -> dict[str, Any]:
-        """This hands on what was read along."""
+        """Hand on what was read along."""
         dead = getattr(self, "dead_letters", {})
         return {**super().get_serializer_context(), "dead_letters": dead}
 
@@ -135,7 +135,7 @@ def begun(request: Request, kind: type[HowToImportSerializer]) -> Response:
 
 
 def refuse_large(request: Request) -> None:
-    """This raises FileTooLarge before anything of the body is read."""
+    """Raise FileTooLarge before anything of the body is read."""
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     is_file = str(request.content_type or "").startswith("multipart/")
     if is_file and length.isdecimal() and int(length) > limits.IMPORT_BYTES + ENVELOPE_BYTES:
@@ -143,7 +143,7 @@ def refuse_large(request: Request) -> None:
 
 
 def input_of(request: Request, wanted: HowToImportSerializer) -> dict[str, Any]:
-    """This answers what is to be imported and how, in the terms of the service."""
+    """Return what is to be imported and how, in the terms of the service."""
     given = dict(wanted.validated_data)
     require_own_collection(request, given.get("collection"))
     url, file = given.pop("url", ""), given.pop("file", None)
@@ -155,7 +155,7 @@ def input_of(request: Request, wanted: HowToImportSerializer) -> dict[str, Any]:
 
 
 def require_own_collection(request: Request, collection: UUID | None) -> None:
-    """This raises ValidationError for a collection of somebody else, or one that there is not."""
+    """Raise ValidationError for a collection of somebody else, or one that there is not."""
     if collection and not own_collections(person(request)).filter(pk=collection).exists():
         raise ValidationError({"collection": rules.UNKNOWN_COLLECTION}, code="does_not_exist")
 
@@ -261,18 +261,18 @@ class ErrorsFile(APIView):
 
 
 def error_rows(job: Import) -> Iterator[tuple[Any, ...]]:
-    """This answers the rows of an errors file."""
+    """Return the rows of an errors file."""
     yield "line", "code", "detail", "row"
     problems = queries.problems_of(job).order_by("id")
     yield from problems.values_list("line", "code", "detail", "row").iterator(chunk_size=500)
 
 
 def own_import(request: Request, import_id: UUID) -> Import:
-    """This answers an import of the person who asks; for others it is 404."""
+    """Return an import of the person who asks; for others it is 404."""
     return get_object_or_404(queries.imports_of(person(request)), pk=import_id)
 
 
 def answer(job: Import) -> Response:
-    """This answers an import with its dead letters."""
+    """Return an import with its dead letters."""
     context = {"dead_letters": queries.count_dead_letters([job.pk])}
     return Response(ImportSerializer(job, context=context).data)

@@ -40,7 +40,7 @@ CHARSETS = {
 
 
 def decoded(content: bytes, charset: str | None) -> str:
-    """This answers the text of a page, whatever its bytes are."""
+    """Return the text of a page, whatever its bytes are."""
     return _decoded(content, charset).replace("\x00", "")
 
 

@@ -118,7 +118,7 @@ NO_DATE = "1970-01-01t00:00:00"
 
 
 def text(value: object, length: int) -> str:
-    """This answers a value as one line of text, or nothing if it is no text."""
+    """Return a value as one line of text, or nothing if it is no text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     line = str(value)[:LONGEST]
@@ -130,12 +130,12 @@ def text(value: object, length: int) -> str:
 
 
 def prose(value: object, length: int) -> str:
-    """This answers a value as text, without the tags that descriptions have at times."""
+    """Return a value as text, without the tags that descriptions have at times."""
     return text(TAGS.sub(" ", html.unescape(str(value)[:LONGEST])), length) if value else ""
 
 
 def name(value: object, *, family_first: bool = False) -> str:
-    """This answers a person's name, the given one first, or nothing if it is none."""
+    """Return a person's name, the given one first, or nothing if it is none."""
     line = AND_OTHERS.sub("", BY.sub("", prose(value, NAME_LENGTH))).strip(" ,;|·")
     if is_nobody(line):
         return ""
@@ -187,7 +187,7 @@ def initials_first(line: str) -> str:
 
 
 def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
-    """This answers people's names, each once, as many as are kept."""
+    """Return people's names, each once, as many as are kept."""
     found: dict[str, None] = {}
     for value in values:
         if kept := name(value, family_first=family_first):
@@ -198,7 +198,7 @@ def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
 
 
 def date(value: object) -> str:
-    """This answers a date as `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, as exact as it is; or nothing."""
+    """Return a date as `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, as exact as it is; or nothing."""
     line = PUBLISHED.sub("", text(value, 100).lower())
     if line.startswith(NO_DATE):
         return ""
@@ -223,7 +223,7 @@ def date(value: object) -> str:
 
 
 def _sorted_out(first: str | None, second: str, year: str) -> tuple[str, str, str]:
-    """This answers month, day and year of a date with slashes; nothing for what can't be told."""
+    """Return month, day and year of a date with slashes; nothing for what can't be told."""
     numbers = [number.zfill(2) for number in (first, second) if number]
     months = {number for number in numbers if "01" <= number <= "12"}
     if len(months) != 1:
@@ -234,7 +234,7 @@ def _sorted_out(first: str | None, second: str, year: str) -> tuple[str, str, st
 
 
 def address(value: object, base: str) -> str:
-    """This answers an address on the web, absolute and without credentials, or nothing."""
+    """Return an address on the web, absolute and without credentials, or nothing."""
     if not isinstance(value, str) or not 0 < len(value) <= limits.LINK_LENGTH:
         return ""
     try:

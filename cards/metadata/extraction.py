@@ -74,7 +74,7 @@ DATED = re.compile(r"/((?:19|20)[0-9]{2})[/-]((?:0?[1-9]|1[0-2])(?:[/-][0-3]?[0-
 
 
 def extract(content: bytes, *, charset: str | None, url: str) -> PageMetadata:
-    """This answers what an HTML page at that address says it is."""
+    """Return what an HTML page at that address says it is."""
     return _Page(decoded(content, charset), url).metadata()
 
 
@@ -98,7 +98,7 @@ class _Page:
         self.work = linked_data.work(scripts)
 
     def metadata(self) -> PageMetadata:
-        """This answers all fields."""
+        """Return all fields."""
         named = identifiers.of_address(self.url)
         found = {kind: self.identifier(kind) or named.get(kind, "") for kind in IDENTIFIERS}
         if in_arxiv := identifiers.arxiv(found["doi"]):
@@ -117,30 +117,30 @@ class _Page:
         )
 
     def first(self, name: str) -> str:
-        """This answers the first of a field's values that is one."""
+        """Return the first of a field's values that is one."""
         return next((kept for value in self.values(name) if (kept := self.kept(name, value))), "")
 
     def values(self, name: str) -> Iterator[str]:
-        """This answers all that is said of a field, the most exact first."""
+        """Return all that is said of a field, the most exact first."""
         for vocabulary in (HIGHWIRE, DUBLIN_CORE, OPEN_GRAPH):
             yield from self.of(vocabulary, name)
         yield from self.of_work(name)
         yield from self.of(PLAIN, name)
 
     def of(self, vocabulary: dict[str, tuple[str, ...]], name: str) -> Iterator[str]:
-        """This answers what is said of a field in one vocabulary."""
+        """Return what is said of a field in one vocabulary."""
         for key in vocabulary.get(name, ()):
             yield from self.meta.get(key, ())
 
     def of_work(self, name: str) -> Iterator[str]:
-        """This answers what JSON-LD says of a field."""
+        """Return what JSON-LD says of a field."""
         for key, parts in JSON_LD.get(name, ()):
             yield from linked_data.texts(self.work.get(key), *parts)
         if kind := JSON_LD_WHOLES.get(name):
             yield linked_data.containing(self.work, kind)
 
     def kept(self, name: str, value: str) -> str:
-        """This answers a value as it is kept, or nothing."""
+        """Return a value as it is kept, or nothing."""
         if name in ADDRESSES:
             return cleaning.address(value, self.url)
         if name in {"published", "modified"}:
@@ -165,11 +165,11 @@ class _Page:
 
     @cached_property
     def shown(self) -> Shown:
-        """This is what the page's elements show, where its metadata does not say."""
+        """Return what the page's elements show, where its metadata does not say."""
         return shown(self.html)
 
     def linked(self, relation: str, type: str | None = None) -> str:
-        """This answers where a link of that relation leads."""
+        """Return where a link of that relation leads."""
         places = (
             link.get("href")
             for link in self.links
@@ -180,7 +180,7 @@ class _Page:
         return next(filter(None, kept), "")
 
     def identifier(self, kind: str) -> str:
-        """This answers the page's own identifier of a kind.
+        """Return the page's own identifier of a kind.
 
         Those in its text are not looked for: mostly they are those of other works.
         """
@@ -191,7 +191,7 @@ class _Page:
         )
 
     def title(self) -> str:
-        """This answers the title, without the name of the site that many put behind it."""
+        """Return the title, without the name of the site that many put behind it."""
         if exact := next(filter(None, map(self._title, self._exact_titles())), ""):
             return exact
         titles = [*self.of(OPEN_GRAPH, "title"), *self.of_work("title"), *self.of(PLAIN, "title")]
@@ -207,7 +207,7 @@ class _Page:
         return cleaning.prose(value, limits.TITLE_LENGTH)
 
     def without_site(self, title: str) -> str:
-        """This answers a title without the part that a heading of the page, or its site, shows."""
+        """Return a title without the part that a heading of the page, or its site, shows."""
         sites = {site.lower() for site in (self.first("site"), *self._hosts()) if site}
         for separator in cleaning.SEPARATORS:
             head, found, tail = map(str.strip, title.rpartition(separator))
@@ -224,7 +224,7 @@ class _Page:
         return [host, host.partition(".")[0]]
 
     def authors(self) -> list[str]:
-        """This answers the authors by the first vocabulary that names any."""
+        """Return the authors by the first vocabulary that names any."""
         return (
             cleaning.names(self._split(self.of(HIGHWIRE, "authors")), family_first=True)
             or self._listed_authors()
@@ -263,7 +263,7 @@ class _Page:
         return cleaning.date("-".join(found.groups()).replace("/", "-")) if found else ""
 
     def pages(self) -> str:
-        """This answers the pages in the journal, as `12-34`."""
+        """Return the pages in the journal, as `12-34`."""
         first, last = (
             next(
                 (cleaning.text(value, 20) for value in self.meta.get(f"citation_{end}page", ())), ""
@@ -273,7 +273,7 @@ class _Page:
         return f"{first}-{last}" if first and last and first != last else first
 
     def is_reference(self) -> bool:
-        """This says whether the page has all that a reference needs, as publishers give it."""
+        """Return whether the page has all that a reference needs, as publishers give it."""
         exact = (*self._exact_titles(),)
         people = [*self.of(HIGHWIRE, "authors"), *self.of(DUBLIN_CORE, "authors")]
         dates = [*self.of(HIGHWIRE, "published"), *self.of(DUBLIN_CORE, "published")]
@@ -285,13 +285,13 @@ class _Page:
 
 
 def _spelt(name: str) -> str:
-    """This answers the name of a `meta` element in the spelling that we know it by."""
+    """Return the name of a `meta` element in the spelling that we know it by."""
     name = name.strip().lower()
     # Some write Dublin Core's names with other signs between.
     return re.sub("[:_]", ".", name) if name.startswith(("dc", "prism")) else name
 
 
 def _is_of(text: str, sites: set[str]) -> bool:
-    """This says whether a part of a title is the name of a site, or of a part of it."""
+    """Return whether a part of a title is the name of a site, or of a part of it."""
     words = text.lower().split()
     return bool(words) and (" ".join(words) in sites or (len(words) <= 3 and words[0] in sites))

@@ -14,25 +14,25 @@ from events.subscription import handler
 
 
 def host_of(event: PageAdded | PageExpired) -> str:
-    """This names what shares a rate limit: the site."""
+    """Name what shares a rate limit: the site."""
     return event.host
 
 
 def registry_of(event: PageIdentified) -> str:
-    """This names what shares a rate limit: the registry."""
+    """Name what shares a rate limit: the registry."""
     return event.registry
 
 
 @handler(page_added, queue="metadata", name="metadata.fetch_page", atomic=False, group=host_of)
 def fetch_page(events: Sequence[Recorded[PageAdded]]) -> None:
-    """This fetches a new page for what it says of itself: once, for all who save it."""
+    """Fetch a new page for what it says of itself: once, for all who save it."""
     for recorded in events:
         services.fetch_page(url_id=recorded.event.url_id)
 
 
 @handler(page_expired, queue="metadata", name="metadata.fetch_again", atomic=False, group=host_of)
 def fetch_again(events: Sequence[Recorded[PageExpired]]) -> None:
-    """This asks whether a page has changed."""
+    """Ask whether a page has changed."""
     for recorded in events:
         services.fetch_page(url_id=recorded.event.url_id)
 
@@ -45,7 +45,7 @@ def fetch_again(events: Sequence[Recorded[PageExpired]]) -> None:
     group=registry_of,
 )
 def consult_registry(events: Sequence[Recorded[PageIdentified]]) -> None:
-    """This asks a registry for the work on a page."""
+    """Ask a registry for the work on a page."""
     for recorded in events:
         event = recorded.event
         services.consult_registry(

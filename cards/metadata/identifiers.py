@@ -40,14 +40,14 @@ ISBN_PATH = re.compile(r"/(?:isbn|dp|product)/([0-9-]{9,16}[0-9Xx])(?=/|$)")
 
 
 def doi(text: str) -> str:
-    """This answers the DOI in a text, in small letters, or nothing."""
+    """Return the DOI in a text, in small letters, or nothing."""
     found = DOI.search(unquote(text[:LONGEST]))
     name = _without_closing(found.group()) if found else ""
     return name.lower() if len(name) <= DOI_LENGTH and not name.endswith("/") else ""
 
 
 def _without_closing(text: str) -> str:
-    """This answers a text without the punctuation of the sentence around it."""
+    """Return a text without the punctuation of the sentence around it."""
     while text:
         last = text[-1]
         if last in ".,;:!?'*_&#=" or (
@@ -60,7 +60,7 @@ def _without_closing(text: str) -> str:
 
 
 def arxiv(text: str) -> str:
-    """This answers the arXiv id that a text is, without its version, or nothing."""
+    """Return the arXiv id that a text is, without its version, or nothing."""
     if found := ARXIV_DOI.search(text[:LONGEST].strip()):
         return found.group(1).lower()
     found = ARXIV_ID.fullmatch(text[:LONGEST].strip())
@@ -68,13 +68,13 @@ def arxiv(text: str) -> str:
 
 
 def pmid(text: str) -> str:
-    """This answers the PubMed id that a text is, or nothing."""
+    """Return the PubMed id that a text is, or nothing."""
     found = PMID.fullmatch(text[:LONGEST].strip())
     return found.group(1) if found else ""
 
 
 def isbn(text: str) -> str:
-    """This answers the ISBN that a text is, in its form of 13 digits, or nothing.
+    """Return the ISBN that a text is, in its form of 13 digits, or nothing.
 
     What doesn't add up (https://www.isbn-international.org/content/isbn-users-manual) is none.
     """
@@ -97,7 +97,7 @@ def _with_check_digit(twelve: str) -> str:
 
 
 def of_address(url: str) -> dict[str, str]:
-    """This answers the identifiers that an address has in it, by kind."""
+    """Return the identifiers that an address has in it, by kind."""
     try:
         parsed = ada_url.URL(url)
     except ValueError:

@@ -22,7 +22,7 @@ RANKS = {name: rank for rank, name in enumerate(WORKS)}
 
 
 def work(scripts: Sequence[str]) -> Node:
-    """This answers what the page is about; empty if that isn't said."""
+    """Return what the page is about; empty if that isn't said."""
     nodes = [node for script in scripts for node in _nodes(_parsed(script), DEEPEST)]
     ranked = [(rank, node) for node in nodes[:MOST_NODES] if (rank := _rank(node)) is not None]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else {}
@@ -38,7 +38,7 @@ def _parsed(script: str) -> Any:
 
 
 def _nodes(value: Any, depth: int) -> Iterator[Node]:
-    """This walks what stands side by side or as a page's main thing, not what is told about it."""
+    """Walk what stands side by side or as a page's main thing, not what is told about it."""
     if depth == 0:
         return
     if isinstance(value, list):
@@ -61,7 +61,7 @@ def _several(value: Any) -> list[Any]:
 
 
 def texts(value: Any, *names: str) -> list[str]:
-    """This answers the texts that a value is, or has under one of these names."""
+    """Return the texts that a value is, or has under one of these names."""
     found = (_text(each, names) for each in _several(value)[:MOST_NODES])
     return [text for text in found if isinstance(text, str)]
 
@@ -73,7 +73,7 @@ def _text(value: Any, names: Sequence[str]) -> Any:
 
 
 def authors(node: Node) -> list[str]:
-    """This answers the names of its people; for want of them, of those who made it."""
+    """Return the names of its people; for want of them, of those who made it."""
     for key in ("author", "creator"):
         people = [
             name
@@ -96,7 +96,7 @@ def _people(value: Any) -> list[str]:
 
 
 def containing(node: Node, kind: str) -> str:
-    """This answers the name of the journal (or other whole) that it is a part of."""
+    """Return the name of the journal (or other whole) that it is a part of."""
     part: Any = node.get("isPartOf")
     for _ in range(4):
         part = next((each for each in _several(part) if isinstance(each, dict)), None)
@@ -109,7 +109,7 @@ def containing(node: Node, kind: str) -> str:
 
 
 def identifier(node: Node, kind: str) -> str:
-    """This answers its identifier of that kind, or nothing."""
+    """Return its identifier of that kind, or nothing."""
     read = identifiers.READERS[kind]
     values = [*texts(node.get(kind)), *texts(node.get("sameAs")), *texts(node.get("@id"))]
     for each in _several(node.get("identifier"))[:MOST_NODES]:

@@ -30,7 +30,7 @@ class Answer:
 
 
 def ask(canonical: str, *, conditions: Mapping[str, str]) -> Answer:
-    """This asks for a page; raises FetchFailed.
+    """Ask for a page; raise FetchFailed.
 
     A canonical URL has https, whatever people gave; a site that doesn't have it is asked without.
     """
@@ -57,7 +57,7 @@ def _answer(url: str, conditions: Mapping[str, str]) -> Answer:
 
 
 def of_address(url: str) -> PageMetadata:
-    """This answers what a page's address alone says of the work on it."""
+    """Return what a page's address alone says of the work on it."""
     named: dict[str, Any] = identifiers.of_address(url)
     return PageMetadata(**named)
 

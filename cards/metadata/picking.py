@@ -33,7 +33,7 @@ ENDS = {
 
 
 def picked(html: str) -> str:
-    """This answers a page of nothing but the metadata of a page, its titles, and its data."""
+    """Return a page of nothing but the metadata of a page, its titles, and its data."""
     parts: list[str] = []
     left = dict(MOST)
     # Elements that end nowhere from here on; to look for it again and again would be quadratic.
@@ -63,7 +63,7 @@ def picked(html: str) -> str:
 
 
 def _with_text(kind: str, name: str, tag: str, text: str) -> str:
-    """This answers an element as it is picked, or nothing."""
+    """Return an element as it is picked, or nothing."""
     if kind == "script":
         wanted = "ld+json" in tag.lower() and len(text) <= LONGEST_SCRIPT
         return f"{tag}{text}</script>" if wanted else ""
@@ -73,7 +73,7 @@ def _with_text(kind: str, name: str, tag: str, text: str) -> str:
 
 
 def _end_of_tag(html: str, start: int) -> int:
-    """This answers where a tag ends; one without an end is as long as any may be."""
+    """Return where a tag ends; one without an end is as long as any may be."""
     limit = min(start + LONGEST_TAG, len(html))
     if tag := TAG.match(html, start, limit):
         return tag.end()

@@ -21,7 +21,7 @@ NAMES = {
 
 
 def reference_of(known: Metadata) -> dict[str, Any]:
-    """This answers the fields of a reference that are known of a page."""
+    """Return the fields of a reference that are known of a page."""
     found = known.page | known.registered
     reference: dict[str, Any] = {csl: found[name] for name, csl in NAMES.items() if found.get(name)}
     if kind := _type_of(found):
@@ -42,6 +42,6 @@ def _type_of(found: dict[str, Any]) -> str:
 
 
 def _person(name: str) -> dict[str, str]:
-    """This answers a name in two parts: most have the family's last, and pages say no more."""
+    """Return a name in two parts: most have the family's last, and pages say no more."""
     given, _, family = name.rpartition(" ")
     return {"family": family, "given": given} if given else {"literal": name}

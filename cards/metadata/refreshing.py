@@ -41,7 +41,7 @@ TAKE_EXPIRED = """
 
 
 def refresh() -> dict[str, int]:
-    """This lets an hour's share of pages be asked for again, and answers how many."""
+    """Let an hour's share of pages be asked for again, and return how many."""
     limit = settings.FETCH_AGAIN_PER_HOUR if settings.FETCH_METADATA else 0
     if limit <= 0:
         return {}
@@ -61,7 +61,7 @@ def _take_expired(limit: int) -> list[Url]:
 
 
 def _take_unknown(limit: int) -> list[Url]:
-    """This takes pages that were saved while none were fetched, the last ones first."""
+    """Take pages that were saved while none were fetched, the last ones first."""
     now = timezone.now()
     unknown = Url.objects.filter(metadata=None, created_at__lt=now - DAY).order_by("-pk")
     urls = list(unknown[:limit])
@@ -71,7 +71,7 @@ def _take_unknown(limit: int) -> list[Url]:
 
 
 def ask_again(urls: Iterable[Url]) -> int:
-    """This lets pages be asked for again at once, and answers how many."""
+    """Let pages be asked for again at once, and return how many."""
     with transaction.atomic(), recording():
         return _expire(list(urls))
 

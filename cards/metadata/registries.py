@@ -50,7 +50,7 @@ class Registry:
     pause: int = 0
 
     def ask(self, value: str) -> Details:
-        """This answers what it knows of a work, as fields; raises Unknown and FetchFailed."""
+        """Return what it knows of a work, as fields; raise Unknown and FetchFailed."""
         elsewhere = settings.METADATA_REGISTRIES
         base = f"{elsewhere}/{self.name}" if elsewhere else self.base
         try:
@@ -73,7 +73,7 @@ MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, Recurs
 
 
 def of_crossref(content: bytes, doi: str) -> Details:
-    """This reads a work of Crossref."""
+    """Read a work of Crossref."""
     work = msgspec.json.decode(content)["message"]
     return {
         "title": _title(": ".join([*_texts(work, "title")[:1], *_texts(work, "subtitle")[:1]])),
@@ -104,7 +104,7 @@ def _crossref_date(work: Mapping[str, Any]) -> str:
 
 
 def of_datacite(content: bytes, doi: str) -> Details:
-    """This reads a work of DataCite."""
+    """Read a work of DataCite."""
     work = msgspec.json.decode(content)["data"]["attributes"]
     publisher = work.get("publisher")
     issued = [each["date"] for each in work.get("dates") or [] if each.get("dateType") == "Issued"]
@@ -133,7 +133,7 @@ def _datacite_name(creator: Mapping[str, Any]) -> str:
 
 
 def of_arxiv(content: bytes, id: str) -> Details:
-    """This reads an entry of arXiv's Atom feed."""
+    """Read an entry of arXiv's Atom feed."""
     # Only workers need it; its own exception is a ValueError.
     from defusedxml.ElementTree import fromstring
 
@@ -160,7 +160,7 @@ def _child(entry: Element, name: str) -> str:
 
 
 def of_pubmed(content: bytes, pmid: str) -> Details:
-    """This reads an article of PubMed."""
+    """Read an article of PubMed."""
     article = msgspec.json.decode(content)["result"][pmid]
     if "error" in article:
         raise Unknown(f"PubMed has no article {pmid}.")
@@ -180,7 +180,7 @@ def of_pubmed(content: bytes, pmid: str) -> Details:
 
 
 def of_openlibrary(content: bytes, isbn: str) -> Details:
-    """This reads a book of OpenLibrary."""
+    """Read a book of OpenLibrary."""
     books = msgspec.json.decode(content)
     if not books:
         raise Unknown(f"OpenLibrary has no book {isbn}.")

@@ -40,7 +40,7 @@ class Disallowed(FetchFailed):
 
 
 def require_allowed(url: str, *, visited: set[str]) -> None:
-    """This raises Disallowed for a page that its site keeps machines from.
+    """Raise Disallowed for a page that its site keeps machines from.
 
     It raises FetchFailed when that cannot be known now: the site doesn't answer, or with an error
     of its own. It raises Later when the site wants more time between visits (`Crawl-delay`);
@@ -56,7 +56,7 @@ def require_allowed(url: str, *, visited: set[str]) -> None:
 
 
 def _take_turn(origin: str, delay: float) -> None:
-    """This raises Later unless a site's last visit, by whichever worker, is long enough ago."""
+    """Raise Later unless a site's last visit, by whichever worker, is long enough ago."""
     seconds = math.ceil(min(delay, LONGEST_DELAY))
     if seconds <= LEAST_DELAY:
         return
@@ -67,7 +67,7 @@ def _take_turn(origin: str, delay: float) -> None:
 
 
 def rules_of(origin: str) -> str:
-    """This answers a site's robots.txt, a day old at most; empty if there is none."""
+    """Return a site's robots.txt, a day old at most; empty if there is none."""
     known = Robots.objects.filter(origin=origin, fetched_at__gt=timezone.now() - FRESH).first()
     if known is not None:
         return known.rules

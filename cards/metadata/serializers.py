@@ -51,7 +51,7 @@ EMPTY: dict[str, Any] = {
 
 
 def shown(known: Metadata | None) -> dict[str, Any]:
-    """This answers what is shown of a page: a registry knows better than the page."""
+    """Return what is shown of a page: a registry knows better than the page."""
     waits = "pending" if settings.FETCH_METADATA else "off"
     if known is None:
         return {**EMPTY, "status": waits}

@@ -32,7 +32,7 @@ REGISTRY_WAIT, REGISTRY_PATIENCE = 300, DAY
 
 
 def fetch_page(*, url_id: int) -> str:
-    """This asks for a page and keeps what it says, or why it says nothing; answers which.
+    """Ask for a page and keep what it says, or why it says nothing; return which.
 
     Raises Later while it is worth to try again soon. What a site does is no failure of ours: it is
     written down with the page, and none of it becomes a dead letter.
@@ -51,7 +51,7 @@ def fetch_page(*, url_id: int) -> str:
 
 @contextmanager
 def _newer(page: Url, asked_at: datetime) -> Iterator[Metadata | None]:
-    """This locks and saves what is known of a page, unless it was asked for since: then None."""
+    """Lock and save what is known of a page, unless it was asked for since: then None."""
     with transaction.atomic():
         Metadata.objects.bulk_create(
             [Metadata(url_id=page.pk, expires_at=asked_at + DAY)], ignore_conflicts=True
@@ -106,7 +106,7 @@ def _asked_to_wait(failure: FetchFailed) -> int:
 
 
 def _wait(failure: FetchFailed, rounds: int) -> timedelta:
-    """This answers how long a page that failed so often is left alone: a day, two, four …"""
+    """Return how long a page that failed so often is left alone: a day, two, four …"""
     return (
         validity.LEAST
         if failure.lasting
@@ -129,7 +129,7 @@ def _keep_columns(metadata: Metadata) -> None:
 
 
 def _ask_registry(url_id: int, fields: dict[str, Any]) -> None:
-    """This lets the registry be asked that knows the work best, if any does."""
+    """Let the registry be asked that knows the work best, if any does."""
     for kind, registry in FIRST.items():
         # The ISBN of what is in a book, or in proceedings, is that of the whole.
         is_of_whole = kind == "isbn" and fields.get("journal")
@@ -144,7 +144,7 @@ def _identify(url_id: int, registry: str, identifier: str) -> None:
 
 
 def consult_registry(*, url_id: int, registry: str, identifier: str, age: timedelta) -> None:
-    """This asks a registry for a work and keeps what it says beside what the page says.
+    """Ask a registry for a work and keep what it says beside what the page says.
 
     `age` is how long that has been wanted. Raises Later for a registry that is away, and
     FetchFailed when it has been for too long: operators see that, and replay it.

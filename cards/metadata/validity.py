@@ -14,7 +14,7 @@ SHARED_MAX_AGE = re.compile(r"(?:^|[\s,])s-maxage=\"?([0-9]{1,12})", re.IGNORECA
 
 
 def expiry(headers: Mapping[str, str], *, now: datetime) -> datetime:
-    """This answers when a page is to be asked for again."""
+    """Return when a page is to be asked for again."""
     control = headers.get("Cache-Control", "")[:1000]
     if found := SHARED_MAX_AGE.search(control) or MAX_AGE.search(control):
         wanted = timedelta(seconds=min(int(found.group(1)), MOST.total_seconds()))
@@ -32,7 +32,7 @@ def _until(text: str, now: datetime) -> timedelta:
 
 
 def validators(headers: Mapping[str, str]) -> tuple[str, str]:
-    """This answers the tag and the date by which the server knows what it sent."""
+    """Return the tag and the date by which the server knows what it sent."""
     tag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
     return (
         tag if re.fullmatch(r"(?:W/)?\"[\x21\x23-\x7e]{0,490}\"", tag) else "",
@@ -41,6 +41,6 @@ def validators(headers: Mapping[str, str]) -> tuple[str, str]:
 
 
 def conditions(etag: str, last_modified: str) -> dict[str, str]:
-    """This answers the headers that ask for a page only if it has changed."""
+    """Return the headers that ask for a page only if it has changed."""
     wanted = {"If-None-Match": etag, "If-Modified-Since": last_modified}
     return {name: value for name, value in wanted.items() if value}

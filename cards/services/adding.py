@@ -75,7 +75,7 @@ def add_card(
     collections: Iterable[Collection | UUID] = (),
     visibility: str = Visibility.PUBLIC,
 ) -> tuple[Card, bool]:
-    """This adds a card; the answer is the card, and whether it is new.
+    """Add a card; the answer is the card, and whether it is new.
 
     A page that the curator has saved already keeps its card as it is; the card still joins the
     collections given. Raises ValidationError with the fields that cannot be.
@@ -104,7 +104,7 @@ def add_cards(
     priority: Priority = Priority.BULK,
     import_id: UUID | None = None,
 ) -> list[Outcome]:
-    """This adds many cards, and answers what became of each draft, in their order.
+    """Add many cards, and return what became of each draft, in their order.
 
     Drafts that cannot be are refused without holding up the others; a page that comes twice gets
     one card. The number of statements doesn't depend on the number of drafts.
@@ -127,7 +127,7 @@ def add_cards(
 
 
 def _checked(curator: User, drafts: Sequence[CardDraft]) -> list[tuple[Page | None, rules.Errors]]:
-    """This answers the page of each draft, and what is wrong with it."""
+    """Return the page of each draft, and what is wrong with it."""
     parents = {draft.parent for draft in drafts if draft.parent}
     collections = {each for draft in drafts for each in draft.collections}
     if parents:
@@ -211,7 +211,7 @@ def _settle(
 
 
 def _identity(card: Card) -> object:
-    """This answers what a curator has at most one card of: a page, or else the card itself."""
+    """Return what a curator has at most one card of: a page, or else the card itself."""
     return card.url.canonical if card.url else card.pk
 
 

@@ -24,7 +24,7 @@ CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility
 
 
 def update_card(*, card: Card, **changes: Any) -> Card:
-    """This changes a card: `url`, `title`, `text`, `tags`, `reference`, `parent` (an id),
+    """Change a card: `url`, `title`, `text`, `tags`, `reference`, `parent` (an id),
     `visibility`.
 
     Raises ValidationError with the fields that cannot be, and Card.DoesNotExist when the card has
@@ -54,7 +54,7 @@ def update_card(*, card: Card, **changes: Any) -> Card:
 
 
 def remove_card(*, card: Card) -> bool:
-    """This removes a card, with its places; the answer is whether it was still there."""
+    """Remove a card, with its places; the answer is whether it was still there."""
     with transaction.atomic():
         # Two removals at once would both tell of it without this lock.
         locked = Card.objects.select_for_update().filter(pk=card.pk).first()

@@ -37,7 +37,7 @@ REMOVE_PLACE = """
 def create_collection(
     *, owner: User, name: str, description: str = "", visibility: str = Visibility.PUBLIC
 ) -> Collection:
-    """This makes an empty collection."""
+    """Make an empty collection."""
     with transaction.atomic():
         collection = Collection.objects.create(
             owner=owner, name=name, description=description, visibility=visibility
@@ -50,7 +50,7 @@ def create_collection(
 
 
 def update_collection(*, collection: Collection, **changes: Any) -> Collection:
-    """This changes a collection: `name`, `description`, `visibility`.
+    """Change a collection: `name`, `description`, `visibility`.
 
     Raises Collection.DoesNotExist when it has been removed meanwhile. Nothing is told when
     nothing changes.
@@ -76,7 +76,7 @@ def update_collection(*, collection: Collection, **changes: Any) -> Collection:
 
 
 def remove_collection(*, collection: Collection) -> bool:
-    """This removes a collection, not its cards; the answer is whether it was still there."""
+    """Remove a collection, not its cards; the answer is whether it was still there."""
     with transaction.atomic():
         # Two removals at once would both tell of it without this lock.
         locked = Collection.objects.select_for_update().filter(pk=collection.pk).first()
@@ -89,7 +89,7 @@ def remove_collection(*, collection: Collection) -> bool:
 
 
 def add_card_to_collection(*, collection: Collection, card: Card, added_by: User) -> bool:
-    """This puts a card into a collection; the answer is whether it was not there before.
+    """Put a card into a collection; the answer is whether it was not there before.
 
     Raises ValidationError for a card that the person adding it cannot see, and for a collection
     of somebody else.
@@ -103,7 +103,7 @@ def add_card_to_collection(*, collection: Collection, card: Card, added_by: User
 
 
 def remove_card_from_collection(*, collection: Collection, card: Card, removed_by: User) -> bool:
-    """This takes a card out of a collection; the answer is whether it was there."""
+    """Take a card out of a collection; the answer is whether it was there."""
     event = CollectionCardRemoved(
         collection_id=collection.pk, card_id=card.pk, removed_by_id=removed_by.pk
     )

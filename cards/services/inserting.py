@@ -69,7 +69,7 @@ class Inserted(NamedTuple):
 
 
 def insert(cards: Sequence[Card]) -> Inserted:
-    """This inserts cards and their pages; those that meet their like are not inserted.
+    """Insert cards and their pages; those that meet their like are not inserted.
 
     The pages, one a card and not saved yet, get their ids, whether they are new or known, and what
     is known of them; except one that another transaction added meanwhile, which only the next

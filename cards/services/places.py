@@ -29,7 +29,7 @@ PLACE = """
 def place(
     pairs: Iterable[tuple[UUID, UUID]], *, added_by: User, import_id: UUID | None = None
 ) -> int:
-    """This puts cards into collections, and answers how many were not there before.
+    """Put cards into collections, and return how many were not there before.
 
     Each pair is a collection and a card; that they may be put there has been checked.
     `import_id` names the import that brings them: cards of its own, of which nobody is told.

@@ -15,7 +15,7 @@ ALREADY_SAVED = "You have saved this page already, as another card."
 
 
 def page_of(link: str) -> tuple[Page | None, Errors]:
-    """This answers the page at an address, or what is wrong with the address."""
+    """Return the page at an address, or what is wrong with the address."""
     if not link:
         return None, {}
     try:
@@ -25,7 +25,7 @@ def page_of(link: str) -> tuple[Page | None, Errors]:
 
 
 def errors_of_content(*, type: str, link: str, title: str, text: str) -> Errors:
-    """This answers what a card of that type lacks, or must not have."""
+    """Return what a card of that type lacks, or must not have."""
     match type:
         case Card.Type.URL if not link:
             return error("url", "A card of type URL needs an address.", "required")
@@ -39,5 +39,5 @@ def errors_of_content(*, type: str, link: str, title: str, text: str) -> Errors:
 
 
 def error(field: str, message: str, code: str) -> Errors:
-    """This answers one error of one field."""
+    """Return one error of one field."""
     return {field: [ValidationError(message, code=code)]}

@@ -45,7 +45,7 @@ NOW = "SELECT clock_timestamp()"
 
 
 def url_ids(pages: Iterable[Page]) -> dict[str, int]:
-    """This answers the ids of pages by their canonical URLs, and makes rows for the new ones."""
+    """Return the ids of pages by their canonical URLs, and make rows for the new ones."""
     hosts = {page.canonical: page.host for page in pages}
     found: dict[str, int] = {}
     # A page that another transaction added meanwhile is in neither part of the statement's
@@ -93,7 +93,7 @@ def publish(cards: Sequence[Card], *, since: datetime) -> None:
 
 
 def announce_pages(pages: Iterable[Url]) -> None:
-    """This tells of pages that nobody had saved before, if pages are fetched here."""
+    """Tell of pages that nobody had saved before, if pages are fetched here."""
     if settings.FETCH_METADATA:
         for page in pages:
             page_added.send(sender=Url, event=PageAdded(url_id=page.pk, host=page.host))

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 def configuration(
     *, level: str, as_json: bool, secrets: Collection[str] = (), sentry: Mapping[str, str] = EMPTY
 ) -> dict[str, Any]:
-    """This answers Django's LOGGING setting: everything to standard error, errors to Sentry too.
+    """Return Django's LOGGING setting: everything to standard error, errors to Sentry too.
 
     What libraries say below INFO may quote whatever they work on, and is left out.
     """
@@ -56,7 +56,7 @@ def server_formatter(**_: Any) -> logging.Formatter:
 
 
 def wants_json(environment: Mapping[str, str]) -> bool:
-    """This tells whether lines are for machines: LOG_JSON says so, or it is no local stack."""
+    """Return whether lines are for machines: LOG_JSON says so, or it is no local stack."""
     for name, meaning in (("LOG_JSON", True), ("INSECURE_HTTP", False)):
         if text := environment.get(name):
             return (text.lower() in environ.Env.BOOLEAN_TRUE_STRINGS) is meaning
@@ -64,7 +64,7 @@ def wants_json(environment: Mapping[str, str]) -> bool:
 
 
 def configure(options: dict[str, Any]) -> None:
-    """This puts the configuration into force, for uncaught exceptions and warnings too."""
+    """Put the configuration into force, for uncaught exceptions and warnings too."""
     # Nothing that a line tells; asking for it takes a fifth of the time that a record takes.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.config.dictConfig(options)

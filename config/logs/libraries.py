@@ -84,7 +84,7 @@ OURS = {"accounts", "cards", "config", "demo", "events", "feeds", "notifications
 
 
 def in_our_words(record: logging.LogRecord) -> Said:
-    """This answers what a record says: ours as it is, a library's in our terms."""
+    """Return what a record says: ours as it is, a library's in our terms."""
     if record.name.partition(".")[0] in OURS:
         return Said(record.getMessage())
     if record.name == TRACE and isinstance(record.args, Mapping):
@@ -96,7 +96,7 @@ def in_our_words(record: logging.LogRecord) -> Said:
 
 
 def words_for(record: logging.LogRecord) -> Words | None:
-    """This answers our words for a library's record, if the table has them."""
+    """Return our words for a library's record, if the table has them."""
     for (name, begin), words in TABLE.items():
         if f"{record.name}.".startswith(f"{name}.") and str(record.msg).startswith(begin):
             return words

@@ -63,12 +63,12 @@ class Lines(logging.Formatter):
         self.mask = masking(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        """This answers the record's line."""
+        """Return the record's line."""
         return self.mask(self.render(line_of(record)))
 
 
 def line_of(record: logging.LogRecord) -> Line:
-    """This answers what is said of a record: its message, the present fields and its own."""
+    """Return what is said of a record: its message, the present fields and its own."""
     said = in_our_words(record)
     line = {
         "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
@@ -86,7 +86,7 @@ def line_of(record: logging.LogRecord) -> Line:
 
 
 def fields_of(record: logging.LogRecord) -> Line:
-    """These are the fields that a record has of its own or from what it was made in."""
+    """Return the fields that a record has of its own or from what it was made in."""
     own = vars(record)
     line = {name: value for name, value in get_contextvars().items() if name in FIELDS}
     line.update({name: own[name] for name in own.keys() & FIELDS})
@@ -94,12 +94,12 @@ def fields_of(record: logging.LogRecord) -> Line:
 
 
 def for_machines() -> Callable[[Line], str]:
-    """This answers the way to write JSON."""
+    """Return the way to write JSON."""
     encode = msgspec.json.Encoder(enc_hook=str).encode
     return lambda line: encode(line).decode()
 
 
 def for_people() -> Callable[[Line], str]:
-    """This answers the way to write what people read."""
+    """Return the way to write what people read."""
     console = ConsoleRenderer(colors=False, pad_event_to=0)
     return lambda line: console(None, "", line)

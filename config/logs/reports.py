@@ -46,7 +46,7 @@ class Reports(logging.Handler):
         )
 
     def emit(self, record: logging.LogRecord) -> None:
-        """This reports a record; one of a library in our words, or by its exception alone."""
+        """Report a record; one of a library in our words, or by its exception alone."""
         try:
             if message := message_of(record):
                 sentry_sdk.capture_event(report(record, message))
@@ -54,13 +54,13 @@ class Reports(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """This sends what was not sent yet."""
+        """Send what was not sent yet."""
         sentry_sdk.flush(timeout=2)
         super().close()
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """This answers the constant by which a record is reported, or nothing if it is no error."""
+    """Return the constant by which a record is reported, or nothing if it is no error."""
     if record.name.partition(".")[0] in OURS:
         return str(record.msg)
     if record.name == TRACE:
@@ -72,7 +72,7 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def report(record: logging.LogRecord, message: str) -> Event:
-    """This answers the report of a record."""
+    """Return the report of a record."""
     fields = fields_of(record)
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
     found: Any = {}
@@ -94,7 +94,7 @@ def report(record: logging.LogRecord, message: str) -> Event:
 
 
 def scrubbed(event: Event, hint: Hint) -> Event | None:
-    """This leaves out what may hold somebody's words: messages of exceptions, values, requests."""
+    """Leave out what may hold somebody's words: messages of exceptions, values, requests."""
     kept: dict[str, Any] = {name: value for name, value in event.items() if name in KEPT}
     kept["contexts"] = {}
     for value in kept.get("exception", {}).get("values", []):

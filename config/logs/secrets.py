@@ -21,7 +21,7 @@ SECRET_NAME = re.compile(r"(SECRET|PASSWORD|TOKEN|_KEY|_AUTH|DSN|HEADERS)(_|$)",
 
 
 def secrets_of(environment: Mapping[str, str]) -> set[str]:
-    """This answers the secrets in variables: of URLs the password, of others the whole."""
+    """Return the secrets in variables: of URLs the password, of others the whole."""
     found = set()
     for name, text in environment.items():
         if SECRET_NAME.search(name):
@@ -34,7 +34,7 @@ def secrets_of(environment: Mapping[str, str]) -> set[str]:
 
 
 def masking(secrets: Collection[str]) -> Callable[[str], str]:
-    """This answers the function that masks these, and logins and tokens in addresses."""
+    """Return the function that masks these, and logins and tokens in addresses."""
     longest_first = sorted(secrets, key=len, reverse=True)
 
     def mask(line: str) -> str:

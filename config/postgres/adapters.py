@@ -27,7 +27,7 @@ class PlainListDumper(ListDumper):
     """
 
     def dump(self, obj: list[Any]) -> Buffer | None:
-        """This answers the list as PostgreSQL writes arrays."""
+        """Return the list as PostgreSQL writes arrays."""
         kinds = set(map(type, obj))
         write = PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
         if write is None:

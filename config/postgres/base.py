@@ -81,7 +81,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
             self._plans_lean = self.kept_cursor.keeps = lean
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """This waits for an answer: DATABASE_REPLY_SECONDS, if its caller sets no limit."""
+        """Wait for an answer: DATABASE_REPLY_SECONDS, if its caller sets no limit."""
         if timeout is None:
             timeout = self._limit or settings.DATABASE_REPLY_SECONDS or None
         try:
@@ -104,7 +104,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
 
 def impatient(module: ModuleType) -> ModuleType:
-    """This answers psycopg as Django sees it, with these connections."""
+    """Return the module psycopg as Django sees it, with these connections."""
     copy = ModuleType(module.__name__)
     copy.__dict__.update(vars(module), connect=ImpatientConnection.connect)
     return copy
@@ -116,13 +116,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
     Database = impatient(base.DatabaseWrapper.Database)
 
     def get_connection_params(self) -> dict[str, Any]:
-        """This answers what a connection is made with."""
+        """Return what a connection is made with."""
         parameters = super().get_connection_params()
         parameters["context"].adapters.register_dumper(list, PlainListDumper)
         return parameters
 
     def create_cursor(self, name: str | None = None) -> Any:
-        """This makes a cursor; most rows have several times."""
+        """Make a cursor; most rows have several times."""
         return with_lean_times(super().create_cursor(name))
 
     def is_usable(self) -> bool:
@@ -164,7 +164,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def set_autocommit(
         self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
     ) -> None:
-        """This changes the mode of the connection, if there is one.
+        """Change the mode of the connection, if there is one.
 
         A transaction that lost its connection ends with this. Connecting again, only to have no
         transaction there, would double the time until its error is told.

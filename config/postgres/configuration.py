@@ -36,7 +36,7 @@ def configured(
     prepare: bool | None,
     schema: str = "public",
 ) -> dict[str, Any]:
-    """This answers Django's settings of a database, from its address and these numbers.
+    """Return Django's settings of a database, from its address and these numbers.
 
     The tables are in `schema`. `prepare` says whether all statements are prepared, or none; else
     those that ask for it are (events/sql.py).

@@ -23,7 +23,7 @@ usage: python -m config.stack up                                the stack, until
 
 
 def main(arguments: list[str]) -> int:
-    """This runs one of the commands, and answers its exit code."""
+    """Run one of the commands, and return its exit code."""
     allow_any_text()
     command, *rest = arguments or [""]
     if command in STARTING and not rest:

@@ -26,7 +26,7 @@ def keep(data: Path, ports: Mapping[str, int]) -> None:
 
 
 def address_lines(servers: Servers) -> Text:
-    """This is what to print when the stack is up: lines, so that nothing is cut off or folded."""
+    """Return what to print when the stack is up: lines, so that nothing is cut off or folded."""
     kept = json.loads((servers.data / FILE).read_text(encoding="utf-8"))
     text = Text()
     for name, value in _addresses(servers, kept["ports"], kept["given"]).items():
@@ -36,7 +36,7 @@ def address_lines(servers: Servers) -> Text:
 
 
 def admin_password(data: Path) -> str:
-    """This is the password of the demo's admin."""
+    """Return the password of the demo's admin."""
     return os.environ.get("ADMIN_PASSWORD") or local_secret(data, "admin_password", length=12)
 
 

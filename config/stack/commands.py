@@ -27,12 +27,12 @@ REFUSALS = (DataInUse, PortTaken, ProgramMissing, ServerFailed, StackFailed, Sup
 
 
 def up() -> int:
-    """This runs the stack until Ctrl-C, and shows what its processes write."""
+    """Run the stack until Ctrl-C, and show what its processes write."""
     return _guarded(_up)
 
 
 def demo() -> int:
-    """This runs the demo on a stack of its own, and answers the demo's exit code."""
+    """Run the demo on a stack of its own, and return the demo's exit code."""
     return _guarded(_demo)
 
 
@@ -76,7 +76,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def hard(self) -> bool:
-        """This tells whether somebody asked twice."""
+        """Return whether somebody asked twice."""
         return self.count > 1
 
 

@@ -17,12 +17,12 @@ ONE_ADDRESS = {"TRUSTED_PROXIES": "0", "REGISTRATIONS_PER_HOUR": "150"}
 
 
 def data_directory() -> Path:
-    """This is where the stack keeps everything: the same place that the settings use."""
+    """Return where the stack keeps everything: the same place that the settings use."""
     return Path(os.environ.get("DATA_DIR") or BASE_DIR / ".data").absolute()
 
 
 def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, str]:
-    """This is the environment of every process of the stack."""
+    """Return the environment of every process of the stack."""
     data = servers.data
     flower_login = f"admin:{local_secret(data, 'flower_password', length=12)}"
     flower_prefix = os.environ.get("FLOWER_URL_PREFIX", "").strip("/")

@@ -25,7 +25,7 @@ class Follower:
         self._rest = b""
 
     def lines(self) -> list[str]:
-        """This is every whole line since the last call, over a rotation of the file too."""
+        """Return every whole line since the last call, over a rotation of the file too."""
         text = self._rest + self._added()
         *whole, self._rest = text.split(b"\n")
         return [line.decode("utf-8", "replace").rstrip("\r") for line in whole]
@@ -55,7 +55,7 @@ class Lines:
         self.followers: dict[str, tuple[str, Follower]] = {}
 
     def show(self, names: Iterable[str]) -> None:
-        """This prints the lines since the last call; those of a new name from here on."""
+        """Print the lines since the last call; those of a new name from here on."""
         for name in names:
             if name not in self.followers:
                 self.followers[name] = next(self.colors), Follower(self.log / f"{name}.log")

@@ -69,18 +69,18 @@ class Program:
 
     @property
     def group(self) -> str:
-        """This is the process group that it belongs to."""
+        """Return the process group that it belongs to."""
         return self.name.removesuffix(f"-{self.number}")
 
 
 def fly() -> dict[str, dict[str, str]]:
-    """This is fly.toml's [processes] and [env]: what the stack has in common with production."""
+    """Return fly.toml's [processes] and [env]: what the stack has in common with production."""
     config = tomllib.loads((BASE_DIR / "fly.toml").read_text(encoding="utf-8"))
     return {"processes": config["processes"], "env": config.get("env", {})}
 
 
 def copies_of(group: str, count: int, variables: Mapping[str, str]) -> list[Program]:
-    """This is one program a process of a group: feed-worker, feed-worker-2 and so on."""
+    """Return one program a process of a group: feed-worker, feed-worker-2 and so on."""
     # Supervisor leaves its children alone when it is killed; the death signal does not.
     prefix = setpriv(death_signal="TERM")
     if variables:
@@ -93,7 +93,7 @@ def copies_of(group: str, count: int, variables: Mapping[str, str]) -> list[Prog
 
 
 def server_programs(servers: Servers, *, postgres: bool, valkey: bool) -> list[Program]:
-    """This is one program a server that runs embedded."""
+    """Return one program a server that runs embedded."""
     wanted = []
     if postgres:
         # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for the last client to leave.
@@ -106,14 +106,14 @@ def server_programs(servers: Servers, *, postgres: bool, valkey: bool) -> list[P
 
 
 def supervisord_conf(programs: list[Program], servers: Servers, *, root: bool) -> str:
-    """This is the configuration of supervisord, as far as it stays as it is."""
+    """Return the configuration of supervisord, as far as it stays as it is."""
     places = {"log": _literal(servers.log), "run": _literal(servers.run)}
     head = SUPERVISORD.format(**places, user="user=root\n" if root else "")
     return head + _sections(programs, servers)
 
 
 def with_groups(conf: str, programs: list[Program], servers: Servers) -> str:
-    """This is the configuration with these process groups in place of those that it has."""
+    """Return the configuration with these process groups in place of those that it has."""
     return conf.partition(GROUPS)[0] + GROUPS + _sections(programs, servers)
 
 

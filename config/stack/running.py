@@ -26,7 +26,7 @@ class NoStack(RuntimeError):
 
 
 def status(arguments: list[str]) -> int:
-    """This prints one line a process, what was changed since, and addresses and logins."""
+    """Print one line a process, what was changed since, and addresses and logins."""
     if arguments:
         raise ScaleRefused("usage: python -m config.stack status")
     with _running() as stack:
@@ -36,7 +36,7 @@ def status(arguments: list[str]) -> int:
 
 
 def scale(arguments: list[str]) -> int:
-    """This runs `feed-worker=3`: so many processes of these groups, others as they are."""
+    """Run `feed-worker=3`: so many processes of these groups, others as they are."""
     if not arguments or not all("=" in argument for argument in arguments):
         raise ScaleRefused("usage: python -m config.stack scale GROUP=COUNT …")
     with _running() as stack:
@@ -50,7 +50,7 @@ def scale(arguments: list[str]) -> int:
 
 
 def restart(arguments: list[str]) -> int:
-    """This runs `feed-worker NAME=value`: the group anew, one process after another."""
+    """Run `feed-worker NAME=value`: the group anew, one process after another."""
     if not arguments or not all("=" in argument for argument in arguments[1:]):
         raise ScaleRefused("usage: python -m config.stack restart GROUP [NAME=value …]")
     group, *pairs = arguments
@@ -81,11 +81,11 @@ class RunningStack:
         self.supervisor = Supervisor(self.conf, servers.run, servers.log)
 
     def scale(self) -> Scale:
-        """This is how it was scaled last."""
+        """Return how it was scaled last."""
         return Scale.read(self.scale_file)
 
     def apply(self, wanted: Scale, *, anew: str = "") -> None:
-        """This makes the programs be as wanted; what stays the same runs on.
+        """Make the programs be as wanted; what stays the same runs on.
 
         Those of the group `anew` are replaced in any case, each when the one before it runs.
         """
@@ -103,7 +103,7 @@ class RunningStack:
             self._bring([program.name])
 
     def show(self, groups: Iterable[str] = ()) -> None:
-        """This prints the processes of these groups, or all, and their own variables."""
+        """Print the processes of these groups, or all, and their own variables."""
         scale, chosen = self.scale(), set(groups)
         names = {program.name for group in chosen for program in scale.programs_of(group)}
         for process in self.supervisor.processes():

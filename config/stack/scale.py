@@ -34,7 +34,7 @@ class Scale:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """This reads what `write` wrote, or the default before that."""
+        """Read what `write` wrote, or the default before that."""
         with suppress(FileNotFoundError):
             return cls(
                 {
@@ -45,7 +45,7 @@ class Scale:
         return cls()
 
     def write(self, path: Path) -> None:
-        """This keeps it in a file, which a reader never sees half written."""
+        """Keep it in a file, which a reader never sees half written."""
         unfinished = path.with_suffix(".new")
         unfinished.write_text(
             json.dumps({name: asdict(group) for name, group in self.groups.items()}),
@@ -54,16 +54,16 @@ class Scale:
         unfinished.replace(path)
 
     def programs(self) -> list[Program]:
-        """This is one program a process, by the very commands of fly.toml."""
+        """Return one program a process, by the very commands of fly.toml."""
         return [program for name in fly()["processes"] for program in self.programs_of(name)]
 
     def programs_of(self, name: str) -> list[Program]:
-        """This is one program a process of one group."""
+        """Return one program a process of one group."""
         group = self.groups.get(name, Group())
         return copies_of(name, group.count, group.variables)
 
     def scaled(self, name: str, text: str) -> Self:
-        """This is the same with another count for one group, or raises ScaleRefused."""
+        """Return the same with another count for one group, or raise ScaleRefused."""
         group = self._known(name)
         if not (text.isdecimal() and int(text) <= MOST):
             raise ScaleRefused(f"{name}={text}: give a number of processes from 0 to {MOST}.")
@@ -75,7 +75,7 @@ class Scale:
         return self._with(name, replace(group, count=int(text)))
 
     def changed(self, name: str, variables: Mapping[str, str]) -> Self:
-        """This is the same with variables set for one group; an empty one is as it was before."""
+        """Return the same with variables set for one group; an empty one is as it was before."""
         group = self._known(name)
         together = {**group.variables, **variables}
         kept = {variable: value for variable, value in together.items() if value}

@@ -53,20 +53,20 @@ class Stack:
 
     @property
     def groups(self) -> list[Program]:
-        """This is what runs beside the servers, as it was scaled last."""
+        """Return what runs beside the servers, as it was scaled last."""
         return Scale.read(self.scale_file).programs()
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
-        """This completes the environment of the processes."""
+        """Complete the environment of the processes."""
         self.environment = stack_environment(self.servers, ports) | {VARIABLE: self.mark}
         addresses.keep(self.servers.data, ports)
 
     def forget_scale(self) -> None:
-        """This leaves one process a group, whatever an earlier stack had."""
+        """Leave one process a group, whatever an earlier stack had."""
         self.scale_file.unlink(missing_ok=True)
 
     def start(self) -> None:
-        """This returns when every part of the stack works."""
+        """Return when every part of the stack works."""
         conf = supervisord_conf(self.server_programs, self.servers, root=os.geteuid() == 0)
         self.conf.write_text(with_groups(conf, self.groups, self.servers), encoding="utf-8")
         self.say("starting the servers …")
@@ -85,14 +85,14 @@ class Stack:
         self._wait_for("the workers", self._workers_answer)
 
     def watch(self) -> None:
-        """This shows what the programs write until the supervisor ends or we are interrupted."""
+        """Show what the programs write until the supervisor ends or we are interrupted."""
         while True:
             self.supervisor.states()
             self._show()
             time.sleep(LOOK_SECONDS)
 
     def stop(self, *, hard: Callable[[], bool]) -> None:
-        """This stops every program, the servers last."""
+        """Stop every program, the servers last."""
         stages = [
             [program.name for program in part] for part in (self.groups, self.server_programs)
         ]
@@ -100,7 +100,7 @@ class Stack:
         self._show()
 
     def url(self, port_variable: str) -> str:
-        """This is the address of the web server or of the exporter."""
+        """Return the address of the web server or of the exporter."""
         return f"http://127.0.0.1:{self.environment[port_variable]}"
 
     def _wait_for(self, name: str, works: Callable[[], bool]) -> None:
@@ -152,7 +152,7 @@ class Stack:
             raise StackFailed(f"manage.py {arguments[0]} failed:\n{end}")
 
     def say(self, text: str) -> None:
-        """This tells how far it is."""
+        """Tell how far it is."""
         self.console.print(text, style="dim", highlight=False)
 
     def _show(self) -> None:

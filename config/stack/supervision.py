@@ -40,7 +40,7 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
 
     def wait_for_previous(self) -> None:
-        """This waits until the supervisord of a killed owner has taken its programs down."""
+        """Wait until the supervisord of a killed owner has taken its programs down."""
         pid = recorded_pid(self.pid_file)
         if pid and str(self.conf) in command_line(pid):
             seconds = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
@@ -48,7 +48,7 @@ class Supervisor:
                 os.kill(pid, signal.SIGKILL)
 
     def launch(self, environment: Mapping[str, str]) -> None:
-        """This starts supervisord, which starts nothing by itself, and waits for its answer."""
+        """Start supervisord, which starts nothing by itself, and wait for its answer."""
         program = Path(sys.executable).parent / "supervisord"
         prefix = setpriv(death_signal="TERM")
         with (self.log / "supervisord.out").open("wb") as output:
@@ -64,16 +64,16 @@ class Supervisor:
         self._wait_for_answer()
 
     def alive(self) -> bool:
-        """This tells whether supervisord runs."""
+        """Return whether supervisord runs."""
         return self._process is not None and self._process.poll() is None
 
     def processes(self) -> list[dict[str, str]]:
-        """This is what supervisor knows of each program."""
+        """Return what supervisor knows of each program."""
         infos: list[dict[str, str]] = self._ask("getAllProcessInfo")
         return infos
 
     def states(self) -> dict[str, str]:
-        """This is the state of each program, in supervisor's words."""
+        """Return the state of each program, in supervisor's words."""
         infos = self.processes()
         current = {info["name"]: int(info["pid"]) for info in infos}
         self._end_orphans(current)
@@ -81,31 +81,31 @@ class Supervisor:
         return {info["name"]: info["statename"] for info in infos}
 
     def start(self, names: Iterable[str]) -> None:
-        """This starts programs and does not wait."""
+        """Start programs and do not wait."""
         for name in names:
             self._ask("startProcess", name, False)
 
     def reread(self) -> tuple[list[str], list[str]]:
-        """This reads the configuration anew, and answers the programs that came and that left."""
+        """Read the configuration anew, and return the programs that came and that left."""
         ((added, _, removed),) = self._ask("reloadConfig")
         return added, removed
 
     def bring(self, names: Iterable[str]) -> None:
-        """This starts programs as the configuration has them, known already or not."""
+        """Start programs as the configuration has them, known already or not."""
         for name in names:
             with suppress(Fault):  # it was there already
                 self._ask("addProcessGroup", name)
         self.start(names)
 
     def take_away(self, names: Iterable[str]) -> None:
-        """This stops programs, each in its regular way, and forgets their configuration."""
+        """Stop programs, each in its regular way, and forget their configuration."""
         self._stop_together(set(names), lambda: False)
         for name in names:
             with suppress(Fault):  # it was not there
                 self._ask("removeProcessGroup", name)
 
     def stop(self, *stages: Iterable[str], hard: Callable[[], bool]) -> None:
-        """This stops all programs of a stage at once, stage by stage, and then supervisord."""
+        """Stop all programs of a stage at once, stage by stage, and then supervisord."""
         with suppress(SupervisorGone):
             for stage in stages:
                 if self.alive() and not hard():

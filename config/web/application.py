@@ -39,7 +39,7 @@ def gateway() -> Gateway:
 
 
 def allow_files() -> None:
-    """This raises the number of files that the process may have open, as far as it may."""
+    """Raise the number of files that the process may have open, as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -48,7 +48,7 @@ def allow_files() -> None:
 
 
 def rest_memory() -> None:
-    """This spares requests the search of all that is loaded for garbage: it took 0.1 s each time.
+    """Spare requests the search of all that is loaded for garbage: it took 0.1 s each time.
 
     A page of cards makes a few thousand objects, a few hundred of them in cycles: with Python's
     thresholds, somebody's request pays for others' garbage every time.

@@ -15,7 +15,7 @@ from events.services import Purged
 
 
 def is_confirmed(request: HttpRequest) -> bool:
-    """This says whether the action comes from the page that asked."""
+    """Return whether the action comes from the page that asked."""
     return request.POST.get("post") == "yes"
 
 
@@ -28,7 +28,7 @@ def confirmation(
     counts: Mapping[str, int],
     left: int = 0,
 ) -> TemplateResponse:
-    """This answers the page: counts by handler, how many are left alone, and the action again."""
+    """Return the page: counts by handler, how many are left alone, and the action again."""
     across = request.POST.get("select_across") == "1"
     context = {
         **model_admin.admin_site.each_context(request),
@@ -47,6 +47,6 @@ def confirmation(
 
 
 def told(purged: Purged) -> str:
-    """This tells what was given up, and what was not."""
+    """Tell what was given up, and what was not."""
     left = f" {purged.in_hand} are in workers' hands, and left." if purged.in_hand else ""
     return f"{purged.discarded} deliveries discarded.{left}"

@@ -138,9 +138,9 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         return None
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """This says who may act on dead letters."""
+        """Return who may act on dead letters."""
         return request.user.has_perm("events.operate_deliveries")
 
     def has_operate_queues_permission(self, request: HttpRequest) -> bool:
-        """This says who may act on what waits."""
+        """Return who may act on what waits."""
         return request.user.has_perm("events.operate_queues")

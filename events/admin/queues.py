@@ -42,7 +42,7 @@ class QueueList(ChangeList):
 
 
 def figure(name: str, description: str) -> Any:
-    """This answers a column of the list that shows one of the live figures."""
+    """Return a column of the list that shows one of the live figures."""
 
     @admin.display(description=description, empty_value="–")
     def column(control: Any) -> Any:
@@ -52,7 +52,7 @@ def figure(name: str, description: str) -> Any:
 
 
 def linked(name: str, description: str, **filters: str) -> Any:
-    """This answers such a column that leads to the deliveries which it counts."""
+    """Return a column of a live figure that leads to the deliveries which it counts."""
 
     @admin.display(description=description)
     def column(control: Any) -> SafeString:
@@ -126,7 +126,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
         return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """This says who may act on queues."""
+        """Return who may act on queues."""
         return request.user.has_perm("events.operate_queues")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -159,7 +159,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
 
     @admin.display(description="p50, p95, p99 ms")
     def latency(self, control: Any) -> str:
-        """This is from commit to done, of the last 5 minutes."""
+        """Return the times from commit to done, of the last 5 minutes."""
         status: QueueStatus = control.status
         found = (status.p50_ms, status.p95_ms, status.p99_ms)
         return ", ".join("–" if each is None else f"{each:.0f}" for each in found)
@@ -217,5 +217,5 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
 
 
 def names_of(chosen: QuerySet[QueueControl]) -> list[str]:
-    """This answers the queues that were chosen."""
+    """Return the queues that were chosen."""
     return list(chosen.order_by("queue").values_list("queue", flat=True))

@@ -57,7 +57,7 @@ class EventAdmin(ReadOnlyAdmin[Event]):
 
     @admin.display(description="CloudEvents envelope")
     def envelope(self, event: Event) -> str:
-        """This is the event as it goes over a wire."""
+        """Return the event as it goes over a wire."""
         made = cloud_event(
             id=event.id,
             type=event.type,

@@ -11,7 +11,7 @@ __all__ = ["Finding", "diagnose", "glance"]
 
 
 def diagnose() -> Iterator[Finding]:
-    """This looks at the servers, the work, the processes and the settings.
+    """Look at the servers, the work, the processes and the settings.
 
     A server that does not answer is waited for some seconds, and what depends on it is left out.
     """

@@ -14,7 +14,7 @@ class Finding:
 
 
 def duration(seconds: float) -> str:
-    """This answers how long something has lasted, in the unit that people would use."""
+    """Return how long something has lasted, in the unit that people would use."""
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

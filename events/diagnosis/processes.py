@@ -23,7 +23,7 @@ ANSWER_SECONDS = (1.0, 3.0)  # that workers have to say what they consume: at fi
 
 
 def findings(*, ask: bool) -> Iterator[Finding]:
-    """This finds what is wrong with processes; workers are asked too, unless the broker is down."""
+    """Find what is wrong with processes; workers are asked too, unless the broker is down."""
     known = queries.processes()
     present = [process for process in known if process.state != State.SILENT]
     yield from _workers(present, ask=ask)
@@ -85,7 +85,7 @@ def _single(group: str, present: Sequence[ProcessStatus]) -> Finding:
 
 
 def _process(process: ProcessStatus) -> Iterator[Finding]:
-    """This finds what is wrong with one process; there is nothing to tell of one that is well."""
+    """Find what is wrong with one process; there is nothing to tell of one that is well."""
     name = process.name
     if process.state == State.SILENT:
         ago = duration(process.seen_seconds_ago)

@@ -14,7 +14,7 @@ LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
 def findings() -> Iterator[Finding]:
-    """This finds settings that are unsafe; those of the local stack are right for one machine."""
+    """Find settings that are unsafe; those of the local stack are right for one machine."""
     found = list(_unsafe())
     yield from found
     if not found:

@@ -19,7 +19,7 @@ MANY = 0.8  # of the connections, or the memory, that there are
 
 
 def database() -> Finding:
-    """This finds whether PostgreSQL can be reached, and how long it takes to answer."""
+    """Find whether PostgreSQL can be reached, and how long it takes to answer."""
     try:
         seconds = queries.round_trip_seconds()
         version = queries.server_version()
@@ -37,7 +37,7 @@ def database() -> Finding:
 
 
 def migrations() -> Finding:
-    """This finds whether the tables are those of this release."""
+    """Find whether the tables are those of this release."""
     if missing := queries.missing_migrations():
         text = f"{len(missing)} missing: {', '.join(missing)}"
         return Finding("migrations", False, text, "Run `manage.py migrate`.")
@@ -45,7 +45,7 @@ def migrations() -> Finding:
 
 
 def database_settings() -> Iterator[Finding]:
-    """This finds what makes PostgreSQL lose or refuse things, and whether our clocks agree."""
+    """Find what makes PostgreSQL lose or refuse things, and whether our clocks agree."""
     if unsafe := queries.not_durable():
         names = ", ".join(unsafe)
         text = f"{names} off: a crash of PostgreSQL loses, or damages, what was committed"
@@ -92,12 +92,12 @@ KEEP_TIME = "Let the machine keep time (`chronyc tracking`), or replace it: `fly
 
 
 def off(ahead: float) -> str:
-    """This answers in words how wrong a clock is."""
+    """Return in words how wrong a clock is."""
     return f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'}"
 
 
 def broker() -> Finding:
-    """This finds whether the broker can be reached, and how long it takes to answer."""
+    """Find whether the broker can be reached, and how long it takes to answer."""
     connection = Broker()
     try:
         waiting = sum(connection.depths(list(all_policies())).values())
@@ -117,7 +117,7 @@ def broker() -> Finding:
 
 
 def broker_settings() -> Iterator[Finding]:
-    """This finds what makes the broker forget messages; they are sent again, but later."""
+    """Find what makes the broker forget messages; they are sent again, but later."""
     connection = Broker()
     try:
         info = connection.info()

@@ -8,7 +8,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 
 def moment(text: str) -> datetime:
-    """This reads a date or a time; without an offset it is UTC."""
+    """Read a date or a time; without an offset it is UTC."""
     found = parse_datetime(text)
     if found is None:
         day = parse_date(text)
@@ -22,7 +22,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def age(text: str) -> timedelta:
-    """This reads how long ago something was, as `90s`, `30m`, `12h` or `7d`."""
+    """Read how long ago something was, as `90s`, `30m`, `12h` or `7d`."""
     number, unit = text[:-1], text[-1:]
     if unit not in UNITS or not number.isdecimal():
         raise ArgumentTypeError(f"{text!r} is no age: say it as 90s, 30m, 12h or 7d.")
@@ -33,7 +33,7 @@ def age(text: str) -> timedelta:
 
 
 def limit(text: str) -> tuple[int, int]:
-    """This reads so many in so many seconds, as `100/60`; `none` is no limit: 0."""
+    """Read so many in so many seconds, as `100/60`; `none` is no limit: 0."""
     if text == "none":
         return 0, 60
     count, _, seconds = text.partition("/")

@@ -10,12 +10,12 @@ from events.queries import Choice, QueueStatus
 
 
 def agreed(question: str) -> bool:
-    """This asks whoever is at the terminal."""
+    """Ask whoever is at the terminal."""
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """This answers lines: the columns' titles, then their values; the first to the left."""
+    """Return lines: the columns' titles, then their values; the first to the left."""
     cells = [list(columns.values())]
     cells += [["–" if row[name] is None else str(row[name]) for name in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -25,7 +25,7 @@ def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def pause_of(status: QueueStatus | QueueControl) -> str:
-    """This tells since when a queue is paused, by whom and why."""
+    """Tell since when a queue is paused, by whom and why."""
     since = f"since {status.paused_at:%F %T %Z} by {status.paused_by}"
     return f"{since}: {status.reason}" if status.reason else since
 
@@ -39,7 +39,7 @@ def lines_of_pause(status: QueueStatus) -> Iterator[str]:
 
 
 def limits_of(status: QueueStatus) -> str:
-    """This tells how often a queue's handlers may call outside."""
+    """Tell how often a queue's handlers may call outside."""
     limits = [f"{status.rate_limit} in {status.rate_seconds} s"] if status.rate_limit else []
     if status.group_limit:
         limits.append(f"of each group {status.group_limit} in {status.group_seconds} s")
@@ -47,7 +47,7 @@ def limits_of(status: QueueStatus) -> str:
 
 
 def lines_of(choice: Choice) -> list[str]:
-    """This tells what would be given up, by handler, and what would be left."""
+    """Tell what would be given up, by handler, and what would be left."""
     lines = [f"{count:>9}  {handler}" for handler, count in choice.by_handler.items()]
     if choice.in_hand:
         lines.append(f"{choice.in_hand:>9}  in a worker's hands: left as they are")
@@ -55,7 +55,7 @@ def lines_of(choice: Choice) -> list[str]:
 
 
 def story_of(delivery: Delivery) -> dict[str, Any]:
-    """This answers a delivery in JSON terms."""
+    """Return a delivery in JSON terms."""
     return {
         "id": delivery.pk,
         "queue": delivery.queue,
@@ -73,7 +73,7 @@ def story_of(delivery: Delivery) -> dict[str, Any]:
 
 
 def line_of(delivery: Delivery) -> str:
-    """This is a delivery in a line."""
+    """Return a delivery in a line."""
     parts = [delivery.pk, delivery.handler, delivery.event.type, delivery.event_id]
     parts.append(f"recorded {delivery.recorded_at:%F %T}")
     if delivery.due_at:

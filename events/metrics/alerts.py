@@ -180,7 +180,7 @@ ALERTS = (
 
 
 def recordings() -> list[tuple[str, str]]:
-    """These are the recording rules, by name: rates of deliveries, and of the bad among them."""
+    """Return the recording rules, by name: rates of deliveries, and of the bad among them."""
     attempts = 'rate(deliveries_total{outcome=~"done|retry|dead"}[10m])'
     rules = [("handler:deliveries:rate10m", f"max by (handler, queue, outcome) ({attempts})")]
     for window in WINDOWS:

@@ -32,7 +32,7 @@ def sources() -> Sources:
 
 
 def counted() -> Iterator[Metric]:
-    """This answers the counters and histograms that processes add to."""
+    """Return the counters and histograms that processes add to."""
     found = measures.measures()
     for family in FAMILIES.values():
         values = found.get(family.name, {})
@@ -50,7 +50,7 @@ def counted() -> Iterator[Metric]:
 def _histogram(
     family: Family, bounds: tuple[float, ...], values: dict[str, dict[str, float]]
 ) -> Metric:
-    """This answers a histogram; what was counted by other bounds is where it fits into these."""
+    """Return a histogram; what was counted by other bounds is where it fits into these."""
     labels = family.combinations()
     histogram = HistogramMetricFamily(family.name, family.text, labels=list(labels[0]))
     for each in labels:
@@ -66,7 +66,7 @@ def _histogram(
 
 
 def queues() -> Iterator[Metric]:
-    """This answers what each queue has to do, and what it promises."""
+    """Return what each queue has to do, and what it promises."""
     policies = all_policies()
     backlogs = [each for each in queries.backlogs(list(policies)) if each.queue in policies]
     workers = measures.consumers(list(policies))
@@ -98,7 +98,7 @@ def queues() -> Iterator[Metric]:
 
 
 def relay() -> Iterator[Metric]:
-    """This answers what the relay has still to take."""
+    """Return what the relay has still to take."""
     yield gauge(
         "relay_lag_seconds", "Age of the oldest event that the relay has not taken.",
         queries.relay_lag_seconds(),
@@ -107,7 +107,7 @@ def relay() -> Iterator[Metric]:
 
 
 def audits() -> Iterator[Metric]:
-    """This answers what the auditor found; nothing, if it has never looked."""
+    """Return what the auditor found; nothing, if it has never looked."""
     found = [(rule, count) for rule, count in queries.audits() if rule in rules]
     yield by(
         "rule", "audit_violations", "Breaches of the guarantee that the auditor found; must be 0.",
@@ -120,7 +120,7 @@ def audits() -> Iterator[Metric]:
 
 
 def processes() -> Iterator[Metric]:
-    """This answers the processes that were seen just now, by their group."""
+    """Return the processes that were seen just now, by their group."""
     own = [policy.process_group for policy in all_policies().values()]
     groups = measures.groups([*own, *GROUPS], other=OTHER)
     yield by(
@@ -144,29 +144,29 @@ def processes() -> Iterator[Metric]:
 
 
 def streams() -> Iterator[Metric]:
-    """This answers how many live streams web processes hold open."""
+    """Return how many live streams web processes hold open."""
     yield gauge("sse_streams", "Live streams that are open.", measures.streams())
 
 
 def database() -> Iterator[Metric]:
-    """This answers how many connections PostgreSQL has, and allows."""
+    """Return how many connections PostgreSQL has, and allows."""
     used, most = measures.connections()
     yield gauge("database_connections", "Connections to PostgreSQL.", used)
     yield gauge("database_connections_max", "Connections that PostgreSQL allows.", most)
 
 
 def gauge(name: str, text: str, value: float) -> Metric:
-    """This is one figure without labels."""
+    """Return one figure without labels."""
     return GaugeMetricFamily(name, text, value=value)
 
 
 def by_queue(name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
-    """This is a figure of each queue."""
+    """Return a figure of each queue."""
     return by("queue", name, text, rows)
 
 
 def by(label: str, name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
-    """This is a figure of each value of a label."""
+    """Return a figure of each value of a label."""
     family = GaugeMetricFamily(name, text, labels=[label])
     for value, figure in rows:
         family.add_metric([value], figure)

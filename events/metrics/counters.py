@@ -55,7 +55,7 @@ class _Memory:
         self.reset()
 
     def reset(self) -> None:
-        """This forgets, in a child, what its parent had counted, and a lock that it held."""
+        """Forget, in a child, what its parent had counted, and a lock that it held."""
         self.lock = threading.Lock()
         self.added: defaultdict[Key, float] = defaultdict(float)
         self.flushed = 0.0
@@ -66,14 +66,14 @@ os.register_at_fork(after_in_child=_memory.reset)
 
 
 def count(metric: str, amount: float = 1, **labels: str) -> None:
-    """This adds to a counter of events/metrics/families.py."""
+    """Add to a counter of events/metrics/families.py."""
     key = (metric, tuple(labels.items()), None)
     with _memory.lock:
         _memory.added[key] += amount
 
 
 def observe(metric: str, value: float, amount: int = 1, **labels: str) -> None:
-    """This adds a value (a duration in seconds, or a size), `amount` times, to a histogram."""
+    """Add a value (a duration in seconds, or a size), `amount` times, to a histogram."""
     bounds, pairs = _bounds(metric), tuple(labels.items())
     with _memory.lock:
         _memory.added[metric, pairs, None] += value * amount
@@ -81,7 +81,7 @@ def observe(metric: str, value: float, amount: int = 1, **labels: str) -> None:
 
 
 def observe_each(metric: str, values: Sequence[float], **labels: str) -> None:
-    """This adds many values to a histogram."""
+    """Add many values to a histogram."""
     bounds, pairs = _bounds(metric), tuple(labels.items())
     places = Counter(map(partial(bisect_left, bounds), values))
     with _memory.lock:
@@ -99,17 +99,17 @@ def _bounds(metric: str) -> tuple[float, ...]:
 
 
 def pending() -> bool:
-    """This says whether something was counted that isn't written yet."""
+    """Return whether something was counted that isn't written yet."""
     return bool(_memory.added)
 
 
 def forget() -> None:
-    """This drops what was counted and isn't written yet."""
+    """Drop what was counted and isn't written yet."""
     _memory.reset()
 
 
 def flush(*, older_than: float = 0.0) -> None:
-    """This writes what was counted, unless the last flush is less than `older_than` seconds ago.
+    """Write what was counted, unless the last flush is less than `older_than` seconds ago.
 
     It never raises for the database: what could not be written is written the next time.
     """
@@ -139,19 +139,19 @@ def _columns(added: dict[Key, float]) -> list[list[Any]]:
 
 
 def labels_text(labels: dict[str, str]) -> str:
-    """This answers how labels are stored."""
+    """Return how labels are stored."""
     return json.dumps(labels, sort_keys=True)
 
 
 def bound_text(bound: float | None) -> str:
-    """This answers how the bound of a bucket is stored, and shown as `le`."""
+    """Return how the bound of a bucket is stored, and shown as `le`."""
     if bound is None:
         return ""
     return "+Inf" if bound == inf else str(float(bound))
 
 
 def flush_at_the_end(**_: Any) -> None:
-    """This writes what a worker process counted when it stops in peace, if that is soon done.
+    """Write what a worker process counted when it stops in peace, if that is soon done.
 
     Its own connection may be in the middle of something, or wait for a server that is gone.
     """

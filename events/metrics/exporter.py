@@ -20,7 +20,7 @@ TEXT = "text/plain; charset=utf-8"
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """This is the WSGI application: /metrics and /healthz."""
+    """Return the WSGI application: /metrics and /healthz."""
     status, content_type, body = _answer(environ)
     headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     start_response(status, headers)
@@ -62,10 +62,10 @@ class QuietHandler(WSGIRequestHandler):
     timeout = 10
 
     def log_message(self, format: str, *args: Any) -> None:
-        """This writes nothing."""
+        """Write nothing."""
 
 
 def serve(address: str, port: int) -> Server:
-    """This answers a server that listens; its caller runs `serve_forever`."""
+    """Return a server that listens; its caller runs `serve_forever`."""
     server: Server = make_server(address, port, application, Server, QuietHandler)
     return server

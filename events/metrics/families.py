@@ -48,7 +48,7 @@ def _outcomes() -> list[Labels]:
 
 @cache
 def seconds() -> tuple[float, ...]:
-    """These are the buckets of durations: from a millisecond, and each queue's SLO exactly."""
+    """Return the buckets of durations: from a millisecond, and each queue's SLO exactly."""
     digits = [round(digit * 10.0**power, 3) for power in (-3, -2, -1, 0) for digit in (1, 2, 3, 5)]
     slos = {float(policy.slo_seconds) for policy in all_policies().values()}
     return tuple(sorted({*digits, 10.0, 30.0, 60.0, 300.0, 1_800.0, 10_800.0} | slos))
@@ -56,7 +56,7 @@ def seconds() -> tuple[float, ...]:
 
 @cache
 def sizes() -> tuple[float, ...]:
-    """These are the buckets of batches, up to the largest that a queue allows."""
+    """Return the buckets of batches, up to the largest that a queue allows."""
     largest = max(policy.batch_size for policy in all_policies().values())
     steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
     return tuple(float(size) for size in sorted({*steps, largest}) if size <= largest)

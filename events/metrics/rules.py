@@ -14,7 +14,7 @@ groups:
 
 
 def rules_file() -> str:
-    """This answers the text of deploy/prometheus/rules.yml."""
+    """Return the text of deploy/prometheus/rules.yml."""
     recorded = "".join(
         f"      - record: {name}\n{_expression(expression)}" for name, expression in recordings()
     )

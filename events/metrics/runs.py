@@ -60,14 +60,14 @@ class Run:
 
 
 def settled(handler: Handler, outcomes: Mapping[str, int], *, of: int) -> None:
-    """This counts what became of a batch `of` so many deliveries, and flushes once a second."""
+    """Count what became of a batch `of` so many deliveries, and flushes once a second."""
     count_outcomes(handler, outcomes)
     count_outcomes(handler, {"passed_over": of - sum(outcomes.values())})
     counters.flush(older_than=counters.FLUSH_SECONDS)
 
 
 def count_outcomes(handler: Handler, outcomes: Mapping[str, int]) -> None:
-    """This counts what became of deliveries to a handler."""
+    """Count what became of deliveries to a handler."""
     name, queue = handler.name, handler.queue
     for outcome, amount in outcomes.items():
         if amount:

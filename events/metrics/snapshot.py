@@ -31,7 +31,7 @@ class Snapshot:
         self._until = 0.0
 
     def take(self) -> list[Metric]:
-        """This answers all metrics, or raises Unavailable."""
+        """Return all metrics, or raise Unavailable."""
         with self._lock:
             if time.monotonic() >= self._until:
                 self._collect()
@@ -40,7 +40,7 @@ class Snapshot:
             return self._metrics
 
     def forget(self) -> None:
-        """This makes the next answer a new one."""
+        """Make the next answer a new one."""
         self._until = 0.0
 
     def _collect(self) -> None:
@@ -65,7 +65,7 @@ class Taken(Collector):
         self.metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        """This answers them."""
+        """Return the metrics."""
         return self.metrics
 
 
@@ -73,7 +73,7 @@ snapshot = Snapshot()
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """This answers the metrics in the format that the header asks for, and its content type.
+    """Return the metrics in the format that the header asks for, and its content type.
 
     Raises Unavailable when the database can't be asked, or not soon.
     """

@@ -16,14 +16,14 @@ CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float"
 
 
 def memory_bytes() -> int:
-    """This answers the memory of this process and its children; what they share counts once."""
+    """Return the memory of this process and its children; what they share counts once."""
     if not (PROC / "self" / "statm").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return sum(_memory_of(pid) for pid in family(os.getpid()))
 
 
 def family(pid: int) -> list[int]:
-    """This answers a process and all that come from it, the eldest first; from /proc."""
+    """Return a process and all that come from it, the eldest first; from /proc."""
     children: list[int] = []
     with suppress(OSError):
         for task in (PROC / str(pid) / "task").iterdir():
@@ -44,7 +44,7 @@ def _memory_of(pid: int) -> int:
 
 
 def memory_limit_bytes() -> int:
-    """This answers the memory that the process's machine, or container, has."""
+    """Return the memory that the process's machine, or container, has."""
     limits = [os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()]
     for path in _limits():
         with suppress(OSError, ValueError):  # without a limit, it says "max"
@@ -66,7 +66,7 @@ def _limits() -> list[Path]:
 
 
 def clock_ahead_seconds() -> float:
-    """This answers how far this machine's clock is ahead of PostgreSQL's, at the least.
+    """Return how far this machine's clock is ahead of PostgreSQL's, at the least.
 
     PostgreSQL read its clock somewhere between question and answer: the difference that this may
     explain is left out, so that a slow answer is not taken for a wrong clock.

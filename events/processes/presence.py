@@ -57,13 +57,13 @@ LEAVE = "DELETE FROM events_process WHERE id = %s"
 
 
 def process_group(otherwise: str) -> str:
-    """This answers the group that a process belongs to: its name in fly.toml."""
+    """Return the group that a process belongs to: its name in fly.toml."""
     names = (os.environ.get(name) for name in ("PROCESS_NAME", "FLY_PROCESS_GROUP"))
     return next(filter(None, names), otherwise)
 
 
 def appear(group: str, vitals: Vitals) -> Presence:
-    """This makes a process known, and answers checks of its health (HEALTH_PORT).
+    """Make a process known, and return checks of its health (HEALTH_PORT).
 
     Whoever calls it stops what it answers, when the process ends in peace.
     """
@@ -85,11 +85,11 @@ class Presence:
         self._thread = threading.Thread(target=self._run, daemon=True, name="presence")
 
     def start(self) -> None:
-        """This begins to write the row."""
+        """Begin to write the row."""
         self._thread.start()
 
     def stop(self) -> None:
-        """This deletes the row, if that is soon done."""
+        """Delete the row, if that is soon done."""
         self._stopped.set()
         self._thread.join(STOP_SECONDS)
 
@@ -109,7 +109,7 @@ class Presence:
         connection.close()
 
     def tell(self) -> None:
-        """This writes the row."""
+        """Write the row."""
         trouble = self.vitals.trouble()
         ahead = figures.clock_ahead_seconds()
         execute(

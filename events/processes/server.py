@@ -32,13 +32,13 @@ class HealthServer(ThreadingHTTPServer):
         os.register_at_fork(after_in_child=self.socket.close)
 
     def server_bind(self) -> None:
-        """This binds the port, and asks no name server for the name of its address."""
+        """Bind the port, and ask no name server for the name of its address."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         TCPServer.server_bind(self)
 
     def answer(self) -> tuple[int, dict[str, Any]]:
-        """This answers the status of HTTP and what the body tells."""
+        """Return the status of HTTP and what the body tells."""
         health = self.vitals.health()
         facts = {
             "status": health.status,
@@ -58,7 +58,7 @@ class HealthHandler(BaseHTTPRequestHandler):
     timeout = 5
 
     def do_GET(self) -> None:
-        """This answers a check."""
+        """Return a check."""
         known = self.path.partition("?")[0] == "/healthz"
         status, facts = self.server.answer() if known else (404, {"reason": "Ask for /healthz."})
         body = json.dumps(facts).encode()
@@ -72,11 +72,11 @@ class HealthHandler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:
-        """This writes nothing."""
+        """Write nothing."""
 
 
 def serve(group: str, vitals: Vitals) -> HealthServer | None:
-    """This answers checks from now on, in a thread, if HEALTH_PORT is set.
+    """Serve health checks from now on, in a thread, if HEALTH_PORT is set.
 
     A port that is taken stops no work; the check fails then, as it should.
     """

@@ -28,7 +28,7 @@ class Health:
 
     @property
     def well(self) -> bool:
-        """This says whether the process is as well as it can be."""
+        """Return whether the process is as well as it can be."""
         return self.status != Status.STALLED
 
 
@@ -48,14 +48,14 @@ class Vitals:
 
     @property
     def concurrency(self) -> int:
-        """This is how much the process does at once."""
+        """Return how much the process does at once."""
         return 1
 
     def look(self) -> None:
-        """This looks at what can't be noted; it is called about once a second, by a thread."""
+        """Look at what can't be noted; it is called about once a second, by a thread."""
 
     def stalled(self) -> str:
-        """This answers what has not gone on for too long, or nothing."""
+        """Return what has not gone on for too long, or nothing."""
         return ""
 
     def trouble(self) -> str:
@@ -68,11 +68,11 @@ class Vitals:
         return float(settings.WATCHDOG_SECONDS)
 
     def idle_seconds(self) -> float:
-        """This answers how long ago the process last did what it is for."""
+        """Return how long ago the process last did what it is for."""
         return 0.0
 
     def health(self) -> Health:
-        """This answers whether the process is well, and if not, why."""
+        """Return whether the process is well, and if not, why."""
         if reason := self.stalled():
             return Health(Status.STALLED, reason)
         if self.missing:
@@ -89,14 +89,14 @@ class Pulse(Vitals):
         self._silent_for = 0.0
 
     def progress(self, *, silent_for: float = 0.0) -> None:
-        """This notes that a round has ended; the next may need so many seconds to begin."""
+        """Note that a round has ended; the next may need so many seconds to begin."""
         self._progressed = self._signed = time.monotonic()
         self._silent_for = silent_for
         if self.missing:
             self.missing.clear()
 
     def wait_for(self, server: str) -> None:
-        """This notes that a round failed because a server is down."""
+        """Note that a round failed because a server is down."""
         self._signed = time.monotonic()
         self._silent_for = 0.0
         self.missing.add(server)
@@ -118,13 +118,13 @@ class Symptoms:
         self._since: dict[str, float] = {}
 
     def note(self, name: str, *, present: bool) -> None:
-        """This notes whether a symptom is there now."""
+        """Note whether a symptom is there now."""
         if present:
             self._since.setdefault(name, time.monotonic())
         else:
             self._since.pop(name, None)
 
     def lasting(self) -> dict[str, float]:
-        """This answers for how many seconds each has lasted."""
+        """Return for how many seconds each has lasted."""
         now = time.monotonic()
         return {name: now - since for name, since in list(self._since.items())}

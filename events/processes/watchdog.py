@@ -30,7 +30,7 @@ class Watchdog:
         self._stalled_for = 0.0
 
     def look(self) -> None:
-        """This ends the process if it has been stalled for WATCHDOG_SECONDS."""
+        """End the process if it has been stalled for WATCHDOG_SECONDS."""
         before, self._looked = self._looked, time.monotonic()
         if not (reason := self.vitals.stalled()):
             self._stalled_for = 0.0
@@ -42,7 +42,7 @@ class Watchdog:
 
 
 def end_family() -> None:
-    """This ends the process and its children, with no warning: they may hang as well."""
+    """End the process and its children, with no warning: they may hang as well."""
     for pid in figures.family(os.getpid())[1:]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

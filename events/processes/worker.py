@@ -51,7 +51,7 @@ class WorkerVitals(Vitals):
         return len(pool._pool._pool) if pool is not None and pool._pool is not None else 0  # noqa: SLF001
 
     def tick(self) -> None:
-        """This notes, in the event loop, that it turns, and what it finds there."""
+        """Note, in the event loop, that it turns, and what it finds there."""
         self._ticked = time.monotonic()
         consumer = self.worker.consumer.task_consumer
         for queue in self.queues:
@@ -63,7 +63,7 @@ class WorkerVitals(Vitals):
         self._adjust()
 
     def _adjust(self) -> None:
-        """This makes the pool as large as operators want it; a busy one shrinks when it can."""
+        """Make the pool as large as operators want it; a busy one shrinks when it can."""
         pool, wanted = self.worker.pool, self._wanted
         before = pool.num_processes
         settled = len(pool._pool._pool) == before  # noqa: SLF001
@@ -80,7 +80,7 @@ class WorkerVitals(Vitals):
             logger.info("worker.concurrency_changed", extra={"count": pool.num_processes})
 
     def look(self) -> None:
-        """This asks the servers, in a thread: what waits, and what operators want."""
+        """Ask the servers, in a thread: what waits, and what operators want."""
         # Whoever reconnects to its broker turns no more: that is found out before it counts.
         stands = time.monotonic() > self._ticked + 2 * TICK_SECONDS
         if stands or time.monotonic() >= self._next_look:
@@ -133,7 +133,7 @@ class WorkerVitals(Vitals):
         return any(depth for (queue, _), depth in depths.items() if queue not in self._paused)
 
     def stalled(self) -> str:
-        """This answers what has gone on for too long; without its broker, a worker can't work."""
+        """Return what has gone on for too long; without its broker, a worker can't work."""
         if BROKER in self.missing:
             return ""
         limit = settings.HEALTH_STALL_SECONDS
@@ -155,16 +155,16 @@ class Watch(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no typ
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        """This begins to watch."""
+        """Begin to watch."""
         self.vitals = WorkerVitals(worker)
         self.presence = appear(process_group("worker"), self.vitals)
 
     def register_with_event_loop(self, worker: Any, hub: Any) -> None:
-        """This lets the event loop tick; Celery calls it at each connection to the broker."""
+        """Let the event loop tick; Celery calls it at each connection to the broker."""
         hub.call_repeatedly(TICK_SECONDS, self.vitals.tick)
 
     def stop(self, worker: Any) -> None:
-        """This ends watching."""
+        """End watching."""
         self.presence.stop()
 
     terminate = stop

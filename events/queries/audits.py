@@ -7,11 +7,11 @@ from events.queries.values import value
 
 
 def audits() -> list[tuple[str, int]]:
-    """This answers the violations of each rule that the auditor found last."""
+    """Return the violations of each rule that the auditor found last."""
     return list(Audit.objects.order_by("rule").values_list("rule", "violations"))
 
 
 def audit_age_seconds() -> float | None:
-    """This answers how long ago the auditor looked, or None if it never has."""
+    """Return how long ago the auditor looked, or None if it never has."""
     age = value("SELECT extract(epoch FROM now() - max(checked_at))::float FROM events_audit")
     return None if age is None else float(age)

@@ -17,7 +17,7 @@ from events.services.waiting import Waiting
 
 
 def handlers_unknown_here(known: list[str]) -> list[str]:
-    """This answers handlers that open deliveries wait for, and that this release doesn't have."""
+    """Return handlers that open deliveries wait for, and that this release doesn't have."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT handler FROM events_delivery"
@@ -28,19 +28,19 @@ def handlers_unknown_here(known: list[str]) -> list[str]:
 
 
 def open_count(names: list[str]) -> int:
-    """This answers how many deliveries are open for these handlers."""
+    """Return how many deliveries are open for these handlers."""
     return Delivery.objects.filter(handler__in=names, due_at__isnull=False).count()
 
 
 def dead_letters(which: DeadLetters, *, limit: int) -> list[Delivery]:
-    """This answers the newest dead letters, with their events."""
+    """Return the newest dead letters, with their events."""
     letters = Delivery.objects.filter(**which.filters())
     letters = letters.select_related("event").prefetch_related("failures")
     return list(letters.order_by("-finished_at")[:limit])
 
 
 def dead_by_handler(which: DeadLetters) -> dict[str, int]:
-    """This answers how many dead letters are meant of each handler."""
+    """Return how many dead letters are meant of each handler."""
     letters = Delivery.objects.filter(**which.filters()).order_by("handler")
     return dict(letters.values_list("handler").annotate(Count("id")))
 
@@ -84,7 +84,7 @@ class Kind(StrEnum):
 def deliveries_of(
     queue: str, kind: Kind, *, handler: str = "", type: str = "", limit: int = 50
 ) -> list[Delivery]:
-    """This answers a queue's deliveries of a kind, with their events.
+    """Return a queue's deliveries of a kind, with their events.
 
     What waits comes in the order in which it will be taken, retries by their time, and what is
     finished with the newest first.
@@ -106,7 +106,7 @@ def deliveries_of(
 
 
 def _in_order(chosen: QuerySet[Delivery], limit: int) -> list[Delivery]:
-    """This reads each lane by its index, so that it ends soon however much waits."""
+    """Read each lane by its index, so that it ends soon however much waits."""
     found: list[Delivery] = []
     for lane in sorted(Priority, reverse=True):
         waiting = chosen.filter(priority=lane, due_at__isnull=False).order_by("due_at")
@@ -115,13 +115,13 @@ def _in_order(chosen: QuerySet[Delivery], limit: int) -> list[Delivery]:
 
 
 def in_hand() -> Q:
-    """This chooses the deliveries that a worker holds a lease on."""
+    """Choose the deliveries that a worker holds a lease on."""
     held = Lease.objects.filter(expires_at__gt=Now())
     return Q(id__in=held.values(held_id=Func(F("deliveries"), function="unnest")))
 
 
 def known_queue(queue: str) -> bool:
-    """This says whether deliveries of this queue can be there: it is in the table, or was."""
+    """Return whether deliveries of this queue can be there: it is in the table, or was."""
     return (
         queue in all_policies()
         or Delivery.objects.filter(queue=queue, due_at__isnull=False).exists()
@@ -137,12 +137,12 @@ class Choice:
 
     @property
     def free(self) -> int:
-        """This is how many it would give up, if nothing changed before."""
+        """Return how many it would give up, if nothing changed before."""
         return sum(self.by_handler.values())
 
 
 def choice(which: Waiting) -> Choice:
-    """This answers what a purge would meet now."""
+    """Return what a purge would meet now."""
     held = Q(in_hand()) | Q(state=Delivery.State.RUNNING)
     counts = (
         which.deliveries()

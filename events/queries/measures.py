@@ -45,7 +45,7 @@ class Group:
 
 
 def measures() -> Measures:
-    """This answers what was counted: value by metric, labels as stored, and bound."""
+    """Return what was counted: value by metric, labels as stored, and bound."""
     found: Measures = defaultdict(lambda: defaultdict(dict))
     with connection.cursor() as cursor:
         cursor.execute("SELECT metric, labels, bound, value FROM events_measure")
@@ -55,21 +55,21 @@ def measures() -> Measures:
 
 
 def groups(known: list[str], *, other: str) -> list[Group]:
-    """This answers the process groups that are alive; what isn't `known` goes by one name."""
+    """Return the process groups that are alive; what isn't `known` goes by one name."""
     with connection.cursor() as cursor:
         cursor.execute(GROUPS, [known, other])
         return [Group(*row) for row in cursor.fetchall()]
 
 
 def consumers(queues: list[str]) -> dict[str, int]:
-    """This answers how many processes that are alive consume each queue."""
+    """Return how many processes that are alive consume each queue."""
     with connection.cursor() as cursor:
         cursor.execute(CONSUMERS, [queues])
         return dict(cursor.fetchall())
 
 
 def connections() -> tuple[int, int]:
-    """This answers how many connections PostgreSQL has, and how many it allows."""
+    """Return how many connections PostgreSQL has, and how many it allows."""
     with connection.cursor() as cursor:
         cursor.execute(CONNECTIONS)
         used, most = cursor.fetchone()
@@ -77,5 +77,5 @@ def connections() -> tuple[int, int]:
 
 
 def streams() -> int:
-    """This answers how many live streams are open."""
+    """Return how many live streams are open."""
     return int(value(STREAMS))

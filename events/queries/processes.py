@@ -49,7 +49,7 @@ class ProcessStatus:
 
     @property
     def state(self) -> State:
-        """This is how the process is."""
+        """Return how the process is."""
         if self.seen_seconds_ago > SEEN_SECONDS:
             return State.SILENT
         stalled = self.progressed_seconds_ago > settings.HEALTH_STALL_SECONDS + SEEN_SECONDS
@@ -67,7 +67,7 @@ PROCESSES = """
 
 
 def processes() -> list[ProcessStatus]:
-    """This answers every process that is there, and those that fell silent in the last day."""
+    """Return every process that is there, and those that fell silent in the last day."""
     with connection.cursor() as cursor:
         cursor.execute(PROCESSES)
         names = [column.name for column in cursor.description]
@@ -75,10 +75,10 @@ def processes() -> list[ProcessStatus]:
 
 
 def present() -> list[ProcessStatus]:
-    """This answers the processes that are there."""
+    """Return the processes that are there."""
     return [process for process in processes() if process.state != State.SILENT]
 
 
 def workers_of(queue: str) -> list[ProcessStatus]:
-    """This answers the workers that are there for a queue."""
+    """Return the workers that are there for a queue."""
     return [process for process in present() if queue in process.queues]

@@ -70,7 +70,7 @@ DONE = f"""
 
 
 def queue_status(*, since: datetime | None = None, finished: bool = True) -> list[QueueStatus]:
-    """This answers each queue's figures; what is done counts from `since`, or for 5 minutes.
+    """Return each queue's figures; what is done counts from `since`, or for 5 minutes.
 
     Without `finished` it spares the database what reads all of these: a scrape comes often.
     """
@@ -126,7 +126,7 @@ def _done(since: datetime | None) -> dict[str, dict[str, Any]]:
 
 
 def _percentile(steps: Mapping[int, int], share: float) -> float:
-    """This answers the milliseconds within which so large a share was done."""
+    """Return the milliseconds within which so large a share was done."""
     wanted, seen, step = share * sum(steps.values()), 0, 0
     for step in sorted(steps):
         seen += steps[step]

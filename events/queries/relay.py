@@ -6,7 +6,7 @@ from events.queries.values import value
 
 
 def relay_lag_seconds() -> float:
-    """This answers the age of the oldest event that the relay has not taken yet; 0 for none."""
+    """Return the age of the oldest event that the relay has not taken yet; 0 for none."""
     return float(
         value(
             "SELECT coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float"
@@ -16,5 +16,5 @@ def relay_lag_seconds() -> float:
 
 
 def outbox_length() -> int:
-    """This answers how many events the relay has not taken yet."""
+    """Return how many events the relay has not taken yet."""
     return int(value("SELECT count(*) FROM events_outboxentry"))

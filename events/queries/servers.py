@@ -15,7 +15,7 @@ DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 def round_trip_seconds(*, of: int = 3) -> float:
-    """This answers how long PostgreSQL takes to answer a question: the shortest `of` so many."""
+    """Return how long PostgreSQL takes to answer a question: the shortest `of` so many."""
     seconds = []
     with connection.cursor() as cursor:
         for _ in range(of):
@@ -26,12 +26,12 @@ def round_trip_seconds(*, of: int = 3) -> float:
 
 
 def server_version() -> str:
-    """This answers PostgreSQL's version."""
+    """Return PostgreSQL's version."""
     return str(value("SELECT current_setting('server_version')"))
 
 
 def not_durable() -> list[str]:
-    """This answers the settings of PostgreSQL by which it may lose what was committed."""
+    """Return the settings of PostgreSQL by which it may lose what was committed."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT name FROM pg_settings WHERE setting = 'off' AND name = ANY(%s) ORDER BY name",
@@ -48,7 +48,7 @@ def settings_that_differ() -> list[str]:
 
 
 def missing_migrations() -> list[str]:
-    """This answers the migrations of this release that the database doesn't have."""
+    """Return the migrations of this release that the database doesn't have."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [str(migration) for migration, _ in plan]

@@ -6,7 +6,7 @@ from django.db import connection
 
 
 def value(statement: str) -> Any:
-    """This answers the one value that a statement selects, or None."""
+    """Return the one value that a statement selects, or None."""
     with connection.cursor() as cursor:
         cursor.execute(statement)
         row = cursor.fetchone()

@@ -42,7 +42,7 @@ def clean(
     state: str = Delivery.State.DONE,
     progress: Progress = lambda _: None,
 ) -> int:
-    """This deletes a queue's deliveries that ended so in `state` so long ago; answers how many.
+    """Delete a queue's deliveries that ended so in `state` so long ago; return how many.
 
     Their events stay. Raises TooYoung for less than an hour, and
     ValueError for a state that is not final.

@@ -31,7 +31,7 @@ class DeadLetters:
     limit: int | None = None  # so many of them, those that died first
 
     def filters(self) -> dict[str, Any]:
-        """This answers the same as filters of a query over deliveries."""
+        """Return the same as filters of a query over deliveries."""
         chosen: dict[str, Any] = {"state": Delivery.State.DEAD}
         fields = {
             "id__in": self.ids if self.among is None else self.among.order_by().values("id"),
@@ -49,14 +49,14 @@ class DeadLetters:
         return chosen | {"id__in": list(first.values_list("id", flat=True)[: self.limit])}
 
     def details(self) -> dict[str, Any]:
-        """This answers what an Operation keeps of it."""
+        """Return what an Operation keeps of it."""
         fields = ("ids", "queue", "handler", "type", "error", "since", "until", "limit")
         return {name: value for name in fields if (value := getattr(self, name))}
 
 
 @transaction.atomic
 def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
-    """This gives dead letters all their attempts again, and answers how many."""
+    """Give dead letters all their attempts again, and return how many."""
     count = Delivery.objects.filter(**which.filters()).update(
         state=Delivery.State.QUEUED,
         attempts=0,
@@ -72,7 +72,7 @@ def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
 
 @transaction.atomic
 def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
-    """This gives dead letters up for good, and answers how many; their record stays."""
+    """Give dead letters up for good, and return how many; their record stays."""
     count = Delivery.objects.filter(**which.filters()).update(
         state=Delivery.State.DISCARDED, finished_at=Now()
     )
@@ -82,7 +82,7 @@ def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
 
 @transaction.atomic
 def discard_removed(handler: str, *, actor: str) -> int:
-    """This gives up what is open for a handler that was removed, and answers how many.
+    """Give up what is open for a handler that was removed, and return how many.
 
     Raises ValueError for a handler that this release has.
     """

@@ -17,7 +17,7 @@ Progress = Callable[[int], None]
 
 
 def note(action: str, actor: str, count: int, details: dict[str, Any]) -> Operation:
-    """This writes down an act, in the transaction that does it."""
+    """Write down an act, in the transaction that does it."""
     texts = {
         name: value if isinstance(value, list) else str(value) for name, value in details.items()
     }
@@ -31,7 +31,7 @@ def in_steps(
     operation: Operation,
     progress: Progress,
 ) -> None:
-    """This does something to many deliveries in small transactions.
+    """Do something to many deliveries in small transactions.
 
     `act` gets ids and answers how many it changed. The operation counts them in the same
     transactions, so that it tells the truth about an act that was interrupted too; `progress`
@@ -46,7 +46,7 @@ def in_steps(
 
 
 def steps_of(chosen: QuerySet[Delivery]) -> Iterator[list[int]]:
-    """This answers the ids that a query chooses now, so many at a time."""
+    """Return the ids that a query chooses now, so many at a time."""
     ids = iter(chosen.order_by("id").values_list("id", flat=True).iterator(chunk_size=STEP))
     while step := list(islice(ids, STEP)):
         yield step

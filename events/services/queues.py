@@ -26,7 +26,7 @@ TUNABLE = ("reason", "concurrency", *LIMITS)
 
 
 def ensure_controls() -> None:
-    """This makes the rows of queues that have none."""
+    """Make the rows of queues that have none."""
     missing = set(all_policies()) - set(QueueControl.objects.values_list("queue", flat=True))
     QueueControl.objects.bulk_create(
         [QueueControl(queue=queue) for queue in sorted(missing)], ignore_conflicts=True
@@ -35,7 +35,7 @@ def ensure_controls() -> None:
 
 @transaction.atomic
 def pause(queue: str, *, actor: str, reason: str = "") -> bool:
-    """This lets nothing of a queue begin, within 2 seconds; it answers whether that is news.
+    """Let nothing of a queue begin, within 2 seconds; return whether that is news.
 
     What runs finishes, and whatever comes waits in PostgreSQL. Raises UnknownQueue.
     """
@@ -54,7 +54,7 @@ def pause(queue: str, *, actor: str, reason: str = "") -> bool:
 
 @transaction.atomic
 def resume(queue: str, *, actor: str) -> bool:
-    """This lets a queue go on with all that waits; it answers whether it was paused.
+    """Let a queue go on with all that waits; return whether it was paused.
 
     Raises UnknownQueue.
     """
@@ -116,7 +116,7 @@ def _save(control: QueueControl) -> None:
 
 
 def _tell(message: str, queue: str, actor: str) -> None:
-    """This lets this process and those who read logs know, once it is so."""
+    """Let this process and those who read logs know, once it is so."""
 
     def tell() -> None:
         controls.forget()
@@ -133,7 +133,7 @@ DISSOLVE = """
 
 
 def _give_new_turns(queue: str) -> None:
-    """This dissolves the lines that calls wait in, by the limits of before; all ask anew."""
+    """Dissolve the lines that calls wait in, by the limits of before; all ask anew."""
     # A worker that believes the old numbers yet would reserve by them.
     time.sleep(controls.FRESH_SECONDS)
     with connection.cursor() as cursor:

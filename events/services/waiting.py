@@ -25,7 +25,7 @@ class Waiting:
     older_than: timedelta | None = None  # since their event was recorded
 
     def deliveries(self) -> QuerySet[Delivery]:
-        """This answers them as a query."""
+        """Return them as a query."""
         chosen: dict[str, Any] = {"due_at__isnull": False}
         fields = {
             "id__in": self.among and self.among.order_by().values("id"),
@@ -37,7 +37,7 @@ class Waiting:
         return Delivery.objects.filter(**chosen | {n: v for n, v in fields.items() if v})
 
     def details(self) -> dict[str, Any]:
-        """This answers what an Operation keeps of it."""
+        """Return what an Operation keeps of it."""
         fields = ("queue", "handler", "type", "older_than")
         return {name: value for name in fields if (value := getattr(self, name))}
 
@@ -51,7 +51,7 @@ class Purged:
 
 
 def purge(which: Waiting, *, actor: str, progress: Progress = lambda _: None) -> Purged:
-    """This gives up deliveries that wait, for good; their record stays.
+    """Give up deliveries that wait, for good; their record stays.
 
     It takes those that are there now, not what comes meanwhile, and goes in small transactions;
     `progress` hears how far it is.
@@ -70,7 +70,7 @@ def purge(which: Waiting, *, actor: str, progress: Progress = lambda _: None) ->
 
 
 def retry_now(which: Waiting, *, actor: str, progress: Progress = lambda _: None) -> int:
-    """This lets retries that wait for their time be due now, and answers how many.
+    """Let retries that wait for their time be due now, and return how many.
 
     The relay still takes no more of them a second than the queue's `retry_rate`. Those that wait
     for a turn under a rate limit keep their turns.

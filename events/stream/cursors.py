@@ -40,14 +40,14 @@ class Cursor:
 
 
 def written(horizon: int, at: float, told: Iterable[str]) -> str:
-    """This answers a cursor as a text; with too many marks, it is one that resets its client."""
+    """Return a cursor as a text; with too many marks, it is one that resets its client."""
     marks = list(told)
     rest = TOO_MANY if len(marks) > MOST_TOLD else "".join(marks)
     return f"{horizon:x}-{int(at):x}-{rest}"
 
 
 def read(text: str) -> Cursor | None:
-    """This answers the cursor of a text, or nothing if it is none of ours."""
+    """Return the cursor of a text, or nothing if it is none of ours."""
     found = FORM.fullmatch(text)
     if found is None or len(found[3]) > MOST_TOLD * MARK_LENGTH:
         return None
@@ -56,6 +56,6 @@ def read(text: str) -> Cursor | None:
 
 
 def mark_of(source: str, key: UUID, xid: int) -> str:
-    """This answers the mark of one version of a row."""
+    """Return the mark of one version of a row."""
     digest = blake2b(f"{source} {key} {xid}".encode(), digest_size=6).digest()
     return urlsafe_b64encode(digest).decode()

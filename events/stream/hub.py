@@ -54,7 +54,7 @@ class Hub:
         self._turn = 0
 
     def admit(self, *, person_id: int, credential: str, last_event_id: str) -> Stream:
-        """This takes in a stream, which its caller must `run` or `leave`.
+        """Take in a stream, which its caller must `run` or `leave`.
 
         Raises TooManyStreams, or ProcessFull.
         """
@@ -67,7 +67,7 @@ class Hub:
         return Stream(person_id=person_id, credential=credential, last_event_id=last_event_id)
 
     def leave(self, stream: Stream) -> None:
-        """This forgets a stream that has ended."""
+        """Forget a stream that has ended."""
         with self._lock:
             self._open.pop(stream, None)
             self._count(stream.person_id, -1)
@@ -79,7 +79,7 @@ class Hub:
         self._vitals.streams = self._held.total()
 
     async def run(self, stream: Stream, send: Send, gone: Awaitable[None]) -> None:
-        """This sends a stream until it ends, in the event loop."""
+        """Send a stream until it ends, in the event loop."""
         try:
             await stream.run(send, gone, joined=lambda: self._join(stream))
         finally:
@@ -97,7 +97,7 @@ class Hub:
         self._woken.set()
 
     def close(self) -> None:
-        """This ends all streams, and takes in no more: the process is to stop."""
+        """End all streams, and take in no more: the process is to stop."""
         # Without the lock, which whoever was interrupted by the signal may hold.
         self._closing = True
         for stream in list(self._open):

@@ -31,7 +31,7 @@ News = Sequence[tuple[UUID, int, str]]  # key, transaction, mark
 
 
 def look(streams: Sequence[Stream], *, fully: Collection[Stream], render: Render) -> None:
-    """This tells the streams what is new.
+    """Tell the streams what is new.
 
     For those of `fully`, and those that begin, it looks at all of the newest rows; for the others
     only at those with a recent key, which costs an idle one next to nothing. A row that is passed
@@ -52,7 +52,7 @@ def look(streams: Sequence[Stream], *, fully: Collection[Stream], render: Render
 
 
 def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -> Since:
-    """This answers from where on to look, for each person that has streams."""
+    """Return from where on to look, for each person that has streams."""
     recent = first_id_at_seconds(now.at - RECENT_SECONDS)
     horizons: dict[int, int] = {}
     firsts: dict[int, UUID] = {}
@@ -87,7 +87,7 @@ def tell(
     streams: Sequence[Stream],
     render: Render,
 ) -> None:
-    """This tells the streams what was found, or that it may not be all."""
+    """Tell the streams what was found, or that it may not be all."""
     changed: defaultdict[int, list[tuple[UUID, int, str]]] = defaultdict(list)
     for person, key, xid in found:
         changed[person].append((key, xid, mark_of(source.name, key, xid)))
@@ -119,12 +119,12 @@ def tell(
 
 
 def news_of(stream: Stream, changed: News) -> News:
-    """This answers what of a person's changes a stream has not told."""
+    """Return what of a person's changes a stream has not told."""
     return [change for change in changed if stream.is_news(change[2], change[1])]
 
 
 def rendered(shown: Mapping[Pair, Any], render: Render) -> dict[Pair, bytes]:
-    """This answers what is shown as JSON; what many are shown is written once."""
+    """Return what is shown as JSON; what many are shown is written once."""
     written: dict[int, bytes] = {}
     for data in shown.values():
         if id(data) not in written:

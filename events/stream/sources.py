@@ -45,7 +45,7 @@ sources: dict[str, Source] = {}
 
 
 def register(source: Source) -> None:
-    """This makes a source known; it raises ValueError when its name is taken."""
+    """Make a source known; raise ValueError when its name is taken."""
     if source.name in sources:
         raise ValueError(f"There is a source {source.name!r} already.")
     sources[source.name] = source
@@ -68,7 +68,7 @@ class Since:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """These are the parameters of a source's statement."""
+        """Return the parameters of a source's statement."""
         return {
             "people": self.people,
             # An xid has 32 bits, and wraps; `age` knows.
@@ -81,7 +81,7 @@ class Since:
 
 
 def changes(source: Source, since: Since) -> list[tuple[int, UUID, int]]:
-    """This answers (person, key, transaction) of what was written since, the oldest key first."""
+    """Return (person, key, transaction) of what was written since, the oldest key first."""
     rows = execute(SINCE + source.changed, since.parameters).rows
     found = [(person, key, since.full(xid)) for person, key, xid in rows]
     return sorted(found, key=lambda change: change[1])

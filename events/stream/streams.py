@@ -48,11 +48,11 @@ class Stream:
 
     @property
     def cursor(self) -> str:
-        """This is how far it is, for its client to keep."""
+        """Return how far it is, for its client to keep."""
         return cursors.written(self.horizon, self.at, self.told)
 
     def begin(self, now: Moment) -> bool:
-        """This starts it where its client left off, or now; the answer is if nothing is missed."""
+        """Start it where its client left off, or now; the answer is if nothing is missed."""
         self.begun = True
         kept = cursors.read(self.last_event_id)
         if kept and kept.horizon <= now.horizon and now.at - KEPT_SECONDS <= kept.at <= now.at + 1:
@@ -64,7 +64,7 @@ class Stream:
         return not self.last_event_id
 
     def is_news(self, mark: str, xid: int) -> bool:
-        """This says whether a version of a row was not told yet."""
+        """Return whether a version of a row was not told yet."""
         return xid >= self.horizon and mark not in self.told
 
     def note(self, marks: dict[str, int]) -> None:
@@ -75,13 +75,13 @@ class Stream:
         self._in_reset |= marks
 
     def tell(self, kind: str, data: bytes) -> None:
-        """This sends an event; its id says that it, and all before it, was told."""
+        """Send an event; its id says that it, and all before it, was told."""
         head = f"event: {kind}\nid: {self.cursor}\ndata: "
         self.sent += 1
         self.send(head.encode() + data + b"\n\n")
 
     def end_look(self, looked: Moment, *, full: bool) -> None:
-        """This notes that what had ended when a full look began has been told."""
+        """Note that what had ended when a full look began has been told."""
         self.told |= self._in_reset
         self._in_reset.clear()
         if self.missed:
@@ -95,16 +95,16 @@ class Stream:
             self.send(f"retry: {RETRY_MS}\nid: {self.cursor}\n\n".encode())
 
     def send_heartbeat(self) -> None:
-        """This shows that it lives, and moves the client's cursor on."""
+        """Show that it lives, and moves the client's cursor on."""
         self.send(f": still here\nid: {self.cursor}\n\n".encode())
 
     def send(self, piece: bytes) -> None:
-        """This hands a piece to the event loop."""
+        """Hand a piece to the event loop."""
         self.sent_at = time.monotonic()
         self._call(self._put, piece)
 
     def end(self) -> None:
-        """This closes it, from any thread."""
+        """Close it, from any thread."""
         self._call(self._end)
 
     def _call(self, function: Callable[..., None], *arguments: bytes) -> None:
@@ -114,7 +114,7 @@ class Stream:
     # -- in the event loop -----------------------------------------------------------------------
 
     async def run(self, send: Send, gone: Awaitable[None], *, joined: Callable[[], None]) -> None:
-        """This sends what there is until the client has gone, or it is ended."""
+        """Send what there is until the client has gone, or it is ended."""
         self._loop = asyncio.get_running_loop()
         self._pump = asyncio.ensure_future(self._send_all(send))
         watch = asyncio.ensure_future(gone)

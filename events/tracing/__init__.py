@@ -41,10 +41,10 @@ class Span(Protocol):
     """A span that has begun."""
 
     def tell(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
-        """This adds attributes, and gives it a better name."""
+        """Add attributes, and give it a better name."""
 
     def fail(self, reason: str) -> None:
-        """This marks it as failed; the reason is a class, or another constant."""
+        """Mark it as failed; the reason is a class, or another constant."""
 
 
 class _Nothing:
@@ -72,7 +72,7 @@ NOTHING = _Nothing()
 
 
 def prepare() -> None:
-    """This loads what traces need, if an exporter is named; once a process, before it forks."""
+    """Load what traces need, if an exporter is named; once a process, before it forks."""
     global _sdk  # noqa: PLW0603 - a process has one, or none
     if _sdk is None and _are_wanted(os.environ):
         from events.tracing.sdk import Sdk
@@ -91,7 +91,7 @@ def _are_wanted(environment: Mapping[str, str]) -> bool:
 
 
 def is_on() -> bool:
-    """This tells whether there are spans at all."""
+    """Return whether there are spans at all."""
     return _sdk is not None
 
 
@@ -103,7 +103,7 @@ def span(
     links: Sequence[str] = (),
     attributes: Mapping[str, Value] | None = None,
 ) -> AbstractContextManager[Span]:
-    """This makes a span of the block, in the parent's trace or else the present one.
+    """Make a span of the block, in the parent's trace or else the present one.
 
     Whether a trace is kept is decided where it begins: what is in a trace that isn't costs nothing.
     Links are traceparents of other traces that the block works for too. Say what happened in
@@ -128,44 +128,44 @@ def happened(
     attributes: Mapping[str, Value] | None = None,
     failed: str = "",
 ) -> None:
-    """This makes a span of what is past: its times are in nanoseconds since 1970."""
+    """Make a span of what is past: its times are in nanoseconds since 1970."""
     if _sdk is not None:
         _sdk.happened(name, parent, kind, links, (began, ended), attributes or {}, failed)
 
 
 def note(name: str, attributes: Mapping[str, Value] | None = None, *, failed: str = "") -> None:
-    """This notes in the present span that something happened, and that it failed by that."""
+    """Note in the present span that something happened, and that it failed by that."""
     if _sdk is not None:
         _sdk.note(name, attributes or {}, failed)
 
 
 def headers() -> dict[str, str]:
-    """These are the headers by which an outside service continues the present trace."""
+    """Return the headers by which an outside service continues the present trace."""
     present = traceparent.get()
     return {"traceparent": present} if present else {}
 
 
 def end() -> None:
-    """This sends what was not sent yet, when the process ends."""
+    """Send what was not sent yet, when the process ends."""
     if _sdk is not None:
         _sdk.end()
 
 
 def well_formed(header: str) -> str:
-    """This answers a caller's traceparent, or nothing if it is none."""
+    """Return a caller's traceparent, or nothing if it is none."""
     return header if WELL_FORMED.fullmatch(header) else ""
 
 
 def new_traceparent() -> str:
-    """This begins a trace of which nothing is kept but its id."""
+    """Begin a trace of which nothing is kept but its id."""
     return f"00-{getrandbits(128) or 1:032x}-{getrandbits(64) or 1:016x}-00"
 
 
 def is_sampled(parent: str) -> bool:
-    """This tells whether the spans of a trace are kept."""
+    """Return whether the spans of a trace are kept."""
     return parent[-1:] in "13579bdf" and parent != ""
 
 
 def trace_id(parent: str) -> str:
-    """This answers the id by which a trace is found."""
+    """Return the id by which a trace is found."""
     return parent[3:35]

@@ -39,13 +39,13 @@ class Recording:
         self.span = span
 
     def tell(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
-        """This adds attributes, and gives it a better name."""
+        """Add attributes, and give it a better name."""
         self.span.set_attributes(attributes)
         if name:
             self.span.update_name(name)
 
     def fail(self, reason: str) -> None:
-        """This marks it as failed."""
+        """Mark it as failed."""
         self.span.set_attribute("error.type", reason)
         self.span.set_status(Status(StatusCode.ERROR))
 
@@ -58,7 +58,7 @@ class Sdk:
 
     @cached_property
     def tracer(self) -> trace.Tracer:
-        """This starts the thread that sends, in the process that asks first."""
+        """Start the thread that sends, in the process that asks first."""
         ours = {
             "service.name": self.service,
             "service.instance.id": f"{self.service}-{os.getpid()}",
@@ -86,7 +86,7 @@ class Sdk:
         links: Sequence[str],
         attributes: Mapping[str, Value],
     ) -> Iterator[Recording]:
-        """This makes a span of the block."""
+        """Make a span of the block."""
         span = self._start(name, parent, kind, links, attributes)
         recording = Recording(span)
         token = tracing.traceparent.set(_traceparent(span.get_span_context()))
@@ -111,7 +111,7 @@ class Sdk:
         attributes: Mapping[str, Value],
         failed: str,
     ) -> None:
-        """This makes a span of what is past."""
+        """Make a span of what is past."""
         span = self._start(name, parent, kind, links, attributes, began=times[0])
         if failed:
             Recording(span).fail(failed)
@@ -137,14 +137,14 @@ class Sdk:
         )
 
     def note(self, name: str, attributes: Mapping[str, Value], failed: str) -> None:
-        """This notes something in the present span."""
+        """Note something in the present span."""
         span = trace.get_current_span()
         span.add_event(name, attributes)
         if failed:
             Recording(span).fail(failed)
 
     def end(self) -> None:
-        """This sends what was not sent yet, if that is soon done."""
+        """Send what was not sent yet, if that is soon done."""
         if "tracer" not in self.__dict__:
             return
         impatient = threading.Timer(END_SECONDS, self.exporter.shutdown)

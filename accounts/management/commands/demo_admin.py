@@ -14,7 +14,7 @@ class Command(BaseCommand):
     help = "Make sure that the superuser `admin` exists, with the password in ADMIN_PASSWORD."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """This makes the account, or gives it the password again."""
+        """Make the account, or give it the password again."""
         password = os.environ.get("ADMIN_PASSWORD")
         if not password:
             raise CommandError("Set ADMIN_PASSWORD to the password that the account shall have.")

@@ -29,7 +29,7 @@ class CardList(generics.CreateAPIView[Card]):
 
     @transaction.atomic
     def perform_create(self, serializer: BaseSerializer[Card]) -> None:
-        """This saves the card, and sends the tasks once it is committed."""
+        """Save the card, and send the tasks once it is committed."""
         card = serializer.save(curator=cast(User, self.request.user))
         transaction.on_commit(lambda: notify.apply_async((str(card.pk),)))
         transaction.on_commit(lambda: fan_out.apply_async((str(card.pk),)))
@@ -40,7 +40,7 @@ class FollowingFeed(generics.ListAPIView[Card]):
     pagination_class = NewestCard
 
     def get_queryset(self) -> QuerySet[Card]:
-        """This answers what those who are followed made public."""
+        """Return what those who are followed made public."""
         reader = cast(User, self.request.user)
         entries = TimelineEntry.objects.filter(owner=reader)
         return Card.objects.filter(
@@ -55,6 +55,6 @@ class NotificationList(generics.ListAPIView[Notification]):
     pagination_class = NewestEvent
 
     def get_queryset(self) -> QuerySet[Notification]:
-        """This answers what the reader was told."""
+        """Return what the reader was told."""
         told = Notification.objects.filter(recipient=cast(User, self.request.user))
         return told.filter(actor__is_active=True).select_related("actor", "card")

@@ -17,7 +17,7 @@ HEAD = """<!DOCTYPE NETSCAPE-Bookmark-file-1>
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """This writes what has an address: collections as folders, then what is in none."""
+    """Write what has an address: collections as folders, then what is in none."""
     yield HEAD
     for collection in selection.collections().iterator():
         private = mark(collection.visibility)

@@ -13,7 +13,7 @@ from cards.exports.references import csl_of
 
 
 def commonplace(selection: Selection) -> Iterator[str]:
-    """This writes all that a library holds."""
+    """Write all that a library holds."""
     yield f'{{"commonplace": 1, "exported_at": "{timezone.now().isoformat()}",\n'
     yield '"collections": '
     yield from listed(
@@ -54,14 +54,14 @@ def _card(entry: Entry) -> dict[str, Any]:
 
 
 def csl(selection: Selection) -> Iterator[str]:
-    """This writes references, and what has an address as web pages."""
+    """Write references, and what has an address as web pages."""
     entries = (entry for entry in selection.entries() if entry.card.link or entry.card.reference)
     yield from listed(csl_of(entry) for entry in entries)
     yield "\n"
 
 
 def listed(values: Iterable[Any]) -> Iterator[str]:
-    """This writes a list, a value a line."""
+    """Write a list, a value a line."""
     between = "[\n"
     for value in values:
         yield between + msgspec.json.encode(value).decode()

@@ -12,7 +12,7 @@ NAMESPACE = "urn:commonplace"
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """This writes subscriptions, then collections with their links, then the other links."""
+    """Write subscriptions, then collections with their links, then the other links."""
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield f'<opml version="2.0" xmlns:commonplace="{NAMESPACE}">\n'
     yield "<head><title>Commonplace</title></head>\n<body>\n"

@@ -83,7 +83,7 @@ def json(says: Callable[[Any], bool]) -> Callable[[Document], bool]:
 
 
 def has(pattern: str) -> Callable[[Document], bool]:
-    """This answers a test for such a text near the beginning."""
+    """Return a test for such a text near the beginning."""
     text = re.compile(pattern, re.MULTILINE)
     return lambda document: bool(text.search(document.head))
 
@@ -124,7 +124,7 @@ def first_of_lines(name: str) -> Callable[[Document], bool]:
 
 
 def is_zotero(document: Document) -> bool:
-    """This says whether a file is RDF of references, and not a feed."""
+    """Return whether a file is RDF of references, and not a feed."""
     return RDF(document) and ZOTERO(document)
 
 
@@ -139,7 +139,7 @@ def is_endnote(document: Document) -> bool:
 
 
 def is_table(document: Document) -> bool:
-    """This says whether the first line names columns."""
+    """Return whether the first line names columns."""
     return tables.layout(document) is not None
 
 
@@ -187,7 +187,7 @@ UNKNOWN_JSON = (
 
 
 def detected(document: Document) -> Format:
-    """This answers the format of a file by its content; raises Unreadable for none of them."""
+    """Return the format of a file by its content; raise Unreadable for none of them."""
     for known in FORMATS.values():
         if known.looks_like_it(document):
             return known
@@ -200,6 +200,6 @@ def detected(document: Document) -> Format:
 
 
 def rows(document: Document, name: str = "") -> tuple[Format, Iterator[Row]]:
-    """This answers the format of a file, and what it holds; `name` says what it is meant to be."""
+    """Return the format of a file, and what it holds; `name` says what it is meant to be."""
     found = FORMATS[name] if name else detected(document)
     return found, found.read(document)

@@ -20,7 +20,7 @@ LARGEST_MALFORMED = 2 * 1024 * 1024
 
 
 def read(document: Document) -> Iterator[Row]:
-    """This answers the entries of a feed; of one that is not well-formed, what can be made out."""
+    """Return the entries of a feed; of one that is not well-formed, what can be made out."""
     document = repaired(document)
     text = document.markup
     if len(text) > LARGEST:
@@ -40,7 +40,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def flaw_of(document: Document) -> Unreadable | None:
-    """This answers why a feed is not well-formed; raises Unreadable for one that is dangerous."""
+    """Return why a feed is not well-formed; raise Unreadable for one that is dangerous."""
     if "<!entity" in document.text.lower():
         raise Unreadable("entities", "The feed declares entities; that is not read.")
     try:
@@ -54,7 +54,7 @@ def flaw_of(document: Document) -> Unreadable | None:
 
 
 def parsed(text: str, url: str) -> Any:
-    """This answers the feed as its parser has it; the parser itself never fetches anything."""
+    """Return the feed as its parser has it; the parser itself never fetches anything."""
     import feedparser
 
     # As a stream, for it would take a text for an address, or for a file's name.
@@ -67,7 +67,7 @@ def parsed(text: str, url: str) -> Any:
 
 
 def lines_of(text: str) -> list[int]:
-    """This answers the line in which each entry begins."""
+    """Return the line in which each entry begins."""
     lines, line, counted = [], 1, 0
     for found in ENTRY.finditer(text):
         line += text.count("\n", counted, found.start())
@@ -77,7 +77,7 @@ def lines_of(text: str) -> list[int]:
 
 
 def item_of(entry: Any, source: str, line: int) -> Item:
-    """This answers the item of an entry."""
+    """Return the item of an entry."""
     title, url = one_line(plain(entry.get("title") or "")), clean(entry.get("link"))
     contents = [part.get("value") or "" for part in entry.get("content") or []]
     text = plain(entry.get("summary") or next(iter(contents), ""))

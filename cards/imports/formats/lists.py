@@ -18,7 +18,7 @@ ENTRY = re.compile(
 
 
 def read(document: Document) -> Iterator[Row]:
-    """This answers the addresses of a list; a DOI is the address that it resolves at."""
+    """Return the addresses of a list; a DOI is the address that it resolves at."""
     for number, line in enumerate(document.text.split("\n"), start=1):
         text = line.strip().strip("<>,;")
         if not text or text.startswith("#"):
@@ -40,7 +40,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def looks_like_it(document: Document) -> bool:
-    """This says whether a text begins like a list."""
+    """Return whether a text begins like a list."""
     lines = [line.strip() for line in document.head.split("\n")[:20]]
     entries = [line for line in lines if line and not line.startswith("#")]
     fitting = sum(bool(ENTRY.fullmatch(line)) for line in entries)

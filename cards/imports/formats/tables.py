@@ -43,7 +43,7 @@ class Table:
 
     @property
     def names(self) -> dict[str, str]:
-        """This is which column has what, for a dry run."""
+        """Return which column has what, for a dry run."""
         found: dict[str, str] = {}
         for name, column in zip(self.columns, self.header, strict=True):
             if name in fields.PLACES or _is_mark(name):

@@ -41,7 +41,7 @@ OTHERS = {"Journal", "Collection", "Memo", "Attachment", "Series"}
 
 
 def read(document: Document) -> Iterator[Row]:
-    """This answers the references of a file: its collections come last, so it is kept whole."""
+    """Return the references of a file: its collections come last, so it is kept whole."""
     nodes: list[Node] = []
     flaw = None
     try:
@@ -87,7 +87,7 @@ def rows_of(nodes: list[Node]) -> Iterator[Row]:
 
 
 def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
-    """This answers, by what is in a collection, the paths of the collections that it is in."""
+    """Return, by what is in a collection, the paths of the collections that it is in."""
     named = {node.about: node for node in collections}
     above = {
         part.attributes.get("resource", ""): node.about
@@ -108,7 +108,7 @@ def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
 
 
 def item_of(node: Node, named: dict[str, Node], paths: Any) -> Row:
-    """This answers the item of a reference."""
+    """Return the item of a reference."""
     about = node.about
     csl = csl_of(node, whole_of(node, named))
     url = about if about.startswith("http") else node.content("identifier", "URI", "value")
@@ -126,7 +126,7 @@ def item_of(node: Node, named: dict[str, Node], paths: Any) -> Row:
 
 
 def whole_of(node: Node, named: dict[str, Node]) -> Node | None:
-    """This answers the journal or book that a reference is part of."""
+    """Return the journal or book that a reference is part of."""
     within = node.find("isPartOf")
     if within is None:
         return None
@@ -134,7 +134,7 @@ def whole_of(node: Node, named: dict[str, Node]) -> Node | None:
 
 
 def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
-    """This answers a reference in the terms of CSL-JSON."""
+    """Return a reference in the terms of CSL-JSON."""
     organization = ("publisher", "Organization")
     csl: dict[str, Any] = {
         "type": TYPES.get(node.content("itemType"), "document"),

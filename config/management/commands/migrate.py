@@ -20,7 +20,7 @@ class Command(migrate.Command):
     help = migrate.Command.help + " Waits for locks in short turns, so that nobody waits behind it."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """This applies what is missing, as often as a lock is not to be had in time.
+        """Apply what is missing, as often as a lock is not to be had in time.
 
         Whoever wants a table after a statement that waits for its lock waits too, be it to read.
         So each attempt is short, and lets everyone else through before the next. A migration that

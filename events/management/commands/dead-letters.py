@@ -74,14 +74,14 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"count": count}) if options["json"] else text)
 
     def ask(self, which: DeadLetters) -> None:
-        """This raises CommandError unless whoever is at the terminal agrees; a script is sure."""
+        """Raise CommandError unless whoever is at the terminal agrees; a script is sure."""
         if sys.stdin.isatty():
             count = Delivery.objects.filter(**which.filters()).count()
             if not agreed(f"Give up these {count} dead letters for good?"):
                 raise CommandError("Nothing was given up.")
 
     def discard_removed(self, handler: str, *, as_json: bool) -> None:
-        """This gives up what nobody will ever deliver."""
+        """Give up what nobody will ever deliver."""
         try:
             count = services.discard_removed(handler, actor="command line")
         except ValueError as error:
@@ -90,7 +90,7 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"count": count}) if as_json else text)
 
     def tell(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
-        """This prints dead letters."""
+        """Print dead letters."""
         if as_json:
             stories = [describe(letter, whole=whole) for letter in letters]
             self.stdout.write(json.dumps(stories, indent=2))
@@ -104,7 +104,7 @@ class Command(BaseCommand):
 
 
 def line_of(letter: Delivery) -> str:
-    """This is a dead letter in a line."""
+    """Return a dead letter in a line."""
     reason = letter.error.strip().splitlines()[-1:] or [""]
     return (
         f"{letter.pk}  {letter.queue}  {letter.handler}  {letter.event.type}"
@@ -113,7 +113,7 @@ def line_of(letter: Delivery) -> str:
 
 
 def story_of(letter: Delivery) -> str:
-    """This is what happened to it."""
+    """Return what happened to it."""
     parts = [f"  event: {letter.event.subject}, {json.dumps(letter.event.data)}"]
     for attempt in letter.failures.all():
         parts.append(
@@ -124,7 +124,7 @@ def story_of(letter: Delivery) -> str:
 
 
 def describe(letter: Delivery, *, whole: bool) -> dict[str, Any]:
-    """This answers a dead letter in JSON terms."""
+    """Return a dead letter in JSON terms."""
     story: dict[str, Any] = {
         "id": letter.pk,
         "queue": letter.queue,

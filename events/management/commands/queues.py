@@ -110,7 +110,7 @@ class Command(BaseCommand):
             raise CommandError(explained(error)) from error
 
     def show_status(self, options: dict[str, Any]) -> None:
-        """This tells how every queue is."""
+        """Tell how every queue is."""
         rows = queries.queue_status()
         figures = [dataclasses.asdict(row) for row in rows]
         lag, outbox = queries.relay_lag_seconds(), queries.outbox_length()
@@ -129,7 +129,7 @@ class Command(BaseCommand):
         self.tell(found, *lines, *pauses, *(waiting if outbox else []), *(down if outage else []))
 
     def show_deliveries(self, options: dict[str, Any]) -> None:
-        """This tells which deliveries wait, run, failed or are done."""
+        """Tell which deliveries wait, run, failed or are done."""
         found = queries.deliveries_of(
             options["queue"],
             Kind(options["state"]),
@@ -141,21 +141,21 @@ class Command(BaseCommand):
         self.tell([story_of(each) for each in found], *(map(line_of, found) if found else nothing))
 
     def pause(self, options: dict[str, Any]) -> None:
-        """This lets nothing of a queue begin."""
+        """Let nothing of a queue begin."""
         is_news = services.pause(options["queue"], actor=ACTOR, reason=options["reason"])
         status = status_of(options["queue"])
         text = f"{status.queue} is paused {pause_of(status)}; {status.depth} open"
         self.tell({"changed": is_news} | dataclasses.asdict(status), text)
 
     def resume(self, options: dict[str, Any]) -> None:
-        """This lets a queue go on."""
+        """Let a queue go on."""
         is_news = services.resume(options["queue"], actor=ACTOR)
         status = status_of(options["queue"])
         text = f"{status.queue} {'goes on' if is_news else 'was not paused'}; {status.depth} open"
         self.tell({"changed": is_news} | dataclasses.asdict(status), text)
 
     def purge(self, options: dict[str, Any]) -> None:
-        """This gives up what waits, after having asked."""
+        """Give up what waits, after having asked."""
         queue, which = options["queue"], chosen(options)
         choice = queries.choice(which)
         found = {"queue": queue, "handlers": choice.by_handler}
@@ -171,7 +171,7 @@ class Command(BaseCommand):
         self.tell(found | dataclasses.asdict(purged), text)
 
     def ask(self, choice: Choice) -> None:
-        """This raises CommandError unless somebody agrees."""
+        """Raise CommandError unless somebody agrees."""
         if not sys.stdin.isatty():
             raise CommandError(
                 f"{choice.free} deliveries would be given up for good: look with --dry-run, and"
@@ -183,13 +183,13 @@ class Command(BaseCommand):
             raise CommandError("Nothing was given up.")
 
     def retry(self, options: dict[str, Any]) -> None:
-        """This lets retries be due now."""
+        """Let retries be due now."""
         count = services.retry_now(chosen(options), actor=ACTOR, progress=self.show_progress)
         text = f"{options['queue']}: {count} retries are due now"
         self.tell({"queue": options["queue"], "retried": count}, text)
 
     def change_limits(self, options: dict[str, Any]) -> None:
-        """This changes how often handlers may call outside."""
+        """Change how often handlers may call outside."""
         changes: dict[str, int | None] = dict.fromkeys(LIMITS) if options["default"] else {}
         for name in ("rate", "group"):
             if options[name]:
@@ -202,7 +202,7 @@ class Command(BaseCommand):
         self.tell(found, f"{status.queue}: {limits_of(status)}")
 
     def change_concurrency(self, options: dict[str, Any]) -> None:
-        """This changes how many batches run at once."""
+        """Change how many batches run at once."""
         if (options["number"] is None) is not options["default"]:
             raise CommandError("Say a number, or --default.")
         changes = {"concurrency": options["number"]}
@@ -212,7 +212,7 @@ class Command(BaseCommand):
         self.tell({"queue": status.queue, "concurrency": status.concurrency}, text)
 
     def clean(self, options: dict[str, Any]) -> None:
-        """This deletes what ended long ago."""
+        """Delete what ended long ago."""
         found = {name: options[name] for name in ("queue", "state")}
         count = services.clean(
             **found, older_than=options["older_than"], actor=ACTOR, progress=self.show_progress
@@ -221,20 +221,20 @@ class Command(BaseCommand):
         self.tell(found | {"deleted": count}, text)
 
     def tell(self, found: Any, *lines: str) -> None:
-        """This prints for programs, or for people."""
+        """Print for programs, or for people."""
         if self.as_json:
             self.stdout.write(json.dumps(found, indent=2, cls=DjangoJSONEncoder))
         else:
             self.stdout.write("\n".join(lines))
 
     def show_progress(self, count: int) -> None:
-        """This tells how far it is, to people only."""
+        """Tell how far it is, to people only."""
         if self.stderr.isatty():
             self.stderr.write(f"\r{count} …", ending="")
 
 
 def chosen(options: dict[str, Any]) -> Waiting:
-    """This answers what the filters choose."""
+    """Return what the filters choose."""
     return Waiting(**{name: options[name] for name in ("queue", "handler", "type", "older_than")})
 
 
@@ -257,6 +257,6 @@ def broker_outage() -> str:
 
 
 def status_of(queue: str) -> QueueStatus:
-    """This answers how one queue is now."""
+    """Return how one queue is now."""
     (status,) = (row for row in queries.queue_status(finished=False) if row.queue == queue)
     return status

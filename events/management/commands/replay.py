@@ -47,19 +47,19 @@ class Command(BaseCommand):
             self.wait(results)
 
     def run(self, which: Which, options: dict[str, Any]) -> list[Progress]:
-        """This replays, or counts what a replay would do."""
+        """Replay, or counts what a replay would do."""
         if options["dry_run"]:
             return replay.count(which)
         return replay.replay(which, actor="command line", rate=options["rate"], tell=self.tell)
 
     def tell(self, progress: Progress) -> None:
-        """This shows how far it is, to people only."""
+        """Show how far it is, to people only."""
         if self.stderr.isatty():
             text = f"\r{progress.handler}: {progress.events} events …"
             self.stderr.write(text, ending="")
 
     def show(self, results: list[Progress], options: dict[str, Any]) -> None:
-        """This prints what was done, or would be."""
+        """Print what was done, or would be."""
         if options["json"]:
             self.stdout.write(json.dumps([asdict(result) for result in results], indent=2))
             return
@@ -82,7 +82,7 @@ class Command(BaseCommand):
                 )
 
     def wait(self, results: list[Progress]) -> None:
-        """This returns when nothing is open for the handlers any more."""
+        """Return when nothing is open for the handlers any more."""
         names = [result.handler for result in results]
         while left := queries.open_count(names):
             self.stdout.write(f"{left} to go")
@@ -92,7 +92,7 @@ class Command(BaseCommand):
 
 
 def pace(text: str) -> float:
-    """This reads a rate, which is more than nothing."""
+    """Read a rate, which is more than nothing."""
     rate = float(text)
     if not 0 < rate < float("inf"):
         raise ValueError(f"{text!r} is no rate: it must be more than 0.")

@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
 
 def worker_options(policies: list[QueuePolicy]) -> dict[str, Any]:
-    """This answers how Celery runs the worker of these queues."""
+    """Return how Celery runs the worker of these queues."""
     names = [policy.name for policy in policies]
     # Two nodes of one name could not be told apart; on one machine they have numbers.
     number = os.environ.get("PROCESS_NUMBER", "1")

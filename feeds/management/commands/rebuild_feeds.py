@@ -32,7 +32,7 @@ class Command(BaseCommand):
             self.rebuild(owners.iterator(), total=owners.count())
 
     def rebuild(self, owner_ids: Iterator[int] | list[int], *, total: int) -> None:
-        """This rebuilds one timeline after the other, and says how far it is."""
+        """Rebuild one timeline after the other, and says how far it is."""
         done = 0
         for done, owner_id in enumerate(owner_ids, start=1):
             rebuild_timeline(owner_id=owner_id)
