@@ -41,7 +41,8 @@ class Register(APIView):
     location = ("profile", "user.username")
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    checks_passwords = may_be_repeated = True
+    may_be_repeated = True
+    other_errors = frozenset({"429"})
 
     @extend_schema(request=RegistrationSerializer, responses={201: SessionSerializer})
     def post(self, request: Request) -> Response:
@@ -58,7 +59,7 @@ class Login(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    checks_passwords = True
+    other_errors = frozenset({"429"})
 
     @extend_schema(
         request=CredentialsSerializer,

@@ -81,7 +81,7 @@ class CardDetail(ObjectView):
 class BulkAdd(APIView):
     """Many cards at once."""
 
-    refuses_bulk_work = True
+    other_errors = frozenset({"429"})
 
     @extend_schema(request=BulkInputSerializer, responses={201: BulkResultsSerializer})
     def post(self, request: Request) -> Response:

@@ -189,7 +189,7 @@ class ProblemSchema(AutoSchema):
     def error_codes(self) -> list[str]:
         """Return the codes of the errors that the view may answer."""
         permissions = self.view.get_permissions()
-        return [
+        known = {
             code
             for code, possible in {
                 # Parameters that are not known, at least.
@@ -203,9 +203,8 @@ class ProblemSchema(AutoSchema):
                 "413": self.method in WRITING,
                 "415": self.method in WRITING,
                 "422": self.may_be_repeated(),
-                "429": getattr(self.view, "checks_passwords", False)
-                or getattr(self.view, "refuses_bulk_work", False),
                 "503": True,
             }.items()
-            if possible or code in getattr(self.view, "other_errors", ())
-        ]
+            if possible
+        }
+        return sorted(known | getattr(self.view, "other_errors", frozenset()))

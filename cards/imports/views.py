@@ -68,7 +68,7 @@ class Imports(ListAPIView[Import]):
     queryset = Import.objects.none()
     serializer_class = ImportSerializer
     parser_classes = [*APIView.parser_classes, MultiPartParser]
-    refuses_bulk_work = True
+    other_errors = frozenset({"429"})
 
     def get_queryset(self) -> QuerySet[Import]:
         """Return the imports of the person who asks."""
@@ -110,7 +110,7 @@ class ImportedFiles(APIView):
 
     parser_classes = [*APIView.parser_classes, MultiPartParser]
     location = ("import", "id")
-    refuses_bulk_work = True
+    other_errors = frozenset({"429"})
 
     @extend_schema(
         request={"multipart/form-data": ImportedFileSerializer}, responses={202: ImportSerializer}

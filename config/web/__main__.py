@@ -26,7 +26,7 @@ LOGGING: dict[str, Any] = {
             "stream": "ext://sys.stderr",
         }
     },
-    "loggers": {"uvicorn": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+    "loggers": {"uvicorn": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
 }
 
 

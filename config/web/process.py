@@ -37,6 +37,7 @@ class Lifespan:
         from config import wsgi
 
         wsgi.leave()
+        logger.info("web.stopped")
         await send({"type": "lifespan.shutdown.complete"})
 
     def _end_streams_at(self, number: signal.Signals) -> None:
