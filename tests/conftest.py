@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,6 +62,26 @@ def nothing_counted_yet() -> None:
     controls.forget()
     counters.forget()
     snapshot.snapshot.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_worker_believes_in_a_pause(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ends each test only when the workers have forgotten what it set for their queues.
+
+    A worker keeps what it has read for FRESH_SECONDS, and would refuse the next test's messages.
+    """
+    if "workers" not in request.fixturenames:
+        yield
+        return
+    from events import controls
+    from events.models import QueueControl
+    from tests.running import wait_for
+
+    request.getfixturevalue("transactional_db")
+    yield
+    if QueueControl.objects.all().delete()[0]:
+        forgotten = time.monotonic() + controls.FRESH_SECONDS
+        wait_for(lambda: time.monotonic() > forgotten, seconds=5, what="the workers read again")
 
 
 @pytest.fixture

@@ -53,7 +53,8 @@ def each_once(keys: list[str]) -> bool:
 
 def calls_of(prefix: str) -> Counter[str]:
     """This counts the calls outside, by key."""
-    lines = (settings.DATA_DIR / "outside.log").read_text().splitlines()
+    log = settings.DATA_DIR / "outside.log"  # the first call makes it
+    lines = log.read_text().splitlines() if log.exists() else []
     keys = [line.partition(" ")[2] for line in lines]
     return Counter(key for key in keys if key.startswith(prefix))
 
