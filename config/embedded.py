@@ -1,9 +1,10 @@
-"""A real PostgreSQL and a real Valkey under .data/, for whoever has no servers of their own.
+"""Embedded servers: a PostgreSQL and a Valkey under .data/, for machines without servers.
 
-They listen on Unix sockets in one directory, so no port can be taken and the addresses follow from
-the data directory alone. Every user of the servers holds a shared lock on `users.lock`, which the
-kernel drops when a process is killed: the last one to leave stops them, and servers whose users
-were all killed are adopted by the next one. Nothing here knows Django.
+They listen on Unix sockets in one directory, so that no port can be taken and the addresses follow
+from the data directory alone. Every process that uses the servers holds a shared lock on
+`users.lock`. The last one to release it stops them. The kernel releases the lock of a killed
+process; if all users were killed, the next one takes over the running servers. This module must
+work before Django is configured.
 """
 
 import hashlib
@@ -30,9 +31,10 @@ from config.server import Server, ServerFailed, recorded_pid, tail
 
 NAME = "commonplace"  # of the database and of its owner
 START_SECONDS = 60.0
-# A socket's path has at most 103 bytes on macOS; the longest here is supervisor.sock.<process id>.
+# A directory for sockets that every client accepts. A socket's path has at most 103 bytes on macOS;
+# the longest file name here is supervisor.sock.<process id>.
 SOCKET_PATH = r"[\w./+@-]{1,79}"
-PORT = 5432  # only a part of the socket's name
+PORT = 5432  # appears only in the socket's file name
 POSTGRES_SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -50,25 +52,25 @@ VALKEY_SETTINGS = {
     "save": "",
     "maxmemory": "512mb",
     "maxmemory-policy": "noeviction",
-    # Its command line stays, with the socket by which we know it from another, and so does its
-    # environment, which the title would be written over (config/watcher.py).
+    # A process title would overwrite the command line, whose socket path identifies this server,
+    # and the environment, which has the mark (config/watcher.py).
     "set-proc-title": "no",
 }
 
 
 class DataInUse(SaysWhatToDo):
-    """Other processes use the servers of this data directory; the message says which to stop."""
+    """Another process uses the servers of this data directory; the message says what to stop."""
 
 
 @contextmanager
 def using(data: Path) -> Iterator["Servers"]:
-    """Run the servers of a data directory until the last of their users has left."""
+    """Run the servers of a data directory during the block, and as long as others use them."""
     servers = Servers(data)
     with locks.opened(data / "users.lock") as users:
         try:
             with locks.locked(data / "start.lock"):
                 locks.share(users)
-                # A stack starts and stops its servers itself, and may have one stopped just now.
+                # A stack starts and stops its servers itself; one may be stopped on purpose.
                 if not locks.is_locked(data / "owner.lock"):
                     servers.start()
             yield servers
@@ -80,9 +82,10 @@ def using(data: Path) -> Iterator["Servers"]:
 
 @contextmanager
 def owning(data: Path) -> Iterator["Servers"]:
-    """Give the servers to one owner, who alone starts and stops them.
+    """Reserve the servers for one owner, a stack, which alone starts and stops them.
 
-    Those of an owner that was killed may still run.
+    Servers of an earlier owner that was killed may still run. Raise DataInUse if there is another
+    owner or user.
     """
     servers = Servers(data)
     with locks.opened(data / "owner.lock") as owner, locks.opened(data / "users.lock") as users:
@@ -100,30 +103,31 @@ def owning(data: Path) -> Iterator["Servers"]:
 
 @dataclass(frozen=True)
 class Servers:
-    """This says where the servers of one data directory are, and runs them when asked."""
+    """The servers of one data directory: their addresses, commands, start and stop."""
 
     data: Path
 
     @property
     def database_url(self) -> str:
-        """Return the address for Django and libpq."""
+        """Return PostgreSQL's address for Django and libpq."""
         return f"postgres://{NAME}@/{NAME}?host={quote(str(self.run), safe='')}&port={PORT}"
 
     @property
     def redis_url(self) -> str:
-        """Return the address for Celery and Flower."""
+        """Return Valkey's address for Celery and Flower."""
         return f"redis+socket://{quote(str(self.valkey_socket))}?virtual_host=0"
 
     @property
     def unix_url(self) -> str:
-        """Return the same address for redis-py."""
+        """Return Valkey's address for redis-py."""
         return f"unix://{quote(str(self.valkey_socket))}?db=0"
 
     @property
     def run(self) -> Path:
-        """Return the directory of the sockets; elsewhere when clients could not use the path."""
+        """Return the directory of the sockets: in the data directory, or in /tmp if need be."""
         near = self.data.absolute() / "run"
-        # libpq splits a host at commas, and others trip over blanks or per cents in an address.
+        # A path may be too long, libpq splits a host at commas, and other clients fail on a blank
+        # or a per cent sign.
         if re.fullmatch(SOCKET_PATH, str(near), re.ASCII):
             return near
         digest = hashlib.sha256(os.fsencode(self.data.resolve())).hexdigest()[:12]
@@ -136,7 +140,7 @@ class Servers:
 
     @property
     def valkey_socket(self) -> Path:
-        """Return the socket of Valkey."""
+        """Return the path of Valkey's socket."""
         return self.run / "valkey.sock"
 
     @cached_property
@@ -148,7 +152,7 @@ class Servers:
             pid_file=self._postgres_data / "postmaster.pid",
             mark=f" -D {self._postgres_data} ",
             log=self.log / "postgres.log",
-            # Fast shutdown, then the immediate one, which leaves the rest to crash recovery.
+            # Fast shutdown, then the immediate one, after which PostgreSQL runs crash recovery.
             stop_signals={Signals.SIGINT: 20, Signals.SIGQUIT: 5, Signals.SIGKILL: 5},
         )
 
@@ -165,7 +169,10 @@ class Servers:
         )
 
     def postgres_command(self, *, death_signal: str = "") -> list[str]:
-        """Return PostgreSQL's command in the foreground, for a supervisor."""
+        """Return the command that runs PostgreSQL in the foreground.
+
+        The kernel sends it `death_signal` when its parent dies (config/binaries.py).
+        """
         binaries = postgres_bin()
         settings = {**POSTGRES_SETTINGS, "unix_socket_directories": f'"{self.run}"'}
         if any((binaries.parent / "lib").glob("**/pg_stat_statements.so")):
@@ -175,14 +182,14 @@ class Servers:
         return [*prefix, str(binaries / "postgres"), "-D", str(self._postgres_data), *options]
 
     def valkey_command(self, *, death_signal: str = "") -> list[str]:
-        """Return Valkey's command in the foreground, for a supervisor."""
+        """Return the command that runs Valkey in the foreground."""
         places = {"dir": self._valkey_data, "unixsocket": self.valkey_socket}
         settings = {**VALKEY_SETTINGS, **places, "pidfile": self.run / "valkey.pid"}
         options = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
         return [*setpriv(death_signal=death_signal), str(valkey_server()), *options]
 
     def prepare(self) -> None:
-        """Make the directories and the database cluster on first use."""
+        """Create the directories and the database cluster if they don't exist."""
         for directory in (self.data, self.log, self._valkey_data):
             directory.mkdir(parents=True, exist_ok=True)
         self._make_run_directory()
@@ -191,7 +198,7 @@ class Servers:
         self._forget_recycled_pid()
 
     def start(self) -> None:
-        """Start the servers that do not run, and return when both answer."""
+        """Start the servers that do not run, and return when both respond."""
         self.prepare()
         self.postgres.start(answers=self.postgres_answers, seconds=START_SECONDS)
         self.valkey.start(answers=self.valkey_answers, seconds=START_SECONDS)
@@ -201,14 +208,14 @@ class Servers:
         return self.postgres.pid() is not None and self.valkey.pid() is not None
 
     def stop(self) -> None:
-        """Stop what runs, without loss, and within bounds."""
+        """Stop both servers without data loss; raise ServerFailed if one survives SIGKILL."""
         for server in (self.postgres, self.valkey):
             server.signal_stop()
         for server in (self.postgres, self.valkey):
             server.stop()
 
     def postgres_answers(self) -> bool:
-        """Return whether our PostgreSQL answers, and make the database when it is missing."""
+        """Return whether this PostgreSQL responds; create the database if it is missing."""
         address = self.database_url.replace(f"/{NAME}?", "/postgres?")
         try:
             with closing(psycopg.connect(address, autocommit=True, connect_timeout=3)) as session:
@@ -222,13 +229,12 @@ class Servers:
         return True
 
     def valkey_answers(self) -> bool:
-        """Return whether our Valkey answers."""
+        """Return whether this Valkey responds and has loaded its data."""
         client = redis.Redis.from_url(self.unix_url, socket_timeout=3, decode_responses=True)
         try:
             with closing(client):
                 _check_same(client.config_get("dir")["dir"], self._valkey_data)
-                # Raises while it still loads its data, when all that it answers is questions of
-                # its configuration.
+                # While Valkey loads its data, it responds to `config_get`, but `ping` raises.
                 client.ping()
         except redis.RedisError:
             return False
@@ -243,7 +249,7 @@ class Servers:
         return self.data.absolute() / "valkey"
 
     def _make_run_directory(self) -> None:
-        # Root shares it with the account of PostgreSQL, by its group; else it is ours alone.
+        # PostgreSQL doesn't run as root: if this process does, PostgreSQL's group gets access too.
         self.run.mkdir(mode=0o700, exist_ok=True)
         if self.run.is_symlink() or self.run.stat().st_uid != os.geteuid():
             raise ServerFailed(f"{self.run} belongs to another user: remove it and start again.")
@@ -253,7 +259,7 @@ class Servers:
             self.run.chmod(0o770)
 
     def _make_cluster(self) -> None:
-        # Made aside and renamed, so that an interrupted initdb leaves nothing half done behind.
+        # Created under another name and then renamed: an interrupted initdb leaves no half cluster.
         unfinished = Path(tempfile.mkdtemp(prefix="postgres.", dir=self.data.absolute()))
         account = server_account()
         if account:
@@ -270,7 +276,7 @@ class Servers:
         unfinished.rename(self._postgres_data)
 
     def _forget_recycled_pid(self) -> None:
-        # PostgreSQL clears what a crash left, except when its old process id lives as another's.
+        # PostgreSQL removes these files after a crash, unless another process has got its old pid.
         if self.postgres.pid() or not recorded_pid(self.postgres.pid_file):
             return
         for left in (self.postgres.pid_file, self.run / f".s.PGSQL.{PORT}.lock"):
@@ -279,4 +285,4 @@ class Servers:
 
 def _check_same(found: object, expected: Path) -> None:
     if Path(str(found)).resolve() != expected.resolve():
-        raise ServerFailed(f"The server of {found} answers in place of that of {expected}.")
+        raise ServerFailed(f"The server of {found} responds in place of that of {expected}.")

@@ -2,4 +2,4 @@
 
 
 class SaysWhatToDo(RuntimeError):
-    """An error whose message says what went wrong and what to do; its traceback helps nobody."""
+    """An error whose message says what went wrong and what to do; shown without a traceback."""

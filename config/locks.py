@@ -1,4 +1,4 @@
-"""Locks of processes on files; the kernel drops them when a process ends, however it ends."""
+"""File locks between processes (flock); the kernel releases them when a process ends."""
 
 import fcntl
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from typing import IO
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, waiting for it as long as it takes."""
+    """Hold a file's exclusive lock during the block; wait for it without a time limit."""
     with opened(path) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def take(lock: IO[str]) -> bool:
-    """Return whether we now hold the lock alone; do not wait."""
+    """Try to get the exclusive lock without waiting; return whether this process now holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -25,12 +25,12 @@ def take(lock: IO[str]) -> bool:
 
 
 def share(lock: IO[str]) -> None:
-    """Hold the lock together with others."""
+    """Get a shared lock, waiting while another process holds the exclusive one."""
     fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether somebody holds the lock of a file alone."""
+    """Return whether a process holds a file's exclusive lock."""
     with opened(path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -40,6 +40,6 @@ def is_locked(path: Path) -> bool:
 
 
 def opened(path: Path) -> IO[str]:
-    """Return the file of a lock, made on first use."""
+    """Open the file of a lock, creating it if needed; closing the file releases the lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("a", encoding="utf-8")

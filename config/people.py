@@ -1,4 +1,4 @@
-"""The settings of people, their passwords and their tokens; read by `config/settings.py`."""
+"""Settings of users, passwords and tokens; imported by `config/settings.py`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from django.core.exceptions import ImproperlyConfigured
 env = environ.Env()
 
 TOKEN_TTL_DAYS = env.int("TOKEN_TTL_DAYS", default=30)
-# How many of the last entries of X-Forwarded-For were written by proxies of ours; 0: it is ignored.
+# The number of trusted proxies in front: this many entries at the end of X-Forwarded-For are
+# theirs. With 0, the header is ignored.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
-# Accounts that may be made from one address, at once and again in each hour.
+# Registrations from one address: this many at once, and as many again in each hour.
 REGISTRATIONS_PER_HOUR = env.int("REGISTRATIONS_PER_HOUR", default=60)
 if TRUSTED_PROXIES < 0 or REGISTRATIONS_PER_HOUR < 1:
-    # A negative number would count from the left, where clients write what they like.
+    # A negative number of proxies would select an entry from the left, which clients can forge.
     raise ImproperlyConfigured("Set TRUSTED_PROXIES to 0 or more, REGISTRATIONS_PER_HOUR to 1.")
-# To whom weaknesses can be told: addresses for mail, or URIs; without, there is no security.txt.
+# Contacts for reports of vulnerabilities: mail addresses or URIs. Without one, there is no
+# security.txt.
 SECURITY_CONTACT = env.list("SECURITY_CONTACT", default=[])
 
 AUTH_USER_MODEL = "accounts.User"

@@ -1,4 +1,7 @@
-"""The ports of the local stack. Run as a script, this checks them before anything is installed."""
+"""The ports of the local stack, by the environment variable that changes each.
+
+Run as a script, this module checks them; `make` does so before it installs anything.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,15 @@ PORTS = {"PORT": 8000, "FLOWER_PORT": 5555, "EXPORTER_PORT": 9108}
 
 
 class PortTaken(RuntimeError):
-    """Another program listens on a port of ours; the message names the variable to set."""
+    """A port can't be used; the message names the environment variable to set."""
 
 
 def free_ports(defaults: Mapping[str, int], *, any_free: bool = False) -> dict[str, int]:
-    """Return the port of each variable, refused when it is taken, or any free one if allowed."""
+    """Return a free port for each variable: its value in the environment, or else its default.
+
+    With `any_free`, the system chooses a port in place of the default. Raise PortTaken if a port
+    is in use, is no port number, or is named twice.
+    """
     ports = {}
     for variable, default in defaults.items():
         given = os.environ.get(variable, "")
@@ -35,7 +42,8 @@ def _number(variable: str, text: str) -> int:
 
 def _bindable(variable: str, port: int) -> int:
     with socket.socket() as probe:
-        # As the servers do, or a connection that closed a moment ago would look like a listener.
+        # The servers set this too. Without it, a connection that closed a moment ago (TIME_WAIT)
+        # would make the port look taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -1,4 +1,4 @@
-"""One server program of a data directory: whether it runs, starting it, stopping it."""
+"""Start and stop one server process that runs in the background and is found by its pid file."""
 
 import os
 import signal
@@ -21,22 +21,28 @@ class ServerFailed(SaysWhatToDo):
 
 @dataclass(frozen=True)
 class Server:
-    """This is one server: its foreground command, and how to know it from any other process."""
+    """One server: its command, and what tells its process from all others."""
 
     name: str
     command: list[str]
     pid_file: Path
-    mark: str  # what its command line has and no other process has
+    mark: str  # a part of its command line that no other process has
     log: Path
-    stop_signals: Mapping[signal.Signals, float]  # tried in turn, with seconds to wait after each
+    stop_signals: Mapping[signal.Signals, float]  # sent in turn, with seconds to wait after each
 
     def pid(self) -> int | None:
-        """Return the process id while the server runs; a recycled id does not deceive it."""
+        """Return the server's process id, or None if it does not run.
+
+        The command line is compared too: another process may have the recorded id by now.
+        """
         pid = recorded_pid(self.pid_file)
         return pid if pid and self.mark in command_line(pid) else None
 
     def start(self, *, answers: Callable[[], bool], seconds: float) -> None:
-        """Return when the server answers; after a crash it may need several attempts."""
+        """Start the server if it does not run, and return when `answers()` is true.
+
+        Raise ServerFailed after `seconds`, or if the process ended in each of several attempts.
+        """
         deadline = time.monotonic() + seconds
         for _ in range(START_ATTEMPTS):
             pid = self.pid() or self._spawn()
@@ -46,24 +52,24 @@ class Server:
                 time.sleep(POLL_SECONDS)
             if time.monotonic() > deadline:
                 break
-            time.sleep(0.5)  # what a killed postmaster left behind needs a moment to go
+            time.sleep(0.5)  # child processes of a killed postmaster take a moment to end
         raise self.failure()
 
     def failure(self) -> ServerFailed:
-        """Return the error to raise when the server does not answer."""
+        """Return the error to raise when the server does not respond."""
         return ServerFailed(
             f"{self.name} did not start. The end of {self.log}:\n{tail(self.log)}\n"
-            f"Put right what the log names and start again."
+            f"Fix the cause that the log names, then start again."
         )
 
     def signal_stop(self) -> None:
-        """Ask the server to stop and do not wait."""
+        """Send the server the first stop signal, without waiting."""
         pid = self.pid()
         if pid:
             _send(pid, next(iter(self.stop_signals)))
 
     def stop(self) -> None:
-        """Return when the server has gone, by ever harder signals."""
+        """Send the stop signals in turn until the server has ended, or raise ServerFailed."""
         pid = self.pid()
         if not pid:
             return
@@ -74,7 +80,7 @@ class Server:
         raise ServerFailed(f"{self.name} (process {pid}) does not stop, not even by SIGKILL.")
 
     def _spawn(self) -> int:
-        # posix_spawn and not Popen: the server may outlive us, which Popen would warn about.
+        # The server may outlive this process; Popen would warn about that, posix_spawn doesn't.
         _rotate(self.log)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open(os.devnull, os.O_RDONLY)
@@ -92,7 +98,7 @@ class Server:
 
 
 def recorded_pid(pid_file: Path) -> int | None:
-    """Return the process id on the first line of a pid file, if there is one."""
+    """Return the process id on the first line of a pid file, or None without a readable one."""
     try:
         return int(pid_file.read_text(encoding="utf-8").split("\n")[0])
     except (OSError, ValueError):
@@ -100,7 +106,7 @@ def recorded_pid(pid_file: Path) -> int | None:
 
 
 def command_line(pid: int) -> str:
-    """Return the command line of a process, and empty when it has ended."""
+    """Return the command line of a process, or an empty string if there is no such process."""
     proc = Path("/proc")
     if not (proc / "self/cmdline").exists():
         return _listed_command_line(pid)
@@ -116,7 +122,10 @@ def command_line(pid: int) -> str:
 
 
 def wait_gone(pid: int, mark: str, *, seconds: float) -> bool:
-    """Return whether the process with this mark has ended within so many seconds."""
+    """Wait up to `seconds` for a process to end; return whether it has ended.
+
+    A process whose command line lacks `mark` is another one with a recycled id.
+    """
     deadline = time.monotonic() + seconds
     while _lives(pid) and mark in command_line(pid):
         if time.monotonic() > deadline:
@@ -126,7 +135,7 @@ def wait_gone(pid: int, mark: str, *, seconds: float) -> bool:
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """Return the end of a log file."""
+    """Return the last lines of a log file, indented for an error message."""
     try:
         text = log.read_bytes()[-8192:].decode("utf-8", "replace")
     except OSError:
@@ -147,7 +156,7 @@ def _listed_command_line(pid: int) -> str:
 
 def _lives(pid: int) -> bool:
     try:
-        # Reaps our own child, which would stay a zombie otherwise.
+        # Reaps a child of this process, which would stay a zombie otherwise.
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     except ChildProcessError:
         return bool(command_line(pid))

@@ -1,4 +1,4 @@
-"""What commands write, and where: to a terminal or a file, in whatever encoding it has."""
+"""The output of commands, whose encoding may lack some characters of the text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 
 def allow_any_text() -> None:
-    """Let output that its encoding lacks be written as an escape, in place of an error."""
+    """Make stdout and stderr escape characters outside their encoding instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

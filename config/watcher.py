@@ -1,7 +1,9 @@
-"""End the processes that somebody left behind who was killed.
+"""End the processes that outlive their owner, for example a stack that was killed.
 
-Their mark is a variable of their environment, which children inherit. Run as a script, this waits
-until its owner has ended: then the pipe that it reads ends. It loads nothing but this file.
+An owner sets one environment variable, the *mark*, in its processes; their children inherit it.
+Run as a script, this module is the watcher: a process that waits for its owner's end (its standard
+input is a pipe from the owner, which then closes) and ends all processes with the mark. The
+watcher is run as a file and imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -16,27 +18,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 VARIABLE = "ENDS_WITH"
-# Between a polite signal and SIGKILL: longer than a worker's soft shutdown.
+# From the polite signal to SIGKILL: longer than a worker's soft shutdown (10 s).
 END_SECONDS = 20.0
 POLL_SECONDS = 0.1
 PROC = Path("/proc")
 
 
 def new_mark(owner: Path) -> str:
-    """Return the mark of one run of an owner; `left_by` finds those of all its runs."""
+    """Return a new mark for one run of an owner, which is named by its data directory."""
     return f"{owner}#{os.getpid()}-{time.time_ns()}"
 
 
 @contextmanager
 def watching(mark: str, *, patience: float = 0.0) -> Iterator[None]:
-    """End what has this mark once the block, or this process, has ended, however it does.
+    """End the processes with this mark when the block or this process ends, even by SIGKILL.
 
-    What ends by itself has so many seconds to do so.
+    They get `patience` seconds to end by themselves before the first signal.
     """
     read, write = os.pipe()
     environment = {name: text for name, text in os.environ.items() if name != VARIABLE}
     command = [sys.executable, "-I", __file__, mark, str(patience)]
-    # posix_spawn and not Popen: it may outlive us, which Popen would warn about.
+    # The watcher outlives this process; Popen would warn about that, posix_spawn doesn't.
     os.posix_spawn(
         command[0],
         command,
@@ -52,16 +54,20 @@ def watching(mark: str, *, patience: float = 0.0) -> Iterator[None]:
 
 
 def left_by(owner: Path) -> list[int]:
-    """Return the processes of earlier runs of an owner that still run."""
+    """Return the ids of all running processes with a mark of this owner, whichever its run."""
     return _having(f"{VARIABLE}={owner}#")
 
 
 def end(pids: list[int], *, patience: float = 0.0, seconds: float = END_SECONDS) -> None:
-    """Return when these processes have ended, by themselves or by ever harder signals."""
+    """End these processes, and return when they have ended.
+
+    They get `patience` seconds to end by themselves, then a polite signal (SIGINT for PostgreSQL,
+    else SIGTERM), and `seconds` later SIGKILL.
+    """
     if _gone(pids, seconds=patience):
         return
     for pid in filter(_lives, pids):
-        # PostgreSQL's fast shutdown; SIGTERM would wait for the last client to leave.
+        # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait until every client disconnects.
         polite = signal.SIGINT if _is_postgres(pid) else signal.SIGTERM
         _send(pid, polite)
     if not _gone(pids, seconds=seconds):
@@ -105,7 +111,7 @@ def _gone(pids: list[int], *, seconds: float) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    with suppress(ChildProcessError):  # our own child would stay a zombie otherwise
+    with suppress(ChildProcessError):  # without this, a child of this process stays a zombie
         os.waitpid(pid, os.WNOHANG)
     try:
         os.kill(pid, 0)
@@ -132,11 +138,11 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def main(mark: str, patience: str) -> None:
-    """Wait for the owner's end, and end what it left."""
+    """Wait until the owner ends, then end the processes with its mark."""
     sys.stdin.read()
     words = f"{VARIABLE}={mark}"
     end(_having(words), patience=float(patience))
-    end(_having(words))  # what was started meanwhile
+    end(_having(words))  # processes that were started meanwhile
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""`python -m config.stack`: `up` or `demo`; beside a running one `status`, `scale`, `restart`."""
+"""`python -m config.stack`: start the stack (`up`, `demo`), or operate a running one.
+
+`status`, `scale` and `restart` are for a stack that another process runs.
+"""
 
 import os
 import sys
@@ -14,16 +17,16 @@ from config.terminal import allow_any_text
 STARTING = {"up": up, "demo": demo}
 BESIDE = {"status": status, "scale": scale, "restart": restart}
 USAGE = """\
-usage: python -m config.stack up                                the stack, until Ctrl-C
-       python -m config.stack demo                              the stack for one demo
-       python -m config.stack status                            what runs, where, and its logins
-       python -m config.stack scale GROUP=COUNT …               so many processes of each
-       python -m config.stack restart GROUP [NAME=value …]      anew, with these variables
+usage: python -m config.stack up                                run the stack until Ctrl-C
+       python -m config.stack demo                              run the demo on a stack of its own
+       python -m config.stack status                            show processes, addresses and logins
+       python -m config.stack scale GROUP=COUNT …               set the processes of each group
+       python -m config.stack restart GROUP [NAME=value …]      restart a group with these variables
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the commands, and return its exit code."""
+    """Run one command and return its exit code: 2 for a usage error, 1 for a failed command."""
     allow_any_text()
     command, *rest = arguments or [""]
     if command in STARTING and not rest:

@@ -1,4 +1,4 @@
-"""What a running stack serves, and how to talk to it."""
+"""The addresses and logins of a running stack, as `up` and `status` print them."""
 
 import json
 import os
@@ -13,20 +13,21 @@ from config.local_secret import local_secret
 from config.stack.environment import stack_environment
 
 FILE = "addresses.json"
-# What `make up` was given is nowhere else: what is a secret is not written to one more file.
+# If one of these is set in the environment of `make up`, no file has its value, and none should:
+# `status` then prints GIVEN in its place.
 SECRETS = ("ADMIN_PASSWORD", "FLOWER_BASIC_AUTH")
 GIVEN = "as {} said when the stack was started"
 
 
 def keep(data: Path, ports: Mapping[str, int]) -> None:
-    """Keep what `status` shows of a stack that another process runs."""
+    """Write the file from which `status`, in another process, learns the stack's addresses."""
     given = [name for name in SECRETS if os.environ.get(name)]
     kept = {"ports": dict(ports), "given": given}
     (data / FILE).write_text(json.dumps(kept), encoding="utf-8")
 
 
 def address_lines(servers: Servers) -> Text:
-    """Return what to print when the stack is up: lines, so that nothing is cut off or folded."""
+    """Return one line for each address and login of a stack; a table would cut long ones off."""
     kept = json.loads((servers.data / FILE).read_text(encoding="utf-8"))
     text = Text()
     for name, value in _addresses(servers, kept["ports"], kept["given"]).items():
@@ -36,7 +37,7 @@ def address_lines(servers: Servers) -> Text:
 
 
 def admin_password(data: Path) -> str:
-    """Return the password of the demo's admin."""
+    """Return the password of the stack's superuser `admin`, created on first use."""
     return os.environ.get("ADMIN_PASSWORD") or local_secret(data, "admin_password", length=12)
 
 

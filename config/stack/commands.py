@@ -1,4 +1,4 @@
-"""`up` and `demo`: the stack until Ctrl-C, and the stack for one run of the demo."""
+"""The commands that start a stack: `up` runs until Ctrl-C, `demo` for one run of the demo."""
 
 import os
 import signal
@@ -21,13 +21,14 @@ from config.stack.stack import Stack, StackFailed
 from config.stack.supervision import ORPHAN_SECONDS, SupervisorGone
 from config.watcher import end, left_by, watching
 
-# How often `up` starts everything again when supervisord, which restarts the others, was killed.
+# How often `up` starts everything again after supervisord was killed. supervisord restarts all
+# other programs, but nothing else restarts supervisord.
 SUPERVISOR_LIVES = 5
 REFUSALS = (DataInUse, PortTaken, ProgramMissing, ServerFailed, StackFailed, SupervisorGone)
 
 
 def up() -> int:
-    """Run the stack until Ctrl-C, and show what its processes write."""
+    """Run the stack until Ctrl-C, and show the output of its processes; return the exit code."""
     return _guarded(_up)
 
 
@@ -52,9 +53,9 @@ def _up(console: Console) -> int:
 
 
 def _demo(console: Console) -> int:
-    # It runs without a network, and its pages are other people's.
+    # The demo must work without a network, and its cards name other people's pages.
     os.environ["FETCH_METADATA"] = "0"
-    # All of its readers register from this machine.
+    # All of the demo's readers register from one address.
     os.environ.setdefault("REGISTRATIONS_PER_HOUR", "1000")
     with _stack(console, show_lines=False) as stack:
         stack.start()
@@ -65,7 +66,7 @@ def _demo(console: Console) -> int:
 
 
 class Interrupts:
-    """This makes the first Ctrl-C or SIGTERM a graceful end, and the second a hard one."""
+    """A signal handler: the first Ctrl-C or SIGTERM stops gracefully, the second at once."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -76,7 +77,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def hard(self) -> bool:
-        """Return whether somebody asked twice."""
+        """Return whether a second signal has arrived."""
         return self.count > 1
 
 
@@ -90,7 +91,8 @@ def _stack(console: Console, *, show_lines: bool) -> Iterator[Stack]:
         end_previous(stack)
         stack.forget_scale()
         stack.set_ports(free_ports(PORTS, any_free=not show_lines))
-        # The supervisor stops everything in order when we are killed, unless it is, too.
+        # If this process is killed, supervisord stops everything in order. The watcher kills the
+        # rest when supervisord has been killed too.
         patience = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
         with watching(stack.mark, patience=patience), _stopping(stack):
             yield stack
@@ -101,17 +103,19 @@ def _stopping(stack: Stack) -> Iterator[None]:
     try:
         yield
     finally:
-        # From here on a first Ctrl-C must not break off the stopping; a second one hastens it.
+        # From here on, Ctrl-C must not raise KeyboardInterrupt and abort the stopping. It only
+        # makes the stopping hard.
         interrupts.count = max(interrupts.count, 1)
         stack.stop(hard=interrupts.hard)
 
 
 def end_previous(stack: Stack) -> None:
-    """Return when nothing is left of a stack on this data that was killed, its servers included."""
+    """Wait for, or kill, every process left behind by a killed stack on the same data directory."""
     if left_by(stack.servers.data):
-        stack.say("waiting for the end of what a stack that was killed has left …")
+        stack.say("waiting for processes of a killed stack to end …")
     stack.supervisor.wait_for_previous()
-    # Their death signal has reached them: most end at once, but a worker may wait for its broker.
+    # The kernel has sent them their death signal. Most end at once, but a Celery worker may wait
+    # for its broker.
     end(left_by(stack.servers.data), patience=ORPHAN_SECONDS)
     stack.servers.stop()
 

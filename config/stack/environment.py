@@ -10,19 +10,23 @@ from config.local_secret import local_secret
 from config.ports import LOOPBACK
 from config.stack.programs import BASE_DIR, fly
 
-# A warning for production; here the user may well be root.
+# Celery warns against running as root. That is meant for production; a developer may be root.
 QUIET = "ignore:You're running the worker:UserWarning"
-# There is no proxy, and everybody comes from this machine.
+# The stack has no proxy in front, and all of its users share one address.
 ONE_ADDRESS = {"TRUSTED_PROXIES": "0", "REGISTRATIONS_PER_HOUR": "150"}
 
 
 def data_directory() -> Path:
-    """Return where the stack keeps everything: the same place that the settings use."""
+    """Return the directory of all of the stack's files: DATA_DIR, by default `.data`."""
     return Path(os.environ.get("DATA_DIR") or BASE_DIR / ".data").absolute()
 
 
 def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, str]:
-    """Return the environment of every process of the stack."""
+    """Return the environment of every process of the stack.
+
+    The caller's own environment overrides the stack's defaults (for example DATABASE_URL). It
+    can't override addresses and ports, on which the processes must agree.
+    """
     data = servers.data
     flower_login = f"admin:{local_secret(data, 'flower_password', length=12)}"
     flower_prefix = os.environ.get("FLOWER_URL_PREFIX", "").strip("/")
@@ -43,7 +47,7 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
         "PORT": str(ports["PORT"]),
         "WEB_ADDRESS": LOOPBACK,
         "WEB_PORT": str(ports["PORT"]),
-        # All processes are on this machine, and one port would be that of the first.
+        # All processes are on one machine, and only one of them could listen on a common port.
         "HEALTH_PORT": "0",
         "FLOWER_ADDRESS": LOOPBACK,
         "FLOWER_PORT": str(ports["FLOWER_PORT"]),
@@ -51,10 +55,10 @@ def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, s
         "FLOWER_URL": f"http://{LOOPBACK}:{ports['FLOWER_PORT']}/{flower_prefix}".rstrip("/") + "/",
         "EXPORTER_ADDRESS": LOOPBACK,
         "EXPORTER_PORT": str(ports["EXPORTER_PORT"]),
-        # So that `python` and `celery` of fly.toml are those of our environment.
+        # So that `python` and `celery` in fly.toml's commands are those of this environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
-        # Whatever locale the terminal has: other people's programs read files and write lines too.
+        # Third-party programs read files and write output as UTF-8 too, whatever the locale is.
         "PYTHONUTF8": "1",
         "PYTHONIOENCODING": "utf-8",
         "PYTHONWARNINGS": QUIET,

@@ -1,4 +1,4 @@
-"""What the processes of the stack write: their log files, followed and shown with their names."""
+"""Show the log files of the stack's programs as they grow, each line with its program's name."""
 
 import os
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ COLORS = ("cyan", "green", "magenta", "yellow", "blue", "bright_red", "bright_cy
 
 
 class Follower:
-    """This yields the lines that were added to a log file since the last look."""
+    """Reads the lines that were added to a log file since the last call, as `tail -F` does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rotated = path.with_name(f"{path.name}.1")
-        # What earlier runs wrote is not shown.
+        # Lines of earlier runs are not shown.
         self._number, self._place = (
             (path.stat().st_ino, path.stat().st_size) if path.exists() else (0, 0)
         )
         self._rest = b""
 
     def lines(self) -> list[str]:
-        """Return every whole line since the last call, over a rotation of the file too."""
+        """Return each complete line since the last call, even if the file was rotated."""
         text = self._rest + self._added()
         *whole, self._rest = text.split(b"\n")
         return [line.decode("utf-8", "replace").rstrip("\r") for line in whole]
@@ -45,7 +45,7 @@ class Follower:
 
 
 class Lines:
-    """This prints what all programs write, each line with the name of its program."""
+    """Prints the new log lines of all programs, each with the name of its program."""
 
     def __init__(self, console: Console, log: Path) -> None:
         self.console = console
@@ -55,7 +55,10 @@ class Lines:
         self.followers: dict[str, tuple[str, Follower]] = {}
 
     def show(self, names: Iterable[str]) -> None:
-        """Print the lines since the last call; those of a new name from here on."""
+        """Print each program's lines since the last call; a new program is followed from its end.
+
+        Programs of earlier calls are followed on, whether or not they are in `names`.
+        """
         for name in names:
             if name not in self.followers:
                 self.followers[name] = next(self.colors), Follower(self.log / f"{name}.log")

@@ -1,4 +1,4 @@
-"""The programs of the stack: the process groups of fly.toml and, with none given, the servers."""
+"""The programs that supervisord runs: the process groups of fly.toml, and embedded servers."""
 
 import shlex
 import tomllib
@@ -10,7 +10,8 @@ from config.binaries import setpriv
 from config.embedded import Servers
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-# Longer than a worker's soft shutdown (10 s), shorter than Fly's kill_timeout (60 s).
+# How long a process gets to stop before it is killed: longer than a worker's soft shutdown (10 s),
+# shorter than Fly's kill_timeout (60 s).
 GROUP_STOP_SECONDS = 45
 SERVER_STOP_SECONDS = 25
 
@@ -31,7 +32,7 @@ serverurl=unix://{run}/supervisor.sock
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
-# What follows is written anew when a group is scaled; what precedes stays as `up` wrote it.
+# Divides the configuration file: scaling a group rewrites only the part below this line.
 GROUPS = "\n; The process groups of fly.toml.\n"
 
 PROGRAM = """
@@ -57,31 +58,34 @@ stdout_logfile_backups=1
 
 @dataclass(frozen=True)
 class Program:
-    """This is one supervised program."""
+    """One supervised process."""
 
     name: str
     command: list[str]
-    number: int = 1  # of the process in its group
-    priority: int = 2  # the higher starts later and stops earlier
-    # TERM goes to the main process alone: Celery's children would take it for an order to die.
+    number: int = 1  # within its group, from 1
+    priority: int = 2  # a higher one starts later and stops earlier
+    # Sent to the main process alone: Celery's child processes would end at once, in mid-task.
     stop_signal: str = "TERM"
     stop_seconds: int = GROUP_STOP_SECONDS
 
     @property
     def group(self) -> str:
-        """Return the process group that it belongs to."""
+        """Return the name of its process group in fly.toml."""
         return self.name.removesuffix(f"-{self.number}")
 
 
 def fly() -> dict[str, dict[str, str]]:
-    """Return fly.toml's [processes] and [env]: what the stack has in common with production."""
+    """Return fly.toml's [processes] and [env], which the stack shares with production."""
     config = tomllib.loads((BASE_DIR / "fly.toml").read_text(encoding="utf-8"))
     return {"processes": config["processes"], "env": config.get("env", {})}
 
 
 def copies_of(group: str, count: int, variables: Mapping[str, str]) -> list[Program]:
-    """Return one program a process of a group: feed-worker, feed-worker-2 and so on."""
-    # Supervisor leaves its children alone when it is killed; the death signal does not.
+    """Return the programs of a group with `count` processes: feed-worker, feed-worker-2, ….
+
+    `variables` are set for these processes beside the environment of the stack.
+    """
+    # If supervisord is killed, its programs run on. The death signal makes the kernel end them.
     prefix = setpriv(death_signal="TERM")
     if variables:
         prefix += ["env", *(f"{name}={value}" for name, value in variables.items())]
@@ -93,10 +97,10 @@ def copies_of(group: str, count: int, variables: Mapping[str, str]) -> list[Prog
 
 
 def server_programs(servers: Servers, *, postgres: bool, valkey: bool) -> list[Program]:
-    """Return one program a server that runs embedded."""
+    """Return the programs of the embedded servers: PostgreSQL, Valkey, both or none."""
     wanted = []
     if postgres:
-        # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for the last client to leave.
+        # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait until every client disconnects.
         command = servers.postgres_command(death_signal="INT")
         wanted.append(Program("postgres", command, 1, 1, "INT", SERVER_STOP_SECONDS))
     if valkey:
@@ -106,14 +110,14 @@ def server_programs(servers: Servers, *, postgres: bool, valkey: bool) -> list[P
 
 
 def supervisord_conf(programs: list[Program], servers: Servers, *, root: bool) -> str:
-    """Return the configuration of supervisord, as far as it stays as it is."""
+    """Return the part of supervisord's configuration that scaling doesn't change."""
     places = {"log": _literal(servers.log), "run": _literal(servers.run)}
     head = SUPERVISORD.format(**places, user="user=root\n" if root else "")
     return head + _sections(programs, servers)
 
 
 def with_groups(conf: str, programs: list[Program], servers: Servers) -> str:
-    """Return the configuration with these process groups in place of those that it has."""
+    """Return the configuration with its process groups replaced by these programs."""
     return conf.partition(GROUPS)[0] + GROUPS + _sections(programs, servers)
 
 

@@ -1,4 +1,4 @@
-"""`status`, `scale` and `restart`: what an operator does to a stack that runs."""
+"""The commands for a stack that another process runs: `status`, `scale` and `restart`."""
 
 import sys
 import time
@@ -22,11 +22,11 @@ POLL_SECONDS = 0.1
 
 
 class NoStack(RuntimeError):
-    """No stack runs on this data directory."""
+    """No stack runs on this data directory; the message says how to start one."""
 
 
 def status(arguments: list[str]) -> int:
-    """Print one line a process, what was changed since, and addresses and logins."""
+    """Print each process and its state, changes by `scale` and `restart`, addresses and logins."""
     if arguments:
         raise ScaleRefused("usage: python -m config.stack status")
     with _running() as stack:
@@ -36,7 +36,7 @@ def status(arguments: list[str]) -> int:
 
 
 def scale(arguments: list[str]) -> int:
-    """Run `feed-worker=3`: so many processes of these groups, others as they are."""
+    """Set the number of processes of some groups; each argument is like `feed-worker=3`."""
     if not arguments or not all("=" in argument for argument in arguments):
         raise ScaleRefused("usage: python -m config.stack scale GROUP=COUNT …")
     with _running() as stack:
@@ -50,7 +50,10 @@ def scale(arguments: list[str]) -> int:
 
 
 def restart(arguments: list[str]) -> int:
-    """Run `feed-worker NAME=value`: the group anew, one process after another."""
+    """Restart the processes of a group one after another; arguments: `feed-worker NAME=value …`.
+
+    The variables stay set for the group until the stack ends; `NAME=` removes one again.
+    """
     if not arguments or not all("=" in argument for argument in arguments[1:]):
         raise ScaleRefused("usage: python -m config.stack restart GROUP [NAME=value …]")
     group, *pairs = arguments
@@ -72,7 +75,7 @@ def _running() -> Iterator["RunningStack"]:
 
 
 class RunningStack:
-    """This is a stack that another process started and watches."""
+    """A stack that another process started and watches, controlled through its supervisord."""
 
     def __init__(self, servers: Servers) -> None:
         self.servers = servers
@@ -81,13 +84,14 @@ class RunningStack:
         self.supervisor = Supervisor(self.conf, servers.run, servers.log)
 
     def scale(self) -> Scale:
-        """Return how it was scaled last."""
+        """Return the current counts and variables of the groups."""
         return Scale.read(self.scale_file)
 
     def apply(self, wanted: Scale, *, anew: str = "") -> None:
-        """Make the programs be as wanted; what stays the same runs on.
+        """Start and stop processes until they are as wanted; unchanged ones run on.
 
-        Those of the group `anew` are replaced in any case, each when the one before it runs.
+        Every process of the group `anew` is restarted even if unchanged: one at a time, each when
+        the one before it runs again. Raise StackFailed if a process does not stay up.
         """
         programs = wanted.programs()
         conf = with_groups(self.conf.read_text(encoding="utf-8"), programs, self.servers)
@@ -103,7 +107,7 @@ class RunningStack:
             self._bring([program.name])
 
     def show(self, groups: Iterable[str] = ()) -> None:
-        """Print the processes of these groups, or all, and their own variables."""
+        """Print the processes of these groups, by default all, and the groups' own variables."""
         scale, chosen = self.scale(), set(groups)
         names = {program.name for group in chosen for program in scale.programs_of(group)}
         for process in self.supervisor.processes():

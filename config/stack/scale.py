@@ -1,4 +1,4 @@
-"""How many processes of each group a running stack has, and which variables of their own."""
+"""The scale of a stack: the number of processes of each group, and each group's own variables."""
 
 import json
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from typing import Self
 
 from config.stack.programs import Program, copies_of, fly
 
-# Each listens on a port of its own, which no second process of one machine could have.
+# These groups listen on a fixed port, so that one machine can't run two processes of them.
 LISTENING = {"web": "PORT", "flower": "FLOWER_PORT", "exporter": "EXPORTER_PORT"}
 MOST = 20
 
 
 class ScaleRefused(ValueError):
-    """What was asked for can't be; the message says what can."""
+    """The requested scale is impossible; the message says what is possible."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """This is one process group: how many processes it has, and their variables."""
+    """The scale of one process group; `variables` are set beside the stack's environment."""
 
     count: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -28,13 +28,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Scale:
-    """This is what was asked for since the stack began; other groups have one process each."""
+    """The groups that were scaled since the stack started; every other one has one process."""
 
     groups: Mapping[str, Group] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what `write` wrote, or the default before that."""
+        """Return the scale in a file of `write`; without a file, one process for each group."""
         with suppress(FileNotFoundError):
             return cls(
                 {
@@ -45,7 +45,7 @@ class Scale:
         return cls()
 
     def write(self, path: Path) -> None:
-        """Keep it in a file, which a reader never sees half written."""
+        """Write a JSON file; a reader never sees half of it."""
         unfinished = path.with_suffix(".new")
         unfinished.write_text(
             json.dumps({name: asdict(group) for name, group in self.groups.items()}),
@@ -54,16 +54,19 @@ class Scale:
         unfinished.replace(path)
 
     def programs(self) -> list[Program]:
-        """Return one program a process, by the very commands of fly.toml."""
+        """Return the programs of all groups, with the commands of fly.toml."""
         return [program for name in fly()["processes"] for program in self.programs_of(name)]
 
     def programs_of(self, name: str) -> list[Program]:
-        """Return one program a process of one group."""
+        """Return the programs of one group."""
         group = self.groups.get(name, Group())
         return copies_of(name, group.count, group.variables)
 
     def scaled(self, name: str, text: str) -> Self:
-        """Return the same with another count for one group, or raise ScaleRefused."""
+        """Return a copy with another count for one group; `text` is the count as typed.
+
+        Raise ScaleRefused for an unknown group or a count that is out of range.
+        """
         group = self._known(name)
         if not (text.isdecimal() and int(text) <= MOST):
             raise ScaleRefused(f"{name}={text}: give a number of processes from 0 to {MOST}.")
@@ -75,7 +78,7 @@ class Scale:
         return self._with(name, replace(group, count=int(text)))
 
     def changed(self, name: str, variables: Mapping[str, str]) -> Self:
-        """Return the same with variables set for one group; an empty one is as it was before."""
+        """Return a copy with variables set for one group; an empty value removes a variable."""
         group = self._known(name)
         together = {**group.variables, **variables}
         kept = {variable: value for variable, value in together.items() if value}

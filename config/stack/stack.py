@@ -1,4 +1,4 @@
-"""The stack itself: what is started in which order, and when it counts as up."""
+"""The stack itself: the order in which its programs start, and when it counts as up."""
 
 import json
 import os
@@ -27,11 +27,11 @@ SCALE_FILE = "scale.json"
 
 
 class StackFailed(RuntimeError):
-    """A part of the stack did not come up; the message has the end of its log."""
+    """A program of the stack did not start; the message has the end of its log."""
 
 
 class Stack:
-    """This is every program of one data directory, under one supervisor."""
+    """All programs of one data directory, under one supervisord."""
 
     def __init__(self, *, servers: Servers, console: Console, show_lines: bool) -> None:
         servers.prepare()
@@ -47,26 +47,29 @@ class Stack:
             valkey=not os.environ.get("REDIS_URL"),
         )
         self.environment: dict[str, str] = {}
-        self.mark = new_mark(servers.data)  # of all its processes
-        # The servers' lines, their advice about the kernel included, stay in their files.
+        self.mark = new_mark(servers.data)  # in the environment of all its processes
+        # Only the groups' lines are shown; the servers' advice about the kernel is noise here.
         self.lines = Lines(console, servers.log)
 
     @property
     def groups(self) -> list[Program]:
-        """Return what runs beside the servers, as it was scaled last."""
+        """Return the programs beside the servers, at their current scale."""
         return Scale.read(self.scale_file).programs()
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
-        """Complete the environment of the processes."""
+        """Fix the ports of the processes (by variable, as in config/ports.py)."""
         self.environment = stack_environment(self.servers, ports) | {VARIABLE: self.mark}
         addresses.keep(self.servers.data, ports)
 
     def forget_scale(self) -> None:
-        """Leave one process a group, whatever an earlier stack had."""
+        """Go back to one process for each group, whatever the scale of an earlier stack."""
         self.scale_file.unlink(missing_ok=True)
 
     def start(self) -> None:
-        """Return when every part of the stack works."""
+        """Start everything, and return when all of it works.
+
+        Raise StackFailed if a program ends or is not ready after READY_SECONDS.
+        """
         conf = supervisord_conf(self.server_programs, self.servers, root=os.geteuid() == 0)
         self.conf.write_text(with_groups(conf, self.groups, self.servers), encoding="utf-8")
         self.say("starting the servers …")
@@ -85,14 +88,14 @@ class Stack:
         self._wait_for("the workers", self._workers_answer)
 
     def watch(self) -> None:
-        """Show what the programs write until the supervisor ends or we are interrupted."""
+        """Show the programs' output until KeyboardInterrupt; raise SupervisorGone if it ends."""
         while True:
             self.supervisor.states()
             self._show()
             time.sleep(LOOK_SECONDS)
 
     def stop(self, *, hard: Callable[[], bool]) -> None:
-        """Stop every program, the servers last."""
+        """Stop every program, the servers last; `hard` returns whether to stop waiting for them."""
         stages = [
             [program.name for program in part] for part in (self.groups, self.server_programs)
         ]
@@ -100,7 +103,7 @@ class Stack:
         self._show()
 
     def url(self, port_variable: str) -> str:
-        """Return the address of the web server or of the exporter."""
+        """Return the base URL of the program whose port is in this variable."""
         return f"http://127.0.0.1:{self.environment[port_variable]}"
 
     def _wait_for(self, name: str, works: Callable[[], bool]) -> None:
@@ -152,7 +155,7 @@ class Stack:
             raise StackFailed(f"manage.py {arguments[0]} failed:\n{end}")
 
     def say(self, text: str) -> None:
-        """Tell how far it is."""
+        """Print a line about the progress."""
         self.console.print(text, style="dim", highlight=False)
 
     def _show(self) -> None:

@@ -1,4 +1,4 @@
-"""One supervisord of ours: started, asked, and stopped so that nothing stays behind."""
+"""Control of one supervisord: start it, send it requests, and stop it with all its children."""
 
 import os
 import signal
@@ -25,11 +25,11 @@ RUNNING = "RUNNING"
 
 
 class SupervisorGone(RuntimeError):
-    """supervisord ended while we needed it; its log in .data/log says why."""
+    """supervisord does not respond or has ended; its log in .data/log says why."""
 
 
 class Supervisor:
-    """This is the supervisord of one configuration file."""
+    """The supervisord of one configuration file."""
 
     def __init__(self, conf: Path, run: Path, log: Path) -> None:
         self.conf = conf
@@ -40,7 +40,7 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
 
     def wait_for_previous(self) -> None:
-        """Wait until the supervisord of a killed owner has taken its programs down."""
+        """Wait until the supervisord of a killed stack has stopped its programs, or kill it."""
         pid = recorded_pid(self.pid_file)
         if pid and str(self.conf) in command_line(pid):
             seconds = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
@@ -48,7 +48,7 @@ class Supervisor:
                 os.kill(pid, signal.SIGKILL)
 
     def launch(self, environment: Mapping[str, str]) -> None:
-        """Start supervisord, which starts nothing by itself, and wait for its answer."""
+        """Start supervisord without any program, and wait until it responds."""
         program = Path(sys.executable).parent / "supervisord"
         prefix = setpriv(death_signal="TERM")
         with (self.log / "supervisord.out").open("wb") as output:
@@ -58,7 +58,8 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C in the terminal is for us alone; we stop everything in order.
+                # Ctrl-C in the terminal must reach this process alone, which stops the programs
+                # in order.
                 start_new_session=True,
             )
         self._wait_for_answer()
@@ -68,12 +69,12 @@ class Supervisor:
         return self._process is not None and self._process.poll() is None
 
     def processes(self) -> list[dict[str, str]]:
-        """Return what supervisor knows of each program."""
+        """Return supervisor's record of each program (its `getAllProcessInfo`)."""
         infos: list[dict[str, str]] = self._ask("getAllProcessInfo")
         return infos
 
     def states(self) -> dict[str, str]:
-        """Return the state of each program, in supervisor's words."""
+        """Return the state of each program in supervisor's terms; kill orphaned child processes."""
         infos = self.processes()
         current = {info["name"]: int(info["pid"]) for info in infos}
         self._end_orphans(current)
@@ -81,31 +82,34 @@ class Supervisor:
         return {info["name"]: info["statename"] for info in infos}
 
     def start(self, names: Iterable[str]) -> None:
-        """Start programs and do not wait."""
+        """Start programs without waiting for them."""
         for name in names:
             self._ask("startProcess", name, False)
 
     def reread(self) -> tuple[list[str], list[str]]:
-        """Read the configuration anew, and return the programs that came and that left."""
+        """Reload the configuration file, and return the added and the removed programs."""
         ((added, _, removed),) = self._ask("reloadConfig")
         return added, removed
 
     def bring(self, names: Iterable[str]) -> None:
-        """Start programs as the configuration has them, known already or not."""
+        """Start programs of the configuration, adding those that supervisord doesn't have yet."""
         for name in names:
-            with suppress(Fault):  # it was there already
+            with suppress(Fault):  # already added
                 self._ask("addProcessGroup", name)
         self.start(names)
 
     def take_away(self, names: Iterable[str]) -> None:
-        """Stop programs, each in its regular way, and forget their configuration."""
+        """Stop programs gracefully, and remove them from supervisord."""
         self._stop_together(set(names), lambda: False)
         for name in names:
-            with suppress(Fault):  # it was not there
+            with suppress(Fault):  # already removed
                 self._ask("removeProcessGroup", name)
 
     def stop(self, *stages: Iterable[str], hard: Callable[[], bool]) -> None:
-        """Stop all programs of a stage at once, stage by stage, and then supervisord."""
+        """Stop the programs stage by stage, those of one stage together, and then supervisord.
+
+        As soon as `hard()` is true, waiting ends and all programs are killed.
+        """
         with suppress(SupervisorGone):
             for stage in stages:
                 if self.alive() and not hard():
@@ -115,7 +119,7 @@ class Supervisor:
 
     def _stop_together(self, names: set[str], hard: Callable[[], bool]) -> None:
         for name in names:
-            with suppress(Fault):  # it does not run
+            with suppress(Fault):  # not running
                 self._ask("stopProcess", name, False)
         deadline = time.monotonic() + GROUP_STOP_SECONDS + 5
         while time.monotonic() < deadline and not hard():
@@ -135,8 +139,8 @@ class Supervisor:
         self._process.wait()
 
     def _kill_what_is_left(self, hard: Callable[[], bool]) -> None:
-        # Programs outlive a supervisord that was killed. The death signal has reached them and the
-        # servers alike: most end at once, but a Celery worker may wait for its broker for ever.
+        # Programs outlive a killed supervisord. All have got their death signal, and most end at
+        # once. A Celery worker may wait for ever, though: its broker has ended too.
         deadline = time.monotonic() + ORPHAN_SECONDS
         while any(map(_group_lives, self.pids.values())):
             if hard() or time.monotonic() > deadline:
@@ -146,7 +150,7 @@ class Supervisor:
             _kill_group(pid)
 
     def _end_orphans(self, current: Mapping[str, int]) -> None:
-        # The children of a program that was killed would hold its port and its connections.
+        # The child processes of a killed program would keep its port and its connections.
         for name, pid in self.pids.items():
             if current.get(name) != pid:
                 _kill_group(pid)
@@ -158,7 +162,7 @@ class Supervisor:
                 self.states()
                 return
             time.sleep(0.05)
-        raise SupervisorGone(f"supervisord does not answer; see {self.log}/supervisord.log.")
+        raise SupervisorGone(f"supervisord does not respond; see {self.log}/supervisord.log.")
 
     def _ask(self, method: str, *arguments: object) -> list[Any]:
         transport = SupervisorTransport(serverurl=f"unix://{self.socket}")
@@ -171,7 +175,7 @@ class Supervisor:
 
 
 def _group_lives(pid: int) -> bool:
-    # Each program leads a process group of its own.
+    # Each program leads its own process group, so that its pid is the group's id.
     try:
         os.killpg(pid, 0)
     except OSError:

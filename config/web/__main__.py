@@ -1,8 +1,8 @@
 """`python -m config.web`: serve the site.
 
-The main process binds the port, starts as many processes as WEB_PROCESSES says, and starts another
-one in place of each that dies or hangs. It must not load the settings: those of its children are
-others (config/wsgi.py).
+The main process binds the port, starts WEB_PROCESSES child processes, and replaces each one that
+dies or hangs. It must not load the settings: its child processes need different ones
+(config/wsgi.py).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOGGING: dict[str, Any] = {
 
 
 def configuration() -> uvicorn.Config:
-    """Return how uvicorn runs the site, from the environment."""
+    """Return uvicorn's configuration, with the values that the environment sets."""
     env = environ.Env()
     return uvicorn.Config(
         "config.web.application:application",
@@ -43,21 +43,21 @@ def configuration() -> uvicorn.Config:
         loop="uvloop",
         ws="none",
         lifespan="on",
-        # Django decides which proxy it trusts, and nothing else does.
+        # Django alone decides which proxies to trust (TRUSTED_PROXIES).
         proxy_headers=False,
         server_header=False,
         access_log=False,
         log_config=LOGGING,
-        # config.web.connections has the deadlines of a connection.
+        # Far longer than any deadline of config.web.connections, which closes idle connections.
         timeout_keep_alive=3600,
         timeout_graceful_shutdown=env.int("WEB_STOP_SECONDS", default=10),
-        # A process that doesn't answer its parent for so long hangs, and is replaced.
+        # A child process that doesn't respond to its parent for this long counts as hanging.
         timeout_worker_healthcheck=env.int("WEB_HANG_SECONDS", default=60),
     )
 
 
 def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until a stop signal; exit with uvicorn's code if a process could not start."""
     config = configuration()
     supervisor = Multiprocess(config, [config.bind_socket()])
     supervisor.run()

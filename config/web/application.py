@@ -1,4 +1,4 @@
-"""What uvicorn runs: the API and the admin, and live streams beside them."""
+"""The ASGI application that uvicorn runs: the API, the admin and live streams."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from django.utils.module_loading import autodiscover_modules
 if TYPE_CHECKING:
     from config.web.gateway import Gateway
 
-# Each stream is a connection, and many systems allow a process 1,024 files at first.
+# Open files to allow: each stream is a connection, and many systems start with a limit of 1,024.
 FILES = 65_536
-# Objects more than before, at which garbage is looked for.
+# New objects after which Python's garbage collector runs; Python's default is far lower.
 GARBAGE = 10_000
 
 
 def gateway() -> Gateway:
-    """Make the application, once the apps are loaded."""
+    """Return the ASGI application; Django's apps must be loaded."""
     from accounts.authentication import still_valid
-    from config import urls  # noqa: F401 - with all views, which would be loaded by the first request
+    from config import urls  # noqa: F401 - loads the views now, and not in the first request
     from config.rendering import JSONRenderer
     from config.web.gateway import Gateway
     from events.stream import Hub
@@ -39,19 +39,19 @@ def gateway() -> Gateway:
 
 
 def allow_files() -> None:
-    """Raise the number of files that the process may have open, as far as it may."""
+    """Raise the process's limit of open files to FILES, or to the hard limit if that is lower."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):  # a unit of systemd may forbid it, and sets its own
+        with suppress(OSError, ValueError):  # systemd may forbid it; its unit sets the limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def rest_memory() -> None:
-    """Spare requests the search of all that is loaded for garbage: it took 0.1 s each time.
+    """Make garbage collection rare, and keep it away from the objects of loaded modules.
 
-    A page of cards makes a few thousand objects, a few hundred of them in cycles: with Python's
-    thresholds, somebody's request pays for others' garbage every time.
+    With Python's defaults, full collections scan all loaded code during requests, 0.1 s each time:
+    a page of cards creates a few thousand objects, a few hundred of them in cycles.
     """
     gc.collect()
     gc.freeze()
@@ -60,7 +60,7 @@ def rest_memory() -> None:
 
 allow_files()
 
-from config import wsgi  # noqa: E402 - it loads the apps, which takes a while
+from config import wsgi  # noqa: E402 - loads Django's apps, so only after the limit is raised
 
 application = gateway()
 rest_memory()

@@ -1,6 +1,6 @@
-"""Taking the body of a request in the event loop, within bounds of size, time and rate.
+"""Receive request bodies in the event loop, within limits of size, time and rate.
 
-Nothing else waits for a body: a thread gets it when it is complete.
+Only the event loop waits for a body. A thread gets the request once its body is complete.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 class Refused(Exception):
-    """The server does not take this request; `status` and the message say why."""
+    """The server refuses a request; `status` is the HTTP status, the message is for the client."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -33,19 +33,19 @@ class ClientGone(Exception):
 
 
 class Budget:
-    """The bytes of all bodies that a process holds, whether in memory or on disk."""
+    """Counts the bytes of all bodies that this process holds: in memory, and in total with disk."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.in_memory = self.total = 0
 
     def open(self) -> Body:
-        """Return an empty body; its holder must close it."""
+        """Return an empty body that counts towards this budget; the caller must close it."""
         return Body(self)
 
 
 class Body:
-    """The body of one request."""
+    """The body of one request: `file` has it in memory or, if it is large, on disk."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget, self.size, self.in_memory = budget, 0, 0
@@ -53,7 +53,7 @@ class Body:
         self.is_on_disk = False
 
     def write(self, piece: bytes) -> None:
-        """Add a piece; raise Refused if this process holds as much as it may."""
+        """Append a piece; raise Refused (503) if all bodies together would exceed the limit."""
         budget, limits = self.budget, self.budget.limits
         if budget.total + len(piece) > limits.bodies_bytes:
             raise Refused(503, "The server is receiving as much as it can hold; try again soon.")
@@ -81,7 +81,7 @@ class Body:
         self.in_memory = 0
 
     def close(self) -> None:
-        """Give its bytes back."""
+        """Discard the body, and release its bytes in the budget."""
         self._forget_memory()
         self.budget.total -= self.size
         self.size = 0
@@ -89,9 +89,10 @@ class Body:
 
 
 async def take(receive: Receive, body: Body, *, most: int, declared: int | None) -> None:
-    """Fill the body from the client.
+    """Receive the whole body from the client.
 
-    Raise Refused when it is larger than `most` or comes too slowly, ClientGone when it breaks off.
+    `most` is the allowed size in bytes, `declared` the request's Content-Length. Raise Refused if
+    the body is too large (413) or too slow (408), and ClientGone if the client disconnects.
     """
     limits = body.budget.limits
     if declared is not None and declared > most:
@@ -115,18 +116,18 @@ async def take(receive: Receive, body: Body, *, most: int, declared: int | None)
     except TimeoutError:
         raise Refused(
             408,
-            f"The body came too slowly: {body.size} bytes in {time.monotonic() - began:.0f} "
+            f"The body arrived too slowly: {body.size} bytes in {time.monotonic() - began:.0f} "
             f"seconds. Send at least {limits.body_bytes_per_second} bytes a second.",
         ) from None
     body.file.seek(0)
 
 
 def allowed(size: int, began: float, limits: Limits) -> float:
-    """Return the seconds that a client still has, who has sent so many bytes."""
+    """Return the seconds until the deadline of a client that has sent `size` bytes so far."""
     by_rate = limits.body_grace_seconds + size / limits.body_bytes_per_second
     return began + min(by_rate, limits.body_seconds) - time.monotonic()
 
 
 def too_large(most: int) -> Refused:
-    """Return the refusal of a body that is longer than so many bytes."""
+    """Return the refusal (413) of a body that is longer than `most` bytes."""
     return Refused(413, f"The body is longer than {most} bytes; send less, or send it in parts.")

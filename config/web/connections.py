@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol, with a deadline and a size for all that a client may keep open.
+"""uvicorn's HTTP protocol, plus deadlines and size limits against slow or greedy clients.
 
-uvicorn has back-pressure in both directions; it has no deadline for the headers of a request, no
-bound for their size, and waits for ever for a reader that reads nothing.
+uvicorn itself has back-pressure in both directions, but no deadline for the headers of a request
+and no limit for their size, and it waits for ever for a client that reads nothing. *Head* is the
+request line and the headers together.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-# First: it says which settings a web process has, and loads the apps.
+# Must be imported first: it selects the settings of a web process, and loads Django's apps.
 from config import wsgi  # noqa: F401
 from config.problems import MEDIA_TYPE, problem
 from config.web.bodies import RETRY_AFTER_SECONDS
 from config.web.limits import Limits
 
 SWEEP_SECONDS = 1.0
-# Files that a process needs beside its connections.
+# Open files that a process needs for other things than connections.
 OTHER_FILES = 200
 NOT_HTTP = "This is not an HTTP/1.1 request."
 
 
 class HeadRefused(Exception):
-    """The headers of a request are more than the server reads."""
+    """The head of a request exceeds a limit; raised inside the parser, to stop it."""
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a client."""
+    """One client's connection."""
 
     limits: ClassVar[Limits] = settings.WEB
     open: ClassVar[set[Connection]] = set()
-    # Connections whose client does not read, the longest first.
+    # Connections whose client is not reading its response, the longest-waiting first.
     unread: ClassVar[dict[Connection, None]] = {}
 
-    # Since when the connection waits for a request, or for the rest of its headers.
+    # Since when the connection waits for a request, or for the rest of its head.
     waiting_since: float | None = None
     head_begun = False
     head_size = 0
-    # Whether what came last brought the request forward, and the bytes since it did.
+    # Whether the latest data completed a part of a request, and the bytes received since one did.
     got_on, fruitless = False, 0
-    # What the client had not read, and when that was seen.
+    # How many bytes the client had not read at the last check, and when that was.
     unsent, unsent_since = 0, 0.0
     closing_since = 0.0
     status, refusal = 400, NOT_HTTP
@@ -60,7 +61,7 @@ class Connection(HttpToolsProtocol):
     # -- the connection --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a client in, in place of an idle one if there are too many."""
+        """Accept a connection; if there are too many, close an idle one."""
         super().connection_made(transport)
         self.waiting_since = self.loop.time()
         self.open.add(self)
@@ -68,7 +69,10 @@ class Connection(HttpToolsProtocol):
             self.make_room()
 
     def make_room(self) -> None:
-        """Close the connection that has been idle for longest; without one, this one."""
+        """Close the connection that has been idle for longest.
+
+        If every other one is busy, that is this connection, which is refused with status 503.
+        """
         idle = [each for each in self.open if each.waiting_since is not None and not each.is_busy]
         oldest = min(idle, key=lambda each: each.waiting_since or 0.0)
         if oldest is self:
@@ -78,11 +82,11 @@ class Connection(HttpToolsProtocol):
             self.open.discard(oldest)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the client."""
+        """Clean up after the end of the connection."""
         self.open.discard(self)
         self.unread.pop(self, None)
         if self.answering is not None and not self.answering.response_complete:
-            # uvicorn tells only the last of several requests that wait on one connection.
+            # With pipelined requests, uvicorn notifies only the last one of the disconnect.
             self.answering.disconnected = True
             self.answering.message_event.set()
         self.pipeline.clear()
@@ -90,7 +94,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is being answered."""
+        """Whether a response is being sent or prepared."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -100,7 +104,7 @@ class Connection(HttpToolsProtocol):
     # -- the headers -----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Read what the client sends."""
+        """Parse data from the client; refuse a head that is invalid or too large."""
         self._unset_keepalive_if_required()
         if self.parser is None or self.transport.is_closing():
             return
@@ -108,30 +112,34 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # We speak no other protocol: the request is answered as it is, and ends the connection.
+            # There is no other protocol to upgrade to: the request gets a normal response, and the
+            # connection is closed after it.
             if self.cycle is not None:
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
             self.refuse(self.status, self.refusal)
         else:
-            # The parser gathers a header or a chunk's extension without bound until it ends.
+            # The parser buffers an unfinished header or chunk extension without any limit.
             self.fruitless = 0 if self.got_on else self.fruitless + len(data)
             if self.fruitless > self.limits.head_bytes:
                 self.refuse(431, f"A header is longer than {self.limits.head_bytes} bytes.")
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start the limits and the deadline of a new request's head."""
         super().on_message_begin()
         self.got_on = True
         self.waiting_since, self.head_begun, self.head_size = self.loop.time(), True, 0
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the address."""
+        """Add a part of the request's URL; refuse one that is too long (414)."""
         self._count(len(url), status=414, what="address is")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; what comes after a chunked body must not pass for one."""
+        """Add a header; refuse headers that are too long or too many (431).
+
+        Trailers, which follow a chunked body, are dropped: they must not replace headers.
+        """
         self._count(len(name) + len(value), status=431, what="headers are")
         if not self.head_begun:
             return
@@ -150,27 +158,31 @@ class Connection(HttpToolsProtocol):
         raise HeadRefused(detail)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, or let the request wait for the one before it."""
+        """Start the request, or queue it behind the one before it on this connection."""
         if len(self.pipeline) >= self.limits.pipelined_requests:
             self._fail(429, "Too many requests wait on this connection; read the responses.")
         self.waiting_since, self.head_begun, self.got_on = None, False, True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Add a part of the body."""
         self.got_on = True
         super().on_body(body)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Start to wait for the next request."""
         super().on_response_complete()
         if not self.is_busy:
             self.waiting_since = self.loop.time()
 
-    # -- a reader that does not read ---------------------------------------------------------------
+    # -- clients that don't read their response ----------------------------------------------------
 
     def pause_writing(self) -> None:
-        """Hold back what the client doesn't take; let others go if all that is too much."""
+        """Pause a response that the client doesn't read.
+
+        If all unread responses together exceed `unsent_bytes`, abort the connections that have
+        waited longest.
+        """
         super().pause_writing()
         self.unsent, self.unsent_since = self.transport.get_write_buffer_size(), self.loop.time()
         self.unread[self] = None
@@ -181,19 +193,19 @@ class Connection(HttpToolsProtocol):
             slowest.let_go()
 
     def resume_writing(self) -> None:
-        """Send on."""
+        """Resume sending: the client reads again."""
         self.unread.pop(self, None)
         super().resume_writing()
 
     def let_go(self) -> None:
-        """Break the connection off, with whatever waits to be sent on it."""
+        """Abort the connection and drop its unsent data."""
         self.unread.pop(self, None)
         self.transport.abort()
 
     # -- the deadlines -----------------------------------------------------------------------------
 
     def look(self, now: float) -> None:
-        """End the connection if its client has taken too long."""
+        """Close the connection if its client has missed a deadline; `now` is the loop's time."""
         if self.transport.is_closing():
             self.closing_since = self.closing_since or now
             if now - self.closing_since > self.limits.send_stall_seconds:
@@ -218,12 +230,12 @@ class Connection(HttpToolsProtocol):
             self.let_go()
         self.unsent, self.unsent_since = left, now
 
-    # -- what the server itself says ---------------------------------------------------------------
+    # -- responses of the server itself ------------------------------------------------------------
 
     def refuse(self, status: int, detail: str) -> None:
-        """Answer a problem document, and close."""
+        """Send a problem document (RFC 9457) with this status, and close the connection."""
         if self.is_busy:
-            # It would be taken for a part of the response that is on its way.
+            # The client would take it for a part of the response that is being sent.
             self.transport.abort()
             return
         body = json.dumps(problem(status, detail)).encode()
@@ -242,13 +254,16 @@ class Connection(HttpToolsProtocol):
 
 
 def most_connections() -> int:
-    """Return how many connections this process may have: half of its files, for bodies on disk."""
+    """Return the limit of connections: at most half of the open files that the process may have.
+
+    The other half is for request bodies on disk.
+    """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, min(Connection.limits.web_connections, (files - OTHER_FILES) // 2))
 
 
 async def watch() -> None:
-    """Look at every connection once a second; end with the process that started this one."""
+    """Enforce the deadlines of all connections once a second; stop if the parent process ends."""
     loop, parent = asyncio.get_running_loop(), os.getppid()
     while True:
         await asyncio.sleep(SWEEP_SECONDS)

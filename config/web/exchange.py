@@ -1,4 +1,7 @@
-"""A request as WSGI has it (PEP 3333), and its response, made piece by piece in any thread."""
+"""One request and its response: translated from ASGI to WSGI (PEP 3333), read piece by piece.
+
+Each piece of a streamed response may be produced in another thread.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,16 @@ from config.web.bodies import Body
 from events.stream import Hub
 from events.stream.streams import Stream
 
-# A streamed response is made in pieces of this size; between two, the thread serves others.
+# The size of a piece of a streamed response, in bytes. Between two pieces, the thread serves other
+# requests.
 PIECE = 256 * 1024
 
 Scope = dict[str, Any]
-Application = Callable[..., Any]  # of WSGI: it returns Django's responses
+Application = Callable[..., Any]  # a WSGI application that returns Django's responses
 
 
 class Exchange:
-    """A request whose body is complete, and what Django makes of it."""
+    """A request whose body is complete, and Django's response to it."""
 
     def __init__(self, scope: Scope, body: Body) -> None:
         self.scope, self.body = scope, body
@@ -34,7 +38,7 @@ class Exchange:
         self._parts: Iterator[bytes] | None = None
 
     def begin(self, application: Application, hub: Hub) -> bytes:
-        """Let Django answer; return the body, or its first piece."""
+        """Run Django's view; return the response's body, or the first piece of a streamed one."""
         environ = environ_of(self.scope, self.body) | {HUB: hub}
         self._response = application(environ, self._start)
         self.stream = environ.get(STREAM)
@@ -47,7 +51,7 @@ class Exchange:
 
     @property
     def has_more(self) -> bool:
-        """Whether the response has pieces that were not made yet."""
+        """Whether a streamed response has further pieces."""
         return self._parts is not None
 
     def more(self) -> bytes:
@@ -60,12 +64,12 @@ class Exchange:
                     return bytes(gathered)
             self.close()
         finally:
-            # To their pool: the next piece may be made by another thread.
+            # Returns the connections to their pool: another thread may produce the next piece.
             close_old_connections()
         return bytes(gathered)
 
     def close(self) -> None:
-        """End the response, whether or not all of it was made."""
+        """Close Django's response, whether or not all of it was read."""
         self._parts = None
         if self._response is not None:
             self._response.close()
@@ -76,7 +80,7 @@ class Exchange:
 
 
 def environ_of(scope: Scope, body: Body) -> dict[str, Any]:
-    """Return the request as WSGI has it."""
+    """Return the WSGI environ of a request."""
     host, port = scope["server"] or ("localhost", 80)
     client = scope["client"] or ("", 0)
     environ = {
@@ -106,15 +110,15 @@ def environ_of(scope: Scope, body: Body) -> dict[str, Any]:
         else:
             environ[name] = value.decode("latin-1")
     if body.size:
-        # A body in chunks came without it.
+        # A chunked request has no Content-Length header.
         environ["CONTENT_LENGTH"] = str(body.size)
     return environ
 
 
 def path_of(scope: Scope) -> str:
-    """Return the path below URL_PREFIX as WSGI has it: bytes, one a character.
+    """Return the path below URL_PREFIX, as WSGI encodes it: each character is one byte.
 
-    A proxy may have taken the prefix off, or not.
+    The path may or may not still have the prefix: some proxies remove it.
     """
     path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
     prefix = settings.URL_PREFIX
@@ -125,9 +129,10 @@ def path_of(scope: Scope) -> str:
 
 @lru_cache(1000)
 def name_of(header: bytes) -> str:
-    """Return what a header is called in WSGI; nothing, if it must not pass for another.
+    """Return the WSGI name of a header, or an empty string for a header to drop.
 
-    `x_forwarded_proto` is not the header that a proxy sets.
+    A header with an underscore is dropped: `x_forwarded_proto`, sent by a client, would get the
+    same WSGI name as `X-Forwarded-Proto`, which only a proxy may set.
     """
     name = header.decode("latin-1").upper().replace("-", "_")
     if name in {"CONTENT_TYPE", "CONTENT_LENGTH"}:

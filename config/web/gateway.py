@@ -1,7 +1,7 @@
-"""ASGI in front of WSGI: requests go to Django, in threads of its own; streams stay in the loop.
+"""The ASGI application in front of Django: requests run in threads, streams in the event loop.
 
-A thread works on a request whose body is there, and makes its response piece by piece; the event
-loop does all the waiting for clients
+The event loop does all the waiting for clients, in both directions. A thread gets a request when
+its body is complete, and produces the response piece by piece
 (docs/adr/0053-uvicorn-with-deadlines-of-our-own-serves-the-site.md).
 """
 
@@ -41,7 +41,7 @@ class Gateway:
         self.lifespan = Lifespan(hub)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or keep the process while it lives."""
+        """Handle one HTTP request, or uvicorn's start and stop of the process (`lifespan`)."""
         if scope["type"] == "lifespan":
             await self.lifespan.run(receive, send)
         else:
@@ -90,13 +90,13 @@ class Gateway:
         try:
             piece, more = first, True
             while more and not gone.done():
-                # It waits until the client has taken nearly all of the piece before.
+                # `send` waits until the client has read nearly all of the previous piece.
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 more = exchange.has_more
                 piece = await self.threads.run(exchange.more) if more else b""
             await send({"type": "http.response.body", "body": b""})
         except Exception:
-            # The client sees that the response has no end.
+            # The status is sent already: the client notices that the response is incomplete.
             logger.exception("request.failed")
         finally:
             gone.cancel()
@@ -123,7 +123,10 @@ class Gateway:
 
 
 def start_of(exchange: Exchange, *, length: int | None) -> Message:
-    """Return how a response begins, with its length if that is known."""
+    """Return the ASGI message with a response's status and headers.
+
+    `length` is the body's size in bytes, if known. A live stream has no Content-Length.
+    """
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in exchange.headers
@@ -136,18 +139,18 @@ def start_of(exchange: Exchange, *, length: int | None) -> Message:
 
 
 def readable_of(scope: Scope) -> dict[str, str]:
-    """Return the headers that let scripts of other sites read why a request was refused."""
+    """Return the CORS headers with which scripts of allowed sites can read a refusal."""
     origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
     return readable_by(origin) if path_of(scope).startswith("/api/") else {}
 
 
 async def send_piece(send: Send, piece: bytes) -> None:
-    """Send a part of a live stream."""
+    """Send a piece of a live stream."""
     await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 async def client_gone(receive: Receive) -> None:
-    """Return when the client has closed its connection."""
+    """Wait until the client closes its connection."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -155,7 +158,7 @@ async def client_gone(receive: Receive) -> None:
 
 
 async def fail(send: Send) -> None:
-    """Answer that we failed, where not even Django could."""
+    """Send status 500 where an error has passed Django's own error handling."""
     detail = "Something went wrong on our side; it has been logged."
     body = encode(problem(500, detail))
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]

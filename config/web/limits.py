@@ -1,4 +1,4 @@
-"""How much of the web process one client, or all of them, may take."""
+"""Limits on the resources of a web process, for one client or for all clients together."""
 
 from __future__ import annotations
 
@@ -11,52 +11,54 @@ KIB, MIB = 1024, 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of one web process; every field is an environment variable, in capitals."""
+    """The limits of one web process; the environment variable of a field is its name in capitals."""
 
-    # Requests that are worked on at once.
+    # Requests that are processed at once.
     web_threads: int = 2
-    # Files that one person downloads at once: exports, and the errors of imports.
+    # Downloads at once, by one person and in the process: exports, and error lists of imports.
     exports_per_person: int = 2
     exports_per_process: int = 20
     # Open connections. Beyond them, the connection that has been idle for longest is closed.
     web_connections: int = 4096
-    # From the first byte of a request to the end of its headers, and from connecting to that.
+    # From the first byte of a request to the end of its headers, and from connecting to the first
+    # byte.
     head_seconds: float = 15.0
     head_bytes: int = 32 * KIB
     head_fields: int = 100
     # Between two requests on one connection.
     idle_seconds: float = 60.0
-    # Requests that wait behind one on their connection.
+    # Requests that wait on one connection behind the one being processed.
     pipelined_requests: int = 16
 
-    # The size of a body: in general, and of `auth/` and other logins.
+    # The size of a request body: in general, and for logins and `auth/`.
     body_bytes: int = MIB
     body_bytes_auth: int = 16 * KIB
-    # A body arrives at this rate at least, after the grace, and within the whole time.
+    # After the grace period, a body must arrive at this rate at least, and always within
+    # `body_seconds`.
     body_bytes_per_second: int = 8 * KIB
     body_grace_seconds: float = 10.0
     body_seconds: float = 300.0
-    # A larger body waits on disk for its thread.
+    # A larger body is buffered on disk.
     body_spool_bytes: int = 64 * KIB
-    # All bodies of this process: in memory (the next ones go to disk), and altogether.
+    # All bodies of the process: in memory (beyond it, they go to disk), and in total.
     bodies_memory_bytes: int = 16 * MIB
     bodies_bytes: int = 128 * MIB
 
-    # A reader that takes less than the rate over this time is let go.
+    # A client that reads its response at less than the rate over this time is disconnected.
     send_stall_seconds: float = 30.0
     send_bytes_per_second: int = 512
-    # What all slow readers of this process have not taken yet; beyond, the slowest is let go.
+    # Unread responses of all slow clients of the process; beyond it, the slowest is disconnected.
     unsent_bytes: int = 32 * MIB
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a limit that would refuse everything."""
+        """Raise ValueError for a limit of zero or less, which would refuse every request."""
         for name, value in vars(self).items():
             if value <= 0:
                 raise ValueError(f"{name.upper()} is {value}; set it to more than 0.")
 
 
 def read(env: environ.Env) -> Limits:
-    """Return the limits that the environment sets."""
+    """Return the limits, with the values that the environment sets."""
     given = {}
     for name, default in vars(Limits()).items():
         kind = env.int if isinstance(default, int) else env.float
@@ -65,5 +67,5 @@ def read(env: environ.Env) -> Limits:
 
 
 def prefix(text: str) -> str:
-    """Return the path below which the site is, without a slash at its end."""
+    """Return the site's path prefix with a leading and no trailing slash, or an empty string."""
     return f"/{text.strip('/')}" if text.strip("/") else ""

@@ -1,4 +1,4 @@
-"""The life of one web process: how it begins, and how a signal ends it."""
+"""The start and the graceful stop of one web process."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Lifespan:
-    """What happens when uvicorn starts a process of the site, and when it stops it."""
+    """ASGI's lifespan protocol: the work at the start and at the end of a process."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Serve until uvicorn says that all connections are closed."""
+        """Start the background tasks, and end them when uvicorn has closed all connections."""
         await receive()
         watching = asyncio.ensure_future(watch())
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,7 +41,10 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _end_streams_at(self, number: signal.Signals) -> None:
-        """Let a signal end the streams first: uvicorn waits for what is open before it stops."""
+        """Close all live streams at this signal, then run uvicorn's own handler.
+
+        Otherwise uvicorn would wait for the open streams until its stop timeout.
+        """
         stop: Any = signal.getsignal(number)
 
         def end(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Which bodies are taken, and how the others are refused."""
+"""The rules for request bodies (size, login), and the response to a request that breaks them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from config.web.bodies import RETRY_AFTER_SECONDS, Message, Receive, Refused
 Send = Callable[[Message], Awaitable[None]]
 
 IMPORTS = {"/api/v1/imports/", "/api/v1/imports/files/"}
-# Logins need no more than a name and a password.
+# These paths get a lower limit: their bodies have little more than a name and a password.
 LOGINS = ("/api/v1/auth/", "/admin/login/")
-# How long a refused client may go on sending what nobody keeps, so that it reads why.
+# How long the server reads and drops the rest of a refused body, so that the client gets to read
+# the response.
 LINGER_SECONDS = 2.0
 
 
 def most_of(method: str, path: str) -> int:
-    """Return how many bytes the body of such a request may have."""
+    """Return the maximum size of a request's body, in bytes."""
     if path.startswith(LOGINS):
         return settings.WEB.body_bytes_auth
     if method == "POST" and path in IMPORTS:
@@ -36,7 +37,10 @@ def most_of(method: str, path: str) -> int:
 
 
 def require_token(authorization: bytes) -> None:
-    """Raise Refused unless this is the token of somebody: nobody else may send large files."""
+    """Raise Refused unless the Authorization header has a valid token.
+
+    Only users who are logged in may send large files.
+    """
     try:
         digest = digest_of(token_in(authorization) or b"")
         if not still_valid({digest}):
@@ -50,7 +54,10 @@ def require_token(authorization: bytes) -> None:
 
 
 async def refuse(send: Send, receive: Receive, refused: Refused, others: Mapping[str, str]) -> None:
-    """Answer a problem document, and read on for a moment."""
+    """Send the refusal as a problem document (RFC 9457), with `others` as further headers.
+
+    Then read and drop the rest of the body for a moment.
+    """
     body = json.dumps(problem(refused.status, str(refused))).encode()
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),
@@ -65,13 +72,14 @@ async def refuse(send: Send, receive: Receive, refused: Refused, others: Mapping
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
-    # Closed at once, with bytes unread, the connection would be reset before the answer is read.
+    # If the connection were closed with unread data, TCP would reset it, and the client might never
+    # see the response.
     await read_on(receive)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def read_on(receive: Receive) -> None:
-    """Read what a client still sends, for as long as it may."""
+    """Read and drop what the client still sends, for LINGER_SECONDS at most."""
     try:
         async with asyncio.timeout(LINGER_SECONDS):
             message: Any = {"more_body": True}

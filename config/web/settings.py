@@ -1,4 +1,4 @@
-"""The settings of what is served over HTTP; read by `config/settings.py`."""
+"""Settings of the web process and the middleware; imported by `config/settings.py`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from config.web import limits
 
 env = environ.Env()
 
-# How much of a web process one client, or all of them, may take.
+# Limits on a web process's resources, for one client or for all together.
 WEB = limits.read(env)
-# Where a proxy puts the site, if not at its root: /library.
+# The path under which a proxy serves the site, for example /library; empty for the root.
 URL_PREFIX = limits.prefix(env("URL_PREFIX", default=""))
 FORCE_SCRIPT_NAME = URL_PREFIX or None
-# Sites whose scripts may use the API, as https://example.org; `*` for all.
+# Origins of other sites whose scripts may use the API, for example https://example.org; `*`: all.
 CORS_ORIGINS = env.list("CORS_ORIGINS", default=[])
 
 MIDDLEWARE = [

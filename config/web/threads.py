@@ -1,4 +1,4 @@
-"""The threads in which Django works."""
+"""The threads in which Django's code runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Made = TypeVar("Made")
 
 
 class Threads:
-    """A few threads that take steps in turn; they end with their process."""
+    """A fixed number of daemon threads that run functions (*steps*) from one queue.
+
+    They end with the process: a hanging view can't prevent it from stopping.
+    """
 
     def __init__(self, count: int) -> None:
         self._steps: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]]] = (
@@ -23,7 +26,7 @@ class Threads:
             threading.Thread(target=self._work, daemon=True, name=f"django-{number}").start()
 
     async def run(self, step: Callable[[], Made]) -> Made:
-        """Return what the step returns, in one of the threads."""
+        """Run a function in one of the threads; return its result, or raise its exception."""
         future: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
         self._steps.put((step, future))
         return await future
@@ -38,13 +41,13 @@ class Threads:
             made = step()
         except Exception as raised:
             error = raised
-        # The loop is closed when the process ends.
+        # The event loop may be closed already: the process is ending.
         with suppress(RuntimeError):
             future.get_loop().call_soon_threadsafe(settle, future, made, error)
 
 
 def settle(future: asyncio.Future[Any], made: Any, error: Exception | None) -> None:
-    """Give the result to whoever waits for it; nobody does if the process has to stop."""
+    """Set the result or the error of a future, unless it was cancelled meanwhile."""
     if future.done():
         return
     if error is None:
