@@ -11,7 +11,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of one web process; the environment variable of a field is its name in capitals."""
+    """The limits of one web process; the variable WEB_THREADS sets `web_threads`, and so on."""
 
     # Requests that are processed at once.
     web_threads: int = 2
