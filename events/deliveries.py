@@ -1,12 +1,13 @@
-"""The states of deliveries: every transition is one statement here, timed by PostgreSQL's clock.
+"""The states of deliveries: each transition is one SQL statement, timed by PostgreSQL's clock.
 
     outbox ── expand ──▶ queued ── claim, finish ──▶ done
                           │  ▲
                      fail ▼  │ due.take
                          retry          attempts used up: fail ──▶ dead
 
-An open delivery has a `due_at`: the time at which the relay looks at it next, to publish it, to
-retry it, or because its message must have been lost.
+A delivery is one event for one handler; a part is a delivery of one range of an event's keys. An
+open delivery (queued, running or retry) has a `due_at`: the time at which the relay publishes it,
+retries it, or takes its message for lost.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ from events.registry import Handler
 from events.sql import execute
 
 ERROR_LIMIT = 8_000  # characters of an error that are kept with a delivery
-# The payload that tells the relay to look for what is due.
+# The payload of a notification that makes the relay poll for due deliveries at once.
 DUE_NOW = "due"
-# What is written to a delivery that a rate limit puts off.
+# The `error` of a delivery that a rate limit postpones.
 WAITS = "It waits for its turn under a rate limit."
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A delivery to be published: `swept` tells that an earlier message of it was lost.
+    """A delivery to publish.
 
-    Its worker may have died with it, before anybody could notice: it is `suspect`, and so is one
-    that was `isolated` for that.
+    `isolated`: it runs alone, since it is a part, or was in a batch that timed out or lost its
+    worker. `swept`: an earlier message was lost, perhaps with a worker that died before it wrote a
+    lease. Either makes it `suspect`: it may kill its worker.
     """
 
     id: int
@@ -50,7 +52,7 @@ class Pending:
 
 
 def reopen(ids: Sequence[int]) -> None:
-    """Make deliveries due at once: their message did not reach the broker or the handler."""
+    """Make open deliveries due at once, since their message didn't reach the broker or handler."""
     execute(
         "UPDATE events_delivery SET state = 'queued', due_at = now(), publications = 0"
         " WHERE id = ANY(%s) AND state IN ('queued', 'running')",
@@ -69,17 +71,17 @@ HAND_BACK = """
 
 
 def hand_back(ids: Sequence[int], *, begun: bool, suspect: bool) -> int:
-    """Make deliveries of a paused queue due, uncharged, and return how many.
+    """Make deliveries of a paused queue due without charging an attempt; return how many.
 
-    What another worker holds is passed over; those that this one has `begun` are `running`. What
-    was `suspect` is again when it comes back.
+    Deliveries that another worker has locked are passed over. `begun` says that this worker has
+    marked them as running. With `suspect`, they count as swept when they are published again.
     """
     state = "running" if begun else "queued"
     return execute(HAND_BACK, [int(suspect), list(ids), state]).count
 
 
 def isolate(ids: Sequence[int]) -> None:
-    """Let each delivery run alone from now on, at once, and charge none an attempt."""
+    """Make deliveries due at once, each in a message of its own, without charging an attempt."""
     execute(
         "UPDATE events_delivery SET state = 'queued', due_at = now(), publications = 0,"
         " isolated = true WHERE id = ANY(%s) AND state IN ('queued', 'running')",
@@ -101,12 +103,12 @@ CLAIM = """
 
 
 def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Lock those of the deliveries that are still open until the transaction ends.
+    """Lock the queued ones of these deliveries until the transaction ends, and return their rows.
 
-    A delivery that is finished, or in another worker's hands, is passed over: so a message that
-    comes twice has no effect. Return rows of (delivery id, event id, type, version, data,
-    recorded_at, priority, bounds, attempts, traceparent, whether it waited for a rate limit, age in
-    seconds, seconds since it could run).
+    Deliveries that are finished or locked by another worker are passed over, so a message received
+    twice has no effect. A row is (delivery id, event id, type, version, data, recorded_at,
+    priority, bounds, attempts, traceparent, whether it waited for a rate limit, age in seconds,
+    seconds since it could run).
     """
     return execute(CLAIM, [WAITS, list(ids), handler.names]).rows
 
@@ -124,9 +126,9 @@ SPLIT = """
 
 
 def split(id: int, ranges: Sequence[KeyRange]) -> None:
-    """Make a delivery of its own of each range of keys; each runs alone, as bulk work.
+    """Insert a delivery for each range of keys; each runs alone, in the bulk lane.
 
-    The relay hears of it, since somebody waits for what is so large.
+    Notify the relay, so that the parts don't wait for its next poll.
     """
     firsts, afters = zip(*ranges, strict=True)
     execute("SELECT pg_notify('outbox', %s)", [DUE_NOW])
@@ -134,7 +136,10 @@ def split(id: int, ranges: Sequence[KeyRange]) -> None:
 
 
 def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
-    """Mark claimed deliveries as running, for handlers that work outside a transaction."""
+    """Mark claimed deliveries as running, for a handler that works outside a transaction.
+
+    If their worker dies, the expiry of its lease makes them due again (rescue.py).
+    """
     execute(
         "UPDATE events_delivery SET state = 'running', due_at = now() + %s * interval '1 second'"
         " WHERE id = ANY(%s)",
@@ -143,7 +148,7 @@ def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
 
 
 def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
-    """Mark deliveries as done, and give back the lease, if they were all that it held."""
+    """Mark open deliveries as done, and delete the lease of that id, if one is given."""
     execute(
         "WITH released AS (DELETE FROM events_lease WHERE id = %s::uuid)"
         " UPDATE events_delivery SET state = 'done', due_at = NULL,"
@@ -175,10 +180,9 @@ FAIL = """
 def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None:
     """Charge an attempt, and return the new state: `retry`, or `dead` after the last one.
 
-    The wait is exponential with full jitter: uniform between 0 and
-    min(cap, base × 2^attempts) seconds
+    Return None if the delivery is no longer open. A retry waits a random time between 0 and
+    min(cap, base × 2^attempts) seconds: exponential back-off with full jitter
     (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-    Return None when the delivery was not open any more.
     """
     numbers: dict[str, Any] = {
         "id": id,
@@ -193,7 +197,7 @@ def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None
 
 
 def defer(id: int, *, seconds: float, reason: str) -> None:
-    """Put a delivery off without charging an attempt."""
+    """Postpone a delivery by `seconds` without charging an attempt."""
     execute(
         "UPDATE events_delivery SET state = 'retry', error = %s,"
         " due_at = now() + %s * interval '1 second'"
@@ -220,6 +224,6 @@ DISCARD_FREE = """
 
 
 def discard_free(ids: Sequence[int]) -> tuple[int, int]:
-    """Give up what waits, and return how many, and how many more a worker has in hand."""
+    """Discard waiting deliveries; return how many, and how many open ones a worker still holds."""
     ((discarded, were_open),) = execute(DISCARD_FREE, {"ids": list(ids)}, prepare=False).rows
     return discarded, were_open - discarded

@@ -1,7 +1,7 @@
-"""Events: what they are in Python, and what they are on disk and on the wire.
+"""Event types, and the conversion of events to and from their stored form.
 
-An event is a small frozen dataclass under a wire name and a version. It is stored and published
-in the terms of CloudEvents 1.0 (https://github.com/cloudevents/spec).
+An event is a small frozen dataclass, registered with a wire name and a version. For operators it is
+shown as a CloudEvents 1.0 envelope (https://github.com/cloudevents/spec).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ type_of_class: dict[type, EventType] = {}
 
 
 class Subject(Protocol):
-    """An event dataclass: its fields are its data, `subject` names what it is about."""
+    """An event dataclass; `subject` names the object that changed, for example `cards/12`."""
 
     @property
     def subject(self) -> str: ...
@@ -33,16 +33,19 @@ Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class UnknownEvent(Exception):
-    """No event of this name is known to this process."""
+    """No event type of this name is registered in this process."""
 
 
 class NewerEvent(Exception):
-    """The event was written by a newer release; a worker of that release will take it."""
+    """The event was written by a newer release, and has to wait for a worker of that release."""
 
 
 @dataclass(frozen=True)
 class EventType:
-    """A wire name, its present version, its dataclass, and how older data becomes present data."""
+    """A wire name, its current version and dataclass, and the upcasters of older versions' data.
+
+    `upcasters[n]` turns the data of version n into that of version n + 1.
+    """
 
     name: str
     version: int
@@ -51,13 +54,16 @@ class EventType:
 
 
 class KeyRange(NamedTuple):
-    """The part of an event's work that a delivery stands for: keys from `first` up to `after`."""
+    """A delivery's share of an event's work: the rows with `first` <= key < `after`.
+
+    A key is for example the id of a follower to notify.
+    """
 
     first: int
     after: int
 
 
-FEW = 20  # events
+FEW = 20  # events: the largest batch that counts as small
 ALL_KEYS = KeyRange(-(2**63), 2**63 - 1)
 
 
@@ -68,9 +74,9 @@ def span(ranges: Sequence[KeyRange]) -> KeyRange:
 
 @dataclass(frozen=True, slots=True)
 class Recorded(Generic[T_co]):
-    """An event as the store holds it: `time` is when it was recorded (UTC).
+    """An event as a handler gets it: `time` is when it was recorded (UTC).
 
-    `keys` is the part of its work that is meant, for a handler that splits large work.
+    A handler with `split` must work only on rows whose key is in `keys`.
     """
 
     id: UUID
@@ -81,12 +87,12 @@ class Recorded(Generic[T_co]):
 
 
 def is_large(parts: Sequence[KeyRange]) -> bool:
-    """Return whether a batch, by the keys of its events, has much to write."""
+    """Return whether a batch is likely to write many rows, given the key ranges of its events."""
     return len(parts) > FEW or any(keys != ALL_KEYS for keys in parts)
 
 
 def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:
-    """Register a frozen dataclass as the event of that wire name."""
+    """Register the decorated frozen dataclass under a wire name, which must be new."""
 
     def register(cls: type[E]) -> type[E]:
         if name in type_of_name:
@@ -99,7 +105,7 @@ def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:
 
 
 def upcaster(name: str, *, from_version: int) -> Callable[[Upcast], Upcast]:
-    """Register the function that turns data of one version into that of the next."""
+    """Register the decorated function: it turns data of `from_version` into the next version's."""
 
     def register(upcast: Upcast) -> Upcast:
         type_of_name[name].upcasters[from_version] = upcast
@@ -114,9 +120,9 @@ def encode(event: Subject) -> bytes:
 
 
 def decode(name: str, version: int, data: str | bytes) -> Any:
-    """Return the event dataclass of stored JSON, brought up to the present version.
+    """Return the event of stored JSON, upcast to the current version if it is older.
 
-    Fields that the dataclass doesn't have are ignored: a newer release may have added them.
+    Fields that the dataclass doesn't have are ignored, since a newer release may have added them.
     Raises UnknownEvent, NewerEvent, or msgspec.ValidationError for data of another shape.
     """
     try:
@@ -136,7 +142,7 @@ def decode(name: str, version: int, data: str | bytes) -> Any:
 def cloud_event(
     *, id: UUID, type: str, version: int, subject: str, time: datetime, data: Any, traceparent: str
 ) -> dict[str, Any]:
-    """Return a stored event as a CloudEvents 1.0 envelope in JSON terms."""
+    """Return a stored event as a CloudEvents 1.0 envelope, ready to be encoded as JSON."""
     envelope = {
         "specversion": "1.0",
         "id": str(id),

@@ -1,4 +1,7 @@
-"""What a worker does with a message: run the handler, and settle the deliveries."""
+"""Run a message's deliveries in a worker: claim them, call the handler, record how each ended.
+
+To settle a delivery is to record the end of a run: done, split, due again, or dead.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +39,14 @@ from events.story import Story
 
 logger = logging.getLogger(__name__)
 
-# How long an event of a newer release waits before a worker, perhaps a newer one, tries again.
+# Before an event of a newer release is tried again, perhaps by a worker of that release.
 NEWER_EVENT_SECONDS = 30
-# Where a row of deliveries.claim has them, in seconds.
+# Positions in a row of deliveries.claim: the delivery's age, and how long it could have run.
 AGE, OWED = -2, -1
 
 
 class Later(Exception):
-    """A handler raises this when it must be asked again in so many seconds; it costs no attempt."""
+    """Raised by a handler to be called again after `seconds`; no attempt is charged."""
 
     def __init__(self, seconds: float, reason: str) -> None:
         super().__init__(reason)
@@ -51,12 +54,12 @@ class Later(Exception):
 
 
 def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> Outcomes:
-    """Deliver a batch to its handler, and return how many deliveries ended in which state.
+    """Run the handler on a batch of deliveries, and return how many ended in which state.
 
-    Deliveries that are settled already, or in other hands, are passed over. A batch that raises is
-    rolled back and run again one by one, so that the culprit alone is charged an attempt. A
-    `suspect` batch may have taken a worker down: its lease is taken before it begins. What a paused
-    queue has not begun is handed back.
+    Deliveries that are finished or locked by another worker are passed over. If the handler raises,
+    the batch is rolled back and its deliveries are run again one by one, so that only the failing
+    one is charged an attempt. A `suspect` batch may have killed a worker, so its lease is written
+    before it begins. If the queue is paused, deliveries not yet begun become due again.
     """
     plan(lean=handler.atomic and len(ids) <= FEW)
     with lease(handler, ids, at_once=suspect or not handler.atomic) as held:
@@ -69,7 +72,7 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
         except (OperationalError, InterfaceError):
             if connection.is_usable():
                 raise
-            # The connection broke: that is nobody's fault, so give the batch back as it was.
+            # The connection broke, which is no fault of the handler: charge no attempt.
             connection.close()
             deliveries.reopen(ids)
             held.release()
@@ -79,10 +82,10 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
 
 
 def warm_up(queues: Container[str]) -> None:
-    """Prepare a process for these queues' handlers whose effects are a statement.
+    """Run the statement of each of these queues' handlers that have one, on no deliveries.
 
-    Their first event would otherwise wait for a connection, and for PostgreSQL to read up on their
-    tables: 45 ms instead of 27. If there is no database, that can wait.
+    This connects to PostgreSQL and fills its catalog cache, so that the first event takes 27 ms
+    instead of 45. Do nothing if PostgreSQL is unreachable.
     """
     with suppress(OperationalError, InterfaceError):
         for handler in handlers.values():
@@ -92,6 +95,10 @@ def warm_up(queues: Container[str]) -> None:
 
 
 def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
+    """Run a batch; if that fails, settle a single delivery, and run several again one by one.
+
+    A batch that exceeded its time limit is not run again here, but by one message per delivery.
+    """
     if not handler.atomic:
         return _run_outside(handler, ids, held)
     with Story(handler) as story:
@@ -103,7 +110,7 @@ def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
                 raise
             story.fails(error)
             failure = error
-        # Not while it is handled: the traceback of one that fails next would begin with this one.
+        # Outside the except block, or a later failure's traceback would begin with this one.
         if len(ids) == 1:
             outcomes = [_settle_failure(handler, ids[0], failure)]
         elif isinstance(failure, SoftTimeLimitExceeded):
@@ -116,12 +123,12 @@ def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
 
 
 def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[int, Sequence[int]]:
-    """Do what a handler's statement can, and return how much, and what is left to it.
+    """Run the handler's statement, and return how many deliveries it did and the ids left to do.
 
-    Where it fails, all is left: then each delivery is told of, and charged, as ever.
+    If the statement fails, all ids are left: the function runs them, and settles each failure.
     """
     statement = handler.statement
-    # A trace wants to know of an event what only a claim tells.
+    # A trace needs the fields of events, which only deliveries.claim returns.
     if statement is None or len(ids) > FEW or tracing.is_on():
         return 0, ids
     try:
@@ -139,6 +146,7 @@ def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[i
 
 
 def _run_batch(story: Story, ids: Sequence[int], held: Lease | None = None) -> int:
+    """Claim, handle and finish deliveries in one transaction; return how many."""
     handler = story.handler
     with runs.Run(handler) as run, transaction.atomic():
         rows = deliveries.claim(handler, ids)
@@ -150,7 +158,7 @@ def _run_batch(story: Story, ids: Sequence[int], held: Lease | None = None) -> i
 
 
 def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
-    """Run the handler on what it can do in this transaction, and splits what is larger."""
+    """Split the events that are too large for one transaction, and handle the others now."""
     whole = [recorded for recorded in batch.values() if recorded.keys == ALL_KEYS]
     ranges = handler.split(whole) if handler.split and whole else {}
     for id, recorded in batch.items():
@@ -161,6 +169,7 @@ def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
 
 
 def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
+    """Run deliveries in a transaction each; release the rest if the queue is paused meanwhile."""
     outcomes: list[Outcome] = []
     for place, id in enumerate(ids):
         if control_of(handler.queue).paused:
@@ -180,6 +189,7 @@ def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
 
 
 def _run_outside(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
+    """Mark deliveries as running, then call the handler on each outside a transaction."""
     policy, began = policy_of(handler.queue), time.monotonic()
     with transaction.atomic():
         rows = deliveries.claim(handler, ids)
@@ -197,6 +207,7 @@ def _run_outside(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
 
 
 def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: float) -> Outcome:
+    """Call the handler on one event if the rate limits permit it, and settle the delivery."""
     id, *_, waited, age, owed = row
     with Story(handler) as story:
         story.begins([row])
@@ -223,7 +234,7 @@ def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: 
 
 
 def limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Limit]:
-    """Return the rate limits under which a call is made."""
+    """Return the rate limits that apply to a call: the queue's, and the event's group's."""
     limits = []
     group = f"{policy.name} {handler.group(event)}" if handler.group else ""
     if policy.rate_limit:
@@ -248,6 +259,7 @@ def _recorded(row: tuple[Any, ...]) -> Recorded[Any]:
 
 
 def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
+    """Put a delivery off, or charge it an attempt, by what its handler raised."""
     if isinstance(error, NewerEvent):
         deliveries.defer(id, seconds=NEWER_EVENT_SECONDS, reason=str(error))
         tracing.note("delivery.deferred", {"seconds": NEWER_EVENT_SECONDS})
@@ -260,7 +272,7 @@ def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
     policy = policy_of(handler.queue)
     state = deliveries.fail(id, policy=policy, worker=worker_name(), error=text) or "passed_over"
     tracing.note(f"delivery.{state}")
-    # The message of the exception is for those who may read the delivery.
+    # Without the exception's message, which may quote private text: it stays in the delivery.
     extra = {"delivery": id, "handler": handler.name, "state": state, "error": told(error)}
     if state == "dead":
         logger.error("delivery.dead", exc_info=error, extra=extra)

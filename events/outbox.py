@@ -1,4 +1,4 @@
-"""The outbox: where an event is recorded, in the transaction of the change that it tells of."""
+"""The outbox: record an event in the same transaction as the change that it describes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["OutsideTransaction", "Priority", "record", "record_with", "recording
 
 _open_recording: ContextVar[Recording | None] = ContextVar("open_recording", default=None)
 
-# One statement for both tables: the event store's row, and the entry that the relay claims. One
-# parameter holds all events, so that the statement is the same however many they are.
+# One statement writes the event store's row and the outbox entry that the relay claims. All events
+# are in one parameter, so the statement's text is the same for any number of them.
 RECORDED = """
     recorded AS (
         INSERT INTO events_event (id, type, version, subject, data, priority, traceparent,
@@ -41,24 +41,24 @@ ENTER = """
     SELECT id, type, priority, recorded_at FROM recorded
 """
 INSERT = f"WITH {RECORDED.format('')} {ENTER}"
-# The same together with the change that an event tells of, if that touches a row.
+# The same with the statement that makes the change; no event is written if that returns no row.
 IF_CHANGED = RECORDED.format("WHERE EXISTS (SELECT FROM change)")
 INSERT_WITH = f"WITH change AS ({{}}), {IF_CHANGED}, entered AS ({ENTER}) SELECT * FROM change"  # noqa: S608
 
 
 class OutsideTransaction(Exception):
-    """A domain signal must be sent inside transaction.atomic(), with the change it tells of."""
+    """A domain signal must be sent inside transaction.atomic(), together with its change."""
 
 
 @dataclass
 class Recording:
-    """The events of one block, to be written together."""
+    """The events sent in one `recording` block, to be written by one statement at its end."""
 
     priority: Priority
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, event: Subject, key: str | None) -> UUID:
-        """Take the event in and return the id it gets."""
+        """Collect an event, and return its new id."""
         known = type_of_class[type(event)]
         id = new_id()
         self.events.append(
@@ -74,19 +74,19 @@ class Recording:
         return id
 
     def write(self) -> None:
-        """Write what was taken in, with one statement."""
+        """Write the collected events with one statement."""
         if self.events:
             with self._span():
                 execute(INSERT, self._parameters())
 
     def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        """Write it with a statement that changes something, and return its rows."""
+        """Run a changing statement and write the events, if it returns rows; return these."""
         together = INSERT_WITH.replace("{}", statement)
         with self._span():
             return execute(together, [*parameters, *self._parameters()]).rows
 
     def _span(self) -> AbstractContextManager[tracing.Span]:
-        # Everything that comes of the events is done in this span's trace.
+        # Deliveries of the events continue this span's trace.
         if not tracing.is_on():
             return tracing.NOTHING
         types = ", ".join({event["type"]: None for event in self.events})
@@ -103,15 +103,15 @@ class Recording:
 def record(event: Subject, *, key: str | None = None) -> UUID:
     """Record an event in the outbox, and return its id.
 
-    An event with a `key` that was recorded before is that event: nothing is recorded again, and
-    the answer is the id of the first. Raises OutsideTransaction unless a transaction is open: an
-    event that does not commit with its change would tell of something that never happened, or be
-    lost.
+    If an event with this `key` was recorded before, record nothing and return the first one's id.
+    Inside `recording`, an event without a key is written at the end of the block. Raises
+    OutsideTransaction if no transaction is open: otherwise a crash could lose the event of a
+    committed change, or leave the event of a change that was rolled back.
     """
     if not connection.in_atomic_block:
         raise OutsideTransaction(
             f"{type(event).__name__} was sent outside a transaction. "
-            "Send the signal inside transaction.atomic(), together with the change it tells of."
+            "Send the signal inside transaction.atomic(), together with the change it describes."
         )
     block = _open_recording.get()
     if block is not None and key is None:
@@ -123,10 +123,10 @@ def record(event: Subject, *, key: str | None = None) -> UUID:
 
 
 def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> list[Any]:
-    """Run a statement that changes something, and records an event if it touched a row.
+    """Run a changing statement, record the event if it returned a row, and return its rows.
 
-    Both are one statement, so that no transaction needs to be open. It ends in RETURNING; its rows
-    are the answer.
+    The statement must end in RETURNING. It is sent as one with the recording, so no transaction
+    needs to be open.
     """
     block = _open_recording.get()
     single = Recording(block.priority if block else Priority.INTERACTIVE)
@@ -136,7 +136,10 @@ def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> li
 
 @contextmanager
 def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
-    """Record all events sent in the block with one statement at its end."""
+    """Record all events sent in the block with one statement at its end, in a lane's priority.
+
+    Events with a key are recorded at once. If the block raises, the others are not recorded.
+    """
     block = Recording(priority)
     token = _open_recording.set(block)
     try:

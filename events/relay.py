@@ -1,7 +1,8 @@
-"""The relay: it turns outbox entries into deliveries, and deliveries into messages.
+"""The relay: turn outbox entries into deliveries, and publish deliveries as Celery messages.
 
-Many may run: what one has claimed is locked for the others. It keeps no state of its own, so that
-it may be killed at any moment. What it had committed but not published is due again soon.
+Any number of relays may run at once: each locks the rows that it claims, and the others skip locked
+rows. A relay may be killed at any moment, since its memory holds only caches. Deliveries that it
+committed but did not publish fall due again within seconds.
 """
 
 from __future__ import annotations
@@ -37,32 +38,32 @@ from events.traced import relayed
 
 logger = logging.getLogger(__name__)
 
-CLAIM_LIMIT = 2_000  # outbox entries a step
-BULK_LIMIT = 200  # of bulk work: others wait for the step's end
-DUE_MESSAGES = 20  # a step, of each lane
-IDLE_SECONDS = 0.5  # between looks at the outbox without a notification
-DUE_SECONDS = 0.5  # between looks for pauses, retries, lost messages and expired leases
-# After a step with several events, so long for each of them: when they come fast, the next batch is
-# larger, and each event in it costs less. One that comes alone finds the relay waiting for it.
+CLAIM_LIMIT = 2_000  # interactive outbox entries claimed in one step
+BULK_LIMIT = 200  # bulk entries in one step; small, since interactive events wait for its end
+DUE_MESSAGES = 20  # messages of due deliveries published in one step, for each lane
+IDLE_SECONDS = 0.5  # between two polls, of the outbox without a notification and of the broker
+DUE_SECONDS = 0.5  # between two polls for pauses, retries, lost messages and expired leases
+# After a step with several events, wait this long for each of them: under load the next batch is
+# then larger, and each event costs less. After a single event there is no such wait.
 GATHER_SECONDS = 0.0012
-GATHER_LIMIT = 0.1
-GATHERED = 256  # events that are worth a batch without waiting for more
-# Held while the relay looks by itself (events/migrations/0005): NOTIFY serializes commits.
+GATHER_LIMIT = 0.1  # the longest such wait
+GATHERED = 256  # after a step with this many events, don't wait for more
+# An advisory lock, held while the relay polls without notifications: writers who see it held skip
+# NOTIFY, which would serialize their commits (events/migrations/0005).
 AWAKE = 7310579
-LAST_LOOK_SECONDS = 0.03  # after which all have committed that found it awake
-LOOK_SECONDS = 0.05  # between looks at the length of the broker's queues, if one may be half full
-# An event that comes alone is with its workers now: what else there is to do would take the
-# processor from them, and waits so long.
+LAST_LOOK_SECONDS = 0.03  # from releasing that lock until writers who saw it held have committed
+LOOK_SECONDS = 0.05  # between two polls of the broker's queue lengths, if a lane may be half full
+# Postpone housekeeping this long after a single event, so that its workers get the CPU.
 ASIDE_SECONDS = 0.01
-OUTAGE_SECONDS = 1.0  # between attempts while a server is down
-CATCH_UP_SECONDS = 15.0  # between looks for what an older release's relay left out
+OUTAGE_SECONDS = 1.0  # between attempts while the broker or PostgreSQL is down
+CATCH_UP_SECONDS = 15.0  # between two checks for deliveries that an older release left out
 
 Depths = dict[tuple[str, Priority], int]
 
 
 @dataclass
 class Relay:
-    """One relay process's work; `stop` ends `run` after the step in hand."""
+    """The main loop of a relay process; `stop` makes `run` return after the current step."""
 
     broker: Broker = field(default_factory=Broker)
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -75,18 +76,18 @@ class Relay:
     _next_due: float = 0.0
     _stood_aside: bool = False
     _next_catch_up: float = 0.0
-    # The handlers, as they are given to `expand`, and what that was made of.
+    # The handlers as arguments of `expand`, and the policies and lanes with room behind them.
     _handlers: Columns = field(default_factory=dict)
     _known: tuple[Any, Any] = (None, None)
     _subscribed: bool = False
     _awake: bool = False
-    # Of the last step: interactive events, and whether there is more to do, of bulk work or at all.
+    # About the last step: its interactive events; whether bulk work, or any work, is left.
     _arrived: int = 0
     _has_bulk: bool = False
     _has_backlog: bool = False
 
     def run(self) -> None:
-        """Relay until it is stopped; a server that is down is waited for."""
+        """Run steps until `stop` is called; retry once a second while a server is down."""
         listener = Listener("outbox")
         while not self.stopped.is_set():
             with self._outages():
@@ -100,8 +101,8 @@ class Relay:
                     self.stopped.wait(min(self._arrived * GATHER_SECONDS, GATHER_LIMIT))
                     longest = 0.0
                 else:
-                    # What was committed since the step began has sent a notification; except what
-                    # found the relay awake, and was not committed yet.
+                    # Events committed since the step began have sent a notification, except those
+                    # whose writers saw the relay awake: a poll soon after finds these.
                     longest = LAST_LOOK_SECONDS if self._fall_asleep() else IDLE_SECONDS
                     if self._stood_aside:
                         longest = ASIDE_SECONDS
@@ -112,11 +113,11 @@ class Relay:
         self.broker.close()
 
     def stop(self) -> None:
-        """Ask `run` to return."""
+        """Make `run` return after the current step."""
         self.stopped.set()
 
     def step(self) -> int:
-        """Relay what is there now, and return how many outbox entries there were."""
+        """Relay the present outbox entries, do due housekeeping, and return the entries' number."""
         plan(lean=True)
         self._subscribe()
         if not self._depths:
@@ -126,7 +127,7 @@ class Relay:
         many = self._has_backlog or self._arrived >= GATHERED
         entries = 0
         if self._has_bulk:
-            # What came during the last step does not wait for this one's bulk work, too.
+            # Interactive events that came during the last step must not wait for more bulk work.
             entries = self._expand(many=False, bulk_limit=0)
         self._has_backlog = self._has_bulk = False
         entries += self._expand(many=many)
@@ -137,7 +138,7 @@ class Relay:
         return entries
 
     def _look_around(self) -> None:
-        """Do what is to be done now and then."""
+        """Do the housekeeping whose time has come: due deliveries, catch-up, queue lengths."""
         if (now := time.monotonic()) >= self._next_due:
             self._next_due = now + DUE_SECONDS
             self._paused = paused_queues()
@@ -147,7 +148,7 @@ class Relay:
             self._next_catch_up = now + CATCH_UP_SECONDS
             if missed := catch_up():
                 logger.warning("deliveries.caught_up", extra={"count": missed})
-        # Not sooner: what was published is on its way already.
+        # Last, so that this round trip delays no message.
         if time.monotonic() >= self._next_look:
             self._look_at_broker()
 
@@ -156,26 +157,24 @@ class Relay:
             counters.count("leases_rescued_total", rescued)
 
     def _look_at_broker(self) -> None:
-        """Ask how long the queues are; until the next time, they are no longer than that
-        and what was published since.
-        """
+        """Read each lane's length from the broker; `_publish` adds to it until the next time."""
         self._depths = self.broker.depths(list(all_policies()))
         self._looked = time.monotonic()
 
     @property
     def _next_look(self) -> float:
-        """The time of the next look: sooner where a lane may be half full."""
+        """Return when to read the queue lengths next: sooner if a lane may be half full."""
         policies, depths = all_policies(), self._depths.items()
         full = any(2 * depth >= policies[queue].high_water for (queue, _), depth in depths)
         return self._looked + (LOOK_SECONDS if full else IDLE_SECONDS)
 
     def _stay_awake(self) -> None:
-        """Let writers know that nobody needs to wake the relay."""
+        """Take the `AWAKE` lock, so that writers stop notifying."""
         if not self._awake:
             ((self._awake,),) = execute("SELECT pg_try_advisory_lock(%s)", [AWAKE]).rows
 
     def _fall_asleep(self) -> bool:
-        """Let writers know that the relay is to be woken; tell whether that is news."""
+        """Release the `AWAKE` lock, so that writers notify; return whether it was held."""
         was_awake, self._awake = self._awake, False
         if was_awake:
             execute("SELECT pg_advisory_unlock(%s)", [AWAKE])
@@ -188,6 +187,7 @@ class Relay:
             self._subscribed = True
 
     def _expand(self, *, many: bool, bulk_limit: int = BULK_LIMIT) -> int:
+        """Turn outbox entries into deliveries, publish these, and note what is left to do."""
         began = time.time_ns()
         columns = self._columns()
         entries, pending = expand(
@@ -203,6 +203,7 @@ class Relay:
         return entries.total()
 
     def _columns(self) -> Columns:
+        """Return the handlers for `expand`; rebuild when policies or lanes with room change."""
         policies = all_policies()
         has_room = frozenset(place for place in self._depths if self._room(*place) > 0)
         if self._known != (policies, has_room):
@@ -215,6 +216,10 @@ class Relay:
         return self._handlers
 
     def _publish_due(self) -> None:
+        """Publish due deliveries where the broker has room, in each queue interactive ones first.
+
+        Only a short queue is swept for lost messages: in a long one they may still be waiting.
+        """
         waiting = due.lanes(list(all_policies()), self._due)
         for policy in all_policies().values():
             names = [name for name, handler in handlers.items() if handler.queue == policy.name]
@@ -252,6 +257,7 @@ class Relay:
     def _publish(
         self, pending: list[Pending], lane: Priority, *, expanding_since: int | None = None
     ) -> None:
+        """Publish deliveries; if the broker is down, make them due at once and raise BrokerDown."""
         if not pending:
             return
         tell = partial(relayed, pending, expanding_since, time.time_ns())
@@ -267,17 +273,18 @@ class Relay:
         tell()
 
     def _room(self, queue: str, lane: Priority) -> int:
-        """Return how many more messages may wait in the broker: none of a paused queue."""
+        """Return how many more messages a lane may hold in the broker; 0 if its queue is paused."""
         if queue in self._paused:
             return 0
         return all_policies()[queue].high_water - self._depths[queue, lane]
 
     @contextmanager
     def _outages(self) -> Iterator[None]:
+        """Log an outage of the broker or PostgreSQL, and wait before the next attempt."""
         try:
             yield
         except BrokerDown as error:
-            self._depths = {}  # to be looked at before anything is taken from the outbox again
+            self._depths = {}  # so that the next step reads them before it claims an entry
             self.pulse.wait_for("the broker")
             logger.warning("relay.broker_down", extra={"error": reason(error)})
             self.stopped.wait(OUTAGE_SECONDS)

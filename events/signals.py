@@ -1,4 +1,4 @@
-"""Domain signals: Django signals whose events are never lost."""
+"""Domain signals: Django signals whose events are stored in the sender's transaction."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from events.outbox import record, record_with
 
 
 class DomainSignal(Signal):
-    """A signal of one event type; its built-in receiver records the event in the outbox.
+    """A signal for one event class; its built-in receiver records the event in the outbox.
 
     Send it from a service, inside the transaction of the change:
-    `card_added.send(sender=Card, event=CardAdded(...))`. Receivers connected in the usual way run
-    in that transaction; work that may fail or take time belongs into a handler (subscription.py).
+    `card_added.send(sender=Card, event=CardAdded(...))`. Other receivers run in that transaction,
+    too; work that may fail or take time belongs in a handler (subscription.py).
     """
 
     def __init__(self, event_class: type[Any]) -> None:
         super().__init__()
         self.event_class = event_class
         self.name = type_of_class[event_class].name
-        # A strong reference: a collected receiver would lose every event in silence.
+        # A strong reference: if the receiver were garbage collected, events would be lost silently.
         self.connect(self.record, weak=False, dispatch_uid="events.outbox.record")
 
     def send_with(
         self, statement: str, parameters: Sequence[Any], *, sender: Any, event: Subject
     ) -> list[Any]:
-        """Send the event of a change that is one statement, if that touches a row.
+        """Run a statement, record the event if the statement returned a row, and return its rows.
 
         `user_unfollowed.send_with("DELETE … RETURNING 1", [...], sender=Follow, event=...)` takes
-        one round trip and needs no open transaction. Return the statement's rows.
+        one round trip and needs no open transaction. Other receivers run if there is a row.
         """
         self._check(event)
         alone = len(self.receivers) == 1
@@ -47,9 +47,9 @@ class DomainSignal(Signal):
     def record(
         self, *, event: Subject, key: str | None = None, is_recorded: bool = False, **_: Any
     ) -> None:
-        """Record the event; raise TypeError for an event of another type.
+        """Record the event; raise TypeError for an event of another class.
 
-        An event sent with the `key` of one that was recorded before is the same event.
+        If an event with this `key` was recorded before, record nothing: it is the same event.
         """
         self._check(event)
         if not is_recorded:

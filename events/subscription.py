@@ -1,4 +1,4 @@
-"""How a function becomes the handler of a domain signal."""
+"""The `handler` decorator: subscribe a function to a domain signal."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ def handler(
     batch_size: int | None = None,
     statement: Statement | None = None,
 ) -> Callable[[Handle], Handle]:
-    """Subscribe a function to a domain signal, as the Celery task of that name.
+    """Subscribe a function to a domain signal, and make it the Celery task `name`.
 
-    The function takes a sequence of `Recorded` events (1 up to the queue's batch size), must be
-    idempotent, and works set-based. With `atomic` (the rule), its effects and the marking of the
-    deliveries commit together. Without, for effects outside the database: it gets one event at a
-    time, outside a transaction, and passes the event's id on as the idempotency key.
-    `split` answers the ranges of keys that together cover an event too large for one transaction;
-    each becomes a delivery of its own, in the bulk lane, and the handler keeps to its `keys`.
-    `batch_size` is for events that are much work each: so many at most, if the queue's is larger.
-    `statement` does the same for a few events in one round trip (events/statement.py).
-    `group` names, for an event, what shares a rate limit: an account, a host, a recipient.
-    The name is stored with each delivery; a handler that gets a new one lists those in `formerly`.
-    Raises ValueError when a name is taken, and UnknownQueue for a queue that isn't in the table.
+    The function takes 1 to `batch_size` (default: the queue's) `Recorded` events, and must be
+    idempotent. By default its effects and the state of its deliveries commit in one transaction.
+    `atomic=False` is for effects outside the database: the function then gets one event at a time,
+    outside a transaction, and must pass the event's id on as the idempotency key.
+    `split` returns ranges of keys for each event that is too large for one transaction; each range
+    becomes a delivery in the bulk lane, and the function must keep to the event's `keys`.
+    `formerly` lists former names of a renamed handler, which older deliveries are stored under.
+    `group` returns an event's rate limit group: for example an account, a host or a recipient.
+    `keep_result` stores the task's result.
+    `statement` is SQL that has the same effects for a few events in one round trip (statement.py).
+    Raises ValueError for a name in use or for options that exclude each other, and UnknownQueue.
     """
     policy = policy_of(queue)
     if split is not None and not atomic:
-        raise ValueError(f"{name}: only the work of a transaction can be split.")
+        raise ValueError(f"{name}: `split` needs `atomic=True`.")
     if group is not None and atomic:
-        raise ValueError(f"{name}: only effects outside the database have rate limits.")
+        raise ValueError(f"{name}: `group` needs `atomic=False`, since it is for rate limits.")
 
     def subscribe(handle: Handle) -> Handle:
         task, names = _task(name, policy, keep_result=keep_result), tuple(formerly)
@@ -63,16 +63,16 @@ def handler(
 
 
 def _task(name: str, policy: QueuePolicy, *, keep_result: bool) -> Task[..., Any]:
-    """Return the Celery task that delivers to the handler of that name."""
+    """Return the Celery task that runs the handler of that name on a message's deliveries."""
 
     @shared_task(
         name=name,
         ignore_result=not keep_result,
         soft_time_limit=policy.time_limit_seconds,
         time_limit=policy.time_limit_seconds + policy.grace_seconds,
-        # What failed is logged by then; Celery need not log another error for the task.
+        # The failures are logged already: Celery must not log an error for the task, too.
         throws=(DeliveriesFailed,),
-        # Only workers load it.
+        # A string, so that only workers import the module.
         Request="events.processes.tally:Request",
     )
     def deliver(delivery_ids: list[int], suspect: bool = False) -> dict[str, int]:
