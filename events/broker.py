@@ -1,4 +1,4 @@
-"""The broker as the relay sees it: how long its queues are, and a way to put messages there."""
+"""The relay's connection to the broker: read the lengths of its queues, and publish messages."""
 
 from __future__ import annotations
 
@@ -16,49 +16,50 @@ from events.messages import Writer, chunks
 from events.models import Priority
 from events.registry import handlers
 
-# On Redis, kombu keeps one list for each step of `priority_steps`, and serves the lowest first.
+# The message priority of each lane. On Redis, kombu keeps one list of a queue for each of its
+# `priority_steps`, and reads the lowest step first.
 LANES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
-REPLY_SECONDS = 5  # of the broker, to one call
+REPLY_SECONDS = 5  # the timeout of one call to the broker
 
 
 class BrokerDown(Exception):
-    """The broker can't be reached; everything waits in PostgreSQL until it can."""
+    """The broker is unreachable; until it is back, deliveries wait in PostgreSQL."""
 
 
 class Broker:
-    """One process's connection to the broker; every call is bounded, and raises BrokerDown."""
+    """One process's connection to the broker; a failing call raises BrokerDown within seconds."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
         self._writer: Writer | None = None
 
     def depths(self, queues: Sequence[str]) -> dict[tuple[str, Priority], int]:
-        """Return how many messages wait in each lane of each queue."""
+        """Return the number of waiting messages by (queue, lane)."""
         try:
             channel: Any = self._connect().default_channel
             lanes = [(queue, lane) for queue in queues for lane in Priority]
             with channel.client.pipeline(transaction=False) as pipe:
                 for queue, lane in lanes:
-                    # The one name of a lane's list is kombu's own.
+                    # Only this private method of kombu knows the name of a lane's list.
                     pipe.llen(channel._q_for_pri(queue, LANES[lane]))  # noqa: SLF001
                 return dict(zip(lanes, pipe.execute(), strict=True))
         except (OSError, RedisError, OperationalError) as error:
             raise self._down(error) from error
 
     def info(self) -> dict[str, Any]:
-        """Return what the broker tells of its memory and of what it keeps on disk."""
+        """Return Redis's INFO on memory and persistence; {} where the host forbids INFO."""
         try:
             channel: Any = self._connect().default_channel
             return {**channel.client.info("memory"), **channel.client.info("persistence")}
         except ResponseError:
-            return {}  # there are hosts of Redis that don't tell
+            return {}
         except (OSError, RedisError, OperationalError) as error:
             raise self._down(error) from error
 
     def publish(self, pending: Sequence[Pending], *, priority: Priority) -> Counter[str]:
-        """Put deliveries into their handlers' queues, in chunks; it counts them by queue.
+        """Publish messages for these deliveries, and return the number of messages by queue.
 
-        All go in one round trip, those of the most urgent queue first.
+        All messages go in one round trip, those of the most urgent queue first.
         """
         sent: Counter[str] = Counter()
         lane = LANES[priority]
@@ -85,7 +86,7 @@ class Broker:
 
     def _connect(self) -> Connection:
         if self._connection is None:
-            # Our caller tries again by itself, once a second, and sooner than kombu would.
+            # No retries by kombu: the relay retries once a second, which is sooner.
             self._connection = current_app.connection_for_write(
                 transport_options={"max_retries": 0, "socket_timeout": REPLY_SECONDS}
             )
@@ -97,7 +98,10 @@ class Broker:
 
 
 def worker_queues(timeout: float = 1.0) -> dict[str, list[str]]:
-    """Return the names of the workers that consume each queue, or raise BrokerDown."""
+    """Return the names of the running workers by the queue that they consume; raise BrokerDown.
+
+    `timeout` is how many seconds to wait for the workers' replies.
+    """
     try:
         answers: dict[str, Any] = current_app.control.inspect(timeout=timeout).active_queues() or {}
     except (OSError, RedisError, OperationalError) as error:

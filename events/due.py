@@ -1,4 +1,7 @@
-"""What is due: deliveries that must be published, retried, or whose message must have been lost."""
+"""Due deliveries: those to publish for the first time, to retry, or whose message was lost.
+
+To sweep is to publish a delivery again because its message counts as lost.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,13 @@ from events.models import Priority
 from events.queues import QueuePolicy
 from events.sql import execute
 
-# Longer than a message waits in a queue at its high-water mark.
+# This long after `due_at`, a message counts as lost even in a long queue: a message in a queue at
+# its high-water mark waits for less.
 OVERDUE_SECONDS = 30
-# More than what a time in PostgreSQL differs from itself as a number.
+# Subtracted from a time that was read as a number: more than that conversion's rounding error.
 ROUNDED_SECONDS = 0.001
-# What is due later is no floor: what comes next is due at once.
+# The first due time of each lane, at most now: a delivery due in a minute must not set the floor
+# above new deliveries, which are due at once.
 FIRST_DUE = """
     SELECT queue, lane.priority, date_part('epoch', least(first.due_at, now())),
            first.due_at <= now()
@@ -34,9 +39,9 @@ FIRST_DUE = """
 
 
 def lanes(queues: Sequence[str], floor: Floor) -> dict[tuple[str, int], float]:
-    """Return in which lanes of these queues something is due, and since when in each.
+    """Return the (queue, priority) lanes that have due deliveries, and the first due time of each.
 
-    That is in seconds since 1970.
+    Times are in seconds since 1970.
     """
     places = list(product(queues, map(int, Priority)))
     with floor.look() as since:
@@ -58,7 +63,7 @@ RETRIES = f"""
         SELECT {DUE} AND state = 'retry' AND attempts > 0 LIMIT %(limit)s
     ) AS due
 """  # noqa: S608 - put together from constants
-# Joined by where the rows are: by their keys, a merge through the whole table can seem cheaper.
+# Joined by ctid: in a join by id, PostgreSQL may choose a merge through the whole table.
 TAKE_DUE = f"""
     WITH retries AS MATERIALIZED (
         SELECT ctid AS place, false AS swept {DUE} AND state = 'retry' AND attempts > 0
@@ -90,12 +95,13 @@ def take(
     limit: int,
     since: float = 0.0,
 ) -> list[Pending]:
-    """Take the deliveries of a queue that are due, and return them for publishing.
+    """Claim due deliveries of a lane and return them for publishing.
 
-    What was due before `since`, in seconds since 1970, is not looked for. Those that a worker holds
-    are locked and passed over. With `sweep`, it also takes those whose message must have been lost;
-    without, only if they are long overdue, so that a queue which is never short loses none. Of
-    retries it takes what the queue's budget allows.
+    Each becomes `queued`, and due again after the queue's `redelivery_seconds`. Deliveries that a
+    worker has locked are passed over. The scan begins at due time `since`, in seconds since 1970.
+    `sweep` includes all deliveries whose message counts as lost; without it, only those that are
+    OVERDUE_SECONDS late, in case the queue is never short. `limit` applies to all but retries,
+    which the queue's `retry_rate` limits.
     """
     parameters: dict[str, Any] = {
         "queue": policy.name,
@@ -108,7 +114,7 @@ def take(
         "redelivery": policy.redelivery_seconds,
     }
     with transaction.atomic():
-        # Planned each time: how many are due differs by orders of magnitude.
+        # Planned at each execution, since the number of due rows varies by orders of magnitude.
         ((wanted,),) = execute(RETRIES, parameters, prepare=False).rows
         budget = f"retries of {policy.name}"
         parameters["retries"] = (

@@ -1,4 +1,4 @@
-"""How outbox entries become deliveries: event × subscribed handler, by one statement."""
+"""Expansion: turn each outbox entry into one delivery per subscribed handler, by one statement."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from events.sql import execute
 
 Columns = dict[str, str]
 
-# Not waiting for the disk: should PostgreSQL crash before all of this is written, the entries are
-# there again. And whatever a worker commits for these deliveries is written after them.
+# Commit without waiting for the disk: if PostgreSQL crashes before this is written, the outbox
+# entries are back, too. A worker's later commits for these deliveries can't be on disk before it.
 EXPAND = """
     WITH relaxed AS (
         SELECT set_config('synchronous_commit', 'off', true)
@@ -58,20 +58,21 @@ EXPAND = """
 
 
 def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Columns:
-    """Return what handlers are there, as PostgreSQL writes arrays.
+    """Return the handlers as EXPAND's parameters: a PostgreSQL array literal for each column.
 
     `lanes` has a row for each handler and priority, with the queue's policy and whether the
-    broker has room there: then the delivery counts as published, else it waits, due at once.
+    broker has room in that lane. With room, a new delivery counts as published; otherwise it is due
+    at once, and is published when there is room.
     """
     names = ("types", "handlers", "queues", "redelivery", "room")
     rooms: dict[tuple[str | int, ...], int] = defaultdict(int)
     for handler, priority, policy, has_room in lanes:
         row = handler.event_name, handler.name, handler.queue, policy.redelivery_seconds
-        # A bit for each lane with room: rows are read for each event that comes alone.
+        # A bit for each lane with room, not a row: each step reads all rows, even for one event.
         rooms[row] |= has_room << priority
     rows = [(*row, room) for row, room in rooms.items()]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    # A name in an array is quoted as in JSON.
+    # PostgreSQL quotes the elements of an array as JSON quotes strings.
     arrays = ("{" + ",".join(map(json.dumps, column)) + "}" for column in columns)
     return dict(zip(names, arrays, strict=True))
 
@@ -79,10 +80,10 @@ def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Colum
 def expand(
     columns: Columns, floor: Floor, *, limit: int, bulk_limit: int, many: bool = True
 ) -> tuple[Counter[int], list[Pending]]:
-    """Turn up to `limit` outbox entries into deliveries, and `bulk_limit` of bulk work.
+    """Turn up to `limit` interactive and `bulk_limit` bulk outbox entries into deliveries.
 
-    Return how many entries of each priority there were, and the deliveries that must be
-    published now. Unless `many` are expected, it goes by a plan that was made for few.
+    Return how many entries of each priority were claimed, and the deliveries to publish now. With
+    `many`, PostgreSQL plans for the present tables; without, it uses a stored plan for few rows.
     """
     with floor.look() as since:
         begin = {
@@ -105,6 +106,6 @@ def expand(
 
 def _count_types(names: Iterable[str]) -> None:
     for name, amount in Counter(names).items():
-        # A newer release's is for a newer relay to know.
+        # A type of a newer release is unknown here: the label must be one of this release's.
         known = name if name in type_of_name else OTHER
         counters.count("events_recorded_total", amount, type=known)

@@ -1,4 +1,4 @@
-"""Where a look into a table begins that serves as a queue."""
+"""Floors: where to begin a scan of a table that serves as a queue."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import time
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 
-# What commits so much later than it was recorded is found by the next whole look.
+# A floor is this far below the lowest row found. Only a row that is committed later than that after
+# it was recorded waits for the next whole scan.
 LATE_SECONDS = 5.0
-# After a whole look, so many times as long until the next: they take a hundredth of the time.
+# The pause after a whole scan, as a multiple of its duration: whole scans take 1 % of the time.
 REST, LONGEST_REST_SECONDS = 100, 30.0
 
 
 class Floor:
-    """The lowest places where something was of late, in each lane of a queue.
+    """For each lane of a queue table, the place where a scan may begin: seconds since 1970.
 
-    While anybody holds an old snapshot (a dump, a forgotten transaction), PostgreSQL keeps what was
-    deleted, and who reads a queue from its beginning steps over all of it. So only as many looks as
-    are cheap begin there. The others begin a little under what was found since the last but one of
-    those. What is lower comes late, or by a clock that is far behind: it waits for the next.
+    While a session holds an old snapshot (a dump, a forgotten transaction), PostgreSQL keeps
+    deleted rows, and a scan from the beginning of a lane steps over all of them. So whole scans,
+    from the beginning, are made only as often as is cheap. After a whole scan, the others begin at
+    the floor: LATE_SECONDS below the lowest row that any scan since the previous whole scan has
+    found. A row below the floor was committed late or timed by a slow clock; the next whole scan
+    finds it.
 
-    Places are seconds since 1970. One floor is for one process.
+    Each process has its own floors.
     """
 
     def __init__(self) -> None:
@@ -30,7 +33,7 @@ class Floor:
 
     @contextmanager
     def look(self) -> Iterator[Mapping[Hashable, float]]:
-        """Give, by lane, where a look begins; at the beginning, if a lane is not there."""
+        """Yield the place where a scan begins, by lane; a lane not in it is scanned whole."""
         began = time.monotonic()
         whole = began >= self._next_whole
         yield {} if whole else self._since
@@ -41,5 +44,5 @@ class Floor:
             self._since |= {lane: place - LATE_SECONDS for lane, place in lowest.items()}
 
     def found(self, lane: Hashable, place: float) -> None:
-        """Note, during a look, what it found in a lane: at least the lowest."""
+        """Note the place of a row that the present scan found in a lane, at least the lowest."""
         self._lowest[lane] = min(place, self._lowest.get(lane, place))

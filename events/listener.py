@@ -6,13 +6,13 @@ import psycopg
 from django.db import OperationalError, connection
 from psycopg import sql
 
-CHECK_SECONDS = 15.0
+CHECK_SECONDS = 15.0  # between two queries that show whether the server is still there
 
 
 class Listener:
-    """A connection of its own that waits for notifications on one channel.
+    """A dedicated connection that waits for PostgreSQL's notifications on one channel.
 
-    Never one of Django's: LISTEN would leak to the pool's next borrower.
+    One of Django's connections would go on listening after its return to the pool.
     """
 
     def __init__(self, channel: str) -> None:
@@ -21,11 +21,14 @@ class Listener:
         self._next_check = 0.0
 
     def wait(self, seconds: float) -> set[str]:
-        """Wait for a notification, and return the payloads of those that came in time."""
+        """Wait up to `seconds` for a notification, and return the payloads received.
+
+        If not connected, connect and return {""} at once. Raises Django's OperationalError.
+        """
         try:
             if self._connection is None:
                 self._connection = self._connect()
-                return {""}  # what was notified before nobody heard: look at once
+                return {""}  # earlier notifications were missed: the caller must poll now
             self._check(self._connection)
             heard = self._connection.notifies(timeout=seconds, stop_after=1)
             return {notification.payload for notification in heard}
@@ -40,7 +43,7 @@ class Listener:
             open_connection.close()
 
     def _check(self, open_connection: psycopg.Connection) -> None:
-        # Nothing comes from a server that has gone without a word either.
+        # Waiting for notifications doesn't notice that a server is gone; a query does.
         if time.monotonic() >= self._next_check:
             open_connection.execute("SELECT 1")
             self._next_check = time.monotonic() + CHECK_SECONDS
@@ -49,7 +52,7 @@ class Listener:
         parameters = connection.get_connection_params()
         ours = ("application_name", "context", "cursor_factory", "prepare_threshold")
         chosen = {name: value for name, value in parameters.items() if name not in ours}
-        # Django's way to connect, which bounds every wait (config/postgres).
+        # Connect as Django does, with its timeouts (config/postgres).
         listening: psycopg.Connection = connection.Database.connect(  # type: ignore[attr-defined]
             **chosen, autocommit=True, application_name="listener"
         )

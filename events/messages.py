@@ -1,8 +1,8 @@
-"""What the relay tells workers: which deliveries are theirs.
+"""The relay's messages: each makes a worker run one handler on a chunk of deliveries.
 
-The messages of one handler differ in little. kombu and Celery make the first of each, and those
-after it are written by it: what makes one anew costs the relay more than all else it does for an
-event that comes alone.
+The messages of one handler and lane differ in few fields. kombu and Celery build the first one as a
+pattern, from which all later ones are written: for a single event, building a message from scratch
+would be the relay's largest cost.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ PERSISTENT = {"delivery_mode": 2}
 
 
 class Writer:
-    """It writes messages as a channel of kombu's virtual transport keeps them."""
+    """Write messages in the format in which a channel of kombu's virtual transport stores them."""
 
     def __init__(self, channel: Any) -> None:
         self.channel = channel
-        # With each, what Celery puts beside a task's arguments: what is to be done after it.
+        # By handler and lane: a message, and the third part of its body (Celery's callbacks).
         self._patterns: dict[tuple[str, int], tuple[dict[str, Any], Any]] = {}
 
     def write(self, handler: Handler, chunk: Sequence[Pending], *, lane: int) -> bytes:
-        """Write the message that has a handler work off a chunk of deliveries."""
+        """Return the encoded message that makes a worker run the handler on these deliveries."""
         key = handler.name, lane
         if key not in self._patterns:
             self._patterns[key] = self._pattern(handler, lane)
@@ -61,19 +61,25 @@ class Writer:
         return msgspec.json.encode(message)
 
     def _pattern(self, handler: Handler, lane: int) -> tuple[dict[str, Any], Any]:
+        """Build a message without deliveries by kombu and Celery."""
         headers, properties, (*_, after), _ = current_app.amqp.create_task_message(
             str(new_id()), handler.task.name, ignore_result=handler.task.ignore_result
         )
         message: dict[str, Any] = self.channel.prepare_message(
             b"", lane, CONTENT_TYPE, CONTENT_ENCODING, headers, properties | PERSISTENT
         )
-        # What every publication by this channel goes through.
+        # kombu adds these fields to each message that a channel publishes.
         self.channel._inplace_augment_message(message, "", handler.queue)  # noqa: SLF001
         return message, after
 
 
 def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]]:
-    """Group deliveries into messages: one handler each, shared out among its workers."""
+    """Yield the handler's name and the deliveries of each message, the most urgent queue first.
+
+    Each isolated delivery gets a message of its own, before all others. The other deliveries of a
+    handler are divided among the children of one worker process, in chunks of SMALLEST_CHUNK or
+    more, up to the largest batch of the queue and the handler.
+    """
     groups: dict[str, list[Pending]] = defaultdict(list)
     for delivery in pending:
         if delivery.isolated:
@@ -93,7 +99,7 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
 
 
 def describe(handler: Handler, chunk: Sequence[Pending]) -> str:
-    """Return what an operator reads as the task's arguments: type, count, first events."""
+    """Return the text that operators see as the task's arguments: type, count, first events."""
     first = ", ".join(str(delivery.event_id) for delivery in chunk[:3])
     more = ", …" if len(chunk) > 3 else ""
     return f"{handler.event_name} × {len(chunk)} ({first}{more})"

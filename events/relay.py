@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 CLAIM_LIMIT = 2_000  # interactive outbox entries claimed in one step
 BULK_LIMIT = 200  # bulk entries in one step; small, since interactive events wait for its end
 DUE_MESSAGES = 20  # messages of due deliveries published in one step, for each lane
-IDLE_SECONDS = 0.5  # between two polls, of the outbox without a notification and of the broker
+IDLE_SECONDS = 0.5  # between two polls of the broker, and of the outbox without a notification
 DUE_SECONDS = 0.5  # between two polls for pauses, retries, lost messages and expired leases
 # After a step with several events, wait this long for each of them: under load the next batch is
 # then larger, and each event costs less. After a single event there is no such wait.
@@ -68,13 +68,14 @@ class Relay:
     broker: Broker = field(default_factory=Broker)
     stopped: threading.Event = field(default_factory=threading.Event)
     pulse: Pulse = field(default_factory=Pulse)
+    # Where polls of the outbox and for due deliveries begin.
     _outbox: Floor = field(default_factory=Floor)
     _due: Floor = field(default_factory=Floor)
     _depths: Depths = field(default_factory=dict)
     _paused: frozenset[str] = frozenset()
     _looked: float = 0.0
     _next_due: float = 0.0
-    _stood_aside: bool = False
+    _stood_aside: bool = False  # the last step postponed housekeeping
     _next_catch_up: float = 0.0
     # The handlers as arguments of `expand`, and the policies and lanes with room behind them.
     _handlers: Columns = field(default_factory=dict)
@@ -181,6 +182,7 @@ class Relay:
         return was_awake
 
     def _subscribe(self) -> None:
+        """Record the handlers of this release as subscribed, once in the process's life."""
         if not self._subscribed:
             if new := subscribe():
                 logger.info("handlers.subscribed", extra={"handlers": new})

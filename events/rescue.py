@@ -1,4 +1,4 @@
-"""Leases that ran out: whose worker died or hangs, and whose is only slow."""
+"""Expired leases: release the deliveries of workers that died or hang, but not of slow ones."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from events.registry import handlers
 logger = logging.getLogger(__name__)
 
 EXPIRED = "SELECT id FROM events_lease WHERE expires_at < now() ORDER BY id"
-# The server ends a session when the process at its other end does; by its keepalives within half a
-# minute where a whole machine has gone (config/postgres). What a starved machine delays is neither.
+# PostgreSQL ends a session when the client process ends, and within half a minute, by keepalives,
+# when a whole machine is gone (config/postgres). A live session means that the worker is only slow.
 TAKE_OVER = """
     SELECT id, handler, queue, worker, deliveries,
            extract(epoch FROM now() - started_at)::float,
@@ -38,7 +38,7 @@ OPEN = """
 
 @dataclass(frozen=True)
 class Expired:
-    """A lease that ran out."""
+    """An expired lease, its age in seconds, and whether its worker's session still lives."""
 
     id: UUID
     handler: str
@@ -49,7 +49,7 @@ class Expired:
     lives: bool
 
     def may_go_on(self) -> bool:
-        """Return whether its worker lives, and could be at work: it ends what takes too long."""
+        """Return whether the worker lives and is within its time limit, which would stop it."""
         if not self.lives or self.queue not in all_policies() or self.handler not in handlers:
             return False
         policy = policy_of(self.queue)
@@ -58,11 +58,11 @@ class Expired:
 
 
 def take_back_expired() -> int:
-    """Take back what dead workers held, and return how many leases that were.
+    """Make the deliveries of expired leases due again, and return the number of these leases.
 
-    A delivery that was alone in the worker's hands is charged an attempt, so that one that kills
-    its worker ends as a dead letter. Those of a larger batch run alone from now on, uncharged.
-    A worker that lives keeps its work until it would have been ended for taking too long.
+    A batch of one delivery is charged an attempt, so that a delivery which kills its workers ends
+    as a dead letter. Deliveries of a larger batch run alone from now on, uncharged. A worker that
+    lives keeps its deliveries until its time limit has passed.
     """
     with connection.cursor() as cursor:
         cursor.execute(EXPIRED)
@@ -71,6 +71,7 @@ def take_back_expired() -> int:
 
 
 def _take_back(id: UUID) -> bool:
+    """Settle one expired lease and delete it; return False if its worker is left alone."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(TAKE_OVER, [id])
         row = cursor.fetchone()
@@ -85,7 +86,7 @@ def _take_back(id: UUID) -> bool:
         cursor.execute(OPEN + "FOR UPDATE SKIP LOCKED", [lease.deliveries])
         held = cursor.fetchall()
         if len(held) < len(still_open):
-            # The worker's transaction lives on; PostgreSQL ends it when it stays idle.
+            # The worker's transaction is still open; PostgreSQL ends it if it stays idle.
             return False
         settled = _settle(lease, held, is_slow=is_slow)
         release(id)
@@ -104,10 +105,11 @@ def _take_back(id: UUID) -> bool:
 
 
 def _settle(lease: Expired, held: list[tuple[int, bool]], *, is_slow: bool) -> dict[str, int]:
-    """Charge the delivery that was alone, or let each run alone; return how many ended how.
+    """Charge a batch of one delivery an attempt, or isolate the deliveries of a larger batch.
 
-    A worker that is slow has lost its transaction, and with it all that it did: once, that is
-    nobody's fault. Twice is charged, or one that stops every worker would never end.
+    Return how many ended in which state. A slow worker that lost its transaction has lost its work,
+    too. The first time, its delivery is isolated instead; the second time it is charged, or a
+    delivery that stops every worker would be run for ever.
     """
     was_alone = len(lease.deliveries) == 1 and held and lease.queue in all_policies()
     if not was_alone or (is_slow and not held[0][1]):
