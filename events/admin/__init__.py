@@ -1,4 +1,4 @@
-"""What staff see of the event system, and do to it."""
+"""The event system's pages in Django's admin: for staff, to watch and control it."""
 
 from events.admin import deliveries, queues
 from events.admin.records import ReadOnlyAdmin

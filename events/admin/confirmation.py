@@ -1,4 +1,4 @@
-"""The page between choosing what to give up for good, and doing so."""
+"""The page that asks staff to confirm before deliveries are discarded for good."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from events.services import Purged
 
 
 def is_confirmed(request: HttpRequest) -> bool:
-    """Return whether the action comes from the page that asked."""
+    """Return whether the request was sent from the confirmation page."""
     return request.POST.get("post") == "yes"
 
 
@@ -28,7 +28,11 @@ def confirmation(
     counts: Mapping[str, int],
     left: int = 0,
 ) -> TemplateResponse:
-    """Return the page: counts by handler, how many are left alone, and the action again."""
+    """Return the confirmation page, whose button repeats the action of this request.
+
+    `counts` maps a handler's name to its number of chosen deliveries. `left` is the number of
+    chosen deliveries that stay, because a worker holds them.
+    """
     across = request.POST.get("select_across") == "1"
     context = {
         **model_admin.admin_site.each_context(request),
@@ -39,7 +43,7 @@ def confirmation(
         "total": sum(counts.values()),
         "left": left,
         "action": request.POST["action"],
-        # All that fit the list's filter are chosen again by the filter: it is in the address.
+        # With "select across", the filter in the page's URL chooses the rows again.
         "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
         "select_across": across,
     }
@@ -47,6 +51,6 @@ def confirmation(
 
 
 def told(purged: Purged) -> str:
-    """Tell what was given up, and what was not."""
-    left = f" {purged.in_hand} are in workers' hands, and left." if purged.in_hand else ""
+    """Return a sentence that says how many deliveries were discarded, and how many were not."""
+    left = f" {purged.in_hand} are held by workers and were left." if purged.in_hand else ""
     return f"{purged.discarded} deliveries discarded.{left}"

@@ -1,4 +1,4 @@
-"""Deliveries, and what operators do to some of them."""
+"""The admin's pages of deliveries, with the actions that replay, retry or discard them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from events.services import DeadLetters, Waiting
 
 
 class AttemptInline(admin.StackedInline[Attempt, Delivery]):
-    """The story of a delivery that failed: when, where, and the traceback."""
+    """The failed attempts of a delivery: when, on which worker, and the traceback."""
 
     model = Attempt
     fields = ("failed_at", "worker", "cause", "traceback")
@@ -34,7 +34,7 @@ class AttemptInline(admin.StackedInline[Attempt, Delivery]):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        # Whoever sees the delivery sees its attempts.
+        # Attempts have no permission of their own: it is the delivery's.
         return request.user.has_perm("events.view_delivery")
 
     @admin.display(description="cause")
@@ -43,21 +43,21 @@ class AttemptInline(admin.StackedInline[Attempt, Delivery]):
 
     @admin.display(description="traceback")
     def traceback(self, attempt: Attempt) -> str:
-        """Show the traceback, folded if the attempt after this one failed in the same way."""
+        """Return the traceback as HTML, folded if the next attempt failed in the same way."""
         page = '<details{}><summary>{}</summary><pre class="traceback">{}</pre></details>'
         later = attempt.delivery.failures.filter(id__gt=attempt.pk).order_by("id").first()
         same = later is not None and alike(later.error) == alike(attempt.error)
-        told = f"The same as of attempt {later.number}" if same and later else "Where it was raised"
+        told = f"The same as attempt {later.number}" if same and later else "Where it was raised"
         return format_html(page, "" if same else mark_safe(" open"), told, attempt.error)
 
 
 def alike(error: str) -> str:
-    """Return a traceback without the numbers in it, by which attempts differ that fail alike."""
+    """Return a traceback with every number replaced by 0, so that equal failures compare equal."""
     return re.sub(r"0x[0-9a-f]+|\d+", "0", error)
 
 
 def last_line(error: str) -> str:
-    """Return the last line of a traceback: the exception and what it says."""
+    """Return the last line of a traceback: the exception's class and message."""
     return (error.strip().splitlines() or [""])[-1]
 
 
@@ -106,7 +106,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
                 self,
                 request,
                 queryset,
-                title="Give up dead letters for good?",
+                title="Discard dead letters for good?",
                 counts=queries.dead_by_handler(which),
             )
         count = services.discard_dead_letters(which, actor=request.user.get_username())
@@ -118,7 +118,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         count = services.retry_now(Waiting(among=queryset), actor=request.user.get_username())
         self.message_user(request, f"{count} retries are due now.")
 
-    @admin.action(description="Discard those that wait", permissions=["operate_queues"])
+    @admin.action(description="Discard the selected waiting ones", permissions=["operate_queues"])
     def discard_waiting(
         self, request: HttpRequest, queryset: QuerySet[Delivery]
     ) -> TemplateResponse | None:
@@ -129,7 +129,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
                 self,
                 request,
                 queryset,
-                title="Give up waiting deliveries for good?",
+                title="Discard waiting deliveries for good?",
                 counts=choice.by_handler,
                 left=choice.in_hand,
             )
@@ -138,9 +138,9 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         return None
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return who may act on dead letters."""
+        """Return whether the user may replay and discard dead letters."""
         return request.user.has_perm("events.operate_deliveries")
 
     def has_operate_queues_permission(self, request: HttpRequest) -> bool:
-        """Return who may act on what waits."""
+        """Return whether the user may retry and discard waiting deliveries."""
         return request.user.has_perm("events.operate_queues")

@@ -1,4 +1,4 @@
-"""The queues: how they are, and what operators set."""
+"""The admin's pages of queues: live figures, actions, and the numbers that operators set."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from events.queries import QueueStatus
 from events.queues import all_policies
 from events.services import Purged, Waiting
 
-RESTORED = "before this database was restored: select it and resume it, when it may go on"
+RESTORED = "before this database was restored: to let the queue go on, select and resume it"
 
 
 class QueueList(ChangeList):
-    """The rows with their live figures, the most urgent queue first."""
+    """The list of queues with their live figures, in the order of the queue table."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -42,7 +42,7 @@ class QueueList(ChangeList):
 
 
 def figure(name: str, description: str) -> Any:
-    """Return a column of the list that shows one of the live figures."""
+    """Return a list column that shows the field `name` of QueueStatus."""
 
     @admin.display(description=description, empty_value="–")
     def column(control: Any) -> Any:
@@ -52,7 +52,10 @@ def figure(name: str, description: str) -> Any:
 
 
 def linked(name: str, description: str, **filters: str) -> Any:
-    """Return a column of a live figure that leads to the deliveries which it counts."""
+    """Return a list column that shows a count, linked to the deliveries that it counts.
+
+    `filters` are the query parameters of the deliveries' list, beside the queue.
+    """
 
     @admin.display(description=description)
     def column(control: Any) -> SafeString:
@@ -67,7 +70,7 @@ def linked(name: str, description: str, **filters: str) -> Any:
 
 
 class ControlForm(ModelForm[QueueControl]):
-    """The numbers of a queue; a limit that would do nothing is refused."""
+    """The form for a queue's numbers; a limit without effect is an error."""
 
     def clean(self) -> dict[str, Any]:
         numbers = super().clean() or self.cleaned_data
@@ -126,7 +129,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
         return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return who may act on queues."""
+        """Return whether the user may control queues."""
         return request.user.has_perm("events.operate_queues")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -159,7 +162,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
 
     @admin.display(description="p50, p95, p99 ms")
     def latency(self, control: Any) -> str:
-        """Return the times from commit to done, of the last 5 minutes."""
+        """Return the percentiles of the time from commit to done, over the last 5 minutes."""
         status: QueueStatus = control.status
         found = (status.p50_ms, status.p95_ms, status.p99_ms)
         return ", ".join("–" if each is None else f"{each:.0f}" for each in found)
@@ -174,7 +177,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
             services.pause(queue, actor=request.user.get_username())
         self.message_user(
             request,
-            "Nothing more of these queues begins. Say why in a queue's form.",
+            "These queues are paused: no new work begins. Give the reason in a queue's form.",
             messages.WARNING,
         )
 
@@ -182,9 +185,9 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     def resume(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
         for queue in names_of(queryset):
             services.resume(queue, actor=request.user.get_username())
-        self.message_user(request, "These queues go on with all that waits.")
+        self.message_user(request, "These queues are resumed, with all waiting deliveries.")
 
-    @admin.action(description="Retry now what waits for its time", permissions=["operate"])
+    @admin.action(description="Make waiting retries due now", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
         count = sum(
             services.retry_now(Waiting(queue=queue), actor=request.user.get_username())
@@ -192,7 +195,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
         )
         self.message_user(request, f"{count} retries are due now.")
 
-    @admin.action(description="Purge: give up all that waits", permissions=["operate"])
+    @admin.action(description="Purge: discard all waiting deliveries", permissions=["operate"])
     def purge(
         self, request: HttpRequest, queryset: QuerySet[QueueControl]
     ) -> TemplateResponse | None:
@@ -203,7 +206,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
                 self,
                 request,
                 queryset,
-                title=f"Give up all that waits in {', '.join(queues)}?",
+                title=f"Discard all waiting deliveries of {', '.join(queues)}?",
                 counts={name: n for each in choices for name, n in each.by_handler.items()},
                 left=sum(each.in_hand for each in choices),
             )
@@ -217,5 +220,5 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
 
 
 def names_of(chosen: QuerySet[QueueControl]) -> list[str]:
-    """Return the queues that were chosen."""
+    """Return the names of the chosen queues, sorted."""
     return list(chosen.order_by("queue").values_list("queue", flat=True))

@@ -1,4 +1,4 @@
-"""What the system writes, to be looked at."""
+"""The admin's read-only pages of the rows that the event system writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Row]):
-    """What the system writes, and people only look at."""
+    """An admin page of rows that only the system writes: nobody may add, change or delete any."""
 
     show_full_result_count = False
     list_per_page = 50
@@ -50,14 +50,14 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     list_display = ("id", "type", "version", "subject", "priority", "recorded_at")
     list_filter = ("type", "priority")
     search_fields = ("=id", "=subject")
-    search_help_text = "An event's id, or a subject as cards/…"
+    search_help_text = "An event's id, or a subject, for example cards/…"
     ordering = ("-id",)
     inlines = (DeliveryInline,)
     fields = ("id", "recorded_at", "priority", "envelope")
 
     @admin.display(description="CloudEvents envelope")
     def envelope(self, event: Event) -> str:
-        """Return the event as it goes over a wire."""
+        """Return the event as CloudEvents JSON, in HTML."""
         made = cloud_event(
             id=event.id,
             type=event.type,
@@ -99,7 +99,7 @@ class OperationAdmin(ReadOnlyAdmin[Operation]):
     ordering = ("-id",)
 
 
-GONE_SECONDS = 15  # a process that lives writes its row more often
+GONE_SECONDS = 15  # a live process writes its row every 5 seconds
 
 
 @admin.register(Process)

@@ -1,4 +1,4 @@
-"""How a state looks in lists: a word, a sign and a colour."""
+"""The badge of a state in the admin's lists: a sign, a word and a colour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIGNS = {
 
 
 def badge(state: str, text: str) -> SafeString:
-    """Return a state as it is shown (events/static/events/states.css)."""
+    """Return a state's badge as HTML; its colour is in events/static/events/states.css."""
     return format_html(
         '<span class="state state-{}"><span aria-hidden="true">{}</span> {}</span>',
         state,

@@ -1,4 +1,4 @@
-"""What can be wrong with an installation, and what to do about it."""
+"""Checks of a running installation: each finding says what is wrong and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Finding", "diagnose", "glance"]
 
 
 def diagnose() -> Iterator[Finding]:
-    """Look at the servers, the work, the processes and the settings.
+    """Check the servers, the work, the processes and the settings.
 
-    A server that does not answer is waited for some seconds, and what depends on it is left out.
+    A server that does not respond costs a few seconds; the checks that depend on it are skipped.
     """
     database = servers.database()
     yield database
@@ -32,6 +32,6 @@ def diagnose() -> Iterator[Finding]:
 
 
 def glance() -> Iterator[Finding]:
-    """Look at the work and the processes as PostgreSQL knows them, and wait for nobody."""
+    """Check the work and the processes by their rows in PostgreSQL alone, for a quick overview."""
     yield from work.findings(broker_well=True)
     yield from processes.findings(ask=False)

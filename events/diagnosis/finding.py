@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: whether it is well, and if not, what to do."""
+    """The result of one check: its subject, whether that is well, and if not, what to do."""
 
     subject: str
     well: bool
@@ -14,7 +14,7 @@ class Finding:
 
 
 def duration(seconds: float) -> str:
-    """Return how long something has lasted, in the unit that people would use."""
+    """Return a duration as text, in the largest unit that has at least two: `90 s`, `3 min`."""
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""The processes: whether each kind is there, works, is up to date, and has what it needs."""
+"""Checks of the processes: whether each kind runs, makes progress and has enough memory."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from events.diagnosis.servers import CLOCK_SECONDS, KEEP_TIME, off
 from events.queries import ProcessStatus, State
 from events.queues import QueuePolicy, all_policies
 
-MEMORY = 0.85  # of what the machine has
-# A deploy replaces processes one by one; after so long, it has got stuck.
+MEMORY = 0.85  # the share of its limit above which a process uses too much memory
+# A deploy replaces processes one by one. One that takes longer than this is stuck.
 DEPLOY_SECONDS = 15 * 60
 RESTART = (
     "Its log and its /healthz say why. If it doesn't end by itself, restart it: `fly machine"
     " restart ID`, or `python -m config.stack restart GROUP`."
 )
-ANSWER_SECONDS = (1.0, 3.0)  # that workers have to say what they consume: at first, and once more
+# The timeouts for workers to say which queues they consume: of the first query, and the second.
+ANSWER_SECONDS = (1.0, 3.0)
 
 
 def findings(*, ask: bool) -> Iterator[Finding]:
-    """Find what is wrong with processes; workers are asked too, unless the broker is down."""
+    """Yield a finding for each kind of process, and for each process with a fault.
+
+    With `ask`, also query the workers over the broker for the queues that they consume.
+    """
     known = queries.processes()
     present = [process for process in known if process.state != State.SILENT]
     yield from _workers(present, ask=ask)
@@ -54,11 +58,11 @@ def _workers_of(policy: QueuePolicy, there: int, consuming: int | None) -> Findi
         advice = f"Start one: `manage.py worker {policy.name}`, or `fly scale count {group}=1`."
         return Finding(subject, False, "none running", advice)
     if consuming is None:
-        return Finding(subject, True, f"{there} running; without the broker they have no work")
+        return Finding(subject, True, f"{there} running; not queried over the broker")
     return Finding(
         subject,
         False,
-        f"{there} running, but none consumes: a consumer was cancelled, or a process hangs",
+        f"{there} running, but none consumes the queue: its consumer was cancelled, or it hangs",
         "Restart it: `fly machine restart ID` (`fly status` has the ids). Its /healthz says why.",
     )
 
@@ -85,19 +89,19 @@ def _single(group: str, present: Sequence[ProcessStatus]) -> Finding:
 
 
 def _process(process: ProcessStatus) -> Iterator[Finding]:
-    """Find what is wrong with one process; there is nothing to tell of one that is well."""
+    """Yield what is wrong with one process: nothing if it is well."""
     name = process.name
     if process.state == State.SILENT:
         ago = duration(process.seen_seconds_ago)
-        advice = "If it wasn't you who ended it, its log says why, or `fly logs`: memory?"
-        # It is history: whether one of its kind is missing now is told above.
-        yield Finding(name, True, f"fell silent {ago} ago", advice)
+        advice = "If nobody ended it on purpose, see its log (`fly logs`). Was it out of memory?"
+        # No fault now: whether its kind is missing is a finding of its own, in `findings`.
+        yield Finding(name, True, f"was last seen {ago} ago", advice)
         return
     if process.trouble:
         yield Finding(name, False, process.trouble, RESTART)
     elif process.state == State.STALLED:
         ago = duration(process.progressed_seconds_ago)
-        yield Finding(name, False, f"runs, but has done nothing for {ago}", RESTART)
+        yield Finding(name, False, f"runs, but has made no progress for {ago}", RESTART)
     if abs(process.clock_ahead_seconds) > CLOCK_SECONDS:
         text = f"its clock is {off(process.clock_ahead_seconds)} PostgreSQL's"
         yield Finding(f"clock of {name}", False, text, KEEP_TIME)
@@ -119,5 +123,5 @@ def _releases(present: Sequence[ProcessStatus]) -> Finding:
     text = "; ".join(f"{release}: {', '.join(sorted(groups[release]))}" for release in groups)
     newest = max(present, key=lambda process: process.started_at).release
     since = min(process.age_seconds for process in present if process.release == newest)
-    advice = "Finish the deploy (`fly deploy`), or restart what still runs the old release."
+    advice = "Finish the deploy (`fly deploy`), or restart the processes of the old release."
     return Finding("releases", since < DEPLOY_SECONDS, f"several run: {text}", advice)

@@ -1,4 +1,4 @@
-"""The work: what waits, what failed, what is forgotten."""
+"""Checks of the work: the outbox, dead letters, failing handlers, late queues and the audit."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from events.registry import handlers
 
 RELAY_LAG_SECONDS = 10
 AUDIT_SECONDS = 300
-# A pause is meant; one that lasts for so long may have been forgotten.
+# A longer pause is a fault: its operator may have forgotten it.
 PAUSE_SECONDS = 24 * 3600
-# Deliveries of one handler between two attempts: a few are chance, so many have a cause.
+# Deliveries to one handler that wait for a retry: fewer are chance, this many have a cause.
 MANY_RETRIES = 5
 
 
 def findings(*, broker_well: bool) -> Iterator[Finding]:
-    """Find what is wrong with the outbox, the handlers, each queue and the guarantee.
+    """Yield findings about the outbox, the handlers, each queue and the audit.
 
-    Causes come before what they cause: a queue is late, or full of retries, for a reason.
+    A cause comes before its effect: dead letters and failing handlers before late queues.
     """
     yield _outbox(broker_well)
     yield _handlers()
@@ -43,7 +43,7 @@ def _outbox(broker_well: bool) -> Finding:
     lag, length = queries.relay_lag_seconds(), queries.outbox_length()
     waiting = f"{length} events wait in the outbox"
     if lag > RELAY_LAG_SECONDS:
-        start = "Start a relay (`manage.py relay`); if one runs, its log says what stops it."
+        start = "Start a relay (`manage.py relay`); if one runs, see its log."
         mend = "Mend the broker; then the relay goes on by itself."
         text = f"{waiting}, the oldest for {duration(lag)}"
         return Finding("relay", False, text, start if broker_well else mend)
@@ -54,32 +54,32 @@ def _dead_letters() -> Iterator[Finding]:
     for queue, handlers_of_queue in queries.dead_by_queue().items():
         named = ", ".join(f"{count} of {name}" for name, count in handlers_of_queue.items())
         advice = (
-            f"Why: `manage.py dead-letters show --queue {queue} --limit 1`. When that is mended:"
-            f" `manage.py dead-letters replay --queue {queue}`."
+            f"Find the cause: `manage.py dead-letters show --queue {queue} --limit 1`. Mend it,"
+            f" then `manage.py dead-letters replay --queue {queue}`."
         )
         yield Finding(f"dead letters of {queue}", False, named, advice)
 
 
 def _fails(failing: queries.Failing) -> Finding:
-    text = f"{failing.count} deliveries failed and wait for their next attempt"
+    text = f"{failing.count} deliveries failed and wait for a retry"
     command = f"manage.py queues list {failing.queue} --state retrying --handler {failing.handler}"
-    advice = f"Why: `{command} --limit 5`."
+    advice = f"Find the cause: `{command} --limit 5`."
     return Finding(f"handler {failing.handler}", failing.count < MANY_RETRIES, text, advice)
 
 
 def _trouble(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -> str:
-    """Return why more workers would not help a late queue, and what would; "" if they would."""
+    """Return what to do for a late queue that more workers would not help; "" if they would."""
     if not broker_well:
-        return "Mend the broker: messages can't reach the workers without it."
+        return "Mend the broker: without it, no message reaches a worker."
     if not status.workers:
         return "Start a worker: see `workers of` below."
     if troubled := [each for each in queries.workers_of(status.queue) if each.trouble]:
         told = "; ".join(f"{each.name}: {each.trouble}" for each in troubled)
         return f"Mend or restart its worker. {told}."
     if not status.in_progress and not status.rate_per_second:
-        return "Its workers are there and do nothing: see `workers of` below, and their log."
+        return "Its workers run but do nothing: see `workers of` below, and their log."
     if failing:
-        return "Its handlers fail (above): mend that first."
+        return "Its handlers fail (see above): mend them first."
     return ""
 
 
@@ -87,13 +87,13 @@ def _queue(
     status: queries.QueueStatus, policy: QueuePolicy | None, trouble: str
 ) -> tuple[bool, str, str]:
     if policy is None:
-        advice = "Its name left config/queues.py: put it back, or move what waits."
-        return False, f"{status.depth} deliveries wait in no queue", advice
+        advice = "The queue is not in config/queues.py: put it back, or move its deliveries."
+        return False, f"{status.depth} deliveries wait in a removed queue", advice
     if status.paused_at:
         return _paused(status, (timezone.now() - status.paused_at).total_seconds())
     if status.oldest_seconds > policy.slo_seconds:
         waited = f"a delivery that could run has waited {duration(status.oldest_seconds)}"
-        text = f"{waited}; promised are {policy.slo_seconds} s. {status.depth} are open"
+        text = f"{waited}; the SLO is {policy.slo_seconds} s. {status.depth} are open"
         return False, text, trouble or f"Scale it: `fly scale count {policy.process_group}=N`."
     return True, f"{status.depth} open, {status.done} done in 5 minutes", ""
 
@@ -102,8 +102,8 @@ def _paused(status: queries.QueueStatus, seconds: float) -> tuple[bool, str, str
     why = f" ({status.reason})" if status.reason else ""
     text = f"paused for {duration(seconds)} by {status.paused_by}{why}; {status.depth} wait"
     if status.restored:
-        text += "; that came with the backup from which this database was restored"
-    advice = f"When it may go on: `manage.py queues resume {status.queue}`."
+        text += "; the pause came with the backup from which this database was restored"
+    advice = f"To let it go on: `manage.py queues resume {status.queue}`."
     return seconds < PAUSE_SECONDS and not status.restored, text, advice
 
 
@@ -114,8 +114,8 @@ def _handlers() -> Finding:
             "handlers",
             False,
             f"deliveries wait for handlers that this release does not have: {', '.join(unknown)}",
-            "Deploy the release that has them, list their names in the `formerly` of others, or"
-            " give them up: `manage.py dead-letters discard --removed HANDLER`.",
+            "Deploy a release that has them, list their names in the `formerly` of other handlers,"
+            " or discard the deliveries: `manage.py dead-letters discard --removed HANDLER`.",
         )
     return Finding("handlers", True, f"{len(handlers)} registered")
 
@@ -127,9 +127,9 @@ def _audits() -> Iterator[Finding]:
         yield Finding("audit", False, text, rule.advice)
     age = queries.audit_age_seconds()
     if age is None or age > AUDIT_SECONDS:
-        text = "has not looked yet" if age is None else f"looked {duration(age)} ago"
-        # On a system that has just been set up, or without beat, there is nothing to tell.
-        advice = "See that beat runs, and that the queue `events` moves."
+        text = "has not run yet" if age is None else f"last ran {duration(age)} ago"
+        # Well on a system that was just set up; without beat, "beat processes" is the finding.
+        advice = "Check that beat runs, and that the queue `events` makes progress."
         yield Finding("audit", age is None, text, "" if age is None else advice)
     elif not found:
         yield Finding("audit", True, f"{len(rules)} rules hold, checked {duration(age)} ago")

@@ -1,4 +1,4 @@
-"""The overview on the admin's first page."""
+"""The template tag of the overview on the admin's first page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.inclusion_tag("events/overview.html")
 def overview(user: Any) -> dict[str, Any]:
-    """Return what is wrong with the work and the processes, for staff who may see the queues."""
+    """Return the findings that need attention, for users who may see or operate the queues."""
     if not user.has_perm("events.view_queuecontrol") and not user.has_perm("events.operate_queues"):
         return {"may_see": False}
     findings = list(diagnosis.glance())

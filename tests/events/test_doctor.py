@@ -125,12 +125,17 @@ def no_beat() -> None:
     ("wrong", "subject", "words", "command"),
     [
         (a_lagging_relay, "relay", "the oldest for 60 min", "manage.py relay"),
-        (a_late_queue, "queue feeds", "promised are 30 s", "fly scale count feed-worker=N"),
+        (a_late_queue, "queue feeds", "the SLO is 30 s", "fly scale count feed-worker=N"),
         (a_handler_of_another_release, "handlers", "gone.away", "discard --removed HANDLER"),
         (a_forgotten_pause, "queue feeds", "paused for 30 h by alice", "queues resume feeds"),
         (a_wrong_clock, "clock of relay on there, process 1", "3.0 s behind", "chronyc tracking"),
-        (a_process_that_stands_still, "beat on there, process 1", "nothing for 60 min", "restart"),
-        (a_worker_whose_every_task_fails, "queue feeds", "promised", "process 1: every task"),
+        (
+            a_process_that_stands_still,
+            "beat on there, process 1",
+            "no progress for 60 min",
+            "restart",
+        ),
+        (a_worker_whose_every_task_fails, "queue feeds", "the SLO is", "process 1: every task"),
         (a_worker_whose_every_task_fails, "feed-worker on there, process 1", "fails", "restart it"),
         (too_little_memory, "memory of beat on there, process 1", "490 of 512 MiB", "scale memory"),
         (an_old_release, "releases", "of last week: ", "fly deploy"),
@@ -153,7 +158,7 @@ def test_what_is_wrong_is_found_with_a_command_that_mends_it(
 def feeds_advice() -> str:
     """Return what the doctor says to do about the queue `feeds`."""
     finding = found()["queue feeds"]
-    assert "promised are 30 s" in finding.text
+    assert "the SLO is 30 s" in finding.text
     return finding.advice
 
 
@@ -173,8 +178,8 @@ def test_nobody_is_told_to_scale_what_scaling_cannot_help() -> None:
 
     assert "do nothing" in idle
     assert "fly scale count feed-worker=N" in busy
-    assert "Its handlers fail (above)" in failing
-    assert "Mend the broker: messages can't reach the workers" in down
+    assert "Its handlers fail (see above)" in failing
+    assert "Mend the broker: without it, no message reaches a worker" in down
 
 
 def a_failed_delivery() -> None:

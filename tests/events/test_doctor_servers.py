@@ -66,7 +66,7 @@ def test_servers_that_answer_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(servers, "SLOW_SECONDS", 0.0)
 
-    assert "answers in" in bad([servers.database()], "database")
+    assert "responds in" in bad([servers.database()], "database")
     assert "slowlog" in bad([servers.broker()], "broker")
 
 
@@ -83,7 +83,9 @@ def test_the_clock_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     right = time.time
     monkeypatch.setattr(time, "time", lambda: right() + 5)
 
-    assert "ours is 5.0 s ahead of PostgreSQL's" in bad(servers.database_settings(), "clock")
+    assert "this machine's is 5.0 s ahead of PostgreSQL's" in bad(
+        servers.database_settings(), "clock"
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,9 @@ def delivery(**fields: Any) -> None:
 def test_work_for_a_queue_or_a_handler_that_is_no_more() -> None:
     delivery(queue="letters", handler="letters.write")
 
-    assert "1 deliveries wait in no queue" in bad(work.findings(broker_well=True), "queue letters")
+    assert "1 deliveries wait in a removed queue" in bad(
+        work.findings(broker_well=True), "queue letters"
+    )
     text = bad(work.findings(broker_well=True), "handlers")
     assert "letters.write" in text
     assert "dead-letters discard --removed" in text
@@ -132,7 +136,9 @@ def test_an_auditor_that_has_stopped() -> None:
     Audit.objects.create(rule="every_event_has_its_deliveries", violations=0)
     Audit.objects.update(checked_at=ago(600))
 
-    assert "looked 10 min ago → See that beat runs" in bad(work.findings(broker_well=True), "audit")
+    assert "last ran 10 min ago → Check that beat runs" in bad(
+        work.findings(broker_well=True), "audit"
+    )
 
 
 def test_plain_http_is_for_one_machine(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ def test_only_what_is_owed_and_could_run_is_late(
         value(samples, "queue_oldest_seconds", queue=QUEUE),
     ):
         assert (OLD <= seconds < OLD + 120) if late else seconds < 5
-    assert any("promised are 5 s" in finding.text for finding in doctor) is late
+    assert any("the SLO is 5 s" in finding.text for finding in doctor) is late
 
 
 @pytest.mark.parametrize(

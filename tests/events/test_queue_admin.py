@@ -122,10 +122,10 @@ def test_a_purge_asks_first_and_tells_what_is_left(operator: Client, in_hand: li
     unchanged = states()["discarded"]
     done = operator.post(QUEUES, form("purge", QUEUE, post="yes"), follow=True).content.decode()
 
-    assert "Give up all that waits in notifications?" in asked
+    assert "Discard all waiting deliveries of notifications?" in asked
     assert re.search(r"probe\.write</th><td>4</td>", asked)
-    assert "2 more are in workers&#x27; hands" in asked or "2 more are in workers' hands" in asked
-    assert 'value="Yes, give up 4"' in asked
+    assert "2 more are held by workers" in asked
+    assert 'value="Yes, discard 4"' in asked
     assert unchanged == 0
     assert "3 deliveries discarded." in done
     assert states()["discarded"] == 3
@@ -153,7 +153,7 @@ def test_waiting_deliveries_are_discarded_once_that_is_confirmed(
     unchanged = states()["discarded"]
     operator.post(DELIVERIES, form("discard_waiting", *six[:2], post="yes"))
 
-    assert 'value="Yes, give up 2"' in asked
+    assert 'value="Yes, discard 2"' in asked
     assert all(f'name="_selected_action" value="{id}"' in asked for id in six[:2])
     assert unchanged == 0
     left = Delivery.objects.filter(queue=QUEUE, state="queued").order_by("id")
@@ -209,7 +209,7 @@ def test_attempts_that_failed_alike_are_folded_below_the_last_with_the_cause_fir
 
     assert page.index("KeyError: x") < page.index("ValueError: no 3")
     assert page.count("<details open>") == 2
-    assert page.count("The same as of attempt") == 2
+    assert page.count("The same as attempt") == 2
     assert "events/copy.js" in page
 
 
@@ -221,9 +221,9 @@ def test_the_first_page_says_what_needs_somebody(
     shown = text_of(operator, "/admin/")
     hidden = text_of(staff("charlie", "view_user"), "/admin/")
 
-    assert "What needs somebody" in shown
+    assert "Needs attention" in shown
     assert "1 of probe.write" in shown
-    assert "What needs somebody" not in hidden
+    assert "Needs attention" not in hidden
 
 
 def test_a_delivery_that_waits_has_its_buttons(
