@@ -2,7 +2,7 @@
 
 The event loop does all the waiting for clients, in both directions. A thread gets a request when
 its body is complete, and produces the response piece by piece
-(docs/adr/0053-uvicorn-with-deadlines-of-our-own-serves-the-site.md).
+(docs/adr/0053-uvicorn-serves-the-site-with-our-own-deadlines.md).
 """
 
 from __future__ import annotations
