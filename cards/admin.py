@@ -16,24 +16,24 @@ from cards.metadata import refreshing
 from cards.models import Card, Collection, CollectionCard, Metadata, Robots, Url, Visibility
 from cards.services import rules
 
-__all__ = ["imports"]  # whose admin is found from here
+__all__ = ["imports"]  # imported so that Django finds the admin classes in it
 
 
 class NoAdding:
-    """Cards and collections are made by people, through the API."""
+    """Forbid adding rows in the admin: people add them through the API, or programs write them."""
 
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Refuse to add."""
+        """Return False."""
         return False
 
 
 class CardForm(ModelForm[Card]):
-    """The fields of a card that staff can change."""
+    """The form with the card fields that staff can edit."""
 
     def clean(self) -> dict[str, Any]:
-        """Object to what the services would, where staff can read it."""
+        """Check title and text by the services' rules, so that the form shows their errors."""
         content = {name: self.cleaned_data.get(name, "") for name in ("title", "text")}
         card = self.instance
         if errors := rules.errors_of_content(type=card.type, link=card.link, **content):
@@ -43,7 +43,7 @@ class CardForm(ModelForm[Card]):
 
 @admin.register(Card)
 class CardAdmin(NotesReading, NoAdding, admin.ModelAdmin[Card]):
-    """Staff can change what a card shows, or remove it; handlers learn of it as always."""
+    """Let staff edit and remove cards. Services make each change, so that events are recorded."""
 
     form = CardForm
     list_display = ("short_title", "type", "visibility", "curator", "host", "created_at")
@@ -71,37 +71,37 @@ class CardAdmin(NotesReading, NoAdding, admin.ModelAdmin[Card]):
 
     @admin.display(description="card")
     def short_title(self, card: Card) -> str:
-        """Return the card's title or link, short enough for a row."""
+        """Return the card's title or link, cut to 60 characters."""
         return Truncator(str(card)).chars(60)
 
     @admin.display(description="host")
     def host(self, card: Card) -> str:
-        """Return where the card's page is."""
+        """Return the host of the card's page; a dash for a private card or one without a page."""
         return card.url.host if card.url and not self.is_private(card) else "–"
 
     def is_private(self, obj: Card) -> bool:
-        """Return whether only its curator may read it."""
+        """Return whether only the card's curator may read it."""
         return obj.visibility == Visibility.PRIVATE
 
     def save_model(self, request: HttpRequest, obj: Card, form: Any, change: bool) -> None:
-        """Change a card the way its curator would."""
+        """Save the changed fields through the same service as the API."""
         services.update_card(
             card=obj, **{name: form.cleaned_data[name] for name in form.changed_data}
         )
 
     def delete_model(self, request: HttpRequest, obj: Card) -> None:
-        """Remove a card the way its curator would."""
+        """Remove a card through the same service as the API."""
         services.remove_card(card=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Card]) -> None:
-        """Remove each card the way its curator would."""
+        """Remove the cards one by one: a bulk delete would record no events."""
         for card in queryset:
             services.remove_card(card=card)
 
 
 @admin.register(Collection)
 class CollectionAdmin(NotesReading, NoAdding, admin.ModelAdmin[Collection]):
-    """Staff can change what a collection shows, or remove it; handlers learn of it as always."""
+    """Let staff edit and remove collections. Services make each change, and record its event."""
 
     list_display = ("__str__", "owner", "visibility", "created_at")
     list_filter = ("visibility", "created_at")
@@ -113,27 +113,27 @@ class CollectionAdmin(NotesReading, NoAdding, admin.ModelAdmin[Collection]):
     readonly_fields = ("id", "owner", "created_at", "updated_at")
 
     def is_private(self, obj: Collection) -> bool:
-        """Return whether only its owner may read it."""
+        """Return whether only the collection's owner may read it."""
         return obj.visibility == Visibility.PRIVATE
 
     def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
-        """Change a collection the way its owner would."""
+        """Save the changed fields through the same service as the API."""
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         services.update_collection(collection=obj, **changes)
 
     def delete_model(self, request: HttpRequest, obj: Collection) -> None:
-        """Remove a collection the way its owner would."""
+        """Remove a collection through the same service as the API."""
         services.remove_collection(collection=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Collection]) -> None:
-        """Remove each collection the way its owner would."""
+        """Remove the collections one by one: a bulk delete would record no events."""
         for collection in queryset:
             services.remove_collection(collection=collection)
 
 
 @admin.register(CollectionCard)
 class PlaceAdmin(NotesReading, NoAdding, admin.ModelAdmin[CollectionCard]):
-    """Places can be looked at, and cards taken out of them."""
+    """Let staff view the cards in collections, and remove cards from collections."""
 
     list_display = ("collection", "card", "added_by", "created_at")
     list_filter = ("created_at",)
@@ -145,52 +145,52 @@ class PlaceAdmin(NotesReading, NoAdding, admin.ModelAdmin[CollectionCard]):
     def has_change_permission(
         self, request: HttpRequest, obj: CollectionCard | None = None
     ) -> bool:
-        """Refuse to change: a card is in a collection or not."""
+        """Return False: a card is either in a collection or not, so there is nothing to edit."""
         return False
 
     def delete_model(self, request: HttpRequest, obj: CollectionCard) -> None:
-        """Take a card out the way the owner would."""
+        """Remove the card from the collection in its owner's name."""
         services.remove_card_from_collection(
             collection=obj.collection, card=obj.card, removed_by=obj.collection.owner
         )
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CollectionCard]) -> None:
-        """Take each card out the way the owner would."""
+        """Remove the cards one by one: a bulk delete would record no events."""
         for place in queryset.select_related("collection__owner", "card"):
             self.delete_model(request, place)
 
 
 class LookedAtOnly(NoAdding):
-    """What programs write can be looked at only."""
+    """Make rows that only programs write read-only in the admin."""
 
     def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Refuse to change."""
+        """Return False."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Refuse to delete."""
+        """Return False."""
         return False
 
 
 class PagesOfPeople(NotesReading, LookedAtOnly):
-    """Pages are private while nobody has a public card about them."""
+    """Treat a page as private while every card about it is private, and hide its address."""
 
-    page = "pk"  # the field that has the page's key
+    page = "pk"  # the field that holds the page's id
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Add whether everybody may know of the page."""
+        """Annotate each row with `is_public`: whether the page has a public card."""
         public = Card.objects.filter(url_id=OuterRef(self.page), visibility=Visibility.PUBLIC)
         found: QuerySet[Any] = super().get_queryset(request).annotate(is_public=Exists(public))  # type: ignore[misc]
         return found
 
     def is_private(self, obj: Any) -> bool:
-        """Return whether all who saved the page keep that to themselves."""
+        """Return whether every card about the page is private."""
         return not obj.is_public
 
 
 @admin.register(Url)
 class UrlAdmin(PagesOfPeople, admin.ModelAdmin[Url]):
-    """Pages hold together what was saved about them, and can be asked for again."""
+    """List pages, and let staff fetch their metadata again."""
 
     list_display = ("address", "created_at")
     search_fields = ("canonical__exact", "host__exact")
@@ -200,19 +200,19 @@ class UrlAdmin(PagesOfPeople, admin.ModelAdmin[Url]):
 
     @admin.display(description="page")
     def address(self, page: Url) -> str:
-        """Return the page's address, if everybody may know it."""
+        """Return the page's address, or only its id if the page is private."""
         return f"private page {page.pk}" if self.is_private(page) else page.canonical
 
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Url]) -> None:
-        """Let the pages be asked for again."""
+        """Record an event for each page that makes a worker fetch it again."""
         count = refreshing.ask_again(queryset)
         self.message_user(request, f"{count} pages will be fetched again.")
 
 
 @admin.register(Metadata)
 class MetadataAdmin(PagesOfPeople, admin.ModelAdmin[Metadata]):
-    """What is known of pages, and why nothing is; they can be asked for again."""
+    """Show the metadata of pages, or why fetching failed, and let staff fetch it again."""
 
     page = "url_id"
     list_display = ("short_title", "host", "status", "error", "fetched_at", "expires_at")
@@ -225,31 +225,31 @@ class MetadataAdmin(PagesOfPeople, admin.ModelAdmin[Metadata]):
 
     @admin.display(description="page")
     def short_title(self, metadata: Metadata) -> str:
-        """Return the page's title or address, short enough for a row."""
+        """Return the page's title or address, cut to 60 characters; its id if it is private."""
         if self.is_private(metadata):
             return f"private page {metadata.pk}"
         return Truncator(metadata.title or metadata.url.canonical).chars(60)
 
     @admin.display(description="host")
     def host(self, metadata: Metadata) -> str:
-        """Return where the page is."""
+        """Return the page's host, or a dash if the page is private."""
         return "–" if self.is_private(metadata) else metadata.url.host
 
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Metadata]) -> None:
-        """Let the pages be asked for again."""
+        """Record an event for each page that makes a worker fetch it again."""
         count = refreshing.ask_again(metadata.url for metadata in queryset)
         self.message_user(request, f"{count} pages will be fetched again.")
 
 
 @admin.register(Robots)
 class RobotsAdmin(NoAdding, admin.ModelAdmin[Robots]):
-    """What sites let machines fetch; what is deleted here is asked for anew."""
+    """Show the cached robots.txt of each site. A deleted one is fetched again when needed."""
 
     list_display = ("origin", "fetched_at")
     search_fields = ("origin__exact",)
-    search_help_text = "A site, as https://example.org."
+    search_help_text = "A site, for example https://example.org."
 
     def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Refuse to change: sites say themselves what they allow."""
+        """Return False: only the site itself sets its rules."""
         return False

@@ -1,4 +1,4 @@
-"""Many cards in one request: each valid one is added, each other one told of."""
+"""Add many cards in one request: valid cards are added, and errors reported for the others."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from events.admission import admit_bulk_work
 
 
 class Envelope(Serializer):
-    """The list itself; its members are looked at one by one, so that one does not fail all."""
+    """The list of cards. Each card is validated later, so that one invalid card fails alone."""
 
     cards = serializers.ListField(min_length=1, max_length=limits.CARDS_PER_REQUEST)
 
 
 def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
-    """Return what became of each card of a request, in their order.
+    """Add the valid cards of a request, and return one result per card, in the same order.
 
-    Raises ValidationError, with the errors as `cards.N.field`, when no card is valid, and
-    BacklogFull when too much bulk work is open already.
+    Raise ValidationError, with errors named `cards.N.field`, if no card is valid. Raise
+    BacklogFull if too much bulk work is open already.
     """
     admit_bulk_work()
     envelope = Envelope(data=data)
@@ -42,7 +42,7 @@ def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
 
 
 def checked(items: Iterable[Any]) -> Iterator[CardDraft | dict[str, Any]]:
-    """Return the draft of each item, or its errors."""
+    """Yield a draft for each valid item, and the errors of each invalid one."""
     for item in items:
         try:
             yield CardDraft(**card_input().run_validation(item))
@@ -51,14 +51,14 @@ def checked(items: Iterable[Any]) -> Iterator[CardDraft | dict[str, Any]]:
 
 
 def refuse_all_invalid(settled: Iterable[Any]) -> None:
-    """Raise ValidationError if there is nothing but errors."""
+    """Raise ValidationError if every card has errors."""
     errors = [errors_of(each) for each in settled]
     if all(errors):
         raise serializers.ValidationError({"cards": errors})
 
 
 def result_of(settled: Any) -> dict[str, Any]:
-    """Return the result of one card, as the client gets it."""
+    """Return one card's result as the response shows it."""
     if errors := errors_of(settled):
         return {"status": "invalid", "errors": field_errors(errors)}
     card = CardSerializer(settled.card).data
@@ -66,7 +66,7 @@ def result_of(settled: Any) -> dict[str, Any]:
 
 
 def errors_of(settled: Any) -> Any:
-    """Return the errors that a serializer or a service found in a card, if any."""
+    """Return a card's errors from the serializer or the service; empty if there are none."""
     if isinstance(settled, AddedCard):
         return {}
     if isinstance(settled, RefusedCard):

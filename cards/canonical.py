@@ -1,19 +1,19 @@
-"""The identity of a page: one canonical URL for all the spellings of its address.
+"""Map every spelling of a page's address to one canonical URL: the identity of the page.
 
-Parsing is the WHATWG URL standard's (https://url.spec.whatwg.org/). What goes beyond it here:
+Addresses are parsed by the WHATWG URL standard (https://url.spec.whatwg.org/). Further rules:
 
-- only http and https, which are one: the canonical URL has https;
-- no user name or password;
-- a host without its final dot; `www.` stays, for the two may be different sites; of hosts for
-  small screens, those that are known to have the same pages become the others (`cards/works.py`);
-- the addresses of one work become one: arXiv's, DOIs, PubMed's, PMC's, YouTube's (there, too);
-- `index.html` and `index.htm` are their folder; an AMP cache is the page that it has copied;
-- percent-encoding as in RFC 3986, section 6.2.2;
-- query parameters that only track the reader are dropped, the others sorted by name: the order of
-  parameters of one name stays, for there it can mean something;
-- the fragment is dropped, unless it is a route (`#/…`, `#!/…`), which names another page.
+- Only http and https are accepted; the canonical URL has https.
+- A user name or password is refused.
+- The host's final dot is dropped. `www.` stays: with and without it may be different sites.
+- A known mobile host becomes the desktop host with the same pages (`cards/works.py`).
+- All addresses of one work on arXiv, DOI, PubMed, PMC or YouTube become one (`cards/works.py`).
+- `index.html` and `index.htm` become their folder; an AMP cache copy becomes the original page.
+- Percent-encoding is normalized by RFC 3986, section 6.2.2.
+- Query parameters that only track the reader are dropped. The others are sorted by name;
+parameters of the same name keep their order, which can matter.
+- The fragment is dropped, unless it is a route (`#/…`, `#!/…`), which names another page.
 
-Who changes a rule gives existing cards their new pages by `manage.py recompute_pages`.
+After a rule changes, `manage.py recompute_pages` moves existing cards to their new pages.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from outside.addresses import problem_of_host
 MAX_LENGTH = 2048
 SCHEMES = ("http:", "https:")
 
-# Parameters that tell a site where its reader comes from; the page is the same without them.
+# Tracking parameters: they tell a site where its reader came from. The page is the same without.
 TRACKING = frozenset(
     (  # noqa: SIM905 - one a line would be a page of them
         "gclid gclsrc dclid gbraid wbraid gad_source gad_campaignid srsltid _ga _gl "
@@ -43,12 +43,13 @@ TRACKING = frozenset(
     ).split()
 )
 TRACKING_PREFIXES = ("utm_", "mtm_", "matomo_", "hsa_", "pk_campaign", "pk_kwd")
-# These say who sends the reader, or else what is shown: a number, or a branch where code is kept.
+# These parameters mostly name the referrer, but some sites use them to select content. A number
+# does, and so does a branch name on a code host; only values like a referrer's name are dropped.
 REFERRING = {"ref", "ref_", "via", "referrer"}
 REFERRER = re.compile(r"(?:https?%3A|@)?[A-Za-z][\w.%-]{0,200}", re.IGNORECASE)
 CODE_HOST = re.compile(r"(?:^|\.)(?:git\w{0,20}|codeberg|bitbucket|sourcehut|sr)\.")
 SCRIPT = re.compile(r"\.(?:php\d?|aspx?|cgi|jsp|pl|do|exe|dll)$|/cgi-bin/", re.IGNORECASE)
-# A page for phones, with a parameter that says no more.
+# Parameters that only ask for the AMP (mobile) version of a page.
 AMP = {"amp", "amp=", "amp=1", "amp=true", "outputType=amp"}
 AMP_CACHE = re.compile(
     r"(?:www\.google\.com/amp/|[a-z0-9-]{1,63}\.cdn\.ampproject\.org/(?:[acv]/)?)"
@@ -61,14 +62,14 @@ BARE_DOI = re.compile(r"(?:info:)?doi[:/]\s?(10\.[0-9.]{4,30}/\S{1,1000})", re.I
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# What RFC 3986 doesn't allow to stand for itself in a path, a query or a fragment.
+# Characters that RFC 3986 requires to be percent-encoded in a path, query or fragment.
 NOT_ALLOWED = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 TEXT_DIRECTIVE = ":~:"
 
 
 class InvalidUrl(ValueError):
-    """The text is not the address of a page on the web; the message says why."""
+    """The text is not a valid address of a web page; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +81,22 @@ class Page:
 
 
 def canonical(url: str) -> str:
-    """Return the canonical URL of a page; raise InvalidUrl."""
+    """Return the canonical URL of the page at an address; raise InvalidUrl."""
     return page(url).canonical
 
 
 def page(url: str) -> Page:
-    """Return the identity of the page at an address; raise InvalidUrl."""
+    """Return the canonical URL and host of the page at an address; raise InvalidUrl."""
     if bare := BARE_DOI.fullmatch(url.strip()):
         url = works.of_doi(bare.group(1))
     parsed = _parsed(url)
     if parsed.protocol not in SCHEMES:
         raise InvalidUrl("Only http and https addresses can be saved.")
     if parsed.username or parsed.password:
-        raise InvalidUrl("The address contains a user name or password; take it out.")
+        raise InvalidUrl("The address contains a user name or password; remove it.")
     if copied := _copied_by_amp(parsed):
         return page(copied)
-    # Again as https, and without the final dot: either can change the port or the host.
+    # Parse again as https and without the final dot: both can change the port or the host.
     host = parsed.host.replace(parsed.hostname, parsed.hostname.removesuffix("."), 1)
     origin = _parsed(f"https://{host}/")
     if problem := problem_of_host(origin.hostname):
@@ -109,7 +110,7 @@ def page(url: str) -> Page:
 
 
 def _copied_by_amp(parsed: ada_url.URL) -> str:
-    """Return the address of the page that an AMP cache has copied, or nothing."""
+    """Return the original page's address for an AMP cache address, else an empty string."""
     if not parsed.hostname.endswith((".cdn.ampproject.org", "www.google.com")):
         return ""
     found = AMP_CACHE.fullmatch(f"{parsed.hostname}{parsed.pathname}{parsed.search}")
@@ -135,12 +136,12 @@ def _parsed(url: str) -> ada_url.URL:
         return ada_url.URL(url)
     except ValueError:
         raise InvalidUrl(
-            "This is not an address on the web; it should look like https://example.org/page."
+            "This is not a web address; it should look like https://example.org/page."
         ) from None
 
 
 def _query(search: str, *, keeps_referrers: bool) -> str:
-    """Return the query with its question mark, or nothing."""
+    """Return the normalized query with its question mark, or an empty string."""
     parts = [_normal(part) for part in search[1:].split("&") if part]
     kept = []
     for part in parts:
@@ -158,15 +159,15 @@ def _tracks(name: str) -> bool:
 
 
 def _route(fragment: str) -> str:
-    """Return a route in the fragment with its hash, or nothing."""
+    """Return the fragment with its `#` if it is a route, else an empty string."""
     route = fragment.partition(TEXT_DIRECTIVE)[0]
     is_route = route.startswith(("#!", "#/")) and len(route) > 2
     return "#" + _normal(route[1:]) if is_route else ""
 
 
 def _normal(text: str) -> str:
-    """Return text with each octet percent-encoded only where it must be, in capitals."""
-    # A percent sign that encodes nothing would begin to when what follows it is decoded.
+    """Return text with only the necessary percent-encoding, in upper case (RFC 3986, 6.2.2)."""
+    # Encode stray percent signs first: decoding the next characters could turn one into an escape.
     text = STRAY_PERCENT.sub("%25", text)
     text = NOT_ALLOWED.sub(_percent_encoded, text)
     return ENCODED.sub(_decoded_if_unreserved, text)

@@ -24,7 +24,7 @@ from cards.serializers import (
 )
 from cards.services import rules
 
-NOT_YOURS = "Only its owner may change or remove a collection, or what is in it."
+NOT_YOURS = "Only the owner of a collection may change or remove it, or its cards."
 
 
 class Collections(ListAPIView[Collection]):
@@ -36,12 +36,12 @@ class Collections(ListAPIView[Collection]):
     serializer_class = CollectionSerializer
 
     def get_queryset(self) -> QuerySet[Collection]:
-        """Return the collections of the person who asks."""
+        """Return the user's own collections."""
         return queries.own_collections(person(self.request))
 
     @extend_schema(request=CollectionSerializer, responses={201: CollectionSerializer})
     def post(self, request: Request) -> Response:
-        """Make a collection."""
+        """Create a collection."""
         wanted = CollectionSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         collection = services.create_collection(owner=person(request), **wanted.validated_data)
@@ -75,7 +75,7 @@ class CollectionDetail(ObjectView):
 
 
 class CollectionCards(ListAPIView[Any]):
-    """The cards in a collection, the last added first."""
+    """The cards in a collection, most recently added first."""
 
     location = ("card", "id")
 
@@ -83,20 +83,20 @@ class CollectionCards(ListAPIView[Any]):
     serializer_class = PlacedCardSerializer
 
     def get_queryset(self) -> QuerySet[CollectionCard]:
-        """Return the places whose cards the person who asks may see."""
+        """Return the collection's places whose cards the user may see."""
         collection = visible_collection(self.request, self.kwargs["collection_id"])
         return queries.places_in(collection, viewer=person(self.request))
 
     @extend_schema(responses=CardSerializer(many=True))
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the cards in a collection, the last added first."""
+        """List the cards in a collection, most recently added first."""
         return super().get(request, *args, **kwargs)
 
     @extend_schema(
         request=PlaceInputSerializer, responses={200: CardSerializer, 201: CardSerializer}
     )
     def post(self, request: Request, collection_id: UUID) -> Response:
-        """Put a card into a collection of yours (201); one that is there already answers 200."""
+        """Add a card to a collection of yours: 201 if it is new there, 200 if not."""
         collection = own_collection(request, collection_id)
         wanted = PlaceInputSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
@@ -108,7 +108,10 @@ class CollectionCards(ListAPIView[Any]):
 
     @classmethod
     def may_see(cls, viewer: User, made: Any) -> bool:
-        """Return whether a card that was put into a collection is still one for its owner."""
+        """Return whether the user may still see the card of a stored response.
+
+        A repeated POST with the same `Idempotency-Key` gets that response only then.
+        """
         return queries.visible_cards(viewer).filter(pk=made["id"]).exists()
 
     def _card(self, request: Request, card_id: UUID) -> Card:
@@ -125,7 +128,7 @@ class CollectionCardDetail(APIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, collection_id: UUID, card_id: UUID) -> Response:
-        """Take a card out of a collection of yours; it stays in its library."""
+        """Remove a card from a collection of yours; the card stays in its library."""
         services.remove_card_from_collection(
             collection=own_collection(request, collection_id),
             card=Card(pk=card_id),
@@ -135,12 +138,12 @@ class CollectionCardDetail(APIView):
 
 
 def visible_collection(request: Request, collection_id: UUID) -> Collection:
-    """Return a collection that the person who asks may see; it's 404 for others."""
+    """Return a collection that the user may see; respond 404 otherwise."""
     return get_object_or_404(queries.visible_collections(person(request)), pk=collection_id)
 
 
 def own_collection(request: Request, collection_id: UUID) -> Collection:
-    """Return a collection of the person who asks."""
+    """Return the user's own collection; respond 403 for one that the user may only see."""
     collection = visible_collection(request, collection_id)
     if collection.owner_id != person(request).pk:
         raise PermissionDenied(NOT_YOURS)

@@ -1,4 +1,4 @@
-"""Answers that are files, written while they are sent."""
+"""Responses that are files, generated while they are sent."""
 
 from __future__ import annotations
 
@@ -16,49 +16,50 @@ from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
-# A spreadsheet takes what begins so for a formula, which may do harm: also in full width, and with
-# white space or unseen signs before it. The apostrophe is what makes it harmless.
+# How a cell begins that spreadsheets may run as a formula, which can do harm. Full-width signs
+# count, and so do white space and invisible characters before a sign. A leading apostrophe
+# disarms a formula; it is in the pattern so that `as_written` can undo `harmless` exactly.
 FORMULA = re.compile(
     r"[=+\-@＝＋－＠﹢﹣﹦﹫'\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]"
 )
-GATHERED = 16 * 1024  # characters that are sent together
+GATHERED = 16 * 1024  # characters that are sent in one piece
 
 
 class AnyType(BaseContentNegotiation):
-    """A file is of the type that it is, whatever a client would rather have."""
+    """Skip content negotiation: a file has one type, whatever the client accepts."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        """Return the first parser; nothing is parsed."""
+        """Return the first parser; downloads parse no body."""
         return next(iter(parsers))
 
     def select_renderer(
         self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> Any:
-        """Return what renders the errors."""
+        """Return the first renderer, which is used for errors only."""
         first = next(iter(renderers))
         return first, first.media_type
 
 
 class TooManyDownloads(APIException):
-    """One person downloads as many files as one may."""
+    """The user already has the maximum number of downloads running."""
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
-    default_detail = "You download as many files at once as one may; wait until one is complete."
+    default_detail = "You have too many downloads running; wait until one is complete."
     default_code = "too_many_downloads"
     wait = 10
 
 
 class NoRoom(APIException):
-    """This process sends as many files as it may."""
+    """This process is already sending the maximum number of files."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "Many people are downloading files; try again in a few seconds."
+    default_detail = "Too many downloads are running; try again in a few seconds."
     default_code = "unavailable"
     wait = 10
 
 
 class Download:
-    """The pieces of a file; it counts as one of its reader's until it is closed."""
+    """The pieces of a file. Until it is closed, it counts towards its reader's limit."""
 
     _lock = threading.Lock()
     _open = Counter[int]()
@@ -77,7 +78,7 @@ class Download:
         return self._pieces
 
     def close(self) -> None:
-        """Make room for another one; Django calls it when the response ends, however it ends."""
+        """Free the download's slot. Django calls this when the response ends, even by an error."""
         with self._lock:
             if self._is_open:
                 self._is_open = False
@@ -89,7 +90,7 @@ class Download:
 def file_response(
     parts: Iterable[str], *, name: str, type: str, reader_id: int
 ) -> StreamingHttpResponse:
-    """Return a file of that name, made of these parts; raise TooManyDownloads, or NoRoom."""
+    """Stream the parts as a file of that name; raise TooManyDownloads or NoRoom."""
     return StreamingHttpResponse(
         Download(gathered(parts), reader_id=reader_id),
         content_type=f"{type}; charset=utf-8",
@@ -98,7 +99,7 @@ def file_response(
 
 
 def gathered(parts: Iterable[str]) -> Iterator[bytes]:
-    """Return parts in pieces that are worth sending."""
+    """Join small parts into UTF-8 pieces of at least 16 Ki characters; the last may be shorter."""
     waiting: list[str] = []
     length = 0
     for part in parts:
@@ -116,17 +117,17 @@ class _Echo:
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Return rows as lines of CSV (RFC 4180), with nothing that is taken for a formula."""
+    """Yield rows as lines of CSV (RFC 4180), with formulas disarmed."""
     writer: Any = csv.writer(_Echo())
     for row in rows:
         yield writer.writerow([harmless(cell) for cell in row])
 
 
 def harmless(cell: Any) -> Any:
-    """Return a cell with an apostrophe before what would be taken for a formula."""
+    """Return a cell, with an apostrophe in front if a spreadsheet might run it as a formula."""
     return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
 def as_written(cell: str) -> str:
-    """Return a cell without the apostrophe that `harmless` put before it."""
+    """Return a cell without the apostrophe that `harmless` put in front of it."""
     return cell[1:] if cell[:1] == "'" and FORMULA.match(cell, 1) else cell

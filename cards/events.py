@@ -1,4 +1,4 @@
-"""What happens to cards and collections, as events."""
+"""The events of cards, collections, pages, imports and web feeds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _AboutPage:
 @event_type("page.added", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageAdded(_AboutPage):
-    """Somebody saved a page that nobody had saved before."""
+    """A user saved a page that no user had saved before."""
 
     url_id: int
     host: str
@@ -47,7 +47,7 @@ class PageAdded(_AboutPage):
 @event_type("page.expired", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageExpired(_AboutPage):
-    """What is known of a page is out of date, or was never asked for."""
+    """A page must be fetched: its metadata is out of date, hidden from a new card, or missing."""
 
     url_id: int
     host: str
@@ -56,7 +56,7 @@ class PageExpired(_AboutPage):
 @event_type("page.identified", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageIdentified(_AboutPage):
-    """A registry may know more of the work on a page."""
+    """A page names a work by an identifier that a registry can look up."""
 
     url_id: int
     registry: str
@@ -76,7 +76,7 @@ class CardAdded(_AboutCard):
 @event_type("card.imported", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardImported(CardAdded):
-    """An import has brought a card; who else hears of it hears of many at once."""
+    """An import added a card. Others learn of all its cards at once, by CardsImported."""
 
     import_id: UUID
 
@@ -103,7 +103,7 @@ class CardRemoved(_AboutCard):
 class CollectionCreated(_AboutCollection):
     collection_id: UUID
     owner_id: int
-    visibility: str | None = None  # Not known of the first ones.
+    visibility: str | None = None  # None in the first events, which did not record it.
 
 
 @event_type("collection.updated", version=1)
@@ -132,7 +132,7 @@ class CollectionCardAdded(_AboutCollection):
 @event_type("collection.card_imported", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionCardImported(CollectionCardAdded):
-    """An import has put a card of its owner's into a collection of its owner's."""
+    """An import put a card of its owner into a collection of its owner."""
 
     import_id: UUID
 
@@ -157,7 +157,7 @@ class _AboutImport:
 @event_type("import.requested", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequested(_AboutImport):
-    """Somebody has handed in a file or an address to be read."""
+    """A user submitted a file or an address for import."""
 
     import_id: UUID
     source: str
@@ -166,7 +166,7 @@ class ImportRequested(_AboutImport):
 @event_type("import.batch_ready", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportBatchReady(_AboutImport):
-    """A batch of an import has been read, and can be added."""
+    """A batch of an import's rows has been read and can be added as cards."""
 
     import_id: UUID
     number: int
@@ -176,7 +176,7 @@ class ImportBatchReady(_AboutImport):
 @event_type("import.batch_added", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportBatchAdded(_AboutImport):
-    """A batch of an import has become cards; these are the public ones, for timelines."""
+    """A batch of an import was added as cards; `card_ids` are the public ones, for timelines."""
 
     import_id: UUID
     curator_id: int
@@ -186,7 +186,7 @@ class ImportBatchAdded(_AboutImport):
 @event_type("cards.imported", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardsImported(_AboutImport):
-    """An import has brought public cards: what followers hear of it, once."""
+    """An import added public cards; recorded once per import, to notify followers."""
 
     import_id: UUID
     curator_id: int
@@ -196,7 +196,7 @@ class CardsImported(_AboutImport):
 @event_type("web_feed.due", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebFeedDue:
-    """It is time to look whether a feed has anything new."""
+    """It is time to check a web feed for new items."""
 
     feed_id: int
     host: str

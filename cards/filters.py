@@ -1,4 +1,4 @@
-"""What the parameters of lists of cards mean."""
+"""The query parameters of the lists of cards."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cards.canonical import InvalidUrl, canonical, page
 from cards.models import Card, Visibility
 from cards.services import rules
 
-WORDS, TAGS = 10, 10  # of one search
+WORDS, TAGS = 10, 10  # the most of each in one search
 
 
 def canonical_or_refuse(url: str) -> str:
-    """Return the canonical URL of a parameter `url`; raise ValidationError."""
+    """Return the canonical URL of the parameter `url`; raise ValidationError if it is invalid."""
     try:
         return canonical(url)
     except InvalidUrl as problem:
@@ -27,32 +27,32 @@ class PageQuerySerializer(QuerySerializer):
 
     url = serializers.CharField(
         max_length=limits.LINK_LENGTH,
-        help_text="Of the page.",
+        help_text="The address of the page, in any spelling.",
         error_messages={"required": "Give the address of a page."},
     )
 
 
 class LibraryQuerySerializer(QuerySerializer):
-    """Which cards of a library are listed: those that fit all that is given."""
+    """The filters of a library; a card is listed if it matches all filters given."""
 
     q = serializers.CharField(
         required=False,
         max_length=200,
-        help_text=f"Words, {WORDS} at most; each is somewhere in title, text or address.",
+        help_text=f"Up to {WORDS} words; each must occur in the title, text or address.",
     )
     tag = serializers.ListField(
         child=serializers.CharField(max_length=limits.TAG_LENGTH),
         required=False,
         max_length=TAGS,
-        help_text="A tag as it is spelt; several may be given, and a card has them all.",
+        help_text="An exact tag. With several, a card must have all of them.",
     )
     type = serializers.ChoiceField(Card.Type.choices, required=False)
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
     collection = serializers.UUIDField(
-        required=False, help_text="A collection that you can see: yours, or a public one."
+        required=False, help_text="The id of a collection that you can see: yours, or a public one."
     )
     host = serializers.CharField(
-        required=False, max_length=255, help_text="Of the pages, as `example.org`."
+        required=False, max_length=255, help_text="The pages' host, for example `example.org`."
     )
     url = serializers.CharField(
         required=False,
@@ -61,20 +61,20 @@ class LibraryQuerySerializer(QuerySerializer):
     )
 
     def validate_q(self, text: str) -> list[str]:
-        """Return the words."""
+        """Split the text into words; refuse too many."""
         words = text.split()
         if len(words) > WORDS:
-            raise serializers.ValidationError(f"Give {WORDS} words at most.")
+            raise serializers.ValidationError(f"Give at most {WORDS} words.")
         return words
 
     def validate_host(self, host: str) -> str:
-        """Return the host as pages have it."""
+        """Return the host in the spelling of canonical URLs."""
         try:
             found = page(f"https://{host}/")
         except InvalidUrl:
             found = None
         if found is None or found.canonical != f"https://{found.host}/":
-            raise serializers.ValidationError("Give the name of a host, as `example.org`.")
+            raise serializers.ValidationError("Give a host name, for example `example.org`.")
         return found.host
 
     def validate_url(self, url: str) -> str:

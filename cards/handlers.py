@@ -1,4 +1,4 @@
-"""The handlers of cards, where the event system looks for them."""
+"""Import the event handlers of cards: the event system loads the module `handlers` of each app."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How a library was at a moment: told by its events, and by its rows where events are deleted.
+"""A user's cards and collections as they were at a past moment, from events and present rows.
 
-What was there then is still there, or an event tells of its removal since; how it was is in its
-last event until then. Where that is deleted, and nothing has changed since, it is as it is now.
-What neither tells is None.
+Everything that existed then either exists now, or has a removal event recorded since then. Its
+state then is that of its last event before the moment. If that event has been deleted, and no
+change was recorded since, the present row has the state. What neither shows is None.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from events.history import MILLISECOND
 from events.ids import first_id_at, seconds_of
 from events.sql import execute
 
-# The table and the events know the keys; both in their order, by indexes that exist.
+# The ids of all that existed then: present rows, and removal events recorded since. Existing
+# indexes return both in the order of the page.
 KEYS = """
     SELECT id FROM (
         SELECT id FROM {table} WHERE {owner} = %(owner)s
@@ -53,7 +54,7 @@ ALL = 2**31
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """A card or a collection as it was."""
+    """A card or a collection as it was at a past moment; None where that is not known."""
 
     id: UUID
     created_at: datetime
@@ -73,7 +74,11 @@ def keys_at(
     descending: bool = True,
     limit: int = ALL,
 ) -> list[UUID]:
-    """Return the ids of what a person had at a moment, from a place on; raise HistoryPruned."""
+    """Return the ids of the cards or collections that a user had at a moment, in page order.
+
+    `of` is CARDS or COLLECTIONS. The page begins after the id `beside`. Raise HistoryPruned if
+    events since that moment may have been deleted.
+    """
     history.require_kept(moment)
     way = {"beside": "<", "order": "DESC"} if descending else {"beside": ">", "order": "ASC"}
     parameters = {
@@ -90,7 +95,7 @@ def keys_at(
 def cards_at(
     owner: User, moment: datetime, beside: UUID | None, *, descending: bool, limit: int
 ) -> list[Past]:
-    """Return a page of the cards that a library had at a moment; raise HistoryPruned."""
+    """Return a page of the cards that a user had at a moment; raise HistoryPruned."""
     ids = keys_at(CARDS, owner, moment, beside, descending=descending, limit=limit)
     subjects = {f"cards/{id}": id for id in ids}
     began = history.first(subjects, ["card.added", "card.imported"])
@@ -109,7 +114,7 @@ def cards_at(
 def _card(
     id: UUID, began: Any, states: Any, row: Card | None, changed: Several[str]
 ) -> tuple[dict[str, Any], int | None]:
-    """Return what is known of a card then, and its page."""
+    """Return the fields known of a card at the moment, and the id of its page then."""
     subject = f"cards/{id}"
     first, state = began.get(subject), states.get(subject)
     fields: dict[str, Any] = {"id": id, "created_at": first.recorded_at if first else _made(id)}
@@ -125,7 +130,7 @@ def _card(
 def collections_at(
     owner: User, moment: datetime, beside: UUID | None, *, descending: bool, limit: int
 ) -> list[Past]:
-    """Return a page of the collections that a person had at a moment; raise HistoryPruned."""
+    """Return a page of the collections that a user had at a moment; raise HistoryPruned."""
     ids = keys_at(COLLECTIONS, owner, moment, beside, descending=descending, limit=limit)
     subjects = {f"collections/{id}": id for id in ids}
     began = history.first(subjects, ["collection.created"])
@@ -137,7 +142,7 @@ def collections_at(
         first, state, row = began.get(subject), states.get(subject), rows.get(id)
         fields: dict[str, Any] = {}
         if state:
-            # Not known of the first ones.
+            # The first events did not record the visibility.
             fields = {
                 "visibility": state.data.get("visibility"),
                 "updated_at": state.recorded_at,
@@ -150,7 +155,7 @@ def collections_at(
 
 
 def places_at(owner: User, moment: datetime, *, cards: Several[str]) -> dict[str, list[str]]:
-    """Return in which of the owner's collections each of these cards stood, by ids."""
+    """Return the ids of the owner's collections that each card was in at the moment, by card."""
     collections = keys_at(COLLECTIONS, owner, moment)
     subjects = [f"collections/{id}" for id in collections]
     about = {"subject__in": subjects, "type__in": PLACED, "data__card_id__in": list(cards)}
@@ -159,7 +164,7 @@ def places_at(owner: User, moment: datetime, *, cards: Several[str]) -> dict[str
     rows = CollectionCard.objects.filter(collection__in=collections, card__in=ids)
     for row in rows:
         stood[str(row.card_id), str(row.collection_id)] = True
-    # What happened first since then undoes what is there now: the newest event comes first.
+    # Undo later events, the newest first, so that the first one after the moment decides.
     later = history.since(moment, **about).order_by("-recorded_at", "-id")
     for subject, type_, card in later.values_list("subject", "type", "data__card_id"):
         stood[card, subject.removeprefix("collections/")] = type_ == "collection.card_removed"
@@ -174,7 +179,7 @@ def places_at(owner: User, moment: datetime, *, cards: Several[str]) -> dict[str
 
 
 def _changed(moment: datetime, subjects: Several[str], type: str) -> set[str]:
-    """Return the subjects that an event since then tells a change of."""
+    """Return the subjects that have an event of this type after the moment."""
     return set(
         history.since(moment, subject__in=list(subjects), type=type).values_list(
             "subject", flat=True

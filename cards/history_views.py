@@ -17,60 +17,60 @@ from cards.serializers import PastCardSerializer, PastCollectionSerializer
 
 
 class Moment(serializers.DateTimeField):
-    """A moment that means the same everywhere: with its offset."""
+    """A time with a UTC offset."""
 
     def enforce_timezone(self, value: datetime) -> datetime:
-        """Refuse a moment without an offset."""
+        """Refuse a time without an offset: each client would read it differently."""
         if value.tzinfo is None:
-            raise serializers.ValidationError("Give its offset too, as 2026-01-31T12:00:00Z.")
+            raise serializers.ValidationError("Add the UTC offset, as in 2026-01-31T12:00:00Z.")
         return super().enforce_timezone(value)
 
 
 class MomentSerializer(QuerySerializer):
-    """The moment in the address."""
+    """The query parameter `at`."""
 
     at = Moment(
-        help_text="The moment, in ISO 8601 and with its offset.",
-        error_messages={"required": "Give a moment, such as 2026-01-31T12:00:00Z."},
+        help_text="A time in ISO 8601, with its UTC offset.",
+        error_messages={"required": "Give a time, for example 2026-01-31T12:00:00Z."},
     )
 
 
 class LibraryThen(ListAPIView[Any]):
-    """One's own cards, as they were at a moment."""
+    """The user's own cards, as they were at a past moment."""
 
-    queryset = Card.objects.none()  # tells the paginator what the keys are
+    queryset = Card.objects.none()  # gives the paginator the model of the rows
     serializer_class = PastCardSerializer
     query_serializer = MomentSerializer
-    other_errors = frozenset({"404"})  # a moment of which nothing is kept
+    other_errors = frozenset({"404"})  # the moment is older than the events that are kept
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the cards that your library had at a moment, newest first, removed ones too.
+        """List the cards that your library had at a past moment, newest first, removed ones too.
 
-        It tells what events tell: not the texts that a card had. What is not known is null.
+        Events record no titles and texts, so these are not returned. Unknown values are null.
         """
         return super().get(request, *args, **kwargs)
 
     def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> list[Past]:
-        """Return the cards of a page, for the paginator."""
+        """Return one page of cards; the paginator calls this."""
         return history.cards_at(
             person(self.request), self.query["at"], beside, descending=descending, limit=limit
         )
 
 
 class CollectionsThen(ListAPIView[Any]):
-    """One's own collections, as they were at a moment."""
+    """The user's own collections, as they were at a past moment."""
 
-    queryset = Collection.objects.none()  # tells the paginator what the keys are
+    queryset = Collection.objects.none()  # gives the paginator the model of the rows
     serializer_class = PastCollectionSerializer
     query_serializer = MomentSerializer
-    other_errors = frozenset({"404"})  # a moment of which nothing is kept
+    other_errors = frozenset({"404"})  # the moment is older than the events that are kept
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the collections that you had at a moment, newest first, removed ones too."""
+        """List the collections that you had at a past moment, newest first, removed ones too."""
         return super().get(request, *args, **kwargs)
 
     def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> list[Past]:
-        """Return the collections of a page, for the paginator."""
+        """Return one page of collections; the paginator calls this."""
         return history.collections_at(
             person(self.request), self.query["at"], beside, descending=descending, limit=limit
         )

@@ -1,4 +1,4 @@
-"""What goes with a person who is deleted: their library, told as if they had removed it."""
+"""Remove the library of a user who is deleted, with the same events as a removal by the user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cards.services import remove_card, remove_collection
 
 @receiver(person_leaving, dispatch_uid="cards.leaving")
 def remove_library(*, person: User, **_: Any) -> None:
-    """Remove a person's collections and cards, so that feeds and streams learn of it."""
+    """Remove a user's collections and cards one by one, so that feeds and streams get events."""
     for collection in Collection.objects.filter(owner=person).iterator():
         remove_collection(collection=collection)
     for card in Card.objects.filter(curator=person).iterator():

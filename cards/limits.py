@@ -1,4 +1,4 @@
-"""How much of anything one request or one card may have."""
+"""The limits of requests, cards and imports. Lengths are in characters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ REFERENCE_PEOPLE = 500
 TAG_LENGTH = 100
 TAGS_PER_CARD = 100
 
-# Of an import: what is beyond is refused, and says so.
+# Limits of one import. Anything beyond them is refused with an error.
 IMPORT_BYTES = 20 * 1024 * 1024
 IMPORT_ROWS = 100_000
-IMPORT_SECONDS = 120.0  # of the processor, for reading
-IMPORT_DEPTH = 100  # of folders, elements, brackets
-IMPORT_PROBLEMS = 10_000  # that are kept one by one
-# One worker adds no more, so that the processor is others' for part of each second.
+IMPORT_SECONDS = 120.0  # CPU time for reading the file
+IMPORT_DEPTH = 100  # how deep folders, elements or brackets may nest
+IMPORT_PROBLEMS = 10_000  # problems stored one by one
+# The most rows one worker adds, so that other work gets the CPU for part of each second.
 IMPORT_ROWS_PER_SECOND = 1_250
 BATCH_ROWS = 100
 BATCH_SECONDS = 3.0

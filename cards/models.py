@@ -13,42 +13,43 @@ from events.ids import new_id
 
 
 class Url(models.Model):
-    """One page on the web, however it is spelt; all that was saved about it hangs together here."""
+    """One web page. Cards about the same page share this row, however they spell its address."""
 
     canonical = models.TextField(max_length=2048)
     host = models.TextField(max_length=255)
     created_at = models.DateTimeField(auto_now_add=True)
-    # Since when somebody has said in public that they saved it; null while all keep it private.
+    # When the page first had a public card; null while all cards about it have been private.
     public_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        # Named here and not on the fields, which would get an index for LIKE each beside these.
+        # Declared here: on a text field, Django would add a second index for LIKE.
         constraints = [
-            # Two rows for a page would tear apart what was saved about it.
+            # With two rows for one page, its cards would not find each other.
             models.UniqueConstraint(fields=["canonical"], name="one_url_per_page"),
         ]
         indexes = [models.Index(fields=["host"], name="url_by_host")]
 
     def __str__(self) -> str:
-        # Without its address: all who saved it may keep that to themselves.
+        # The address is left out: all cards about the page may be private.
         return f"page {self.pk}"
 
     @property
     def known(self) -> Metadata | None:
-        """Return what is known of the page, if anything; a query, unless it was read along."""
-        # What isn't there is an AttributeError too.
+        """Return the page's metadata, or None; run a query unless it is cached."""
+        # The error for a missing related row is an AttributeError, too.
         return getattr(self, "metadata", None)
 
     def read_along(self, metadata: Metadata | None) -> None:
-        """Set what is known of the page, so that nobody asks the database for it."""
+        """Cache the page's metadata, or its absence, so that `known` runs no query."""
         field: Any = self._meta.get_field("metadata")
         field.set_cached_value(self, metadata)
 
 
 class Metadata(models.Model):
-    """What is known of a page: from itself, and from the registry that knows the work on it.
+    """What a page says of itself, and what a registry says of the work on it.
 
-    A page without a row was not asked for yet.
+    A page without this row has not been fetched yet. A registry is a database of works, for example
+    Crossref (cards/metadata/registries.py).
     """
 
     class Status(models.TextChoices):
@@ -58,24 +59,24 @@ class Metadata(models.Model):
 
     url = models.OneToOneField(Url, models.CASCADE, primary_key=True, related_name="metadata")
     status = models.CharField(max_length=7, choices=Status, default=Status.PENDING)
-    # Why it failed the last time: a code, and a sentence for readers.
+    # Why the last fetch failed: a code, and a sentence for people.
     error_code = models.CharField(max_length=20, blank=True)
     error = models.CharField(max_length=300, blank=True)
-    # Failures that may pass, one after another.
+    # The number of failed fetches since the last success.
     failures = models.PositiveSmallIntegerField(default=0)
     title = models.CharField(max_length=500, blank=True)
     doi = models.CharField(max_length=300, blank=True)
-    # The other fields (cards/metadata/extraction.py), as the page has them and as a registry does.
+    # All fields (cards/metadata/extraction.py): `page` from the page, `registered` from a registry.
     page = models.JSONField(default=dict, blank=True)
     registered = models.JSONField(default=dict, blank=True)
     registry = models.CharField(max_length=20, blank=True)
     content_type = models.CharField(max_length=100, blank=True)
     size = models.BigIntegerField(null=True, blank=True)
-    # When the page was asked for the last time, and when it last answered.
+    # When the page was last requested, and when it last responded with success.
     asked_at = models.DateTimeField(null=True, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True)
     registered_at = models.DateTimeField(null=True, blank=True)
-    # From then on it is asked for again.
+    # When the page is due to be fetched again.
     expires_at = models.DateTimeField()
     etag = models.CharField(max_length=500, blank=True)
     last_modified = models.CharField(max_length=100, blank=True)
@@ -84,7 +85,7 @@ class Metadata(models.Model):
         verbose_name_plural = "metadata"
         indexes = [
             models.Index(fields=["expires_at"], name="metadata_by_expiry"),
-            # The live stream looks for what has just come.
+            # The live stream polls for metadata that has just arrived.
             models.Index(Greatest("asked_at", "registered_at"), name="metadata_by_asking"),
             models.Index(fields=["doi"], name="metadata_by_doi", condition=~Q(doi="")),
         ]
@@ -94,7 +95,7 @@ class Metadata(models.Model):
 
 
 class Robots(models.Model):
-    """What a site lets machines fetch: its robots.txt."""
+    """A site's cached robots.txt: which of its pages programs may fetch."""
 
     origin = models.CharField(primary_key=True, max_length=300)
     rules = models.TextField(blank=True)
@@ -108,14 +109,14 @@ class Robots(models.Model):
 
 
 class Card(models.Model):
-    """Something a curator keeps: a link, a note of one's own, or a bibliographic reference."""
+    """An item that a user, its curator, keeps: a link, a note, or a bibliographic reference."""
 
     class Type(models.TextChoices):
         URL = "URL", "URL"
         NOTE = "NOTE", "Note"
         REFERENCE = "REFERENCE", "Reference"
 
-    # UUIDv7: the key is also the order of adding, for feeds and cursors.
+    # UUIDv7: ids sort by the time of adding, which feeds and cursors rely on.
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     # No index of its own: `card_by_curator` begins with it.
     curator = models.ForeignKey(
@@ -123,13 +124,13 @@ class Card(models.Model):
     )
     type = models.CharField(max_length=9, choices=Type)
     url = models.ForeignKey(Url, models.PROTECT, null=True, blank=True, related_name="cards")
-    # Since when it has been about that page; null: since it was added.
+    # Since when the card has been about this page; null: since the card was added.
     page_since = models.DateTimeField(null=True, blank=True)
-    # The address as the curator gave it; `url` is its identity.
+    # The address as the curator typed it; `url` is the page there.
     link = models.TextField(max_length=2048, blank=True)
     title = models.CharField(max_length=500, blank=True)
     text = models.TextField(max_length=20_000, blank=True)
-    # With a default of the table: the release before this one inserts cards without it.
+    # The database default is for the previous release, which inserts cards without tags.
     tags = ArrayField(models.TextField(max_length=100), default=list, db_default=[], blank=True)
     # CSL-JSON fields of a reference (author, issued, container-title, DOI, ...).
     reference = models.JSONField(default=dict, blank=True)
@@ -142,7 +143,7 @@ class Card(models.Model):
 
     class Meta:
         constraints = [
-            # Adding a page again, even at the same moment, must find the first card.
+            # Without it, two requests at the same moment could save a page twice.
             models.UniqueConstraint(fields=["curator", "url"], name="one_card_per_curator_and_url"),
             models.CheckConstraint(
                 condition=(Q(type="URL") & Q(url__isnull=False))
@@ -164,7 +165,7 @@ class Card(models.Model):
         ]
 
     def __str__(self) -> str:
-        # It stands in lists, logs and questions of the admin.
+        # Lists, logs and confirmation pages of the admin show this.
         private = self.visibility == Visibility.PRIVATE
         return f"private card {self.id}" if private else self.title or self.link or str(self.id)
 
@@ -192,7 +193,7 @@ class Collection(models.Model):
 
 
 class CollectionCard(models.Model):
-    """A card's place in a collection; its id gives the order of adding."""
+    """A card's membership in a collection, its place; ids sort by the time of adding."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     # No index of its own: `one_place_per_card` begins with it.
@@ -205,7 +206,7 @@ class CollectionCard(models.Model):
 
     class Meta:
         constraints = [
-            # A card stands in a collection once, whoever adds it and however often.
+            # Without it, adding a card twice would list it twice.
             models.UniqueConstraint(fields=["collection", "card"], name="one_place_per_card"),
         ]
         indexes = [models.Index(fields=["collection", "-id"], name="place_by_collection")]
@@ -214,7 +215,7 @@ class CollectionCard(models.Model):
         return f"{self.card_id} in {self.collection_id}"
 
 
-# Django finds the models of an app here.
+# Imported because Django finds an app's models only in this module.
 from cards.imports.models import (  # noqa: E402
     FeedSubscription,
     Import,

@@ -1,4 +1,4 @@
-"""Reads of cards and collections; who may see what is decided here and nowhere else."""
+"""All reads of cards and collections that depend on who may see them; the only such rules."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ UNSEEN = "There is no collection with this id that you can see."
 
 
 def public(*, by: str, at: str = "") -> Q:
-    """Return the condition of what everybody may see: public, and by somebody who is active.
+    """Return the condition for rows that everybody may see: public, and of an active user.
 
-    `by` names the person's field, and `at` the relation to the object, as `card__`.
+    `by` is the field of that user, and `at` the lookup prefix of the object, for example `card__`.
     """
     return Q(**{f"{at}visibility": Visibility.PUBLIC, f"{at}{by}__is_active": True})
 
 
 def visible(viewer: Any, *, by: str, at: str = "") -> Q:
-    """Return the condition of what one person may see: what everybody may, and what is theirs.
+    """Return the condition for rows that one user may see: public rows, and the user's own.
 
-    `viewer` is an id, or an expression for one.
+    `viewer` is a user's id, or an expression for it. For `by` and `at` see `public`.
     """
     return public(by=by, at=at) | Q(**{f"{at}{by}_id": viewer})
 
@@ -40,12 +40,12 @@ def public_cards() -> QuerySet[Card]:
 
 
 def visible_cards(user: User) -> QuerySet[Card]:
-    """Return the cards that one person may see."""
+    """Return the cards that one user may see."""
     return Card.objects.filter(visible(user.pk, by="curator"))
 
 
 def own_cards(user: User) -> QuerySet[Card]:
-    """Return a person's library."""
+    """Return a user's library: all cards of which the user is the curator."""
     return Card.objects.filter(curator_id=user.pk)
 
 
@@ -59,10 +59,11 @@ def library(
     url: str = "",
     **fields: str,
 ) -> QuerySet[Card]:
-    """Return what fits of a person's library; raise ValidationError for an unseen collection.
+    """Return the cards of a user's library that match all filters.
 
-    `q` has words, each of which is in the title, the text or the address; `url` is canonical.
-    `fields` are exact: `type`, `visibility`.
+    Each word of `q` must occur in the title, text or address. `tag` lists tags, all of which a card
+    must have. `url` is canonical. `fields` are exact matches of `type` and `visibility`. Raise
+    ValidationError if the user may not see the collection.
     """
     found = own_cards(user).filter(**fields)
     for word in q:
@@ -72,7 +73,7 @@ def library(
     if tag:
         found = found.filter(tags__contains=list(tag))
     if collection:
-        # As for one that does not exist: else it would tell what somebody keeps in private.
+        # The same error as for a missing collection, so that it doesn't reveal a private one.
         if not visible_collections(user).filter(pk=collection).exists():
             raise ValidationError({"collection": ValidationError(UNSEEN, code="does_not_exist")})
         found = found.filter(places__collection_id=collection)
@@ -82,14 +83,14 @@ def library(
 
 
 def cards_about(canonical_url: str, *, viewer: User) -> QuerySet[Card]:
-    """Return all that the viewer may see of what was saved about a page."""
+    """Return the cards about a page that the viewer may see."""
     return visible_cards(viewer).filter(url__canonical=canonical_url)
 
 
 def cards_like(card_id: UUID, *, viewer: User) -> QuerySet[Card]:
-    """Return the visible cards about the page of a visible card, itself included.
+    """Return the visible cards about the same page as a visible card, including that card.
 
-    There are none for a card without an address.
+    Return none for a card without a page.
     """
     pages = visible_cards(viewer).filter(pk=card_id).values("url_id")
     return visible_cards(viewer).filter(url_id__in=pages)
@@ -98,20 +99,21 @@ def cards_like(card_id: UUID, *, viewer: User) -> QuerySet[Card]:
 def with_representation(
     cards: QuerySet[Card], *, viewer: User | None = None, own: bool = False
 ) -> QuerySet[Card]:
-    """Read along all that `cards.serializers.CardSerializer` shows: one query in all.
+    """Load all that `cards.serializers.CardSerializer` shows, in one query.
 
-    Without a viewer, it is what everybody may see of the cards. `own` cards are each shown to their
-    curator.
+    A private parent is hidden from viewers who may not see it. Without a viewer, only public
+    parents are shown. With `own`, each card is shown as its curator sees it.
     """
     read = cards.select_related("curator", "url__metadata")
     return read.annotate(shown_parent_id=shown_parent(viewer, own=own))
 
 
 def shown_parent(viewer: User | None, *, own: bool = False, at: str = "") -> Subquery:
-    """Return the id of a card's parent, if the viewer may know it.
+    """Return a subquery for the id of a card's parent, null if the viewer may not know it.
 
-    A private parent is known to its curator alone, and only below a card of the same curator: what
-    a feed shows of others' cards is then the same for all of its readers.
+    Only its curator sees a private parent, and only on a card of the same curator. A feed
+    therefore shows other curators' cards in the same way to all readers. With `own`, the viewer of
+    each card is its curator. `at` is the lookup prefix of the card, for example `card__`.
     """
     known = public(by="curator")
     same = Q(curator_id=OuterRef(f"{at}curator_id"))
@@ -124,12 +126,12 @@ def shown_parent(viewer: User | None, *, own: bool = False, at: str = "") -> Sub
 
 
 def visible_collections(user: User) -> QuerySet[Collection]:
-    """Return the collections that one person may see."""
+    """Return the collections that one user may see."""
     return Collection.objects.filter(visible(user.pk, by="owner")).select_related("owner")
 
 
 def own_collections(user: User) -> QuerySet[Collection]:
-    """Return a person's collections."""
+    """Return a user's own collections."""
     return Collection.objects.filter(owner_id=user.pk).select_related("owner")
 
 
@@ -142,19 +144,22 @@ def places_in(collection: Collection, *, viewer: User) -> QuerySet[CollectionCar
 def with_cards(
     places: QuerySet[CollectionCard], *, viewer: User | None = None
 ) -> QuerySet[CollectionCard]:
-    """Read along what is shown of the cards in places, as `with_representation` does."""
+    """Load all that is shown of the cards in places, as `with_representation` does for cards."""
     read = places.select_related("card__curator", "card__url__metadata")
     return read.annotate(shown_parent_id=shown_parent(viewer, at="card__"))
 
 
-# A condition in SQL: nothing that `ranges_of_followers` would split.
+# SQL condition: true for events that `ranges_of_followers` would not split.
 FEW_FOLLOWERS = "NOT " + has_very_many_followers("(event.data->>'curator_id')::bigint")
 
 
 def ranges_of_followers(
     events: Sequence[Recorded[CardAdded | CardsImported]],
 ) -> dict[UUID, list[KeyRange]]:
-    """Return, for events whose curator has very many followers, ranges of their ids."""
+    """Return the ranges of follower ids into which to split an event, by event id.
+
+    Only events whose curator has very many followers are split.
+    """
     ranges = follower_ranges({recorded.event.curator_id for recorded in events})
     return {
         recorded.id: ranges[recorded.event.curator_id]
@@ -163,9 +168,9 @@ def ranges_of_followers(
     }
 
 
-# For sources of the live stream, after the relation `since`: cards that were changed or removed of
-# late, if everybody could see them before, or can now. Of others, a reset would tell that there is
-# something.
+# A common table expression for the live stream, to follow its relation `since`: cards changed or
+# removed recently. Cards that were private before and are private now are left out, because an
+# event on the stream would reveal that they exist.
 CHANGED_CARDS = """
     changed AS MATERIALIZED (
         SELECT event.card_id, event.curator_id, event.written,

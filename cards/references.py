@@ -1,4 +1,4 @@
-"""The shape of a bibliographic reference: CSL-JSON, with the spellings people send it in.
+"""Parse bibliographic references: CSL-JSON fields, also under other common spellings.
 
 https://docs.citationstyles.org/en/stable/specification.html#appendix-iv-variables
 """
@@ -14,7 +14,7 @@ from rest_framework import serializers
 from api.serializers import ONCE, Serializer, unknown
 from cards import limits
 
-# Each field, and how long it may be.
+# Each text field, and its longest value in characters.
 TEXT_FIELDS = {
     "type": 50,
     "title": limits.TITLE_LENGTH,
@@ -38,7 +38,7 @@ TEXT_FIELDS = {
     "abstract": 10_000,
 }
 PEOPLE_FIELDS = ("author", "editor", "translator")
-# Other names under which a field may come.
+# Other accepted names of fields, and the CSL-JSON name of each.
 SPELLINGS = {
     "container_title": "container-title",
     "collection_title": "collection-title",
@@ -51,12 +51,12 @@ SPELLINGS = {
     "pages": "page",
     "year": "issued",
 }
-# What formats of references call Commonplace's own visibility, of which they have none.
+# The field for a card's visibility in reference formats, which have no field of their own for it.
 VISIBILITY = "commonplace-visibility"
 YEARS = range(-5000, 3000)
 DATE_PARTS_RANGES = (YEARS, range(1, 13), range(1, 32))
 
-# The schemas of the fields that take several shapes.
+# The OpenAPI schemas of fields that accept several types.
 PERSON = {
     "oneOf": [
         {"type": "string", "maxLength": 200},
@@ -74,15 +74,15 @@ ISSUED = {
 
 @extend_schema_field(PERSON)
 class Person(serializers.Field[Any, Any, Any, Any]):
-    """A name: `{family, given}`, `{literal}`, or a text."""
+    """A person's name: `{family, given}`, `{literal}`, or a string."""
 
     default_error_messages = {
-        "invalid": "A name is a text, or has `family` and `given`, or `literal`."
+        "invalid": "A name is a string, or an object with `family` and `given`, or `literal`."
     }
     parts = ("family", "given", "literal", "suffix", "non-dropping-particle")
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
-        """Return the name in its parts."""
+        """Return the name as an object of its parts; a string becomes `literal`."""
         parts = {"literal": data} if isinstance(data, str) else data
         if not isinstance(parts, dict) or not parts:
             self.fail("invalid")
@@ -101,14 +101,12 @@ class Person(serializers.Field[Any, Any, Any, Any]):
 
 @extend_schema_field(ISSUED)
 class Issued(serializers.Field[Any, Any, Any, Any]):
-    """A date: a year, `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, or as CSL-JSON has it (`date-parts`)."""
+    """A date: a number (year), `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, or CSL-JSON's `date-parts`."""
 
-    default_error_messages = {
-        "invalid": "Give a year, YYYY-MM-DD, or date-parts as CSL-JSON has them."
-    }
+    default_error_messages = {"invalid": "Give a year, YYYY-MM-DD, or date-parts as in CSL-JSON."}
 
     def to_internal_value(self, data: Any) -> dict[str, list[list[int]]]:
-        """Return the date in parts."""
+        """Return the date as CSL-JSON `date-parts`."""
         match data:
             case bool():
                 self.fail("invalid")
@@ -141,14 +139,14 @@ class Issued(serializers.Field[Any, Any, Any, Any]):
 
 
 class ReferenceSerializer(Serializer):
-    """A bibliographic reference; answered as CSL-JSON."""
+    """A bibliographic reference; responses show it as CSL-JSON."""
 
     takes_numbers_as_texts = True
 
     issued = Issued(required=False)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Return the fields of the tables above."""
+        """Add the fields of TEXT_FIELDS and PEOPLE_FIELDS."""
         fields = super().get_fields()
         for name, length in TEXT_FIELDS.items():
             fields[name] = serializers.CharField(
@@ -161,7 +159,10 @@ class ReferenceSerializer(Serializer):
         return fields
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """Return the reference under the names of CSL-JSON, without empty fields."""
+        """Return the reference with CSL-JSON's field names, without empty fields.
+
+        Raise ValidationError if a field is given under two names, or the reference is too long.
+        """
         if isinstance(data, dict):
             spelt = {SPELLINGS.get(name, name): value for name, value in data.items()}
             if len(spelt) < len(data):

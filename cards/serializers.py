@@ -16,16 +16,18 @@ from cards.references import ReferenceSerializer
 
 
 class CardSerializer(ModelSerializer[Card]):
-    """A card, as everybody who may see it sees it; read it with `queries.with_representation`."""
+    """A card as shown to all who may see it; load it with `queries.with_representation`."""
 
     display_title = serializers.CharField(
-        help_text="What to show as its title: its curator's, else the page's, else the address."
+        help_text="The title to show: the card's own, else the page's, else the address."
     )
     metadata = MetadataSerializer(allow_null=True, help_text="Null for a card without an address.")
-    url = serializers.CharField(source="link", allow_null=True, help_text="As its curator gave it.")
+    url = serializers.CharField(
+        source="link", allow_null=True, help_text="As the curator typed it."
+    )
     canonical_url = serializers.CharField(source="url.canonical", allow_null=True)
     reference = serializers.DictField(help_text="CSL-JSON fields of a card of type REFERENCE.")
-    # The frameworks' `parent` is another thing; the metaclass takes this one out of its way.
+    # Serializers have an attribute `parent`, too. The metaclass moves this field elsewhere.
     parent = serializers.UUIDField(source="parent_id", allow_null=True)  # type: ignore[assignment]
     curator = PersonSerializer()
 
@@ -51,7 +53,7 @@ class CardSerializer(ModelSerializer[Card]):
         read_only_fields = fields
 
     def to_representation(self, instance: Card) -> dict[str, Any]:
-        """Return the fields by hand: the framework's way costs ten times as much a card."""
+        """Build the response by hand: the framework takes ten times as long per card."""
         page = instance.url
         known = shown_of(instance)
         return {
@@ -77,31 +79,31 @@ class CardSerializer(ModelSerializer[Card]):
 
 
 def shown_parent(card: Card) -> str | None:
-    """Return the id of a card's parent, as far as the query says that the viewer may know it."""
+    """Return the id of a card's parent, if the query allowed the viewer to know it."""
     parent = card.__dict__.get("shown_parent_id")
     return str(parent) if parent else None
 
 
 class PlacedCardSerializer(CardSerializer):
-    """The card in a place of a collection; read it with `queries.with_cards`."""
+    """The card in a place (its membership in a collection); load it with `queries.with_cards`."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """Return the card alone: pages are made of places only for their order."""
+        """Return only the card: the list queries places because they have its order."""
         instance.card.shown_parent_id = instance.shown_parent_id
         return super().to_representation(instance.card)
 
 
-# What a response shows of a card and no request sets.
+# Fields of a card that responses show and no request may set.
 MADE_BY_SERVER = ("id", "curator", "created_at", "updated_at", "canonical_url", "display_title")
 
 
 class CardContentSerializer(Serializer):
-    """What a curator writes on a card, now or later."""
+    """The fields of a card that its curator can set, when adding or changing it."""
 
     fixed = {
         **dict.fromkeys((*MADE_BY_SERVER, "metadata"), FIXED),
-        "type": "The type of a card stays; add another card.",
-        "collections": "Put a card into collections at collections/{id}/cards/.",
+        "type": "The type of a card cannot be changed; add another card.",
+        "collections": "Add a card to a collection at collections/{id}/cards/.",
     }
 
     url = serializers.CharField(
@@ -123,7 +125,7 @@ class CardContentSerializer(Serializer):
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
 
     def validate_url(self, url: str | None) -> str:
-        """Return the address; null means none."""
+        """Return the address; null becomes an empty string."""
         return url or ""
 
 
@@ -136,7 +138,7 @@ class CardInputSerializer(CardContentSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Take the title of a reference from the reference, if it is only there."""
+        """Refuse a reference on other types; use its title for the card if the card has none."""
         reference = attrs.get("reference")
         if reference and attrs["type"] != Card.Type.REFERENCE:
             message = "Only a card of type REFERENCE has a reference."
@@ -148,15 +150,15 @@ class CardInputSerializer(CardContentSerializer):
 
 @cache
 def card_input() -> CardInputSerializer:
-    """Return the one serializer whose `run_validation` checks every card.
+    """Return the shared serializer whose `run_validation` checks every card.
 
-    Making one takes longer than its work; checking leaves nothing behind in it.
+    Creating one takes longer than a check, and a check leaves no state in it.
     """
     return CardInputSerializer()
 
 
 class BulkInputSerializer(Serializer):
-    """Cards to be added together."""
+    """The cards to add in one request."""
 
     cards = serializers.ListField(
         child=CardInputSerializer(), min_length=1, max_length=limits.CARDS_PER_REQUEST
@@ -170,7 +172,7 @@ class BulkErrorSerializer(Serializer):
 
 
 class BulkResultSerializer(Serializer):
-    """What became of one card of the request."""
+    """The result for one card of the request."""
 
     status = serializers.ChoiceField(["created", "existing", "invalid"])
     card = CardSerializer(required=False)
@@ -178,13 +180,13 @@ class BulkResultSerializer(Serializer):
 
 
 class BulkResultsSerializer(Serializer):
-    """One result a card, in the order of the request."""
+    """One result per card, in the order of the request."""
 
     results = BulkResultSerializer(many=True)
 
 
 class CollectionSerializer(ModelSerializer[Collection]):
-    """A collection: its name and owner, not its cards."""
+    """A collection without its cards."""
 
     name = serializers.CharField(max_length=limits.COLLECTION_NAME_LENGTH)
     description = serializers.CharField(
@@ -207,33 +209,33 @@ class CollectionSerializer(ModelSerializer[Collection]):
         read_only_fields = ("id", "owner", "created_at", "updated_at")
 
     def validate_name(self, name: str) -> str:
-        """Refuse characters that are not seen: others read the name."""
+        """Refuse invisible characters: other users read the name, and they can mislead."""
         check_line(name)
         return name
 
 
 class PlaceInputSerializer(Serializer):
-    """A card to be put into a collection."""
+    """The card to add to a collection."""
 
     card = serializers.UUIDField()
 
 
 class PastCollectionSerializer(Serializer):
-    """A collection as it was at a moment; its name is not kept."""
+    """A collection as it was at a past moment; events don't record its name."""
 
     id = serializers.UUIDField()
     visibility = serializers.ChoiceField(
-        Visibility.choices, allow_null=True, help_text="Null where it is not known any more."
+        Visibility.choices, allow_null=True, help_text="Null if it is no longer known."
     )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField(allow_null=True)
 
 
 class PastCardSerializer(PastCollectionSerializer):
-    """A card as it was at a moment; its texts are not kept."""
+    """A card as it was at a past moment; events don't record its title and text."""
 
     type = serializers.ChoiceField(Card.Type.choices, allow_null=True)
     canonical_url = serializers.CharField(allow_null=True)
     collections = serializers.ListField(
-        child=serializers.UUIDField(), help_text="Your collections that it was in."
+        child=serializers.UUIDField(), help_text="The ids of your collections that the card was in."
     )

@@ -1,4 +1,4 @@
-"""The domain signals of cards; sent by its services only."""
+"""The domain signals of cards, collections, pages and imports. Only services send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports and cards on the live stream: for whom they belong to, and nobody else."""
+"""The live stream's events `import` and `card`, each sent only to the owner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from cards.queries import with_representation
 from cards.serializers import CardSerializer
 from events.stream import Pair, Source, register
 
-# An import goes on for long after its key was made.
+# Changed rows among the newest imports of each user. The key alone doesn't find them: an import
+# runs, and changes, long after its id was created.
 IMPORTS = """
     SELECT since.person_id, newest.id, newest.written
     FROM since CROSS JOIN LATERAL (
@@ -22,8 +23,8 @@ IMPORTS = """
     ) newest
     WHERE age(newest.written) BETWEEN 0 AND age(since.horizon)
 """
-# From the few pages that were asked for just now to those who saved them; from the people, it would
-# take a look at all of their cards.
+# Cards whose pages were fetched just now. The join starts from these few pages; starting from the
+# users would scan all of their cards.
 FILLED_IN = """
     SELECT since.person_id, card.id, page.written
     FROM (
@@ -43,7 +44,7 @@ FILLED_IN = """
 
 
 def shown_imports(pairs: Collection[Pair]) -> dict[Pair, Any]:
-    """Return how far imports are, as `imports/{id}/` does."""
+    """Return the state of imports, in the format of `imports/{id}/`."""
     ids = {id for _, id in pairs}
     context = {"dead_letters": count_dead_letters(ids)}
     return {
@@ -54,7 +55,7 @@ def shown_imports(pairs: Collection[Pair]) -> dict[Pair, Any]:
 
 
 def shown_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
-    """Return cards with what is known of their pages."""
+    """Return the cards with the metadata of their pages, as their curators see them."""
     cards = with_representation(Card.objects.filter(pk__in={id for _, id in pairs}), own=True)
     return {
         pair: CardSerializer(card).data

@@ -10,12 +10,12 @@ from events.schedule import scheduled
 
 @scheduled(every=timedelta(minutes=1), name="imports.refresh_due")
 def refresh_due() -> int:
-    """Tell the workers of feeds whose time has come, and return how many."""
+    """Record an event for each web feed that is due, and return how many; resume stuck imports."""
     turns.revive()
     return subscriptions.announce_due()
 
 
 @scheduled(every=timedelta(hours=1), name="metadata.refresh")
 def refresh_metadata() -> dict[str, int]:
-    """Let pages be asked for again whose metadata is old."""
+    """Record events to fetch an hour's share of outdated or missing metadata again."""
     return pages.refresh()

@@ -38,7 +38,7 @@ class Library(ListAPIView[Card]):
     location = ("card", "id")
 
     def get_queryset(self) -> QuerySet[Card]:
-        """Return what is asked for of the library of the person who asks."""
+        """Return the user's cards that match the query parameters."""
         found = queries.library(person(self.request), **self.query)
         return queries.with_representation(found, viewer=person(self.request))
 
@@ -46,7 +46,7 @@ class Library(ListAPIView[Card]):
         request=CardInputSerializer, responses={200: CardSerializer, 201: CardSerializer}
     )
     def post(self, request: Request) -> Response:
-        """Add a card (201); a page that you have saved before answers its card (200)."""
+        """Add a card: 201, or 200 with the existing card if you have saved its page before."""
         card = card_input().run_validation(request.data)
         added, created = services.add_card(curator=person(request), **card)
         return Response(CardSerializer(added).data, status=201 if created else 200)
@@ -79,60 +79,60 @@ class CardDetail(ObjectView):
 
 
 class BulkAdd(APIView):
-    """Many cards at once."""
+    """Add many cards in one request."""
 
     other_errors = frozenset({"429"})
 
     @extend_schema(request=BulkInputSerializer, responses={201: BulkResultsSerializer})
     def post(self, request: Request) -> Response:
-        """Add up to 1,000 cards; those that are not valid do not stop the others.
+        """Add up to 1,000 cards; invalid cards do not stop the others.
 
-        429 says that too much is being worked off already: send it again after `Retry-After`.
+        429 means that too much bulk work is waiting: send the request again after `Retry-After`.
         """
         results = add_in_bulk(curator=person(request), data=request.data)
         return Response({"results": results}, status=201)
 
 
 class CardsAbout(ListAPIView[Card]):
-    """All that was saved about a page, newest first."""
+    """The cards about a page, newest first."""
 
     queryset = Card.objects.none()
     serializer_class = CardSerializer
     query_serializer = PageQuerySerializer
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the cards about a page, whoever saved it and however its address was spelt."""
+        """List the cards of all curators about a page, in every spelling of its address."""
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Card]:
-        """Return the visible cards about the page in the parameter."""
+        """Return the visible cards about the page in the parameter `url`."""
         url = canonical_or_refuse(self.query["url"])
         cards = queries.cards_about(url, viewer=person(self.request))
         return queries.with_representation(cards, viewer=person(self.request))
 
 
 class SamePage(ListAPIView[Card]):
-    """List what was saved about a card's page, newest first."""
+    """List the cards about the same page as a card, newest first."""
 
     queryset = Card.objects.none()
     serializer_class = CardSerializer
 
     def get_queryset(self) -> QuerySet[Card]:
-        """Return the visible cards about the page of a card."""
+        """Return the visible cards about the card's page."""
         card = visible_card(self.request, self.kwargs["card_id"])
         cards = queries.cards_like(card.pk, viewer=person(self.request))
         return queries.with_representation(cards, viewer=person(self.request))
 
 
 def visible_card(request: Request, card_id: UUID) -> Card:
-    """Return a card that the person who asks may see; it's 404 for others."""
+    """Return a card that the user may see; respond 404 otherwise."""
     viewer = person(request)
     cards = queries.with_representation(queries.visible_cards(viewer), viewer=viewer)
     return get_object_or_404(cards, pk=card_id)
 
 
 def own_card(request: Request, card_id: UUID) -> Card:
-    """Return a card of the person who asks."""
+    """Return the user's own card; respond 403 for one that the user may only see."""
     card = visible_card(request, card_id)
     if card.curator_id != person(request).pk:
         raise PermissionDenied(NOT_YOURS)

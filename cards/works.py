@@ -1,7 +1,7 @@
-"""The works that have several addresses: each with the one that stands for all of them.
+"""Map the many addresses of a work (an article, a video) to its one main address.
 
-The address that stands for a work is one that works itself, for its metadata is fetched there.
-Nothing is looked up: only what an address says is known of it.
+The main address must exist on the web, because metadata is fetched from it. Works are recognized
+by the address alone; nothing is fetched for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-# https://info.arxiv.org/help/arxiv_identifier.html; a class of mathematics may be left out.
+# https://info.arxiv.org/help/arxiv_identifier.html; a subject class such as `.GT` is optional.
 ARXIV_ID = r"([0-9]{4}\.[0-9]{4,5}|[a-z-]{2,20}(?:\.[a-z]{2})?/[0-9]{7})(?:v[0-9]{1,3})?"
 ARXIV_PATH = re.compile(
     rf"/(?:abs|pdf|html|format|src|e-print|ps)/{ARXIV_ID}(?:\.pdf|\.ps)?/?", re.IGNORECASE
@@ -20,9 +20,9 @@ ARXIV_HOSTS = {
     "arxiv.org", "www.arxiv.org", "export.arxiv.org", "browse.arxiv.org", "xxx.lanl.gov",
     "ar5iv.org", "ar5iv.labs.arxiv.org", "www.ar5iv.org",
 }  # fmt: skip
-# What resolves DOIs; those of publishers are called so, too (doi.acm.org).
+# Hosts that resolve DOIs; some publishers have their own (doi.acm.org).
 DOI_HOST = re.compile(r"(?:dx\.|www\.)?doi\.(?:org|[a-z0-9-]{1,63}\.[a-z.]{2,20})")
-OTHER_DOI_HOSTS = {"hdl.handle.net", "oadoi.org"}  # they resolve DOIs, too
+OTHER_DOI_HOSTS = {"hdl.handle.net", "oadoi.org"}
 DOI = re.compile(
     r"(?:(?:info:)?doi[:/]\s?)?(10\.[0-9]{4,9}(?:\.[0-9]{1,9}){0,3}/.*[^/])/?", re.DOTALL
 )
@@ -44,7 +44,7 @@ PUBMED_PATHS = {
     ),
 }
 PUBMED_HOSTS = {*NCBI_HOSTS, "pubmed.ncbi.nlm.nih.gov", "pubmed.gov", "www.pubmed.gov"}
-# A search for one work, by its number.
+# The path of a search on PubMed, and its query for one work by number.
 PUBMED_SEARCH = re.compile(r"(?:/pubmed)?/?|/entrez/query\.fcgi")
 PUBMED_QUERY = re.compile(
     r"[?&](?:term|list_uids)=([1-9][0-9]{4,8})(?:%5Buid%5D)?(?=&|$)", re.IGNORECASE
@@ -63,7 +63,8 @@ _VIDEO = r"([A-Za-z0-9_-]{11})"
 VIDEO_PATH = re.compile(rf"/(?:shorts|embed|live|v|e)/{_VIDEO}/?")
 VIDEO_QUERY = re.compile(rf"(?:^|[?&])v={_VIDEO}(?=&|$)")
 SHORT_VIDEO = re.compile(rf"/{_VIDEO}/?")
-# The same pages for small screens. Not every host that begins so is one.
+# Mobile hosts, and the desktop hosts with the same pages. Listed one by one, because not every
+# host that begins with `m.` is a mobile site.
 MOBILE_HOSTS = {
     "m.facebook.com": "www.facebook.com", "mobile.facebook.com": "www.facebook.com",
     "mobile.twitter.com": "twitter.com", "m.twitter.com": "twitter.com", "mobile.x.com": "x.com",
@@ -92,9 +93,9 @@ WIKIMEDIA = re.compile(
 
 
 def work_at(host: str, path: str, search: str) -> str | None:
-    """Return the address of the work that an address names, or None for one that names none.
+    """Return the main address of the work at an address, or None if there is none.
 
-    `path` and `search` are as they stand in the address.
+    `path` and `search` (the query with its `?`) are still percent-encoded.
     """
     for of_kind in _KINDS:
         if found := of_kind(host, path, search):
@@ -103,14 +104,14 @@ def work_at(host: str, path: str, search: str) -> str | None:
 
 
 def desktop_host(host: str) -> str:
-    """Return the host that has the same pages for large screens; most hosts are such themselves."""
+    """Return the desktop host of a mobile host; any other host is returned unchanged."""
     if "m." in host and (wiki := WIKIMEDIA.fullmatch(host)):
         return f"{wiki.group(1) or 'www.'}{wiki.group(2)}"
     return MOBILE_HOSTS.get(host, host)
 
 
 def of_doi(doi: str) -> str:
-    """Return the address of the work of a DOI: arXiv's own, or else the resolver's."""
+    """Return the main address of a DOI: arXiv's page for a DOI of arXiv, else doi.org's."""
     name = doi.lower()
     if preprint := ARXIV_DOI.fullmatch(name):
         return _of_arxiv(preprint.group(1))
@@ -127,7 +128,7 @@ def _arxiv(host: str, path: str, search: str) -> str:
 
 
 def doi_at(host: str, path: str) -> str:
-    """Return the DOI that a resolver's address names, in small letters, or nothing."""
+    """Return the DOI in a resolver's address, in lower case, or an empty string."""
     if host not in OTHER_DOI_HOSTS and not ("doi." in host and DOI_HOST.fullmatch(host)):
         return ""
     found = DOI.fullmatch(unquote(path).strip().lstrip("/"))

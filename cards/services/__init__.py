@@ -1,4 +1,4 @@
-"""Every write to cards and collections; each tells of itself by a domain signal."""
+"""All writes to cards and collections. Each sends a domain signal in its transaction."""
 
 from cards.services.adding import AddedCard, CardDraft, RefusedCard, add_card, add_cards
 from cards.services.cards import remove_card, update_card

@@ -1,4 +1,4 @@
-"""Adding cards to a library: one at a time or a thousand, with the same few statements."""
+"""Add cards to a library: one card or a thousand, with the same few SQL statements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from events.outbox import Priority, recording
 
 @dataclass(frozen=True, kw_only=True)
 class CardDraft:
-    """What somebody wants to save."""
+    """The content of a card that a user wants to save."""
 
     type: str
     url: str = ""
@@ -38,15 +38,15 @@ class CardDraft:
     parent: UUID | None = None
     collections: Sequence[UUID] = ()
     visibility: str = Visibility.PUBLIC
-    # When it was saved elsewhere, for a card that is brought along.
+    # For an imported card: when it was saved elsewhere.
     created_at: datetime | None = None
-    # That another card of the curator's has the page, as chapters share that of their book.
+    # Whether another card of the curator has the page already, as chapters share their book's page.
     shares_page: bool = False
 
 
 @dataclass(frozen=True)
 class AddedCard:
-    """The card of a draft; not created when its curator had saved the page before."""
+    """The card of a draft. `created` is false if the curator had saved the page before."""
 
     card: Card
     created: bool
@@ -54,7 +54,7 @@ class AddedCard:
 
 @dataclass(frozen=True)
 class RefusedCard:
-    """Why there is no card of a draft, by field."""
+    """The errors that refused a draft, by field."""
 
     errors: rules.Errors
 
@@ -75,10 +75,10 @@ def add_card(
     collections: Iterable[Collection | UUID] = (),
     visibility: str = Visibility.PUBLIC,
 ) -> tuple[Card, bool]:
-    """Add a card; the answer is the card, and whether it is new.
+    """Add a card; return the card, and whether it is new.
 
-    A page that the curator has saved already keeps its card as it is; the card still joins the
-    collections given. Raises ValidationError with the fields that cannot be.
+    If the curator has saved the page already, return that card unchanged; it is still added to the
+    collections. Raise ValidationError with the invalid fields.
     """
     draft = CardDraft(
         type=type,
@@ -104,14 +104,14 @@ def add_cards(
     priority: Priority = Priority.BULK,
     import_id: UUID | None = None,
 ) -> list[Outcome]:
-    """Add many cards, and return what became of each draft, in their order.
+    """Add many cards, and return one outcome per draft, in the same order.
 
-    Drafts that cannot be are refused without holding up the others; a page that comes twice gets
-    one card. The number of statements doesn't depend on the number of drafts.
-    `import_id` names the import that brings them.
+    Invalid drafts are refused, and the others added. Two drafts of the same page get one card. The
+    number of SQL statements for cards and pages doesn't grow with the number of drafts. `import_id`
+    is set if an import adds the cards.
     """
     now = timezone.now()
-    # Within another transaction it needs no savepoint: what fails here fails the whole request.
+    # No savepoint: inside another transaction, a failure here must fail all of it.
     with transaction.atomic(savepoint=False), recording(priority=priority):
         checked = _checked(curator, drafts)
         wanted = [
@@ -127,7 +127,7 @@ def add_cards(
 
 
 def _checked(curator: User, drafts: Sequence[CardDraft]) -> list[tuple[Page | None, rules.Errors]]:
-    """Return the page of each draft, and what is wrong with it."""
+    """Return the page and the errors of each draft."""
     parents = {draft.parent for draft in drafts if draft.parent}
     collections = {each for draft in drafts for each in draft.collections}
     if parents:
@@ -155,7 +155,7 @@ def _check(
 
 
 def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> Card:
-    # Without an id, until the card is inserted.
+    # The row gets its id when the card is inserted.
     url = Url(canonical=page.canonical, host=page.host) if page else None
     card = Card(
         curator=curator,
@@ -171,7 +171,7 @@ def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> C
         created_at=draft.created_at or now,
         updated_at=now,
     )
-    # Its curator could see it just now.
+    # `_check` has just verified that the curator may see the parent.
     card.shown_parent_id = draft.parent  # type: ignore[attr-defined]
     return card
 
@@ -179,10 +179,10 @@ def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> C
 def _settle(
     curator: User, wanted: Sequence[Card | RefusedCard]
 ) -> tuple[list[Outcome], list[Url], list[Card]]:
-    """Insert the cards that are new, and find those that there are already.
+    """Insert new cards and find the existing ones.
 
-    Return the pages, too, that nobody had saved before, and the cards about pages that only others
-    had saved, in private.
+    Return the outcomes; the pages that no user had saved before; and the cards about hidden pages,
+    which only other users' private cards were about.
     """
     pages: list[Url] = []
     hidden: list[Card] = []
@@ -191,8 +191,8 @@ def _settle(
         if isinstance(card, Card):
             new.setdefault(_identity(card), card)
     settled: dict[object, AddedCard] = {}
-    # Once, unless another transaction has just added a page, or removed a card that stood in the
-    # way before it is read.
+    # Normally one round. Another is needed if a concurrent transaction has just added a page, or
+    # removed a conflicting card before it was read here.
     while missing := [card for identity, card in new.items() if identity not in settled]:
         inserted = insert(missing)
         settled |= {
@@ -211,7 +211,7 @@ def _settle(
 
 
 def _identity(card: Card) -> object:
-    """Return what a curator has at most one card of: a page, or else the card itself."""
+    """Return the key of which a curator has at most one card: its canonical URL, else its id."""
     return card.url.canonical if card.url else card.pk
 
 
@@ -223,7 +223,7 @@ def _existing(curator: User, cards: Sequence[Card], inserted: set[UUID]) -> dict
 
 def _outcome(card: Card, settled: Mapping[object, AddedCard]) -> AddedCard:
     outcome = settled[_identity(card)]
-    # A second draft of a page finds the first one's card.
+    # If two drafts have the same page, the second one gets the first one's card.
     return AddedCard(outcome.card, outcome.created and outcome.card is card)
 
 

@@ -1,4 +1,4 @@
-"""Changing and removing cards."""
+"""Change and remove cards."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from cards.services.parents import errors_of_place, hold_parents
 from cards.services.urls import publish, save_hidden, url_ids
 from cards.signals import card_removed, card_updated
 
-# What a curator can change; the type and the curator of a card stay.
+# The fields that can be changed; the type and the curator cannot.
 CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
 
 
 def update_card(*, card: Card, **changes: Any) -> Card:
-    """Change a card: `url`, `title`, `text`, `tags`, `reference`, `parent` (an id),
-    `visibility`.
+    """Change fields of a card, and return the card.
 
-    Raises ValidationError with the fields that cannot be, and Card.DoesNotExist when the card has
-    been removed meanwhile. Nothing is told when nothing changes.
+    `changes` may have `url`, `title`, `text`, `tags`, `reference`, `parent` (an id) and
+    `visibility`. Raise ValidationError with the invalid fields, and Card.DoesNotExist if the card
+    has been removed meanwhile. If nothing changes, no event is recorded.
     """
     if unknown := set(changes) - set(CHANGEABLE):
         raise TypeError(f"A card's {', '.join(sorted(unknown))} cannot be changed.")
@@ -54,9 +54,9 @@ def update_card(*, card: Card, **changes: Any) -> Card:
 
 
 def remove_card(*, card: Card) -> bool:
-    """Remove a card, with its places; the answer is whether it was still there."""
+    """Remove a card, also from its collections; return whether it still existed."""
     with transaction.atomic():
-        # Two removals at once would both tell of it without this lock.
+        # Without this lock, two removals at once would both record an event.
         locked = Card.objects.select_for_update().filter(pk=card.pk).first()
         if locked is None:
             return False
@@ -112,7 +112,7 @@ def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
 
 
 def _tell_page(card: Card, before: tuple[Any, ...]) -> None:
-    """Note what a change means for the page that the card is about."""
+    """Update the page after a change: note that it is public now, or fetch it again."""
     is_public = card.visibility == Visibility.PUBLIC
     if card.url_id is None:
         return
@@ -124,7 +124,7 @@ def _tell_page(card: Card, before: tuple[Any, ...]) -> None:
         elif is_public:
             publish([card], since=card.updated_at)
     elif is_public:
-        # It was asked for when its curator saved it, or later.
+        # The page has been public since the save, so what was fetched since then may be shown.
         publish([card], since=saved_at(card))
 
 

@@ -1,4 +1,4 @@
-"""Making, changing and removing collections, and what is in them."""
+"""Create, change and remove collections, and add and remove their cards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REMOVE_PLACE = """
 def create_collection(
     *, owner: User, name: str, description: str = "", visibility: str = Visibility.PUBLIC
 ) -> Collection:
-    """Make an empty collection."""
+    """Create an empty collection."""
     with transaction.atomic():
         collection = Collection.objects.create(
             owner=owner, name=name, description=description, visibility=visibility
@@ -50,10 +50,10 @@ def create_collection(
 
 
 def update_collection(*, collection: Collection, **changes: Any) -> Collection:
-    """Change a collection: `name`, `description`, `visibility`.
+    """Change the `name`, `description` or `visibility` of a collection, and return it.
 
-    Raises Collection.DoesNotExist when it has been removed meanwhile. Nothing is told when
-    nothing changes.
+    Raise Collection.DoesNotExist if it has been removed meanwhile. If nothing changes, no event is
+    recorded.
     """
     if unknown := set(changes) - set(CHANGEABLE):
         raise TypeError(f"A collection's {', '.join(sorted(unknown))} cannot be changed.")
@@ -76,9 +76,9 @@ def update_collection(*, collection: Collection, **changes: Any) -> Collection:
 
 
 def remove_collection(*, collection: Collection) -> bool:
-    """Remove a collection, not its cards; the answer is whether it was still there."""
+    """Remove a collection but not its cards; return whether it still existed."""
     with transaction.atomic():
-        # Two removals at once would both tell of it without this lock.
+        # Without this lock, two removals at once would both record an event.
         locked = Collection.objects.select_for_update().filter(pk=collection.pk).first()
         if locked is None:
             return False
@@ -89,10 +89,9 @@ def remove_collection(*, collection: Collection) -> bool:
 
 
 def add_card_to_collection(*, collection: Collection, card: Card, added_by: User) -> bool:
-    """Put a card into a collection; the answer is whether it was not there before.
+    """Add a card to a collection; return whether it is new there.
 
-    Raises ValidationError for a card that the person adding it cannot see, and for a collection
-    of somebody else.
+    Raise ValidationError if the user cannot see the card, or the collection is another user's.
     """
     if collection.owner_id != added_by.pk:
         raise ValidationError({"collection": [rules.UNKNOWN_COLLECTION]})
@@ -103,7 +102,7 @@ def add_card_to_collection(*, collection: Collection, card: Card, added_by: User
 
 
 def remove_card_from_collection(*, collection: Collection, card: Card, removed_by: User) -> bool:
-    """Take a card out of a collection; the answer is whether it was there."""
+    """Remove a card from a collection; return whether it was there."""
     event = CollectionCardRemoved(
         collection_id=collection.pk, card_id=card.pk, removed_by_id=removed_by.pk
     )

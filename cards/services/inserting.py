@@ -1,4 +1,4 @@
-"""The one statement that writes cards and the rows of their pages."""
+"""Insert cards and the rows of their pages, with one SQL statement."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from uuid import UUID
 from cards.models import Card, Metadata, Url
 from events.sql import execute
 
-# One parameter, so that the statement is the same for one card and for a thousand. Known pages
-# first: an insert that meets its like still uses up a number of the sequence. Pages in the order
-# of their URLs, then cards in that of their pages, so that two requests with the same ones wait
-# for each other and never deadlock.
+# One JSON parameter, so that the statement is the same for one card and for a thousand. Known pages
+# are looked up first, because even an insert that conflicts uses up a number of the sequence. Pages
+# are inserted in the order of their URLs, and cards in that of their pages: two requests with the
+# same pages then wait for each other and never deadlock.
 INSERT = """
     WITH new AS (
         SELECT * FROM json_to_recordset(%s::json) AS new (
@@ -58,9 +58,10 @@ INSERT = """
 
 
 class Inserted(NamedTuple):
-    """The ids of the cards that were inserted, and the pages that nobody had saved before.
+    """The result of `insert`.
 
-    `hidden` are the cards whose pages only others' private cards were about.
+    `cards` are the ids of the cards inserted, and `pages` the pages that no user had saved before.
+    `hidden` are inserted cards about pages that only other users' private cards were about.
     """
 
     cards: set[UUID]
@@ -69,11 +70,11 @@ class Inserted(NamedTuple):
 
 
 def insert(cards: Sequence[Card]) -> Inserted:
-    """Insert cards and their pages; those that meet their like are not inserted.
+    """Insert cards and their pages; skip a card whose curator has one of the same page.
 
-    The pages, one a card and not saved yet, get their ids, whether they are new or known, and what
-    is known of them; except one that another transaction added meanwhile, which only the next
-    statement sees.
+    `card.url` is an unsaved Url of each card's own, or None. Each gets its id, `public_since` and
+    metadata here, whether the page is new or known. A page that a concurrent transaction has just
+    added gets no id, and its card is not inserted: only the next statement sees that page.
     """
     found = execute(INSERT, [json.dumps([_row(card) for card in cards])]).rows
     rows = {row[0]: row[1:] for row in found}
@@ -84,7 +85,7 @@ def insert(cards: Sequence[Card]) -> Inserted:
             inserted.cards.add(card.pk)
         if page := card.url:
             page.pk = page_id
-            card.url = page  # which gives the card its id
+            card.url = page  # sets `card.url_id`
             page.public_since = public_since
             page.read_along(_metadata(known) if known else None)
             if is_new:

@@ -1,4 +1,4 @@
-"""What hangs below what: cards never form a circle, whoever hangs them at the same moment."""
+"""The tree of cards and parents: no cycles, even if two requests change parents at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from uuid import UUID
 from cards.services import rules
 from events.sql import execute
 
-# How far up is looked. What goes on beyond is refused, so that a circle of any length is.
+# How many ancestors are checked. A card with more is refused as a parent, so that a cycle of any
+# length is refused, too.
 DEPTH = 30
-# The namespaces of our advisory locks; any numbers that nothing else here uses.
+# The namespaces of advisory locks; arbitrary numbers that no other code uses.
 PARENTS, ARRIVALS = 0x7061, 0x6172
 LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
 ABOVE = """
@@ -22,26 +23,29 @@ ABOVE = """
     )
     SELECT id FROM above
 """
-IN_CIRCLE = "This card stands above that one already, so it cannot hang below it."
-TOO_DEEP = f"A card cannot be moved below one that has {DEPTH} or more above it."
+IN_CIRCLE = "This card is an ancestor of that card, so it cannot become its child."
+TOO_DEEP = f"The parent of a card cannot itself have {DEPTH} or more ancestors."
 
 
 def hold_parents() -> None:
-    """Hold all other changes of parents until the transaction ends.
+    """Block all other changes of parents until this transaction ends.
 
-    Two that close a circle together do not see each other. Take it before any card is locked, and
-    look at the cards in a later statement.
+    Without the lock, two transactions could close a cycle together, because neither sees the
+    other's change. Call this before locking any card, and read the cards in a later statement.
     """
     execute(LOCK, [PARENTS, 0])
 
 
 def hold_arrivals(owner_id: int) -> None:
-    """Hold the ends of the owner's other imports, which may have brought the parents of these."""
+    """Block the final step of the owner's other imports until this transaction ends.
+
+    The other import may be adding the parents of this import's cards.
+    """
     execute(LOCK, [ARRIVALS, owner_id % 2**31])
 
 
 def errors_of_place(card_id: UUID, parent_id: UUID) -> rules.Errors:
-    """Return why a card cannot hang below another one, if it cannot."""
+    """Return the error if a card may not get this parent; empty if it may."""
     above = [id for (id,) in execute(ABOVE, [parent_id, DEPTH]).rows]
     if card_id in above:
         return rules.error("parent", IN_CIRCLE, "in_circle")

@@ -1,4 +1,4 @@
-"""The places of cards in collections."""
+"""Add cards to collections. A card's place is its membership in a collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from cards.signals import collection_card_added, collection_card_imported
 from events.ids import new_id
 from events.sql import execute
 
-# Ordered by the pair, so that two requests never deadlock; the ids keep the order of adding.
+# Inserted in the order of the pairs, so that two requests never deadlock. The ids are created
+# before, in the order of adding.
 PLACE = """
     INSERT INTO cards_collectioncard (id, collection_id, card_id, added_by_id, created_at)
     SELECT id, collection_id, card_id, %s, %s
@@ -29,10 +30,10 @@ PLACE = """
 def place(
     pairs: Iterable[tuple[UUID, UUID]], *, added_by: User, import_id: UUID | None = None
 ) -> int:
-    """Put cards into collections, and return how many were not there before.
+    """Add cards to collections, and return how many are new there.
 
-    Each pair is a collection and a card; that they may be put there has been checked.
-    `import_id` names the import that brings them: cards of its own, of which nobody is told.
+    Each pair is the id of a collection and of a card. The caller has checked the permissions.
+    `import_id` is set if an import adds its own cards; no user is notified of these.
     """
     unique = list(dict.fromkeys(pairs))
     collections, cards = [pair[0] for pair in unique], [pair[1] for pair in unique]

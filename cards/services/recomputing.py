@@ -1,4 +1,4 @@
-"""Giving cards the pages that the rules of `cards/canonical.py` say today."""
+"""Move cards to the pages that the present rules of `cards/canonical.py` give them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from events.outbox import Priority, recording
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What became of some cards: the last one looked at, and how many were looked at and moved.
+    """The result for one batch: the id of its last card, and how many were checked and moved.
 
-    `apart` counts cards that stay where they are, because their curator has another card of the
-    same work: which of the two to keep is for the curator to say.
+    `apart` counts cards that were not moved, because their curator has another card on the new
+    page. Only the curator can decide which of the two to keep.
     """
 
     last: UUID | None
@@ -32,10 +32,11 @@ class Recomputed:
 
 
 def recompute_pages(*, after: UUID | None = None, limit: int = 500) -> Recomputed:
-    """Move the next cards, in the order of their ids, to the pages that their links name today.
+    """Move the next batch of cards, in the order of ids, to the pages that their links name now.
 
-    Each move is a transaction of its own, so it can end anywhere and run beside anything, itself
-    included. The rows of the old pages stay: the history of cards names them.
+    Each move is its own transaction, so the function can be interrupted anywhere, and run at the
+    same time as other requests or itself. Rows of old pages stay, because the history of cards
+    refers to them.
     """
     cards = Card.objects.filter(url__isnull=False).exclude(link="").order_by("pk")
     if after is not None:
@@ -54,20 +55,20 @@ def _page_of(link: str) -> Page | None:
     try:
         return page(link)
     except InvalidUrl:
-        return None  # it was taken by earlier rules; its card stays as it is
+        return None  # older rules accepted the link; leave the card unchanged
 
 
 def _move(card_id: UUID, link: str, today: Page) -> str:
     try:
         with transaction.atomic(), recording(priority=Priority.BULK):
-            # Who changes or removes the card meanwhile has the last word.
+            # Skip a card that its curator changed or removed meanwhile.
             held = Card.objects.select_for_update().filter(pk=card_id, link=link)
             card = held.filter(url__isnull=False).first()
             if card is None:
                 return "gone"
             before, card.url_id = card.url_id, url_ids([today])[today.canonical]
             if card.url_id == before:
-                return "done"  # by another run
+                return "done"  # another run has moved it
             Card.objects.filter(pk=card_id).update(url_id=card.url_id, updated_at=timezone.now())
             event = CardUpdated(
                 card_id=card.pk,

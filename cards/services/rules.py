@@ -1,4 +1,4 @@
-"""What must be true of a card, whoever writes it and by whichever way."""
+"""The validity rules of a card, for the API, imports and the admin alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALREADY_SAVED = "You have saved this page already, as another card."
 
 
 def page_of(link: str) -> tuple[Page | None, Errors]:
-    """Return the page at an address, or what is wrong with the address."""
+    """Return the page at an address, or the errors of the address."""
     if not link:
         return None, {}
     try:
@@ -25,7 +25,7 @@ def page_of(link: str) -> tuple[Page | None, Errors]:
 
 
 def errors_of_content(*, type: str, link: str, title: str, text: str) -> Errors:
-    """Return what a card of that type lacks, or must not have."""
+    """Return the errors for content that a card of this type lacks or must not have."""
     match type:
         case Card.Type.URL if not link:
             return error("url", "A card of type URL needs an address.", "required")
@@ -39,5 +39,5 @@ def errors_of_content(*, type: str, link: str, title: str, text: str) -> Errors:
 
 
 def error(field: str, message: str, code: str) -> Errors:
-    """Return one error of one field."""
+    """Return the errors of a card with a single error, on one field."""
     return {field: [ValidationError(message, code=code)]}

@@ -1,4 +1,4 @@
-"""Finding or making the rows of pages, and telling of the new ones."""
+"""Find or create the rows of pages, and record events that make workers fetch them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cards.models import Card, Url, Visibility
 from cards.signals import page_added, page_expired
 from events.sql import execute
 
-# Known pages first: an insert that meets its like still uses up a number of the sequence. In
-# order, so that two requests with the same new pages wait for each other and never deadlock.
+# Known pages are looked up first, because even an insert that conflicts uses up a number of the
+# sequence. Inserts are ordered, so that two requests with the same new pages never deadlock.
 FIND_OR_ADD = """
     WITH wanted AS (
         SELECT * FROM unnest(%s::text[], %s::text[]) AS page (canonical, host)
@@ -32,7 +32,7 @@ FIND_OR_ADD = """
     SELECT canonical, id, false FROM known UNION ALL SELECT canonical, id, true FROM added
 """
 
-# In order, so that two requests with the same pages never deadlock.
+# Rows are locked in order, so that two requests with the same pages never deadlock.
 PUBLISH = """
     UPDATE cards_url SET public_since = %s FROM (
         SELECT id FROM cards_url WHERE id = ANY(%s::bigint[]) AND public_since IS NULL
@@ -40,16 +40,16 @@ PUBLISH = """
     ) hidden WHERE cards_url.id = hidden.id
 """
 
-# Not that of the transaction's beginning: somebody else's page may have been fetched since.
+# Not `now()`, when the transaction began: the page may have been fetched for another user since.
 NOW = "SELECT clock_timestamp()"
 
 
 def url_ids(pages: Iterable[Page]) -> dict[str, int]:
-    """Return the ids of pages by their canonical URLs, and make rows for the new ones."""
+    """Return the ids of pages by canonical URL, and create rows for new pages."""
     hosts = {page.canonical: page.host for page in pages}
     found: dict[str, int] = {}
-    # A page that another transaction added meanwhile is in neither part of the statement's
-    # answer, but the next statement sees it: rows are never deleted.
+    # A page that a concurrent transaction has just added is not in the result. The next statement
+    # sees it. The loop ends, because rows of pages are never deleted.
     while missing := [canonical for canonical in hosts if canonical not in found]:
         rows = _find_or_add({canonical: hosts[canonical] for canonical in missing})
         found |= {canonical: id for canonical, id, _ in rows}
@@ -66,9 +66,9 @@ def _find_or_add(hosts: dict[str, str]) -> list[tuple[str, int, bool]]:
 
 
 def save_hidden(cards: Sequence[Card]) -> None:
-    """Let the pages of new cards be asked for again that so far only others kept, in private.
+    """Fetch the pages of new cards again, if they are hidden: so far only on others' private cards.
 
-    To those who save them they are new, and so they are treated.
+    Otherwise the curator could infer from existing metadata that another user keeps the page.
     """
     if not cards:
         return
@@ -84,7 +84,7 @@ def save_hidden(cards: Sequence[Card]) -> None:
 
 
 def publish(cards: Sequence[Card], *, since: datetime) -> None:
-    """Note that the pages of cards are saved in public, unless they were before."""
+    """Set `public_since` of the cards' pages, unless they were public before."""
     pages = [card.url for card in cards if card.url and card.url.public_since is None]
     if pages:
         execute(PUBLISH, [since, [page.pk for page in pages]])
@@ -93,7 +93,7 @@ def publish(cards: Sequence[Card], *, since: datetime) -> None:
 
 
 def announce_pages(pages: Iterable[Url]) -> None:
-    """Tell of pages that nobody had saved before, if pages are fetched here."""
+    """Record events for pages that no user had saved before, if FETCH_METADATA is on."""
     if settings.FETCH_METADATA:
         for page in pages:
             page_added.send(sender=Url, event=PageAdded(url_id=page.pk, host=page.host))

@@ -169,15 +169,14 @@ def expected_of_page(url: str, reason: str) -> tuple[str, str]:
     if url.startswith("http://127.0.0.1:"):
         return "failed", reason
     refused = {
-        NOT_THE_WEB: "This is not an address on the web; it should look like"
-        " https://example.org/page.",
+        NOT_THE_WEB: "This is not a web address; it should look like https://example.org/page.",
         NOT_FETCHED: "Only http and https addresses can be saved.",
         TOO_LONG: TOO_LONG_FOR_US,
     }
     if not url:
         return "url", "A card of type URL needs an address."
     if "@127" in url:
-        return "url", "The address contains a user name or password; take it out."
+        return "url", "The address contains a user name or password; remove it."
     return ("url", refused[reason]) if reason in refused else ("failed", f"refused: {reason}")
 
 

@@ -58,7 +58,7 @@ def test_two_people_who_saved_one_work_under_two_addresses_meet(
     call_command("recompute_pages", stdout=out)
 
     assert pages() == {f"alice {PDF}": ABS, f"bob {ABS}": ABS}
-    assert "Done: 2 cards looked at, 1 moved, 0 left." in out.getvalue()
+    assert "Done: 2 cards checked, 1 moved, 0 not moved." in out.getvalue()
     assert told() == [(str(card.pk), Url.objects.get(canonical=ABS).pk)]
     seen = client_of(alice).get("/api/v1/cards/", {"url": PDF}).json()["results"]
     assert {each["canonical_url"] for each in seen} == {ABS}

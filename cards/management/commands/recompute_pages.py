@@ -10,11 +10,14 @@ from cards.services import recompute_pages
 
 
 class Command(BaseCommand):
-    help = "Move cards to the pages that their addresses name by today's rules; safe at any time."
+    help = "Move cards to the pages that the present URL rules give them. Safe to run at any time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--after", type=UUID, metavar="ID", help="go on behind this card, where a run ended"
+            "--after",
+            type=UUID,
+            metavar="ID",
+            help="continue after this card, the last one of an earlier run",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -24,7 +27,7 @@ class Command(BaseCommand):
             after = done.last
             looked, moved, apart = looked + done.looked, moved + done.moved, apart + done.apart
             self.stdout.write(
-                f"{looked} cards looked at, {moved} moved, {apart} left beside another card of the "
-                f"same work; to go on from here: --after {after}"
+                f"{looked} cards checked, {moved} moved, {apart} not moved: the curator has "
+                f"another card of the same work. To continue from here: --after {after}"
             )
-        self.stdout.write(f"Done: {looked} cards looked at, {moved} moved, {apart} left.")
+        self.stdout.write(f"Done: {looked} cards checked, {moved} moved, {apart} not moved.")
