@@ -1,6 +1,6 @@
-"""Whether there is room for more bulk work; it is refused before the store is in danger.
+"""Admission: refuse new bulk work while the backlog of bulk work is full.
 
-Interactive work is never refused: there is no more of it than people can make.
+Interactive work is never refused: people can't make enough of it to endanger the database.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from django.db import connection
 from events.models import Priority
 from events.queues import all_policies
 
-FRESH_SECONDS = 1.0  # so long a process believes what it has counted
-DRAIN_SECONDS = 10  # the time over which the rate of delivery is measured
-SHORTEST_WAIT, LONGEST_WAIT = 5, 300
-USUAL_WAIT = 30  # when nothing at all is being delivered
+FRESH_SECONDS = 1.0  # how long a process trusts its last count
+DRAIN_SECONDS = 10  # the period over which the delivery rate is measured
+SHORTEST_WAIT, LONGEST_WAIT = 5, 300  # seconds, in Retry-After
+USUAL_WAIT = 30  # seconds, if no bulk work was delivered in that period
 
 
 class BacklogFull(Exception):
-    """Too much bulk work is open already; come again in `retry_after` seconds."""
+    """The backlog of bulk work is full; the client may try again in `retry_after` seconds."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("Too much bulk work waits at the moment; nothing of this was taken.")
+        super().__init__("Too much bulk work is waiting. Nothing of this request was saved.")
         self.retry_after = retry_after
 
 
 @dataclass
 class Backlog:
-    """What one process knows of the backlog: whether it is full, and since when it knows."""
+    """A process's cached count of the backlog: when it was read, and whether it was full."""
 
     looked_at: float = float("-inf")
     retry_after: int = 0  # 0 while there is room
 
     def look(self, now: float) -> int:
-        """Return in how many seconds to come again, 0 for now; ask once a second."""
+        """Return how many seconds a client must wait; count again if a second has passed."""
         if now - self.looked_at >= FRESH_SECONDS:
             limit: int = settings.BULK_BACKLOG_LIMIT
             self.retry_after = seconds_to_wait(limit) if open_bulk_work(limit) >= limit else 0
@@ -49,15 +49,15 @@ backlog = Backlog()
 
 
 def admit_bulk_work() -> None:
-    """Raise BacklogFull while BULK_BACKLOG_LIMIT events and deliveries of bulk work are open.
+    """Raise BacklogFull while BULK_BACKLOG_LIMIT bulk events and deliveries are open.
 
-    What is let in within a second of a count comes on top, so leave room for that.
+    The count may be a second old, so one second's requests can exceed the limit.
     """
     if retry_after := backlog.look(time.monotonic()):
         raise BacklogFull(retry_after)
 
 
-# Both from an index alone, and no more rows than matter.
+# Each count reads an index only, and stops at the limit.
 OPEN = """
     SELECT (SELECT count(*) FROM (
                 SELECT FROM events_outboxentry WHERE priority = %(bulk)s LIMIT %(limit)s) AS entry)
@@ -68,7 +68,7 @@ OPEN = """
 
 
 def open_bulk_work(limit: int) -> int:
-    """Return how many events and deliveries of bulk work are open, counting to the limit."""
+    """Return how many bulk events and deliveries are open; each of the two counts to `limit`."""
     queues = list(all_policies())
     parameters: dict[str, Any] = {"bulk": Priority.BULK, "queues": queues, "limit": limit}
     with connection.cursor() as cursor:
@@ -84,7 +84,7 @@ DELIVERED = """
 
 
 def seconds_to_wait(limit: int) -> int:
-    """Return how long it takes to work off a tenth of the limit, at the present rate."""
+    """Return in how many seconds a tenth of the limit is delivered, at the present rate."""
     with connection.cursor() as cursor:
         cursor.execute(DELIVERED, [Priority.BULK, DRAIN_SECONDS])
         (delivered,) = cursor.fetchone()

@@ -1,7 +1,7 @@
-"""The auditor: it checks the rules of the guarantee on the live database, again and again.
+"""The auditor: check every minute that the live database keeps the rules of delivery.
 
-A rule is one statement that looks at a bounded part of the tables, and answers examples of what
-breaks it. Whatever it finds is a defect, of ours or of somebody who changed rows by hand.
+A rule is one SQL statement that reads a bounded part of the tables and returns its violations. Each
+violation is a defect: of this code, or of a manual change to the rows.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from events.registry import handlers, subscriptions
 
 logger = logging.getLogger(__name__)
 
-EXAMPLES = 5
-LIMIT = 1_000  # violations that are counted
+EXAMPLES = 5  # violations of a rule that are stored and logged
+LIMIT = 1_000  # violations of a rule that are counted
 
 Parameters = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A statement that answers one text for each violation, and what an operator does then."""
+    """A statement that returns one text for each violation, and advice for operators."""
 
     name: str
     statement: str
@@ -41,17 +41,18 @@ rules: dict[str, Rule] = {}
 def audit_rule(
     name: str, *, statement: str, advice: str, parameters: Callable[[], Parameters] = dict
 ) -> None:
-    """Add a rule; applications have theirs in <app>/audits.py.
+    """Register a rule; other apps register theirs in <app>/audits.py.
 
-    The statement answers rows of one text, and must end soon however large the tables are.
+    The statement must return one text for each violation, and end soon however large the tables
+    are. `parameters` is called before each check. Raises ValueError for a name in use.
     """
     if name in rules:
-        raise ValueError(f"The rule name {name!r} is taken.")
+        raise ValueError(f"The rule name {name!r} is taken: choose another.")
     rules[name] = Rule(name, statement, advice, parameters)
 
 
 def audit() -> dict[str, int]:
-    """Check every rule, keep what it found, and return the violations by rule."""
+    """Check every rule, store and log its violations, and return their number by rule."""
     found = {name: _violations(rule) for name, rule in rules.items()}
     with transaction.atomic():
         Audit.objects.exclude(rule__in=rules).delete()
@@ -85,8 +86,8 @@ def _now() -> Any:
 
 # -- The rules of the event system ---------------------------------------------------------------
 
-# What is a minute to ten minutes old must have been expanded, and completely. An event's time is
-# that of its transaction's statement: a minute later it is committed, or will be looked at again.
+# Events that are one to ten minutes old must have a delivery to every subscribed handler. An event
+# whose transaction lasts for more than a minute is checked after its commit.
 audit_rule(
     "every_event_has_its_deliveries",
     statement="""
@@ -104,7 +105,7 @@ audit_rule(
           AND NOT EXISTS (SELECT FROM events_delivery WHERE event_id = event.id
                           AND handler = ANY(string_to_array(known.names, ',')))
     """,
-    advice="Deliver them: `manage.py replay --handler NAME --event ID`.",
+    advice="Deliver the events: `manage.py replay --handler NAME --event ID`.",
     parameters=lambda: {
         "handlers": [known.name for known in subscriptions()],
         "types": [known.event_name for known in subscriptions()],
@@ -125,7 +126,7 @@ audit_rule(
         ) AS overdue
         WHERE NOT EXISTS (SELECT FROM events_event WHERE id = event_id)
     """,
-    advice="It can't be delivered any more; find out who deleted the event.",
+    advice="The delivery is impossible without its event; find out who deleted the event.",
     parameters=lambda: {"queues": list(all_policies())},
 )
 audit_rule(
@@ -134,10 +135,10 @@ audit_rule(
         SELECT type || ' ' || event_id || ' waits since ' || recorded_at FROM events_outboxentry
         WHERE recorded_at < now() - interval '5 minutes'
     """,
-    advice="See that a relay runs, and what it logs: `manage.py doctor`.",
+    advice="Check that a relay runs, and read its log: `manage.py doctor`.",
 )
-# Nobody looked at them in spite of their time: the relay does not see their queue or handler. What
-# a paused queue holds waits rightly, and for a while after it was resumed.
+# A delivery long due that no relay has ever published: no relay knows its queue or handler.
+# Deliveries of a paused queue may wait, and so may those of a queue that was resumed recently.
 audit_rule(
     "no_delivery_is_forgotten",
     statement="""
@@ -157,7 +158,7 @@ audit_rule(
           AND coalesce(control.resumed_at, 'epoch') < now() - %(patience)s * interval '1 second'
           AND NOT EXISTS (SELECT FROM events_lease WHERE delivery.id = ANY(deliveries))
     """,
-    advice="See that a relay and the queue's workers run: `manage.py doctor`.",
+    advice="Check that a relay and the queue's workers run: `manage.py doctor`.",
     parameters=lambda: {
         "queues": list(all_policies()),
         "patience": 3_600,
@@ -178,8 +179,8 @@ audit_rule(
         ) AS overdue
         WHERE handler <> ALL(%(known)s)
     """,
-    advice="Deploy a release that has the handler, list its name in the `formerly` of another, or"
-    " give it up: `manage.py dead-letters discard --removed HANDLER`.",
+    advice="Deploy a release that has the handler, list its name in another handler's `formerly`,"
+    " or discard the deliveries: `manage.py dead-letters discard --removed HANDLER`.",
     parameters=lambda: {"queues": list(all_policies()), "known": list(handlers)},
 )
 audit_rule(
@@ -188,13 +189,14 @@ audit_rule(
         SELECT handler || ' on ' || worker || ' since ' || started_at FROM events_lease
         WHERE expires_at < now() - %(longest)s * interval '1 second'
     """,
-    advice="See that a relay runs; a transaction that PostgreSQL can't end holds its deliveries.",
-    # A worker that lives has until its time limit (events/rescue.py).
+    advice="Check that a relay runs. If one does, a transaction that PostgreSQL could not end still"
+    " locks the deliveries.",
+    # A worker that lives keeps its lease until its time limit (events/rescue.py).
     parameters=lambda: {
         "longest": 300 + max(each.time_limit_seconds for each in all_policies().values())
     },
 )
-# The parts of what was split in the last hour, while they are all there, leave no gap between.
+# The parts of an event that was split in the last hour cover all keys, without gap or overlap.
 audit_rule(
     "the_parts_make_the_whole",
     statement="""

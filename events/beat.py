@@ -1,4 +1,7 @@
-"""The scheduler of `celery beat`: it records slots in PostgreSQL, and keeps nothing of its own."""
+"""The scheduler of `celery beat`: record the due slots of all schedules in PostgreSQL.
+
+A slot is one interval of a schedule, for example one minute (schedule.py).
+"""
 
 from __future__ import annotations
 
@@ -20,20 +23,23 @@ OUTAGE_SECONDS = 1.0  # between attempts while PostgreSQL is down
 
 
 class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
-    """A scheduler that needs neither the broker nor a file; any number may run at once."""
+    """A scheduler without broker and schedule file; any number may run at once."""
 
     def setup_schedule(self) -> None:
-        """Set nothing up: the schedules are where their functions are."""
+        """Set the attributes that Celery and `tick` need; schedules are in events.schedule."""
         self.schedule: dict[str, Any] = {}
         self.pulse = Pulse()
         self.presence: Presence | None = None
 
     def appear(self) -> None:
-        """Make the process known that begins to tick."""
+        """Register the process as running, so that operators and health checks see it."""
         self.presence = appear("beat", self.pulse)
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Record what is due, and return the seconds until there is more."""
+        """Record the due slots, and return the seconds until the next one.
+
+        While PostgreSQL is down, return OUTAGE_SECONDS.
+        """
         try:
             seconds = record_due_slots().total_seconds()
             self.pulse.progress(silent_for=seconds)
@@ -45,14 +51,14 @@ class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
             return OUTAGE_SECONDS
 
     def close(self) -> None:
-        """End; Celery calls it more than once."""
+        """Unregister the process and close; Celery calls this more than once."""
         if self.presence is not None:
             self.presence.stop()
         super().close()
 
 
 def appear_at_the_start(sender: Any, **_: Any) -> None:
-    """Return where Celery says that a scheduler is not only made, but runs."""
+    """Register the process when beat starts: Celery also creates schedulers that never run."""
     if isinstance(sender.scheduler, SlotScheduler):
         sender.scheduler.appear()
 

@@ -1,7 +1,7 @@
-"""What operators have set for the queues, as a running process sees it.
+"""Queue controls: the pauses, limits and concurrency that operators have set while queues run.
 
-The truth is a row of PostgreSQL for each queue. So it holds while the broker is down, and after
-everything was restarted.
+They are stored in PostgreSQL (events_queuecontrol), so that they hold while the broker is down and
+after a restart of all processes. A process caches them for FRESH_SECONDS.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from math import inf
 from events.queues import QueuePolicy, policy_of
 from events.sql import execute
 
-FRESH_SECONDS = 0.5  # so long a process believes what it has read
+FRESH_SECONDS = 0.5  # how long a process trusts its cached copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """A queue's row; None where the number of the queue table holds."""
+    """One queue's control; where a number is None, the queue table's number applies."""
 
     paused: bool = False
-    # For how long the queue has not been paused, in seconds, when this was read.
+    # Seconds from the resumption until this was read: 0 if paused, infinity if never paused.
     running_seconds: float = inf
     concurrency: int | None = None
     rate_limit: int | None = None
@@ -31,7 +31,7 @@ class Control:
     group_seconds: int | None = None
 
     def over(self, policy: QueuePolicy) -> QueuePolicy:
-        """Return the policy with the operators' numbers in place."""
+        """Return the policy with the operators' numbers in place of its own."""
         numbers = {name: number for name in NUMBERS if (number := getattr(self, name)) is not None}
         return dataclasses.replace(policy, **numbers) if numbers else policy
 
@@ -50,17 +50,17 @@ Controls = dict[str, Control]
 
 
 class _Seen:
-    """What this process read last, and when.
+    """The cached controls of this process, and when they were read.
 
-    Replaced as one, without a lock: threads that find it old at the same time all read, and a child
-    process can't inherit a lock that nobody will ever open.
+    Both are replaced in one assignment, without a lock: threads may read twice at the same time,
+    but a forked child can't inherit a lock that is held for ever.
     """
 
     last: tuple[float, Controls] = (float("-inf"), {})
 
 
 def read() -> Controls:
-    """Return the controls of all queues, as they are now; raise OperationalError."""
+    """Read the controls of all queues from PostgreSQL into the cache, and return them."""
     controls = {
         queue: Control(
             paused=paused, running_seconds=running, **dict(zip(NUMBERS, numbers, strict=True))
@@ -72,9 +72,9 @@ def read() -> Controls:
 
 
 def control_of(queue: str) -> Control:
-    """Return a queue's control, as it was at most FRESH_SECONDS ago.
+    """Return a queue's control as it was at most FRESH_SECONDS ago.
 
-    Raises OperationalError while PostgreSQL can't be asked.
+    Raises OperationalError if the cache is older and PostgreSQL is unreachable.
     """
     read_at, controls = _Seen.last
     if time.monotonic() > read_at + FRESH_SECONDS:
@@ -83,24 +83,24 @@ def control_of(queue: str) -> Control:
 
 
 def running_seconds(queue: str) -> float:
-    """Return for how long the queue has not been paused, in seconds; infinity if it never was.
+    """Return for how many seconds the queue has not been paused; infinity if it never was.
 
-    It goes by what the process read last, and asks nobody.
+    This uses the cached controls, however old, and never queries PostgreSQL.
     """
     read_at, controls = _Seen.last
     return controls.get(queue, UNTOUCHED).running_seconds + time.monotonic() - read_at
 
 
 def policy_in_force(queue: str) -> QueuePolicy:
-    """Return a queue's policy with what operators have set; raise UnknownQueue."""
+    """Return a queue's policy, with the operators' numbers in it; raise UnknownQueue."""
     return control_of(queue).over(policy_of(queue))
 
 
 def paused_queues() -> frozenset[str]:
-    """Return the queues that are paused now."""
+    """Return the names of the queues that are paused now, without the cache."""
     return frozenset(queue for queue, control in read().items() if control.paused)
 
 
 def forget() -> None:
-    """Let the process read the controls before it uses them again: it has changed one."""
+    """Empty the cache, after this process has changed a control."""
     _Seen.last = float("-inf"), {}

@@ -1,7 +1,7 @@
-"""What is said of an exception where many can read it: its class and its place, never its message.
+"""Describe exceptions for logs and dashboards by class and place, never by message.
 
-A message may hold what people wrote, an address with its token, or a row of a table. The whole text
-of a handler's failure is kept with its delivery, where staff may read it.
+A message may quote private text, an address with its token, or a row of a table. The full text of a
+handler's failure is stored with its delivery, where only staff can read it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from billiard.einfo import RemoteTraceback
 
-# A frame in the text of a traceback that came from another process; the rest may quote anything.
+# A frame in the text of another process's traceback; other lines may quote private text.
 FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in ([\w.<>]+)$', re.MULTILINE)
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def name_of(error: BaseException) -> str:
-    """Return the class of an exception, as it is imported."""
+    """Return the class name of an exception with its module, without one for built-in classes."""
     kind = type(error)
     return (
         kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -26,7 +26,10 @@ def name_of(error: BaseException) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return what an exception is, and where it was raised: in our code, if it was there."""
+    """Return an exception's class and place: the innermost frame, of this project if there is one.
+
+    For example `ValueError at feeds/services.py:84 in fan_out`.
+    """
     frames = [*_remote_frames(error.__cause__), *traceback.extract_tb(error.__traceback__)]
     ours = [frame for frame in frames if is_ours(frame.filename)]
     if not frames:
@@ -36,16 +39,16 @@ def told(error: BaseException) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return why a server can't be reached, for errors of the link to it, and nothing else.
+    """Return the class and the message's first line; only for errors of a connection to a server.
 
-    The first line says so; those after it may quote a statement.
+    Their first line names the cause; later lines may quote a statement.
     """
     first, _, _ = str(error).partition("\n")
     return f"{name_of(error)}: {first}" if first else name_of(error)
 
 
 def trace(error: BaseException) -> str:
-    """Return an exception's traceback after those of its causes, without their messages."""
+    """Return the tracebacks of an exception and its causes, the first cause first, no messages."""
     lines: list[str] = []
     seen: set[int] = set()
     story: BaseException | None = error
@@ -60,7 +63,7 @@ def trace(error: BaseException) -> str:
 
 
 def _remote_frames(error: BaseException | None) -> list[traceback.FrameSummary]:
-    """Return the frames of an exception of a worker's child: its cause has them as a text."""
+    """Return the frames of an exception that a worker's child process sent as text."""
     if not isinstance(error, RemoteTraceback):
         return []
     found = FRAME.findall(str(error.tb))
@@ -68,12 +71,12 @@ def _remote_frames(error: BaseException | None) -> list[traceback.FrameSummary]:
 
 
 def is_ours(filename: str) -> bool:
-    """Return whether a file is of this project, and not of a library."""
+    """Return whether a file belongs to this project, not to a library."""
     return filename.startswith(f"{ROOT}/") and "site-packages" not in filename
 
 
 def place(filename: str) -> str:
-    """Return a file's name as it is found in the project or among the libraries."""
+    """Return a file's path relative to the project or to the libraries' folder."""
     if is_ours(filename):
         return str(Path(filename).relative_to(ROOT))
     return filename.rpartition("site-packages/")[2]

@@ -1,4 +1,4 @@
-"""How things were at a moment, told by the events that are kept."""
+"""Query the stored events to reconstruct a past state: the events before or after a moment."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from events.ids import first_id_at
 from events.models import Event
 
 MILLISECOND = timedelta(milliseconds=1)
-# Of events about one subject, the last one is the last by PostgreSQL's clock: each is recorded
-# while the subject's row is locked. Ids are of web machines' clocks, which may differ by so much.
+# Times of recording are PostgreSQL's, and in order for each subject, whose row is locked meanwhile.
+# The times in ids are by the clocks of web machines, which may be wrong by this much.
 CLOCKS = timedelta(minutes=10)
 
 
 class HistoryPruned(Exception):
-    """Events are kept for a time only, so that nobody can tell how things were."""
+    """Events of that moment may have been deleted, so the past state is unknown."""
 
 
 def require_kept(moment: datetime) -> None:
-    """Raise HistoryPruned for a moment of which events may have been deleted."""
+    """Raise HistoryPruned if the moment is more than KEEP_EVENTS_DAYS ago."""
     days = settings.KEEP_EVENTS_DAYS
     if days and moment < timezone.now() - timedelta(days=days):
         raise HistoryPruned(
-            f"Events are kept for {days} days (KEEP_EVENTS_DAYS); ask for a later moment."
+            f"Events are kept for {days} days (KEEP_EVENTS_DAYS). Choose a later moment."
         )
 
 
 def until(moment: datetime, **filters: Any) -> QuerySet[Event]:
-    """Return the events recorded until a moment, to the millisecond."""
+    """Return the events recorded up to a moment, including its millisecond."""
     return Event.objects.filter(recorded_at__lt=moment + MILLISECOND, **filters)
 
 
 def since(moment: datetime, **filters: Any) -> QuerySet[Event]:
-    """Return the events recorded after a moment, to the millisecond."""
+    """Return the events recorded after a moment's millisecond."""
     return Event.objects.filter(
         id__gte=first_id_at(moment - CLOCKS), recorded_at__gte=moment + MILLISECOND, **filters
     )
 
 
 def last(moment: datetime, subjects: Collection[str], types: Collection[str]) -> dict[str, Event]:
-    """Return the last event until a moment of each subject, as far as there is one."""
+    """Return the last event of these types up to a moment, by subject, where there is one."""
     found = until(moment, subject__in=subjects, type__in=types)
     latest = found.order_by("subject", "-recorded_at", "-id").distinct("subject")
     return {event.subject: event for event in latest}
 
 
 def first(subjects: Collection[str], types: Collection[str]) -> dict[str, Event]:
-    """Return the first event of each subject, as far as it is kept."""
+    """Return the first stored event of these types, by subject, where there is one."""
     found = Event.objects.filter(subject__in=subjects, type__in=types)
     return {event.subject: event for event in found.order_by("subject", "id").distinct("subject")}

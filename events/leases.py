@@ -1,4 +1,4 @@
-"""Leases: how the death of a worker is noticed, and which deliveries it held."""
+"""Leases: a worker's claim on a batch, which expires when the worker dies (rescue.py)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from events.sql import execute
 
 logger = logging.getLogger(__name__)
 
-# Not waiting for the disk: if PostgreSQL itself crashes with the lease unwritten, then the
-# delivery is still open, and swept like one whose message was lost.
+# Commit without waiting for the disk: if a crash of PostgreSQL loses the lease, its deliveries are
+# still open, and swept as if their message were lost.
 TAKE = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO events_lease
@@ -38,23 +38,23 @@ EXTEND = """
         backend_start = mine.backend_start
     FROM pg_stat_get_activity(pg_backend_pid()) AS mine WHERE id = %s
 """
-# Most batches end sooner, and need no lease.
+# A lease is written only for a batch that runs longer than this; most are shorter.
 LAZY_SECONDS = 0.1
-# After so long without a batch, the thread that extends leases lets its connection go.
+# After this long without a batch, the thread that writes leases closes its connection.
 IDLE_SECONDS = 5.0
-# It writes what is left of the process's counts when there was no batch to do so.
+# If no batch has flushed the process's counters for this long, that thread does.
 LEFT_SECONDS = 2 * counters.FLUSH_SECONDS
 
 
 def worker_name() -> str:
-    """Name the process that works, as operators see it."""
+    """Return this process's name for operators: host, program and process id."""
     program = os.environ.get("PROCESS_NAME", "worker")
     return f"{socket.gethostname()}:{program}:{os.getpid()}"
 
 
 @dataclass
 class Lease:
-    """A process's claim on a batch: `taken` once it is written, and then to be given back."""
+    """A process's claim on a batch; once `taken`, its row is in PostgreSQL until it is released."""
 
     handler: Handler
     ids: Sequence[int]
@@ -71,7 +71,7 @@ class Lease:
         return policy_of(self.handler.queue)
 
     def take(self) -> None:
-        """Write the lease, unless the batch has ended."""
+        """Write the lease's row, unless it is written or the batch has ended."""
         with self.lock:
             if self.taken or self.ended:
                 return
@@ -81,29 +81,29 @@ class Lease:
             self.taken, self.extended = True, time.monotonic()
 
     def extend(self) -> None:
-        """Let the lease run out later."""
+        """Postpone the lease's expiry to `lease_seconds` from now."""
         execute(EXTEND, [self.policy.lease_seconds, self.id])
         self.extended = time.monotonic()
 
     def end(self) -> UUID | None:
-        """Keep the lease from being taken any more; return the id of one that was."""
+        """Forbid writing the lease from now on; return its id if it was written before."""
         with self.lock:
             self.ended = True
             return self.id if self.taken else None
 
     def release(self) -> None:
-        """Give the lease back."""
+        """End the lease, and delete its row if there is one."""
         if id := self.end():
             release(id)
 
 
 @contextmanager
 def lease(handler: Handler, ids: Sequence[int], *, at_once: bool) -> Iterator[Lease]:
-    """Hold a lease on a batch for as long as the block runs.
+    """Provide a lease on a batch, and extend it while the block runs.
 
-    It is taken when the batch runs for longer than LAZY_SECONDS. With `at_once` it is taken before
-    the block begins: then a death is noticed however soon it comes. The block gives it back when it
-    settles the batch; a process that dies can't.
+    Its row is written after LAZY_SECONDS; with `at_once`, before the block begins, so that a
+    worker's death is noticed however soon it comes. The block must release the lease when it
+    settles the batch. A lease that isn't released expires, and the relay takes the batch back.
     """
     held = Lease(handler, ids)
     if at_once:
@@ -117,7 +117,7 @@ def lease(handler: Handler, ids: Sequence[int], *, at_once: bool) -> Iterator[Le
 
 
 class Heart:
-    """A process's thread that takes and extends the lease of the batch in hand."""
+    """A thread of each process that writes and extends the lease of the batch being processed."""
 
     def __init__(self) -> None:
         self._batch: Lease | None = None
@@ -126,7 +126,7 @@ class Heart:
         self._asleep = False
 
     def beat_for(self, batch: Lease | None) -> None:
-        """Make it the batch in hand."""
+        """Look after this batch's lease from now on; after none, if it is None."""
         self._batch = batch
         if batch is None:
             return
@@ -152,7 +152,7 @@ class Heart:
 
     def _sleep(self) -> None:
         self._asleep = True
-        # A batch that came just now found it awake.
+        # If a batch has come since the last check, nobody will wake this thread for it.
         if self._batch is None:
             self._woken.wait()
         self._asleep = False
@@ -166,7 +166,7 @@ class Heart:
             elif time.monotonic() > batch.extended + batch.policy.lease_seconds / 3:
                 batch.extend()
         except (DatabaseError, InterfaceError) as error:
-            # The next time may be in time; the call that the lease covers goes on either way.
+            # The handler goes on, and the next attempt may come before the lease expires.
             logger.warning(
                 "lease.extend_failed", extra={"lease": str(batch.id), "error": reason(error)}
             )
@@ -177,5 +177,5 @@ heart = Heart()
 
 
 def release(id: UUID) -> None:
-    """Give a lease back."""
+    """Delete a lease's row."""
     execute("DELETE FROM events_lease WHERE id = %s", [id])
