@@ -1,7 +1,7 @@
-"""What is exported, read in pages: so that memory is bounded, however large a library is.
+"""Read the cards of an export in pages by key, so that memory use doesn't grow with the library.
 
-Pages by key and not a cursor of the server's: with a cursor, PostgreSQL would put the whole result
-by before it answers the first row, and a web process waits for 5 seconds at most.
+A server-side cursor is no alternative: PostgreSQL would compute the whole result before the first
+row, and a statement of a web process may take 5 seconds at most.
 """
 
 from __future__ import annotations
@@ -18,33 +18,36 @@ from cards.imports.models import FeedSubscription
 from cards.models import Card, Collection, CollectionCard, Visibility
 from cards.queries import with_representation
 
-# Cards have up to 40 KB each, and wait here for as long as a reader is slow.
+# Cards per page. A card has up to 40 KB, and a page stays in memory while a slow client reads it.
 PAGE = 100
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A card, and the names of its collections, with who may see each."""
+    """A card of an export; `visibilities` maps the names of its collections to their visibility."""
 
     card: Card
     visibilities: dict[str, str]
 
     @property
     def collections(self) -> list[str]:
-        """The names of the collections."""
+        """Return the names of the card's collections."""
         return list(self.visibilities)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which cards are exported, and for whom."""
+    """The cards to export, and the user who exports them.
+
+    `collection` is set if only that collection is exported.
+    """
 
     viewer: User
     cards: QuerySet[Card]
     collection: Collection | None = None
 
     def entries(self, cards: QuerySet[Card] | None = None) -> Iterator[Entry]:
-        """Return the cards, the oldest first."""
+        """Yield the cards, oldest first; all of the selection unless `cards` are given."""
         chosen = self.cards if cards is None else cards
         last: UUID | None = None
         while page := list(self._after(chosen, last)[:PAGE]):
@@ -56,29 +59,29 @@ class Selection:
                 return
 
     def collections(self) -> QuerySet[Collection]:
-        """Return the collections that are exported along."""
+        """Return the collections that the export names: the chosen one, or all of the user's."""
         own = Q(owner=self.viewer)
         if self.collection:
             return Collection.objects.filter(pk=self.collection.pk)
         return Collection.objects.filter(own).order_by("id")
 
     def within(self, collection: Collection) -> Iterator[Entry]:
-        """Return the cards that are in a collection."""
+        """Yield the cards that are in a collection."""
         places = CollectionCard.objects.filter(collection=collection)
         return self.entries(self.cards.filter(pk__in=places.values("card_id")))
 
     def outside(self) -> Iterator[Entry]:
-        """Return the cards that are in none."""
+        """Yield the cards that are in none of the exported collections."""
         places = CollectionCard.objects.filter(collection__in=self.collections())
         return self.entries(self.cards.exclude(pk__in=places.values("card_id")))
 
     def subscriptions(self) -> QuerySet[FeedSubscription]:
-        """Return the feeds that go along with a whole library."""
+        """Return the user's feed subscriptions; none if only one collection is exported."""
         found = FeedSubscription.objects.filter(owner=self.viewer)
         return found.none() if self.collection else found.select_related("feed").order_by("id")
 
     def names(self) -> dict[str, str]:
-        """Return the names of the collections by their ids."""
+        """Return the names of the exported collections by id."""
         found = self.collections().values_list("pk", "name")
         return {str(id): name for id, name in found}
 
@@ -89,7 +92,7 @@ class Selection:
             "card_id", "collection__name", "collection__visibility"
         )
         for card, name, visibility in named:
-            # Of two that have one name: what may be private is.
+            # If two collections have the same name and one is private, the name counts as private.
             if found[card].get(name) != Visibility.PRIVATE:
                 found[card][name] = visibility
         return found

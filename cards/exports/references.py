@@ -1,4 +1,4 @@
-"""Cards as references, for the formats that hold nothing else."""
+"""Turn cards into CSL-JSON references, for export formats that hold only references."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cards.references import VISIBILITY
 
 
 def csl_of(entry: Entry) -> dict[str, Any]:
-    """Return a card as an item of CSL-JSON: its curator's words, else those of its page."""
+    """Return a card as a CSL-JSON item; its own fields win over its page's metadata."""
     card = entry.card
     item = {"id": str(card.pk), "type": "webpage", "title": "", **_reference(entry)}
     if card.link:
@@ -19,7 +19,7 @@ def csl_of(entry: Entry) -> dict[str, Any]:
     if card.text:
         item["annote"] = card.text
     if card.tags:
-        # The list for who reads lists: the text has no place for commas in a tag.
+        # `categories` keeps tags with commas whole; `keyword` cannot.
         item["keyword"], item["categories"] = ",".join(card.tags), card.tags
     item["custom"] = {VISIBILITY: card.visibility.lower()}
     return item
@@ -33,7 +33,7 @@ def _reference(entry: Entry) -> dict[str, Any]:
 
 
 def key_of(entry: Entry) -> str:
-    """Return a name to cite a card by; the end of its id makes it the only one."""
+    """Return a citation key of author, year and the end of the card's id, which makes it unique."""
     csl = _reference(entry)
     people: list[dict[str, str]] = csl.get("author") or csl.get("editor") or [{}]
     person = people[0]
@@ -44,6 +44,6 @@ def key_of(entry: Entry) -> str:
 
 
 def date_parts(csl: dict[str, Any]) -> list[int]:
-    """Return year, month and day, as far as they are known."""
+    """Return the issue date as [year, month, day], shorter or empty if parts are unknown."""
     parts: list[list[int]] = (csl.get("issued") or {}).get("date-parts") or [[]]
     return parts[0]

@@ -22,21 +22,23 @@ from cards.models import Card, Visibility
 
 
 class WantedSerializer(QuerySerializer):
-    """What is to be exported, and how."""
+    """The query parameters of an export."""
 
     format = serializers.ChoiceField(list(FORMATS))
     collection = serializers.UUIDField(
-        required=False, help_text="Only what is in this collection; else your whole library."
+        required=False, help_text="Only cards of this collection, not your whole library."
     )
     q = serializers.CharField(
-        required=False, max_length=200, help_text="Only cards with this in title, text or address."
+        required=False,
+        max_length=200,
+        help_text="Only cards with this text in title, text or address.",
     )
     type = serializers.ChoiceField(Card.Type.choices, required=False)
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
 
 
 class Exports(APIView):
-    """A library, a collection, or what was found in it, as a file."""
+    """Download a library, a collection, or matching cards of either."""
 
     content_negotiation_class = AnyType
     query_serializer = WantedSerializer
@@ -49,10 +51,10 @@ class Exports(APIView):
         },
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """Download cards as a file; it is written while it is sent, however long it is.
+        """Download cards as a file, streamed while it is generated.
 
-        `json` holds all that a library holds. The others hold what their format can: of notes
-        without an address, only `csv` does.
+        `json` holds the whole library. The other formats hold what they can; of these, only `csv`
+        includes notes, which have no address.
         """
         known = FORMATS[self.query["format"]]
         selection = selection_of(request, self.query)
@@ -63,7 +65,10 @@ class Exports(APIView):
 
 
 def selection_of(request: Request, wanted: Mapping[str, Any]) -> Selection:
-    """Return the cards that are asked for; raise ValidationError."""
+    """Return the selection of the query parameters.
+
+    Raise ValidationError if the user may not see the collection.
+    """
     viewer, collection = person(request), None
     cards = queries.own_cards(viewer)
     if id := wanted.get("collection"):

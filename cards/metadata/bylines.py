@@ -1,6 +1,7 @@
-"""Who wrote a page and when, by the elements that show it, where its metadata does not say.
+"""Find a page's authors and date in its visible elements, for pages whose metadata lacks them.
 
-One look at the tags from the beginning to the end: nothing is parsed, and nothing looked at twice.
+The tags are scanned once with regular expressions, in linear time: a parser can take minutes on
+a hostile page.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from html import unescape
 
 from cards.metadata import cleaning
 
-LONGEST = 1_000_000  # characters that are looked at
-MOST = 40  # elements of each kind that tell
-MOST_LOOKED_AT = 1_000
-LONGEST_TEXT = 600
+LONGEST = 1_000_000  # characters of the page that are scanned
+MOST = 40  # elements with authors, and with dates, that are used
+MOST_LOOKED_AT = 1_000  # elements whose attributes are read
+LONGEST_TEXT = 600  # characters of an element's text
 TAG = re.compile(r"<([a-zA-Z][a-zA-Z0-9]{0,20})\b([^<>]{0,1000})>")
 CLOSING = re.compile(r"<[^<>]{0,1000}>")
 TELLING = re.compile(
@@ -26,7 +27,7 @@ ATTRIBUTE = re.compile(
     r"""(?:\s?=\s?(?:"([^"]{0,500})"|'([^']{0,500})'|([^\s"'>]{1,500})))?""",
     re.IGNORECASE,
 )
-# What has people and dates of other pages, of comments, of pictures.
+# Elements with the authors and dates of other pages, comments or pictures.
 ELSEWHERE = re.compile(
     r"comment|related|sidebar|quote|recommend|teaser|promo|caption|footer", re.IGNORECASE
 )
@@ -52,7 +53,7 @@ DATES = {
     *("posted-on", "entry__date", "story-date", "news-date", "updated-date", "created"),
 }
 CHANGED = re.compile(r"modif|update|revis", re.IGNORECASE)
-# Where a name ends, in what stands in its element.
+# The end of a name within the text of its element.
 BEHIND = re.compile(
     r"\s[—–|·•/]\s|\s(?:from|at|on|in|published|updated|posted)\s|\s(?=[@\d])|[\n(]|\sFor\s"
 )
@@ -60,14 +61,14 @@ BEHIND = re.compile(
 
 @dataclass(frozen=True)
 class Shown:
-    """What the elements of a page show."""
+    """The authors, and the date of publication, that a page's elements show."""
 
     authors: list[str]
     published: str
 
 
 def shown(html: str) -> Shown:
-    """Return the people and the date of the element that says most surely that they are."""
+    """Return the authors and the date from the elements that mark them most reliably."""
     people: list[tuple[int, list[str]]] = []
     dates: list[tuple[int, str]] = []
     for name, said, text in _elements(html[:LONGEST]):
@@ -80,13 +81,13 @@ def shown(html: str) -> Shown:
 
 def _best(people: list[tuple[int, list[str]]]) -> list[str]:
     best = min((rank for rank, _ in people), default=0)
-    if best == 1:  # each of several is marked
+    if best == 1:  # pages mark each of several authors
         return cleaning.names(name for rank, found in people if rank == 1 for name in found)
     return next((found for rank, found in people if rank == best), [])
 
 
 def _elements(html: str) -> Iterator[tuple[str, dict[str, str], str]]:
-    """Yield the elements that may tell: name, attributes, and the text up to their end."""
+    """Yield the candidates for authors or dates: element name, attributes, and text."""
     passed = looked_at = 0
     for found in TAG.finditer(html):
         name, attributes = found.group(1).lower(), found.group(2)
@@ -110,7 +111,7 @@ def _text(html: str, name: str, begin: int) -> str:
     limit = begin + LONGEST_TEXT
     end = html.find(f"</{name}", begin, limit)
     part = html[begin : end if end >= 0 else limit]
-    # Blocks begin lines, as readers see them.
+    # Block elements begin new lines, as readers see them.
     lines = re.sub(r"</?(?:div|p|br|li|time|h\d)\b[^<>]{0,1000}>", "\n", part)
     return unescape(CLOSING.sub(" ", lines.rpartition("<")[0] if end < 0 else lines)).strip()
 
@@ -120,7 +121,7 @@ def _words(said: dict[str, str], *names: str) -> list[str]:
 
 
 def _rank_of_author(name: str, said: dict[str, str]) -> int:
-    """Return how surely an element has authors, 1 being the surest, and 0 not at all."""
+    """Return how reliably an element marks authors: 1 is best, and 0 means not at all."""
     if "author" in _words(said, "rel", "itemprop"):
         return 1
     words = _words(said, "class", "id", "data-component", "data-testid")
@@ -141,7 +142,7 @@ def _rank_of_date(name: str, said: dict[str, str]) -> int:
 
 
 def _names(text: str) -> list[str]:
-    """Return the names in the text of an element, which has labels and more around them."""
+    """Return the names in an element's text, without labels and other text around them."""
     line = " ".join(text.split("\n", 1)[0].split())
     line = BEHIND.split(cleaning.BY.sub("", line))[0]
     if len(line) > 300:
@@ -151,7 +152,7 @@ def _names(text: str) -> list[str]:
 
 
 def _is_name(name: str) -> bool:
-    """Return whether a text looks like a person's name: two to five words, the first one large."""
+    """Return whether a text looks like a name: 2 to 5 words, no digits, a capital first."""
     words = name.split()
     return 1 < len(words) < 6 and not words[0][0].islower() and not any(map(str.isdigit, name))
 

@@ -1,4 +1,4 @@
-"""Which characters the bytes of a page are: by its byte order mark, its header, its markup."""
+"""Decode a page's bytes by its byte order mark, its Content-Type header, or its markup."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DECLARED = re.compile(
     rb"<(?:meta|\?xml)\s[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE
 )
 DECLARED_WITHIN = 4096  # bytes
-# What browsers take these names for (https://encoding.spec.whatwg.org/#names-and-labels): others
-# that Python knows are no charsets of pages, and some of them take very long.
+# The codecs that browsers use for these names (https://encoding.spec.whatwg.org/#names-and-labels).
+# Python's other codecs are not used by pages, and some are very slow.
 CHARSETS = {
     "ascii": "cp1252",
     "iso8859-1": "cp1252",
@@ -40,7 +40,7 @@ CHARSETS = {
 
 
 def decoded(content: bytes, charset: str | None) -> str:
-    """Return the text of a page, whatever its bytes are."""
+    """Return the text of a page. `charset` is the one of its header. Never raise."""
     return _decoded(content, charset).replace("\x00", "")
 
 
@@ -48,7 +48,7 @@ def _decoded(content: bytes, charset: str | None) -> str:
     for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content.decode(encoding, "replace")
-    # Servers often declare one charset for pages in another: the first that fits all bytes is it.
+    # Servers often declare a wrong charset, so the first one that decodes all bytes wins.
     named = list(dict.fromkeys(_named(content, charset)))
     for encoding in (*named, "utf-8"):
         try:
@@ -57,7 +57,7 @@ def _decoded(content: bytes, charset: str | None) -> str:
             continue
     text = content.decode(named[0] if named else "utf-8", "replace")
     beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
-    # A few broken characters are no other charset.
+    # If only a few characters are broken, the charset is right.
     return text if 2 * text.count("\ufffd") < beyond_ascii else content.decode("cp1252", "replace")
 
 

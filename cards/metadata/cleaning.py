@@ -1,4 +1,4 @@
-"""Texts, names, dates and addresses of pages, in a form that is safe to keep and to show."""
+"""Clean up texts, names, dates and addresses from pages, so that they are safe to show."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import ada_url
 from cards import limits
 
 NAME_LENGTH = 200
-LONGEST = 20_000  # characters of a value that are looked at
+LONGEST = 20_000  # characters of a value that are read
 SPACES = re.compile(r"\s+")
-# Control characters, halves of surrogate pairs, and what turns the direction of the text around it.
+# Control characters, lone surrogates, and characters that reverse the direction of text.
 HARMFUL = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 TAGS = re.compile(r"<[a-zA-Z/!][^<>]{0,1000}>")
 
-# What parts a title from the name of its site.
-# Those of Chinese and Japanese pages, which need no spaces beside them.
+# Separators between a title and the name of its site. Those of Chinese and Japanese pages need no
+# spaces around them.
 WIDE = ("｜", "－", "：", "、", "︱", "│", "丨", "＿", "|")
 SEPARATORS = (
     *WIDE,
@@ -29,7 +29,7 @@ SEPARATORS = (
     "_",
 )
 
-# How the names of months begin, in the languages that pages are mostly in.
+# The beginnings of month names in common languages, and the number of each month.
 MONTHS = {
     name: number
     for number, names in enumerate(
@@ -48,9 +48,9 @@ NUMERIC = re.compile(
 )
 COMPACT = re.compile(r"([12][0-9]{3})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(?![0-9])")
 YEAR_FIRST = re.compile(rf"([0-9]{{4}}) {_MONTH}(?:[ -]([0-3]?[0-9])\b)?", re.IGNORECASE)
-# As `31/07/1945` and `07/1945`; which of two is the day may be unknown.
+# `31/07/1945` and `07/1945`. The day may come first or second.
 SLASHES = re.compile(r"(?:([0-3]?[0-9])/)?([0-3]?[0-9])/([12][0-9]{3})\b")
-# As `31.07.1945`: where dots are written, the day comes first.
+# `31.07.1945`: with dots, the day comes first.
 DOTS = re.compile(r"([0-3]?[0-9])\. ?(0?[1-9]|1[0-2])\. ?([12][0-9]{3})\b")
 DAY_FIRST = re.compile(
     rf"(?:\w{{1,20}},? )?([0-3]?[0-9])(?:st|nd|rd|th|er|\.|º)?[ -](?:de )?{_MONTH},?[ -]"
@@ -67,14 +67,14 @@ PUBLISHED = re.compile(
     re.IGNORECASE,
 )
 
-# What stands where authors' names should be, and is none.
+# Values that pages give as an author, and that are no person's name.
 NOBODY = re.compile(
     r"https?:|^/?@|^/|^\S{1,100}\.[a-z]{2,6}$|www\.|\S@\S|^\d"
     r"|\b(?:unknown|n/a|none|null|undefined|admin(?:istrator)?|staff(?: writers?| reporters?)?)$"
     r"|^(?:staff|admin|site|web|guest|editorial|the|our)[ _-]"
     r"(?:staff|admin|administrator|editors?|master|team|author|writer|contributor|blogger|post"
     r"|board|desk|report|user|correspondent|newsroom)s?$"
-    # Templates that were never filled in, accounts with numbers, and what somebody's work is.
+    # Templates that were never filled in, numbered accounts, and job titles.
     r"|[{}<>%\\]|^\$|^\[object|\bno-?reply\b|^(?:admin|user|editor|author|guest|test)[ _-]?\d{1,9}$"
     r"|^(?:(?:senior|chief|staff|political|science|health|technology|tech|business|sports|foreign"
     r"|national|world|news|managing|executive|contributing|associate|deputy|economics|environment"
@@ -104,38 +104,41 @@ ORGANIZATION = re.compile(
     r"|radio|the|of|and|web|site|project|company|network|museum|office|agency|team|world)\b",
     re.IGNORECASE,
 )
-HOUSE = re.compile(r", [A-Z]{2,5}$")  # as in "…, CNN"
+HOUSE = re.compile(r", [A-Z]{2,5}$")  # the employer after a name: "…, CNN"
 BY = re.compile(
     r"^(?:(?:(?:posted|written|words|text|story|reported|published) )?by|von|par|por|de autor"
     r"|authors?)\b[:：\s]+|^(?:作者|撰文|文|记者|記者)\s?[:：/／]\s?",
     re.IGNORECASE,
 )
 AND_OTHERS = re.compile(r",?\s(?:et al|and others)\.?$", re.IGNORECASE)
-# Between people, each of whom is one whatever they consist of.
+# Separators that always stand between two people.
 BETWEEN = re.compile(r"[;；、，｜／]|\s[|·•/]\s|,? and ")
-# What a program writes that has no date.
+# The value that programs write for a missing date.
 NO_DATE = "1970-01-01t00:00:00"
 
 
 def text(value: object, length: int) -> str:
-    """Return a value as one line of text, or nothing if it is no text."""
+    """Return a string or number as one line, cut to `length`; an empty string for other types."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     line = str(value)[:LONGEST]
     if "&" in line:
-        # Encoded twice, which is common; once more would be wrong more often than right.
+        # Values are often escaped twice. Unescaping more than once would do more harm than good.
         line = html.unescape(line)
     line = SPACES.sub(" ", HARMFUL.sub("", line)).strip()
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
 def prose(value: object, length: int) -> str:
-    """Return a value as text, without the tags that descriptions have at times."""
+    """Return a value as one line of text without HTML tags, which descriptions sometimes have."""
     return text(TAGS.sub(" ", html.unescape(str(value)[:LONGEST])), length) if value else ""
 
 
 def name(value: object, *, family_first: bool = False) -> str:
-    """Return a person's name, the given one first, or nothing if it is none."""
+    """Return a person's name, the given name first; an empty string if it is not a name.
+
+    With `family_first`, `Doe, Jane` becomes `Jane Doe`.
+    """
     line = AND_OTHERS.sub("", BY.sub("", prose(value, NAME_LENGTH))).strip(" ,;|·")
     if is_nobody(line):
         return ""
@@ -146,23 +149,23 @@ def name(value: object, *, family_first: bool = False) -> str:
 
 
 def is_nobody(line: str) -> bool:
-    """Return whether a text that stands where a name should be is none."""
+    """Return whether a text that a page gives as a name is not one, for example `Admin`."""
     plain = line.casefold().strip(" .-_!")
     return plain in NOBODIES or bool(NOBODY.search(line)) or not any(map(str.isalpha, line))
 
 
 def is_like_a_person(line: str) -> bool:
-    """Return whether a name is built as people's mostly are, and has no word of organizations."""
+    """Return whether a name has the form of most people's, and no word of an organization."""
     words = line.split()
     shaped = all(word[:1].isupper() and not word[1:2].isupper() for word in words)
     return 2 <= len(words) <= 3 and shaped and not ORGANIZATION.search(line)
 
 
 def apart(values: Iterable[str]) -> Iterator[str]:
-    """Yield each of several people that are named in one text.
+    """Split texts that name several people, and yield one name at a time.
 
-    A comma parts them only if there are two words at least on each side, so that `Doe, Jane` is
-    one; words such as `und` likewise, so that `Ortega y Gasset` is one.
+    A comma separates people only if each side has at least two words: `Doe, Jane` is one person.
+    The same holds for words such as `und`: `Ortega y Gasset` is one person.
     """
     for value in values:
         for part in BETWEEN.split(BY.sub("", value[:LONGEST])):
@@ -179,7 +182,7 @@ def _parted(text: str) -> list[str]:
 
 
 def initials_first(line: str) -> str:
-    """Return a name as PubMed writes it (`Crick FH`) in the order of others."""
+    """Return PubMed's form of a name (`Crick FH`) as `F. H. Crick`; others unchanged."""
     family, _, initials = line.strip().rpartition(" ")
     if "," in family or not (INITIALS.fullmatch(initials) and NOT_A_CAPITAL.search(family)):
         return line
@@ -187,7 +190,7 @@ def initials_first(line: str) -> str:
 
 
 def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
-    """Return people's names, each once, as many as are kept."""
+    """Return people's names without duplicates, at most REFERENCE_PEOPLE of them."""
     found: dict[str, None] = {}
     for value in values:
         if kept := name(value, family_first=family_first):
@@ -198,7 +201,7 @@ def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
 
 
 def date(value: object) -> str:
-    """Return a date as `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, as exact as it is; or nothing."""
+    """Return a date as `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; an empty string if there is none."""
     line = PUBLISHED.sub("", text(value, 100).lower())
     if line.startswith(NO_DATE):
         return ""
@@ -223,7 +226,7 @@ def date(value: object) -> str:
 
 
 def _sorted_out(first: str | None, second: str, year: str) -> tuple[str, str, str]:
-    """Return month, day and year of a date with slashes; nothing for what can't be told."""
+    """Return month, day and year of a date with slashes; month and day empty if ambiguous."""
     numbers = [number.zfill(2) for number in (first, second) if number]
     months = {number for number in numbers if "01" <= number <= "12"}
     if len(months) != 1:
@@ -234,7 +237,7 @@ def _sorted_out(first: str | None, second: str, year: str) -> tuple[str, str, st
 
 
 def address(value: object, base: str) -> str:
-    """Return an address on the web, absolute and without credentials, or nothing."""
+    """Return an absolute http(s) address, or an empty string if invalid or with credentials."""
     if not isinstance(value, str) or not 0 < len(value) <= limits.LINK_LENGTH:
         return ""
     try:

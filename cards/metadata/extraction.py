@@ -1,8 +1,8 @@
-"""What a page says it is: read from its metadata, most exact first.
+"""Extract a page's metadata from its HTML, preferring the most exact vocabulary.
 
-`citation_…` (as scholarly publishers have it), Dublin Core, OpenGraph, JSON-LD, plain HTML:
+In that order: `citation_…` of scholarly publishers, Dublin Core, OpenGraph, JSON-LD, plain HTML.
 https://scholar.google.com/intl/en/scholar/inclusion.html#indexing, https://www.dublincore.org/,
-https://ogp.me/, https://json-ld.org/. Whatever the bytes are, nothing is raised.
+https://ogp.me/, https://json-ld.org/. No input makes it raise.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SHORT_LENGTH = 300
 
 @dataclass(frozen=True, kw_only=True)
 class PageMetadata:
-    """What is known of a page or of the work on it; empty where nothing is."""
+    """The metadata of a page, or of the work on it; unknown fields are empty."""
 
     title: str = ""
     authors: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class PageMetadata:
     isbn: str = ""
     pdf: str = ""
     canonical: str = ""
-    # Whether title, authors and date are what a publisher tells libraries: then it is complete.
+    # Whether title, authors and date come from citation_… or Dublin Core: no registry is needed.
     is_reference: bool = False
 
 
@@ -69,17 +69,17 @@ LENGTHS = {
     "volume": 50,
     "issue": 50,
 }
-# The date that many sites have in their addresses.
+# The date that many sites put into their addresses.
 DATED = re.compile(r"/((?:19|20)[0-9]{2})[/-]((?:0?[1-9]|1[0-2])(?:[/-][0-3]?[0-9])?)(?=[/_-])")
 
 
 def extract(content: bytes, *, charset: str | None, url: str) -> PageMetadata:
-    """Return what an HTML page at that address says it is."""
+    """Return the metadata of the HTML page at an address."""
     return _Page(decoded(content, charset), url).metadata()
 
 
 class _Page:
-    """The metadata of one page, by the vocabulary that it is in."""
+    """The metadata elements of one page, grouped by kind, and the rules for each field."""
 
     def __init__(self, html: str, url: str) -> None:
         self.url, self.html = url, html
@@ -117,30 +117,30 @@ class _Page:
         )
 
     def first(self, name: str) -> str:
-        """Return the first of a field's values that is one."""
+        """Return the first valid value of a field, cleaned."""
         return next((kept for value in self.values(name) if (kept := self.kept(name, value))), "")
 
     def values(self, name: str) -> Iterator[str]:
-        """Return all that is said of a field, the most exact first."""
+        """Yield all raw values of a field, from the most exact vocabulary to the least."""
         for vocabulary in (HIGHWIRE, DUBLIN_CORE, OPEN_GRAPH):
             yield from self.of(vocabulary, name)
         yield from self.of_work(name)
         yield from self.of(PLAIN, name)
 
     def of(self, vocabulary: dict[str, tuple[str, ...]], name: str) -> Iterator[str]:
-        """Return what is said of a field in one vocabulary."""
+        """Yield the raw values of a field in one vocabulary."""
         for key in vocabulary.get(name, ()):
             yield from self.meta.get(key, ())
 
     def of_work(self, name: str) -> Iterator[str]:
-        """Return what JSON-LD says of a field."""
+        """Yield the raw values of a field in JSON-LD."""
         for key, parts in JSON_LD.get(name, ()):
             yield from linked_data.texts(self.work.get(key), *parts)
         if kind := JSON_LD_WHOLES.get(name):
             yield linked_data.containing(self.work, kind)
 
     def kept(self, name: str, value: str) -> str:
-        """Return a value as it is kept, or nothing."""
+        """Return a value cleaned by its field's rules; an empty string if it is invalid."""
         if name in ADDRESSES:
             return cleaning.address(value, self.url)
         if name in {"published", "modified"}:
@@ -148,9 +148,9 @@ class _Page:
         return cleaning.prose(value, LENGTHS.get(name, SHORT_LENGTH))
 
     def published(self) -> str:
-        """Return the date of publication, as exact as anything says that agrees with the first.
+        """Return the publication date: the first one found, or a more exact one of the same year.
 
-        Many give the first of January for a year of which they know no more.
+        Many sites write the first of January if they know only the year.
         """
         said = [self.kept("published", value) for value in self.values("published")]
         found = [date for date in (*said, self.date_of_address()) if date]
@@ -165,11 +165,11 @@ class _Page:
 
     @cached_property
     def shown(self) -> Shown:
-        """Return what the page's elements show, where its metadata does not say."""
+        """Return authors and date from visible elements, for fields that the metadata lacks."""
         return shown(self.html)
 
     def linked(self, relation: str, type: str | None = None) -> str:
-        """Return where a link of that relation leads."""
+        """Return the address of the first valid `link` element of that relation and type."""
         places = (
             link.get("href")
             for link in self.links
@@ -180,9 +180,9 @@ class _Page:
         return next(filter(None, kept), "")
 
     def identifier(self, kind: str) -> str:
-        """Return the page's own identifier of a kind.
+        """Return the page's identifier of a kind, from its metadata.
 
-        Those in its text are not looked for: mostly they are those of other works.
+        The text is not searched, because identifiers there mostly belong to other works.
         """
         read = identifiers.READERS[kind]
         said = (value for name in IDENTIFIERS[kind] for value in self.meta.get(name, ()))
@@ -191,7 +191,7 @@ class _Page:
         )
 
     def title(self) -> str:
-        """Return the title, without the name of the site that many put behind it."""
+        """Return the title, without the site's name that many pages add to it."""
         if exact := next(filter(None, map(self._title, self._exact_titles())), ""):
             return exact
         titles = [*self.of(OPEN_GRAPH, "title"), *self.of_work("title"), *self.of(PLAIN, "title")]
@@ -207,7 +207,7 @@ class _Page:
         return cleaning.prose(value, limits.TITLE_LENGTH)
 
     def without_site(self, title: str) -> str:
-        """Return a title without the part that a heading of the page, or its site, shows."""
+        """Return a title without the name of its site, recognized by the site or a heading."""
         sites = {site.lower() for site in (self.first("site"), *self._hosts()) if site}
         for separator in cleaning.SEPARATORS:
             head, found, tail = map(str.strip, title.rpartition(separator))
@@ -224,7 +224,7 @@ class _Page:
         return [host, host.partition(".")[0]]
 
     def authors(self) -> list[str]:
-        """Return the authors by the first vocabulary that names any."""
+        """Return the authors from the first vocabulary that names any."""
         return (
             cleaning.names(self._split(self.of(HIGHWIRE, "authors")), family_first=True)
             or self._listed_authors()
@@ -236,16 +236,16 @@ class _Page:
         )
 
     def _people(self, values: Iterable[str]) -> list[str]:
-        """Return people's names, without that of the site, which many give for an author."""
+        """Return people's names, without the site's name, which many pages give as author."""
         found = cleaning.names(cleaning.apart(values))
         return [name for name in found if not self._is_site(name)]
 
     def _is_site(self, name: str) -> bool:
-        """Return whether a name is the site's; but the site of a person has that person's name."""
+        """Return whether a name is the site's; false for a personal site's owner."""
         plain, site = name.casefold(), self.first("site").casefold()
         if plain in (site, *self._hosts()):
             return not cleaning.is_like_a_person(name)
-        # Where no spaces part words, a publisher's name begins as its site's does.
+        # In scripts without spaces, a publisher's name begins like its site's name.
         begins = site.split()[:1] if site and not site.isascii() else []
         return any(len(part) > 3 and part in plain for part in (site, *begins))
 
@@ -258,12 +258,12 @@ class _Page:
             yield from value[: cleaning.LONGEST].split(";")
 
     def date_of_address(self) -> str:
-        """Return the date in the page's address, or in the one that it names as its own."""
+        """Return the date in the page's address, or in its canonical address."""
         found = DATED.search(self.url) or DATED.search(self.first("canonical"))
         return cleaning.date("-".join(found.groups()).replace("/", "-")) if found else ""
 
     def pages(self) -> str:
-        """Return the pages in the journal, as `12-34`."""
+        """Return the page range in the journal, for example `12-34`."""
         first, last = (
             next(
                 (cleaning.text(value, 20) for value in self.meta.get(f"citation_{end}page", ())), ""
@@ -273,7 +273,7 @@ class _Page:
         return f"{first}-{last}" if first and last and first != last else first
 
     def is_reference(self) -> bool:
-        """Return whether the page has all that a reference needs, as publishers give it."""
+        """Return whether citation_… or Dublin Core give a title, authors and a date."""
         exact = (*self._exact_titles(),)
         people = [*self.of(HIGHWIRE, "authors"), *self.of(DUBLIN_CORE, "authors")]
         dates = [*self.of(HIGHWIRE, "published"), *self.of(DUBLIN_CORE, "published")]
@@ -285,13 +285,13 @@ class _Page:
 
 
 def _spelt(name: str) -> str:
-    """Return the name of a `meta` element in the spelling that we know it by."""
+    """Return the name of a `meta` element in the spelling of the vocabulary tables."""
     name = name.strip().lower()
-    # Some write Dublin Core's names with other signs between.
+    # Some sites write Dublin Core and PRISM names with other separators.
     return re.sub("[:_]", ".", name) if name.startswith(("dc", "prism")) else name
 
 
 def _is_of(text: str, sites: set[str]) -> bool:
-    """Return whether a part of a title is the name of a site, or of a part of it."""
+    """Return whether a part of a title is the site's name, or begins with it and is short."""
     words = text.lower().split()
     return bool(words) and (" ".join(words) in sites or (len(words) <= 3 and words[0] in sites))

@@ -1,4 +1,4 @@
-"""What events of pages cause."""
+"""The event handlers that fetch pages and query registries."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from events.subscription import handler
 
 
 def host_of(event: PageAdded | PageExpired) -> str:
-    """Name what shares a rate limit: the site."""
+    """Return the page's host: pages of one host share a rate limit."""
     return event.host
 
 
 def registry_of(event: PageIdentified) -> str:
-    """Name what shares a rate limit: the registry."""
+    """Return the registry: queries of one registry share a rate limit."""
     return event.registry
 
 
 @handler(page_added, queue="metadata", name="metadata.fetch_page", atomic=False, group=host_of)
 def fetch_page(events: Sequence[Recorded[PageAdded]]) -> None:
-    """Fetch a new page for what it says of itself: once, for all who save it."""
+    """Fetch a new page's metadata, once for all users who save the page."""
     for recorded in events:
         services.fetch_page(url_id=recorded.event.url_id)
 
 
 @handler(page_expired, queue="metadata", name="metadata.fetch_again", atomic=False, group=host_of)
 def fetch_again(events: Sequence[Recorded[PageExpired]]) -> None:
-    """Ask whether a page has changed."""
+    """Fetch a page again if it has changed."""
     for recorded in events:
         services.fetch_page(url_id=recorded.event.url_id)
 
@@ -45,7 +45,7 @@ def fetch_again(events: Sequence[Recorded[PageExpired]]) -> None:
     group=registry_of,
 )
 def consult_registry(events: Sequence[Recorded[PageIdentified]]) -> None:
-    """Ask a registry for the work on a page."""
+    """Look up the work on a page in a registry."""
     for recorded in events:
         event = recorded.event
         services.consult_registry(

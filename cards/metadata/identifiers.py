@@ -1,4 +1,4 @@
-"""The names under which registries know a work: DOI, arXiv id, PMID and ISBN."""
+"""Recognize the identifiers of works in texts and addresses: DOI, arXiv id, PMID and ISBN."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import ada_url
 from cards import works
 
 DOI_LENGTH = 300
-LONGEST = 4096  # characters that are looked through
+LONGEST = 4096  # characters of a text that are searched
 
-# https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; letters are all one to it.
+# https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; case doesn't matter.
 DOI = re.compile(r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]++)*+/[^\s\"<>{}|\\^`\x00-\x20\x7f]+")
-# What pages of a work have after its DOI in their addresses.
+# What addresses of a work's pages append to its DOI.
 VIEWS = re.compile(
     r"(?:/(?:abstract|full|fulltext|full-text|pdf|epdf|pdfdirect|epub|html|meta|references|summary"
     r"|supplementary[\w-]*|suppl_file.*)|v[0-9]+\.full|\.full|\.pdf|\.html?|\.xml)(?:[.;/].*)?$"
@@ -40,14 +40,14 @@ ISBN_PATH = re.compile(r"/(?:isbn|dp|product)/([0-9-]{9,16}[0-9Xx])(?=/|$)")
 
 
 def doi(text: str) -> str:
-    """Return the DOI in a text, in small letters, or nothing."""
+    """Return the first DOI in a text, in lower case, or an empty string."""
     found = DOI.search(unquote(text[:LONGEST]))
     name = _without_closing(found.group()) if found else ""
     return name.lower() if len(name) <= DOI_LENGTH and not name.endswith("/") else ""
 
 
 def _without_closing(text: str) -> str:
-    """Return a text without the punctuation of the sentence around it."""
+    """Return a DOI without the punctuation of the surrounding sentence at its end."""
     while text:
         last = text[-1]
         if last in ".,;:!?'*_&#=" or (
@@ -60,7 +60,7 @@ def _without_closing(text: str) -> str:
 
 
 def arxiv(text: str) -> str:
-    """Return the arXiv id that a text is, without its version, or nothing."""
+    """Return the arXiv id if the text is one or its DOI, without version, else an empty string."""
     if found := ARXIV_DOI.search(text[:LONGEST].strip()):
         return found.group(1).lower()
     found = ARXIV_ID.fullmatch(text[:LONGEST].strip())
@@ -68,15 +68,15 @@ def arxiv(text: str) -> str:
 
 
 def pmid(text: str) -> str:
-    """Return the PubMed id that a text is, or nothing."""
+    """Return the PubMed id if the text is one, else an empty string."""
     found = PMID.fullmatch(text[:LONGEST].strip())
     return found.group(1) if found else ""
 
 
 def isbn(text: str) -> str:
-    """Return the ISBN that a text is, in its form of 13 digits, or nothing.
+    """Return the ISBN with 13 digits if the text is one, else an empty string.
 
-    What doesn't add up (https://www.isbn-international.org/content/isbn-users-manual) is none.
+    The check digit must be right: https://www.isbn-international.org/content/isbn-users-manual.
     """
     digits = re.sub(r"^(?:urn:)?isbn(?:-1[03])?:?|[\s‐-–-]", "", text[:50].strip().lower())
     if re.fullmatch(r"[0-9]{9}[0-9x]", digits):
@@ -97,7 +97,7 @@ def _with_check_digit(twelve: str) -> str:
 
 
 def of_address(url: str) -> dict[str, str]:
-    """Return the identifiers that an address has in it, by kind."""
+    """Return the identifiers in an address, by kind (a key of READERS)."""
     try:
         parsed = ada_url.URL(url)
     except ValueError:
@@ -125,7 +125,7 @@ def _doi_of_path(path: str) -> str:
     if not (found := DOI.search(path)):
         return ""
     name = VIEWS.sub("", found.group())
-    # Preprint servers of one house number their versions behind the name.
+    # bioRxiv and medRxiv append the version to the DOI.
     return doi(PREPRINT_VERSION.sub(r"\1", name))
 
 
@@ -134,7 +134,7 @@ def _doi_of_query(search: str) -> str:
     return next((name for value in values if (name := doi(value))), "")
 
 
-# How each kind is read from a text.
+# The function that reads each kind of identifier from a text.
 READERS: Mapping[str, Callable[[str], str]] = {
     "doi": doi,
     "arxiv": arxiv,

@@ -1,4 +1,4 @@
-"""What a page says of itself in JSON-LD (https://schema.org/)."""
+"""Read a page's JSON-LD metadata in the vocabulary of https://schema.org/."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cards.metadata import cleaning, identifiers
 Node = Mapping[str, Any]
 
 DEEPEST, MOST_NODES = 6, 500
-# The first of these that a page has is what it is about.
+# The types of a page's main work, the preferred one first.
 WORKS = (
     *("ScholarlyArticle", "MedicalScholarlyArticle", "Book", "Dataset", "Report", "Thesis"),
     *("TechArticle", "NewsArticle", "ReportageNewsArticle", "OpinionNewsArticle", "BlogPosting"),
@@ -22,14 +22,14 @@ RANKS = {name: rank for rank, name in enumerate(WORKS)}
 
 
 def work(scripts: Sequence[str]) -> Node:
-    """Return what the page is about; empty if that isn't said."""
+    """Return the JSON-LD node of the page's main work; empty if there is none."""
     nodes = [node for script in scripts for node in _nodes(_parsed(script), DEEPEST)]
     ranked = [(rank, node) for node in nodes[:MOST_NODES] if (rank := _rank(node)) is not None]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else {}
 
 
 def _parsed(script: str) -> Any:
-    # Some wrap it in comments, as was done with scripts once.
+    # Some pages wrap the JSON in an HTML comment, as was once usual for scripts.
     script = script.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";")
     try:
         return json.loads(script, strict=False)
@@ -38,7 +38,10 @@ def _parsed(script: str) -> Any:
 
 
 def _nodes(value: Any, depth: int) -> Iterator[Node]:
-    """Walk what stands side by side or as a page's main thing, not what is told about it."""
+    """Yield the nodes of lists, of `@graph` and of `mainEntity`.
+
+    Nodes in other properties are skipped: they are not the page's own work.
+    """
     if depth == 0:
         return
     if isinstance(value, list):
@@ -61,7 +64,7 @@ def _several(value: Any) -> list[Any]:
 
 
 def texts(value: Any, *names: str) -> list[str]:
-    """Return the texts that a value is, or has under one of these names."""
+    """Return the strings in a value; for objects, the string under the first name present."""
     found = (_text(each, names) for each in _several(value)[:MOST_NODES])
     return [text for text in found if isinstance(text, str)]
 
@@ -73,7 +76,7 @@ def _text(value: Any, names: Sequence[str]) -> Any:
 
 
 def authors(node: Node) -> list[str]:
-    """Return the names of its people; for want of them, of those who made it."""
+    """Return the names of a work's authors, or else of its creators."""
     for key in ("author", "creator"):
         people = [
             name
@@ -86,7 +89,7 @@ def authors(node: Node) -> list[str]:
 
 
 def _people(value: Any) -> list[str]:
-    """Return the names of an object: of one person, or of several whom a page put into one."""
+    """Return the names in a person object; some pages put several people into one object."""
     if not isinstance(value, dict):
         return []
     if named := texts(value.get("name")):
@@ -96,7 +99,7 @@ def _people(value: Any) -> list[str]:
 
 
 def containing(node: Node, kind: str) -> str:
-    """Return the name of the journal (or other whole) that it is a part of."""
+    """Return the name of the work of type `kind` (for example a journal) that contains `node`."""
     part: Any = node.get("isPartOf")
     for _ in range(4):
         part = next((each for each in _several(part) if isinstance(each, dict)), None)
@@ -109,7 +112,7 @@ def containing(node: Node, kind: str) -> str:
 
 
 def identifier(node: Node, kind: str) -> str:
-    """Return its identifier of that kind, or nothing."""
+    """Return a work's identifier of that kind, or an empty string."""
     read = identifiers.READERS[kind]
     values = [*texts(node.get(kind)), *texts(node.get("sameAs")), *texts(node.get("@id"))]
     for each in _several(node.get("identifier"))[:MOST_NODES]:

@@ -1,4 +1,4 @@
-"""How a page is asked for: where its site allows it, along redirects, and only if it changed."""
+"""Fetch a page's metadata: obey robots.txt, follow redirects, and skip an unchanged page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cards.metadata.extraction import PageMetadata, extract
 from outside.errors import Moved, TooManyRedirects, TooSlow, Unreachable, WrongType
 from outside.fetcher import HTML, MOST_REDIRECTS, Fetched, Limits, fetch
 
-SECONDS = 20.0  # for a page, with all redirects
+SECONDS = 20.0  # the longest time for a page, with all redirects
 LANGUAGE = {
     "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
     "Accept-Language": "en,*;q=0.5",
@@ -21,7 +21,7 @@ LANGUAGE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a server says of a page; no `metadata` if it is what it was before."""
+    """A server's response for a page; `metadata` is None if the page is unchanged (304)."""
 
     metadata: PageMetadata | None
     type: str = ""
@@ -30,9 +30,9 @@ class Answer:
 
 
 def ask(canonical: str, *, conditions: Mapping[str, str]) -> Answer:
-    """Ask for a page; raise FetchFailed.
+    """Request a page, with conditional headers; raise FetchFailed.
 
-    A canonical URL has https, whatever people gave; a site that doesn't have it is asked without.
+    A canonical URL always has https. If nothing responds there, http is tried.
     """
     try:
         return _answer(canonical, conditions)
@@ -44,7 +44,7 @@ def _answer(url: str, conditions: Mapping[str, str]) -> Answer:
     try:
         found = _follow(url, {**LANGUAGE, **conditions})
     except WrongType as other:
-        # No HTML: what it is and how large it is is all that is wanted of it.
+        # Not HTML: only its type and size are kept.
         return Answer(metadata=of_address(url), type=other.type, size=other.size)
     if found.is_unchanged:
         return Answer(metadata=None, headers=found.headers)
@@ -57,7 +57,7 @@ def _answer(url: str, conditions: Mapping[str, str]) -> Answer:
 
 
 def of_address(url: str) -> PageMetadata:
-    """Return what a page's address alone says of the work on it."""
+    """Return the metadata that the address alone gives: identifiers in it."""
     named: dict[str, Any] = identifiers.of_address(url)
     return PageMetadata(**named)
 
@@ -66,7 +66,7 @@ def _follow(url: str, headers: Mapping[str, str]) -> Fetched:
     deadline = time.monotonic() + SECONDS
     visited: set[str] = set()
     for _ in range(MOST_REDIRECTS + 1):
-        # At each step: the site that it leads to has rules of its own.
+        # Checked at each redirect, because the next site has its own robots.txt.
         robots.require_allowed(url, visited=visited)
         left = deadline - time.monotonic()
         if left <= 0:

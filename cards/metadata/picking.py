@@ -1,22 +1,21 @@
-"""Which parts of a page tell what it is: found by one look from its beginning to its end.
+"""Pick the metadata elements out of a page, in one linear scan, before it is parsed.
 
-A parser makes a tree of the whole page, by rules that are quadratic in how deep its elements
-nest: 5 MB of `<div>` take it many minutes, in which no limit of time reaches it. So it gets only
-what is picked out here, which nests in nothing.
+An HTML parser takes quadratic time in the depth of nesting: 5 MB of `<div>` take minutes, and no
+timeout interrupts it. Parsing only the picked elements, which are not nested, avoids that.
 """
 
 from __future__ import annotations
 
 import re
 
-# What is picked, and what hides tags in it that are none.
+# The elements to pick, and elements and comments whose content must be skipped.
 BEGIN = re.compile(
     r"<(?:(?P<comment>!--)"
     r"|(?P<hiding>style|noscript|textarea|svg|template|iframe)\b"
     r"|(?P<script>script)\b|(?P<title>title)\b|(?P<heading>h1)\b|(?P<single>meta|link)\b)",
     re.IGNORECASE,
 )
-# A tag to its end, which is not within quotes. The possessive steps never go back.
+# A whole tag; a `>` within quotes doesn't end it. Possessive quantifiers prevent backtracking.
 TAG = re.compile(r"<(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
 LONGEST_TAG = 8192
 LONGEST_TEXT = 4096
@@ -33,10 +32,10 @@ ENDS = {
 
 
 def picked(html: str) -> str:
-    """Return a page of nothing but the metadata of a page, its titles, and its data."""
+    """Return HTML with only the page's meta, link, title, h1 and JSON-LD script elements."""
     parts: list[str] = []
     left = dict(MOST)
-    # Elements that end nowhere from here on; to look for it again and again would be quadratic.
+    # Elements without a closing tag in the rest of the page. Searching again would be quadratic.
     unended: set[str] = set()
     at = 0
     while begin := BEGIN.search(html, at):
@@ -63,7 +62,7 @@ def picked(html: str) -> str:
 
 
 def _with_text(kind: str, name: str, tag: str, text: str) -> str:
-    """Return an element as it is picked, or nothing."""
+    """Return the element to pick, or an empty string to skip it."""
     if kind == "script":
         wanted = "ld+json" in tag.lower() and len(text) <= LONGEST_SCRIPT
         return f"{tag}{text}</script>" if wanted else ""
@@ -73,7 +72,7 @@ def _with_text(kind: str, name: str, tag: str, text: str) -> str:
 
 
 def _end_of_tag(html: str, start: int) -> int:
-    """Return where a tag ends; one without an end is as long as any may be."""
+    """Return the position after a tag; without an end, LONGEST_TAG characters after its start."""
     limit = min(start + LONGEST_TAG, len(html))
     if tag := TAG.match(html, start, limit):
         return tag.end()

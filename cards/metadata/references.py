@@ -1,4 +1,4 @@
-"""What is known of a page, as a bibliographic reference (CSL-JSON)."""
+"""Turn a page's metadata into a bibliographic reference (CSL-JSON)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = {
 
 
 def reference_of(known: Metadata) -> dict[str, Any]:
-    """Return the fields of a reference that are known of a page."""
+    """Return the CSL-JSON fields that a page's metadata gives; a registry's values win."""
     found = known.page | known.registered
     reference: dict[str, Any] = {csl: found[name] for name, csl in NAMES.items() if found.get(name)}
     if kind := _type_of(found):
@@ -42,6 +42,9 @@ def _type_of(found: dict[str, Any]) -> str:
 
 
 def _person(name: str) -> dict[str, str]:
-    """Return a name in two parts: most have the family's last, and pages say no more."""
+    """Split a name into given and family name, taking the last word as the family name.
+
+    Pages don't mark the parts, and the guess is right for most names.
+    """
     given, _, family = name.rpartition(" ")
     return {"family": family, "given": given} if given else {"literal": name}

@@ -1,4 +1,4 @@
-"""Which pages are asked for again: those whose validity is over, what many saved first."""
+"""Choose the pages to fetch again: those whose metadata has expired, the most saved first."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cards.signals import page_expired
 from events.outbox import Priority, recording
 
 DAY = timedelta(days=1)
-LOOKED_AT = 10  # times as many as are asked for; the most popular of them are
-
-# Those that nobody keeps any more are put off, so that they don't stand in others' way. What is
-# asked for is due again in a day: until then, its answer will have set another time.
+# Expired pages compared per page fetched: the most saved of them are fetched.
+LOOKED_AT = 10
+# Pages without a card are put off by 30 days, so that they don't block others. A page to fetch is
+# due again in a day, in case the fetch never happens; a fetch sets its own time.
 TAKE_EXPIRED = """
     WITH expired AS MATERIALIZED (
         SELECT url_id FROM cards_metadata WHERE expires_at <= now()
@@ -41,7 +41,7 @@ TAKE_EXPIRED = """
 
 
 def refresh() -> dict[str, int]:
-    """Let an hour's share of pages be asked for again, and return how many."""
+    """Record events to fetch an hour's share of pages, and return how many of each kind."""
     limit = settings.FETCH_AGAIN_PER_HOUR if settings.FETCH_METADATA else 0
     if limit <= 0:
         return {}
@@ -61,7 +61,10 @@ def _take_expired(limit: int) -> list[Url]:
 
 
 def _take_unknown(limit: int) -> list[Url]:
-    """Take pages that were saved while none were fetched, the last ones first."""
+    """Claim pages that have no metadata, the newest first.
+
+    They were saved more than a day ago, while FETCH_METADATA was off.
+    """
     now = timezone.now()
     unknown = Url.objects.filter(metadata=None, created_at__lt=now - DAY).order_by("-pk")
     urls = list(unknown[:limit])
@@ -71,7 +74,7 @@ def _take_unknown(limit: int) -> list[Url]:
 
 
 def ask_again(urls: Iterable[Url]) -> int:
-    """Let pages be asked for again at once, and return how many."""
+    """Record events to fetch pages again now, and return how many."""
     with transaction.atomic(), recording():
         return _expire(list(urls))
 

@@ -1,4 +1,4 @@
-"""What registries know of a work, by its DOI, its arXiv id, its PubMed id or its ISBN.
+"""Look up works in registries, by DOI, arXiv id, PubMed id or ISBN.
 
 https://api.crossref.org/swagger-ui/index.html, https://support.datacite.org/docs/api,
 https://info.arxiv.org/help/api/user-manual.html, https://openlibrary.org/dev/docs/api/books,
@@ -30,15 +30,16 @@ Details = dict[str, Any]
 
 
 class Unknown(Exception):
-    """The registry doesn't know the work."""
+    """The registry has no usable record of the work."""
 
 
 @dataclass(frozen=True)
 class Registry:
-    """A service that knows works of one kind of identifier.
+    """A web service with records of works, found by one kind of identifier.
 
-    `otherwise` knows those that it does not. `pause` is how many seconds it wants between calls,
-    beyond the one that the queue leaves anyway.
+    `read` parses a response. `otherwise` names the registry to query if this one has no record.
+    `pause` is the time between requests that the registry demands, in seconds, beyond the second
+    that the queue leaves anyway.
     """
 
     name: str
@@ -50,7 +51,10 @@ class Registry:
     pause: int = 0
 
     def ask(self, value: str) -> Details:
-        """Return what it knows of a work, as fields; raise Unknown and FetchFailed."""
+        """Return the registry's metadata of a work, without empty fields.
+
+        Raise Unknown if it has no record of the work, and FetchFailed if the request fails.
+        """
         elsewhere = settings.METADATA_REGISTRIES
         base = f"{elsewhere}/{self.name}" if elsewhere else self.base
         try:
@@ -62,18 +66,18 @@ class Registry:
         try:
             details = self.read(found.content, value)
         except (msgspec.DecodeError, ParseError, *MISSHAPEN) as error:
-            raise Unknown(f"{self.name} answered in another shape.") from error
+            raise Unknown(f"The response of {self.name} has an unexpected format.") from error
         if not details["title"]:
             raise Unknown(f"{self.name} has no title of {value}.")
         return {name: kept for name, kept in details.items() if kept}
 
 
-# What reading raises when something is of another type than it should be.
+# The errors of `read` for a response in an unexpected format.
 MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
 
 
 def of_crossref(content: bytes, doi: str) -> Details:
-    """Read a work of Crossref."""
+    """Parse Crossref's record of a work."""
     work = msgspec.json.decode(content)["message"]
     return {
         "title": _title(": ".join([*_texts(work, "title")[:1], *_texts(work, "subtitle")[:1]])),
@@ -104,7 +108,7 @@ def _crossref_date(work: Mapping[str, Any]) -> str:
 
 
 def of_datacite(content: bytes, doi: str) -> Details:
-    """Read a work of DataCite."""
+    """Parse DataCite's record of a work."""
     work = msgspec.json.decode(content)["data"]["attributes"]
     publisher = work.get("publisher")
     issued = [each["date"] for each in work.get("dates") or [] if each.get("dateType") == "Issued"]
@@ -133,12 +137,12 @@ def _datacite_name(creator: Mapping[str, Any]) -> str:
 
 
 def of_arxiv(content: bytes, id: str) -> Details:
-    """Read an entry of arXiv's Atom feed."""
-    # Only workers need it; its own exception is a ValueError.
+    """Parse arXiv's record of a work: the entry of an Atom feed."""
+    # Imported here, because only workers need it. Its exception is a ValueError.
     from defusedxml.ElementTree import fromstring
 
     entry = fromstring(content, forbid_dtd=True).find(f"{ATOM}entry")
-    # One that isn't known comes as an entry too, with the error as its summary.
+    # For an unknown id, arXiv returns an entry, too, with the error as its summary.
     if entry is None or "/api/errors" in _child(entry, f"{ATOM}id"):
         raise Unknown(f"arXiv has no entry {id}.")
     authors = entry.iterfind(f"{ATOM}author/{ATOM}name")
@@ -160,7 +164,7 @@ def _child(entry: Element, name: str) -> str:
 
 
 def of_pubmed(content: bytes, pmid: str) -> Details:
-    """Read an article of PubMed."""
+    """Parse PubMed's record of an article."""
     article = msgspec.json.decode(content)["result"][pmid]
     if "error" in article:
         raise Unknown(f"PubMed has no article {pmid}.")
@@ -180,7 +184,7 @@ def of_pubmed(content: bytes, pmid: str) -> Details:
 
 
 def of_openlibrary(content: bytes, isbn: str) -> Details:
-    """Read a book of OpenLibrary."""
+    """Parse OpenLibrary's record of a book."""
     books = msgspec.json.decode(content)
     if not books:
         raise Unknown(f"OpenLibrary has no book {isbn}.")
@@ -234,5 +238,5 @@ REGISTRIES = {
         ),
     )
 }
-# By which identifier a work is looked up first, and where.
+# The registry to query first for each identifier; of several identifiers, the first here counts.
 FIRST = {"arxiv": "arxiv", "doi": "crossref", "pmid": "pubmed", "isbn": "openlibrary"}

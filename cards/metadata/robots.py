@@ -1,4 +1,4 @@
-"""What sites let machines fetch (RFC 9309): asked once a day for each, for all processes."""
+"""Obey each site's robots.txt (RFC 9309): fetched once a day per site, for all processes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from outside.fetcher import Limits, fetch
 AGENT = "Commonplace"
 FRESH = timedelta(days=1)
 PATIENCE = Limits(seconds=8, size=1024 * 1024)
-# The queue leaves a second between visits to a site anyway; a site that wants more than a minute
-# would have its pages wait for days.
+# In seconds. The queue leaves one second between visits to a site anyway. A delay of more than a
+# minute is cut, because pages of that site could wait for days.
 LEAST_DELAY, LONGEST_DELAY = 1, 60
-KEPT = 500 * 1024  # characters: the least that RFC 9309 wants to be read
-
-# An older answer never stands in the place of a newer one.
+KEPT = 500 * 1024  # characters; RFC 9309 requires a parser to read at least 500 KiB
+# An older robots.txt never overwrites a newer one.
 KEEP = """
     INSERT INTO cards_robots (origin, rules, fetched_at) VALUES (%s, %s, %s)
     ON CONFLICT (origin) DO UPDATE SET rules = EXCLUDED.rules, fetched_at = EXCLUDED.fetched_at
@@ -33,41 +32,41 @@ KEEP = """
 
 
 class Disallowed(FetchFailed):
-    """The site asks machines not to fetch this page."""
+    """The site's robots.txt does not allow fetching this page."""
 
     code = "robots"
     lasting = True
 
 
 def require_allowed(url: str, *, visited: set[str]) -> None:
-    """Raise Disallowed for a page that its site keeps machines from.
+    """Raise Disallowed if the site's robots.txt forbids fetching a page.
 
-    It raises FetchFailed when that cannot be known now: the site doesn't answer, or with an error
-    of its own. It raises Later when the site wants more time between visits (`Crawl-delay`);
-    `visited` are the sites of this visit, which may redirect within themselves.
+    Raise FetchFailed if robots.txt cannot be had now: no response, or a server error. Raise Later
+    if the site wants more time between visits (`Crawl-delay`). `visited` are the sites that this
+    fetch has visited already; a redirect within them is no new visit. The page's site is added.
     """
     origin = ada_url.URL(url).origin
     rules = Protego.parse(rules_of(origin))
     if not rules.can_fetch(url, AGENT):
-        raise Disallowed("The site asks machines not to fetch this page (robots.txt).")
+        raise Disallowed("The site's robots.txt does not allow fetching this page.")
     if origin not in visited:
         visited.add(origin)
         _take_turn(origin, rules.crawl_delay(AGENT) or 0)
 
 
 def _take_turn(origin: str, delay: float) -> None:
-    """Raise Later unless a site's last visit, by whichever worker, is long enough ago."""
+    """Raise Later unless `delay` seconds have passed since any worker's last visit to a site."""
     seconds = math.ceil(min(delay, LONGEST_DELAY))
     if seconds <= LEAST_DELAY:
         return
     limit = Limit(f"crawl-delay {origin}", 1, seconds)
     turn = acquire([limit], longest=seconds, waited=True)
     if isinstance(turn, Refused):
-        raise Later(turn.seconds, f"The site wants {seconds} s between visits (robots.txt).")
+        raise Later(turn.seconds, f"The site's robots.txt wants {seconds} s between visits.")
 
 
 def rules_of(origin: str) -> str:
-    """Return a site's robots.txt, a day old at most; empty if there is none."""
+    """Return a site's robots.txt, at most a day old; an empty string if it has none."""
     known = Robots.objects.filter(origin=origin, fetched_at__gt=timezone.now() - FRESH).first()
     if known is not None:
         return known.rules
@@ -86,7 +85,7 @@ def _fetched(origin: str) -> str:
             raise
         return ""
     except FetchFailed as error:
-        # One that cannot be had at all is none, as in RFC 9309, 2.3.1.3.
+        # A robots.txt that can never be fetched counts as none (RFC 9309, 2.3.1.3).
         if not error.lasting:
             raise
         return ""

@@ -1,4 +1,4 @@
-"""How what is known of a page is shown with its cards."""
+"""The API's representation of a page's metadata, shown with its cards."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ STATUSES = ("pending", "fetched", "failed", "off")
 
 
 class MetadataSerializer(Serializer):
-    """What a page, or a registry, says of the work on it; empty where that is nothing."""
+    """The metadata of a page, from the page or a registry; unknown fields are empty."""
 
     status = serializers.ChoiceField(
         STATUSES,
-        help_text="`pending`: it will be asked for. `off`: pages are not fetched here.",
+        help_text="`pending`: the page will be fetched. `off`: this server fetches no pages.",
     )
-    error = serializers.CharField(help_text="Why the page could not be fetched the last time.")
+    error = serializers.CharField(help_text="Why the last fetch of the page failed.")
     fetched_at = serializers.DateTimeField(allow_null=True)
     title = serializers.CharField()
     authors = serializers.ListField(child=serializers.CharField(), help_text="Given name first.")
     description = serializers.CharField()
-    image = serializers.CharField(help_text="An address; the picture itself is not fetched.")
+    image = serializers.CharField(help_text="The picture's address; it is not fetched.")
     site = serializers.CharField()
     published = serializers.CharField(help_text="YYYY, YYYY-MM or YYYY-MM-DD.")
     modified = serializers.CharField()
@@ -34,14 +34,14 @@ class MetadataSerializer(Serializer):
     volume = serializers.CharField()
     issue = serializers.CharField()
     pages = serializers.CharField()
-    doi = serializers.CharField(help_text="In small letters, as `10.1000/182`.")
-    arxiv = serializers.CharField(help_text="Without a version.")
+    doi = serializers.CharField(help_text="In lower case, for example `10.1000/182`.")
+    arxiv = serializers.CharField(help_text="Without the version.")
     pmid = serializers.CharField()
     isbn = serializers.CharField(help_text="13 digits.")
     pdf = serializers.CharField()
-    canonical = serializers.CharField(help_text="What the page gives as its own address.")
-    content_type = serializers.CharField(help_text="As `text/html` or `application/pdf`.")
-    size = serializers.IntegerField(allow_null=True, help_text="In bytes, if the server says.")
+    canonical = serializers.CharField(help_text="The address that the page declares.")
+    content_type = serializers.CharField(help_text="For example `text/html`.")
+    size = serializers.IntegerField(allow_null=True, help_text="In bytes, if known.")
 
 
 EMPTY: dict[str, Any] = {
@@ -51,7 +51,7 @@ EMPTY: dict[str, Any] = {
 
 
 def shown(known: Metadata | None) -> dict[str, Any]:
-    """Return what is shown of a page: a registry knows better than the page."""
+    """Return the representation of a page's metadata; a registry's values win over the page's."""
     waits = "pending" if settings.FETCH_METADATA else "off"
     if known is None:
         return {**EMPTY, "status": waits}

@@ -1,4 +1,4 @@
-"""Asking pages and registries, and keeping what they say."""
+"""Fetch pages, query registries, and store their metadata."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from outside.errors import Answered, FetchFailed
 
 QUEUE = "metadata"
 DAY = timedelta(days=1)
-LONGEST_WAIT = 3600  # seconds that a server may ask us to wait
-# A registry that is away is asked again every few minutes, for a day.
+LONGEST_WAIT = 3600  # the longest `Retry-After` that is obeyed, in seconds
+# A registry that fails is queried again every 300 seconds, for a day.
 REGISTRY_WAIT, REGISTRY_PATIENCE = 300, DAY
 
 
 def fetch_page(*, url_id: int) -> str:
-    """Ask for a page and keep what it says, or why it says nothing; return which.
+    """Fetch a page and store its metadata, or the error; return the outcome as a word.
 
-    Raises Later while it is worth to try again soon. What a site does is no failure of ours: it is
-    written down with the page, and none of it becomes a dead letter.
+    Raise Later if another attempt soon may succeed. A site's failure is stored with the page and
+    never becomes a dead letter: operators can do nothing about it.
     """
     page = Url.objects.select_related("metadata").annotate(now=Now()).filter(pk=url_id).first()
     if page is None:
@@ -51,7 +51,10 @@ def fetch_page(*, url_id: int) -> str:
 
 @contextmanager
 def _newer(page: Url, asked_at: datetime) -> Iterator[Metadata | None]:
-    """Lock and save what is known of a page, unless it was asked for since: then None."""
+    """Lock a page's metadata, and save it after the block.
+
+    Yield None, and save nothing, if a newer request for the page has been stored meanwhile.
+    """
     with transaction.atomic():
         Metadata.objects.bulk_create(
             [Metadata(url_id=page.pk, expires_at=asked_at + DAY)], ignore_conflicts=True
@@ -90,7 +93,7 @@ def _keep_failure(page: Url, failure: FetchFailed, *, asked_at: datetime) -> str
         metadata.error_code, metadata.error = failure.code, str(failure)[:300]
         again = not failure.lasting and metadata.failures < policy.max_attempts
         metadata.expires_at = asked_at + _wait(failure, metadata.failures - policy.max_attempts)
-        # A page that answered before keeps what it said then.
+        # A page that was fetched before keeps its old metadata.
         if not again and metadata.fetched_at is None:
             metadata.status = Metadata.Status.FAILED
             _keep_fields(metadata, pages.of_address(page.canonical))
@@ -106,7 +109,7 @@ def _asked_to_wait(failure: FetchFailed) -> int:
 
 
 def _wait(failure: FetchFailed, rounds: int) -> timedelta:
-    """Return how long a page that failed so often is left alone: a day, two, four …"""
+    """Return how long not to fetch a failed page: 1, 2, 4 … days by round, or 30 if lasting."""
     return (
         validity.LEAST
         if failure.lasting
@@ -129,9 +132,9 @@ def _keep_columns(metadata: Metadata) -> None:
 
 
 def _ask_registry(url_id: int, fields: dict[str, Any]) -> None:
-    """Let the registry be asked that knows the work best, if any does."""
+    """Record an event to query the best registry for the work, if it has an identifier."""
     for kind, registry in FIRST.items():
-        # The ISBN of what is in a book, or in proceedings, is that of the whole.
+        # The ISBN of a chapter or a paper is that of the whole book or proceedings.
         is_of_whole = kind == "isbn" and fields.get("journal")
         if (identifier := fields.get(kind)) and not is_of_whole:
             _identify(url_id, registry, identifier)
@@ -144,10 +147,10 @@ def _identify(url_id: int, registry: str, identifier: str) -> None:
 
 
 def consult_registry(*, url_id: int, registry: str, identifier: str, age: timedelta) -> None:
-    """Ask a registry for a work and keep what it says beside what the page says.
+    """Query a registry for a work, and store its metadata beside the page's own.
 
-    `age` is how long that has been wanted. Raises Later for a registry that is away, and
-    FetchFailed when it has been for too long: operators see that, and replay it.
+    `age` is the time since the event. Raise Later if the registry fails. Raise FetchFailed if it
+    has failed for a day or will always fail: an operator can replay the dead letter.
     """
     known = REGISTRIES[registry]
     times = Metadata.objects.annotate(now=Now()).values_list("now", flat=True)
@@ -177,7 +180,7 @@ def _keep_details(
         metadata = Metadata.objects.select_for_update().get(pk=url_id)
         if metadata.registered_at and metadata.registered_at >= asked_at:
             return
-        # A registry that was away for long is asked last, of a work that the page may have left.
+        # The page may name another work now, if the registry failed for long.
         if metadata.page and identifier not in metadata.page.values():
             return
         metadata.registered, metadata.registry = details, registry

@@ -1,8 +1,8 @@
-"""What of a page's metadata a card may show: nothing that somebody's private card brought about.
+"""Decide whether a card may show its page's metadata, without revealing others' private cards.
 
-A page is asked for once, for all who save it. Whoever saves one that others keep private would see
-at once that it had been fetched before. So a card shows what was found out since it was saved, or
-since the page was first saved in public; until then the page is to be asked for, as a new one is.
+A page is fetched once for all its cards. Metadata that is there at once would reveal that another
+user saved the page before, perhaps in private. So a card shows only metadata fetched since the card
+was saved, or since the page was first saved in public. Until then its status is `pending`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from datetime import UTC, datetime, timedelta
 from cards.models import Card, Metadata, Url
 from events.ids import seconds_of
 
-# The clocks of web machines, by which cards are saved, and of the database may differ so much.
+# How much the clocks of web servers, which date cards, and of the database may differ.
 SLACK = timedelta(seconds=5)
 
 
 def saved_at(card: Card) -> datetime:
-    """Return since when a card has been about its page."""
+    """Return when the card was saved, or moved to its present page."""
     return card.page_since or datetime.fromtimestamp(seconds_of(card.pk), UTC)
 
 
 def known_since(card: Card, page: Url) -> datetime:
-    """Return the moment whose news of the page, and later ones, a card may show.
+    """Return the earliest time of a fetch whose metadata the card may show.
 
-    Where others kept the page before, it is by the database's clock, as the news is: five seconds
-    sooner could have been their doing.
+    A page that was hidden before the card was saved has an exact time, `page_since`, by the
+    database's clock. SLACK is not subtracted there: it could show a fetch that another user's
+    private card caused.
     """
     if card.page_since is None or (page.created_at and page.created_at >= card.page_since):
         return saved_at(card) - SLACK
@@ -33,12 +34,12 @@ def known_since(card: Card, page: Url) -> datetime:
 
 
 def shown_of(card: Card) -> Metadata | None:
-    """Return what is known of a card's page, as far as its viewers may know that it is."""
+    """Return the metadata of a card's page, or None if the card may not show it yet."""
     page = card.url
     known = page.known if page else None
     if page is None or known is None:
         return None
     since = min(known_since(card, page), page.public_since or datetime.max.replace(tzinfo=UTC))
-    # What a registry says came with what the page says, or after it.
+    # The time of the page's fetch is enough: a registry is queried only after it.
     told_at = known.fetched_at or known.asked_at
     return known if told_at and told_at >= since else None

@@ -1,4 +1,4 @@
-"""For how long what a server answered is taken to be so (RFC 9111), within bounds of our own."""
+"""How long a fetched page counts as fresh (RFC 9111), at least 30 and at most 180 days."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-# What a page says of itself changes rarely; nobody is asked more often than this, or never again.
+# Metadata changes rarely, so pages are fetched at most every 30 days, and at least every 180.
 LEAST, MOST = timedelta(days=30), timedelta(days=180)
 MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,12})", re.IGNORECASE)
 SHARED_MAX_AGE = re.compile(r"(?:^|[\s,])s-maxage=\"?([0-9]{1,12})", re.IGNORECASE)
 
 
 def expiry(headers: Mapping[str, str], *, now: datetime) -> datetime:
-    """Return when a page is to be asked for again."""
+    """Return when to fetch a page again, from the headers of its response."""
     control = headers.get("Cache-Control", "")[:1000]
     if found := SHARED_MAX_AGE.search(control) or MAX_AGE.search(control):
         wanted = timedelta(seconds=min(int(found.group(1)), MOST.total_seconds()))
@@ -32,7 +32,7 @@ def _until(text: str, now: datetime) -> timedelta:
 
 
 def validators(headers: Mapping[str, str]) -> tuple[str, str]:
-    """Return the tag and the date by which the server knows what it sent."""
+    """Return the ETag and Last-Modified of a response; empty strings if missing or malformed."""
     tag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
     return (
         tag if re.fullmatch(r"(?:W/)?\"[\x21\x23-\x7e]{0,490}\"", tag) else "",
@@ -41,6 +41,6 @@ def validators(headers: Mapping[str, str]) -> tuple[str, str]:
 
 
 def conditions(etag: str, last_modified: str) -> dict[str, str]:
-    """Return the headers that ask for a page only if it has changed."""
+    """Return the headers of a conditional request: respond with the page only if it changed."""
     wanted = {"If-None-Match": etag, "If-Modified-Since": last_modified}
     return {name: value for name, value in wanted.items() if value}

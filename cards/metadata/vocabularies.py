@@ -1,8 +1,8 @@
-"""The names under which pages tell what they are, in `meta` elements."""
+"""The names of metadata fields, in `meta` elements and JSON-LD, by vocabulary."""
 
 from __future__ import annotations
 
-# The names of `meta` elements of each field, in the order of their weight.
+# The `meta` names for each field, the preferred one first.
 HIGHWIRE = {
     "title": ("citation_title", "bepress_citation_title", "wkhealth_title"),
     "authors": ("citation_author", "bepress_citation_author"),
@@ -21,7 +21,7 @@ HIGHWIRE = {
     "pdf": ("citation_pdf_url", "bepress_citation_pdf_url"),
     "canonical": ("citation_public_url", "citation_abstract_html_url"),
 }
-# All people in one, separated by semicolons.
+# All authors in one value, separated by semicolons.
 AUTHOR_LIST: dict[str, tuple[str, ...]] = {"authors": ("citation_authors",)}
 DUBLIN_CORE = {
     "title": ("dc.title", "dcterms.title"),
@@ -99,7 +99,7 @@ IDENTIFIERS = {
         "dc.identifier",
     ),
 }
-# The keys of each field in JSON-LD, and under which names objects there have it.
+# The JSON-LD keys for each field. If the value is an object, the names of its text follow.
 JSON_LD: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "title": (("headline", ()), ("name", ())),
     "published": (("datePublished", ()),),
@@ -109,5 +109,5 @@ JSON_LD: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "site": (("publisher", ("name",)),),
     "publisher": (("publisher", ("name",)),),
 }
-# What a work is a part of, for the fields that the whole has.
+# Fields that are the name of a containing work, and the type of that work.
 JSON_LD_WHOLES = {"journal": "Periodical"}

@@ -1,9 +1,9 @@
-"""Take the addresses of imports out of the event store: they may hold passwords and tokens."""
+"""Remove the addresses of imports from stored events: they may hold passwords and tokens."""
 
 from django.db import migrations
 
 STEP = 5_000
-# The host stays: it is what shares a rate limit.
+# The host is kept, because it names the group of a rate limit.
 SCRUB = r"""
     WITH told AS (
         SELECT id FROM events_event
@@ -17,7 +17,7 @@ SCRUB = r"""
     )), 'nowhere')))
     FROM told WHERE event.id = told.id
 """
-# Rows of rate limits are made anew where they are missing.
+# Missing rows of rate limits are created again when needed.
 FORGET = """
     DELETE FROM events_rategroup WHERE name LIKE 'imports %%://%%'
 """
@@ -37,7 +37,7 @@ def scrub(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    # Each step in a transaction of its own, so that nobody waits for long.
+    # Each step is its own transaction, so that requests never wait long for its row locks.
     atomic = False
 
     dependencies = [

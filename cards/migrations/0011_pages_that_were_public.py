@@ -1,4 +1,4 @@
-"""Note of pages that somebody saved in public that they are."""
+"""Set `public_since` of all pages that have a public card."""
 
 from django.db import migrations
 
@@ -20,7 +20,7 @@ def note(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    # Each step in a transaction of its own, so that nobody waits for long.
+    # Each step is its own transaction, so that requests never wait long for its row locks.
     atomic = False
 
     dependencies = [

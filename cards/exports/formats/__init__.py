@@ -1,4 +1,4 @@
-"""Which formats there are, and what writes them."""
+"""The export formats by name, and the function that writes each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cards.exports.formats import bibtex, html, json_files, opml, ris, tables
 
 @dataclass(frozen=True)
 class Format:
-    """A format: the end of its files' names, their type, and what writes them."""
+    """An export format: file suffix, media type, and the function that yields the file's parts."""
 
     suffix: str
     type: str

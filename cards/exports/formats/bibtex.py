@@ -1,9 +1,8 @@
-"""BibTeX that BibTeX itself, biber, pandoc, pybtex and Zotero read alike.
+"""Write BibTeX that BibTeX itself, biber, pandoc, pybtex and Zotero all read.
 
-Types are those of BibTeX's own styles, with what they call it themselves in `entrysubtype`; dates
-stand in `year` and `month`, and in `date`, which holds days. The text is UTF-8, with escapes where
-LaTeX would take a sign for something else, and with braces around words that styles must not write
-small.
+Entry types are those of BibTeX's standard styles. `entrysubtype` names the CSL type where that is
+more exact. Dates are in `year` and `month`, and with the day in `date`. Text is UTF-8: characters
+special to LaTeX are escaped, and braces protect capitals that styles would write in lower case.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ TYPES = {
     "report": "techreport", "standard": "techreport", "manuscript": "unpublished",
     "pamphlet": "booklet",
 }  # fmt: skip
-# What readers take each of BibTeX's types for; any other type is named beside it.
+# The CSL type that readers understand by each BibTeX type. Another CSL type goes into
+# `entrysubtype`.
 UNDERSTOOD = {
     "article": "article-journal", "book": "book", "incollection": "chapter",
     "inproceedings": "paper-conference", "phdthesis": "thesis", "mastersthesis": "thesis",
@@ -42,7 +42,7 @@ ESCAPES = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "{": r"\textbraceleft{}", "}": r"\textbraceright{}",
     **{sign: f"\\{sign}" for sign in "&%$#_"},
-    # Each of these is another sign together with what follows: a dash, a quotation mark.
+    # LaTeX reads two of these in a row as another character: a dash, or a quotation mark.
     **{sign: f"{sign}{{}}" for sign in "-`'?!"},
 }  # fmt: skip
 MACRO = re.compile(r"\\[a-z]{1,20}")
@@ -50,7 +50,7 @@ SPECIAL = re.compile(r"[\\~^{}&%$#_]|-(?=-)|`(?=`)|'(?=')|[?!](?=`)")
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """Write references, and what has an address as @misc."""
+    """Yield an entry for each card with a reference or an address; only the latter as @misc."""
     for entry in selection.entries():
         if entry.card.link or entry.card.reference:
             yield _entry(entry)
@@ -78,7 +78,7 @@ def _kind_of(csl: dict[str, Any]) -> str:
 
 
 def _fields(kind: str, csl: dict[str, Any]) -> dict[str, str]:
-    """Return what an entry says in words."""
+    """Return the text fields of an entry."""
     fields = {"title": protected(csl["title"])}
     for role in ("author", "editor", "translator"):
         fields[role] = " and ".join(name for each in csl.get(role, []) if (name := _name(each)))
@@ -96,7 +96,7 @@ def _fields(kind: str, csl: dict[str, Any]) -> dict[str, str]:
             number if kind == "article" else issue
         )
     if kind == "phdthesis" and not csl.get("genre"):
-        fields["type"] = "Thesis"  # for styles print "PhD thesis" otherwise
+        fields["type"] = "Thesis"  # otherwise styles print "PhD thesis"
     if UNDERSTOOD[kind] != csl["type"]:
         fields["entrysubtype"] = SUBTYPES.get(csl["type"]) or escaped(csl["type"])
     if parts := date_parts(csl):
@@ -106,9 +106,9 @@ def _fields(kind: str, csl: dict[str, Any]) -> dict[str, str]:
 
 
 def _addresses(kind: str, csl: dict[str, Any]) -> dict[str, str]:
-    """Return the DOI and the address, which are not text: readers take them as they are."""
+    """Return the DOI and the address, unescaped: readers use these fields verbatim."""
     bare = {name: csl.get(key, "").translate(BRACES) for key, name in ADDRESSES.items()}
-    if kind == "misc" and bare["url"]:  # old styles print nothing else of it
+    if kind == "misc" and bare["url"]:  # old styles print the address only from `howpublished`
         bare["howpublished"] = f"\\url{{{bare['url']}}}"
     return bare
 
@@ -118,10 +118,10 @@ BRACES = str.maketrans({"{": "%7B", "}": "%7D"})
 
 
 def escaped(text: Any) -> str:
-    """Return a text as LaTeX reads it.
+    """Return a text escaped for LaTeX.
 
-    BibTeX counts braces, whatever is before them: so only those that match are written `\\{`, which
-    all programs know.
+    BibTeX counts braces even after a backslash. So only matching braces are written `\\{`, which
+    all programs know; a lone brace becomes a macro.
     """
     text = str(text)
     matching = _matching_braces(text) if "{" in text else set()
@@ -133,7 +133,7 @@ def escaped(text: Any) -> str:
 
 
 def _matching_braces(text: str) -> set[int]:
-    """Return the places of braces that open and close each other."""
+    """Return the positions of braces that have a matching one."""
     matching: set[int] = set()
     opened: list[int] = []
     for brace in re.finditer(r"[{}]", text):
@@ -145,26 +145,27 @@ def _matching_braces(text: str) -> set[int]:
 
 
 def protected(text: str) -> str:
-    """Return a title as LaTeX reads it, its words with capitals in braces.
+    """Return a title escaped for LaTeX, with braces around words that contain capitals.
 
-    Styles write titles small but for the first letter: they cannot know names. Braces twice where
-    a macro begins the word, for BibTeX changes what stands in one pair before a backslash.
+    Styles write all of a title but its first letter in lower case, names included. A word that
+    begins with a macro gets two pairs of braces: inside one pair, BibTeX changes text that
+    follows a backslash.
     """
     first, *others = escaped(text).split(" ")
     return " ".join([_in_braces(first, first[1:]), *(_in_braces(word, word) for word in others)])
 
 
 def _in_braces(word: str, small: str) -> str:
-    """Return a word, in braces if there are capitals in the part that styles write small."""
+    """Return a word, in braces if `small`, the part that styles lower-case, has a capital."""
     if not any(letter.isupper() for letter in MACRO.sub("", small)):
         return word
     return f"{{{{{word}}}}}" if word.startswith("\\") else f"{{{word}}}"
 
 
 def _keywords(tags: list[str]) -> str:
-    """Return tags between commas; in braces, if there are commas or semicolons in one."""
+    """Return tags separated by commas; a tag with a comma or semicolon is in braces."""
     written = [f"{{{escaped(tag)}}}" if "," in tag or ";" in tag else escaped(tag) for tag in tags]
-    # Braces around all of it are what programs put around everything.
+    # A single tag in braces gets a comma: programs ignore braces around a whole value.
     return ", ".join(written) + ("," if len(tags) == 1 and written[0].startswith("{") else "")
 
 
@@ -180,7 +181,10 @@ def _name(person: dict[str, str]) -> str:
 
 
 def _part(text: str, may_be_small: bool = False) -> str:
-    """Return a part of a name; in braces, if BibTeX would divide it."""
+    """Return a part of a name, in braces if BibTeX would split it.
+
+    BibTeX splits at commas, at "and", and at lower-case words unless `may_be_small`.
+    """
     divides = "," in text or re.search(r"\band\b", text, re.IGNORECASE)
     small = not may_be_small and any(word[:1].islower() for word in text.split())
     return f"{{{escaped(text)}}}" if divides or small else escaped(text)

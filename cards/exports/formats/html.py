@@ -1,4 +1,4 @@
-"""Bookmarks, as every browser imports them."""
+"""Write a bookmark file (NETSCAPE-Bookmark-file-1), which every browser imports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEAD = """<!DOCTYPE NETSCAPE-Bookmark-file-1>
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """Write what has an address: collections as folders, then what is in none."""
+    """Yield the cards with an address: collections as folders, then cards in no collection."""
     yield HEAD
     for collection in selection.collections().iterator():
         private = mark(collection.visibility)
@@ -32,12 +32,15 @@ def write(selection: Selection) -> Iterator[str]:
 
 
 def mark(visibility: str) -> str:
-    """Return the value of the attribute PRIVATE."""
+    """Return the value of the attribute PRIVATE: 1 or 0."""
     return "1" if visibility == Visibility.PRIVATE else "0"
 
 
 def tags_of(tags: list[str]) -> str:
-    """Return tags with commas: one alone has a comma too, or its words would be taken for tags."""
+    """Return tags separated by commas.
+
+    A single tag of several words ends in a comma, or readers would take each word for a tag.
+    """
     return ",".join(tags) + ("," if len(tags) == 1 and " " in tags[0] else "")
 
 

@@ -1,4 +1,4 @@
-"""JSON: Commonplace's own, which holds all, and CSL-JSON."""
+"""Write JSON: Commonplace's own format, which holds everything, and CSL-JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cards.exports.references import csl_of
 
 
 def commonplace(selection: Selection) -> Iterator[str]:
-    """Write all that a library holds."""
+    """Yield the whole selection: collections, subscriptions and cards."""
     yield f'{{"commonplace": 1, "exported_at": "{timezone.now().isoformat()}",\n'
     yield '"collections": '
     yield from listed(
@@ -54,14 +54,14 @@ def _card(entry: Entry) -> dict[str, Any]:
 
 
 def csl(selection: Selection) -> Iterator[str]:
-    """Write references, and what has an address as web pages."""
+    """Yield references, and other cards with an address as type `webpage`."""
     entries = (entry for entry in selection.entries() if entry.card.link or entry.card.reference)
     yield from listed(csl_of(entry) for entry in entries)
     yield "\n"
 
 
 def listed(values: Iterable[Any]) -> Iterator[str]:
-    """Write a list, a value a line."""
+    """Yield a JSON list, one value per line."""
     between = "[\n"
     for value in values:
         yield between + msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""OPML: subscriptions, and what has an address as links in outlines."""
+"""Write OPML: feed subscriptions, and cards with an address as links."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMESPACE = "urn:commonplace"
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """Write subscriptions, then collections with their links, then the other links."""
+    """Yield subscriptions, then collections with their links, then all other links."""
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield f'<opml version="2.0" xmlns:commonplace="{NAMESPACE}">\n'
     yield "<head><title>Commonplace</title></head>\n<body>\n"
@@ -29,7 +29,10 @@ def write(selection: Selection) -> Iterator[str]:
 
 
 def _feeds(selection: Selection) -> dict[str, list[str]]:
-    """Return the outlines of subscriptions, by the collections that their cards join."""
+    """Return the outlines of subscriptions, by id of the collection that their cards go into.
+
+    The key is an empty string for subscriptions without an exported collection.
+    """
     outlines: dict[str, list[str]] = defaultdict(list)
     own = selection.names()
     for found in selection.subscriptions():
@@ -55,7 +58,10 @@ def _links(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def outline(visibility: str, *, closes: bool = True, **attributes: str) -> str:
-    """Return an outline; who may see it is an attribute of our own, which OPML allows."""
+    """Return an outline element, with the visibility in an attribute of Commonplace's namespace.
+
+    OPML allows attributes of other namespaces.
+    """
     attributes["commonplace:visibility"] = visibility
     written = " ".join(f"{name}={quoteattr(text)}" for name, text in attributes.items() if text)
     return f"<outline {written}{'/' if closes else ''}>\n"

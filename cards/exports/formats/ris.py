@@ -1,4 +1,4 @@
-"""RIS, a line a tag; what has several lines goes on in lines without one."""
+"""Write RIS: one line per tag; further lines of a long text have no tag."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPES = {
     "legal_case": "CASE", "legislation": "STAT", "bill": "BILL", "speech": "SLIDE",
     "personal_communication": "PCOMM",
 }  # fmt: skip
-# Where a number is the work's own, and not that of an issue.
+# CSL types whose number is the work's own, not that of a journal's issue.
 NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
 FIELDS = {
     "title": "TI", "container-title": "T2", "collection-title": "T3", "publisher": "PB",
@@ -32,7 +32,7 @@ LOOKS_LIKE_A_TAG = re.compile(r"\s{0,9}[A-Za-z][A-Za-z0-9] {1,2}-")
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """Write references, and what has an address as ELEC."""
+    """Yield references, and other cards with an address as type ELEC."""
     for entry in selection.entries():
         if entry.card.link or entry.card.reference:
             yield _record(entry)
@@ -43,7 +43,7 @@ def _record(entry: Entry) -> str:
     lines: list[tuple[str, Any]] = [("TY", TYPES.get(csl["type"], "GEN"))]
     lines += [(tag, csl[key]) for key, tag in FIELDS.items() if csl.get(key)]
     if csl["type"] == "paper-conference" and csl.get("event-title"):
-        # A conference and its proceedings: T2 is the former where there is C3.
+        # For a conference paper, T2 is the conference and C3 its proceedings.
         lines.append(("C3", csl.get("container-title")))
         lines = [(tag, text) for tag, text in lines if tag != "T2"]
         lines.append(("T2", csl["event-title"]))
@@ -67,12 +67,12 @@ def _record(entry: Entry) -> str:
 
 
 def _lines(tag: str, text: str) -> str:
-    """Return a text under a tag, its lines below each other if it may have several."""
+    """Return the lines of a text under a tag; only AB and N1 may have more than one line."""
     if tag not in ("AB", "N1"):
         return f"{tag}  - {' '.join(text.split())}\n"
     first, *others = text.split("\n")
     written = [f"{tag}  - {first.rstrip()}"]
-    # What looks like a tag begins a field of the same tag, and is a line of it.
+    # A line that looks like a tag gets the tag again, or readers would end the text there.
     written += [
         f"{tag}  - {line.rstrip()}" if LOOKS_LIKE_A_TAG.match(line) else line.rstrip()
         for line in others

@@ -1,4 +1,4 @@
-"""CSV: a row a card, and one more for each further collection that it is in."""
+"""Write CSV: one row per card and collection, or one row for a card without collections."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cards.exports.entries import Selection
 COLUMNS = (
     "url", "title", "note", "tags", "collection", "created", "visibility", "collection_visibility",
 )  # fmt: skip
-# What would be taken for the end of a tag, or for a list of them.
+# Tags that readers would misread: with a separator, or beginning like a list or a hashtag.
 NOT_IN_TAGS = re.compile(r"[|;,]|^[#\[{]")
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """Write every card, without what only references have."""
+    """Yield every card, without the fields of references."""
     return csv_lines(_rows(selection))
 
 
@@ -33,7 +33,7 @@ def _rows(selection: Selection) -> Iterator[tuple[str, ...]]:
 
 
 def tags_of(tags: list[str]) -> str:
-    """Return tags in one cell: as a list of JSON where they have signs that divide tags."""
+    """Return tags in one cell, separated by `|`; as a JSON list if a tag would be misread."""
     if any(NOT_IN_TAGS.search(tag) for tag in tags):
         return json.dumps(tags, ensure_ascii=False)
     return "|".join(tags)
