@@ -1,10 +1,13 @@
-"""Rate limits over the whole cluster, strict over any window.
+"""Rate limits for the whole cluster, strict over any window.
 
-A permit counts from before the call until a window after its end. So if `count` calls are allowed
-in a window, then the call after these begins when a window has passed since the first of them
-ended: in no window, wherever it begins, are there more. Permits are rows in PostgreSQL, under the
-lock of their group's row and by its one clock. A process that dies leaves its permit counted until
-the call would have been stopped: on the safe side.
+A permit allows one call. It counts from before the call until one window after the call's end. If
+`count` calls are allowed in a window, the next call begins at least one window after the first of
+them ended: no window, wherever it begins, has more than `count` calls. A turn is the time that is
+reserved for a refused call, and a line is the order of turns.
+
+Permits are rows in PostgreSQL, written under the lock of their group's row and timed by
+PostgreSQL's clock. If a process dies in a call, its permit counts for as long as the call could
+have lasted.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from django.db.backends.utils import CursorWrapper
 
 @dataclass(frozen=True)
 class Limit:
-    """So many calls in any window of so many seconds, for all that share the group's name.
+    """At most `count` calls in any window of `seconds`, for all calls of one `group`.
 
-    Those that wait keep their order within a line. Lines share what the group may do: one with
-    many that wait does not hold up the others. Without a name the group has one line.
+    Refused calls get turns in their order within a `line`. The lines of a group share its limit, so
+    that a line with many waiting calls doesn't hold up the others. Without a name, the group has
+    one line.
     """
 
     group: str
@@ -31,20 +35,20 @@ class Limit:
 
     @property
     def turns(self) -> str:
-        """Return the name under which turns are reserved."""
+        """Return the name of the events_rategroup row that holds the end of the line."""
         return self.line or self.group
 
 
 @dataclass(frozen=True)
 class Permits:
-    """Leave to call now, under all limits that apply; given back when the call has ended."""
+    """Permission for one call: the id of a permit under each limit, for `give_back` at its end."""
 
     ids: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Refused:
-    """No leave now; `seconds` is when this one's turn comes."""
+    """No permission now; the call's turn comes in `seconds`."""
 
     seconds: float
 
@@ -55,7 +59,7 @@ ENSURE = """
     ON CONFLICT (name) DO NOTHING
 """
 LOCK = "SELECT name FROM events_rategroup WHERE name = ANY(%s) ORDER BY name FOR UPDATE"
-# By the clock, not by the transaction's begin: it may have waited for the lock.
+# Not now(), the transaction's beginning: the transaction may have waited for the lock.
 FREE = """
     SELECT %(count)s - count(*) FILTER (WHERE until > clock_timestamp()),
            greatest(extract(epoch FROM
@@ -70,7 +74,7 @@ TAKE = """
     INSERT INTO events_permit ("group", until)
     VALUES (%(group)s, clock_timestamp() + %(longest)s * interval '1 second') RETURNING id
 """
-# When the oldest permit ends, or after those who wait already; then one every window / count.
+# A turn is window / count after the last turn of the line, or after the oldest permit's end.
 RESERVE = """
     UPDATE events_rategroup
     SET reserved_until = greatest(
@@ -102,10 +106,10 @@ FORGET = """
 
 
 def acquire(limits: Sequence[Limit], *, longest: float, waited: bool) -> Permits | Refused:
-    """Ask for leave to call once, under every one of the limits.
+    """Return a permit under every limit, or reserve a turn and return when it comes.
 
-    `longest` is how many seconds the call may take. One that has not `waited` for its turn goes
-    behind those that do.
+    `longest` is the most seconds that the call may take. A call that has not `waited` for a turn
+    before is refused while others of its line wait.
     """
     names = sorted({name for limit in limits for name in (limit.group, limit.turns)})
     with transaction.atomic(), connection.cursor() as cursor:
@@ -124,7 +128,7 @@ def acquire(limits: Sequence[Limit], *, longest: float, waited: bool) -> Permits
 
 
 def give_back(permits: Permits, limits: Sequence[Limit]) -> None:
-    """Tell that the call has ended; from now on its permits count for a window more."""
+    """Let the permits of a call that has just ended count for one more window."""
     if not permits.ids:
         return
     with connection.cursor() as cursor:
@@ -132,18 +136,19 @@ def give_back(permits: Permits, limits: Sequence[Limit]) -> None:
 
 
 def forget_idle() -> None:
-    """Delete the groups and lines that nobody used for a day; they begin anew when needed."""
+    """Delete groups and lines that were not used for a day; `_lock` creates them again."""
     with connection.cursor() as cursor:
         cursor.execute(FORGET)
 
 
 def _lock(cursor: CursorWrapper, names: list[str]) -> None:
+    """Lock the rows of these groups until the transaction ends; create missing ones."""
     while True:
         cursor.execute(ENSURE, [names])
         cursor.execute(LOCK, [names])
         if len(cursor.fetchall()) == len(names):
             return
-        # One was forgotten between the two.
+        # `forget_idle` deleted a row between the two statements: try again.
 
 
 def _numbers(limit: Limit) -> dict[str, str | int | float]:
@@ -155,7 +160,7 @@ def _numbers(limit: Limit) -> dict[str, str | int | float]:
     }
 
 
-# A token bucket that holds what two seconds bring.
+# A token bucket that holds at most the tokens of two seconds.
 SPEND = """
     WITH bucket AS (
         SELECT name, least(2 * %(rate)s, tokens + %(rate)s *
@@ -172,9 +177,9 @@ SPEND = """
 
 
 def spend(name: str, *, rate: int, wanted: int) -> int:
-    """Take up to so many from a budget that grows by `rate` a second, and return how many.
+    """Take up to `wanted` tokens from a budget that gains `rate` a second; return how many.
 
-    It belongs into the transaction of what is done with them.
+    Call this in the transaction that uses the tokens, so that a rollback returns them.
     """
     with connection.cursor() as cursor:
         _lock(cursor, [name])

@@ -1,4 +1,4 @@
-"""How the deliveries of a batch ended, and how its Celery task tells so."""
+"""The outcomes of a batch's deliveries, and the exceptions that show failures in Celery."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from celery.exceptions import Retry
 
-# So many of the deliveries that failed are named; all of them are in the admin.
-NAMED = 10
+NAMED = 10  # failed deliveries that a message names; the admin shows all
 
 
 class Outcome(NamedTuple):
-    """How one delivery ended, and the class of the exception that its handler raised, if any."""
+    """How the run of a delivery ended; `error` is the class of its handler's exception, if any."""
 
     state: str
     delivery: int = 0
@@ -21,41 +20,41 @@ class Outcome(NamedTuple):
 
 
 class Outcomes(Counter[str]):
-    """How many deliveries of a batch ended in which state, and those whose handler raised."""
+    """The number of a batch's deliveries by outcome; `failures` has those whose handler raised."""
 
     failures: Sequence[Outcome] = ()
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> Outcomes:
-        """Sum up what is known of each delivery."""
+        """Count these outcomes by state, and keep the failures."""
         counts = cls(outcome.state for outcome in outcomes)
         counts.failures = [outcome for outcome in outcomes if outcome.error]
         return counts
 
 
 class DeliveriesFailed(Exception):
-    """Deliveries of a batch failed; PostgreSQL knows when each comes again, and Celery need not.
+    """Deliveries of a batch failed; this makes the task a failure in Flower and Celery's results.
 
-    It is how a task's failure shows in Flower and in Celery's results. Its message names classes of
-    exceptions, never their texts, which may quote what people wrote.
+    Celery retries nothing: the relay publishes each delivery again when it is due. The message has
+    the classes of the handler's exceptions, never their texts, which may quote private text.
     """
 
 
 class BrokenOff(DeliveriesFailed):
-    """A batch could not be settled, as without its database; its deliveries come again."""
+    """A batch could not be settled, for example because PostgreSQL was down; it will be retried."""
 
     def __init__(self, error: Exception | str) -> None:
-        # Celery makes it anew from its own text in the process that shows it.
+        # In another process, Celery creates the exception again, with its message as the argument.
         if isinstance(error, Exception):
             name = type(error).__name__
-            error = f"The batch broke off ({name}); its deliveries will come again."
+            error = f"The batch broke off ({name}); its deliveries will be retried."
         super().__init__(error)
 
 
 def fail_if_any_failed(outcomes: Outcomes) -> None:
-    """Raise DeliveriesFailed if a delivery died, or Retry if some failed and will come again.
+    """Raise DeliveriesFailed if a delivery is dead, or Celery's Retry if all failures are retried.
 
-    Celery's Retry makes the task's state RETRY and publishes nothing: the relay does, in time.
+    Retry only sets the task's state to RETRY: the relay publishes the deliveries when they are due.
     """
     if not outcomes.failures:
         return

@@ -1,4 +1,4 @@
-"""Celery's prefork pool, with a shorter way from the broker to a child."""
+"""Celery's prefork pool, changed so that a task reaches an idle child process sooner."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 
 from celery.concurrency import prefork
 
-# A task that comes alone is with its child now: what else its main process has to do, such as to
-# ask for the next message, would take the processor from it, and waits so long.
+# The main process sleeps this long after it has handed out a single task, so that the child gets
+# the CPU; work such as requesting the next message waits.
 ASIDE_SECONDS = 0.002
-ALONE_SECONDS = 0.01  # since the one before
+ALONE_SECONDS = 0.01  # a task counts as single if the one before was handed out this long ago
 
 
 class Pool(prefork.TaskPool):  # type: ignore[misc]
     """A pool that hands a task to an idle child at once.
 
-    Celery's does so in the next turn of its event loop, when it has asked the broker for the next
-    message and the kernel which pipes have room: that of an idle child has.
+    Celery does so only in the next iteration of its event loop, after it has requested the next
+    message and polled which pipes have room. An idle child's pipe always has room.
     """
 
     _hand_out: Callable[[list[int]], object] | None = None
     _handed_out_at = 0.0
 
     def register_with_event_loop(self, loop: Any) -> None:
-        """Keep what writes tasks to pipes, which the loop would call."""
+        """Keep the function that writes tasks to the children's pipes; only the loop calls it."""
         super().register_with_event_loop(loop)
         self._hand_out = loop.consolidate_callback
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Take a task, and hand it out if a child is idle."""
+        """Queue a task, and hand it out at once if a child is idle."""
         result = super().apply_async(*args, **options)
         pool = self._pool
         idle = pool._all_inqueues - pool._busy_workers - pool._active_writes  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""What a queue promises, and what its workers may do."""
+"""Queue policies: the numbers that apply to each queue's messages, handlers and workers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ BULK = 1  # the priority of bulk work (events.models.Priority; models can't be i
 class QueuePolicy:
     """One row of the queue table (config/queues.py).
 
-    Times are whole seconds. `priority` runs from 0 to 9, the most urgent: the relay serves queues
-    in that order. `high_water` is the number of messages (chunks of up to `batch_size`
-    deliveries) that may wait in the broker; what is beyond it waits in PostgreSQL.
+    Times are whole seconds. `priority` runs from 0 to 9, the most urgent: the relay publishes in
+    that order. `high_water` is the number of messages (chunks of up to `batch_size` deliveries)
+    that each lane may hold in the broker; further deliveries wait in PostgreSQL.
     """
 
     name: str
@@ -26,37 +26,37 @@ class QueuePolicy:
     backoff_seconds: int
     backoff_cap_seconds: int = 600
     batch_size: int = 1000
-    # Interactive work waits for no longer than a batch of bulk work takes.
+    # Small, since interactive work may have to wait for a bulk batch to end.
     bulk_batch_size: int = 100
     high_water: int = 100
-    # A message that was not worked off after this time counts as lost once its queue is short.
+    # A message not processed after this time counts as lost, once its queue is short.
     redelivery_seconds: int = 7
-    # A worker extends its lease while it works; another one may take over after this time.
+    # A lease expires this long after its worker extended it last; then others may take over.
     lease_seconds: int = 15
     time_limit_seconds: int = 300
-    # Between asking a handler that takes too long to stop, and killing its process.
+    # Between the time limit, which asks a handler to stop, and the killing of its process.
     grace_seconds: int = 10
-    # At most so many calls in any window, of the whole cluster, and of each group; 0 for no limit.
-    # They are for handlers with outside effects (events/limits.py).
+    # The most calls in any window, of the whole cluster and of each group; 0 for no limit. Only
+    # for handlers with effects outside the database (events/limits.py).
     rate_limit: int = 0
     rate_seconds: int = 60
     group_limit: int = 0
     group_seconds: int = 60
-    # Retries a second of the whole cluster: a service that heals meets no second spike.
+    # Retries a second in the whole cluster, so that a service which recovers isn't flooded again.
     retry_rate: int = 50
-    # Of its workers, from 0 to 19: where they share a machine with others, those go first.
+    # Of the workers' processes, 0 to 19: on a shared machine, a lower one gets the CPU first.
     niceness: int = 0
-    keep_done: int = 10_000
-    slo_seconds: int = 30
+    keep_done: int = 10_000  # the newest done deliveries, which retention keeps
+    slo_seconds: int = 30  # a delivery that takes longer counts as late
 
     def largest_batch(self, priority: int) -> int:
-        """Return how many deliveries of a priority go into one message."""
+        """Return the most deliveries of a priority that go into one message."""
         return self.bulk_batch_size if priority <= BULK else self.batch_size
 
     def at_once(self, priority: int) -> int:
-        """Return how many messages of a priority a worker process works on at once.
+        """Return how many messages of a priority the children of one worker process at once.
 
-        Of several children, one is left free of bulk work (events/transport.py).
+        If there are several children, one stays free of bulk work (events/transport.py).
         """
         return max(1, self.concurrency - 1) if priority <= BULK else self.concurrency
 

@@ -1,4 +1,4 @@
-"""The handlers that this process knows, by the names that are stored with their deliveries."""
+"""The registry of handlers, by the names under which their deliveries are stored."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ Batch = Sequence[Recorded[Any]]
 Group = Callable[[Any], str]
 Split = Callable[[Batch], Mapping[UUID, Sequence[KeyRange]]]
 
-# By name, and by each of its former names.
+# Each handler by its name and by each of its former names.
 handlers: dict[str, Handler] = {}
 
 
 @dataclass(frozen=True)
 class Handler:
-    """A function that takes batches of one type of event, and the queue where they wait for it."""
+    """A function that handles batches of one event type, its queue, and its options.
+
+    The options are explained at the decorator (subscription.py).
+    """
 
     name: str
     queue: str
@@ -43,7 +46,7 @@ class Handler:
 
 
 def register(known: Handler) -> None:
-    """Make a handler known; raise ValueError when one of its names is taken."""
+    """Register a handler under all its names; raise ValueError if one of them is taken."""
     for name in known.names:
         if name in handlers:
             raise ValueError(f"The handler name {name!r} is taken by {handlers[name]}.")
@@ -51,10 +54,10 @@ def register(known: Handler) -> None:
 
 
 def subscriptions() -> list[Handler]:
-    """Return every handler, by name."""
+    """Return every handler once, sorted by its current name."""
     return [handlers[name] for name in sorted(handlers) if handlers[name].name == name]
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str] | None:
-    """Return Celery's router: a handler's messages go to its queue, others to the default one."""
+    """Route a handler's messages to its queue, and others to the default one (for Celery)."""
     return {"queue": handlers[name].queue} if name in handlers else None

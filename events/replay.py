@@ -1,4 +1,4 @@
-"""Replay: stored events, delivered again."""
+"""Replay: deliver stored events again."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class UnknownHandler(Exception):
 
 
 class UnknownType(Exception):
-    """No event type of this name is registered, or no handler takes it."""
+    """No event type of this name is registered, or no selected handler takes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Which:
-    """Which events are meant, and for whom: all that fit every field given.
+    """The selection of a replay: the events that match all given fields, and their handlers.
 
-    `handler` or `type` is needed; a type alone means all of its handlers.
+    A type without a handler selects all handlers of the type. `until` itself is excluded.
     """
 
     handler: str = ""
@@ -39,7 +39,7 @@ class Which:
     event: UUID | None = None
 
     def receivers(self) -> list[Handler]:
-        """Return the handlers; raise UnknownHandler or UnknownType."""
+        """Return the selected handlers; raise UnknownHandler or UnknownType."""
         if self.handler and self.handler not in handlers:
             names = ", ".join(known.name for known in subscriptions())
             raise UnknownHandler(
@@ -61,7 +61,10 @@ class Which:
 
 @dataclass
 class Progress:
-    """How far a replay is: events looked at, and deliveries made or opened again."""
+    """A replay's counts for one handler: events read, and what became of each.
+
+    A delivery was created (`new`), reopened (`again`), or left alone because it is `still_open`.
+    """
 
     handler: str
     events: int = 0
@@ -80,7 +83,7 @@ CHOSEN = """
     ORDER BY id LIMIT %(step)s
     FOR KEY SHARE  -- retention must not delete them meanwhile
 """
-# What is open is on its way anyhow, and so is an event of which a part is open.
+# An event with an open delivery, or an open part, is left alone: it will be delivered anyway.
 SORTED = f"""
     WITH chosen AS MATERIALIZED ({CHOSEN}), known AS (
         SELECT chosen.id, count(delivery.id) AS deliveries,
@@ -98,8 +101,8 @@ COUNT = f"""
            count(*) FILTER (WHERE is_open)
     FROM known
 """  # noqa: S608
-# The n-th is due n / rate seconds later: so the pace holds even after the command has ended. The
-# parts of an event go, since its delivery as a whole makes them anew.
+# The n-th delivery is due after n / rate seconds, so the pace holds even after the command has
+# ended. An event's parts are deleted, since its whole delivery will be split again.
 REPLAY = f"""
     {SORTED}, wanted AS (
         SELECT id, row_number() OVER (ORDER BY id) + %(done)s AS place FROM known WHERE NOT is_open
@@ -133,7 +136,7 @@ REPLAY = f"""
 
 
 def count(which: Which) -> list[Progress]:
-    """Return what a replay would do, and do nothing."""
+    """Return the counts that a replay would have, without changing anything."""
     return [last(_steps(which, known, COUNT)) for known in which.receivers()]
 
 
@@ -144,11 +147,12 @@ def replay(
     rate: float | None = None,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> list[Progress]:
-    """Deliver stored events again, and return how many to each handler.
+    """Deliver stored events again, and return the counts for each handler.
 
-    It serves a new handler that must see the past, and one whose effects were lost. Replays are
-    bulk work: they wait behind what people do now. With `rate`, so many a second become due.
-    `tell` hears of each step. Raises UnknownHandler or UnknownType.
+    This is for a new handler that needs past events, and for one whose effects were lost. Replays
+    are bulk work, which interactive work overtakes. `rate` is how many deliveries fall due each
+    second; None means all at once. `tell` is called with the progress after each step. The replay
+    is recorded as an operation of `actor`. Raises UnknownHandler or UnknownType.
     """
     results = []
     for known in which.receivers():
@@ -163,7 +167,7 @@ def replay(
 
 
 def last(steps: Iterator[Progress]) -> Progress:
-    """Return where it ended."""
+    """Return the progress after the last step."""
     *_, end = steps
     return end
 
@@ -171,6 +175,7 @@ def last(steps: Iterator[Progress]) -> Progress:
 def _steps(
     which: Which, known: Handler, statement: str, *, rate: float | None = None
 ) -> Iterator[Progress]:
+    """Run the statement on STEP events at a time; yield the running totals after each time."""
     progress = Progress(known.name)
     parameters: dict[str, Any] = asdict(which) | {
         "type": known.event_name,

@@ -1,4 +1,4 @@
-"""What is deleted, and when: done deliveries by their queue's number, old events by their age."""
+"""Retention: delete done deliveries beyond each queue's `keep_done`, and events beyond an age."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from events.models import StreamReset
 from events.queues import all_policies
 from events.schedule import schedules
 
-STEP = 5_000  # rows a transaction
-SLOT_AGE = timedelta(days=7)  # what a scheduler recorded tells nothing later
+STEP = 5_000  # rows deleted in one transaction
+SLOT_AGE = timedelta(days=7)  # the age at which events of schedules are deleted
 
-# Ids, unlike times, are unique: the newest `keep` done deliveries stay, whatever their times.
-# So do those of the last hour: the auditor and catch_up ask whether recent events have theirs.
+# Counted by id, since times may be equal: the newest `keep` done deliveries stay. So do those of
+# the last hour, since the auditor and catch_up check that recent events have deliveries.
 DELIVERIES = """
     WITH surplus AS MATERIALIZED (
         SELECT id FROM events_delivery
@@ -34,15 +34,15 @@ DELIVERIES = """
     )
     DELETE FROM events_delivery USING surplus WHERE events_delivery.id = surplus.id
 """
-# Locked by a statement of its own: what a replay made of them before is seen by the next one, and
-# what would be made meanwhile waits, and finds the events gone.
+# A separate statement locks the events. EVENTS then sees the deliveries that replays created
+# before, and a replay that begins later waits for the lock and finds the events deleted.
 OLD = """
     SELECT id FROM events_event
     WHERE recorded_at < now() - %(age)s AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s))
       AND id > %(after)s AND id < %(before)s
     ORDER BY id LIMIT %(step)s FOR UPDATE SKIP LOCKED
 """
-# Dead letters keep their events, and so does whatever is not finished.
+# Events with an outbox entry, an open delivery or a dead letter stay.
 EVENTS = """
     WITH settled AS MATERIALIZED (
         SELECT id FROM unnest(%s::uuid[]) AS old (id)
@@ -61,9 +61,10 @@ EVENTS = """
 
 
 def prune() -> dict[str, int]:
-    """Delete what nobody needs any more, in small transactions; return how many by queue.
+    """Delete outdated rows in small transactions; return the number of deleted rows by queue.
 
-    Dead letters stay until an operator decides, and their events with them.
+    Deleted events are counted for the queue `events`. Dead letters and their events stay until an
+    operator replays or discards them.
     """
     pruned = {queue: _prune_deliveries(queue) for queue in all_policies()}
     slots = [f"{name}.due" for name in schedules]
@@ -88,7 +89,7 @@ def _prune_deliveries(queue: str) -> int:
 
 
 def _prune_events(age: timedelta, *, types: list[str] | None) -> int:
-    # Ids are in the order of the web machines' clocks: a day covers how wrong these may be.
+    # The times in ids are by the web machines' clocks: a day covers the errors of these.
     before = first_id_at(timezone.now() - age + timedelta(days=1))
     numbers: dict[str, Any] = {"age": age, "types": types, "step": STEP, "before": before}
     numbers["after"] = UUID(int=0)

@@ -1,7 +1,8 @@
-"""What runs again and again: each slot of a schedule is an event, and so runs once.
+"""Schedules: functions that run once in each slot, an interval of fixed length.
 
-The key of the event is the schedule's name and the slot. However many schedulers run, and however
-often one is killed, a slot is recorded once, and delivered like every other event.
+Each slot is an event, whose key is the schedule's name and the slot's beginning. However many
+schedulers run, and whenever one is killed, a slot is recorded once, and delivered like any other
+event.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ LONGEST_SLEEP = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotDue:
-    """A slot of a schedule has begun; `slot` is its ISO 8601 time (UTC)."""
+    """The event that a slot of a schedule has begun, at the ISO 8601 time `slot` (UTC)."""
 
     slot: str
 
@@ -38,7 +39,7 @@ class SlotDue:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Something to run once in every slot; slots are counted from 1970-01-01T00:00Z."""
+    """A schedule with a slot in every period of length `every` since 1970-01-01T00:00Z."""
 
     name: str
     every: timedelta
@@ -46,7 +47,7 @@ class Schedule:
     event: type[SlotDue]
 
     def slot_at(self, now: datetime) -> datetime:
-        """Return the beginning of the slot that a time is in."""
+        """Return the beginning of the slot that contains a time."""
         return now - (now - datetime.fromtimestamp(0, UTC)) % self.every
 
 
@@ -54,10 +55,10 @@ schedules: dict[str, Schedule] = {}
 
 
 def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable[[Task], Task]:
-    """Let a function run once in every slot of that length, in a queue's workers.
+    """Run the decorated function once in every slot of that length, in a queue's workers.
 
-    It must be idempotent: one that fails, or whose worker dies, is run again like every delivery.
-    Slots that passed while no scheduler ran are not made up for; the present one is.
+    The function must be idempotent: after a failure or a worker's death it is run again, like any
+    handler. Slots that passed while no scheduler ran are skipped, except for the present one.
     """
     event = type("SlotDue", (SlotDue,), {"__slots__": ()})
     event_type(f"{name}.due", version=1)(event)
@@ -74,7 +75,7 @@ def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable
 
 
 def record_due_slots() -> timedelta:
-    """Record the present slot of each schedule, if nobody has; return how long to sleep."""
+    """Record the present slot of each schedule, unless it is recorded; return how long to sleep."""
     with transaction.atomic():
         now = _now()
         for schedule in schedules.values():

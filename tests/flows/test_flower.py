@@ -155,7 +155,7 @@ def test_a_batch_whose_connection_breaks_is_a_failed_task_and_costs_no_attempt(
     drain()
 
     broken, delivered = finished(flower, "probe.write", count=2)
-    told_of_it = "The batch broke off (OperationalError); its deliveries will come again."
+    told_of_it = "The batch broke off (OperationalError); its deliveries will be retried."
     assert broken["exception"] == f"BrokenOff('{told_of_it}')"
     assert delivered["state"] == "SUCCESS"
     delivery = Delivery.objects.get(handler="probe.write")
