@@ -1,4 +1,4 @@
-"""The Celery application; its settings are the CELERY_… ones of config/settings.py."""
+"""The Celery application, configured by the CELERY_… settings of config/settings.py."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from events import transport
 from events.processes.worker import Watch
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# A release is checked when it migrates (and by `make check`), and not again by each process that
-# starts: that would load every page of the web server into each worker.
+# Skip Django's system checks in workers: they would load all views into each one. `make check` and
+# a release's migration run them.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 transport.install()
@@ -32,34 +32,38 @@ logger = logging.getLogger(__name__)
 
 @signals.setup_logging.connect(weak=False)
 def leave_logs_to_django(**_: Any) -> None:
-    """Keep Celery from setting up logs of its own."""
+    """Configure logging as Django does; with this receiver, Celery doesn't set up its own."""
     configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
 
 
 @signals.celeryd_init.connect(weak=False)
 def tell_of_the_end(**_: Any) -> None:
-    """Let a worker say when it has ended, however it does: Celery has no signal for that.
+    """Log `worker.stopped` when a worker's main process exits; Celery has no signal for that.
 
-    What Celery itself says of it goes past the logs.
+    Celery's own messages about it bypass the logs, so they are turned off.
     """
     from celery.apps import worker
 
     worker.safe_say = lambda *_: None
-    # Not in its children: they end without.
+    # Child processes exit without running atexit functions.
     atexit.register(logger.info, "worker.stopped")
 
 
 @signals.task_prerun.connect(weak=False)
 def begin_with_a_usable_connection(**_: Any) -> None:
-    """Let every task begin as a request does: Celery may write to the database before it runs."""
+    """Close a broken or outdated database connection before each task, as Django before a request.
+
+    Celery may write to the database before the task's own code runs.
+    """
     close_old_connections()
 
 
 @signals.worker_before_create_process.connect(weak=False)
 def keep_memory_shared(**_: Any) -> None:
-    """Take what there is out of the sight of garbage collection, just before a fork.
+    """Exclude all present objects from garbage collection, just before a fork.
 
-    A collection in a child would write to every object, and so copy what it shares with the others.
+    A collection in a child process would write to every object, and so copy the memory that the
+    child shares with its parent.
     """
     gc.collect()
     gc.freeze()
@@ -67,15 +71,16 @@ def keep_memory_shared(**_: Any) -> None:
 
 @signals.worker_init.connect(weak=False)
 def warm_children_up(**_: Any) -> None:
-    """Let each child prepare for its first batch when it starts.
+    """Connect `warm_up` to the start of child processes.
 
-    Not before the worker does: Celery's part for Django closes connections at the same signal.
+    Only now, when the worker starts: Celery's Django support closes connections at the same signal
+    of the child, and its receiver must run first.
     """
     signals.worker_process_init.connect(warm_up, weak=False)
 
 
 def warm_up(**_: Any) -> None:
-    """Run in a child, before it takes messages."""
+    """Prepare a new child process for its first batch, before it receives messages."""
     from events import execution
 
     execution.warm_up(app.amqp.queues.consume_from)
@@ -83,5 +88,5 @@ def warm_up(**_: Any) -> None:
 
 @signals.worker_shutting_down.connect(weak=False)
 def tell_of_stopping(**_: Any) -> None:
-    """Tell that a worker was asked to stop."""
+    """Log that a worker has begun to stop."""
     logger.info("worker.stopping")

@@ -1,7 +1,7 @@
-"""The CELERY_… settings under Celery's names for them, and no other ones.
+"""The CELERY_… settings under Celery's own names, without Django's other settings.
 
-Celery shows what it was given to whoever asks a worker for its configuration, as Flower does for
-everybody who is logged in. It masks the password in `broker_url`, and only under that name.
+Workers send their whole configuration on request, and Flower shows it to its users: Django's
+secrets must not be in it. Celery masks the broker's password only under the name `broker_url`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.conf import settings
 
 PREFIX = "CELERY_"
-# Celery's part for Django asks for it by this name.
+# Celery's Django support reads this setting with its prefix.
 KEPT = ("CELERY_DB_REUSE_MAX",)
 
 SETTINGS = {

@@ -1,4 +1,4 @@
-"""System checks over the parts that must fit together."""
+"""Django system checks: parts in different files that must match each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from events.queues import all_policies
 
 @register()
 def every_queue_has_workers(**_: Any) -> list[CheckMessage]:
-    """Fail when a queue has no process group in fly.toml: its work would wait for ever."""
+    """Report each queue without a process group in fly.toml: its work would wait for ever."""
     path = settings.BASE_DIR / "fly.toml"
     if not path.exists():
         return []
@@ -27,7 +27,7 @@ def every_queue_has_workers(**_: Any) -> list[CheckMessage]:
         Error(
             f"The queue {policy.name!r} has no workers: fly.toml has no process group "
             f"{policy.process_group!r} that runs `manage.py worker {policy.name}`.",
-            hint="Add the process group, or take the queue out of config/queues.py.",
+            hint="Add the process group, or remove the queue from config/queues.py.",
             id="config.E001",
         )
         for policy in all_policies().values()
@@ -37,10 +37,10 @@ def every_queue_has_workers(**_: Any) -> list[CheckMessage]:
 
 @register()
 def every_endpoint_is_strict(**_: Any) -> list[CheckMessage]:
-    """Fail when a view or a serializer of the API would pass over what it does not know."""
+    """Report each API view or serializer that would ignore unknown parameters or fields."""
     loose: list[CheckMessage] = [
         Error(
-            f"{view.__module__}.{view.__qualname__} takes any parameter, at {route}.",
+            f"{view.__module__}.{view.__qualname__} accepts any parameter, at {route}.",
             hint="Derive it from api.views.APIView or ListAPIView.",
             id="config.E002",
         )
@@ -49,7 +49,7 @@ def every_endpoint_is_strict(**_: Any) -> list[CheckMessage]:
     ]
     loose += [
         Error(
-            f"{serializer.__module__}.{serializer.__qualname__} takes any field.",
+            f"{serializer.__module__}.{serializer.__qualname__} accepts any field.",
             hint="Derive it from api.serializers.Serializer or ModelSerializer.",
             id="config.E003",
         )
@@ -72,12 +72,12 @@ def api_views() -> Iterator[tuple[str, type[Any]]]:
 
 
 def subclasses(kind: type[Any]) -> Iterator[type[Any]]:
-    """Yield all classes that derive from one and are loaded."""
+    """Yield all loaded subclasses of a class, direct and indirect."""
     for derived in kind.__subclasses__():
         yield derived
         yield from subclasses(derived)
 
 
 def is_ours(kind: type[Any]) -> bool:
-    """Return whether a class is one of the project's."""
+    """Return whether a class is defined in this project and not in a library."""
     return (settings.BASE_DIR / kind.__module__.partition(".")[0]).is_dir()

@@ -1,6 +1,6 @@
-"""What Flower lacks: a login for everything, and perseverance.
+"""Changes to Flower: require a login everywhere, and reconnect soon to a broker that was away.
 
-`config/flowerconfig.py` applies it before Flower starts.
+`config/flowerconfig.py` calls `refusal` and `install` before Flower starts.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from config import flower_login
 
 logger = logging.getLogger(__name__)
 
-# Between two attempts to reach the broker; each of them takes up to 4 s.
+# The pause between two attempts to reach the broker; an attempt takes up to 4 s.
 RETRY_SECONDS = 2
 OAUTH = ("FLOWER_AUTH", "FLOWER_OAUTH2_KEY", "FLOWER_OAUTH2_SECRET", "FLOWER_OAUTH2_REDIRECT_URI")
-# What proxies add to a request that they hand on.
+# Headers that proxies add to forwarded requests.
 FORWARDED = (
     "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip",
     "X-Scheme", "Fly-Client-Ip",
@@ -35,7 +35,10 @@ FORWARDED = (
 
 
 def refusal(environ: Mapping[str, str]) -> str:
-    """Return why Flower must not start: it would show the tasks to whoever reaches it."""
+    """Return why Flower must not start with this environment; empty if it may.
+
+    Without a valid login, Flower would show tasks to everybody who can reach it.
+    """
     basic = environ.get("FLOWER_BASIC_AUTH", "")
     if not basic and not environ.get("FLOWER_AUTH_PROVIDER"):
         return "Flower needs a login: set FLOWER_BASIC_AUTH=name:password, or OAuth's variables."
@@ -44,7 +47,7 @@ def refusal(environ: Mapping[str, str]) -> str:
     if environ.get("FLOWER_AUTH_PROVIDER") and (
         missing := [o for o in OAUTH if not environ.get(o)]
     ):
-        # Without FLOWER_AUTH, Flower would let in everybody without asking the provider.
+        # Without FLOWER_AUTH, Flower would admit everybody without contacting the provider.
         return f"Flower's login by FLOWER_AUTH_PROVIDER needs {', '.join(missing)} too."
     if not validate_auth_option(environ.get("FLOWER_AUTH", "")):
         return "FLOWER_AUTH must name addresses (a@x.org|b@x.org) or one domain (.*@x.org)."
@@ -52,14 +55,14 @@ def refusal(environ: Mapping[str, str]) -> str:
 
 
 def install() -> None:
-    """Put what is here in place of Flower's own."""
+    """Replace parts of Flower by the ones in this module."""
     urls.handlers[:0] = [(r"/metrics", Metrics), (r"/healthcheck", Healthcheck), (r"", Prefix)]
     Events.run = receive
     flower_login.install()
 
 
 class Metrics(monitor.Metrics):  # type: ignore[misc]
-    """Flower's metrics, for who is logged in."""
+    """Flower's metrics, for logged-in users only."""
 
     async def prepare(self) -> None:
         if await flower_login.pay(self) and not self.current_user:
@@ -67,7 +70,7 @@ class Metrics(monitor.Metrics):  # type: ignore[misc]
 
 
 class Healthcheck(monitor.Healthcheck):  # type: ignore[misc]
-    """Flower's health, for who is logged in, and for a check on the machine or next to it."""
+    """Flower's health check, for logged-in users, and for checks from a private address."""
 
     async def prepare(self) -> None:
         if asked_from_nearby(self.request):
@@ -77,15 +80,15 @@ class Healthcheck(monitor.Healthcheck):  # type: ignore[misc]
 
 
 class Prefix(BaseHandler):  # type: ignore[misc]
-    """The URL prefix without its slash, to which Flower sends who has logged in."""
+    """Redirects from the URL prefix without a slash, where Flower sends users after the login."""
 
     def get(self) -> None:
         self.redirect(f"{self.request.path}/")
 
 
 def asked_from_nearby(request: HTTPServerRequest) -> bool:
-    """Return whether a request came from a private address, and through no proxy."""
-    # The socket's own peer: `remote_ip` is what headers say.
+    """Return whether a request came from a private address and through no proxy."""
+    # The socket's own peer, since clients can forge `remote_ip` by a header.
     peer = getattr(request.connection, "context").address  # noqa: B009 - not in Tornado's types
     if not isinstance(peer, tuple) or any(name in request.headers for name in FORWARDED):
         return False
@@ -93,9 +96,10 @@ def asked_from_nearby(request: HTTPServerRequest) -> bool:
 
 
 def receive(events: Any) -> None:
-    """Receive the workers' events for ever, soon again after an outage of the broker.
+    """Receive the workers' events for ever; after an outage of the broker, reconnect in seconds.
 
-    Flower's own waits twice as long after each attempt: as long again as the outage was.
+    Flower's own loop doubles its pause after each attempt, so that it stays away twice as long as
+    the outage.
     """
     while True:
         try:

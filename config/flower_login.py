@@ -1,4 +1,4 @@
-"""Flower's login costs tries, as every other does (accounts/guard)."""
+"""Rate limits for Flower's login: each guess costs a budget, as in accounts/guard."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from accounts.guard.devices import Device
 from accounts.names import lookup_form
 
 AWAY = (
-    "The database cannot be reached, so that tries cannot be counted; try again in a few seconds. "
-    "Whoever has logged in since Flower started is let in."
+    "The database cannot be reached, so no login can be checked; try again in a few seconds. "
+    "Logins that have succeeded since Flower started still work."
 )
-# Who has logged in: the address and a hash of what was sent. It's sent with each request.
+# Successful logins: the client's address, and a hash of the Authorization header, which browsers
+# send with each request.
 _let_in: set[tuple[str, bytes]] = set()
 MOST_LET_IN = 1000
-# Tries wait here for PostgreSQL, and nothing else of Flower's does.
+# A thread that waits for PostgreSQL, so that Flower's event loop doesn't.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="login")
 
 
 def install() -> None:
-    """Let every page pay before Flower looks at a password."""
+    """Make each page and each API call of Flower `pay` before Flower checks the password."""
     before_api = BaseApiHandler.prepare
 
     async def prepare(handler: Any) -> None:
@@ -45,10 +46,11 @@ def install() -> None:
 
 
 async def pay(handler: Any) -> bool:
-    """Pay for the guess in a request, if there is one; return whether the request may go on.
+    """Spend the budget for the password in a request; return whether the request may continue.
 
-    Without a password there is no guess, and Flower asks for one. With OAuth alone, the provider
-    counts the tries.
+    A request without a password costs nothing; Flower then asks for one. With OAuth alone, nothing
+    is spent either: the provider limits the tries. At a limit, the response is 429, and 503 without
+    the database.
     """
     header = handler.request.headers.get("Authorization", "")
     if not header or not handler.application.options.basic_auth:
@@ -75,7 +77,7 @@ async def pay(handler: Any) -> bool:
 
 
 def address_of(request: Any) -> str:
-    """Return the address that counts; Tornado's `remote_ip` is what any header says."""
+    """Return the client's address; Tornado's `remote_ip` would trust any header."""
     peer = request.connection.context.address
     return client_address(
         peer[0] if isinstance(peer, tuple) else "",
@@ -85,9 +87,10 @@ def address_of(request: Any) -> str:
 
 
 def name_in(header: str) -> str:
-    """Return the username of a login by HTTP's Basic scheme; nothing, if it is none."""
+    """Return the username in a header of HTTP's Basic scheme (RFC 7617), or an empty string."""
     try:
-        # As Flower reads it, or another kind of space would make another account.
+        # Split exactly as Flower does. Otherwise, another kind of space would mean another account,
+        # and so a fresh budget.
         decoded = b64decode("".join(header.split()[1:])).decode(errors="replace")
     except ValueError:
         return ""
@@ -102,7 +105,7 @@ def _on_a_connection(question: Any) -> Any:
     try:
         return question()
     finally:
-        # The next try may come in hours, and this connection would be dead by then.
+        # The next login may be hours later, when this connection would be dead.
         connections.close_all()
 
 

@@ -1,6 +1,6 @@
-"""What Flower shows of our work: the backlog in PostgreSQL, and no tasks that did nothing.
+"""Changes to Flower's pages: show the backlog in PostgreSQL, and hide tasks without any effect.
 
-`config/flowerconfig.py` applies it before Flower starts.
+`config/flowerconfig.py` calls `install` before Flower starts.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from flower.events import EventsState
 from flower.views import BaseHandler, broker
 from tornado.ioloop import IOLoop
 
-# Outcomes of a delivery that a task only looked at (events/metrics/families.py).
+# Outcomes of a delivery whose handler did not run (events/metrics/families.py).
 PUT_OFF = {"limited", "deferred", "paused", "passed_over"}
 
 
 def install() -> None:
-    """Put these in place of Flower's own."""
+    """Replace parts of Flower by the ones in this module."""
     urls.handlers[:0] = [(r"/broker", Broker)]
     BaseHandler.get_active_queue_names = every_queue
     EventsState.event = without_idle_tasks(EventsState.event)
 
 
 def every_queue(handler: Any) -> list[str]:
-    """Return all queues: Flower leaves out those that are paused or have no workers."""
+    """Return all queues; Flower's own method omits paused ones and those without workers."""
     return list(settings.QUEUES)
 
 
 class Broker(broker.BrokerView):  # type: ignore[misc]
-    """Flower's page of the broker, which also says what waits in PostgreSQL."""
+    """Flower's page of the broker, plus the backlog in PostgreSQL."""
 
     async def get(self) -> None:
-        """Show the broker's queues, below a line on the deliveries that are not there yet."""
+        """Show the broker's queues, and the backlog in PostgreSQL."""
         self.backlog = await IOLoop.current().run_in_executor(None, backlog)
         await super().get()
 
     def render(self, template_name: str, **values: Any) -> Any:
-        """Render the page with that line below the broker's address."""
+        """Render the page with the backlog after the broker's address."""
         values["broker_url"] = f"{values['broker_url']} – {self.backlog}"
         return super().render(template_name, **values)
 
 
 def backlog() -> str:
-    """Return a sentence on what each queue has open in PostgreSQL."""
+    """Return sentences with the open deliveries of each queue and the length of the outbox."""
     from events import queries  # Django is not set up yet when Flower reads its options
 
     close_old_connections()
@@ -54,21 +54,21 @@ def backlog() -> str:
         found = queries.backlogs(list(settings.QUEUES))
         outbox = queries.outbox_length()
     except DatabaseError:
-        return "PostgreSQL can't be asked what else waits."
+        return "PostgreSQL can't be reached, so its backlog is unknown."
     finally:
         close_old_connections()
     deliveries = ", ".join(f"{each.depth:,} of {each.queue}" for each in found if each.depth)
     return (
         "A message is a batch, and the broker holds a few of each queue; the rest waits in"
         f" PostgreSQL: {deliveries or 'no deliveries'} open, {outbox:,} events in the outbox."
-        " `manage.py queues status` has the figures."
+        " `manage.py queues status` shows the numbers."
     )
 
 
 def without_idle_tasks(event: Any) -> Any:
-    """Return Flower's method that takes an event, changed to forget tasks that did nothing.
+    """Wrap Flower's method for Celery's events so that it forgets tasks that ran no handler.
 
-    Under a rate limit most tasks only put their deliveries off, and would fill the list.
+    Under a rate limit, most tasks only put their deliveries off, and would fill the list.
     """
 
     def take(state: EventsState, event_: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ def without_idle_tasks(event: Any) -> Any:
 
 
 def did_nothing(result: str) -> bool:
-    """Return whether a task's result, as Celery tells it, counts only deliveries put off."""
+    """Return whether a task ran no handler: its result, as text, counts only PUT_OFF outcomes."""
     try:
         outcomes = ast.literal_eval(result)
     except (ValueError, SyntaxError):

@@ -1,4 +1,4 @@
-"""Flower's options. Each FLOWER_… variable that Flower knows goes before what is written here."""
+"""Flower's options (Flower runs this file); each FLOWER_… environment variable overrides one."""
 
 import os
 
@@ -14,23 +14,23 @@ flower_pages.install()
 
 DEFAULTS = {
     "address": "127.0.0.1",
-    # Sessions of OAuth outlive a restart.
+    # The same after each restart, so that OAuth sessions stay valid.
     "cookie_secret": salted_hmac("flower", settings.SECRET_KEY).hexdigest(),
     "db": "flower",
     "persistent": True,
     "state_save_interval": 60_000,  # milliseconds
-    # Its memory grows with these, and no further: 28 MiB for the tasks (ADR 0032).
+    # These limit Flower's memory; the tasks take 28 MiB (ADR 0032).
     "max_tasks": 5_000,
     "max_workers": 200,
-    # Seconds after which a worker that left is no longer shown.
+    # Seconds until a stopped worker disappears from the pages.
     "purge_offline_workers": 600,
-    # Acts are the commands' and the admin's, which ask for a permission and write them down.
+    # Operators act by commands or in the admin, which check permissions and keep an audit trail.
     "read_only": True,
     "tasks_columns": "name,args,state,result,exception,received,runtime,worker,uuid",
-    # Behind a proxy, which says who the client is.
+    # Read the client's address from the proxy's headers.
     "xheaders": True,
 }
-# Flower has read the environment before this file, and would let this file win.
+# Flower reads the environment first and this file second, and the later one would win.
 globals().update(
     (name, value) for name, value in DEFAULTS.items() if f"FLOWER_{name.upper()}" not in os.environ
 )

@@ -1,4 +1,4 @@
-"""The pages beside the API: home, health and metrics."""
+"""Pages outside the API: the home page, health probes and metrics."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from django.views.decorators.http import require_safe
 from events import queries
 from events.metrics.snapshot import Unavailable, exposition
 
-# Machines ask by the address of a process, which is no allowed host; nothing else may.
+# Health checkers use a process's own address as the host, which is not in ALLOWED_HOSTS.
 PROBES = ("/healthz", "/readyz")
 
 
 class ProbeMiddleware:
-    """Answer probes before anything looks at the host, or waits for the database."""
+    """Respond to probes before any middleware checks the host or waits for the database."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -35,19 +35,19 @@ class ProbeMiddleware:
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Welcome a visitor, and show the way on."""
+    """Show the home page, with links to the API's documentation and the admin."""
     return render(request, "config/home.html")
 
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Return that the process is up."""
+    """Respond 200: the process is running."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Return whether requests can be served: 503 without the database, or its migrations."""
+    """Respond 200 if requests can be served, 503 without the database or with open migrations."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -59,13 +59,13 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 class _Migrations:
-    """What this process knows of the database's migrations."""
+    """Caches in this process that all migrations are applied."""
 
     applied = False
 
 
 def _is_migrated() -> bool:
-    # Looking takes long, and what was applied stays.
+    # The check is slow, and an applied migration stays applied.
     _Migrations.applied = _Migrations.applied or not queries.missing_migrations()
     return _Migrations.applied
 
@@ -78,7 +78,7 @@ def _unavailable(reason: str) -> JsonResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the queues' figures for Prometheus, read from PostgreSQL."""
+    """Return the event system's metrics for Prometheus, read from PostgreSQL."""
     if not may_read_metrics(request):
         return HttpResponse(
             "Set METRICS_TOKEN, and send it as `Authorization: Bearer …`.\n",
@@ -96,7 +96,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def may_read_metrics(request: HttpRequest) -> bool:
-    """Return whether the request has the token; on one machine, without one, anybody may."""
+    """Return whether the request has METRICS_TOKEN; without one, only the local stack allows it."""
     if not settings.METRICS_TOKEN:
         return bool(settings.INSECURE_HTTP)
     sent = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -1,6 +1,6 @@
-"""`Idempotency-Key`: a POST may be sent again, and takes effect once.
+"""The header `Idempotency-Key`: a POST that is sent again takes effect only once.
 
-In the terms of https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/.
+Follows https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from accounts.models import IdempotentRequest, User
 from api.views import MADE, APIView
 from config.problems import answer
 
-# What these answer has tokens in it, which are stored hashed and nowhere else. Registering has a
-# way of its own (accounts/registrations.py).
+# These responses contain tokens, which must be stored nowhere but hashed. Registration therefore
+# implements the header itself (accounts/registrations.py).
 AUTH = "/api/v1/auth/"
 
 
 class IdempotencyMiddleware:
-    """Keep the answer to a POST that carries a key, in the transaction of its effect.
+    """Store the response to a POST with a key, in the same transaction as the request's effect.
 
-    Two that arrive at once wait for each other at the key's row. Only answers that took effect
-    (2xx) are kept: a request that failed may be mended and sent again under the same key. Keys are
-    a person's own, and an answer is repeated only to a person whose token is valid now.
+    Of two requests at once, the second waits for the first one's transaction, at the key's row.
+    Only 2xx responses are stored: a failed request may be corrected and sent again under the same
+    key. Each person has their own keys; a stored response is repeated only for a valid token.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -72,7 +72,10 @@ class IdempotencyMiddleware:
 
 
 def sender_of(request: HttpRequest) -> User | None:
-    """Return who sends a request; None for nobody, to whom the view says what is wrong."""
+    """Return the user whose token the request has; None without a valid token.
+
+    The view then responds with the error.
+    """
     try:
         found = TokenAuthentication().authenticate(request)
     except AuthenticationFailed:
@@ -81,20 +84,23 @@ def sender_of(request: HttpRequest) -> User | None:
 
 
 def repeated(request: HttpRequest, kept: IdempotentRequest, sender: User) -> HttpResponse:
-    """Answer a request whose key was used before."""
+    """Return the response to a request whose key was used before: the stored one, or an error.
+
+    422 for another body, 404 if the sender may no longer see the object that the request created.
+    """
     if kept.body_digest != digest(request.body):
-        return answer(422, "This Idempotency-Key was used with another body; take a new one.")
+        return answer(422, "This Idempotency-Key was used with another body; send a new one.")
     content, status = bytes(kept.answer or b""), kept.status or 200
     headers = {"Idempotent-Replayed": "true"}
     view = getattr(resolve(request.path_info).func, "view_class", None)
     if view is not None and issubclass(view, APIView) and content:
         made = msgspec.json.decode(content)
         if not view.may_see(sender, made):
-            return answer(404, "You can no longer see what this request was answered with.")
+            return answer(404, "You can no longer see the object in this request's first response.")
         headers |= view.where_made(made) if status in MADE else {}
     return HttpResponse(content, status=status, content_type=kept.content_type, headers=headers)
 
 
 def digest(text: bytes) -> str:
-    """Return a fingerprint, so that neither tokens nor bodies are stored."""
+    """Return a SHA-256 hash, stored in place of keys and bodies."""
     return hashlib.sha256(text).hexdigest()

@@ -1,4 +1,4 @@
-"""The settings of the OpenAPI schema and its page (drf-spectacular)."""
+"""The settings of the OpenAPI schema and its Swagger page (drf-spectacular)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
-    # In the order in which they are read.
+    # In the order of the page.
     "TAGS": [
-        {"name": "auth", "description": "Accounts, and the tokens that every other request sends."},
-        {"name": "users", "description": "Profiles, your own and others', and who follows whom."},
+        {"name": "auth", "description": "Accounts, and the tokens that all other requests need."},
+        {"name": "users", "description": "Profiles, followers, and following."},
         {"name": "cards", "description": "Saved pages, notes and references: your library."},
         {"name": "collections", "description": "Cards gathered under a name."},
-        {"name": "feeds", "description": "Cards of others, newest first."},
-        {"name": "notifications", "description": "What happened that concerns you."},
-        {"name": "stream", "description": "The same, live."},
+        {"name": "feeds", "description": "Other people's cards, newest first."},
+        {"name": "notifications", "description": "Events that concern you."},
+        {"name": "stream", "description": "Notifications, feed, imports and cards, live."},
         {"name": "imports", "description": "Files and addresses whose rows become cards."},
         {"name": "subscriptions", "description": "Web feeds whose entries become cards."},
         {"name": "exports", "description": "Your library as a file."},
@@ -34,7 +34,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.schema.with_examples",
     ],
-    # What was typed into Authorize stays when the page is loaded again.
+    # Keep the token of the Authorize form when the page is reloaded.
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True},
     "ENUM_NAME_OVERRIDES": {
         "CardType": "cards.models.Card.Type",

@@ -1,7 +1,8 @@
-"""While the database does not answer, requests are refused at once instead of one by one.
+"""A circuit breaker: while the database does not respond, requests are refused at once.
 
-Each process finds out by itself. A request that waited in vain closes the door for a second; the
-first one after that tries again. Otherwise those that queue behind it would each wait as long.
+Without it, each queued request would wait for its own timeout, one after another. When a request
+has waited in vain, its process refuses all requests for one second; the next one tries again. Each
+process does so by itself.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse
 
 CLOSED_SECONDS = 1.0
-# A connection that breaks fails faster than this, and the next one may be fine.
+# Only a failure that took longer counts. A broken connection fails faster, and the next connection
+# may work.
 LONG_SECONDS = 1.0
 
 _current = threading.local()
 
 
 def note(error: BaseException) -> None:
-    """Remember that the present request failed because no server answered.
+    """Record whether the current request failed because the database did not respond.
 
-    An error that the server itself reports has an SQLSTATE: it did answer.
+    An error with an SQLSTATE was reported by the server, so the server did respond.
     """
     cause = error.__cause__ if isinstance(error, Error) else error
     _current.unanswered = getattr(cause, "sqlstate", None) is None
 
 
 class OutageMiddleware:
-    """This answers 503 while the door is closed."""
+    """Respond 503 to all requests for a second after one has waited for the database in vain."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

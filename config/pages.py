@@ -1,4 +1,4 @@
-"""What every page may link to."""
+"""The template context of every page."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from django.http import HttpRequest
 
 
 def links(request: HttpRequest) -> dict[str, str]:
-    """Return the address of Flower, for the admin's header; empty where it is not known."""
+    """Return Flower's address for the admin's header; empty if FLOWER_URL is not set."""
     return {"flower_url": settings.FLOWER_URL}

@@ -1,4 +1,4 @@
-"""Pages by keyset: stable while rows come and go, and as fast on the last page as on the first."""
+"""Keyset pagination: pages stay stable while rows come and go, and all are equally fast."""
 
 from __future__ import annotations
 
@@ -21,26 +21,29 @@ from rest_framework.views import APIView
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 MAX_CURSOR_LENGTH = 100
-INVALID_CURSOR = "This cursor is not valid; take it from `next` or `previous` of an answer."
+INVALID_CURSOR = "This cursor is not valid; copy it from `next` or `previous` of a response."
 INVALID_PAGE_SIZE = f"Give a whole number from 1 to {MAX_PAGE_SIZE}."
 SIZES = {str(size): size for size in range(1, MAX_PAGE_SIZE + 1)}
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two rows, and the direction in which a page lies from it."""
+    """The start of a page: beside the row with this value in the ordering column, in a direction.
+
+    `backwards` is the direction towards the first page.
+    """
 
     position: str
     backwards: bool
 
     def encode(self) -> str:
-        """Return the cursor as clients carry it."""
+        """Return the text that clients send as the `cursor` parameter."""
         text = ("<" if self.backwards else ">") + self.position
         return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
-        """Return the cursor of a text; raise ValueError for any other text."""
+        """Return the cursor of a text from `encode`; raise ValueError for any other text."""
         if len(text) > MAX_CURSOR_LENGTH:
             raise ValueError("too long")
         padded = text + "=" * (-len(text) % 4)
@@ -51,15 +54,15 @@ class Cursor:
 
 
 class CursorPagination(BasePagination):
-    """Pagination over a unique column that the view names: `cursor_ordering = "-id"`.
+    """Paginates by a unique column that the view names: `cursor_ordering = "-id"`.
 
-    A view whose rows no queryset finds in that order has a method `page_rows`, as below.
+    A view that can't get its rows from one queryset has a method `page_rows` (see PageRows).
     """
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
-        """Return one page of rows in the view's order."""
+        """Return the rows of the requested page, in the view's order."""
         ordering: str = getattr(view, "cursor_ordering", "-id")
         self.column = ordering.removeprefix("-")
         self.base_url = request.build_absolute_uri()
@@ -68,7 +71,7 @@ class CursorPagination(BasePagination):
         backwards = self.cursor is not None and self.cursor.backwards
         descending = ordering.startswith("-") != backwards
         beside = self.cursor and position_of(self.cursor, queryset.model, self.column)
-        # One row more than the page holds tells whether anything follows.
+        # One row more than the page has shows whether there is a next page.
         find: PageRows = getattr(view, "page_rows", partial(page_rows, queryset, self.column))
         rows = list(find(beside, descending=descending, limit=self.size + 1))
         more = len(rows) > self.size
@@ -78,7 +81,7 @@ class CursorPagination(BasePagination):
         return self.page
 
     def get_paginated_response(self, data: Any) -> Response:
-        """Return the page with the addresses of its neighbours."""
+        """Return the response: the page's rows, and the URLs of the next and the previous page."""
         return Response(
             {
                 "next": self.link(self.page[-1], backwards=False) if self.has_next else None,
@@ -88,7 +91,7 @@ class CursorPagination(BasePagination):
         )
 
     def link(self, row: Any, *, backwards: bool) -> str:
-        """Return the address of the page that starts beside a row."""
+        """Return the URL of the page that starts beside this row."""
         value = row[self.column] if isinstance(row, Mapping) else getattr(row, self.column)
         return replace_query_param(self.base_url, "cursor", Cursor(str(value), backwards).encode())
 
@@ -102,20 +105,20 @@ class CursorPagination(BasePagination):
         }
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
-        """Return the OpenAPI parameters of a list."""
+        """Return the OpenAPI parameters of a paginated list."""
         return [
             {
                 "name": "cursor",
                 "in": "query",
                 "required": False,
-                "description": "Where the page starts: from `next` or `previous` of an answer.",
+                "description": "The start of the page, from `next` or `previous` of a response.",
                 "schema": {"type": "string", "maxLength": MAX_CURSOR_LENGTH},
             },
             {
                 "name": "page_size",
                 "in": "query",
                 "required": False,
-                "description": f"How many results a page has; {MAX_PAGE_SIZE} at most.",
+                "description": f"The number of results on a page, {MAX_PAGE_SIZE} at most.",
                 "schema": {
                     "type": "integer",
                     "minimum": 1,
@@ -127,7 +130,10 @@ class CursorPagination(BasePagination):
 
 
 class PageRows(Protocol):
-    """Answers so many rows on one side of a value of the column, or from the first on."""
+    """Finds up to `limit` rows on one side of `beside`, a value of the ordering column.
+
+    Without `beside`, the rows start with the first in this direction.
+    """
 
     def __call__(self, beside: Any | None, *, descending: bool, limit: int) -> Iterable[Any]: ...
 
@@ -135,14 +141,14 @@ class PageRows(Protocol):
 def page_rows(
     queryset: QuerySet[Any], column: str, beside: Any | None, *, descending: bool, limit: int
 ) -> QuerySet[Any]:
-    """Find the rows of a page in a queryset."""
+    """Return the rows of a page from a queryset (a PageRows, after its first two arguments)."""
     if beside is not None:
         queryset = queryset.filter(**{f"{column}__{'lt' if descending else 'gt'}": beside})
     return queryset.order_by(("-" if descending else "") + column)[:limit]
 
 
 def page_size_of(request: Request) -> int:
-    """Return how many rows the client wants, within bounds."""
+    """Return the requested page size; raise ValidationError for any but 1 to MAX_PAGE_SIZE."""
     text = request.query_params.get("page_size")
     if text is None:
         return PAGE_SIZE
@@ -152,7 +158,7 @@ def page_size_of(request: Request) -> int:
 
 
 def cursor_of(request: Request) -> Cursor | None:
-    """Return the cursor that the client sent."""
+    """Return the request's cursor, or None; raise ValidationError for an invalid one."""
     text = request.query_params.get("cursor")
     if text is None:
         return None
@@ -163,7 +169,7 @@ def cursor_of(request: Request) -> Cursor | None:
 
 
 def position_of(cursor: Cursor, model: type[Model], column: str) -> Any:
-    """Return the cursor's position as a value that the column can hold."""
+    """Return the cursor's position as a value of the column, or raise ValidationError."""
     field = field_of(model, column)
     try:
         value = field.to_python(cursor.position)
@@ -174,7 +180,7 @@ def position_of(cursor: Cursor, model: type[Model], column: str) -> Any:
 
 
 def field_of(model: type[Model], column: str) -> Field[Any, Any]:
-    """Return the field whose values are in a column, behind any foreign keys."""
+    """Return the field that defines a column's values; a foreign key is followed to its target."""
     field: Any = model._meta.get_field(column)  # noqa: SLF001
     while isinstance(field, ForeignKey):
         field = field.target_field

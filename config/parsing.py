@@ -1,4 +1,4 @@
-"""Reading what clients send."""
+"""The JSON parser of request bodies."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rest_framework import status
 from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.parsers import BaseParser
 
-# What ends the key of an object; it stands in texts too.
+# The end of an object's key. Texts may contain it too.
 KEY = re.compile(rb'"\s*:')
 
 
-TWICE = "This key is there twice in one object; give it once."
+TWICE = "This key appears twice in one object; send it once."
 
 
 class TooLarge(APIException):
-    """The body is longer than the server is willing to hold in memory."""
+    """The body is longer than DATA_UPLOAD_MAX_MEMORY_SIZE."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "too_large"
 
 
 class JSONParser(BaseParser):
-    """A parser of JSON in UTF-8 (RFC 8259), within bounds of size and depth."""
+    """Parses JSON in UTF-8 (RFC 8259), with limits of size and depth, and without repeated keys."""
 
     media_type = "application/json"
 
@@ -39,7 +39,10 @@ class JSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the values of a JSON body."""
+        """Return the value of a JSON body.
+
+        Raise TooLarge, ParseError, or ValidationError for a repeated key.
+        """
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
@@ -59,8 +62,8 @@ class JSONParser(BaseParser):
 def count_keys(value: Any) -> int:
     """Return the number of keys in all objects of a value.
 
-    If a body has as many ends of keys, none of its keys came twice, which msgspec would pass over:
-    nobody knows which of two values a client means, and proxies may read the other one.
+    If the body's text has as many ends of keys, no key is repeated. A repeated key must be refused:
+    msgspec would keep the last value, while a proxy may read the first one.
     """
     total, waiting = 0, [value]
     while waiting:
@@ -74,7 +77,7 @@ def count_keys(value: Any) -> int:
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; raise ValidationError for a key that comes twice."""
+    """Return an object of these pairs; raise ValidationError for a repeated key."""
     values = dict(pairs)
     if len(values) < len(pairs):
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)

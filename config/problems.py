@@ -1,4 +1,7 @@
-"""Errors of the API as RFC 9457 problem details."""
+"""Error responses of the API, as problem documents (RFC 9457).
+
+Also the error pages of all other URLs.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ Problem = dict[str, Any]
 
 
 class Unavailable(exceptions.APIException):
-    """A server that the request needs does not answer; the same request may succeed later."""
+    """A server that the request needs does not respond; the same request may succeed later."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The database cannot be reached at the moment; try again in a few seconds."
@@ -45,7 +48,7 @@ class Unavailable(exceptions.APIException):
 
 
 class Busy(exceptions.APIException):
-    """There is too much bulk work, or were too many tries; the same request may succeed later."""
+    """Too much bulk work is open, or too many logins were tried; a later request may succeed."""
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
     default_code = "busy"
@@ -56,7 +59,7 @@ class Busy(exceptions.APIException):
 
 
 class Conflict(exceptions.APIException):
-    """The request names something that another request removed in the meantime."""
+    """The request refers to an object that another request has just deleted."""
 
     status_code = status.HTTP_409_CONFLICT
     default_detail = "Something that this request refers to has just been removed."
@@ -64,7 +67,10 @@ class Conflict(exceptions.APIException):
 
 
 def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the problem+json response to an exception; None leaves it to Django."""
+    """Return the problem document for an exception; None for an unknown one, left to Django.
+
+    This is REST framework's EXCEPTION_HANDLER.
+    """
     known = known_as(exc)
     if known is None:
         return None
@@ -79,7 +85,7 @@ def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def log_outage(exc: BaseException) -> bool:
-    """Log why a server doesn't answer, and tell whether that is what the exception means."""
+    """Return whether an exception means that a server doesn't respond; if so, log the reason."""
     is_outage = isinstance(known_as(exc), Unavailable)
     if is_outage:
         logger.warning("request.unavailable", extra={"error": reason(exc)})
@@ -87,12 +93,12 @@ def log_outage(exc: BaseException) -> bool:
 
 
 def known_as(exc: BaseException | None) -> exceptions.APIException | None:
-    """Return the API error that an exception means to a client."""
+    """Return the API error to send for an exception; None for an unexpected exception."""
     known: exceptions.APIException | None = None
     match exc:
         case exceptions.APIException():
             known = exc
-        # A service raises ObjectDoesNotExist for what has been removed since the view read it.
+        # A service raises ObjectDoesNotExist for an object deleted since the view read it.
         case Http404() | ObjectDoesNotExist():
             known = exceptions.NotFound()
         case PermissionDenied():
@@ -106,7 +112,7 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
         case OperationalError() | InterfaceError():
             outage.note(exc)
             known = Unavailable()
-        # A primary that has just become a standby, or refuses to write for lack of room.
+        # A primary that has just become a standby, or refuses to write because its disk is full.
         case InternalError() if isinstance(exc.__cause__, ReadOnlySqlTransaction):
             known = Unavailable()
         case IntegrityError() if isinstance(exc.__cause__, ForeignKeyViolation):
@@ -115,20 +121,20 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
 
 
 def problem_of(exc: exceptions.APIException) -> Problem:
-    """Return the members of the problem document of an API error."""
+    """Return the problem document of an API error."""
     if isinstance(exc, exceptions.ValidationError):
         return problem(exc.status_code, INVALID, errors=field_errors(exc.detail))
     return problem(exc.status_code, str(exc.detail))
 
 
 def problem(code: int, detail: str, **members: Any) -> Problem:
-    """Return a problem document without a type of its own (RFC 9457, section 4.2.1)."""
+    """Return a problem document of type `about:blank` (RFC 9457, section 4.2.1)."""
     title = HTTPStatus(code).phrase
     return {"type": "about:blank", "title": title, "status": code, "detail": detail} | members
 
 
 def headers_of(exc: exceptions.APIException) -> dict[str, str]:
-    """Return the headers by which clients know how to go on."""
+    """Return the error's WWW-Authenticate and Retry-After headers, if it has any."""
     headers = {}
     if challenge := getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
@@ -137,32 +143,32 @@ def headers_of(exc: exceptions.APIException) -> dict[str, str]:
     return headers
 
 
-# -- Outside the API's views: Django's error views, which the URL configuration names ------------
+# -- Error views of Django, used outside the API's views (named in config/urls.py) ---------------
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the response to a request that Django itself refused."""
+    """Return the response with status 400 to a request that Django itself refused."""
     if not is_api(request):
         return defaults.bad_request(request, exception)
     return answer(400, "The request cannot be understood.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the response to a request that its sender may not make."""
+    """Return the response with status 403."""
     if not is_api(request):
         return defaults.permission_denied(request, exception)
     return answer(403, "You may not do this.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the response to a request for an address that doesn't exist."""
+    """Return the response with status 404 to an unknown URL."""
     if not is_api(request):
         return defaults.page_not_found(request, exception)
     return answer(404, "There is nothing at this address.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return the response after our own failure, while Django handles the exception."""
+    """Return the response to an unhandled exception: 503 if a server doesn't respond, else 500."""
     if isinstance(known_as(sys.exc_info()[1]), Unavailable):
         return unavailable(request)
     if not is_api(request):
@@ -171,7 +177,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """Answer while a server that requests need does not: a page for browsers, else a problem."""
+    """Return status 503 with Retry-After: as a page for browsers, else as a problem document."""
     refusal = Unavailable()
     detail, headers = str(refusal.detail), headers_of(refusal)
     is_browser = "text/html" in request.headers.get("Accept", "")
@@ -183,12 +189,12 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def is_api(request: HttpRequest) -> bool:
-    """Return whether a client of the API asks."""
+    """Return whether the request's path is in the API."""
     return request.path_info.startswith("/api/")
 
 
 def answer(code: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
-    """Return a problem document from outside the API framework."""
+    """Return a response with a problem document, for code outside REST framework's views."""
     return JsonResponse(
         problem(code, detail), status=code, content_type=MEDIA_TYPE, headers=headers
     )

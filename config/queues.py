@@ -1,7 +1,8 @@
-"""The policy of each queue: one row a queue; every number can be set from the environment.
+"""The queue table: the policy of each queue (the fields are explained in events/queues.py).
 
-`NOTIFICATIONS_CONCURRENCY=4` overrides `concurrency` of `notifications`, and so on. Celery's
-queues and routes, the worker command lines, retries, retention and alerts derive from this table.
+Celery's queues and routes, the workers' command lines, retries, retention and alerts all derive
+from this table. The environment can set every number: `NOTIFICATIONS_CONCURRENCY=4` overrides
+`concurrency` of `notifications`, and so on.
 """
 
 from __future__ import annotations
@@ -45,14 +46,15 @@ QUEUES = (
         keep_done=50_000,
         slo_seconds=30,
     ),
-    # Pages are fetched one at a time for each host, and many hosts at once. A fetch mostly waits,
-    # so there are more processes than elsewhere, and each takes one page: in a batch, pages would
-    # wait behind others while processes idle. And so they may wait in the broker for longer.
+    # Fetches pages: one at a time from each host, from many hosts at once. A fetch mostly waits for
+    # the network, so there are more processes than in other queues. Each processes one page at a
+    # time: in a batch, pages would wait behind a slow one while other processes are idle. Messages
+    # may therefore stay in the broker longer before they count as lost.
     QueuePolicy(
         name="metadata",
         process_group="metadata-worker",
         priority=4,
-        # Eight take 380 MB: they share what was loaded before they were forked.
+        # Eight processes use 380 MB: they share the memory of code loaded before the fork.
         concurrency=8,
         max_attempts=3,
         backoff_seconds=2,
@@ -73,9 +75,9 @@ QUEUES = (
         max_attempts=3,
         backoff_seconds=1,
         niceness=10,
-        # Few batches, of 100 rows each, in one message: the workers share them.
+        # Each event is a batch of 100 rows. With few events in a message, all workers get a share.
         bulk_batch_size=4,
-        # Calls for each source: an address, or the uploads of one person.
+        # Rate limit of each source: one fetched address, or all uploads of one person.
         group_limit=100,
         group_seconds=1,
         slo_seconds=60,
@@ -84,14 +86,14 @@ QUEUES = (
 
 
 def group_of(names: Sequence[str]) -> str:
-    """Return the process group of who works on these queues, if nothing else names it."""
+    """Return the process group of a worker of these queues, for use where PROCESS_NAME is unset."""
     groups = {policy.name: policy.process_group for policy in QUEUES}
     only = names[0] if len(names) == 1 else ""
     return groups.get(only, f"{'+'.join(names)}-worker")
 
 
 def from_environment(policy: QueuePolicy) -> QueuePolicy:
-    """Return the policy with each number that the environment sets put in its place."""
+    """Return a copy of the policy with the numbers that the environment sets."""
     numbers: dict[str, Any] = {
         field.name: int(text)
         for field in dataclasses.fields(policy)
@@ -101,6 +103,6 @@ def from_environment(policy: QueuePolicy) -> QueuePolicy:
 
 
 def load() -> dict[str, QueuePolicy]:
-    """Return the table in force, by queue name, the most urgent queue first."""
+    """Return each queue's policy by name, with the environment's numbers, most urgent first."""
     policies = [from_environment(policy) for policy in QUEUES]
     return {policy.name: policy for policy in sorted(policies, key=lambda p: -p.priority)}

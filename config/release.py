@@ -1,4 +1,4 @@
-"""Which release of the project this is, when the environment doesn't say so."""
+"""The name of the running release, where the environment variable RELEASE is not set."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 
 
 def of(folder: Path) -> str:
-    """Return the commit that is checked out in a folder, or the version of its project."""
+    """Return the commit checked out in a folder (12 digits), or else its project's version.
+
+    The files are read directly: an image may have no git program.
+    """
     return _commit(folder / ".git")[:12] or _version(folder / "pyproject.toml")
 
 
 def _commit(git: Path) -> str:
     with suppress(OSError):
-        if git.is_file():  # a worktree: its own HEAD is there, and branches are with the repository
+        if git.is_file():  # a worktree, whose HEAD is in another directory, named in this file
             git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir: ").strip()
         head = (git / "HEAD").read_text(encoding="utf-8").strip()
         if not head.startswith("ref: "):

@@ -1,4 +1,4 @@
-"""What is known of a request while it lasts: its ids, its span, and its line in the log."""
+"""The identity of each request: its request id, its trace, and its line in the log."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from events import tracing
 
 logger = logging.getLogger(__name__)
 
-# A caller's id is taken if it can do no harm in a line.
+# A client's request id is accepted only if it is harmless in a log line.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-# Asked every few seconds by machines.
+# Requested every few seconds by machines, and so logged at DEBUG.
 PROBES = ("healthz", "readyz", "metrics")
 
 
 class RequestMiddleware:
-    """This gives a request its ids, and tells how it ended: by its route, never its address.
+    """Give each request its ids and its span, and log its end with its route, never its URL.
 
-    Addresses hold names, and their queries what people look for.
+    URLs contain usernames and search terms.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -56,13 +56,16 @@ class RequestMiddleware:
 
 
 def request_id(request: HttpRequest) -> str:
-    """Return the caller's id of the request, or a new one."""
+    """Return the client's `X-Request-ID` if it is well formed, or else a new random id."""
     given: str = request.META.get("HTTP_X_REQUEST_ID", "")
     return given if REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
 
 
 def tell(span: tracing.Span, request: HttpRequest, method: str, status: int, began: float) -> None:
-    """Tell in the log and in the trace how a request ended."""
+    """Record the end of a request in the log and in its span.
+
+    `began` is the time by `time.perf_counter()` at which it started.
+    """
     match = request.resolver_match
     route = match.route if match else ""
     level = logging.DEBUG if route in PROBES else logging.INFO
@@ -86,7 +89,7 @@ def tell(span: tracing.Span, request: HttpRequest, method: str, status: int, beg
 
 
 def log_failure(**_: Any) -> None:
-    """Log an exception that no view expected, while it is being handled."""
+    """Log an exception that no view has handled; runs while Django handles it."""
     from config.problems import log_outage
 
     error = sys.exc_info()[1]

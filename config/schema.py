@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says beyond the serializers: every error is a problem document."""
+"""The parts of the OpenAPI schema that serializers don't give: errors, headers and examples."""
 
 from __future__ import annotations
 
@@ -23,45 +23,46 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    description="The same key and body again, within a day, get the first answer again.",
+    description="If you send the same key and body again within a day, you get the first response.",
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     str,
     OpenApiParameter.HEADER,
-    description="The ETag of the version that you have: 304 says that it is still the newest.",
+    description="The ETag of the version that you have. 304 means that it is still the newest.",
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
-    description="The ETag of the version that you mean: 412 says that it was changed since.",
+    description="The ETag of the version that you want to change. 412 means that there is a newer"
+    " one.",
 )
 WRITING = ("POST", "PUT", "PATCH")
 FIRST_SENTENCE = re.compile(r".*?(?:\.(?=\s|$)|$)", re.DOTALL)
-# What the response says, by its status.
+# The description of each error response, by its status.
 PROBLEMS = {
     "304": "You have the newest version.",
     "400": "Something in the request is not valid, or not known; `errors` names it.",
     "401": "The token is missing, expired or revoked: log in.",
-    "403": "You may see this, and not change it.",
+    "403": "You may see this, but not change it.",
     "404": "There is nothing here, or nothing that you may see.",
     "406": "The response can't be of the type that `Accept` wants.",
     "409": "What the request refers to has just been removed.",
-    "412": "It was changed since the version in `If-Match`.",
-    "413": "The body is larger than this endpoint takes.",
-    "415": "The body is of a type that this endpoint does not read.",
-    "422": "This `Idempotency-Key` came with another body before.",
-    "429": "Too much for now: wait for `Retry-After` seconds.",
+    "412": "There is a newer version than the one in `If-Match`.",
+    "413": "The body is larger than this endpoint accepts.",
+    "415": "The body's type is not one that this endpoint accepts.",
+    "422": "This `Idempotency-Key` was used with another body before.",
+    "429": "Too many requests, or too much work: wait for `Retry-After` seconds.",
     "503": "A server behind this one does not respond: wait for `Retry-After` seconds.",
 }
 REQUEST_ID = {
-    "description": "Yours, if you sent one, or ours; the log has it.",
+    "description": "The id of the request in the server's log: yours, if you sent one.",
     "schema": {"type": "string"},
 }
-RETRY_AFTER = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}
+RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}}
 LOCATION = {
-    "description": "Where to find what was made.",
+    "description": "The address of the created object.",
     "schema": {"type": "string", "format": "uri-reference"},
 }
 ETAG = {"description": "The version of the object.", "schema": {"type": "string"}}
@@ -71,9 +72,9 @@ EXAMPLES: dict[str, Any] = json.loads(
 
 
 def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add an example to each body, from those of its parts in api_examples.json.
+    """Add an example to each request and response body, from api_examples.json.
 
-    It is a hook of drf-spectacular, and gets the whole schema.
+    This is a hook of drf-spectacular; `result` is the whole schema.
     """
     for operations in result["paths"].values():
         for operation in operations.values():
@@ -84,18 +85,18 @@ def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def add_examples(message: dict[str, Any], *, code: int = 0) -> None:
-    """Add an example to each content of a request or a response."""
+    """Add an example to each media type of a request (code 0) or a response."""
     for media_type, content in message.get("content", {}).items():
         reference = content.get("schema", {}).get("$ref", "")
         component = reference.rpartition("/")[2]
-        # A file has no component: its example goes by its type.
+        # A file's schema has no component name, so its example is found by media type.
         example = example_of(component, code) if component else EXAMPLES.get(media_type)
         if example is not None:
             content["example"] = example
 
 
 def example_of(component: str, code: int) -> Any:
-    """Return the example of a component of the schema; None if it has none."""
+    """Return the example of a schema component, or None; `code` is the response's status."""
     if component == "Problem":
         detail = PROBLEMS.get(str(code), "")
         title = HTTPStatus(code).phrase
@@ -114,7 +115,7 @@ def example_of(component: str, code: int) -> Any:
 class FieldErrorSerializer(Serializer):
     """One field that is not valid."""
 
-    field = serializers.CharField(help_text="Dotted path; empty when no one field is at fault.")
+    field = serializers.CharField(help_text="Dotted path; empty if the error is in no one field.")
     detail = serializers.CharField()
     code = serializers.CharField()
 
@@ -130,10 +131,10 @@ class ProblemSerializer(Serializer):
 
 
 class ProblemSchema(AutoSchema):
-    """The schema of a view, with the errors that it may answer."""
+    """The schema of a view, with its error responses, headers and examples."""
 
     def get_summary(self) -> str:
-        """Return the first sentence of what the view's method says of itself."""
+        """Return the first sentence of the docstring of the view's method."""
         return FIRST_SENTENCE.match(super().get_description())[0].rstrip(".")  # type: ignore[index]
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
@@ -151,7 +152,7 @@ class ProblemSchema(AutoSchema):
         return bodies
 
     def response_headers(self, code: str) -> Iterator[tuple[str, Any]]:
-        """Yield the headers of the responses with a status, beside those of HTTP itself."""
+        """Yield the name and the schema of each response header to document for a status."""
         yield "X-Request-ID", REQUEST_ID
         if code in ("429", "503"):
             yield "Retry-After", RETRY_AFTER
@@ -163,15 +164,15 @@ class ProblemSchema(AutoSchema):
             yield "ETag", ETAG
 
     def is_object(self) -> bool:
-        """Return whether the view is of one object, which has versions."""
+        """Return whether the view serves one object, whose versions have ETags."""
         return isinstance(self.view, ObjectView)
 
     def empty_codes(self) -> list[str]:
-        """Return the statuses of responses without a body that the view may give."""
+        """Return the statuses of the view's possible responses without a body."""
         return ["304"] if self.method == "GET" and self.is_object() else []
 
     def get_override_parameters(self) -> list[Any]:
-        """Return the parameters of a GET, and the header by which a POST may be sent again."""
+        """Return the view's query parameters and request headers."""
         parameters = list(super().get_override_parameters())
         query = getattr(self.view, "query_serializer", None)
         if self.method == "GET" and query and query().fields:
@@ -181,18 +182,18 @@ class ProblemSchema(AutoSchema):
         return [*parameters, IDEMPOTENCY_KEY] if self.may_be_repeated() else parameters
 
     def may_be_repeated(self) -> bool:
-        """Return whether an Idempotency-Key has a meaning here."""
+        """Return whether the view accepts an Idempotency-Key."""
         return self.method == "POST" and (
             not self.path.startswith(AUTH) or getattr(self.view, "may_be_repeated", False)
         )
 
     def error_codes(self) -> list[str]:
-        """Return the codes of the errors that the view may answer."""
+        """Return the statuses of the view's possible errors."""
         permissions = self.view.get_permissions()
         known = {
             code
             for code, possible in {
-                # Parameters that are not known, at least.
+                # Every view refuses unknown parameters.
                 "400": True,
                 "401": not any(type(permission) is AllowAny for permission in permissions),
                 "403": "{" in self.path and self.method != "GET",

@@ -1,4 +1,7 @@
-"""The settings; everything that differs between installations is read from the environment."""
+"""Django's settings; every value that differs between installations is read from the environment.
+
+docs/operating.md lists the environment variables.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ from config.postgres.configuration import configured
 from config.web.settings import *  # noqa: F403
 from config.web.settings import URL_PREFIX
 
-# Lets classes name their type arguments (`ModelAdmin[Card]`) at run time too.
+# Without this, generic base classes (`ModelAdmin[Card]`) fail at run time.
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 # -- The environment ---------------------------------------------------------------------------
-# Without DATABASE_URL or REDIS_URL, the servers of the local stack stand in (config/embedded.py).
+# Embedded servers replace a missing DATABASE_URL or REDIS_URL (config/embedded.py).
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / ".data")))
 DATABASE_URL = env("DATABASE_URL", default="")
 REDIS_URL = env("REDIS_URL", default="")
@@ -37,80 +40,82 @@ if EMBEDDED:
     REDIS_URL = REDIS_URL or _servers.redis_url
 
 DEBUG = env.bool("DEBUG", default=False)
-# Required with servers of one's own: a key that anyone can guess forges sessions.
+# Required unless a server is embedded: whoever can guess the key can forge sessions.
 SECRET_KEY = (
     env("SECRET_KEY", default="") or local_secret(DATA_DIR, "secret_key")
     if EMBEDDED
     else env("SECRET_KEY")
 )
-# Keys of the past, whose sessions and signatures still count.
+# Former keys whose sessions and signatures stay valid.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else []
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-# Plain HTTP, for the local stack only: no redirect to https, cookies without `secure`.
+# Allow plain HTTP, for the local stack only: no redirect to https, cookies without `secure`.
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
-# Whether the server parses and plans a statement once for many uses; for web processes, whose
-# statements are few and always the same. Not through a pooler that hands out other sessions. Where
-# it isn't said, only the statements of events/sql.py are.
+# Whether all statements are prepared (parsed and planned once for many executions). Useful in web
+# processes, whose statements are few and repeat; impossible through a pooler that changes sessions
+# between transactions. If unset, only the statements of events/sql.py are prepared.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=None)
-# Where the tables are: whatever `search_path` the server, the database or the role has set.
+# The schema of the tables; overrides any `search_path` of the server, the database or the role.
 DATABASE_SCHEMA = env("DATABASE_SCHEMA", default="public")
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
-# The longest that a statement may take; 0 for no limit. Web processes have less (config/wsgi.py),
-# workers and operators more (manage.py).
+# The time limit of a statement, in seconds; 0: none. Web processes have a shorter one
+# (config/wsgi.py), workers and operators' commands a longer one (manage.py).
 DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=30)
-# The longest that a statement may wait for a lock; 0 for as long as the statement may take.
+# How long a statement may wait for a lock, in seconds; 0: as long as the statement may take.
 DATABASE_LOCK_SECONDS = env.float("DATABASE_LOCK_SECONDS", default=0)
-# Open events and deliveries of bulk work from which on more of it is refused (429).
+# Requests for bulk work are refused (429) while this many of its events and deliveries are open.
 BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
-# Events stay for so long, 0 for ever; with them goes what could be replayed or looked back at.
+# Days after which events are deleted; 0: never. Deleted events can't be replayed, and the history
+# no longer shows them.
 KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=365)
-# More followers than this make a fan-out of several transactions, of this many each at most.
+# The most followers that one fan-out transaction serves; a fan-out to more of them is split.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)
-# Live streams of one person, and of all, that a web process holds open.
+# Open live streams in a web process: of one person, and in total.
 STREAMS_PER_PERSON = env.int("STREAMS_PER_PERSON", default=10)
 STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=2000)
+# Entries of a timeline (feeds/), and days without a reader after which a timeline is emptied.
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
-# How much one person may import, and how many feeds they may subscribe to.
+# One person's limits: imports, and subscriptions to feeds of other sites.
 IMPORTS_OPEN_PER_PERSON = env.int("IMPORTS_OPEN_PER_PERSON", default=20)
 IMPORT_BYTES_PER_DAY = env.int("IMPORT_BYTES_PER_DAY", default=200 * 1024 * 1024)
 IMPORT_ROWS_PER_DAY = env.int("IMPORT_ROWS_PER_DAY", default=500_000)
 IMPORT_COLLECTIONS_PER_DAY = env.int("IMPORT_COLLECTIONS_PER_DAY", default=5_000)
 SUBSCRIPTIONS_PER_PERSON = env.int("SUBSCRIPTIONS_PER_PERSON", default=2_000)
-# Whether pages that are saved are fetched, for what they say of themselves.
+# Whether to fetch each saved page, for its title, description and other metadata.
 FETCH_METADATA = env.bool("FETCH_METADATA", default=True)
-# Pages an hour that are fetched again because what is known of them is old.
+# Pages that are fetched again in an hour because their metadata is old.
 FETCH_AGAIN_PER_HOUR = env.int("FETCH_AGAIN_PER_HOUR", default=200)
-# Where registries are, each under its name, if not where they are for everybody (in tests).
+# Other addresses of the metadata registries, by name; tests use their own.
 METADATA_REGISTRIES = env("METADATA_REGISTRIES", default="")
-# What is fetched from outside (outside/fetcher.py): from these ports, and from places on the
-# loopback interface that are named as host:port; and whom the owner of a site can turn to.
+# Fetches from other sites (outside/fetcher.py): the allowed ports, the allowed addresses on the
+# loopback interface as host:port, and a contact for the owners of fetched sites.
 FETCH_PORTS = [int(port) for port in env.list("FETCH_PORTS", default=["80", "443"])]
 FETCH_TRUSTED = env.list("FETCH_TRUSTED", default=[])
 FETCH_CONTACT = env("FETCH_CONTACT", default="")
-# Who knows it may read /metrics; without it, only the local stack shows them.
+# The token with which /metrics can be read; without one, only the local stack serves metrics.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
-# Where staff find Flower; the admin links to it.
+# Flower's address; the admin links to it.
 FLOWER_URL = env("FLOWER_URL", default="")
-# What kind of process this is, and which release: logs, traces, reports of errors and the rows of
-# processes tell it.
+# This process's kind and release, for logs, traces, error reports and the table of processes.
 PROCESS_NAME = env("PROCESS_NAME", default=env("FLY_PROCESS_GROUP", default="commonplace"))
 RELEASE = env("RELEASE", default=env("FLY_IMAGE_REF", default="")) or release.of(BASE_DIR)
 ENVIRONMENT = env("ENVIRONMENT", default="local" if INSECURE_HTTP else "production")
 SENTRY_DSN = env("SENTRY_DSN", default="")
-# Where workers, relays and beat answer checks of their health; 0 for nowhere.
+# The port on which workers, relays and beat respond to health checks; 0: none.
 HEALTH_PORT = env.int("HEALTH_PORT", default=0)
 HEALTH_ADDRESS = env("HEALTH_ADDRESS", default="127.0.0.1")
-# Longer than any server is waited for (DATABASE_REPLY_SECONDS of the relay, and the broker).
+# A process without progress for this many seconds is unhealthy. Must be longer than any wait for a
+# server (the broker, or DATABASE_REPLY_SECONDS of the relay).
 HEALTH_STALL_SECONDS = env.float("HEALTH_STALL_SECONDS", default=60)
-# A process that has failed its own check for so long ends itself, to be started anew; 0 for never.
+# A process that has been unhealthy for this many seconds ends itself, to be restarted; 0: never.
 WATCHDOG_SECONDS = env.float("WATCHDOG_SECONDS", default=300)
-# How long a worker that is told to stop waits for what it has in hand; fly.toml's kill_timeout and
-# the supervisors' are longer.
+# How long a stopping worker waits for its running tasks, in seconds. The kill timeouts of fly.toml
+# and of the supervisors must be longer.
 SOFT_SHUTDOWN_SECONDS = env.float("SOFT_SHUTDOWN_SECONDS", default=10)
 LOG_LEVEL = env("LOG_LEVEL", default="INFO")
 
@@ -157,7 +162,8 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 STATIC_URL = f"{URL_PREFIX}/static/"
-# Where `collectstatic` put the files (the Dockerfile does); without, they come from the packages.
+# The directory that `collectstatic` filled (in the Dockerfile); if unset, static files are served
+# from the packages.
 STATIC_ROOT = env("STATIC_ROOT", default=None)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -208,7 +214,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 # -- Queues and Celery -------------------------------------------------------------------------
 QUEUES = queues.load()
 CELERY_BROKER_URL = REDIS_URL
-# A routing key each: the default one would bind every queue to the same messages.
+# Each queue needs its own routing key: with the default one, all would get the same messages.
 CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]
 CELERY_TASK_DEFAULT_QUEUE = "events"
 CELERY_TASK_ROUTES = ["events.registry.route"]
@@ -216,15 +222,15 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
-# A child connects to the database first: it may take as long as that takes to answer, or not to.
+# How long a child process may take to start: it waits for the database first.
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 2 * DATABASE_REPLY_SECONDS or 60
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_TASK_TRACK_STARTED = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# Whoever watches (Flower) turns task events on; until then they cost nothing.
+# Flower enables task events when it connects; until then, workers don't send them.
 CELERY_WORKER_SEND_TASK_EVENTS = False
-# Celery sleeps this long whenever a task is running, however soon it ends; a batch that takes
-# longer is rolled back, and delivered by another worker.
+# Celery itself would always wait this long if a task is running, even if the task ends sooner. A
+# batch that takes longer is rolled back, and another worker delivers it.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = SOFT_SHUTDOWN_SECONDS
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -232,20 +238,22 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # What a dead worker held is swept, sooner than kombu would restore it; its bookkeeping of
-    # messages in the broker costs as much as all the rest that a worker does with one.
+    # kombu's acknowledgements cost as much broker work as everything else a worker does with a
+    # message. They aren't needed: the relay publishes a dead worker's deliveries again, sooner than
+    # kombu would restore its messages.
     "ack_emulation": False,
     "socket_timeout": 10,
     "socket_connect_timeout": 3,
     "health_check_interval": 10,
-    # The two lanes of a queue: interactive work, and bulk work behind it (events/broker.py).
+    # A queue's two lanes: interactive work, then bulk work (events/broker.py).
     "priority_steps": [0, 9],
 }
-# The event path keeps no results: its deliveries are the record. Maintenance keeps them.
+# For maintenance tasks only: the tasks that deliver events keep no results, since each delivery's
+# row has its outcome.
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = timedelta(days=30)
-# Keep the database connection between tasks: reconnecting costs more than the work.
+# Uses of a database connection before it is closed: connecting costs more than a task's work.
 CELERY_DB_REUSE_MAX = 500
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "events.beat:SlotScheduler"

@@ -1,4 +1,4 @@
-"""Addresses without their last slash."""
+"""Redirects from URLs without their final slash."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from django.middleware.common import CommonMiddleware
 
 
 class SlashMiddleware(CommonMiddleware):
-    """Django's, with a redirect that keeps the method and the body (308): a POST stays one."""
+    """Redirects as Django's CommonMiddleware does, but with status 308.
+
+    Django's 301 would make clients repeat a POST as a GET without its body.
+    """
 
     response_redirect_class = partial(HttpResponsePermanentRedirect, preserve_request=True)  # type: ignore[assignment]

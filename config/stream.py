@@ -1,4 +1,7 @@
-"""`GET stream/`: Django checks who asks, the gateway keeps the stream open (config/gateway.py)."""
+"""`GET stream/`, the live stream: Django checks the user, then the gateway keeps the stream open.
+
+The gateway is config/web/gateway.py.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,29 @@ from config.problems import MEDIA_TYPE, Unavailable
 from config.schema import ProblemSerializer
 from events.stream import Hub, ProcessFull, TooManyStreams
 
-# In a request's environment: the hub, from the gateway, and the stream, for it.
+# Keys in a request's WSGI environ: the gateway passes in the hub, the view returns the stream.
 HUB, STREAM = "events.hub", "events.stream"
 LAST_EVENT_ID = OpenApiParameter(
     "Last-Event-ID",
     str,
     OpenApiParameter.HEADER,
-    description="The id that came last: what has happened since is sent first.",
+    description="The last id that you received: everything since then is sent first.",
 )
-# A proxy that gathers what it passes on would hold events back.
+# X-Accel-Buffering: a proxy that buffers responses would delay the events.
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class Refused(exceptions.APIException):
-    """One person holds too many streams open."""
+    """The user has too many open streams."""
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
-    default_detail = "You hold as many streams open as one may; close one, and try again."
+    default_detail = "You have as many streams open as you may; close one, and try again."
     default_code = "too_many_streams"
     wait = 10
 
 
 class NoStreams(Unavailable):
-    """This server holds no more streams open, or none at all."""
+    """This server process can't open another stream, or has no live streams at all."""
 
     default_detail = "No stream can be opened at the moment; try again in a few seconds."
 
@@ -55,12 +58,12 @@ class LiveStream(APIView):
         },
     )
     def get(self, request: Request) -> HttpResponse:
-        """What is new for you, as it happens: server-sent events (docs/stream.md).
+        """Receive your news live, as server-sent events (docs/stream.md).
 
-        `import`: how far an import is, as imports/{id}/ answers it. `card`: a card of yours whose
-        page has been asked for. `notification`: one of yours, with `unread_count`. `feed`: a card
-        that has come into your following feed, or was changed there. `reset`: of these `events`
-        more has happened than is told; read their pages again.
+        `import`: the progress of an import, as in imports/{id}/. `card`: one of your cards, after
+        its page was fetched. `notification`: a new notification, with `unread_count`. `feed`: a
+        card that is new or changed in your following feed. `reset`: too much has happened to send
+        it all; read the pages of these `events` again.
         """
         if request.method == "GET":
             request.META[STREAM] = admitted(request)
@@ -68,7 +71,7 @@ class LiveStream(APIView):
 
 
 def admitted(request: Request) -> Any:
-    """Return the stream that the person may open."""
+    """Open a stream for the user, and return it; raise Refused or NoStreams at a limit."""
     hub: Hub | None = request.META.get(HUB)
     if hub is None:
         raise NoStreams("This server has no live streams: run `python -m config.web`.")

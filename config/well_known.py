@@ -1,4 +1,4 @@
-"""What tools look for at addresses that are the same on every site (RFC 8615)."""
+"""Files at standard paths: the icon, robots.txt and security.txt (RFC 8615)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-# Who reads the file later must ask again: the contact may have changed (RFC 9116, section 2.5.5).
+# The `Expires` field of security.txt: after it, readers must fetch the file again, because the
+# contact may have changed (RFC 9116, section 2.5.5).
 VALID_FOR = timedelta(days=90)
 ICON = (settings.BASE_DIR / "config" / "static" / "config" / "icon.svg").read_bytes()
-# Of this site's pages, only the first one is for everybody.
+# Crawlers may read the home page alone.
 KEPT_FROM_ROBOTS = ("/api/", "/admin/", "/metrics", "/healthz", "/readyz")
 
 
 @require_safe
 def favicon(request: HttpRequest) -> HttpResponse:
-    """Answer the site's icon."""
+    """Return the site's icon."""
     headers = {"Cache-Control": "public, max-age=86400"}
     return HttpResponse(ICON, content_type="image/svg+xml", headers=headers)
 
 
 @require_safe
 def robots_txt(request: HttpRequest) -> HttpResponse:
-    """Tell crawlers what they should leave alone (RFC 9309)."""
+    """Return the paths that crawlers must not fetch (RFC 9309)."""
     lines = [f"Disallow: {settings.URL_PREFIX}{path}\n" for path in KEPT_FROM_ROBOTS]
     text = "User-agent: *\n" + "".join(lines)
     return HttpResponse(text, content_type="text/plain; charset=utf-8")
@@ -32,7 +33,7 @@ def robots_txt(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def security_txt(request: HttpRequest) -> HttpResponse:
-    """Answer to whom a weakness can be told (RFC 9116); 404 without SECURITY_CONTACT."""
+    """Return the contacts for vulnerability reports (RFC 9116); 404 without SECURITY_CONTACT."""
     if not settings.SECURITY_CONTACT:
         raise Http404
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -47,5 +48,5 @@ def security_txt(request: HttpRequest) -> HttpResponse:
 
 
 def as_uri(contact: str) -> str:
-    """Return an address for mail as the URI that it is; others are URIs already."""
+    """Return a mail address as a `mailto:` URI, and any other contact unchanged."""
     return f"mailto:{contact}" if "@" in contact and ":" not in contact else contact

@@ -1,4 +1,4 @@
-"""How log records become lines: readable ones, or JSON for machines. See docs/observing.md."""
+"""Logging: every record becomes one line, readable or JSON. See docs/observing.md."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ logger = logging.getLogger(__name__)
 def configuration(
     *, level: str, as_json: bool, secrets: Collection[str] = (), sentry: Mapping[str, str] = EMPTY
 ) -> dict[str, Any]:
-    """Return Django's LOGGING setting: everything to standard error, errors to Sentry too.
+    """Return Django's LOGGING setting: all records to standard error, errors to Sentry too.
 
-    What libraries say below INFO may quote whatever they work on, and is left out.
+    `secrets` are masked in every line. Libraries log at INFO or above, whatever `level` is: their
+    debug messages may quote the data that they process.
     """
     reports = _reports(sentry) if sentry.get("dsn") else {}
     level = level.upper()
@@ -48,15 +49,16 @@ def configuration(
 
 
 def server_formatter(**_: Any) -> logging.Formatter:
-    """Return the formatter of the web server's own lines.
+    """Return the formatter for the log lines of the web server's main process.
 
-    The main process must not load the settings: its children have others (config/wsgi.py).
+    That process must not load the settings, because its child processes need different ones
+    (config/wsgi.py). So the formatter is configured from the environment alone.
     """
     return Lines(as_json=wants_json(os.environ), secrets=secrets_of(os.environ))
 
 
 def wants_json(environment: Mapping[str, str]) -> bool:
-    """Return whether lines are for machines: LOG_JSON says so, or it is no local stack."""
+    """Return whether to log JSON: as LOG_JSON says, or else whenever this is no local stack."""
     for name, meaning in (("LOG_JSON", True), ("INSECURE_HTTP", False)):
         if text := environment.get(name):
             return (text.lower() in environ.Env.BOOLEAN_TRUE_STRINGS) is meaning
@@ -64,8 +66,8 @@ def wants_json(environment: Mapping[str, str]) -> bool:
 
 
 def configure(options: dict[str, Any]) -> None:
-    """Put the configuration into force, for uncaught exceptions and warnings too."""
-    # Nothing that a line tells; asking for it takes a fifth of the time that a record takes.
+    """Apply a LOGGING setting, and log uncaught exceptions and warnings too."""
+    # No line shows these; collecting them takes a fifth of a record's time.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.config.dictConfig(options)
     logging.captureWarnings(capture=True)

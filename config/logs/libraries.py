@@ -1,7 +1,8 @@
-"""What libraries log, in our terms: their templates become our messages; arguments don't show.
+"""Log records of libraries: replace their messages by ours, and hide their arguments.
 
-An argument may be an exception that quotes a row, a message's whole body, or the path of somebody's
-profile. So of a line that is not in the table only the template stays, with numbers, and names.
+An argument may quote private data: a database row in an exception, a message's whole body, or the
+path of a user's profile. TABLE has our message for each library message that operators need. Of any
+other record, only the message template is logged, with numbers and plain names filled in.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple
 
 from events.failures import name_of, reason
 
-# By logger; their lines below that level tell what others tell better: a request's line is ours
-# (config/requests.py), and paths and queries stay out.
+# The lowest level of each of these loggers. Below it, their lines repeat our own ones (each request
+# is logged by config/requests.py), and contain paths and queries.
 QUIET = {
     "celery.app.trace": "WARNING",
     "celery.worker.strategy": "WARNING",
@@ -30,7 +31,7 @@ QUIET = {
 
 
 class Said(NamedTuple):
-    """What a record says in our words; without a level it is the record's own."""
+    """A record's message, level and fields for the log; an empty level means the record's own."""
 
     message: str
     level: str = ""
@@ -38,14 +39,17 @@ class Said(NamedTuple):
 
 
 class Words(NamedTuple):
-    """Our words for a library's template, with the places of the arguments that are fields."""
+    """Our replacement for a library's message.
+
+    `places` maps our fields to the positions of the library's arguments.
+    """
 
     message: str
     level: str = ""
     places: Mapping[str, int] = {}
 
 
-# By logger and by how the template begins.
+# By the logger's name (or its first parts), and the beginning of the message template.
 TABLE: dict[tuple[str, str], Words] = {
     ("celery.apps.worker", "%s ready."): Words("worker.started", places={"worker": 0}),
     ("celery.worker.consumer.connection", "Connected to "): Words("broker.connected"),
@@ -53,7 +57,7 @@ TABLE: dict[tuple[str, str], Words] = {
     ("celery.worker.consumer.consumer", "consumer: Cannot connect"): Words(
         "broker.connection_failed", "warning", {"error": 1}
     ),
-    # The rest of the line says which exception; Celery tries again for ever.
+    # The arguments name the exception. Celery retries the connection for ever.
     ("celery.worker.consumer.consumer", "%s (%r)"): Words(
         "broker.connection_lost", "warning", {"error": 1}
     ),
@@ -74,21 +78,21 @@ TABLE: dict[tuple[str, str], Words] = {
     ("django.security", ""): Words("request.suspicious", "warning"),
 }
 TRACE = "celery.app.trace"
-# Of libraries whose arguments are names of their own: nothing that people write reaches them.
+# Libraries whose string arguments are names of workers, tasks and the like, never users' text.
 ABOUT_THEMSELVES = ("celery", "flower", "kombu", "tornado", "uvicorn")
 LINKS = ("kombu.", "redis.")
 NAME = re.compile(r"[\w.@:+-]{1,100}")
 
-# Whose lines are about what people do with the project; LOG_LEVEL is for them.
+# The project's own loggers, for which LOG_LEVEL counts.
 OURS = {"accounts", "cards", "config", "demo", "events", "feeds", "notifications", "tests"}
 
 
 def in_our_words(record: logging.LogRecord) -> Said:
-    """Return what a record says: ours as it is, a library's in our terms."""
+    """Return a record's message and fields: our own unchanged, a library's replaced."""
     if record.name.partition(".")[0] in OURS:
         return Said(record.getMessage())
     if record.name == TRACE and isinstance(record.args, Mapping):
-        # A task that failed as a whole; its exception comes with the record.
+        # A task failed as a whole; the record has the exception.
         return Said("task.failed", "", {"handler": record.args.get("name")})
     if words := words_for(record):
         return Said(words.message, words.level, _fields(words, record.args))
@@ -96,7 +100,7 @@ def in_our_words(record: logging.LogRecord) -> Said:
 
 
 def words_for(record: logging.LogRecord) -> Words | None:
-    """Return our words for a library's record, if the table has them."""
+    """Return our replacement for a library's record, or None if the table has none."""
     for (name, begin), words in TABLE.items():
         if f"{record.name}.".startswith(f"{name}.") and str(record.msg).startswith(begin):
             return words
@@ -133,6 +137,6 @@ def _argument(value: Any, named: bool) -> Any:
 
 
 def _of_a_link(error: BaseException) -> str:
-    # These say which server can't be reached, and why.
+    # The message of a connection error is safe to log: it names the server and the cause.
     is_of_link = isinstance(error, ConnectionError) or type(error).__module__.startswith(LINKS)
     return reason(error) if is_of_link else name_of(error)

@@ -1,7 +1,7 @@
-"""How a record becomes a line: which fields it has, and how it is written.
+"""The formatter of log lines: which fields a line has, and how they are written.
 
-In a formatter of our own: structlog's for records of `logging` costs three times as much, and every
-request writes a line.
+structlog's own formatter for records of `logging` takes three times as long, and each request
+writes a line.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from config.logs.libraries import in_our_words
 from config.logs.secrets import masking
 from events.failures import reason, told, trace
 
-# Messages are constants, and these are the fields with their facts; nothing else is written. What
-# libraries attach may hold whole requests.
+# The only fields that are written; messages are constants. Libraries attach other fields to their
+# records, for example whole requests.
 FIELDS = {
     "address",
     "attempt",
@@ -48,14 +48,15 @@ FIELDS = {
     "trace_id",
     "worker",
 }
-# Errors about how a process was set up, whose messages are for whoever does that.
+# Errors in the setup of a process. Their messages are logged in full: operators need them, and they
+# contain no user data.
 ABOUT_SETUP = {"ImproperlyConfigured", "CommandError", "UnknownQueue", "ProgramMissing"}
 
 Line = dict[str, Any]
 
 
 class Lines(logging.Formatter):
-    """One line a record: JSON, or one that people read, with a traceback below it."""
+    """Formats a record as one line of JSON, or as a readable line with the traceback below it."""
 
     def __init__(self, *, as_json: bool, secrets: Collection[str] = ()) -> None:
         super().__init__()
@@ -63,12 +64,12 @@ class Lines(logging.Formatter):
         self.mask = masking(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record's line."""
+        """Return the line of a record, with secrets masked."""
         return self.mask(self.render(line_of(record)))
 
 
 def line_of(record: logging.LogRecord) -> Line:
-    """Return what is said of a record: its message, the present fields and its own."""
+    """Return a record's line: message, level, time, fields, and the exception if there is one."""
     said = in_our_words(record)
     line = {
         "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
@@ -86,7 +87,7 @@ def line_of(record: logging.LogRecord) -> Line:
 
 
 def fields_of(record: logging.LogRecord) -> Line:
-    """Return the fields that a record has of its own or from what it was made in."""
+    """Return the record's own fields, and those bound to the current request or task."""
     own = vars(record)
     line = {name: value for name, value in get_contextvars().items() if name in FIELDS}
     line.update({name: own[name] for name in own.keys() & FIELDS})
@@ -94,12 +95,12 @@ def fields_of(record: logging.LogRecord) -> Line:
 
 
 def for_machines() -> Callable[[Line], str]:
-    """Return the way to write JSON."""
+    """Return the function that writes a line as JSON."""
     encode = msgspec.json.Encoder(enc_hook=str).encode
     return lambda line: encode(line).decode()
 
 
 def for_people() -> Callable[[Line], str]:
-    """Return the way to write what people read."""
+    """Return the function that writes a readable line."""
     console = ConsoleRenderer(colors=False, pad_event_to=0)
     return lambda line: console(None, "", line)

@@ -1,7 +1,8 @@
-"""Errors to Sentry: what is logged as an error is reported, with the same fields and no others.
+"""Error reports to Sentry: each record logged as an error is reported, with its log line's fields.
 
-Loaded only if SENTRY_DSN is set. None of Sentry's integrations is: they attach requests, statements
-and arguments. A delivery that will be tried again is no error; a dead letter is.
+This module is imported only if SENTRY_DSN is set. Sentry's integrations are all off, because they
+attach requests, SQL statements and arguments. A delivery that will be retried is not reported; a
+dead letter is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from config.logs.libraries import OURS, TRACE, words_for
 from config.logs.lines import fields_of
 from events.failures import name_of
 
-# What is in a report besides the exception; the rest is left out, whoever attached it.
+# The parts of a report that are sent; Sentry and libraries attach others, which are removed.
 KEPT = {
     "contexts", "environment", "event_id", "exception", "fingerprint", "level", "logentry",
     "logger", "platform", "release", "sdk", "server_name", "tags", "timestamp",
@@ -25,7 +26,7 @@ KEPT = {
 
 
 class Reports(logging.Handler):
-    """Reports records to Sentry, which sends them from a thread of its own."""
+    """A log handler that reports records to Sentry, whose client sends them in its own thread."""
 
     def __init__(self, *, dsn: str, release: str, environment: str) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class Reports(logging.Handler):
         )
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Report a record; one of a library in our words, or by its exception alone."""
+        """Report a record under our message for it, unless the message is empty."""
         try:
             if message := message_of(record):
                 sentry_sdk.capture_event(report(record, message))
@@ -54,13 +55,16 @@ class Reports(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Send what was not sent yet."""
+        """Send pending reports, within 2 seconds."""
         sentry_sdk.flush(timeout=2)
         super().close()
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return the constant by which a record is reported, or nothing if it is no error."""
+    """Return the constant message for a record's report; empty if the record is no error for us.
+
+    A library's record has our message from the table, or else `library.failed`.
+    """
     if record.name.partition(".")[0] in OURS:
         return str(record.msg)
     if record.name == TRACE:
@@ -72,7 +76,7 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def report(record: logging.LogRecord, message: str) -> Event:
-    """Return the report of a record."""
+    """Return the report of a record, as a Sentry event."""
     fields = fields_of(record)
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
     found: Any = {}
@@ -83,7 +87,7 @@ def report(record: logging.LogRecord, message: str) -> Event:
         "logger": record.name,
         "logentry": {"message": message},
         "tags": {name: str(value) for name, value in fields.items()},
-        # One group for each way in which a handler fails, whichever event it was.
+        # Sentry groups reports by this: by handler and kind of error, not by event.
         "fingerprint": [
             message,
             str(fields.get("handler") or fields.get("route") or record.name),
@@ -94,7 +98,7 @@ def report(record: logging.LogRecord, message: str) -> Event:
 
 
 def scrubbed(event: Event, hint: Hint) -> Event | None:
-    """Leave out what may hold somebody's words: messages of exceptions, values, requests."""
+    """Remove possible user data from a report: exception messages, variables, request data."""
     kept: dict[str, Any] = {name: value for name, value in event.items() if name in KEPT}
     kept["contexts"] = {}
     for value in kept.get("exception", {}).get("values", []):

@@ -1,6 +1,6 @@
-"""The last net: secrets of the environment, and logins in addresses, are masked in every line.
+"""Mask secrets in log lines: those of the environment, and logins and tokens in URLs.
 
-Nothing should log them; but the messages of libraries are not in our hands.
+This is the last safeguard. No code of ours logs secrets, but libraries' messages may contain them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from collections.abc import Callable, Collection, Mapping
 from urllib.parse import unquote, urlsplit
 
 MASK = "[secret]"
-SHORTEST = 5  # characters; a shorter one would be masked in the middle of words
+SHORTEST = 5  # characters; shorter secrets occur inside normal words
 LOGIN = re.compile(r"(?<=://)[^/@\s\"']*:[^/@\s\"']*(?=@)")
 TOKEN = re.compile(
     r"(?i)((?:[?&]|\b)(?:token|password|secret|api_?key|access_token|signature)=)[^&\s\"']+"
 )
-# Variables that are secret as a whole, besides all whose name says so.
+# Names of environment variables whose whole value is secret.
 SECRET_NAME = re.compile(r"(SECRET|PASSWORD|TOKEN|_KEY|_AUTH|DSN|HEADERS)(_|$)", re.IGNORECASE)
 
 
 def secrets_of(environment: Mapping[str, str]) -> set[str]:
-    """Return the secrets in variables: of URLs the password, of others the whole."""
+    """Return the secrets in an environment: passwords in URLs, and values of secret variables.
+
+    Each is included as it appears in text: also URL-decoded, and escaped as in JSON.
+    """
     found = set()
     for name, text in environment.items():
         if SECRET_NAME.search(name):
@@ -34,7 +37,7 @@ def secrets_of(environment: Mapping[str, str]) -> set[str]:
 
 
 def masking(secrets: Collection[str]) -> Callable[[str], str]:
-    """Return the function that masks these, and logins and tokens in addresses."""
+    """Return a function that masks these secrets, and logins and tokens in URLs, in a line."""
     longest_first = sorted(secrets, key=len, reverse=True)
 
     def mask(line: str) -> str:

@@ -1,4 +1,4 @@
-"""What a command says, in one line, when a server it needs is down, frozen, or says no."""
+"""One-line messages of commands for errors of the database or the broker."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
 
 def is_expected(error: BaseException) -> bool:
-    """Return whether a server is the cause, and not our code."""
+    """Return whether an error comes from a server or the setup, and so needs no traceback."""
     if isinstance(error, ProgrammingError):
         return isinstance(error.__cause__, TABLES)
     return isinstance(error, EXPECTED)
 
 
 def in_a_line(error: BaseException) -> str:
-    """Return what went wrong with a server, and what to do about it."""
+    """Return a line with the problem and what to do about it."""
     if isinstance(error, SaysWhatToDo):
         return str(error)
     first = str(error).strip().partition("\n")[0] or type(error).__name__
@@ -39,8 +39,8 @@ def in_a_line(error: BaseException) -> str:
         return f"The database is not that of this release ({first}): run `manage.py migrate`."
     if is_refusal(error):
         return (
-            f"PostgreSQL did not finish in time ({first}). See what it does in pg_stat_activity, or"
-            " give it longer by DATABASE_REPLY_SECONDS, and run this again."
+            f"PostgreSQL did not finish in time ({first}). Check pg_stat_activity, or set a longer"
+            " DATABASE_REPLY_SECONDS, and run this again."
         )
     return (
         f"PostgreSQL can't be reached ({first}). Start it, or correct DATABASE_URL, and run this"

@@ -1,1 +1,1 @@
-"""What every response gets, whatever view makes it."""
+"""Middleware for response headers and compression."""

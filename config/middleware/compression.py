@@ -1,4 +1,4 @@
-"""gzip, for clients that ask for it, where it is worth it and gives nothing away."""
+"""gzip compression, for responses that are long enough and contain no secret."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
-# A card is shorter, and sooner sent than compressed.
+# A shorter response, for example one card, is sent faster than it is compressed.
 LEAST_BYTES = 1024
 TYPES = re.compile(r"(text/(?!event-stream)|application/(\w[\w.-]*\+)?(json|xml|yaml)|image/svg)")
-# Where tokens are; whoever can have text of his own beside them could guess them by the length.
+# Responses with tokens. An attacker who gets text of their own into one could find out the token by
+# the compressed length (BREACH, https://www.breachattack.com/).
 SECRET = ("/api/v1/auth/", "/admin/")
 REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
 class CompressionMiddleware(GZipMiddleware):
-    """Django's own, which adds a random length against BREACH, for fewer responses."""
+    """Django's GZipMiddleware, which adds a random length against BREACH, for fewer responses."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        """Compress the response if the client takes it so."""
+        """Compress the response if that is useful and safe, and the client accepts gzip."""
         if request.path_info.startswith(SECRET) or not is_worth_it(response):
             return response
         if REFUSED.search(request.META.get("HTTP_ACCEPT_ENCODING", "")):
@@ -32,7 +33,7 @@ class CompressionMiddleware(GZipMiddleware):
 
 
 def is_worth_it(response: HttpResponseBase) -> bool:
-    """Return whether a response is text, and long enough."""
+    """Return whether a response is text and has LEAST_BYTES or more (or is streamed)."""
     if not TYPES.match(response.headers.get("Content-Type", "")):
         return False
     return not isinstance(response, HttpResponse) or len(response.content) >= LEAST_BYTES

@@ -1,6 +1,6 @@
-"""Cross-origin requests to the API, from the origins that CORS_ORIGINS names.
+"""CORS (https://fetch.spec.whatwg.org/): allow scripts of the sites in CORS_ORIGINS to use the API.
 
-Tokens are in a header, never in a cookie, so no origin is ever allowed to send credentials.
+Tokens are sent in a header and never in a cookie, so no origin is allowed to send credentials.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from django.utils.cache import patch_vary_headers
 
 ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-# What scripts may send, and what they may read, beyond what every script may.
+# Request headers that scripts may send, and response headers that they may read, beyond the ones
+# that are always allowed.
 SENT = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID,"
     " Traceparent, X-Request-ID"
@@ -28,7 +29,10 @@ PREFLIGHT_SECONDS = "7200"
 
 
 class CorsMiddleware:
-    """Let scripts of other sites use the API; without CORS_ORIGINS it isn't there."""
+    """Add CORS headers to the API's responses, and respond to preflight requests.
+
+    Without CORS_ORIGINS, Django leaves this middleware out.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         if not settings.CORS_ORIGINS:
@@ -62,7 +66,7 @@ class CorsMiddleware:
 
 
 def readable_by(origin: str) -> dict[str, str]:
-    """Return the headers that let an origin's scripts read a response; none, if they may not."""
+    """Return the headers that let an origin's scripts read a response; none if not allowed."""
     anybody = "*" in settings.CORS_ORIGINS
     if not origin or not (anybody or origin in settings.CORS_ORIGINS):
         return {}

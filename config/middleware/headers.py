@@ -1,4 +1,4 @@
-"""Headers that tell browsers and caches what they may do with a response."""
+"""Security and cache headers of every response."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-# Pages take scripts, styles, images and data from this site alone, and none of them is inline;
-# Swagger's stylesheet has small images in itself.
+# Pages load scripts, styles, images and data from this site alone, and nothing inline, except for
+# small images in Swagger's stylesheet (`data:`).
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -21,7 +21,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
-# No page asks for any of these, so nothing that got into one may.
+# No page uses these browser features. Forbidding them limits what injected code could do.
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -31,12 +31,12 @@ PERMISSIONS_POLICY = ", ".join(
         "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
     )
 )  # fmt: skip
-# Tokens, and what only one person may see; the admin says so of its pages itself.
+# Paths of private responses, which no cache may store. Django's admin sets this for its own pages.
 PRIVATE = ("/api/v1/", "/metrics")
 
 
 class HeadersMiddleware:
-    """Add these headers, unless a view has chosen its own."""
+    """Add these headers to each response, unless the view has set them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

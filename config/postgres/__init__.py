@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, with an end to every wait."""
+"""Django's PostgreSQL backend, plus a time limit for every wait for the server."""

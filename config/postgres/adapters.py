@@ -1,4 +1,4 @@
-"""How lists go to PostgreSQL."""
+"""A faster conversion of Python lists to PostgreSQL arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg.abc import Buffer
 from psycopg.types.array import ListDumper
 
-# What never needs quotes in an array, and how it is written.
+# Types whose values never need quotes in an array, and the function that writes a value.
 PLAIN: dict[type, Callable[[Any], str]] = {
     int: str,
     UUID: attrgetter("hex"),
@@ -20,14 +20,13 @@ PLAIN: dict[type, Callable[[Any], str]] = {
 
 
 class PlainListDumper(ListDumper):
-    """Lists of ids, numbers and times are written in one go.
+    """Converts a list of integers, UUIDs or times without checking each item for quotes.
 
-    psycopg looks at each item by itself, whether it needs quotes: for a batch of a thousand events,
-    two fifths of the Python that it takes.
+    psycopg's check takes two fifths of the Python time of a batch of 1,000 events.
     """
 
     def dump(self, obj: list[Any]) -> Buffer | None:
-        """Return the list as PostgreSQL writes arrays."""
+        """Return the list in PostgreSQL's text format for arrays."""
         kinds = set(map(type, obj))
         write = PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
         if write is None:

@@ -17,40 +17,41 @@ from config.postgres.adapters import PlainListDumper
 from config.postgres.session import SESSION
 from events.sql import FREE, LEAN, PreparedCursor, with_lean_times
 
-# A server that does not answer this within a second will be connected to anew.
+# The time limit, in seconds, of the check whether a connection still works; after it, Django
+# connects again.
 CHECK_SECONDS = 1.0
-# One that has answered within this time is there, unless it says that it isn't.
+# A connection whose server has responded within this many seconds needs no check.
 FRESH_SECONDS = 1.0
-# With this, a pool checks a connection before it gives it away.
+# psycopg's pool sends this empty statement to check a connection before handing it out.
 CHECK = ""
 AT_REST = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 
 
 class StatementOutdated(psycopg.OperationalError):
-    """A migration changed what a prepared statement answers; the same request may succeed now."""
+    """A migration changed a prepared statement's result columns; a retry may succeed."""
 
 
 class ImpatientConnection(psycopg.Connection[Any]):
-    """A connection that gives up a server that does not answer.
+    """A connection with a time limit for each of the server's responses.
 
-    A server that is frozen, or cut off by something that still acknowledges what is sent, would
-    otherwise be waited for without end: TCP's own timeouts see nothing wrong.
+    TCP's own timeouts don't notice a frozen server, nor one behind a proxy that still acknowledges
+    packets: without this limit, a process would wait for it for ever.
     """
 
     _limit: float | None = None
-    _plans_lean: bool | None = None  # as events/sql.py chooses
+    _plans_lean: bool | None = None  # the last argument of `plan`
     _answered_at = 0.0
 
     def execute(self, query: Any, *args: Any, **options: Any) -> Any:
-        """Run a statement; a fresh connection needs no check, which every request makes."""
+        """Run a statement; skip the pool's check, made for each request, on a fresh connection."""
         if query == CHECK and self.is_fresh():
             return self.cursor()
         return super().execute(query, *args, **options)
 
     def is_fresh(self) -> bool:
-        """Return whether the server has just answered, and has said nothing more since.
+        """Return whether the server responded within FRESH_SECONDS and has sent nothing since.
 
-        A server that ends a connection says so, and then there is something to read.
+        A server that closes a connection sends a message first, which is then unread data.
         """
         if self.closed or time.monotonic() - self._answered_at > FRESH_SECONDS:
             return False
@@ -62,7 +63,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
     @contextmanager
     def bounded(self, seconds: float) -> Iterator[None]:
-        """Wait for each answer for no longer than this while the block runs."""
+        """Limit the wait for each response during the block, in seconds."""
         before, self._limit = self._limit, seconds
         try:
             yield
@@ -71,32 +72,35 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
     @cached_property
     def kept_cursor(self) -> Any:
-        """The one cursor of all prepared statements (events/sql.py)."""
+        """The cursor that all prepared statements share (events/sql.py)."""
         return with_lean_times(PreparedCursor(self))
 
     def plan(self, *, lean: bool) -> None:
-        """Choose how PostgreSQL plans this session's statements (events/sql.py)."""
+        """Choose how PostgreSQL plans the session's statements (`lean`: see events/sql.py)."""
         if self._plans_lean != lean:
             self.execute(LEAN if lean else FREE)
             self._plans_lean = self.kept_cursor.keeps = lean
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for an answer: DATABASE_REPLY_SECONDS, if its caller sets no limit."""
+        """Wait for a response, by default for DATABASE_REPLY_SECONDS.
+
+        A timeout closes the connection. Raise StatementOutdated after a migration (see there).
+        """
         if timeout is None:
             timeout = self._limit or settings.DATABASE_REPLY_SECONDS or None
         try:
             answer = super().wait(gen, interval=interval, timeout=timeout)
         except psycopg.OperationalError:
-            # Whoever used this connection next would read the answer that is still to come.
+            # The response may still arrive: the next user of this connection would read it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
-            # What broke this connection broke the others that wait in the pool, too; it would
-            # find that out one by one, pausing for longer after each.
+            # The pool's other connections are probably broken too. The pool would notice that one
+            # by one, with a longer pause after each.
             if self.broken and (pool := getattr(self, "_pool", None)):
                 pool.drain()
             raise
         except psycopg.errors.FeatureNotSupported as error:
-            # It would fail again and again; the next connection prepares its statements anew.
+            # On this connection, the statement would fail each time. A new one prepares it again.
             self.pgconn.finish()
             raise StatementOutdated from error
         self._answered_at = time.monotonic()
@@ -104,29 +108,29 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
 
 def impatient(module: ModuleType) -> ModuleType:
-    """Return the module psycopg as Django sees it, with these connections."""
+    """Return a copy of the module psycopg whose `connect` makes an ImpatientConnection."""
     copy = ModuleType(module.__name__)
     copy.__dict__.update(vars(module), connect=ImpatientConnection.connect)
     return copy
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """The backend; Django looks for it under this name."""
+    """The database backend; Django requires this class name."""
 
     Database = impatient(base.DatabaseWrapper.Database)
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return what a connection is made with."""
+        """Return the parameters of a new connection, with the faster conversion of lists."""
         parameters = super().get_connection_params()
         parameters["context"].adapters.register_dumper(list, PlainListDumper)
         return parameters
 
     def create_cursor(self, name: str | None = None) -> Any:
-        """Make a cursor; most rows have several times."""
+        """Return a cursor that converts timestamps faster; most rows have several of them."""
         return with_lean_times(super().create_cursor(name))
 
     def is_usable(self) -> bool:
-        """Return whether the server answers on this connection, soon."""
+        """Return whether the server responds on this connection within CHECK_SECONDS."""
         session = self.connection
         if not isinstance(session, ImpatientConnection):
             return bool(super().is_usable())
@@ -136,9 +140,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return bool(super().is_usable())
 
     def settings_that_differ(self) -> list[str]:
-        """Return the settings that did not reach the session, as something on the way drops them.
+        """Return the session settings that the server didn't get, each as "NAME is X, not Y".
 
-        And the encoding of the database, which no session can change.
+        Some poolers drop them. The database's encoding is checked too; no session can change it.
         """
         wanted = {name.lower(): text for name, text in SESSION.items()} | {
             "server_encoding": "UTF8"
@@ -156,7 +160,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @contextmanager
     def bounded(self, seconds: float) -> Iterator[None]:
-        """Connect if need be, and bound each wait for an answer while the block runs."""
+        """Connect if necessary, and limit the wait for each response during the block."""
         self.ensure_connection()
         with self.connection.bounded(seconds):
             yield
@@ -164,10 +168,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def set_autocommit(
         self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
     ) -> None:
-        """Change the mode of the connection, if there is one.
+        """Set the autocommit mode, without connecting just for that.
 
-        A transaction that lost its connection ends with this. Connecting again, only to have no
-        transaction there, would double the time until its error is told.
+        Django calls this at the end of a transaction. If the connection was lost, connecting again
+        would double the time until the transaction's error is reported.
         """
         if autocommit and self.connection is None and not self.in_atomic_block:
             self.autocommit = True

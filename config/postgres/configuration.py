@@ -1,4 +1,4 @@
-"""How each process connects to PostgreSQL, and when it stops waiting for it."""
+"""The parameters of every connection to PostgreSQL, and the time limits of its waits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from config.postgres.session import ENVIRONMENT, SESSION
 
 CLIENT: dict[str, Any] = {
     "connect_timeout": 2,
-    # A server that vanished without a word is given up after about 25 s.
+    # A server that vanished from the network counts as lost after about 25 s.
     "tcp_user_timeout": 20_000,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
 
-# The same from the server's side.
+# The same for the server, which gives up lost clients.
 KEEPALIVES = {
     "tcp_keepalives_idle": 10,
     "tcp_keepalives_interval": 5,
@@ -36,17 +36,17 @@ def configured(
     prepare: bool | None,
     schema: str = "public",
 ) -> dict[str, Any]:
-    """Return Django's settings of a database, from its address and these numbers.
+    """Return Django's database settings, from its parsed address and these values.
 
-    The tables are in `schema`. `prepare` says whether all statements are prepared, or none; else
-    those that ask for it are (events/sql.py).
+    The tables are in `schema`. `pool_size` 0 means no pool. `prepare` says whether to prepare all
+    statements or none; with None, only those of events/sql.py that request it are prepared.
     """
     os.environ.update(ENVIRONMENT)
     os.environ.pop("PGOPTIONS", None)
     limits = {
-        # What the transaction of a process that hangs had locked, nobody else could deliver.
+        # Without it, deliveries locked by a hanging process could never be delivered by another.
         "idle_in_transaction_session_timeout": f"{idle_transaction_seconds}s",
-        # The server gives up a little earlier than we do, and says why.
+        # A little shorter than the client's own limit, because the server's error has a reason.
         "statement_timeout": int(reply_seconds * 900),
         "lock_timeout": int(lock_seconds * 1000),
     }
@@ -60,7 +60,7 @@ def configured(
     if pool_size:
         options["pool"] = _pool(pool_size)
     else:
-        # Workers and the relay: one connection a process, kept between tasks, tested before use.
+        # Workers and the relay: one connection for each process, kept open, checked before use.
         database["CONN_MAX_AGE"] = None
     database["OPTIONS"] = database.get("OPTIONS", {}) | options
     return database
@@ -80,6 +80,7 @@ def _pool(size: int) -> dict[str, Any]:
         "min_size": 1,
         "max_size": size,
         "timeout": 2,
-        # After that, the next request tries again at once; the pauses between attempts double.
+        # The pool gives up after this many seconds, and the next request tries again at once.
+        # Otherwise the pauses between the pool's attempts would double each time.
         "reconnect_timeout": 1,
     }

@@ -1,11 +1,11 @@
-"""The settings of each session, whatever its server, database, role and process have set."""
+"""The settings of every session; they override those of the server, the database and the role."""
 
 from __future__ import annotations
 
-# What our statements and psycopg rely on, whatever the server, the database or the role has set.
-# They go with the first message of a connection, and so cost no round trip.
+# SQL statements and psycopg rely on these. They are sent in a connection's first message, so they
+# cost no round trip.
 SESSION: dict[str, str] = {
-    # How values are written and read.
+    # The text formats of values.
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
@@ -14,16 +14,16 @@ SESSION: dict[str, str] = {
     "lc_monetary": "C",
     "lc_numeric": "C",
     "lc_time": "C",
-    # How statements are read.
+    # The syntax and meaning of statements.
     "standard_conforming_strings": "on",
     "array_nulls": "on",
     "transform_null_equals": "off",
-    # What transactions see, may do, and how long they and their sessions may last.
+    # Isolation, write access, and no time limits of transactions and idle sessions.
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
     "transaction_timeout": "0",
     "idle_session_timeout": "0",
 }
-# libpq sends these by itself; poolers know them too, unlike `options` (docs/scaling.md).
+# libpq sends these by itself. Unlike `options`, poolers pass them on (docs/scaling.md).
 ENVIRONMENT = {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}

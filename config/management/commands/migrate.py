@@ -11,20 +11,21 @@ from django.db import OperationalError, connection
 
 logger = logging.getLogger(__name__)
 
-# Three minutes of tries, if each waits for its lock in vain (DATABASE_LOCK_SECONDS, manage.py).
+# Three minutes in all, if every attempt waits for its lock in vain (DATABASE_LOCK_SECONDS in
+# manage.py).
 ATTEMPTS = 30
 PAUSE_SECONDS = 4
 
 
 class Command(migrate.Command):
-    help = migrate.Command.help + " Waits for locks in short turns, so that nobody waits behind it."
+    help = migrate.Command.help + " Waits for locks briefly and repeatedly, to block nobody else."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Apply what is missing, as often as a lock is not to be had in time.
+        """Apply the missing migrations; retry while a lock can't be had in time.
 
-        Whoever wants a table after a statement that waits for its lock waits too, be it to read.
-        So each attempt is short, and lets everyone else through before the next. A migration that
-        gave up is rolled back as a whole; those before it are done.
+        While a statement waits for a table's lock, all later statements on the table wait behind
+        it, even reads. So each attempt waits briefly, and others run in the pause after it. A
+        migration that times out is rolled back as a whole; earlier ones stay applied.
         """
         _refuse_other_encodings()
         for attempt in range(1, ATTEMPTS + 1):
@@ -38,8 +39,8 @@ class Command(migrate.Command):
             connection.close()
             time.sleep(PAUSE_SECONDS)
         raise CommandError(
-            "Other transactions hold the locks that a migration needs. See which ones in"
-            " pg_stat_activity, end them, and run this again: what is applied stays applied."
+            "Other transactions hold the locks that a migration needs. Find them in"
+            " pg_stat_activity, end them, and run this again: applied migrations stay applied."
         )
 
 
@@ -49,6 +50,6 @@ def _refuse_other_encodings() -> None:
         ((encoding,),) = cursor.fetchall()
     if encoding != "UTF8":
         raise CommandError(
-            f"The database's encoding is {encoding}, which can't hold everybody's text. Make one by"
-            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL."
+            f"The database's encoding is {encoding}, which can't store all text. Create one by"
+            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and set DATABASE_URL to it."
         )
