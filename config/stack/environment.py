@@ -22,11 +22,7 @@ def data_directory() -> Path:
 
 
 def stack_environment(servers: Servers, ports: Mapping[str, int]) -> dict[str, str]:
-    """Return the environment of every process of the stack.
-
-    The caller's own environment overrides the stack's defaults (for example DATABASE_URL). It
-    can't override addresses and ports, on which the processes must agree.
-    """
+    """Return the environment of the stack's processes; the caller's own overrides `defaults`."""
     data = servers.data
     flower_login = f"admin:{local_secret(data, 'flower_password', length=12)}"
     flower_prefix = os.environ.get("FLOWER_URL_PREFIX", "").strip("/")
