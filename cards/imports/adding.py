@@ -1,4 +1,7 @@
-"""Adding the rows of a batch: each is added, known, merged into a card, or refused."""
+"""Add the rows of a batch. Each row ends as added, known, merged into a card, or refused.
+
+A row is *known* when it was imported before or brings nothing new.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,23 @@ from cards.models import Card, Collection, Import, Visibility
 from cards.services import AddedCard, CardDraft, RefusedCard, add_cards, place
 from events.sql import execute
 
-REFUSED_BY_DATABASE = "The database does not take this row."
+REFUSED_BY_DATABASE = "The database refused this row."
 TOO_LONG = "invalid_url", f"The address is longer than {limits.LINK_LENGTH} characters."
 WITHOUT_ROOM = (
-    "You have this page already, and its card has no room for the note or the tags of this row:"
-    " shorten them, and import the row again."
+    "You saved this page before, and its card has no room for this row's note or tags."
+    " Shorten them and import the row again."
 )
 NO_ROOM = "no_room", WITHOUT_ROOM
 
 
 @dataclass
 class Outcome:
-    """What became of the rows of a batch: each is in one of added, known, merges, problems."""
+    """The result of a batch: each row counts as added, known, merged or a problem."""
 
     added: int = 0
     known: int = 0
-    public: list[UUID] = field(default_factory=list)  # of the cards that were added
-    merges: list[tuple[Item, UUID]] = field(default_factory=list)  # with the cards
+    public: list[UUID] = field(default_factory=list)  # the public ones of the added cards
+    merges: list[tuple[Item, UUID]] = field(default_factory=list)  # each with its card
     problems: list[Problem] = field(default_factory=list)
 
     def __iadd__(self, other: Outcome) -> Outcome:
@@ -49,9 +52,9 @@ class Outcome:
 
 
 def add_items(job: Import, items: Sequence[Item]) -> Outcome:
-    """Add the rows of a batch, in a few statements; a row that it chokes on goes alone.
+    """Add the rows of a batch in a few statements. If PostgreSQL refuses one, add each alone.
 
-    It runs in a transaction, and repeats nothing: what has been imported before is known.
+    Call within a transaction. Calling again is harmless: rows imported before are known.
     """
     try:
         with transaction.atomic():
@@ -66,12 +69,12 @@ def add_items(job: Import, items: Sequence[Item]) -> Outcome:
 
 
 def problem_of(item: Item, code: str, detail: str) -> Problem:
-    """Return why a row was refused."""
+    """Return the problem that reports a refused row."""
     return Problem(line=item.line, code=code, detail=detail, label=item.label)
 
 
 def wishes_of(job: Import) -> Wishes:
-    """Return what the owner wants, without a collection that has been removed since."""
+    """Return the owner's wishes for an import, without a collection that was removed since."""
     wishes = Wishes.of(job.options, job.owner)
     if wishes.collection is None:
         return wishes
@@ -80,7 +83,7 @@ def wishes_of(job: Import) -> Wishes:
 
 
 class _Adding:
-    """The rows of one batch on their way."""
+    """The state of adding one batch. A *key* is the identity of an item (`items.identity`)."""
 
     def __init__(self, job: Import, items: Sequence[Item]) -> None:
         self.job, self.owner = job, job.owner
@@ -88,7 +91,7 @@ class _Adding:
         self.is_news = job.source_kind == Import.Source.FEED
         self.outcome = Outcome()
         self.feeds = [item for item in items if item.feed]
-        # The reader has made the collections that there were not.
+        # The reader has created all missing collections already.
         self.outcome.known += sum(bool(item.folder) for item in items)
         self.rows = [
             (identity(item.source, item.guid), item)
@@ -99,20 +102,20 @@ class _Adding:
         self.collections = collections_named(
             self.owner, [name for item in named for name in names_of(item)]
         )
-        self.cards: dict[UUID, UUID] = {}  # of items
-        # Items that made a card; that were known before; that come back from an export of their
-        # library; that met a card by its page.
+        self.cards: dict[UUID, UUID] = {}  # card ids by item key
+        # Keys of items that created a card (`made`), had one before this batch (`old`), come from
+        # an export of this library (`own`), or match a card of the same page (`by_page`).
         self.made: set[UUID] = set()
         self.old: set[UUID] = set()
         self.own: set[UUID] = set()
         self.by_page: set[UUID] = set()
-        # The rows that cards have taken in: before, and now.
+        # Digests of the rows that each item's card contains: from earlier batches, and from this.
         self.seen: dict[UUID, list[UUID]] = {}
         self.taken: dict[tuple[UUID, UUID], None] = {}
 
     def run(self) -> Outcome:
-        """Add them: what is new becomes a card, and what meets a card is merged into it."""
-        first = dict(reversed(self.rows))  # of each item the first row
+        """Turn new items into cards, and merge the other rows into the cards that exist."""
+        first = dict(reversed(self.rows))  # the first row of each item
         known = self._known(list(first))
         new = [key for key in dict(self.rows) if key not in known]
         refused = self._add([(key, first[key], self._draft(first[key])) for key in new])
@@ -128,20 +131,21 @@ class _Adding:
         return self.outcome
 
     def _known(self, keys: list[UUID]) -> set[UUID]:
-        """Claim what is new; return what is known, and note its cards."""
+        """Claim new items; return the keys of known items, and record their cards."""
         claimed = {row[0] for row in self._execute(statements.CLAIM, identities=keys)}
         old = [key for key in keys if key not in claimed]
         held = self._execute(statements.KNOWN_AND_HELD, identities=old) if old else []
         self.seen = {key: seen for key, _, seen in held}
         self.cards = {key: card for key, card, _ in held if card}
         self.old = set(self.cards)
-        # Somebody who brings again what they had removed wants it back; of a feed's they don't.
+        # Importing a file again restores cards that the owner removed. A feed doesn't: its entries
+        # come again with every refresh.
         known = {key for key, card, _ in held if card or self.is_news}
         self._find_own([key for key in keys if key not in known])
         return known | self.own
 
     def _find_own(self, keys: Sequence[UUID]) -> None:
-        """Note the cards that come back from an export of the library that they are in."""
+        """Record the owner's existing cards whose export is being imported."""
         guids = {key: item.guid for key, item in self.rows if item.source == "commonplace"}
         ids = {key: UUID(guids[key]) for key in keys if is_id(guids.get(key, ""))}
         if ids:
@@ -155,7 +159,7 @@ class _Adding:
         return draft_of(item, self.wishes, wanted)
 
     def _add(self, rows: Sequence[tuple[UUID, Item, CardDraft]]) -> dict[UUID, tuple[str, str]]:
-        """Add cards, or find those of pages that are saved already; return what was refused."""
+        """Add cards, or find the cards of pages saved before; return (code, detail) of refusals."""
         refused = {key: TOO_LONG for key, item, _ in rows if len(item.url) > limits.LINK_LENGTH}
         fitting = [row for row in rows if row[0] not in refused]
         drafts = [draft for _, _, draft in fitting]
@@ -184,7 +188,7 @@ class _Adding:
                 self.outcome.public.append(outcome.card.pk)
 
     def _meet(self, rows: Sequence[tuple[UUID, Item]]) -> None:
-        """Merge rows into the cards that there are, but not those that a card took in before."""
+        """Merge rows into existing cards, except rows that a card contains already."""
         meetings = []
         for key, item in rows:
             is_first = (key, digest(item)) not in self.taken
@@ -206,10 +210,10 @@ class _Adding:
         self._place(again)
 
     def _is_merged(self, key: UUID, item: Item) -> bool:
-        """Return whether a row that met a card is to be merged into it.
+        """Return whether to merge a row into the card that it matches.
 
-        A card that comes back from an export is that card, however it was then; and a feed does not
-        write into cards that it has not brought.
+        An exported row never changes the card it was exported from: the card may have been edited
+        since. A feed only changes cards that were created by this batch.
         """
         if key in self.own:
             return False
@@ -218,7 +222,7 @@ class _Adding:
         return digest(item) not in self.seen.get(key, ())
 
     def _add_others(self, others: Sequence[Meeting]) -> None:
-        """Add works of their own, which share a page with a card that there is."""
+        """Add cards for different works that share a page with an existing card."""
         rows = {each.key: each for each in reversed(others)}
         if rows:
             wanted = [(m.key, m.item, replace(m.draft, shares_page=True)) for m in rows.values()]
@@ -226,7 +230,7 @@ class _Adding:
             self._meet([(m.key, m.item) for m in others if m is not rows[m.key]])
 
     def _place(self, rows: Sequence[tuple[UUID, Item]]) -> None:
-        """Put cards that were there into the folders in which they come now."""
+        """Put existing cards into the collections that their rows name."""
         pairs = [
             (collection, self.cards[key])
             for key, item in rows
@@ -236,7 +240,7 @@ class _Adding:
             place(pairs, added_by=self.owner, import_id=self.job.pk)
 
     def _remember(self, first: dict[UUID, Item]) -> None:
-        """Keep what each item became; what was refused may come again, mended."""
+        """Store each item's card; release refused items, so that a corrected row can be added."""
         cards = {key: card for key, card in self.cards.items() if key not in self.old}
         parents = [first[key] for key in cards]
         self._execute(
@@ -248,7 +252,7 @@ class _Adding:
         keys, digests = zip(*self.taken, strict=True) if self.taken else ((), ())
         self._execute(statements.SEEN, identities=list(keys), digests=list(digests))
         if self.is_news:
-            return  # what a feed has wrong is no news the next time
+            return  # refused feed entries stay claimed, or each refresh would report them again
         if refused := [key for key in first if key not in self.cards]:
             self._execute(statements.RELEASE, identities=refused)
 
@@ -265,7 +269,7 @@ class _Adding:
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text is the id of a card."""
+    """Return whether a text has the form of a card's id, a UUID."""
     try:
         UUID(text)
     except ValueError:
@@ -274,6 +278,6 @@ def is_id(text: str) -> bool:
 
 
 def collections_named(owner: User, names: Sequence[str]) -> dict[str, UUID]:
-    """Return the ids of the owner's collections of these names, the oldest of each name."""
+    """Return the ids of the owner's collections by name; of equal names, the oldest one's."""
     found = Collection.objects.filter(owner=owner, name__in=set(names)).order_by("-id")
     return dict(found.values_list("name", "pk")) if names else {}

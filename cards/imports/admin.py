@@ -13,7 +13,7 @@ from events.admin import ReadOnlyAdmin
 
 
 class Problems(admin.TabularInline[ImportProblem, Import]):
-    """What is wrong in which line; the first of it."""
+    """The first 200 problems of an import."""
 
     model = ImportProblem
     fields = readonly_fields = ("line", "code", "detail", "row")
@@ -21,11 +21,11 @@ class Problems(admin.TabularInline[ImportProblem, Import]):
     max_num = extra = 0
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse to add."""
+        """Return False: only imports create problems."""
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportProblem]:
-        """Return the problems of one import, of which there are up to thousands."""
+        """Return the first 200 problems of the import shown; there may be thousands."""
         problems = super().get_queryset(request)
         match = request.resolver_match
         found = problems.filter(origin_id=match.kwargs.get("object_id") if match else None)
@@ -34,7 +34,7 @@ class Problems(admin.TabularInline[ImportProblem, Import]):
 
 @admin.register(Import)
 class ImportAdmin(NotesReading, ReadOnlyAdmin[Import]):
-    """Imports can be looked at, and ended."""
+    """Show imports, and let staff end them."""
 
     list_display = (
         "__str__", "owner", "source_kind", "format", "status", "read", "added", "known", "merged",
@@ -48,31 +48,31 @@ class ImportAdmin(NotesReading, ReadOnlyAdmin[Import]):
     inlines = [Problems]
     actions = ["cancel"]
 
-    @admin.action(description="End now; what was added stays", permissions=["cancel"])
+    @admin.action(description="End now, keeping the cards added so far", permissions=["cancel"])
     def cancel(self, request: HttpRequest, imports: QuerySet[Import]) -> None:
-        """End imports the way their owners would."""
+        """End imports, exactly as their owners could."""
         ended = sum(services.cancel_import(job) for job in imports)
-        messages.success(request, f"{ended} ended.")
+        messages.success(request, f"{ended} imports ended.")
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """Let those who may change imports end them."""
+        """Return whether a user may end imports: the permission to change them decides."""
         return request.user.has_perm("cards.change_import")
 
 
 @admin.register(WebFeed)
 class WebFeedAdmin(NotesReading, ReadOnlyAdmin[WebFeed]):
-    """Feeds can be looked at: whether they answer, and when they are asked again."""
+    """Show feeds: when each was fetched last, when it is fetched next, and its failures."""
 
     list_display = ("__str__", "refreshed_at", "next_refresh", "failures", "error")
     list_filter = ("refreshed_at",)
     search_fields = ("url__exact",)
-    search_help_text = "An address in full."
+    search_help_text = "A complete address."
     ordering = ("-id",)
 
 
 @admin.register(FeedSubscription)
 class FeedSubscriptionAdmin(NotesReading, ReadOnlyAdmin[FeedSubscription]):
-    """Subscriptions can be looked at."""
+    """Show subscriptions to feeds."""
 
     list_display = ("__str__", "feed", "owner", "caught_up", "created_at")
     list_filter = ("created_at",)

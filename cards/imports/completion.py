@@ -1,4 +1,4 @@
-"""How imports end."""
+"""End imports: done, failed or cancelled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINKED_AT_ONCE = 2_000
 
 
 def all_read(job: Import) -> None:
-    """Note that everything has been read; with nothing left to add, the import is done."""
+    """Mark an import as completely read, and complete it if no batch is left to add."""
     with transaction.atomic():
         rows = execute(statements.ALL_READ, {"import": job.pk}).rows
         ImportFile.objects.filter(pk=job.pk).delete()
@@ -28,7 +28,10 @@ def all_read(job: Import) -> None:
 
 
 def complete(job: Import) -> None:
-    """End an import, in the transaction of its last batch; its followers hear of it once."""
+    """Mark an import as done, in the transaction of its last batch.
+
+    Record one event for all its public cards, so that followers get one notification.
+    """
     ended = Import.objects.filter(pk=job.pk, status=Import.Status.RUNNING)
     ended.update(status=Import.Status.DONE, finished_at=timezone.now())
     link_parents(job)
@@ -39,9 +42,9 @@ def complete(job: Import) -> None:
 
 
 def link_parents(job: Import) -> None:
-    """Hang cards below those that they hung below where they come from."""
+    """Give imported cards the parents that they had in their source."""
     owner = {"owner": job.owner_id}
-    # An import that ends at the same moment sees these cards after this transaction, or these it.
+    # Of two imports that end at once, the second waits for this lock and sees the first's cards.
     hold_arrivals(job.owner_id)
     if not execute(statements.HAS_WAITING, owner, prepare=False).count:
         return
@@ -61,7 +64,7 @@ def link_parents(job: Import) -> None:
 
 
 def fail(job: Import, code: str, message: str) -> None:
-    """End an import that cannot be read; what was read of it before stays."""
+    """End an import that cannot be read any further; rows read before are still added."""
     with transaction.atomic():
         reading = Import.objects.filter(pk=job.pk, status=Import.Status.READING)
         reading.update(
@@ -72,13 +75,13 @@ def fail(job: Import, code: str, message: str) -> None:
 
 
 def cancel(job: Import) -> bool:
-    """End an import now; what it has added stays. Return whether there was something."""
+    """End an import now, keeping the cards added so far; return whether it was still open."""
     with transaction.atomic():
         running = Import.objects.filter(pk=job.pk).exclude(status__in=Import.ENDS)
         cancelled = running.update(status=Import.Status.CANCELLED, finished_at=timezone.now())
         if cancelled:
             ImportFile.objects.filter(pk=job.pk).delete()
-            # A batch in a worker's hands is added to its end.
+            # A batch that a worker holds locked is still added completely.
             waiting = ImportBatch.objects.filter(origin=job).select_for_update(skip_locked=True)
             ImportBatch.objects.filter(pk__in=list(waiting.values_list("pk", flat=True))).delete()
             turns.announce(job.owner_id)

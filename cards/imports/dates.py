@@ -1,4 +1,4 @@
-"""Dates as references have them: as exact as they are written, and never more."""
+"""Dates of references, with the precision of their text: year, month or day."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rest_framework.exceptions import ValidationError
 from cards.imports.items import one_line
 from cards.references import Issued
 
-# `2019`, `2019-05`, `2019/05/07/`: a range has the same sign only by chance, so that of
-# `2019-05/2019-06` and `2019/2020` the beginning is taken.
+# `2019`, `2019-05`, `2019/05/07/`. Both separators must be equal, so that a range like
+# `2019-05/2019-06` or `2019/2020` matches only its beginning.
 NUMBERS = re.compile(r"(\d{4})(?:([-/.])(\d{1,2})(?!\d)(?:\2(\d{1,2})(?!\d))?)?(?!\d)")
 COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?!\d)")
-# `07.05.2019`: the day comes first, but for a month that cannot be one.
+# `07.05.2019`: the day comes first, unless the second number is no month.
 DAY_FIRST = re.compile(r"(?<!\d)(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?!\d)")
 MONTH_FIRST = re.compile(r"(?<!\d)(\d{1,2})[./-](\d{4})(?!\d)")
 YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
@@ -47,10 +47,10 @@ MONTHS = {
 
 
 def date_of(text: str, month: str = "", day: str = "") -> dict[str, Any] | None:
-    """Return the date that a text says, as CSL-JSON has it, or None.
+    """Return the date in a text as a CSL-JSON date, or None.
 
-    A range is dated by its beginning. `month` and `day` are for a text that has a year alone; a
-    month may have the day in it, as `7~May`.
+    A range yields its beginning. `month` and `day` complete a text that holds only a year; `month`
+    may include the day, as in BibTeX's `7~May`.
     """
     parts = _parts(one_line(text)[:LONGEST], one_line(month)[:LONGEST], day.strip())
     return {"date-parts": [list(parts)]} if parts else None
@@ -58,7 +58,7 @@ def date_of(text: str, month: str = "", day: str = "") -> dict[str, Any] | None:
 
 @lru_cache(maxsize=4096)
 def _parts(text: str, month: str, day: str) -> tuple[int, ...]:
-    """Return year, month and day, as far as they are said and there are such."""
+    """Return year, month and day, as far as they are given and form a valid date."""
     parts = _numbers(text) or _words(text)
     if len(parts) == 1 and month:
         parts += _month_and_day(month)
@@ -74,17 +74,17 @@ def _parts(text: str, month: str, day: str) -> tuple[int, ...]:
 
 
 def _numbers(text: str) -> list[int]:
-    """Return the year, month and day of a text that has them in figures."""
+    """Return year, month and day of a date in digits, as far as they are certain."""
     text = text.strip("[]() /.")
     if found := COMPACT.match(text) or NUMBERS.match(text):
-        # Words may say the month: `2019 May 7`.
+        # In `2019 May 7` the month is a word: leave that to _words.
         parts = [found.group(1), *found.groups()[-2:]]
         numbers = [int(part) for part in parts if part]
         return [] if len(numbers) == 1 and WORD.search(text) else numbers
     if found := DAY_FIRST.search(text):
         first, _, second, year = found.groups()
         one, two = int(first), int(second)
-        # Both may be months: then only the year is sure, unless points mark a day.
+        # If both numbers may be months, only the year is certain, unless dots mark day first.
         if found.group(2) == "." or one > 12:
             return [int(year), two, one]
         return [int(year), one, two] if two > 12 else [int(year)]
@@ -94,9 +94,9 @@ def _numbers(text: str) -> list[int]:
 
 
 def _words(text: str) -> list[int]:
-    """Return the year in a text, with the month that it names and a day beside that."""
+    """Return the year in a text, its month's name as a number, and the day next to that name."""
     found = YEAR.search(text)
-    if not found or text.startswith("-"):  # before our era
+    if not found or text.startswith("-"):  # a year BC
         return []
     rest = f"{text[: found.start()]} {text[found.end() :]}"
     named = _month_and_day(rest) if WORD.search(rest) else []
@@ -104,7 +104,7 @@ def _words(text: str) -> list[int]:
 
 
 def _month_and_day(text: str) -> list[int]:
-    """Return the month of a text, and the day if there is one beside it."""
+    """Return the month in a text as a number, and the day if one stands next to its name."""
     number = re.match(r"\d{1,2}(?!\d)", text.strip("{}. "))
     if number and not WORD.search(text):
         return [int(number.group())] if 1 <= int(number.group()) <= 12 else []

@@ -1,4 +1,4 @@
-"""The text of a file, whatever its encoding."""
+"""Decode a file into text, and detect files that are not text."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ BOMS = (
 DECLARED = re.compile(
     rb"""(?:encoding|charset)\s*[=:]\s*["']?([A-Za-z0-9._-]{1,40})""", re.IGNORECASE
 )
-# Encodings of text; others that Python knows unpack, or read backslashes.
+# Encodings of text. Python's other codecs decompress, or interpret backslash escapes.
 ENCODING = re.compile(r"utf[-_]?(8|16|32)|ascii|latin|iso|windows|cp\d|koi8|big5|gb|euc|shift|mac")
 XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")
-# What people hand in by mistake, by its first bytes.
+# Files that people upload by mistake, recognized by their first bytes.
 OTHERS = (
-    (b"PK\x03\x04", "a zip archive: unpack it, and hand in the file inside"),
-    (b"\x1f\x8b", "packed by gzip: unpack it first"),
-    (b"BZh", "packed by bzip2: unpack it first"),
-    (b"\xfd7zXZ", "packed by xz: unpack it first"),
-    (b"\x28\xb5\x2f\xfd", "packed by zstd: unpack it first"),
-    (b"7z\xbc\xaf", "a 7z archive: unpack it, and hand in the file inside"),
+    (b"PK\x03\x04", "a zip archive: unpack it, and upload the file inside"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it first"),
+    (b"BZh", "compressed with bzip2: unpack it first"),
+    (b"\xfd7zXZ", "compressed with xz: unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive: unpack it, and upload the file inside"),
     (b"%PDF", "a PDF"),
     (b"\x89PNG", "an image"),
     (b"\xff\xd8\xff", "an image"),
     (b"GIF8", "an image"),
-    (b"SQLite format 3", "a database: let the program that made it export a file"),
-    (b"mozLz40", "a packed backup of Firefox: export its bookmarks as HTML or JSON"),
+    (b"SQLite format 3", "a database: export a file from the program that wrote it"),
+    (b"mozLz40", "a compressed Firefox backup: export the bookmarks as HTML or JSON"),
     (b"bplist", "a binary property list"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
 )
 HEAD, LONG_HEAD = 4096, 64 * 1024
-# What comes first in an object, or a list.
 LINES = msgspec.json.Decoder()
+# Characters that may follow the opening bracket of a JSON object or list.
 WITHIN_JSON = {"{": '"}', "[": '"[]{-0123456789'}
-# UTF-16 without a mark: in most languages every second byte of its beginning is zero.
+# UTF-16 without a byte order mark: in most languages every second byte at its start is zero.
 WITHOUT_MARK = (("utf-16-le", 1), ("utf-16-be", 0))
 
 
 @dataclass(frozen=True)
 class Document:
-    """What is to be read: its bytes, and the address that they came from, if any."""
+    """A file to import: its bytes, its address if it was fetched, and its declared charset."""
 
     content: bytes
     url: str = ""
@@ -61,19 +61,19 @@ class Document:
 
     @cached_property
     def text(self) -> str:
-        """Return the text, with single newlines; raise Unreadable when there is none."""
+        """Return the text, with "\\n" as its only line end; raise Unreadable for other files."""
         refuse_what_is_no_text(self.content)
         text = decoded(self.content, self.charset)
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     @cached_property
     def head(self) -> str:
-        """Return the beginning of the text, in small letters and without white space before."""
+        """Return the beginning of the text in lower case, without leading white space."""
         return self.text[:LONG_HEAD].lstrip().lower()
 
     @property
     def json(self) -> Any:
-        """Return the value of JSON; raise Unreadable with the line of the error."""
+        """Return the parsed JSON; raise Unreadable with the line of a syntax error."""
         value, flaw = self._json
         if flaw:
             raise flaw
@@ -81,12 +81,12 @@ class Document:
 
     @property
     def is_json(self) -> bool:
-        """Return whether the whole text is JSON, of an object or a list."""
+        """Return whether the whole text is a JSON object or list."""
         return self._begins_like_json and not self.flaw_of_json
 
     @property
     def flaw_of_json(self) -> Unreadable | None:
-        """Return what keeps a text that begins like JSON from being it."""
+        """Return the JSON syntax error of a text that begins like JSON, or None."""
         return self._json[1] if self._begins_like_json else None
 
     @property
@@ -103,17 +103,17 @@ class Document:
 
     @property
     def markup(self) -> str:
-        """Return the text without its XML declaration, whose encoding is no longer true."""
+        """Return the text without its XML declaration: the text is decoded already."""
         return XML_DECLARATION.sub(lambda found: "\n" * found.group().count("\n"), self.text, 1)
 
 
 def refuse_what_is_no_text(content: bytes) -> None:
-    """Raise Unreadable, with what the file is instead."""
+    """Raise Unreadable if a file is not text; the message says what it is."""
     for magic, name in OTHERS:
         if content.startswith(magic):
             raise Unreadable("not_text", f"This is {name}.")
     if not content.strip(b"\0 \t\r\n"):
-        raise Unreadable("empty", "There is nothing in this file.")
+        raise Unreadable("empty", "This file is empty.")
     head = content[:HEAD]
     if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not utf_16(head):
         odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
@@ -122,7 +122,7 @@ def refuse_what_is_no_text(content: bytes) -> None:
 
 
 def value_of(text: str) -> Any:
-    """Return the value of a text in JSON; raises Unreadable with the line of the error."""
+    """Return the value of a JSON text; raise Unreadable with the line of a syntax error."""
     try:
         return msgspec.json.decode(text.strip())
     except RecursionError:
@@ -143,7 +143,7 @@ def value_of(text: str) -> Any:
 
 
 def _of_lines(text: str) -> list[Any] | None:
-    """Return the values of JSON with one in each line, or None."""
+    """Return the objects of a text with one JSON object per line, or None for other texts."""
     if "\n" not in text.strip():
         return None
     try:
@@ -154,7 +154,7 @@ def _of_lines(text: str) -> list[Any] | None:
 
 
 def _with_halves_of_letters(text: str) -> Any:
-    """Return JSON whose escapes name halves of letters; they are cleaned away later."""
+    """Return JSON with unpaired surrogate escapes, which `items.clean` removes later."""
     import json
 
     try:
@@ -164,7 +164,7 @@ def _with_halves_of_letters(text: str) -> Any:
 
 
 def utf_16(head: bytes) -> str:
-    """Return the encoding of UTF-16 that has no mark, or nothing."""
+    """Return the byte order of UTF-16 without a mark as an encoding, or "" for other text."""
     for encoding, place in WITHOUT_MARK:
         zeros, others = head[place::2], head[1 - place :: 2]
         if len(head) > 8 and zeros.count(0) > len(zeros) * 0.7 and others.count(0) == 0:
@@ -173,7 +173,11 @@ def utf_16(head: bytes) -> str:
 
 
 def decoded(content: bytes, charset: str = "") -> str:
-    """Return the text of bytes; what cannot be decoded becomes a replacement character."""
+    """Decode bytes; undecodable bytes become replacement characters.
+
+    Tried in order: byte order mark, UTF-16 without one, UTF-8, the declared charset, UTF-8 with a
+    few errors, and Windows-1252.
+    """
     for bom, encoding in BOMS:
         if content.startswith(bom):
             return content.decode(encoding, "replace").lstrip("\ufeff")
@@ -191,5 +195,5 @@ def decoded(content: bytes, charset: str = "") -> str:
         except LookupError:
             pass
     if len(content) - len(content.decode("utf-8", "ignore").encode()) < len(content) // 1000:
-        return content.decode("utf-8", "replace")  # here and there a broken letter
+        return content.decode("utf-8", "replace")  # under 0.1 % broken bytes
     return content.decode("cp1252", "replace")

@@ -1,4 +1,4 @@
-"""How what was read becomes a card."""
+"""Turn imported items into drafts of cards."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cards.services import CardDraft
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the owner of an import wants of all its cards."""
+    """The owner's choices for all cards of an import."""
 
     visibility: str = ""
-    # Where neither the request nor the file says it.
+    # The visibility of cards for which neither the request nor the file gives one.
     otherwise: str = Visibility.PRIVATE
     collection: UUID | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any], owner: User) -> Wishes:
-        """Return the wishes that an import keeps as JSON, and its owner's own setting."""
+        """Return the choices stored in an import's `options`, with its owner's own default."""
         collection = options.get("collection")
         return cls(
             visibility=options.get("visibility") or "",
@@ -35,7 +35,7 @@ class Wishes:
         )
 
     def visibility_of(self, item: Item) -> str:
-        """Return who may see an item: nothing makes public what its file calls private."""
+        """Return the visibility of an item's card. A row marked private always stays private."""
         if item.private:
             return Visibility.PRIVATE
         stated = Visibility.PUBLIC if item.private is False else self.otherwise
@@ -43,12 +43,12 @@ class Wishes:
 
 
 def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDraft:
-    """Return the card that an item is to be; what is too long of it is cut."""
+    """Return the draft of an item's card, with texts and lists cut to a card's limits."""
     reference = fitted(item.reference) if item.reference else {}
     title = one_line(item.title) or (_title_of(reference) or item.url if item.reference else "")
     text = item.text
     if len(title) > limits.TITLE_LENGTH:
-        text = f"{title}\n\n{text}".strip()  # so that nothing is lost
+        text = f"{title}\n\n{text}".strip()  # keeps the whole title
         title = title[: limits.TITLE_LENGTH - 1].rstrip() + "…"
     kind = Card.Type.REFERENCE if item.reference else Card.Type.URL if item.url else Card.Type.NOTE
     wanted = [wishes.collection] if wishes.collection else []
@@ -70,12 +70,12 @@ def _title_of(reference: Mapping[str, Any]) -> str:
 
 
 def tags_of(tags: Iterable[str]) -> list[str]:
-    """Return tags without doubles, each of a length that fits."""
+    """Return unique tags, cut to the limits of length and number."""
     found = (one_line(tag)[: limits.TAG_LENGTH].strip() for tag in tags)
     return list(dict.fromkeys(tag for tag in found if tag))[: limits.TAGS_PER_CARD]
 
 
 def names_of(item: Item) -> list[str]:
-    """Return the names of the collections that an item's folders become."""
+    """Return the names of an item's collections: `outer / inner` for nested folders."""
     names = (one_line(" / ".join(path)) for path in item.collections)
     return [name[: limits.COLLECTION_NAME_LENGTH].strip() for name in names if name]

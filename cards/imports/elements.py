@@ -1,4 +1,4 @@
-"""XML, an element with all that is in it at a time."""
+"""Read XML as a stream of elements, each complete with its children."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cards.imports.markup import repaired, tokens
 
 @dataclass
 class Node:
-    """An element, with what is in it."""
+    """An XML element with its attributes, text and children."""
 
     name: str
     attributes: dict[str, str]
@@ -21,7 +21,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
     def find(self, *path: str) -> Node | None:
-        """Return the first element at a path of names."""
+        """Return the first descendant at a path of element names, or None."""
         node: Node | None = self
         for name in path:
             node = next((each for each in node.children if each.name == name), None)  # type: ignore[union-attr]
@@ -30,27 +30,30 @@ class Node:
         return node
 
     def all(self, name: str) -> list[Node]:
-        """Return the elements of a name right below."""
+        """Return the children of this name."""
         return [node for child in self.children for node in ([child] * (child.name == name))]
 
     def content(self, *path: str) -> str:
-        """Return the text at a path of names, or nothing."""
+        """Return the text of the element at a path, or ""."""
         node = self.find(*path)
         return clean(node.text) if node else ""
 
     @property
     def about(self) -> str:
-        """Return what others refer to it by."""
+        """Return the RDF identifier by which other elements refer to this one."""
         return self.attributes.get("about") or "#" + self.attributes.get("ID", "")
 
     @property
     def whole_text(self) -> str:
-        """Return the text of an element and of all those in it."""
+        """Return the text of this element and all its descendants."""
         return self.text + "".join(child.whole_text for child in self.children)
 
 
 def elements(document: Document, *, depth: int = 1) -> Iterator[Node]:
-    """Yield the elements so many levels below the root; raises Unreadable after the last one."""
+    """Yield the elements `depth` levels below the root.
+
+    Raise Unreadable for faulty XML, after yielding the complete elements before the fault.
+    """
     open_nodes: list[Node] = []
     for is_start, name, value, line in tokens(repaired(document)):
         if is_start:

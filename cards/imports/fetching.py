@@ -1,4 +1,4 @@
-"""Where the bytes of an import come from."""
+"""Get the bytes of an import: uploaded, fetched before, or fetched now."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LIMITS = Limits(seconds=60, size=limits.IMPORT_BYTES)
 
 
 def document_of(job: Import) -> Document | None:
-    """Return what is to be read, None when it is gone; raise FetchFailed.
+    """Return the file of an import, or None if it is gone; raise FetchFailed.
 
-    What was fetched is kept, so that a reader after this one reads the same.
+    A fetched file is stored, so that a reader that continues after a crash reads the same bytes.
     """
     url = job.source if job.source_kind != Import.Source.UPLOAD else ""
     if kept := ImportFile.objects.filter(pk=job.pk).first():
@@ -30,7 +30,7 @@ def document_of(job: Import) -> Document | None:
             Import.objects.filter(pk=job.pk).update(size=len(fetched.content))
             quotas.take(job.owner, bytes=len(fetched.content))
     except IntegrityError:
-        # Another reader has kept its own, or the import has been removed.
+        # Another reader stored the file first, or the import was removed.
         kept = ImportFile.objects.filter(pk=job.pk).first()
         return Document(bytes(kept.content), url) if kept else None
     return Document(fetched.content, url, fetched.charset or "")

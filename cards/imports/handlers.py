@@ -1,8 +1,8 @@
-"""What the workers of the queue `imports` do.
+"""The handlers of the queue `imports`.
 
-Each works in transactions of its own and not in its delivery's: it fetches, or takes long, or is
-limited to 100 calls a second for each source. What it has done is counted where it is done, so
-that a delivery which comes again finds nothing left.
+They don't run in their delivery's transaction (`atomic=False`), because they fetch from the web,
+take long, or share a rate limit per source. Each commits its progress together with its work, so
+a repeated delivery finds nothing left to do.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from events.sql import execute
 from events.subscription import handler
 from outside.errors import FetchFailed
 
-OTHERS = "Others have their turn; then it is read on."
+OTHERS = "Paused for other people's imports; reading continues after them."
 
 
 def source_of(event: ImportRequested | ImportBatchReady) -> str:
-    """Name what shares a rate limit."""
+    """Return the rate limit group of an import: its host, or its uploader."""
     return event.source
 
 
 @handler(import_requested, queue="imports", name="imports.read", atomic=False, group=source_of)
 def read(events: Sequence[Recorded[ImportRequested]]) -> None:
-    """Read files into batches."""
+    """Read imports into batches; postpone the rest of a long file while others wait."""
     for recorded in events:
         job = reading.begin(recorded.event.import_id)
         if job is not None and _read(job):
@@ -53,13 +53,13 @@ def read(events: Sequence[Recorded[ImportRequested]]) -> None:
 
 
 def _read(job: Import) -> bool:
-    """Read an import for as long as it is its turn; return whether there is more of it."""
+    """Read an import until its turn ends; return whether rows are left."""
     try:
         if reading.read_on(job, turns.others_wait):
             return True
     except FetchFailed as reason:
         if not reason.lasting:
-            raise  # and come again
+            raise  # the delivery is retried
         completion.fail(job, reason.code, str(reason))
     except QuotaExceeded as reason:
         completion.fail(job, f"quota_of_{reason.code}", str(reason))
@@ -72,7 +72,7 @@ def _read(job: Import) -> bool:
     import_batch_ready, queue="imports", name="imports.add_batch", atomic=False, group=source_of
 )
 def add_batch(events: Sequence[Recorded[ImportBatchReady]]) -> None:
-    """Add the rows of batches, each batch in one transaction, and rests after each."""
+    """Add the rows of batches, each batch in one transaction with a pause after it."""
     for recorded in events:
         began = time.monotonic()
         with transaction.atomic():
@@ -81,17 +81,17 @@ def add_batch(events: Sequence[Recorded[ImportBatchReady]]) -> None:
 
 
 def rest_seconds(rows: int, seconds: float) -> float:
-    """Return how long to rest after so many rows that took so long.
+    """Return how many seconds to pause, to stay under IMPORT_ROWS_PER_SECOND.
 
-    An import that keeps one of two cores busy makes everything else wait for the other one,
-    however far behind others its process stands: PostgreSQL's part of it does not.
+    Without pauses, one import fills a core. Giving its worker a low CPU priority (nice) isn't
+    enough, because PostgreSQL does part of the work at normal priority.
     """
     return max(rows / limits.IMPORT_ROWS_PER_SECOND - seconds, 0.0)
 
 
 def _add_batch(event: ImportBatchReady) -> int:
-    """Add the rows of a batch, and return how many it looked at."""
-    # That the row is locked, and gone afterwards, is what makes it happen once.
+    """Add the rows of a batch, and return their number."""
+    # The batch's row is locked here and deleted below: so a batch is added exactly once.
     waiting = ImportBatch.objects.select_for_update(of=("self",)).select_related("origin__owner")
     batch = waiting.filter(origin_id=event.import_id, number=event.number).first()
     if batch is None:
@@ -112,7 +112,7 @@ def _add_batch(event: ImportBatchReady) -> int:
         "failed": len(outcome.problems),
         "public": len(outcome.public),
     }
-    # Last, for it holds up the other batches of the import until this one commits.
+    # Last, because the lock on the import's row blocks its other batches until this one commits.
     rows = execute(statements.ADDED, counts).rows
     if rows and rows[0][0]:
         completion.complete(job)
@@ -127,13 +127,13 @@ def _tell_of(job: Import, cards: list[UUID]) -> None:
 
 
 def host_of(event: WebFeedDue) -> str:
-    """Name what shares a rate limit: the server that is asked."""
+    """Return the rate limit group of a feed: the host it is fetched from."""
     return event.host
 
 
 @handler(web_feed_due, queue="imports", name="imports.refresh", atomic=False, group=host_of)
 def refresh(events: Sequence[Recorded[WebFeedDue]]) -> None:
-    """Look whether feeds have anything new."""
+    """Fetch feeds that are due, and import their new entries."""
     for recorded in events:
         if feed := WebFeed.objects.filter(pk=recorded.event.feed_id).first():
             refreshing.refresh(feed)

@@ -1,4 +1,8 @@
-"""What every format is read into."""
+"""The common form of all imported rows.
+
+A *row* is one entry of a file as a parser yields it: an `Item` to add, or a `Problem`. Rows with
+the same `source` and `guid` are the same *item*, in whatever file they come.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,18 @@ from uuid import UUID
 
 import msgspec
 
-# What PostgreSQL cannot store, or nobody can see.
+# Characters that PostgreSQL cannot store, or that are invisible.
 INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 LABEL_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """Something to be added: `guid` is what it is known by in its `source`.
+    """A row to add. `guid` is its unique id within its `source`.
 
-    `collections` are paths of folders' names, from the outermost. `reference` has fields of
-    CSL-JSON. An item with a `feed` is a subscription, and one with a `parent` hangs below the
-    item of that guid.
+    `collections` are paths of folder names, outermost first. `reference` holds CSL-JSON fields.
+    `feed` makes the item a subscription to that address. `parent` is the guid of the item whose
+    card becomes this card's parent.
     """
 
     line: int
@@ -38,23 +42,23 @@ class Item:
     private: bool | None = None
     reference: Mapping[str, Any] = field(default_factory=dict)
     feed: str = ""
-    # What an export says of a collection, for an item that is one.
+    # The exported fields of a collection; an item with them creates a collection, not a card.
     folder: Mapping[str, Any] = field(default_factory=dict)
     parent: str = ""
-    # What the file says of the item's collections, by their names: visibility, description.
+    # The file's visibility and description of the item's collections, by collection name.
     told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    # What its owner should know of this row, though it is added.
+    # A note to the owner about a row that is added nonetheless.
     warning: str = ""
 
     @property
     def label(self) -> str:
-        """Name the row to its owner."""
+        """Return a short text by which the owner recognizes the row."""
         return one_line(self.title or self.url or self.feed or self.text)[:LABEL_LENGTH]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A row that cannot be read, and why; or what its owner should know of a row."""
+    """A row that cannot be added, and why; or a warning about a row that is added."""
 
     line: int
     code: str
@@ -78,34 +82,34 @@ Row = Item | Problem
 
 
 def identity(source: str, guid: str) -> UUID:
-    """Return what an item is known by for ever: `source#guid`, in as many bits as a key."""
+    """Return the permanent key of an item: `source#guid` hashed to 128 bits."""
     return UUID(bytes=hashlib.sha256(f"{source}#{guid}".encode()).digest()[:16])
 
 
 def fingerprint(*parts: object) -> str:
-    """Return a guid for what has none: a digest of what it says."""
+    """Return a guid for a row without one: a digest of its parts, ignoring case and spacing."""
     text = "\x1f".join(one_line(str(part)).casefold() for part in parts)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def digest(item: Item) -> UUID:
-    """Return what tells whether a row is the same as one before: a digest of all that it says."""
+    """Return a digest of a row's content, which shows whether an item's row has changed."""
     said = msgspec.json.encode(replace(item, line=0, told={}, warning=""), order="deterministic")
     return UUID(bytes=hashlib.sha256(said).digest()[:16])
 
 
 def clean(text: object) -> str:
-    """Return a text without what cannot be stored."""
+    """Return a text without characters that cannot be stored; "" for other values."""
     return INVISIBLE.sub("", text).strip() if isinstance(text, str) else ""
 
 
 def one_line(text: object) -> str:
-    """Return a text with single spaces in place of all white space."""
+    """Return a text on one line, with each run of white space as a single space."""
     return " ".join(clean(text).split())
 
 
 def encode(items: list[Item]) -> bytes:
-    """Return rows as a batch keeps them."""
+    """Return items as JSON, the form in which a batch stores them."""
     return msgspec.json.encode(items)
 
 
@@ -113,5 +117,5 @@ _decoder = msgspec.json.Decoder(list[Item])
 
 
 def decode(content: bytes) -> list[Item]:
-    """Return the rows that a batch keeps."""
+    """Return the items of a batch from its JSON."""
     return _decoder.decode(content)

@@ -1,4 +1,4 @@
-"""XML within bounds, and the text of HTML."""
+"""Parse untrusted XML within limits, and extract the text of HTML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cards.imports.items import clean
 
 CHUNK = 64 * 1024
 TAG = re.compile(r"<[^<>]{0,10000}>")
-# The text of these is for machines.
+# Elements whose content is code.
 NO_TEXT = re.compile(r"<(script|style)\b", re.IGNORECASE)
 END = {
     name: re.compile(rf"</{name}\b[^<>]{{0,1000}}>", re.IGNORECASE) for name in ("script", "style")
@@ -27,7 +27,7 @@ END = {
 BREAK = re.compile(r"<(?:br|/p|/div|/li|/h\d)\b[^<>]{0,1000}>", re.IGNORECASE)
 MANY_LINES = re.compile(r"\n{3,}")
 
-# An ampersand that begins no reference of XML; a reference of HTML, or else it alone.
+# An ampersand that begins no XML reference, with the HTML reference that it may begin.
 AMPERSAND = re.compile(
     r"&(?!#\d{1,40};|#x[0-9A-Fa-f]{1,40};|(?:amp|lt|gt|quot|apos);)(?:[A-Za-z0-9]{1,40};)?"
 )
@@ -37,7 +37,7 @@ Token = tuple[bool, str, Any, int]
 
 
 class _Tokens(ContentHandler):
-    """What was read since it was last asked: beginnings and ends of elements."""
+    """Collects the starts and ends of elements until `taken` returns them."""
 
     def __init__(self, parser: Any) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class _Tokens(ContentHandler):
         self.texts.append([])
         line = self.parser.getLineNumber()
         if len(self.texts) > limits.IMPORT_DEPTH:
-            message = f"There are more than {limits.IMPORT_DEPTH} elements in each other."
+            message = f"Elements are nested more than {limits.IMPORT_DEPTH} deep."
             raise Unreadable("too_deep", message, line=line)
         named = {local: attrs.getValue((space, local)) for space, local in attrs.getNames()}
         self.found.append((True, name[1], named, line))
@@ -71,10 +71,10 @@ class _Tokens(ContentHandler):
 
 
 def tokens(document: Document) -> Iterator[Token]:
-    """Yield the elements of an XML document as they begin (True) and end (False).
+    """Yield the starts (True) and ends (False) of the elements of an XML document.
 
-    Raises Unreadable for a document that declares entities or refers to other files, is nested too
-    deeply, or is not well-formed, after yielding all that comes before the fault.
+    Raise Unreadable if the document declares entities, refers to other files, is nested too deeply
+    or is not well-formed, after yielding all tokens before the fault.
     """
     from defusedxml.expatreader import DefusedExpatParser
 
@@ -90,9 +90,9 @@ def tokens(document: Document) -> Iterator[Token]:
 
 
 def repaired(document: Document) -> Document:
-    """Return XML whose ampersands are all of its own references: `?a=1&copy=2` stays what it is.
+    """Return XML whose stray ampersands are escaped, as in the address `?a=1&copy=2`.
 
-    References of HTML become their letters. In CDATA ampersands stand for themselves.
+    HTML references become their characters. CDATA sections are unchanged.
     """
     kept, place, text = list[str](), 0, document.markup
     if "&" not in text:
@@ -117,7 +117,10 @@ def _of_xml(found: re.Match[str]) -> str:
 
 
 def _parts(document: Document) -> Iterator[bytes | None]:
-    """Yield an XML document in parts, with the lines before it as they are, and None at its end."""
+    """Yield an XML document in chunks, then None.
+
+    Leading white space becomes newlines only: XML must begin at once, but lines stay numbered.
+    """
     text = document.markup
     begin = len(text) - len(text.lstrip())
     yield b"\n" * text.count("\n", 0, begin)
@@ -127,9 +130,9 @@ def _parts(document: Document) -> Iterator[bytes | None]:
 
 
 def _fault_in(parser: Any, part: bytes | None) -> Unreadable | None:
-    """Parse one part, and return why it cannot be parsed.
+    """Parse one chunk, or the end (None); return its fault or None.
 
-    From 2.6 on, Expat may put off a long part until the end (None): that yields tokens, too.
+    Expat 2.6 and later may defer a long token, so that even the end yields tokens.
     """
     from xml.sax import SAXException, SAXParseException
 
@@ -140,7 +143,7 @@ def _fault_in(parser: Any, part: bytes | None) -> Unreadable | None:
     except Unreadable as fault:
         return fault
     except DefusedXmlException:
-        message = "The XML declares entities, or refers to other files; take its DOCTYPE out."
+        message = "The XML declares entities or refers to other files. Remove its DOCTYPE."
         return Unreadable("entities", message)
     except SAXParseException as error:
         message = f"The XML is not well-formed: {error.getMessage()}."
@@ -151,7 +154,7 @@ def _fault_in(parser: Any, part: bytes | None) -> Unreadable | None:
 
 
 def plain(html: str) -> str:
-    """Return the text of HTML, paragraphs as lines."""
+    """Return the text of HTML, with paragraphs and line breaks as newlines."""
     if "<" not in html:
         return clean(unescape(html))
     text = BREAK.sub("\n", _without_code(html[: 10 * limits.TEXT_LENGTH]))
@@ -160,7 +163,7 @@ def plain(html: str) -> str:
 
 
 def _without_code(html: str) -> str:
-    """Return HTML without its scripts and styles; one that never ends counts as text."""
+    """Return HTML without scripts and styles; one without an end tag counts as text."""
     kept, place = [], 0
     endless: set[str] = set()
     while found := NO_TEXT.search(html, place):

@@ -1,4 +1,4 @@
-"""What becomes of a row whose page its owner has saved already: it is merged into that card."""
+"""Merge imported rows into the cards that their owner has of the same item or page."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from cards.signals import card_updated
 from events.outbox import Priority, recording
 from events.sql import execute
 
-# What of a card a merge may change.
+# The fields of a card that a merge may change.
 CHANGED = ("type", "title", "text", "tags", "reference", "visibility", "created_at")
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """A row, the card that it would be, and the card that is there."""
+    """A row, the draft of its card, and the existing card that it matches."""
 
     key: UUID
     item: Item
     draft: CardDraft
     card_id: UUID
-    # That they have only the page in common: then they may be two works.
+    # Whether only the page is equal: then they may still be different works.
     by_page: bool = False
 
 
 @dataclass
 class Merging:
-    """What became of rows that met a card."""
+    """Rows that matched a card, by result. `known` rows brought nothing new."""
 
     merged: list[Meeting] = field(default_factory=list)
     known: list[Meeting] = field(default_factory=list)
-    # Works of their own that share a page with the card: they become cards.
+    # Different works that share a page with the card; they get cards of their own.
     others: list[Meeting] = field(default_factory=list)
     # Rows for which the card has no room.
     refused: list[Meeting] = field(default_factory=list)
 
 
 def merge(owner: User, meetings: Sequence[Meeting]) -> Merging:
-    """Merge rows into cards, and return what became of each.
+    """Merge rows into cards, and return each row's result.
 
-    Runs in a transaction, which holds the cards until it ends: so an edit, or another import, comes
-    before all of it or after it. A row that brings nothing new changes nothing.
+    Call within a transaction: the cards stay locked until it ends, so that edits and other imports
+    come entirely before or after the merge.
     """
     outcome = Merging()
     own = Card.objects.select_for_update(no_key=True).filter(curator=owner)
@@ -64,7 +64,7 @@ def merge(owner: User, meetings: Sequence[Meeting]) -> Merging:
     places = _places(meetings)
     for meeting in meetings:
         card = cards.get(meeting.card_id)
-        if card is None:  # it has been removed just now
+        if card is None:  # removed since the match
             outcome.known.append(meeting)
         elif meeting.by_page and _is_other(card, meeting.draft):
             outcome.others.append(meeting)
@@ -99,11 +99,12 @@ def _places(meetings: Iterable[Meeting]) -> set[tuple[UUID, UUID]]:
 
 
 def joins(card: Card, meeting: Meeting) -> bool | None:
-    """Change a card by a row; return whether anything is new, or None if there is no room for it.
+    """Merge a row into an unsaved card; return whether it brought anything new.
 
-    Tags are united, notes follow each other, a missing title and missing fields of a reference are
-    filled in, and the earlier date stays. What is private in either stays private. The card keeps
-    its title: another one is new, and can be read with the rows that were merged.
+    Return None, and change nothing, if the card has no room. Tags are united, notes are appended,
+    missing reference fields and a missing title are filled in, and the earlier date wins. A private
+    card stays private; so does the content of a private row. The card keeps its own title. A
+    different title of the row counts as new, and is only kept in the list of merged rows.
     """
     before, draft = _content(card), meeting.draft
     text = card.text
@@ -120,14 +121,14 @@ def joins(card: Card, meeting: Meeting) -> bool | None:
         card.reference = fitted({**draft.reference, **card.reference})
     card.created_at = min(card.created_at, draft.created_at or card.created_at)
     is_new = _content(card) != before
-    # A private note must not become public by where it is kept.
+    # A private note must not become public by joining a public card.
     if draft.visibility == Visibility.PRIVATE and (is_new or meeting.item.private):
         card.visibility = Visibility.PRIVATE
     return _content(card) != before or one_line(draft.title) not in ("", one_line(card.title))
 
 
 def _notes(kept: Mapping[str, Any], brought: Mapping[str, Any]) -> list[str]:
-    """Return the long texts of a reference that has others in the same fields."""
+    """Return the row's abstract and note, where the card has different ones."""
     both = [name for name in LONG if kept.get(name) and brought.get(name)]
     return [brought[name] for name in both if one_line(brought[name]) != one_line(kept[name])]
 
@@ -153,7 +154,7 @@ def _save(cards: Sequence[Card]) -> None:
 
 
 def note_merges(import_id: UUID, merges: Sequence[tuple[Item, UUID]]) -> None:
-    """Keep which rows were merged into which cards, up to so many that nobody reads them all."""
+    """Store which rows were merged into which cards, up to IMPORT_PROBLEMS per import."""
     if not merges:
         return
     kept = ImportMerge.objects.filter(origin_id=import_id)[: limits.IMPORT_PROBLEMS].count()

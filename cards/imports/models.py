@@ -11,7 +11,7 @@ from events.ids import new_id
 
 
 class Import(models.Model):
-    """What somebody brings along in one go: a file, what is at an address, or news of a feed."""
+    """One import: an uploaded file, the file at an address, or new entries of a feed."""
 
     class Source(models.TextChoices):
         UPLOAD = "upload", "Upload"
@@ -39,27 +39,27 @@ class Import(models.Model):
     source = models.TextField(max_length=2048, blank=True)
     format = models.CharField(max_length=20, blank=True)  # empty until it is known
     status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
-    # Whether the workers have been told to read it (cards/imports/turns.py). With a default of the
-    # table: the release before this one tells them of each at once.
+    # Whether the event that makes a worker read it was recorded (cards/imports/turns.py). The
+    # database default is for the previous release, which announces every import at once.
     announced = models.BooleanField(default=True, db_default=True)
     error = models.TextField(blank=True)
-    # What its owner wants: `collection`, `visibility`, `dry_run`.
+    # The owner's choices: `collection`, `visibility`, `dry_run`.
     options = models.JSONField(default=dict)
-    # The first rows, and the columns that were found, of a dry run.
+    # The first rows of a dry run, and the table columns that it recognized.
     preview = models.JSONField(default=dict, blank=True)
     size = models.IntegerField(default=0)  # in bytes
-    # Rows that were read so far: a reader that comes after a crash goes on behind them.
+    # The number of rows read so far: after a crash, the next reader continues behind them.
     read = models.IntegerField(default=0)
     batches = models.IntegerField(default=0)
     batches_done = models.IntegerField(default=0)
-    # What became of rows: each is in one of these numbers. One that is known has been imported
-    # before, or brought nothing new; one that is merged added something to a card that was there.
+    # Rows by result; each row counts once. `known`: imported before, or nothing new. `merged`:
+    # changed an existing card.
     added = models.IntegerField(default=0)
     known = models.IntegerField(default=0)
-    # With a default of the table: the release before this one inserts imports without it.
+    # The database default is for the previous release, which inserts imports without it.
     merged = models.IntegerField(default=0, db_default=0)
     failed = models.IntegerField(default=0)
-    # Rows of any outcome whose file says something that was not understood.
+    # Rows of any result with a warning: their file has a mark that was not understood.
     warned = models.IntegerField(default=0, db_default=0)
     added_public = models.IntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -68,14 +68,14 @@ class Import(models.Model):
 
     class Meta:
         constraints = [
-            # One that counts more batches than there are would end before its time.
+            # An import that counts more finished batches than it has would end too early.
             models.CheckConstraint(
                 condition=Q(batches_done__lte=models.F("batches")), name="import_batches_in_bounds"
             ),
         ]
         indexes = [
             models.Index(fields=["owner", "-id"], name="import_by_owner"),
-            # Few are open at any time; they are counted for quotas and turns.
+            # Small, because few imports are open at once; quotas and turns count them.
             models.Index(
                 fields=["owner"],
                 name="import_open",
@@ -84,17 +84,17 @@ class Import(models.Model):
         ]
 
     def __str__(self) -> str:
-        # Without its source: an address may hold a secret, and names of files tell much.
+        # Without the source: addresses and file names may hold private information.
         return f"{self.get_source_kind_display()} {self.id} ({self.status})"
 
     @property
     def is_finished(self) -> bool:
-        """Return that nothing more will happen to it."""
+        """Return whether the import has ended, for whatever reason."""
         return self.status in self.ENDS
 
 
 class ImportUsage(models.Model):
-    """How much somebody has imported on the UTC day on which they did last."""
+    """How much a user has imported on the UTC day of their last import."""
 
     owner = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+"
@@ -109,7 +109,7 @@ class ImportUsage(models.Model):
 
 
 class ImportFile(models.Model):
-    """The bytes of an import, until it has been read."""
+    """The file of an import, kept until it is completely read."""
 
     origin = models.OneToOneField(
         Import, models.CASCADE, primary_key=True, related_name="file", db_column="import_id"
@@ -121,25 +121,25 @@ class ImportFile(models.Model):
 
 
 class ImportBatch(models.Model):
-    """Some rows of an import that are added together; it goes in the transaction that does it."""
+    """Rows of an import that are added together; deleted in the transaction that adds them."""
 
     id = models.BigAutoField(primary_key=True)
     origin = models.ForeignKey(
         Import, models.CASCADE, related_name="batch_set", db_index=False, db_column="import_id"
     )
-    # The import's, for turns; null with the release before this one, which announces each at once.
+    # The import's owner, for turns. Null in the previous release, which announces all batches.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+", db_index=False
     )
     announced = models.BooleanField(default=True, db_default=True)
     number = models.IntegerField()
     rows = models.IntegerField()
-    # As JSON (cards/imports/items.py).
+    # A JSON list of items (cards/imports/items.py).
     items = models.BinaryField()
 
     class Meta:
         constraints = [
-            # A reader that goes on after a crash must not write a batch twice.
+            # A reader that continues after a crash must not write a batch twice.
             models.UniqueConstraint(fields=["origin", "number"], name="one_import_batch_of_number"),
         ]
         indexes = [models.Index(fields=["owner", "announced", "number"], name="batch_by_turn")]
@@ -149,7 +149,7 @@ class ImportBatch(models.Model):
 
 
 class ImportProblem(models.Model):
-    """A row that could not be added, or read: in which line, and why; or a warning of one."""
+    """A row that could not be read or added, with its line and the reason; or a warning."""
 
     id = models.BigAutoField(primary_key=True)
     origin = models.ForeignKey(
@@ -158,9 +158,9 @@ class ImportProblem(models.Model):
     line = models.IntegerField()
     code = models.CharField(max_length=40)
     detail = models.TextField()
-    # With a default of the table: the release before this one inserts problems without it.
+    # The database default is for the previous release, which inserts problems without it.
     is_warning = models.BooleanField(default=False, db_default=False)
-    # What the row is about: a title or an address, cut short.
+    # The row's title or address, cut short.
     row = models.TextField(max_length=200, blank=True)
 
     class Meta:
@@ -171,15 +171,15 @@ class ImportProblem(models.Model):
 
 
 class ImportMerge(models.Model):
-    """A row that was merged into a card that was there: in which line, and into which."""
+    """A row that was merged into an existing card, with its line and the card."""
 
     id = models.BigAutoField(primary_key=True)
     origin = models.ForeignKey(
         Import, models.CASCADE, related_name="merges", db_index=False, db_column="import_id"
     )
     line = models.IntegerField()
-    # The row's title or address, cut short. A card keeps its own title, so this is where the
-    # title of a row that was merged can be read.
+    # The row's title or address, cut short. The card keeps its own title, so the row's title is
+    # only kept here.
     row = models.TextField(max_length=200, blank=True)
     # Null when the card has been removed.
     card = models.ForeignKey("cards.Card", models.SET_NULL, null=True, related_name="+")
@@ -192,10 +192,10 @@ class ImportMerge(models.Model):
 
 
 class ImportedItem(models.Model):
-    """Something that was imported once, by its identity in its source, and the card it became."""
+    """An item that an owner imported, by its identity, and the card that it became."""
 
     id = models.BigAutoField(primary_key=True)
-    # No index of its own: `one_item_per_identity` begins with it.
+    # Without an index of its own: that of `one_item_per_identity` begins with this column.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
@@ -203,15 +203,15 @@ class ImportedItem(models.Model):
     identity = models.UUIDField()
     # Null when the card has been removed.
     card = models.ForeignKey("cards.Card", models.SET_NULL, null=True, related_name="imported_as")
-    # Digests of the rows that the card has taken in: one that comes again changes nothing, even if
-    # its curator has changed the card since.
+    # Digests of the rows that were written into the card. Importing such a row again changes
+    # nothing, even if the curator has edited the card since.
     seen = ArrayField(models.UUIDField(), default=list, db_default=[])
-    # The item whose card is to be the parent of this one's, until the import is complete.
+    # The identity of the parent item; set to null once the cards are linked.
     parent = models.UUIDField(null=True)
 
     class Meta:
         constraints = [
-            # What comes twice, even in two imports at once, must become one card.
+            # An item imported twice, even by two imports at once, must become one card.
             models.UniqueConstraint(fields=["owner", "identity"], name="one_item_per_identity"),
         ]
         indexes = [
@@ -225,11 +225,11 @@ class ImportedItem(models.Model):
 
 
 class WebFeed(models.Model):
-    """A feed on the web, asked once for all who subscribe to it, and what is known of it."""
+    """A feed on the web with the state of fetching it, once for all its subscribers."""
 
     id = models.BigAutoField(primary_key=True)
     url = models.TextField(max_length=2048)
-    # As its last answer had them, for conditional requests.
+    # From the last response, for conditional requests.
     etag = models.TextField(max_length=1000, blank=True)
     last_modified = models.TextField(max_length=100, blank=True)
     asked_at = models.DateTimeField(null=True, blank=True)
@@ -240,18 +240,18 @@ class WebFeed(models.Model):
 
     class Meta:
         constraints = [
-            # However many subscribe to a feed at once, it must be asked once.
+            # Users who subscribe to a feed at once must share one row, and so one fetch.
             models.UniqueConstraint(fields=["url"], name="one_feed_per_address"),
         ]
         indexes = [models.Index(fields=["next_refresh"], name="feed_due")]
 
     def __str__(self) -> str:
-        # Without the rest of the address, which may hold a secret.
+        # Without the rest of the address, which may contain a secret.
         return f"feed {self.pk} of {urlsplit(self.url).hostname}"
 
 
 class FeedSubscription(models.Model):
-    """That the news of a feed become cards of its subscriber."""
+    """A user's subscription to a feed, whose new entries become the user's cards."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     owner = models.ForeignKey(
@@ -259,15 +259,16 @@ class FeedSubscription(models.Model):
     )
     feed = models.ForeignKey(WebFeed, models.CASCADE, related_name="subscriptions")
     title = models.TextField(max_length=500, blank=True)
-    # `collection` and `visibility` of its cards, as with imports.
+    # `collection` and `visibility` of the cards, as in Import.options.
     options = models.JSONField(default=dict)
-    # Whether it has been given all that the feed has; until then a feed isn't asked for news only.
+    # Whether the subscriber has all current entries. Until then, the feed is fetched without
+    # conditional headers, because "not modified" would withhold those entries.
     caught_up = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            # Who subscribes twice must not get everything twice.
+            # A user who subscribes twice must not get each entry twice.
             models.UniqueConstraint(fields=["owner", "feed"], name="one_subscription_per_feed"),
         ]
         indexes = [models.Index(fields=["owner", "-id"], name="subscription_by_owner")]

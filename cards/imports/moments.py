@@ -1,4 +1,4 @@
-"""Dates, in the many ways in which programs write them."""
+"""Parse dates and times in the many forms that programs write."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 CHROME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,9})?")
-# How people and spreadsheets write it, where day and month cannot be taken for each other.
+# Forms that people and spreadsheets write, without those that leave open which number is the month.
 FORMS = (
     "%Y.%m.%d", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S %z",
     "%d %B %Y", "%d %b %Y", "%B %d, %Y", "%b %d, %Y", "%B %d, %Y %I:%M %p", "%B %d, %Y %I:%M:%S %p",
     "%A, %B %d, %Y %I:%M:%S %p", "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S UTC", "%d.%m.%Y",
     "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
 )  # fmt: skip
-# Seconds, milliseconds, microseconds since 1970, by their size.
+# (limit, units per second): a number below the limit counts seconds, milliseconds, microseconds.
 SCALES = ((10**11, 1), (10**14, 1_000), (10**17, 1_000_000))
 
 
 def moment(value: Any) -> datetime | None:
-    """Return the moment that a text or number names; None for one that cannot be."""
+    """Return the UTC time that a text or number gives; None if invalid, before 1970, or future."""
     try:
         if isinstance(value, datetime):
             found = value
@@ -38,7 +38,7 @@ def moment(value: Any) -> datetime | None:
 
 
 def of_chrome(value: Any) -> datetime | None:
-    """Return the moment of a number of microseconds since 1601."""
+    """Return the UTC time of Chrome's microseconds since 1601; None if invalid or implausible."""
     try:
         return _possible(CHROME_EPOCH + timedelta(microseconds=int(value)))
     except (ValueError, OverflowError, TypeError):
@@ -64,7 +64,7 @@ def _since_1970(number: float) -> datetime:
     for limit, scale in SCALES:
         if abs(number) < limit:
             found = datetime.fromtimestamp(number / scale, UTC)
-            # What lies beyond in microseconds is counted from 1601, as Chrome does.
+            # After 2300, the number must count microseconds from 1601, as Chrome does.
             return found if found.year < 2300 else CHROME_EPOCH + timedelta(microseconds=number)
     raise ValueError(number)
 

@@ -1,4 +1,4 @@
-"""Giving what a feed has to its subscribers: to each what they have not had."""
+"""Give each subscriber of a feed the entries that they don't have yet."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from cards.imports.models import FeedSubscription, Import, WebFeed
 from cards.imports.reading import Reader
 from events.sql import execute
 
-PAGE = 200  # subscribers whose state is asked for at once
+PAGE = 200  # subscribers per query
 
 
 @dataclass(frozen=True, kw_only=True)
 class News:
-    """What a feed had when it was asked: its rows, the oldest first."""
+    """The content of a feed when it was fetched: its rows, oldest first."""
 
     format: str
     size: int
     rows: Sequence[Row]
 
     def beyond(self, lacking: set[UUID]) -> list[Row]:
-        """Return the rows that are lacking, and what could not be read."""
+        """Return the rows with the lacking identities, and all problems."""
         return [
             row
             for row in self.rows
@@ -36,10 +36,10 @@ class News:
 
 
 def give(feed: WebFeed, news: News) -> None:
-    """Make an import for each subscriber who lacks something.
+    """Create an import for each subscriber who lacks entries of a feed.
 
-    Each in a transaction of its own; who has been given something when a worker dies is given it
-    twice, and knows it then.
+    Each import has its own transaction. If the worker dies, the next one may create an import
+    again; its rows then count as known.
     """
     last = None
     while page := _page(feed, last):
@@ -58,7 +58,7 @@ def _page(feed: WebFeed, last: UUID | None) -> list[FeedSubscription]:
 
 
 def lacking_of(owners: Sequence[int], news: News) -> dict[int, set[UUID]]:
-    """Return the items that were never imported, by the people who lack them."""
+    """Return the identities that each owner has never imported, by owner id."""
     items = [row for row in news.rows if isinstance(row, Item)]
     identities = list({identity(item.source, item.guid) for item in items})
     parameters = {"owners": list(owners), "identities": identities}
@@ -67,7 +67,7 @@ def lacking_of(owners: Sequence[int], news: News) -> dict[int, set[UUID]]:
 
 
 def bring(feed: WebFeed, subscription: FeedSubscription, news: News, lacked: set[UUID]) -> None:
-    """Make an import of what a subscriber lacks, unless they have left meanwhile."""
+    """Create an import of the lacking entries, unless the user has unsubscribed meanwhile."""
     with transaction.atomic():
         held = FeedSubscription.objects.select_for_update().filter(pk=subscription.pk)
         if not held:

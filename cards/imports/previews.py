@@ -1,4 +1,4 @@
-"""Dry runs: what an import would do, without doing it."""
+"""Dry runs: report the effects of an import without adding anything."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ from events.sql import execute
 def preview(
     job: Import, known: Format, document: Document, parts: Iterator[list[Row]]
 ) -> Iterator[None]:
-    """Count what would be added, keep the first rows for looking at, and end the import."""
-    ImportProblem.objects.filter(origin=job).delete()  # of a reader that died
+    """Count rows by their expected result, store the first rows, and end the import.
+
+    Yield after each part, so that the caller can pause between parts.
+    """
+    ImportProblem.objects.filter(origin=job).delete()  # left by a reader that died
     counts = {"added": 0, "known": 0, "merged": 0, "failed": 0}
     shown: list[dict[str, Any]] = []
     taken, warned = Taken(job), 0
@@ -56,9 +59,10 @@ def preview(
 
 
 class Taken:
-    """What the owner has, and what the rows so far would add: items, and pages.
+    """The items and pages that the owner has, together with those of the rows so far.
 
-    References that share a page may be works of their own, which only the import itself tells.
+    A reference that shares a page counts as merged here; the real import may find it a different
+    work and add it.
     """
 
     def __init__(self, job: Import) -> None:
@@ -67,7 +71,7 @@ class Taken:
         self.pages: set[str] = set()
 
     def look_up(self, items: Sequence[Item]) -> None:
-        """Find out which of these are there already."""
+        """Load which of these items and pages the owner has already."""
         keys = list({identity(item.source, item.guid) for item in items} - set(self.rows))
         found = execute(statements.KNOWN, {"owner": self.owner_id, "identities": keys}).rows
         self.rows |= {key: set(seen) for key, card, seen in found if card}
@@ -76,7 +80,7 @@ class Taken:
         self.pages |= set(own.values_list("url__canonical", flat=True))
 
     def outcome(self, item: Item) -> str:
-        """Return what would become of a row, and take it."""
+        """Return a row's expected result (added, known or merged), and record the row."""
         key, page, row = identity(item.source, item.guid), page_of(item), digest(item)
         known = row in self.rows.get(key, ()) or bool(item.folder)
         merged = key in self.rows or page in self.pages
@@ -86,13 +90,13 @@ class Taken:
 
 
 def page_of(item: Item) -> str:
-    """Return the canonical address of a row's page, or nothing."""
+    """Return the canonical address of a row's page, or ""."""
     page, _ = rules.page_of("" if item.feed or item.folder else item.url)
     return page.canonical if page else ""
 
 
 def refusal(item: Item) -> Problem | None:
-    """Return why an item could not be added, as far as can be told without trying."""
+    """Return why an item would be refused, as far as checks without the database show."""
     draft = draft_of(item, Wishes(), [])
     if item.feed or item.folder:
         return None

@@ -1,7 +1,7 @@
-"""How much one person may import: counted by UTC day, and checked where it is taken.
+"""Limits on how much one user may import per UTC day, and have open at once.
 
-Whoever takes something locks the person's row of usage until the transaction ends. So requests and
-workers that come at once are counted one after the other, and together take no more than one.
+Using a quota locks the user's usage row until the transaction ends. So concurrent requests and
+workers are counted one after the other, and cannot exceed a limit together.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ TAKE = """
             + CASE WHEN used.day = excluded.day THEN used.collections ELSE 0 END
     RETURNING bytes, rows, collections
 """
-# What each setting limits, and what to do about it.
+# The setting that holds each daily limit, and the limit's name in messages.
 DAILY = {
     "bytes": ("IMPORT_BYTES_PER_DAY", "bytes imported today"),
     "rows": ("IMPORT_ROWS_PER_DAY", "rows imported today"),
     "collections": ("IMPORT_COLLECTIONS_PER_DAY", "collections made by imports today"),
 }
-TOMORROW = "Hand in the rest after midnight UTC."
+TOMORROW = "Import the rest after midnight UTC."
 WAIT = "Wait until one has ended, or cancel one."
-OPEN_SECONDS = 60  # until somebody who has too many open may look again
+OPEN_SECONDS = 60  # `Retry-After` when too many imports are open
 
 
 @dataclass
 class QuotaExceeded(Exception):
-    """One person wants more than a quota allows; nothing of it was taken.
+    """A user would exceed a quota; roll back, and nothing is counted.
 
-    `code` names the quota for programs; `retry_after` is in seconds.
+    `code` is the quota as a machine-readable word; `retry_after` is in seconds.
     """
 
     code: str
@@ -58,9 +58,9 @@ class QuotaExceeded(Exception):
 
 
 def take(owner: User, **amounts: int) -> None:
-    """Count what a person uses: `bytes`, `rows`, `collections`; of none, only lock the count.
+    """Add to a user's usage of today: `bytes`, `rows`, `collections`. Raise QuotaExceeded.
 
-    Runs in a transaction, whose end lets the next one count. Raises QuotaExceeded.
+    Call within a transaction: the usage row stays locked until its end. Without amounts, only lock.
     """
     wanted = dict.fromkeys(DAILY, 0) | amounts
     today = timezone.now().date()
@@ -75,7 +75,7 @@ def take(owner: User, **amounts: int) -> None:
 
 
 def open_another(owner: User, *, bytes: int) -> None:
-    """Count an import that is about to be made; raises QuotaExceeded."""
+    """Count an upload's bytes, and raise QuotaExceeded if too many imports are open."""
     take(owner, bytes=bytes)
     limit = settings.IMPORTS_OPEN_PER_PERSON
     if (used := open_imports(owner)) >= limit:
@@ -83,13 +83,13 @@ def open_another(owner: User, *, bytes: int) -> None:
 
 
 def open_imports(owner: User) -> int:
-    """Return how many imports of a person have not ended; what feeds bring does not count."""
+    """Return the number of a user's open imports, without those from feeds."""
     mine = Import.objects.filter(owner=owner, status__in=Import.OPEN)
     return mine.exclude(source_kind=Import.Source.FEED).count()
 
 
 def usage(owner: User) -> dict[str, Any]:
-    """Return what a person uses of each quota, and when the daily ones begin anew."""
+    """Return a user's usage and limit of each quota, and when the daily quotas reset."""
     today = timezone.now().date()
     found = ImportUsage.objects.filter(owner=owner, day=today).values(*DAILY).first()
     used = found or dict.fromkeys(DAILY, 0)

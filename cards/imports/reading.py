@@ -1,7 +1,7 @@
-"""Reading a file into batches, so that a reader that dies goes on where it was.
+"""Read a file into batches, such that the next reader can continue after a crash.
 
-What was read is counted in the transaction that writes the batch. A parser answers the same rows
-each time, so the next reader passes over as many as are counted.
+The transaction that writes a batch also counts its rows. A parser yields the same rows each time,
+so the next reader skips as many rows as are counted.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from events.sql import execute
 
 
 class SomebodyElse(Exception):
-    """The import was cancelled, or another reader has gone on with it."""
+    """The import was cancelled, or another reader has continued it."""
 
 
 def read(job: Import, document: Document) -> None:
-    """Read all of an import into batches, or do a dry run."""
+    """Read a whole import into batches, or make a dry run."""
     _go_on(job, lambda: open_file(job, document))
 
 
 def read_on(job: Import, others_wait: Callable[[Import], bool]) -> bool:
-    """Read an import until it ends, or its slice is over and others wait; return if there is more.
+    """Read an import until its end, or until its slice is over and other work waits.
 
-    Raises FetchFailed for an address that does not answer.
+    Return whether rows are left. Raise FetchFailed for an address that cannot be fetched.
     """
     opened = aside.take(job.pk, read=job.read)
     document = None if opened else document_of(job)
@@ -80,7 +80,7 @@ def _go_on(
 
 
 def open_file(job: Import, document: Document) -> Opened:
-    """Find the format of a file, and return what reads it, step by step."""
+    """Detect a file's format, and return the opened file, which is read step by step."""
     watch = Stopwatch()
     with watch.running(), within(slices.STEP_SECONDS):
         known, found = rows(document, job.format)
@@ -102,7 +102,10 @@ def _work(job: Import, known: Format, parts: Iterator[list[Row]]) -> Iterator[No
 
 
 def bounded(found: Iterator[Row], began: float | Stopwatch) -> Iterator[Row]:
-    """Yield rows within the limits of number and time, and what ended them, as a problem."""
+    """Yield rows up to the limits of number and time; if reading ends early, yield a problem.
+
+    Raise Unreadable only if not even one row can be read.
+    """
     watch = began if isinstance(began, Stopwatch) else None
     count = 0
     try:
@@ -113,7 +116,7 @@ def bounded(found: Iterator[Row], began: float | Stopwatch) -> Iterator[Row]:
                 return
             spent = watch.seconds() if watch else time.monotonic() - began  # type: ignore[operator]
             if spent > limits.IMPORT_SECONDS:
-                message = f"Reading took longer than {limits.IMPORT_SECONDS:.0f} s; it ends here."
+                message = f"Reading stopped here: it took over {limits.IMPORT_SECONDS:.0f} s."
                 yield Problem(line=row.line, code="too_slow", detail=message)
                 return
             yield row
@@ -122,12 +125,12 @@ def bounded(found: Iterator[Row], began: float | Stopwatch) -> Iterator[Row]:
             raise
         yield Problem(line=reason.line, code=reason.code, detail=str(reason))
     except RecursionError:
-        yield Problem(line=0, code="too_deep", detail="From here on it is nested too deeply.")
+        yield Problem(line=0, code="too_deep", detail="The rest is nested too deeply to be read.")
 
 
 @dataclass
 class Reader:
-    """What one reader has in hand."""
+    """Collects rows of an import, and writes them as batches."""
 
     job: Import
     items: list[Item] = field(default_factory=list)
@@ -141,13 +144,13 @@ class Reader:
             pass
 
     def steps(self, parts: Iterator[list[Row]]) -> Iterator[None]:
-        """Write a batch whenever 100 rows, or 3 seconds, have come together; yield in between."""
+        """Write a batch every BATCH_ROWS rows or BATCH_SECONDS; yield after each batch."""
         seen = 0
         for part in self._whole(parts):
             for row in part:
                 seen += 1
                 if seen <= self.job.read:
-                    continue  # a reader before this one got so far
+                    continue  # an earlier reader has counted this row
                 (self.items if isinstance(row, Item) else self.problems).append(row)  # type: ignore[arg-type]
                 full = len(self.items) + len(self.problems) >= limits.BATCH_ROWS
                 if full or time.monotonic() - self.since > limits.BATCH_SECONDS:
@@ -156,7 +159,7 @@ class Reader:
         self.write()
 
     def _whole(self, parts: Iterator[list[Row]]) -> Iterator[list[Row]]:
-        """Yield parts; of a file that cannot be read on, all that came before is written."""
+        """Yield parts; write the rows read so far before an Unreadable ends the import."""
         try:
             yield from parts
         except Unreadable:
@@ -164,7 +167,7 @@ class Reader:
             raise
 
     def write(self) -> None:
-        """Write what is in hand; raise SomebodyElse when it is no longer ours to do."""
+        """Write the collected rows as a batch; raise SomebodyElse if this reader was replaced."""
         items, problems = self.items, self.problems
         warnings = warnings_of(items)
         self.since = time.monotonic()
@@ -190,7 +193,7 @@ class Reader:
         self.items, self.problems = [], []
 
     def _take_quotas(self, items: list[Item]) -> None:
-        """Count rows and new collections; how many feeds bring anything is limited elsewhere."""
+        """Count rows and new collections. Feeds are limited by the number of subscriptions."""
         if self.job.source_kind != Import.Source.FEED:
             new = len(self._missing(items))
             quotas.take(self.job.owner, rows=len(items), collections=new)
@@ -208,7 +211,7 @@ class Reader:
         turns.announce(self.job.owner_id)
 
     def _missing(self, items: list[Item]) -> list[str]:
-        """Return the names of collections that there are not."""
+        """Return the names of collections that the owner doesn't have yet, sorted."""
         names = {name for item in items for name in names_of(item)}
         if unknown := names - set(self.named):
             self.named |= collections_named(self.job.owner, list(unknown))
@@ -223,7 +226,7 @@ class Reader:
             self.named[name] = made.pk
 
     def _told_of(self, name: str, items: list[Item]) -> dict[str, str]:
-        """Return what is known of a collection beside its name."""
+        """Return the description and visibility of a new collection, as far as they are given."""
         told = next(filter(None, (_said_of(name, item) for item in items)), {})
         private = told.get("visibility") == Visibility.PRIVATE
         stated = told.get("visibility") or self.job.owner.import_visibility
@@ -240,7 +243,7 @@ def _said_of(name: str, item: Item) -> Mapping[str, Any]:
 
 
 def note_problems(import_id: UUID, problems: list[Problem]) -> None:
-    """Keep problems one by one, up to so many that nobody reads them all."""
+    """Store problems and warnings, up to IMPORT_PROBLEMS per import."""
     if not problems:
         return
     kept = ImportProblem.objects.filter(origin_id=import_id)[: limits.IMPORT_PROBLEMS].count()
@@ -258,7 +261,7 @@ def note_problems(import_id: UUID, problems: list[Problem]) -> None:
 
 
 def begin(import_id: UUID) -> Import | None:
-    """Return an import that is to be read, and notes that it has begun."""
+    """Mark a queued import as being read, and return it; None if it has ended."""
     waiting = Import.objects.filter(pk=import_id, status=Import.Status.QUEUED)
     waiting.update(status=Import.Status.READING, started_at=timezone.now())
     reading = Import.objects.filter(pk=import_id, status=Import.Status.READING)

@@ -1,4 +1,4 @@
-"""References in the terms of CSL-JSON, made to fit what a card can hold."""
+"""Bibliographic references as CSL-JSON, cut to the limits of a card."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from cards.imports.dates import date_of
 from cards.imports.items import Item, clean, fingerprint, one_line
 from cards.references import PEOPLE_FIELDS, TEXT_FIELDS, Issued, Person
 
-# What tells one reference from another, beside its people and its year.
+# The fields that distinguish references, besides people and year.
 PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "publisher")
-# What stands in a book or a volume.
+# CSL types of works that are part of a book, volume or journal.
 PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal"}
 SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
-SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/", re.IGNORECASE)  # asks for a login
-# The beginning of an address whose scheme was left out.
+SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/", re.IGNORECASE)  # requires a login
+# An address without its scheme.
 HOSTED = re.compile(r"(?:www\.|[a-z0-9.-]{1,99}\.[a-z]{2,20}/)\S*$", re.IGNORECASE)
-# Addresses that need no closer look: most of them.
+# Plain web addresses, which is most of them: they skip the slower check.
 ORDINARY = re.compile(r"https?://(?:[a-z0-9-]{1,63}\.){1,9}[a-z]{2,63}(?:[/?#]|$)", re.IGNORECASE)
 WITH_PASSWORD = re.compile(r"[a-z]{1,20}://[^/@\s]{0,200}@", re.IGNORECASE)
 ON_DISK = re.compile(r"(?:file|internal-pdf|zotero):|[a-z]:[\\/]|[/~]", re.IGNORECASE)
@@ -34,7 +34,7 @@ RESOLVED = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
 PMID = re.compile(r"[1-9]\d{0,8}")
 ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
 ISBN = re.compile(r"(?<![\w-])\d[\d -]{8,15}[\dXx](?![\w-])")
-# Not people: the list was cut there, or a catalogue says that it knows nobody.
+# Entries of a list of people that are no people: "et al.", or a catalogue's "anonymous".
 OTHERS = re.compile(
     r"(?:and )?(?:others|et\.? al\.?)|\[(?:anonymous|anon\.?|s\.? ?n\.?|no author[^\]]{0,40})\]",
     re.IGNORECASE,
@@ -54,7 +54,7 @@ def reference_item(
     added_at: datetime | None = None,
     collections: tuple[tuple[str, ...], ...] = (),
 ) -> Item:
-    """Return the item of a reference; its DOI or PMID gives a link where it has none."""
+    """Return the item of a reference; without `url`, its DOI or PMID provides the link."""
     url, unsaved = saved_and_not(clean(url))
     if unsaved:
         fields = {**fields, "note": f"{clean(fields.get('note'))} {unsaved}".strip()}
@@ -79,10 +79,10 @@ def reference_item(
 
 
 def saved_and_not(url: str) -> tuple[str, str]:
-    """Return the address of a reference if a card can have it, or else what its note says instead.
+    """Return (address, ""), or ("", text for the note) if no card can have that address.
 
-    A reference is worth more than its address: ftp or a broken one is no reason to refuse it. An
-    address without a scheme gets one, and what is on somebody's disk is left out, as files are.
+    A reference with a broken or ftp address is still added. An address without a scheme gets one.
+    A path on the owner's disk is dropped.
     """
     if HOSTED.match(url):
         url = f"http://{url}"
@@ -92,12 +92,12 @@ def saved_and_not(url: str) -> tuple[str, str]:
         return (url, "") if page(url) else ("", url)
     except InvalidUrl:
         if WITH_PASSWORD.match(url):
-            return (url, "")  # the row is refused with the reason: what is secret goes nowhere
+            return (url, "")  # later refused with a reason: a password must not reach the note
         return ("", "" if ON_DISK.match(url) else url)
 
 
 def link_of(reference: Mapping[str, Any]) -> str:
-    """Return the address at which a reference's DOI or PMID resolves, or nothing."""
+    """Return the web address of a reference's DOI or PMID, or ""."""
     if doi := reference.get("DOI"):
         return f"https://doi.org/{quote(doi, safe='/:;().-_<>')}"
     pmid = str(reference.get("PMID", ""))
@@ -105,14 +105,14 @@ def link_of(reference: Mapping[str, Any]) -> str:
 
 
 def identity_of(reference: Mapping[str, Any], link: str) -> str:
-    """Return the guid of a reference: the same one in whatever format the reference comes.
+    """Return the guid of a reference, which is the same in all file formats.
 
-    It is `ANCHOR#PART`. The anchor is the DOI, else the address. The part is a digest of the title
-    and the first page, because chapters share the DOI or the address of their book. A reference
-    with neither is known by a digest of what is printed on it.
+    The guid is `ANCHOR#PART`. The anchor is the DOI, else the address. The part is a digest of
+    title and first page, because chapters share the DOI or the address of their book. Without an
+    anchor, the guid is a digest of people, year and the fields of PRINTED.
 
-    Two guids that differ may still be one work: a title was mended, or one file has no pages. So
-    where a card with the same address is there already, ask `is_other_work`.
+    One work may still have two guids, for example after a correction of its title. So use
+    `is_other_work` when a card with the same address exists.
     """
     doi = str(reference.get("DOI", "")).lower()
     if anchor := f"doi:{doi}" if doi else link:
@@ -123,11 +123,11 @@ def identity_of(reference: Mapping[str, Any], link: str) -> str:
 
 
 def is_other_work(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two references (CSL-JSON) that share an address or a DOI are two works.
+    """Return whether two references (CSL-JSON) with the same address or DOI are different works.
 
-    They are when both have titles that differ, or both have first pages that differ, or one is a
-    book and the other a part of a book. A missing title or page tells nothing apart, and a title
-    is the same with and without its subtitle, in other letters and with other punctuation.
+    They are if their titles differ, their first pages differ, or one is a book and the other a
+    part of one. Missing titles and pages don't count as different. Titles are compared without
+    case, accents and punctuation, and one may lack the other's subtitle.
     """
     pages = {_first_page(one), _first_page(other)} - {""}
     kinds = {str(one.get("type")), str(other.get("type"))}
@@ -137,14 +137,14 @@ def is_other_work(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _same_title(one: object, other: object) -> bool:
-    """Return whether two titles are equal, or one is the other without its subtitle."""
+    """Return whether titles are equal, one lacks the other's subtitle, or one is missing."""
     keys = [{_key(title), _key(SUBTITLE.split(one_line(title), 1)[0])} for title in (one, other)]
     wholes = {_key(one), _key(other)}
     return len(wholes) == 1 or "" in wholes or bool(wholes & keys[0] & keys[1])
 
 
 def _key(title: object) -> str:
-    """Return a title as it can be compared: its letters and digits, without accents or case."""
+    """Return a title for comparison: its letters and digits, without accents and case."""
     text = unicodedata.normalize("NFKD", one_line(title)).casefold()
     return "".join(letter for letter in text if letter.isalnum())
 
@@ -159,11 +159,11 @@ def _names(reference: Mapping[str, Any]) -> str:
 
 
 def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that a card holds, each of a length that it holds."""
+    """Return the reference fields that a card can hold, cut to its limits."""
     found: dict[str, Any] = {}
     for name, length in TEXT_FIELDS.items():
         value = fields.get(name)
-        if isinstance(value, list):  # Crossref lists titles
+        if isinstance(value, list):  # Crossref has lists of titles
             value = next((each for each in value if each), None)
         if not value and value != 0:
             continue
@@ -204,13 +204,13 @@ def _of_size(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def doi_in(text: str) -> str:
-    """Return the DOI in a text, without what stands around it and without percent-encoding."""
+    """Return the DOI in a text, without surrounding text and percent-encoding, or ""."""
     found = DOI.search(unquote(text) if "%" in text else text)
     return _without_closing(found.group()) if found else ""
 
 
 def _without_closing(text: str) -> str:
-    """Return a text without the punctuation and the brackets of the sentence around it."""
+    """Return a text without trailing punctuation and unmatched closing brackets."""
     while text and (
         text[-1] in ".,;\"'"
         or (text[-1] in CLOSING and text.count(CLOSING[text[-1]]) < text.count(text[-1]))
@@ -220,9 +220,9 @@ def _without_closing(text: str) -> str:
 
 
 def serials_in(texts: Iterable[str], *, is_book: bool) -> dict[str, str]:
-    """Return the first ISSN and the first ISBN in texts that may have several, and words around.
+    """Return the first ISSN and the first ISBN in texts that may hold several and other words.
 
-    What is neither goes by what the reference is, so that nothing is lost.
+    If there is neither, the first text is kept: as ISBN for a book, otherwise as ISSN.
     """
     found: dict[str, str] = {}
     joined = " ; ".join(text[:500] for text in texts)
@@ -237,7 +237,7 @@ def serials_in(texts: Iterable[str], *, is_book: bool) -> dict[str, str]:
 
 
 def issued_of(value: Any) -> dict[str, Any] | None:
-    """Return a date as CSL-JSON has it, from that or from a text; None for no date."""
+    """Return a CSL-JSON date from a CSL-JSON date, a year or a text; None if there is none."""
     match value:
         case {"date-parts": [[*parts], *_]}:
             value = {"date-parts": [parts[:3]]}

@@ -1,4 +1,4 @@
-"""Looking for news in the feeds that people subscribe to: once for each feed, for all of them."""
+"""Fetch the feeds that users subscribe to: each feed once, for all its subscribers."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from events.outbox import Priority, recording
 from outside.errors import Answered, FetchFailed
 from outside.fetcher import Fetched, Limits, fetch
 
-LONGEST = timedelta(days=1)  # between attempts at a feed that fails
-GONE_LONGEST = timedelta(days=30)  # and at one that says that it is gone
+LONGEST = timedelta(days=1)  # maximum pause between fetches of a failing feed
+GONE_LONGEST = timedelta(days=30)  # the same for a feed that responds with a status of GONE
 GONE = (404, 410)
-# How long an attempt may take before somebody else makes it.
+# The time after which a feed whose fetch has not finished is announced again.
 IN_HAND = timedelta(minutes=15)
 AT_ONCE = 500
 LIMITS = Limits(seconds=30, size=limits.IMPORT_BYTES // 4)
 
 
 def announce_due() -> int:
-    """Tell the workers of feeds whose time has come, and return how many."""
+    """Record an event for each due feed, up to AT_ONCE, and return their number."""
     now = timezone.now()
     with transaction.atomic(), recording(priority=Priority.BULK):
         due = WebFeed.objects.filter(next_refresh__lte=now).order_by("next_refresh")
@@ -51,9 +51,9 @@ def announce_due() -> int:
 
 
 def forget_unwanted(feeds: list[WebFeed]) -> list[WebFeed]:
-    """Remove feeds without subscribers, and return the others.
+    """Delete feeds without subscribers, and return the others.
 
-    The feeds' rows are locked: who subscribes to one just now waits, and makes it anew.
+    Call with the feeds' rows locked: a concurrent subscription waits, and creates the feed again.
     """
     ids = [feed.pk for feed in feeds]
     subscribed = FeedSubscription.objects.filter(feed__in=ids)
@@ -63,7 +63,7 @@ def forget_unwanted(feeds: list[WebFeed]) -> list[WebFeed]:
 
 
 def refresh(feed: WebFeed) -> None:
-    """Fetch a feed, unless it is unchanged, and give its subscribers what is new."""
+    """Fetch a feed, and give its subscribers their new entries unless it is unchanged."""
     try:
         fetched = fetch(feed.url, headers=conditions(feed), limits=LIMITS)
         if not fetched.is_unchanged:
@@ -76,9 +76,9 @@ def refresh(feed: WebFeed) -> None:
 
 
 def conditions(feed: WebFeed) -> dict[str, str]:
-    """Return the headers by which a server tells that nothing has changed (RFC 9110, 13).
+    """Return the headers of a conditional request (RFC 9110, section 13).
 
-    There are none while somebody waits for all that the feed has.
+    Return none while a new subscriber waits for the current entries.
     """
     if feed.subscriptions.filter(caught_up=False).exists():
         return {}
@@ -87,25 +87,25 @@ def conditions(feed: WebFeed) -> dict[str, str]:
 
 
 def news_of(feed: WebFeed, fetched: Fetched) -> News:
-    """Read what a feed has; raise Unreadable for what is none."""
+    """Return the parsed entries of a feed; raise Unreadable if the file is no feed."""
     document = Document(fetched.content, feed.url, fetched.charset or "")
     found, read = rows(document)
     if found.name not in FEEDS:
-        raise Unreadable("not_a_feed", f"This is no feed, but {found.label}.")
+        raise Unreadable("not_a_feed", f"This is not a feed but {found.label}.")
     with within(STEP_SECONDS):
         bound = list(bounded(read, time.monotonic()))
     return News(format=found.name, size=len(fetched.content), rows=bound)
 
 
 def succeed(feed: WebFeed, fetched: Fetched) -> None:
-    """Note what the server said, and when to ask again."""
+    """Store a successful fetch, and schedule the next one."""
     now = timezone.now()
     changes = {"failures": 0, "error": "", "refreshed_at": now, "next_refresh": now + EVERY}
     if not fetched.is_unchanged:
         changes["etag"] = one_line(fetched.headers.get("ETag", ""))[:1000]
         changes["last_modified"] = one_line(fetched.headers.get("Last-Modified", ""))[:100]
     with transaction.atomic():
-        # Who subscribes meanwhile has this row until the subscription can be seen.
+        # A concurrent subscription locks this row until it commits, so the check below sees it.
         held = WebFeed.objects.select_for_update().filter(pk=feed.pk)
         if held and FeedSubscription.objects.filter(feed=feed, caught_up=False).exists():
             changes["next_refresh"] = now + NEWCOMERS_WAIT
@@ -115,7 +115,10 @@ def succeed(feed: WebFeed, fetched: Fetched) -> None:
 def fail(
     feed: WebFeed, reason: str, *, is_gone: bool = False, wait: timedelta = timedelta(0)
 ) -> None:
-    """Note why a feed could not be read, and wait twice as long as the last time."""
+    """Store why a feed could not be read, and double the pause before the next fetch.
+
+    `wait` is the server's `Retry-After`: the pause is never shorter, up to the maximum.
+    """
     failures = feed.failures + 1
     longest = GONE_LONGEST if is_gone else LONGEST
     pause = max(min(EVERY * 2 ** min(failures, 16), longest), min(wait, longest))

@@ -15,17 +15,19 @@ from outside.addresses import checked
 from outside.errors import Refused
 
 MERGED = (
-    "You had this page already: the note, the tags and the collections of this row were added to"
-    " its card, which kept its title."
+    "You saved this page before. The note, tags and collections of this row were added to its"
+    " card, which kept its title."
 )
-BY_DEFAULT = "Of all cards; else what each says of itself, else `import_visibility` of users/me/."
+BY_DEFAULT = (
+    "Visibility of all cards. If left out, that of each row, else `import_visibility` of users/me/."
+)
 
 
 class FetchedSerializer(Serializer):
-    """Something with a `url` that will be fetched."""
+    """A request with a `url` to fetch."""
 
     def validate_url(self, url: str) -> str:
-        """Refuse what would never be fetched."""
+        """Return the checked address; refuse one that the site never fetches."""
         try:
             return checked(address_of(url))
         except Refused as reason:
@@ -33,18 +35,18 @@ class FetchedSerializer(Serializer):
 
 
 class HowToImportSerializer(FetchedSerializer):
-    """What becomes of the rows of an import."""
+    """The options of an import."""
 
     format = serializers.ChoiceField(
         [(known.name, known.label) for known in FORMATS.values()],
         required=False,
-        help_text="Found by the content, if it is left out.",
+        help_text="Detected from the content if left out.",
     )
     dry_run = serializers.BooleanField(
-        required=False, default=False, help_text="Only count, and show the first rows."
+        required=False, default=False, help_text="Only count rows and show the first ones."
     )
     collection = serializers.UUIDField(
-        required=False, help_text="A collection of yours that all cards join."
+        required=False, help_text="One of your collections; all cards join it."
     )
     visibility = serializers.ChoiceField(Visibility.choices, required=False, help_text=BY_DEFAULT)
 
@@ -68,7 +70,7 @@ class ImportInputSerializer(ImportedFileSerializer, ImportedAddressSerializer):
     url = serializers.CharField(required=False, max_length=limits.LINK_LENGTH)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Want exactly one of the two."""
+        """Raise ValidationError unless exactly one of file and url is given."""
         if ("file" in attrs) == ("url" in attrs):
             raise serializers.ValidationError({"file": "Give either a file or a url."})
         return attrs
@@ -87,16 +89,16 @@ class PreviewRowSerializer(Serializer):
 
 
 class PreviewSerializer(Serializer):
-    """What a dry run found: the first rows, and of a table which column has what."""
+    """The result of a dry run: the first rows, and how a table's columns were understood."""
 
     rows = PreviewRowSerializer(many=True)
     columns = serializers.DictField(child=serializers.CharField())
 
 
 class CountsSerializer(Serializer):
-    """Rows: read so far; what became of each; and those that wait.
+    """Numbers of rows: read so far, by result, and waiting to be added.
 
-    `known` brought nothing new; `merged` added tags, a note, a collection to a card that was there.
+    `known` rows brought nothing new; `merged` rows changed an existing card, for example its tags.
     """
 
     read = serializers.IntegerField()
@@ -105,23 +107,23 @@ class CountsSerializer(Serializer):
     merged = serializers.IntegerField()
     failed = serializers.IntegerField()
     warned = serializers.IntegerField(
-        help_text="Rows of any outcome with a mark that was not understood: they are private."
+        help_text="Rows of any result with a mark that was not understood; they are private."
     )
     waiting = serializers.IntegerField()
 
 
 class ImportSerializer(ModelSerializer[Import]):
-    """An import, and how far it is."""
+    """An import and its progress."""
 
     kind = serializers.ChoiceField(Import.Source.choices, source="source_kind")
     dry_run = serializers.BooleanField()
     counts = CountsSerializer()
     rows_per_second = serializers.FloatField(allow_null=True)
     seconds_left = serializers.IntegerField(
-        allow_null=True, help_text="Null until everything has been read."
+        allow_null=True, help_text="Null until the whole file is read."
     )
     dead_letters = serializers.IntegerField(
-        help_text="Batches that used up their attempts; `resume/` gives them new ones."
+        help_text="Deliveries that used up their attempts; `resume/` retries them."
     )
     preview = PreviewSerializer(allow_null=True)
 
@@ -148,7 +150,7 @@ class ImportSerializer(ModelSerializer[Import]):
         read_only_fields = fields
 
     def to_representation(self, instance: Import) -> dict[str, Any]:
-        """Return the fields, with the figures of this moment."""
+        """Return the fields, with the current progress."""
         rate, left = progress_of(instance)
         return {
             "id": str(instance.pk),
@@ -179,17 +181,17 @@ class ImportSerializer(ModelSerializer[Import]):
 
 
 def waiting(job: Import) -> int:
-    """Return how many rows have been read and wait to be added."""
+    """Return the number of rows that are read but not yet added."""
     return 0 if job.is_finished else max(0, job.read - done(job))
 
 
 def done(job: Import) -> int:
-    """Return how many rows have ended, in whichever way."""
+    """Return the number of rows that have a result."""
     return job.added + job.known + job.merged + job.failed
 
 
 def progress_of(job: Import) -> tuple[float | None, int | None]:
-    """Return how many rows a second an import goes through, and how long it still takes."""
+    """Return an import's rows per second, and its seconds left; None where unknown."""
     if job.started_at is None:
         return None, None
     seconds = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
@@ -206,29 +208,29 @@ class QuotaSerializer(Serializer):
 
 
 class UsageSerializer(Serializer):
-    """What one has used of one's quotas: open imports, a UTC day's, and subscriptions."""
+    """The client's quotas: open imports, today's usage (UTC), and subscriptions."""
 
     open = QuotaSerializer(help_text="Imports that have not ended.")
-    bytes = QuotaSerializer(help_text="Of files, today.")
-    rows = QuotaSerializer(help_text="Imported today.")
-    collections = QuotaSerializer(help_text="Made by imports, today.")
+    bytes = QuotaSerializer(help_text="Size of the files imported today.")
+    rows = QuotaSerializer(help_text="Rows imported today.")
+    collections = QuotaSerializer(help_text="Collections created by imports today.")
     subscriptions = QuotaSerializer()
-    resets_at = serializers.DateTimeField(help_text="When the daily quotas begin anew.")
+    resets_at = serializers.DateTimeField(help_text="When the daily quotas reset.")
 
 
 class RowSerializer(Serializer):
-    """A row that failed, was merged into a card that was there, or has a warning."""
+    """A row that failed, was merged into an existing card, or has a warning."""
 
     line = serializers.IntegerField()
-    code = serializers.CharField(help_text="Why it failed, or `merged`.")
+    code = serializers.CharField(help_text="The reason for a failure or warning, or `merged`.")
     detail = serializers.CharField()
-    row = serializers.CharField(help_text="What it is about: its title or address, cut short.")
+    row = serializers.CharField(help_text="The row's title or address, cut short.")
     card = serializers.UUIDField(
-        allow_null=True, help_text="The card that it was merged into; null of one that failed."
+        allow_null=True, help_text="The card that a merged row changed; null if it was removed."
     )
 
     def to_representation(self, instance: ImportProblem | ImportMerge) -> dict[str, Any]:
-        """Return what became of a row."""
+        """Return the fields of a problem, a warning or a merge."""
         if isinstance(instance, ImportProblem):
             told: dict[str, Any] = {"code": instance.code, "detail": instance.detail, "card": None}
         else:

@@ -1,4 +1,4 @@
-"""What people do with imports and subscriptions."""
+"""The actions of users on imports and subscriptions."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def request_import(
     collection: UUID | None = None,
     visibility: str = "",
 ) -> Import:
-    """Take a file, or the address of one (`source`), to be read by a worker.
+    """Create an import of a file, or of the address in `source`, for a worker to read.
 
-    What it is is found out there: nothing of it is looked at here. Raises QuotaExceeded.
+    The worker also checks the content; nothing is parsed here. Raise QuotaExceeded.
     """
     wishes: dict[str, Any] = {"dry_run": dry_run, "visibility": visibility}
     wishes["collection"] = str(collection) if collection else None
@@ -51,12 +51,12 @@ def request_import(
 
 
 def cancel_import(job: Import) -> bool:
-    """End an import; the answer is whether it was still going on."""
+    """End an import, keeping its cards; return whether it was still open."""
     return completion.cancel(job)
 
 
 def remove_import(job: Import) -> None:
-    """Take an import out of the history; the cards that it brought stay."""
+    """Delete an import, ending it if it is open; its cards stay."""
     with transaction.atomic():
         completion.cancel(job)
         Import.objects.filter(pk=job.pk).delete()
@@ -71,10 +71,10 @@ def subscribe_to(
     collection: UUID | None = None,
     visibility: str = "",
 ) -> tuple[FeedSubscription, bool]:
-    """Subscribe to a feed, which is fetched soon; who does already keeps what they have.
+    """Subscribe to a feed; return the subscription and whether it is new.
 
-    The answer is the subscription and whether it is new. Raises ValidationError for an address
-    that is never fetched, and for one too many.
+    An existing subscription is unchanged. A new one is fetched soon. Raise ValidationError for an
+    address that the site never fetches, and beyond the limit of subscriptions.
     """
     options = {"collection": str(collection) if collection else None, "visibility": visibility}
     item = Item(line=0, guid=url, feed=url, title=title)
@@ -86,5 +86,5 @@ def subscribe_to(
 
 
 def unsubscribe(subscription: FeedSubscription) -> None:
-    """End a subscription; the cards that it brought stay."""
+    """End a subscription; its cards stay."""
     FeedSubscription.objects.filter(pk=subscription.pk).delete()

@@ -1,4 +1,8 @@
-"""Reading within bounds: of time for each step, and in slices between which others have a turn."""
+"""Limit the CPU time of reading, and divide reading into slices.
+
+A *step* reads up to 100 rows within a limit of CPU time. A *slice* is about a second of reading,
+after which other work of the queue gets the worker.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +20,23 @@ from cards import limits
 from cards.imports.errors import Unreadable
 from cards.imports.items import Row
 
-STEP_SECONDS = 20.0  # of the processor, for as many rows as are read at a time
-SLICE_SECONDS = 1.0  # until others have a turn, if somebody waits
+STEP_SECONDS = 20.0  # CPU time allowed for one step
+SLICE_SECONDS = 1.0  # how long one import is read while others wait
 STEP_ROWS = 100
-TOO_SLOW = "Reading it takes too long; divide it, and hand in the parts."
+TOO_SLOW = "Reading this file takes too long. Divide it and import the parts."
 
 
 class _TooSlow(BaseException):
-    """A step takes too long; no parser may take this for an error of its own."""
+    """A step takes too long. A BaseException, so that parsers don't catch it as their own error."""
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """End what takes more time of the processor than this; raises Unreadable.
+    """Raise Unreadable if the block takes more CPU seconds than this.
 
-    The alarm reaches the main thread only, where workers run their tasks. It interrupts regular
-    expressions, too. It comes again, should something have caught it.
+    The limit is a signal (SIGPROF), which also interrupts regular expressions, and repeats every
+    second in case it was caught. Signals only reach the main thread, where workers run their tasks;
+    in other threads there is no limit.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -53,19 +58,19 @@ def _stop(number: int, frame: Any) -> None:
 
 @dataclass
 class Stopwatch:
-    """How much time of the processor the reading of one file has taken, without its pauses."""
+    """The CPU time spent on reading one file, without its pauses."""
 
     spent: float = 0.0
     since: float | None = None
 
     def seconds(self) -> float:
-        """Return the time until now."""
+        """Return the CPU seconds so far."""
         running = 0.0 if self.since is None else time.process_time() - self.since
         return self.spent + running
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Measure what is done in a block."""
+        """Add the CPU time of a block."""
         self.since = time.process_time()
         try:
             yield
@@ -74,7 +79,7 @@ class Stopwatch:
 
 
 def steps(found: Iterator[Row], watch: Stopwatch) -> Iterator[list[Row]]:
-    """Yield rows, up to 100 at a time; raises Unreadable when a step takes too long, at its end."""
+    """Yield rows in lists of up to STEP_ROWS. Raise Unreadable after a step that takes too long."""
     while True:
         some: list[Row] = []
         fault = None
@@ -97,31 +102,31 @@ def steps(found: Iterator[Row], watch: Stopwatch) -> Iterator[list[Row]]:
 
 @dataclass
 class Opened:
-    """A file that is being read; `work` does the next step whenever it is asked for it."""
+    """A file that is being read: each `next(work)` reads further."""
 
     work: Iterator[None]
-    read: int  # rows that were read when it was put aside
-    size: int  # of the file, in bytes
+    read: int  # the number of rows read when the file was put aside
+    size: int  # in bytes
 
 
 @dataclass
 class Aside:
-    """Files that this process has put aside in the middle, so that it need not begin again.
+    """Partly read files that this process keeps open, so that it need not start over.
 
-    No more than the largest file has bytes: that bounds the memory. What is not here any more is
-    read from its beginning, passing over the rows that are counted.
+    To bound memory, they hold IMPORT_BYTES together, the limit of a single file. A file that was
+    dropped is parsed from its beginning again, skipping the rows that are counted.
     """
 
     files: OrderedDict[UUID, Opened] = field(default_factory=OrderedDict)
 
     def put(self, id: UUID, opened: Opened) -> None:
-        """Keep a file; the oldest go if there are too many."""
+        """Keep a file; drop the oldest ones while all are too large together."""
         self.files[id] = opened
         while sum(each.size for each in self.files.values()) > limits.IMPORT_BYTES:
             self.files.popitem(last=False)
 
     def take(self, id: UUID, *, read: int) -> Opened | None:
-        """Return a file, unless another process has read on in it."""
+        """Remove and return a file; None if another process has read further (`read`)."""
         found = self.files.pop(id, None)
         return found if found and found.read == read else None
 

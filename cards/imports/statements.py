@@ -1,9 +1,9 @@
-"""The SQL of imports: each statement takes a whole batch."""
+"""The SQL of imports; each statement processes a whole batch."""
 
 from __future__ import annotations
 
-# In the order of the key, so that batches that meet don't deadlock. One that meets another's claim
-# waits for it, and finds the item known.
+# Ordered by key, so that concurrent batches don't deadlock. A batch that meets the claim of another
+# transaction waits for its commit, and finds the item known.
 CLAIM = """
     INSERT INTO cards_importeditem (owner_id, identity)
     SELECT %(owner)s, identity FROM unnest(%(identities)s::uuid[]) AS wanted (identity)
@@ -22,7 +22,7 @@ BECAME = """
          AS became (identity, card_id, parent)
     WHERE item.owner_id = %(owner)s AND item.identity = became.identity
 """
-# The rows of these items are in the hands of this transaction: claimed, or held.
+# Call with these items claimed or locked by this transaction.
 SEEN = """
     UPDATE cards_importeditem item SET seen = item.seen || came.digests
     FROM (
@@ -32,7 +32,7 @@ SEEN = """
     ) AS came
     WHERE item.owner_id = %(owner)s AND item.identity = came.identity
 """
-# Of cards that are locked.
+# Call with the cards locked.
 MERGE = """
     UPDATE cards_card card
     SET type = merged.type, title = merged.title, text = merged.text, tags = merged.tags,
@@ -48,7 +48,7 @@ RELEASE = """
     DELETE FROM cards_importeditem
     WHERE owner_id = %(owner)s AND identity = ANY(%(identities)s::uuid[]) AND card_id IS NULL
 """
-# Compared with what the reader knows: a second reader of the same import finds that it is one.
+# Updates nothing if `read` has changed: so a second reader of the same import stops.
 READ = """
     UPDATE cards_import
     SET read = read + %(rows)s, batches = batches + %(batches)s, failed = failed + %(failed)s,
@@ -71,8 +71,9 @@ ALL_READ = """
 HAS_WAITING = """
     SELECT FROM cards_importeditem WHERE owner_id = %(owner)s AND parent IS NOT NULL LIMIT 1
 """
-# What waits for a parent that has not come waits on. Who has got another one meanwhile keeps it,
-# and what would close a circle, or hang too deep to be sure that it does not, gets none.
+# Give cards the parents that their items name. An item whose parent is not imported yet keeps
+# waiting. A card that has a parent by now keeps it. A card gets no parent if that would close a
+# cycle, or if the chain is too deep to rule out a cycle.
 LINK = """
     WITH RECURSIVE chosen AS MATERIALIZED (
         SELECT item.identity, item.card_id, above.card_id AS parent_id
@@ -108,7 +109,7 @@ LINK = """
     )
     SELECT NULL::uuid, count(*), NULL, NULL FROM chosen UNION ALL SELECT * FROM linked
 """
-# Whose feed is known asks for it to be fetched soon; one that fails keeps its own time.
+# A new subscription makes an existing feed due soon, but a failing feed keeps its back-off.
 SUBSCRIBE = """
     WITH wanted AS (
         SELECT * FROM unnest(%(ids)s::uuid[], %(urls)s::text[], %(titles)s::text[],

@@ -1,4 +1,4 @@
-"""Subscriptions of feeds: made one by one or by imports, refreshed on a schedule of their own."""
+"""Subscribe users to feeds, one at a time or from an imported list."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from events.sql import execute
 from outside.addresses import checked
 from outside.errors import Refused
 
-# What of an import's options holds for all that the feed brings later.
+# The options of an import that also apply to later entries of its feeds.
 KEPT = ("collection", "visibility")
 EVERY = timedelta(hours=1)
-# However many subscribe one after the other, their feed is not asked more often than this.
+# The shortest pause between fetches of a feed, however many users subscribe to it.
 NEWCOMERS_WAIT = timedelta(minutes=10)
-TOO_MANY = "You subscribe to {used} of at most {limit} feeds; end some of them first."
+TOO_MANY = "You subscribe to {used} of at most {limit} feeds. Unsubscribe from some first."
 TOO_LONG = f"The address is longer than {limits.LINK_LENGTH} characters."
 
 
-# How browsers and readers write that an address is of a feed.
+# The schemes with which browsers and feed readers mark the address of a feed.
 FEED = re.compile(r"(?:feed|rss|itpc|pcast):(?://)?(?=(https?://)?)", re.IGNORECASE)
 
 
@@ -48,14 +48,15 @@ def subscribe(
     collections: Mapping[str, UUID] = MappingProxyType({}),
     caught_up: bool = False,
 ) -> tuple[int, list[Problem]]:
-    """Subscribe to feeds, and return how many were new, and what was refused.
+    """Subscribe to feeds; return the number of new subscriptions, and the refused feeds.
 
-    The cards of a feed that stands in a folder join its collection, one of `collections`, unless
-    `options` name another. `caught_up` says that what they have now has been imported already. One
-    person's calls wait for each other, so that no two of them add a feed by two addresses.
+    The cards of a feed join the collection in `options`, else the one of its folder, from
+    `collections` (ids by name). `caught_up` means that the feeds' current entries are imported.
+    Calls for one user run one after the other; otherwise two could add the same feed with http and
+    https.
     """
     wanted, refused = wanted_of(feeds)
-    quotas.take(owner)  # a lock: two requests at once must not both find room for the last one
+    quotas.take(owner)  # a lock: two requests at once must not both use the last free place
     own = FeedSubscription.objects.filter(owner=owner)
     for known in own.filter(feed__url__in=_spellings(wanted)).values_list("feed__url", flat=True):
         wanted.pop(_page(known), None)
@@ -82,7 +83,7 @@ def subscribe(
 def _options(
     item: Item, options: Mapping[str, Any], collections: Mapping[str, UUID]
 ) -> dict[str, Any]:
-    """Return what holds for the cards of a feed: what its file calls private stays so."""
+    """Return the options for the cards of a feed. A feed marked private in its file stays so."""
     kept = {name: options[name] for name in KEPT if options.get(name)}
     folder = next((collections[name] for name in names_of(item) if name in collections), None)
     if folder and "collection" not in kept:
@@ -91,7 +92,7 @@ def _options(
 
 
 def wanted_of(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
-    """Return feeds by their addresses without the scheme, and those that are never asked."""
+    """Return feeds by their addresses without scheme, and problems for refused addresses."""
     wanted: dict[str, Item] = {}
     refused = []
     for item in feeds:
@@ -108,7 +109,7 @@ def wanted_of(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
 
 
 def address_of(feed: str) -> str:
-    """Return the address of a feed that is written as `feed://…` or `feed:https://…`."""
+    """Return the web address of a feed, also if written as `feed://…` or `feed:https://…`."""
     found = FEED.match(feed)
     if not found:
         return feed
@@ -116,14 +117,14 @@ def address_of(feed: str) -> str:
 
 
 def subscription_of(owner: User, feed: str) -> FeedSubscription:
-    """Return a person's subscription to a feed, by whichever of its addresses it is asked."""
+    """Return a user's subscription to a feed, whether stored with http or https."""
     found = FeedSubscription.objects.select_related("feed", "owner").order_by("id")
     urls = _spellings([_page(checked(address_of(feed)))])
     return found.filter(owner=owner, feed__url__in=urls)[0]
 
 
 def _page(url: str) -> str:
-    """Return an address without its scheme: http and https are the same feed."""
+    """Return an address without its scheme, because http and https are the same feed."""
     return url.partition("://")[2]
 
 
@@ -132,5 +133,5 @@ def _spellings(pages: Iterable[str]) -> list[str]:
 
 
 def problem(item: Item, code: str, detail: str) -> Problem:
-    """Return why a feed is not subscribed to."""
+    """Return the problem that reports a refused feed."""
     return Problem(line=item.line, code=code, detail=detail, label=item.label)

@@ -1,4 +1,4 @@
-"""Subscriptions of feeds, as requests and responses have them."""
+"""The JSON of subscriptions to feeds, in requests and responses."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ class SubscriptionInputSerializer(FetchedSerializer):
     url = serializers.CharField(max_length=limits.LINK_LENGTH)
     title = serializers.CharField(required=False, allow_blank=True, max_length=limits.TITLE_LENGTH)
     collection = serializers.UUIDField(
-        required=False, help_text="A collection of yours that its cards join."
+        required=False, help_text="One of your collections; the feed's cards join it."
     )
     visibility = serializers.ChoiceField(Visibility.choices, required=False, help_text=BY_DEFAULT)
 
 
 class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
-    """A feed whose news become cards."""
+    """A subscription: new entries of its feed become cards."""
 
     url = serializers.CharField(source="feed.url")
     collection = serializers.SerializerMethodField()
     visibility = serializers.SerializerMethodField()
     refreshed_at = serializers.DateTimeField(
-        source="feed.refreshed_at", allow_null=True, help_text="When it last answered."
+        source="feed.refreshed_at", allow_null=True, help_text="When it was last fetched."
     )
     next_refresh = serializers.DateTimeField(source="feed.next_refresh")
-    failures = serializers.IntegerField(source="feed.failures", help_text="In a row.")
-    error = serializers.CharField(source="feed.error", help_text="Of the last failure.")
+    failures = serializers.IntegerField(
+        source="feed.failures", help_text="Failures since the last successful fetch."
+    )
+    error = serializers.CharField(source="feed.error", help_text="Reason of the last failure.")
 
     class Meta:
         model = FeedSubscription
@@ -55,9 +57,9 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
         read_only_fields = fields
 
     def to_representation(self, instance: FeedSubscription) -> dict[str, Any]:
-        """Return the subscription; of the feed, what has happened since its subscriber is there.
+        """Return the subscription, hiding the feed's state from before it was created.
 
-        Before, it would tell that somebody else subscribes to it.
+        An earlier fetch would reveal that another user subscribes to the feed.
         """
         told = super().to_representation(instance)
         feed, since = instance.feed, instance.created_at
@@ -69,12 +71,12 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_collection(self, subscription: FeedSubscription) -> str | None:
-        """Return the collection that its cards join."""
+        """Return the id of the collection that the feed's cards join, or None."""
         collection: str | None = subscription.options.get("collection")
         return collection
 
     @extend_schema_field(serializers.ChoiceField(Visibility.choices))
     def get_visibility(self, subscription: FeedSubscription) -> str:
-        """Return who sees its cards."""
+        """Return the visibility of the feed's cards."""
         visibility: str = subscription.options.get("visibility")
         return visibility or subscription.owner.import_visibility

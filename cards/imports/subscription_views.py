@@ -21,7 +21,7 @@ from cards.imports.views import require_own_collection
 
 
 class Subscriptions(ListAPIView[FeedSubscription]):
-    """List the feeds that you subscribe to, the last first."""
+    """List your subscriptions to feeds, newest first."""
 
     location = ("subscription", "id")
 
@@ -29,7 +29,7 @@ class Subscriptions(ListAPIView[FeedSubscription]):
     serializer_class = SubscriptionSerializer
 
     def get_queryset(self) -> QuerySet[FeedSubscription]:
-        """Return the subscriptions of the person who asks."""
+        """Return the client's subscriptions."""
         return queries.subscriptions_of(person(self.request))
 
     @extend_schema(
@@ -37,10 +37,11 @@ class Subscriptions(ListAPIView[FeedSubscription]):
         responses={200: SubscriptionSerializer, 201: SubscriptionSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Subscribe to a feed (201): what it has and what it brings later become cards of yours.
+        """Subscribe to a feed (201): its current and later entries become your cards.
 
-        One that you subscribe to already answers as it is (200). A worker fetches it within
-        minutes; `error` says why it could not, as when there is no feed at that address.
+        If you subscribe to it already, the subscription is returned unchanged (200). A worker
+        fetches the feed within minutes; `error` says why it could not, for example because there
+        is no feed at that address.
         """
         wanted = SubscriptionInputSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
@@ -56,17 +57,17 @@ class SubscriptionDetail(ObjectView):
 
     @extend_schema(responses=SubscriptionSerializer)
     def get(self, request: Request, subscription_id: UUID) -> Response:
-        """See when a feed was, and will be, looked at."""
+        """Show a subscription, and when its feed was and will be fetched."""
         found = own_subscription(request, subscription_id)
         return Response(SubscriptionSerializer(found).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, subscription_id: UUID) -> Response:
-        """End a subscription; the cards that it brought stay."""
+        """End a subscription; its cards stay."""
         services.unsubscribe(own_subscription(request, subscription_id))
         return Response(status=204)
 
 
 def own_subscription(request: Request, subscription_id: UUID) -> FeedSubscription:
-    """Return a subscription of the person who asks; for others it is 404."""
+    """Return one of the client's subscriptions; raise 404 for another user's."""
     return get_object_or_404(queries.subscriptions_of(person(request)), pk=subscription_id)

@@ -1,9 +1,10 @@
-"""People take turns: however much somebody hands in, little of it stands before other people's.
+"""Share the import workers fairly between users, however much one user imports.
 
-Of one person one import is read at a time, and so many batches (`BATCHES`) are announced at once;
-whatever ends one announces the next. So in the line of the queue there is a piece of each person's
-work, and not all of somebody's. Whoever announces locks the person's turns until their transaction
-ends, and looks only then: no end of a batch is missed.
+To *announce* an import or a batch is to record the event that makes a worker process it. Each
+user's *turns* are limited: one import being read, and BATCHES batches announced. The transaction
+that ends one announces the next. So the queue holds some work of every user, not all work of one.
+Announcing first locks the user's turns until its transaction ends, so that the end of no batch is
+missed.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from events.outbox import Priority, recording
 from events.sql import execute
 
 BATCHES = 4
-# The first batches of an import go before the rest of other people's.
+# The first batches of an import are interactive, so they overtake the rest of other imports.
 FIRST_BATCHES = 5
-LOCK = 1 << 60  # and a person's id: apart from other advisory locks
+LOCK = 1 << 60  # plus the user's id; the offset avoids the keys of other advisory locks
 
 
 def source_of(job: Import) -> str:
-    """Name what shares a rate limit: a host, or the uploads of one person.
+    """Return the rate limit group of an import: its host, or the uploads of one user.
 
-    Never the address: events stay for long, and an address may hold a password or a token.
+    Never the whole address: events are kept long, and an address may hold a password or a token.
     """
     if job.source_kind == Import.Source.UPLOAD:
         return f"upload of {job.owner_id}"
@@ -37,7 +38,7 @@ def source_of(job: Import) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host of an address that is fetched."""
+    """Return the host of an address, or "nowhere" if there is none."""
     try:
         return urlsplit(url).hostname or "nowhere"
     except ValueError:
@@ -45,10 +46,10 @@ def host_of(url: str) -> str:
 
 
 def announce(owner_id: int, *, ended: int = 0, with_dead: bool = False) -> None:
-    """Tell the workers of a person's next work, as far as it is their turn.
+    """Announce a user's next work, as far as turns are free.
 
-    Runs in the transaction that added work or ended some; `ended` batches hand on their turn
-    whatever else is announced. With `with_dead`, dead letters keep no turn.
+    Call within the transaction that added or ended work. `ended` is the number of batches that it
+    ended; at least this many others are announced. With `with_dead`, dead letters occupy no turn.
     """
     execute("SELECT pg_advisory_xact_lock(%s)", [LOCK + owner_id])
     _announce_import(owner_id, with_dead=with_dead)
@@ -58,7 +59,8 @@ def announce(owner_id: int, *, ended: int = 0, with_dead: bool = False) -> None:
 def _announce_import(owner_id: int, *, with_dead: bool) -> None:
     uploads = Import.objects.filter(owner=owner_id).exclude(source_kind=Import.Source.FEED)
     queued = uploads.filter(status=Import.Status.QUEUED, announced=False).order_by("id")
-    # Whoever ends one of these just now has its row, waits for the lock, and looks afterwards.
+    # A transaction that ends one of these holds its row and waits for our lock. Skip that row, or
+    # both would deadlock; that transaction announces the next import itself.
     job = queued.select_for_update(skip_locked=True).first()
     if job is None:
         return
@@ -78,7 +80,7 @@ def _announce_batches(owner_id: int, *, ended: int, with_dead: bool) -> None:
     batches = ImportBatch.objects.filter(owner=owner_id)
     waiting = batches.filter(announced=False).select_related("origin").defer("items")
     waiting = waiting.select_for_update(of=("self",), skip_locked=True)
-    # The first of each import first: so several go on alike, and small ones end soon.
+    # By number, so that a user's imports advance side by side and small ones end soon.
     following = list(waiting.order_by("number", "origin")[:BATCHES])
     if not following:
         return
@@ -98,7 +100,7 @@ def _announce_batches(owner_id: int, *, ended: int, with_dead: bool) -> None:
 
 
 def others_wait(job: Import) -> bool:
-    """Return whether there is other work for the worker that reads this import."""
+    """Return whether other imports or batches wait for the worker that reads this import."""
     status = (Import.Status.QUEUED, Import.Status.READING)
     reads = Import.objects.filter(announced=True, status__in=status).exclude(pk=job.pk)
     batches = ImportBatch.objects.filter(announced=True)
@@ -106,9 +108,9 @@ def others_wait(job: Import) -> bool:
 
 
 def revive() -> int:
-    """Announce the work of people who have some and no turn, and return how many they are.
+    """Announce waiting work of users whose turns were lost; return the number of users checked.
 
-    Their turns were lost with dead letters, or with workers of a release that knows no turns.
+    Turns are lost with dead letters, or with workers of a release that has no turns yet.
     """
     imports = Import.objects.filter(status=Import.Status.QUEUED, announced=False)
     owners = set(imports.values_list("owner_id", flat=True))

@@ -38,14 +38,14 @@ from events.admission import admit_bulk_work
 from events.models import Delivery
 from events.services.dead_letters import DeadLetters, replay_dead_letters
 
-ENVELOPE_BYTES = 64 * 1024  # of a multipart body around its file
+ENVELOPE_BYTES = 64 * 1024  # allowance for a multipart body around its file
 
 
 class FileTooLarge(APIException):
-    """The file is longer than what is imported in one go."""
+    """The file is longer than an import may be."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = f"The file is longer than {limits.IMPORT_BYTES} bytes; divide it."
+    default_detail = f"The file is longer than {limits.IMPORT_BYTES} bytes. Divide it."
     default_code = "too_large"
 
 
@@ -61,7 +61,7 @@ class OverQuota(APIException):
 
 
 class Imports(ListAPIView[Import]):
-    """List your imports, the last first."""
+    """List your imports, newest first."""
 
     location = ("import", "id")
 
@@ -71,17 +71,17 @@ class Imports(ListAPIView[Import]):
     other_errors = frozenset({"429"})
 
     def get_queryset(self) -> QuerySet[Import]:
-        """Return the imports of the person who asks."""
+        """Return the client's imports."""
         return queries.imports_of(person(self.request))
 
     def paginate_queryset(self, queryset: Any) -> Any:
-        """Read along the dead letters of one page."""
+        """Return one page, and load the numbers of its dead letters with one query."""
         page: list[Import] = super().paginate_queryset(queryset) or []
         self.dead_letters = queries.count_dead_letters(job.pk for job in page)
         return page
 
     def get_serializer_context(self) -> dict[str, Any]:
-        """Hand on what was read along."""
+        """Pass the numbers of dead letters to the serializer."""
         dead = getattr(self, "dead_letters", {})
         return {**super().get_serializer_context(), "dead_letters": dead}
 
@@ -93,19 +93,20 @@ class Imports(ListAPIView[Import]):
         responses={202: ImportSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Import a file (multipart/form-data), or what is at an address; a worker reads it.
+        """Import a file (multipart/form-data), or the file at an address (JSON).
 
-        The format is found by the content. Look at the import's own address for how far it is.
-        429 says that too much is being worked off already, or which quota of yours is used up
-        (`GET imports/usage/`), and what to do: send it again after `Retry-After`.
+        A worker reads it, and detects the format from the content. Poll the import's own address
+        for its progress. A 429 means that the backlog is too large, or one of your quotas is used
+        up (`GET imports/usage/`); repeat the request after `Retry-After` seconds.
         """
         return begun(request, ImportInputSerializer)
 
 
 class ImportedFiles(APIView):
-    """Files to import, at an address of their own.
+    """Uploads of files to import.
 
-    Some clients that are made from the schema know one type of body for each address: JSON.
+    They have their own address because some generated clients support one content type per
+    address, and that of `imports/` is JSON.
     """
 
     parser_classes = [*APIView.parser_classes, MultiPartParser]
@@ -121,7 +122,10 @@ class ImportedFiles(APIView):
 
 
 def begun(request: Request, kind: type[HowToImportSerializer]) -> Response:
-    """Begin an import, and return what is known of it."""
+    """Create an import from a request, and return it with status 202.
+
+    Raise FileTooLarge, or OverQuota, or the error for too large a backlog.
+    """
     refuse_large(request)
     admit_bulk_work()
     wanted = kind(data=request.data)
@@ -135,7 +139,7 @@ def begun(request: Request, kind: type[HowToImportSerializer]) -> Response:
 
 
 def refuse_large(request: Request) -> None:
-    """Raise FileTooLarge before anything of the body is read."""
+    """Raise FileTooLarge by the request's Content-Length, before its body is read."""
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     is_file = str(request.content_type or "").startswith("multipart/")
     if is_file and length.isdecimal() and int(length) > limits.IMPORT_BYTES + ENVELOPE_BYTES:
@@ -143,7 +147,7 @@ def refuse_large(request: Request) -> None:
 
 
 def input_of(request: Request, wanted: HowToImportSerializer) -> dict[str, Any]:
-    """Return what is to be imported and how, in the terms of the service."""
+    """Return the arguments of `services.request_import`; raise FileTooLarge."""
     given = dict(wanted.validated_data)
     require_own_collection(request, given.get("collection"))
     url, file = given.pop("url", ""), given.pop("file", None)
@@ -155,17 +159,17 @@ def input_of(request: Request, wanted: HowToImportSerializer) -> dict[str, Any]:
 
 
 def require_own_collection(request: Request, collection: UUID | None) -> None:
-    """Raise ValidationError for a collection of somebody else, or one that there is not."""
+    """Raise ValidationError unless the collection exists and is the client's."""
     if collection and not own_collections(person(request)).filter(pk=collection).exists():
         raise ValidationError({"collection": rules.UNKNOWN_COLLECTION}, code="does_not_exist")
 
 
 class ImportUsage(APIView):
-    """What one has used of one's quotas."""
+    """The client's quotas for imports."""
 
     @extend_schema(responses=UsageSerializer)
     def get(self, request: Request) -> Response:
-        """See how much you may still import, and when the daily quotas begin anew."""
+        """Show your usage and limits, and when the daily quotas reset."""
         return Response(UsageSerializer(quotas.usage(person(request))).data)
 
 
@@ -176,36 +180,36 @@ class ImportDetail(ObjectView):
 
     @extend_schema(responses=ImportSerializer)
     def get(self, request: Request, import_id: UUID) -> Response:
-        """See how far an import is: rows by what became of them, pace, and time left."""
+        """Show an import's progress: rows by result, rows per second, and time left."""
         return answer(own_import(request, import_id))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, import_id: UUID) -> Response:
-        """Take an import out of the history, and end it; the cards that it brought stay."""
+        """Delete an import, ending it if it is open; its cards stay."""
         services.remove_import(own_import(request, import_id))
         return Response(status=204)
 
 
 class CancelImport(APIView):
-    """The end of an import."""
+    """Cancelling an import."""
 
     without_body = frozenset({"POST"})
 
     @extend_schema(request=None, responses=ImportSerializer)
     def post(self, request: Request, import_id: UUID) -> Response:
-        """End an import now; the cards that it has added stay."""
+        """End an import now; the cards added so far stay."""
         services.cancel_import(own_import(request, import_id))
         return answer(own_import(request, import_id))
 
 
 class ResumeImport(APIView):
-    """Another chance for an import's dead letters."""
+    """Retrying an import's dead letters."""
 
     without_body = frozenset({"POST"})
 
     @extend_schema(request=None, responses=ImportSerializer)
     def post(self, request: Request, import_id: UUID) -> Response:
-        """Try again the batches that failed too often. After a crash nothing needs to be done."""
+        """Retry the batches that failed too often. After a crash, imports go on by themselves."""
         job = own_import(request, import_id)
         dead = Delivery.objects.filter(pk__in=queries.dead_letters_of([job.pk]).values("pk"))
         if dead.exists():
@@ -214,19 +218,19 @@ class ResumeImport(APIView):
 
 
 class RowsQuerySerializer(QuerySerializer):
-    """Which rows of an import are listed."""
+    """The filter for an import's rows."""
 
     outcome = serializers.ChoiceField(
         ["failed", "merged", "warned"],
         required=False,
         default="failed",
-        help_text="Which rows. Those that were added or known are only counted; those that were "
-        "`warned` of had some other outcome too.",
+        help_text="Which rows to list. Added and known rows are only counted. `warned` rows have "
+        "another result too.",
     )
 
 
 class Rows(ListAPIView[Any]):
-    """The rows of an import that failed, or were merged, in the order in which they were found."""
+    """The failed, merged or warned rows of an import, in the order in which they were found."""
 
     queryset = ImportProblem.objects.none()
     serializer_class = RowSerializer
@@ -234,11 +238,11 @@ class Rows(ListAPIView[Any]):
     cursor_ordering = "id"
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List what is wrong in which line, or what was merged into which card."""
+        """List the failed rows with line and reason, or the merged or warned rows."""
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the rows of an import of the client's."""
+        """Return the rows of one of the client's imports, filtered by `outcome`."""
         job = own_import(self.request, self.kwargs["import_id"])
         outcomes = {"merged": queries.merges_of, "warned": queries.warnings_of}
         found = outcomes.get(self.request.query_params.get("outcome", ""), queries.problems_of)
@@ -246,14 +250,14 @@ class Rows(ListAPIView[Any]):
 
 
 class ErrorsFile(APIView):
-    """The rows of an import that failed, as a file."""
+    """The failed rows of an import, as a CSV file."""
 
     other_errors = frozenset({"429"})
     content_negotiation_class = AnyType
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, import_id: UUID) -> StreamingHttpResponse:
-        """Download what is wrong in which line, as CSV."""
+        """Download the failed rows with line and reason, as CSV."""
         job = own_import(request, import_id)
         lines = csv_lines(error_rows(job))
         name = f"errors-{job.pk}.csv"
@@ -261,18 +265,18 @@ class ErrorsFile(APIView):
 
 
 def error_rows(job: Import) -> Iterator[tuple[Any, ...]]:
-    """Return the rows of an errors file."""
+    """Yield the lines of an errors file: a header, then the failed rows."""
     yield "line", "code", "detail", "row"
     problems = queries.problems_of(job).order_by("id")
     yield from problems.values_list("line", "code", "detail", "row").iterator(chunk_size=500)
 
 
 def own_import(request: Request, import_id: UUID) -> Import:
-    """Return an import of the person who asks; for others it is 404."""
+    """Return one of the client's imports; raise 404 for another user's."""
     return get_object_or_404(queries.imports_of(person(request)), pk=import_id)
 
 
 def answer(job: Import) -> Response:
-    """Return an import with its dead letters."""
+    """Return the response with an import and its number of dead letters."""
     context = {"dead_letters": queries.count_dead_letters([job.pk])}
     return Response(ImportSerializer(job, context=context).data)

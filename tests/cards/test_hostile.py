@@ -58,7 +58,7 @@ SERVED: dict[str, tuple[dict[str, Any], str]] = {
         "entities: The feed declares entities; that is not read.",
     ),
     "/pdf": ({"body": b"%PDF-1.7"}, "not_text: This is a PDF."),
-    "/nothing": ({"body": b""}, "empty: There is nothing in this file."),
+    "/nothing": ({"body": b""}, "empty: This file is empty."),
 }
 
 

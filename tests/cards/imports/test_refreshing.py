@@ -122,7 +122,7 @@ def test_a_feed_that_fails_is_asked_again_within_a_day_and_not_before_it_wants(
 def test_what_is_no_feed_is_told(subscription: FeedSubscription, feed: Any) -> None:
     feed.content = lambda: b"url\nhttps://example.org/\n"
 
-    assert refresh(subscription).error == "This is no feed, but CSV."
+    assert refresh(subscription).error == "This is not a feed but CSV."
     assert Import.objects.count() == 0
 
 
