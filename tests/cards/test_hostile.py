@@ -55,7 +55,7 @@ SERVED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "/entities": (
         {"body": files.REFUSED["billion_laughs"][0]},
-        "entities: The feed declares entities; that is not read.",
+        "entities: The feed declares XML entities, which are not allowed.",
     ),
     "/pdf": ({"body": b"%PDF-1.7"}, "not_text: This is a PDF."),
     "/nothing": ({"body": b""}, "empty: This file is empty."),

@@ -1,4 +1,4 @@
-"""Which formats there are, and how a file tells its own."""
+"""The formats that can be imported, and how a file's format is detected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from cards.imports.items import Row
 
 @dataclass(frozen=True)
 class Format:
-    """A format: its name, how a file of it begins, and what reads it."""
+    """A format: its name, its label for people, its test for a file, and its parser."""
 
     name: str
     label: str
@@ -40,21 +40,21 @@ class Format:
 
 
 def xml(pattern: str) -> Callable[[Document], bool]:
-    """Return a test for XML whose first element has such a name."""
+    """Return a test for XML whose first element's name matches the pattern."""
     root = re.compile(rf"<{pattern}[\s/>]")
     return lambda document: bool(root.match(document.head, first_element(document.head)))
 
 
-# What may stand before the first element, and how it ends.
+# The beginnings of declarations and comments before the first element, with their ends.
 PROLOG = {"<?": "?>", "<!--": "-->", "<!doctype": ">"}
 SPACE = re.compile(r"\s*+")
 DOCTYPE_PART = re.compile(r"[>\[]")
 
 
 def first_element(text: str) -> int:
-    """Return where the first element begins, behind declarations and comments.
+    """Return the position of the first element, behind declarations and comments.
 
-    One look at each character: a regular expression would try each way to divide them.
+    Each character is scanned once. A regular expression would backtrack.
     """
     place = 0
     while True:
@@ -69,7 +69,7 @@ def first_element(text: str) -> int:
 
 
 def _end_of_doctype(text: str, place: int) -> int:
-    """Return where a DOCTYPE ends, which may have declarations of its own in brackets."""
+    """Return the end of a DOCTYPE, which may contain declarations in brackets, or -1."""
     found = DOCTYPE_PART.search(text, place)
     if found and found.group() == "[":
         place = text.find("]", found.end())
@@ -78,19 +78,19 @@ def _end_of_doctype(text: str, place: int) -> int:
 
 
 def json(says: Callable[[Any], bool]) -> Callable[[Document], bool]:
-    """Return a test for JSON whose value has such a shape: what is in its texts says nothing."""
+    """Return a test for JSON by its parsed value, never by words in its texts."""
     return lambda document: document.is_json and says(document.json)
 
 
 def has(pattern: str) -> Callable[[Document], bool]:
-    """Return a test for such a text near the beginning."""
+    """Return a test for a pattern in the first 64 KiB of the text (lower case)."""
     text = re.compile(pattern, re.MULTILINE)
     return lambda document: bool(text.search(document.head))
 
 
 RDF = xml(r"(?:\w+:)?rdf")
 ZOTERO = has(r"purl\.org/net/biblio|zotero\.org/namespaces")
-# Bookmarks as they are, and Pocket's and Instapaper's pages of links.
+# Netscape bookmark files, and the pages of links that Pocket and Instapaper export.
 BOOKMARKS = has(
     r"netscape-bookmark-file|<dt>\s{0,99}<(?:a|h3)[\s>]|<title>(?:pocket|instapaper)|"
     r"<a\s[^<>]{0,4000}\stime_added="
@@ -98,14 +98,15 @@ BOOKMARKS = has(
 FEED = xml(r"(?:\w+:)?(?:rss|feed|rdf|channel)")
 RSS = has(r"purl\.org/rss/|netscape\.com/rdf/|<(?:\w{1,20}:)?(?:channel|item)[\s>]")
 ENDNOTE = xml("xml")
-# How a reference begins in formats of lines. The texts of one format may quote another's.
+# How a reference begins in line-based formats. A text may quote another format, so the first match
+# in the file decides.
 LINES = {
     name: re.compile(pattern, re.MULTILINE)
     for name, pattern in {
         "ris": r"^ ?ty {1,2}-",
         "nbib": r"^pmid {0,2}- ?\d",
         "wos": r"^fn .{1,100}\nvr |^pt [jbspc]$",
-        # EndNote begins a reference with its type; `refer` itself has none.
+        # EndNote begins a reference with its type (%0); plain `refer` has no types.
         "enw": r"^%0 [a-z]|\A%[a-z] \S.{0,1000}\n%[0-9a-z@] \S",
         "bibtex": r"^[ \t]*@[ \t]*[a-z]\w*[ \t]*[{(]",
     }.items()
@@ -113,7 +114,7 @@ LINES = {
 
 
 def first_of_lines(name: str) -> Callable[[Document], bool]:
-    """Return a test for text whose first reference is of such a format."""
+    """Return a test for text whose first reference has the named format."""
 
     def is_first(document: Document) -> bool:
         found = {each: pattern.search(document.head) for each, pattern in LINES.items()}
@@ -124,31 +125,31 @@ def first_of_lines(name: str) -> Callable[[Document], bool]:
 
 
 def is_zotero(document: Document) -> bool:
-    """Return whether a file is RDF of references, and not a feed."""
+    """Return whether a file is Zotero's RDF of references, and not a feed."""
     return RDF(document) and ZOTERO(document)
 
 
 def is_dublin_core(document: Document) -> bool:
-    """Return whether a file is RDF, and neither a feed nor Zotero's."""
+    """Return whether a file is RDF but no feed (Zotero's RDF was tested before)."""
     return RDF(document) and not RSS(document)
 
 
 def is_endnote(document: Document) -> bool:
-    """Return whether a file is XML of EndNote's: its root is called `xml`."""
+    """Return whether a file is EndNote's XML, whose root element is named `xml`."""
     return ENDNOTE(document) and "<record" in document.head
 
 
 def is_table(document: Document) -> bool:
-    """Return whether the first line names columns."""
+    """Return whether a file is a table with recognizable columns."""
     return tables.layout(document) is not None
 
 
 def is_html(document: Document) -> bool:
-    """Return whether a file is HTML of bookmarks, and not another file that quotes some."""
+    """Return whether a file is HTML with bookmarks, not another format that quotes such HTML."""
     return document.head[:1] == "<" and BOOKMARKS(document)
 
 
-# In this order: what is more particular comes first.
+# The first format whose test succeeds is used, so more specific formats come first.
 FORMATS = {
     found.name: found
     for found in (
@@ -176,18 +177,18 @@ FORMATS = {
         Format("list", "Addresses or DOIs", lists.looks_like_it, lists.read),
     )
 }
-# Whose news can be subscribed to.
+# Formats that can be subscribed to.
 FEEDS = ("feed", "json_feed")
 
 
 UNKNOWN_JSON = (
-    "This is JSON of none of the known programs. Export HTML, CSV, OPML, BibTeX or RIS there, and "
-    "hand in that file."
+    "This is JSON of an unknown program. Export HTML, CSV, OPML, BibTeX or RIS there, and import "
+    "that file."
 )
 
 
 def detected(document: Document) -> Format:
-    """Return the format of a file by its content; raise Unreadable for none of them."""
+    """Return the format of a file by its content; raise Unreadable if no format matches."""
     for known in FORMATS.values():
         if known.looks_like_it(document):
             return known
@@ -200,6 +201,6 @@ def detected(document: Document) -> Format:
 
 
 def rows(document: Document, name: str = "") -> tuple[Format, Iterator[Row]]:
-    """Return the format of a file, and what it holds; `name` says what it is meant to be."""
+    """Return the format of a file, and its rows. `name` sets the format instead of detection."""
     found = FORMATS[name] if name else detected(document)
     return found, found.read(document)

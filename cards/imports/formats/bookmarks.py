@@ -1,7 +1,8 @@
-"""Bookmarks as every browser exports them: the Netscape bookmark file format, and Pocket's page.
+"""Read bookmarks in HTML: the Netscape bookmark file that browsers export, and similar pages.
 
-It is HTML that nobody ever closed properly. https://learn.microsoft.com/previous-versions/windows/
-internet-explorer/ie-developer/platform-apis/aa753582(v=vs.85) says what little there is to say.
+The format is HTML with most end tags missing. Its only documentation is
+https://learn.microsoft.com/previous-versions/windows/internet-explorer/ie-developer/
+platform-apis/aa753582(v=vs.85).
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ from cards.imports.items import Item, Problem, Row, clean, fingerprint, one_line
 from cards.imports.markup import plain
 from cards.imports.moments import moment
 
-LONGEST = 64 * 1024  # of a title or note
-# Between these stands a list, and what else is in a note belongs to the note.
+LONGEST = 64 * 1024  # characters of a title or note
+# The tags that structure a bookmark file. Within a note, all other tags belong to the note.
 STRUCTURE = ("dt", "dl", "dd")
-# Titles of pages, and programs, that put commas between tags even where one tag has spaces.
+# Titles of files from programs that always separate tags by commas.
 COMMAS = re.compile(
     r"<title>\s{0,9}(?:bookmarks\s{0,9}</title>\s{0,99}<h1>bookmarks menu|raindrop|pocket)"
 )
 TAGS = re.compile(r"\btags=\"[^\"\n]{0,2000},", re.IGNORECASE)
-# Pages whose headings are folders, and headings that only say how far one has read.
+# Files whose h1 headings are folders, and headings that are reading states instead.
 HEADED = re.compile(r"<title>\s{0,9}instapaper")
 STATES = ("unread", "archive", "read archive", "home", "starred")
 NO_ADDRESS = "This bookmark has no address."
 DATES = ("add_date", "time_added", "date_added", "last_modified", "last_modify")
 NOTES = ("description", "desc", "note", "notes", "comment", "extended")
 TAGGED = ("tags", "tag", "labels", "keywords")
-# What a list's `dt` stands before; any other is a tag that a note quotes.
+# What follows a `dt` that belongs to the list. Any other `dt` is HTML quoted by a note.
 ENTRY = re.compile(r"\s{0,99}(?:<p>\s{0,99})?<(?:a|h3)[\s>]", re.IGNORECASE)
-# linkding's notes, which come behind its descriptions.
+# The markers with which linkding appends notes to descriptions.
 MARKS_OF_NOTES = re.compile(r"\s{0,99}\[/?linkding-notes\]\s{0,99}")
 
 
@@ -56,7 +57,7 @@ class _Link:
 
 
 class _Reading:
-    """One pass over the tags: a bookmark is complete when the next thing begins."""
+    """One pass over the tags of a file; a bookmark is complete when the next element begins."""
 
     def __init__(self, document: Document) -> None:
         self.text = document.text
@@ -64,14 +65,14 @@ class _Reading:
         self.has_commas = bool(COMMAS.search(document.head)) or bool(TAGS.search(self.text))
         self.has_headings = bool(HEADED.search(document.head))
         self.folders: list[Folder] = []
-        self.named = Folder("")  # the folder whose list comes next
+        self.named = Folder("")  # the folder whose list begins next
         self.link: _Link | None = None
-        self.opened = ""  # what the text since `since` belongs to: a, h1, h3 or dd
-        self.quoted = 0  # lists that the note of a bookmark has itself
+        self.opened = ""  # the element that the text from `since` belongs to: a, h1, h3 or dd
+        self.quoted = 0  # the depth of lists within the current note
         self.since = 0
 
     def rows(self) -> Iterator[Row]:
-        """Yield the bookmarks; raises Unreadable where the rest cannot be read."""
+        """Yield the bookmarks; raise Unreadable at the end if the rest cannot be read."""
         flaw = None
         try:
             for tag in self.tags:
@@ -105,7 +106,7 @@ class _Reading:
             self._open("toolbar" if toolbar else tag.name, tag)
 
     def _is_quoted(self, tag: Tag) -> bool:
-        """Return whether a tag is part of the note of a bookmark, which has no list below it."""
+        """Return whether a tag is part of a bookmark's note. Bookmarks have no lists below them."""
         if self.opened != "dd" or not self.link:
             return False
         if tag.name == "dt":
@@ -123,7 +124,7 @@ class _Reading:
         match tag.name, tag.closes:
             case "dl", False:
                 if len(self.folders) >= limits.IMPORT_DEPTH:
-                    message = f"There are more than {limits.IMPORT_DEPTH} folders in each other."
+                    message = f"Folders are nested more than {limits.IMPORT_DEPTH} deep."
                     raise Unreadable("too_deep", message, line=self.tags.line_of(tag.begin))
                 self.folders.append(self.named)
                 self.named = Folder("")
@@ -137,7 +138,7 @@ class _Reading:
         self.opened, self.since, self.quoted = what, tag.end, 0
 
     def _close(self, place: int) -> None:
-        """Keep the text since a title or note began; a title that nobody closed is one line."""
+        """Store the text of the open element, which ends at `place`."""
         what, self.opened = self.opened, ""
         if not what:
             return
@@ -186,7 +187,7 @@ class _Reading:
         )
 
     def _tags(self, text: str) -> tuple[str, ...]:
-        """Return tags: of a file in which no comma stands between two of them, spaces do."""
+        """Return tags, separated by commas, or by spaces if the whole file has no comma in tags."""
         return tuple(text.split(",") if self.has_commas or "," in text else text.split())
 
 
@@ -194,7 +195,7 @@ def _first(attributes: dict[str, str], names: tuple[str, ...]) -> str:
     return next((attributes[name] for name in names if attributes.get(name)), "")
 
 
-# Elements that notes are written in, and those that begin a line; any other `<` is only a sign.
+# A `<` that begins none of the elements used in notes, so it is just a sign.
 ELEMENTS = re.compile(
     r"<(?!/?(?:a|abbr|address|b|big|blockquote|br|center|cite|code|dd|del|div|dl|dt|em|font|h[1-6]|hr|i|"
     r"img|ins|kbd|li|mark|ol|p|pre|q|s|samp|script|small|span|strike|strong|style|sub|sup|table|tbody|"
@@ -207,14 +208,14 @@ BLOCKS = re.compile(
 
 
 def text_of(html: str) -> str:
-    """Return the text of a note or title, with the addresses of its links."""
+    """Return the plain text of a note or title, including the addresses of its links."""
     if "<" not in html:
         return plain(html)
     return plain(BLOCKS.sub("\n<", with_addresses(ELEMENTS.sub("&lt;", html))))
 
 
 def with_addresses(html: str) -> str:
-    """Return HTML with each link's address behind its text, where the text is another."""
+    """Return HTML with each link's address after its text, unless they are equal."""
     if "<a" not in html.lower():
         return html
     kept, place, link = [], 0, None

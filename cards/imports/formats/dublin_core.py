@@ -1,4 +1,4 @@
-"""RDF that describes works in Dublin Core's terms, or in those of BIBO and PRISM beside them."""
+"""Read RDF that describes works in Dublin Core, and also the terms of BIBO and PRISM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cards.imports.formats.tagged.records import keywords, pages, people
 from cards.imports.items import Problem, Row, clean, one_line
 from cards.imports.references import doi_in, reference_item, serials_in
 
-# By the last part of what `type` says, or of the element's own name, in small letters.
+# By the last part of `type` or of the element's own name, in lower case.
 TYPES = {
     "article": "article-journal", "academicarticle": "article-journal", "book": "book",
     "journalarticle": "article-journal", "chapter": "chapter", "booksection": "chapter",
@@ -24,20 +24,20 @@ TYPES = {
     "patent": "patent", "standard": "standard", "preprint": "article", "manuscript": "manuscript",
     "image": "graphic", "stillimage": "graphic", "movingimage": "motion_picture", "sound": "song",
 }  # fmt: skip
-# The fields of CSL, and the elements that have them, the best first.
+# CSL fields with their elements, best first.
 FIELDS = {
     "title": ("title",), "abstract": ("abstract", "description"), "language": ("language",),
     "publisher": ("publisher",), "volume": ("volume",), "issue": ("issue", "number"),
     "edition": ("edition",), "PMID": ("pmid",),
 }  # fmt: skip
 NO_REFERENCES = (
-    "This RDF holds no references: nothing in it has a title in Dublin Core's terms. Zotero's RDF, "
-    "RSS 1.0, and descriptions of works by dc:title or dcterms:title are read."
+    "This RDF holds no references: nothing in it has a dc:title or dcterms:title. RDF is imported "
+    "from Zotero, as an RSS 1.0 feed, or as works with such titles."
 )
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the works that have a title; raises Unreadable when there is none."""
+    """Yield the works that have a title; raise Unreadable if there are none."""
     is_empty = True
     try:
         for node in elements(document):
@@ -65,7 +65,7 @@ def item_of(node: Node) -> Row:
 
 
 def csl_of(node: Node, named: list[str]) -> dict[str, Any]:
-    """Return a work in the terms of CSL-JSON."""
+    """Return a work as CSL-JSON; `named` are its identifiers and addresses."""
     csl: dict[str, Any] = {name: _text(node, *sources) for name, sources in FIELDS.items()}
     kinds = [*_texts(node, "type"), node.name]
     plain = ("".join(filter(str.isalnum, kind.rpartition("/")[2].lower())) for kind in kinds)
@@ -94,7 +94,7 @@ def _text(node: Node, *names: str) -> str:
 
 
 def _texts(node: Node, *names: str) -> list[str]:
-    """Return what the elements of these names say, in text or by an address."""
+    """Return the texts of the elements of these names, or the addresses that they refer to."""
     found = (child for name in names for child in node.all(name))
     texts = (one_line(child.whole_text) or _resource(child) for child in found)
     return [text for text in texts if text]
@@ -105,7 +105,7 @@ def _resource(node: Node) -> str:
 
 
 def _names(node: Node, role: str) -> list[str]:
-    """Return names: each stands in an element of its own, in a list, or in parts."""
+    """Return the names of a role: from separate elements, a list, or family and given parts."""
     found: list[str] = []
     for child in node.all(role):
         inner = _descendants(child)

@@ -1,4 +1,4 @@
-"""EndNote's XML: a `record` for each reference, its texts in elements called `style`."""
+"""Read EndNote's XML: one `record` per reference, with texts in `style` elements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cards.imports.formats.tagged.records import keywords, notes, pages, people
 from cards.imports.items import Problem, Row, clean, one_line
 from cards.imports.references import doi_in, reference_item, serials_in
 
-# The fields of CSL, and the elements that have them.
+# CSL fields with their elements.
 FIELDS = {
     "title": "title", "collection-title": "tertiary-title", "volume": "volume",
     "edition": "edition", "publisher": "publisher", "publisher-place": "pub-location",
@@ -27,7 +27,7 @@ PEOPLE = {
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the references of a file."""
+    """Yield the references of a file; report faulty XML as a problem after the last record."""
     try:
         for node in elements(document, depth=2):
             if node.name == "record":
@@ -39,7 +39,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def item_of(record: Node) -> Row:
-    """Return the item of a record."""
+    """Return the item of a reference."""
     urls = [url for text in _all(record, "urls", "url") for url in text.split()]
     web = next((url for url in urls if url.startswith(("http://", "https://"))), "")
     return reference_item(
@@ -52,7 +52,7 @@ def item_of(record: Node) -> Row:
 
 
 def csl_of(record: Node) -> dict[str, Any]:
-    """Return a record in the terms of CSL-JSON."""
+    """Return a record as CSL-JSON."""
     csl: dict[str, Any] = {name: _first(record, element) for name, element in FIELDS.items()}
     named = record.find("ref-type")
     label = one_line(named.attributes.get("name", "")).lower() if named else ""
@@ -78,7 +78,7 @@ def _first(record: Node, name: str) -> str:
 
 
 def _all(record: Node, *names: str) -> list[str]:
-    """Return the texts of the elements of a name, in an element of the name before it."""
+    """Return the texts at a path of element names, at any depth below each step."""
     found = [record]
     for name in names:
         found = [node for outer in found for node in _within(outer, name)]
@@ -86,7 +86,7 @@ def _all(record: Node, *names: str) -> list[str]:
 
 
 def _within(node: Node, name: str) -> Iterator[Node]:
-    """Yield the elements of a name below one; EndNote puts most into groups."""
+    """Yield the elements of a name at any depth, because EndNote nests most in groups."""
     for child in node.children:
         if child.name == name:
             yield child

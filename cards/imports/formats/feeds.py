@@ -1,4 +1,4 @@
-"""RSS, Atom and RDF feeds."""
+"""Read RSS, Atom and RDF feeds."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from cards.imports.markup import plain, repaired, tokens
 
 ENTRY = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 LARGEST = 10 * 1024 * 1024
-# What is not well-formed is read by a parser that takes anything, and its time.
+# Malformed feeds are read by a tolerant parser, which is slow.
 LARGEST_MALFORMED = 2 * 1024 * 1024
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the entries of a feed; of one that is not well-formed, what can be made out."""
+    """Yield the entries of a feed, oldest first; of a malformed one, the readable entries.
+
+    Raise Unreadable for a feed that is too large, or declares entities.
+    """
     document = repaired(document)
     text = document.markup
     if len(text) > LARGEST:
-        raise Unreadable("too_large", f"A feed of more than {LARGEST} characters is not read.")
+        raise Unreadable("too_large", f"The feed is longer than {LARGEST} characters.")
     problem = flaw_of(document)
     if problem and len(text) > LARGEST_MALFORMED:
         raise problem
     feed = parsed(text, document.url)
     lines = lines_of(text)
     source = document.url or _link_of_itself(feed.feed) or clean(feed.feed.get("id")) or "feed"
-    # The newest come first in a feed, and last into a library.
+    # Feeds list the newest entry first, but the newest card must be created last.
     for number, entry in reversed(list(enumerate(feed.entries))):
         line = lines[number] if len(lines) == len(feed.entries) else number + 1
         yield item_of(entry, source, line)
@@ -40,9 +43,9 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def flaw_of(document: Document) -> Unreadable | None:
-    """Return why a feed is not well-formed; raise Unreadable for one that is dangerous."""
+    """Return why a feed is not well-formed, or None; raise Unreadable if it may be an attack."""
     if "<!entity" in document.text.lower():
-        raise Unreadable("entities", "The feed declares entities; that is not read.")
+        raise Unreadable("entities", "The feed declares XML entities, which are not allowed.")
     try:
         for _ in tokens(document):
             pass
@@ -54,20 +57,20 @@ def flaw_of(document: Document) -> Unreadable | None:
 
 
 def parsed(text: str, url: str) -> Any:
-    """Return the feed as its parser has it; the parser itself never fetches anything."""
+    """Return the result of feedparser, which gets no address to fetch."""
     import feedparser
 
-    # As a stream, for it would take a text for an address, or for a file's name.
+    # As a stream, because feedparser may treat a string as an address or a file name.
     stream = io.BytesIO(text.encode("utf-8", "replace"))
     headers = {"content-type": "application/xml; charset=utf-8", "content-location": url}
     try:
         return feedparser.parse(stream, response_headers=headers, sanitize_html=False)
-    except Exception as error:  # of the parser, whatever it may be
+    except Exception as error:  # the parser raises many types
         raise Unreadable("malformed", f"The feed cannot be read: {one_line(error)}.") from error
 
 
 def lines_of(text: str) -> list[int]:
-    """Return the line in which each entry begins."""
+    """Return the line number of each entry's beginning."""
     lines, line, counted = [], 1, 0
     for found in ENTRY.finditer(text):
         line += text.count("\n", counted, found.start())
@@ -77,7 +80,7 @@ def lines_of(text: str) -> list[int]:
 
 
 def item_of(entry: Any, source: str, line: int) -> Item:
-    """Return the item of an entry."""
+    """Return the item of a feed entry."""
     title, url = one_line(plain(entry.get("title") or "")), clean(entry.get("link"))
     contents = [part.get("value") or "" for part in entry.get("content") or []]
     text = plain(entry.get("summary") or next(iter(contents), ""))

@@ -1,7 +1,7 @@
-"""Named values of one row, be it of a table or an object of JSON, and the card that they make.
+"""Turn one row of a table, or one JSON object, into an item, by the names of its fields.
 
-Programs call the same things by other names; the names are compared in small letters, without the
-signs between their words. What is not listed is not taken.
+Programs use different names for the same field; `NAMES` lists them. Names are compared in lower
+case and without separators. Fields with other names are ignored.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from cards.imports.markup import plain
 from cards.imports.moments import moment
 from cards.imports.references import doi_in, issued_of, reference_item
 
-# What each thing is called, the best first.
+# The names of each field, best first.
 NAMES = {
     "url": "url link href uri address website givenurl resolvedurl pageurl sourceurl originalurl "
     "uniqueurl permalink adresse lien enlace webadresse",
     "title": "customtitle title name giventitle resolvedtitle articletitle documenttitle "
     "readabletitle pagetitle booktitle ti titel titre titulo",
-    # The words of the card's owner; those of the page come in only where there are none.
+    # The owner's own words. The page's words (excerpt) are used only without a note.
     "note": "note notes text comment comments extended description desc mynote mynotes "
     "documentnote documentnotes customdescription myreview review notiz notizen kommentar "
     "remarque commentaire nota",
@@ -80,7 +80,7 @@ TEXTS = (
     "title", "ISSN", "PMID", "volume", "issue", "number", "page", "publisher", "publisher-place",
     "collection-title", "event-title", "edition", "language", "abstract", "genre",
 )  # fmt: skip
-# A row with one of these is a reference.
+# A row with one of these fields is a reference.
 OF_REFERENCES = ("DOI", "container", "ISBN", "ISSN", "PMID", "volume", "kind")
 KINDS = {
     "journalarticle": "article-journal", "article": "article-journal", "review": "article-journal",
@@ -101,9 +101,9 @@ KINDS = {
 }  # fmt: skip
 PATH = re.compile(r"\s{0,9}/\s{0,9}")
 NOT_IN_NAMES = re.compile(r"[\s_\-./()'’]+")
-# An address within Shaarli itself: a note.
+# An address within Shaarli itself, which means that the entry is a note.
 NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")
-# Members that no program here has, with an address, but of a picture.
+# Names of unknown fields whose address is that of a picture.
 PICTURE = re.compile(r"image|cover|icon|thumb|avatar|photo|picture|banner|screenshot")
 DASHES = re.compile(r"\s{0,9}(?:-{2,3}|–|—)\s{0,9}")
 EXCEL = re.compile(r'="([^"]{0,100})"')
@@ -111,13 +111,13 @@ EXCEL = re.compile(r'="([^"]{0,100})"')
 
 @lru_cache(4096)
 def normal(name: str) -> str:
-    """Return the name of a column or member as the table above has it."""
+    """Return the name of a column or JSON member in the form that NAMES uses."""
     text = unicodedata.normalize("NFKD", one_line(name)).casefold()
     return NOT_IN_NAMES.sub("", "".join(sign for sign in text if not unicodedata.combining(sign)))
 
 
 class Fields:
-    """The values of a row, by what they are."""
+    """The values of a row: by given name (`named`), and by field of NAMES (`found`)."""
 
     def __init__(self, named: Iterable[tuple[str, Any]]) -> None:
         everything = dict(named)
@@ -133,14 +133,14 @@ class Fields:
         }
         if not {"url", "DOI"} & self.found.keys() and (address := self._stray_address()):
             self.found["url"] = [address]
-        # Who has only these two calls a title a description.
+        # A program without a title column, like Pinboard, has the title in `description`.
         if "description" in self.named and not any(map(_is_title, everything)):
             self.found["title"] = [self.named["description"]]
             own = [value for name, value in self.named.items() if _is_note_beside(name)]
             self.found["note"] = own
 
     def _stray_address(self) -> str:
-        """Return the one address under a name that is not known: a link is never left out."""
+        """Return the only address under an unknown name, so that no link is lost, or ""."""
         found = {
             value.strip()
             for name, value in self.named.items()
@@ -150,11 +150,11 @@ class Fields:
         return found.pop() if len(found) == 1 else ""
 
     def first(self, what: str) -> str:
-        """Return the best text for something, or nothing."""
+        """Return the best text of a field, or ""."""
         return next((text for value in self.found.get(what, []) for text in texts_of(value)), "")
 
     def texts(self, *names: str) -> list[str]:
-        """Return all texts for some things, each once."""
+        """Return all different texts of some fields."""
         found = [t for name in names for value in self.found.get(name, []) for t in texts_of(value)]
         return list(dict.fromkeys(found))
 
@@ -168,7 +168,7 @@ def _is_note_beside(name: str) -> bool:
 
 
 def item_of(fields: Fields, *, line: int, source: str = "table") -> Item:
-    """Return the item of a row: a reference, a link, or a note."""
+    """Return the item of a row: a reference, a link or a note."""
     privacy = privacy_of(fields.named)
     secret = fields.texts("secret")
     made = _reference(fields, line) or _bookmark(fields, line, source)
@@ -203,7 +203,7 @@ def _text(fields: Fields) -> str:
     own = fields.texts("note") or [fields.first("excerpt")]
     marked = fields.texts("highlight")
     if marked and "url" not in fields.found and (author := fields.first("author")):
-        marked.append(f"— {author}")  # of a book, which has no other place
+        marked.append(f"— {author}")  # a book's author, for whom a note has no other field
     return "\n\n".join(
         filter(None, [*marked, *own] if "url" not in fields.found else [*own, *marked])
     )
@@ -239,13 +239,13 @@ def _added(fields: Fields, *names: str) -> Any:
 
 
 def _reference(fields: Fields, line: int) -> Item | None:
-    """Return the reference of a row, if it is one."""
+    """Return the item of a row that is a reference, or None."""
     if not any(name in fields.found for name in OF_REFERENCES):
         return None
     csl: dict[str, Any] = {name: fields.first(name) for name in TEXTS}
     csl["DOI"] = doi_in(fields.first("DOI")) or fields.first("DOI")
     csl["ISBN"] = next(filter(None, map(_of_excel, fields.texts("ISBN"))), "")
-    csl["note"] = fields.first("extra")  # what Zotero has no field for
+    csl["note"] = fields.first("extra")  # Zotero's field for everything else
     csl["container-title"] = fields.first("container")
     csl["page"] = DASHES.sub("-", csl["page"])
     csl["type"] = _kind(fields, csl)
@@ -254,7 +254,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
         last = fields.first("lastpage")
         csl["page"] = f"{first}-{last}" if last and last != first else first
     authors = fields.found.get("author", [])
-    # "Ann Roe" and "Roe, Ann" beside each other: the second says which is the family.
+    # Of "Ann Roe" and "Roe, Ann" in two columns, the second shows the family name.
     best = fields.named.get("authorfullnames") or fields.named.get("authorlf")
     csl |= people_of(best or next(iter(authors), ""))
     more = (person_of(name) for name in re.split("[,;]", fields.first("moreauthors")))
@@ -285,7 +285,7 @@ def _text_of_reference(fields: Fields) -> str:
 
 
 def _of_excel(text: str) -> str:
-    """Return a number that was written so that a spreadsheet keeps it."""
+    """Return a number without the `="…"` that makes spreadsheets keep it as text."""
     found = EXCEL.fullmatch(text)
     return found.group(1) if found else clean(text)
 

@@ -1,4 +1,4 @@
-"""The folders that rows stand in, and what a file says of them."""
+"""The folders around a row, with their visibility and description."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from cards.imports.items import one_line
 
 @dataclass
 class Folder:
-    """A folder; one without a name is passed over in paths."""
+    """A folder; paths skip a folder without a name.
+
+    `is_told` is true once an item has carried the folder's description and visibility.
+    """
 
     name: str
     privacy: Privacy = field(default_factory=Privacy)
@@ -20,20 +23,20 @@ class Folder:
 
 
 def within(folders: Sequence[Folder], own: Privacy) -> Privacy:
-    """Return who may see a row of its own, or else of the folders that it stands in."""
+    """Return the privacy of a row: its own mark, else private if any folder around it is."""
     if own.private is None and any(folder.privacy.private for folder in folders):
         return Privacy(True, own.warning)
     return own
 
 
 def path_of(folders: Sequence[Folder]) -> tuple[tuple[str, ...], ...]:
-    """Return the path of folders as an item has it."""
+    """Return the path of folders in the form of `Item.collections`."""
     names = tuple(folder.name for folder in folders if folder.name)
     return (names,) if names else ()
 
 
 def told_of(folders: Sequence[Folder]) -> Mapping[str, Mapping[str, str]]:
-    """Return what a file says of the innermost folder, once: of the first row in it."""
+    """Return the innermost folder's description and visibility as `Item.told`, only once."""
     named = [folder for folder in folders if folder.name]
     if not named or named[-1].is_told:
         return {}
@@ -44,6 +47,6 @@ def told_of(folders: Sequence[Folder]) -> Mapping[str, Mapping[str, str]]:
 
 
 def _visibility(folders: Sequence[Folder]) -> str:
-    """Return what is stated of a folder: what is in a private one is private too."""
+    """Return the stated visibility of a folder, or ""; within a private folder, private."""
     stated = [each.privacy.private for each in folders if each.privacy.private is not None]
     return ("PRIVATE" if any(stated) else "PUBLIC") if stated else ""

@@ -1,7 +1,7 @@
-"""Bookmarks, highlights and references in the JSON of programs that save them.
+"""Read bookmarks, highlights and references from the JSON of many programs.
 
-Most write a list of objects whose members say what they are (fields.py). What else there is to know
-of a program stands here: where its list is, and which of its members are within others.
+Most programs write a list of objects with telling member names (fields.py). This module knows the
+rest: where the list is, and which members are nested or named differently.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from cards.imports.items import Item, Problem, Row, clean, one_line
 from cards.imports.markup import plain
 
 Entry = dict[str, Any]
-# Under which of these a list stands, where it is not the whole file.
+# The members that may hold the list, if the file is not itself a list.
 LISTS = (
     "bookmarks", "items", "results", "rows", "annotations", "links", "list", "saves", "articles",
     "highlights", "entries", "posts", "cards", "books", "pages", "data", "references",
 )  # fmt: skip
 # Groups that hold links: Linkwarden's, Toby's.
 GROUPS = (("collections", "links"), ("lists", "cards"))
-LONGEST_PATH = 1_000  # characters; each entry below has it
+LONGEST_PATH = 1_000  # characters; each entry below a folder gets its path
 ADDRESSES = ("url", "uri", "href", "link")
 # Delicious's short names.
 SHORT = {"u": "href", "d": "description", "n": "extended", "t": "tags", "dt": "time"}
-NOTHING = "The list of bookmarks is missing; export them as HTML or CSV, and hand in that file."
+NOTHING = "The list of bookmarks is missing. Export them as HTML or CSV, and import that file."
 NO_ADDRESS = "This entry has no address, title or text."
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Yield the entries of a file; raises Unreadable where there is no list of them."""
+    """Yield the entries of a file; raise Unreadable if it has no list of them."""
     found = list_in(document.json)
     if found is None:
         raise Unreadable("malformed", NOTHING)
@@ -47,7 +47,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def _unfolded(found: list[Any], path: str = "") -> Iterator[Any]:
-    """Yield entries, and in place of a folder those in it, with its name."""
+    """Yield entries; replace each folder by its entries, with its path as their `folder`."""
     for entry in found:
         inner = members_of(entry, "children") if isinstance(entry, dict) else []
         if inner and not any(isinstance(entry.get(name), str) for name in ADDRESSES):
@@ -60,7 +60,7 @@ def _unfolded(found: list[Any], path: str = "") -> Iterator[Any]:
 
 
 def looks_like_it(value: Any) -> bool:
-    """Return whether a value of JSON has a list of objects or addresses with something to keep."""
+    """Return whether a JSON value has a list of addresses, or objects with address or title."""
     found = list_in(value)
     if found is None:
         return False
@@ -75,7 +75,7 @@ def looks_like_it(value: Any) -> bool:
 
 
 def list_in(value: Any, depth: int = 2) -> list[Any] | None:
-    """Return the list of entries in a value of JSON, which may stand in other objects."""
+    """Return the list of entries in a JSON value, up to `depth` objects deep, or None."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict):
@@ -96,7 +96,7 @@ def list_in(value: Any, depth: int = 2) -> list[Any] | None:
 
 
 def row_of(entry: Entry, line: int) -> Row:
-    """Return the item of an entry."""
+    """Return the item of an entry, or a Problem if it has nothing to import."""
     row = fields.Fields((fields.normal(name), value) for name, value in adapted(entry).items())
     item = fields.item_of(row, line=line, source="json")
     if item.url or item.title or item.text:
@@ -105,12 +105,12 @@ def row_of(entry: Entry, line: int) -> Row:
 
 
 def adapted(entry: Entry) -> Mapping[str, Any]:
-    """Return the members of an entry as fields.py knows them."""
+    """Return the members of an entry under names that fields.py knows."""
     return next((change(entry) for fits, change in PROGRAMS if fits(entry)), entry)
 
 
 def _of_groups(value: Entry, groups_in: str, links_in: str) -> list[Any] | None:
-    """Return links with the names of the groups that hold them."""
+    """Return the links of all groups, each with its group's path, or None without groups."""
     groups = [each for each in members_of(value, groups_in) if isinstance(each, dict)]
     if not any(isinstance(each.get(links_in), list) for each in groups):
         return None
@@ -140,7 +140,7 @@ def _path(group: Entry, above: Mapping[Any, Entry], parent: str) -> str:
 
 
 def _with_names_of_lists(found: list[Any], value: Entry) -> list[Any]:
-    """Return Karakeep's bookmarks with the names of the lists that they are in."""
+    """Return Karakeep's bookmarks with the names of their lists."""
     lists = [each for each in members_of(value, "lists") if isinstance(each, dict)]
     named = {each["id"]: each for each in lists if isinstance(each.get("id"), str)}
     if not named:
@@ -155,7 +155,7 @@ def _with_names_of_lists(found: list[Any], value: Entry) -> list[Any]:
 
 
 def _of_karakeep(entry: Entry) -> Mapping[str, Any]:
-    """Return a bookmark of Karakeep (Hoarder), whose content is a link, a text or a file."""
+    """Adapt a bookmark of Karakeep (Hoarder), whose content is a link, a text or a file."""
     content: Entry = entry["content"] if isinstance(entry["content"], dict) else {}
     found = {"url": content.get("url") or content.get("sourceUrl"), **entry}
     found["title"] = entry.get("title") or content.get("title") or content.get("fileName")
@@ -165,7 +165,7 @@ def _of_karakeep(entry: Entry) -> Mapping[str, Any]:
 
 
 def _of_hypothesis(entry: Entry) -> Mapping[str, Any]:
-    """Return an annotation: what it marks of a page, and what it says of that."""
+    """Adapt an annotation of Hypothesis: the quoted text of a page, then the comment."""
     document = entry.get("document")
     title = document.get("title") if isinstance(document, dict) else ""
     quotes = [
@@ -187,7 +187,7 @@ def _of_hypothesis(entry: Entry) -> Mapping[str, Any]:
 
 
 def _of_readwise(entry: Entry) -> Mapping[str, Any]:
-    """Return a document of Readwise with its highlights, and what was said of each."""
+    """Adapt a document of Readwise, with its highlights and their notes."""
     reader = {"url": entry.get("source_url") or entry.get("unique_url") or entry.get("url")}
     dates = {"created": entry.get("saved_at") or entry.get("created_at")}
     shown = {"title": entry.get("title") or entry.get("readable_title")}
@@ -198,13 +198,13 @@ def _of_readwise(entry: Entry) -> Mapping[str, Any]:
 
 
 def _of_zotero(entry: Entry) -> Mapping[str, Any]:
-    """Return an item as Zotero's own service has it: under `data`."""
+    """Adapt an item from Zotero's web API, which nests it under `data`."""
     data: Entry = entry["data"]
     return {**data, "id": entry.get("key")}
 
 
 def _of_mendeley(entry: Entry) -> Mapping[str, Any]:
-    """Return a document as Mendeley's own service has it."""
+    """Adapt a document from Mendeley's web API."""
     names = (("lastName", "last_name"), ("firstName", "first_name"))
     people = [
         {part: each.get(name) for part, name in names}
@@ -219,7 +219,7 @@ def _of_delicious(entry: Entry) -> Mapping[str, Any]:
     return {SHORT.get(name, name): value for name, value in entry.items()}
 
 
-# Which entries are written differently, and how.
+# Tests for the entries of a program, with the function that adapts them.
 PROGRAMS: tuple[tuple[Callable[[Entry], bool], Callable[[Entry], Mapping[str, Any]]], ...] = (
     (lambda entry: "createdAt" in entry and "content" in entry and "tags" in entry, _of_karakeep),
     (lambda entry: "uri" in entry and ("target" in entry or "group" in entry), _of_hypothesis),
@@ -232,7 +232,7 @@ PROGRAMS: tuple[tuple[Callable[[Entry], bool], Callable[[Entry], Mapping[str, An
 
 
 def zotero(value: Any) -> bool:
-    """Return whether a value of JSON is of Zotero's items, as Better BibTeX writes them."""
+    """Return whether a JSON value holds Zotero items, as Better BibTeX exports them."""
     found = list_in(value)
     return bool(found) and any(
         isinstance(entry, dict) and "itemType" in adapted(entry) for entry in (found or [])[:50]
@@ -240,7 +240,7 @@ def zotero(value: Any) -> bool:
 
 
 def read_zotero(document: Document) -> Iterator[Row]:
-    """Yield Zotero's items, with the collections that they are in; attachments are no rows."""
+    """Yield Zotero's items with their collections; attachments and annotations are skipped."""
     value = document.json
     paths = _paths_of_zotero(value) if isinstance(value, dict) else {}
     for line, entry in numbered(list_in(value) or []):

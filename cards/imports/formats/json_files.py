@@ -1,4 +1,4 @@
-"""JSON Feed, CSL-JSON, and Commonplace's own JSON."""
+"""Read JSON Feed, CSL-JSON, and Commonplace's own JSON export."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cards.references import VISIBILITY
 
 
 def json_feed(document: Document) -> Iterator[Row]:
-    """Return the items of a JSON Feed (https://www.jsonfeed.org/version/1.1/)."""
+    """Yield the items of a JSON Feed (https://www.jsonfeed.org/version/1.1/)."""
     feed = object_of(document)
     source = document.url or text_of(feed, "feed_url", "home_page_url") or "feed"
 
@@ -37,7 +37,7 @@ def json_feed(document: Document) -> Iterator[Row]:
 
 
 def csl(document: Document) -> Iterator[Row]:
-    """Return the references of CSL-JSON."""
+    """Yield the references of a CSL-JSON file."""
     value = document.json
     numbered = entries(value) if isinstance(value, list) else entries(value, "items", "references")
     return each(numbered, _csl)
@@ -54,7 +54,7 @@ def _csl(number: int, entry: Any) -> Row:
 
 
 def commonplace(document: Document) -> Iterator[Row]:
-    """Return the cards of Commonplace's own export."""
+    """Yield the collections, subscriptions and cards of Commonplace's own export."""
     value = object_of(document)
     yield from each(entries(value, "collections"), _collection)
     yield from each(entries(value, "subscriptions"), _subscription)

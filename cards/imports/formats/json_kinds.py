@@ -1,4 +1,4 @@
-"""What tells one JSON from another: the shape of its value, never a word somewhere in it."""
+"""Tests that detect the kind of a JSON file by its structure, never by words in its texts."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ TYPES = frozenset(
     ).split()
 )
 MEMBERS = ("container-title", "URL", "DOI", "ISBN", "citation-key", "citation-label")
-SHOWN = 50  # entries that are looked at
+SHOWN = 50  # how many entries of a list are checked
 
 
 def commonplace(value: Any) -> bool:
-    """Return whether it is Commonplace's own export."""
+    """Return whether a JSON value is Commonplace's own export."""
     return isinstance(value, dict) and "commonplace" in value
 
 
 def chrome(value: Any) -> bool:
-    """Return whether it is the file of bookmarks of Chrome, or of a browser made of it."""
+    """Return whether a JSON value is the bookmarks file of Chrome or a related browser."""
     return isinstance(value, dict) and "roots" in value
 
 
 def firefox(value: Any) -> bool:
-    """Return whether it is a backup of Firefox."""
+    """Return whether a JSON value is a Firefox backup of bookmarks."""
     kind = value.get("type") if isinstance(value, dict) else None
     return isinstance(kind, str) and kind.startswith("text/x-moz-place")
 
 
 def json_feed(value: Any) -> bool:
-    """Return whether it is a JSON Feed."""
+    """Return whether a JSON value is a JSON Feed."""
     version = value.get("version") if isinstance(value, dict) else None
     return isinstance(version, str) and "://jsonfeed.org/version" in version
 
 
 def pinboard(value: Any) -> bool:
-    """Return whether it is a list of bookmarks with Delicious's names."""
+    """Return whether a JSON value is a list of bookmarks with Delicious's member names."""
     return isinstance(value, list) and any("href" in entry for entry in _objects(value))
 
 
 def zotero(value: Any) -> bool:
-    """Return whether it is items of Zotero, as Better BibTeX writes them."""
+    """Return whether a JSON value holds Zotero items, as Better BibTeX exports them."""
     return json_bookmarks.zotero(value)
 
 
 def csl(value: Any) -> bool:
-    """Return whether it is a list of references, alone or under `items` or `references`."""
+    """Return whether a JSON value is CSL-JSON: a list, alone or in `items` or `references`."""
     if isinstance(value, dict):
         value = value.get("items", value.get("references"))
     if not isinstance(value, list):
@@ -67,7 +67,7 @@ def _objects(value: list[Any]) -> list[dict[str, Any]]:
 
 
 def _is_reference(entry: dict[str, Any]) -> bool:
-    """Return whether an object is a reference: other programs give links a title and type too."""
+    """Return whether an object is a reference; a title and type alone may be a bookmark's."""
     if any(name in entry for name in MEMBERS):
         return True
     if isinstance(entry.get("issued"), dict):

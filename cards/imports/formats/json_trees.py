@@ -1,4 +1,4 @@
-"""The trees of folders and bookmarks in which browsers keep them themselves."""
+"""Read the JSON trees of folders and bookmarks that browsers store."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cards.imports.moments import moment, of_chrome
 FIREFOX_ROOTS = {"root________", "menu________", "toolbar_____", "unfiled_____", "mobile______"}
 DESCRIPTION = "bookmarkProperties/description"
 NO_ADDRESS = "This bookmark has no address."
-# What is in a tree and is no row: folders and lines between bookmarks.
+# Types of nodes that are no bookmarks: folders and separators.
 NO_ROWS = ("folder", "text/x-moz-place-container", "text/x-moz-place-separator")
 Leaf = tuple[tuple[str, ...], dict[str, Any]]
 
 
 def chrome(document: Document) -> Iterator[Row]:
-    """Yield the bookmarks in Chrome's own file."""
+    """Yield the bookmarks of Chrome's own bookmarks file."""
     roots = object_of(document).get("roots")
     trees = (
         [root for root in roots.values() if isinstance(root, dict)]
@@ -45,7 +45,7 @@ def chrome(document: Document) -> Iterator[Row]:
 
 
 def firefox(document: Document) -> Iterator[Row]:
-    """Yield the bookmarks in a backup of Firefox; its own searches (`place:`) cannot be saved."""
+    """Yield the bookmarks of a Firefox backup."""
     leaves = _leaves([document.json], "uri", "title", roots=FIREFOX_ROOTS)
     for number, leaf in enumerate(leaves, start=1):
         if isinstance(leaf, Problem):
@@ -76,7 +76,7 @@ def _numbered(problem: Problem, number: int) -> Problem:
 
 
 def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Leaf | Problem]:
-    """Yield the nodes that have an address, with the path of folders that each is in."""
+    """Yield the nodes that have an address, each with its path of folders."""
     waiting: list[tuple[tuple[str, ...], Any, bool]]
     waiting = [((), tree, True) for tree in reversed(list(trees))]
     while waiting:
@@ -96,6 +96,6 @@ def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Le
         name = one_line(node.get(title))
         inner = path if is_root or not name else (*path, name)
         if len(inner) > limits.IMPORT_DEPTH:
-            message = f"There are more than {limits.IMPORT_DEPTH} folders in each other."
+            message = f"Folders are nested more than {limits.IMPORT_DEPTH} deep."
             raise Unreadable("too_deep", message)
         waiting += [(inner, child, False) for child in reversed(children)]

@@ -1,4 +1,4 @@
-"""A list of addresses or DOIs, one a line; behind an address may stand its title."""
+"""Read lists of addresses or DOIs, one per line; a title may follow an address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENTRY = re.compile(
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the addresses of a list; a DOI is the address that it resolves at."""
+    """Yield the addresses of a list; a DOI or an arXiv id becomes its web address."""
     for number, line in enumerate(document.text.split("\n"), start=1):
         text = line.strip().strip("<>,;")
         if not text or text.startswith("#"):
@@ -40,7 +40,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def looks_like_it(document: Document) -> bool:
-    """Return whether a text begins like a list."""
+    """Return whether at least half of the first 20 lines are list entries."""
     lines = [line.strip() for line in document.head.split("\n")[:20]]
     entries = [line for line in lines if line and not line.startswith("#")]
     fitting = sum(bool(ENTRY.fullmatch(line)) for line in entries)

@@ -1,4 +1,4 @@
-"""Lists in one value: tags, texts and people, in the ways in which programs write them."""
+"""Parse lists within one value: tags, texts and people, in the forms that programs write."""
 
 from __future__ import annotations
 
@@ -25,16 +25,19 @@ NAMES_OF_TEXTS = (
     "name",
     "title",
 )
-# The parts of names in CSL-JSON, and in Zotero's.
+# The parts of names in CSL-JSON, and in Zotero's JSON.
 NAMES_OF_PEOPLE = (("family", "lastName"), ("given", "firstName"), ("literal", "name"))
-# "Doe, Jane (57190000000)", as Scopus numbers people.
+# "Doe, Jane (57190000000)": the author number of Scopus.
 NUMBERED = re.compile(r"\s{0,9}\(\d{1,20}\)")
 INITIALS = re.compile(r"(?:[A-Z]\.?[\s-]?){1,4}")
 AND = re.compile(r"\s(?:and|&|und|et)\s")
 
 
 def tags_of(value: Any, *, by_space: bool = False) -> list[str]:
-    """Return tags: of a list, of a list written as text, or with signs between them."""
+    """Return the tags of a list, an object, a list written as text, or separated text.
+
+    Without a separator, text is one tag, unless `by_space` is set or all words begin with "#".
+    """
     if isinstance(value, dict):
         named = [each.get("name") or each.get("tag") or key for key, each in _objects(value)]
         return [one_line(tag) for tag in named or value]
@@ -63,7 +66,7 @@ def _tag(value: Any) -> str:
 
 
 def _of_list(text: str) -> list[str]:
-    """Return the members of a list as JSON, Python or PostgreSQL writes it."""
+    """Return the members of a list written as text by JSON, Python or PostgreSQL."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -76,7 +79,7 @@ def _of_list(text: str) -> list[str]:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Yield the texts in a value: of a list each, of an object what it quotes and says of that."""
+    """Yield the texts in a value: each text of a list, or an object's quote and comment as one."""
     if isinstance(value, str):
         if text := clean(value):
             yield text
@@ -93,7 +96,7 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def people_of(value: Any) -> dict[str, list[dict[str, str]]]:
-    """Return people by their roles; a text has authors only."""
+    """Return people as CSL-JSON names, by role; people in a text are authors."""
     if isinstance(value, list):
         return _creators(value)
     text = NUMBERED.sub("", one_line(value))
@@ -103,7 +106,7 @@ def people_of(value: Any) -> dict[str, list[dict[str, str]]]:
 
 
 def _creators(value: list[Any]) -> dict[str, list[dict[str, str]]]:
-    """Return people as Zotero's JSON has them, or CSL-JSON."""
+    """Return the people of a list in Zotero's JSON or CSL-JSON, by role."""
     found: dict[str, list[dict[str, str]]] = {}
     for each in value[: limits.REFERENCE_PEOPLE]:
         if not isinstance(each, dict):
@@ -143,7 +146,7 @@ def _ends_in_initials(name: str) -> bool:
 
 
 def person_of(name: str) -> dict[str, str]:
-    """Return a name in its parts: "Doe, Jane", "Doe J." or "Jane Doe"."""
+    """Return the CSL-JSON name of "Doe, Jane", "Doe J." or "Jane Doe"."""
     name = name.strip(" ,")
     family, comma, given = (part.strip() for part in name.partition(","))
     if comma:

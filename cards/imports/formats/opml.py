@@ -1,7 +1,7 @@
-"""OPML: a reader's subscriptions, and outlines with links (http://opml.org/spec2.opml).
+"""Read OPML: a feed reader's subscriptions, and outlines with links (http://opml.org/spec2.opml).
 
-Readers write it by hand: with bare ampersands, and signs that XML does not allow. It is nothing but
-tags, so that it is read tag by tag, and a broken one costs its neighbours nothing.
+Feed readers often write invalid XML, for example bare ampersands. So OPML is read tag by tag
+instead of by an XML parser, and a broken tag harms no other.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from cards.imports.items import Item, Problem, Row, clean, one_line
 from cards.imports.moments import moment
 
 NO_ADDRESS = "This outline has no address."
-ENTITIES = "The XML declares entities, or refers to other files; take its DOCTYPE out."
+ENTITIES = "The XML declares entities or refers to other files. Remove its DOCTYPE."
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Yield the outlines of a file that have an address; those around them are folders."""
+    """Yield the outlines that have an address; outlines around them are folders.
+
+    Raise Unreadable for declared entities, too deep nesting, and a tag that never ends.
+    """
     text = document.text
     if "<!entity" in text.lower():
         raise Unreadable("entities", ENTITIES)
@@ -40,7 +43,7 @@ def read(document: Document) -> Iterator[Row]:
         if tag.is_alone:
             continue
         if len(path) >= limits.IMPORT_DEPTH:
-            message = f"There are more than {limits.IMPORT_DEPTH} elements in each other."
+            message = f"Elements are nested more than {limits.IMPORT_DEPTH} deep."
             raise Unreadable("too_deep", message, line=line)
         name = "" if row else title_of(tag.attributes)
         description = clean(tag.attributes.get("description"))
@@ -55,7 +58,7 @@ def title_of(attributes: Mapping[str, str]) -> str:
 def row_of(
     attributes: Mapping[str, str], path: list[Folder], *, line: int, is_folder: bool
 ) -> Row | None:
-    """Return a subscription, or a link, or None for a folder."""
+    """Return the row of an outline: a subscription, a link or a problem; None for a folder."""
     feed = clean(attributes.get("xmlurl"))
     url = clean(attributes.get("url") or attributes.get("htmlurl"))
     title = title_of(attributes)

@@ -1,4 +1,4 @@
-"""Bookmarks in the XML of Delicious and Pinboard: each is a tag, `post`."""
+"""Read the XML of Delicious and Pinboard, in which each bookmark is a `post` tag."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What the marks of other programs say of who may see something.
+"""Understand how other programs mark rows as private or public.
 
-They fail closed: a mark that is not understood means private, with a warning that names it.
+A *mark* is a field like `private`, `shared` or `visibility`. An unknown value of a mark means
+private, with a warning that names it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from cards.imports.items import one_line
 
-# What a mark is called, without the signs between its words, and whether `yes` means private there.
+# The names of marks, without separators, and whether `yes` means private (None: no yes or no).
 MARKS = {
     "private": True, "isprivate": True, "hidden": True, "secret": True, "unlisted": True,
     "isunlisted": True, "ishidden": True, "issecret": True, "privat": True, "privado": True,
@@ -23,7 +24,7 @@ MARKS = {
     "accesslevel": None, "sichtbarkeit": None, "visibilite": None, "visibilidad": None,
     "commonplacevisibility": None,
 }  # fmt: skip
-# They say much else, too: what they do not say is private is left open.
+# Fields that also have many other meanings: only their private values count.
 STATES = ("status", "state")
 BETWEEN = re.compile(r"[\W_]+")
 YES = ("", "1", "true", "t", "yes", "y", "on", "x", "✓", "✔")
@@ -41,7 +42,7 @@ PRIVATE = (
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
-    """Whether something is private, as far as its file says so, and what was not understood."""
+    """Whether a row is private (None: not stated), and a warning about an unknown mark."""
 
     private: bool | None = None
     warning: str = ""
@@ -51,7 +52,7 @@ UNSAID = Privacy()
 
 
 def privacy_of(fields: Mapping[str, Any]) -> Privacy:
-    """Return what the marks among some fields say; one that says private outdoes the others."""
+    """Return the privacy stated by the marks among some fields; private outweighs public."""
     private, warnings = None, []
     for name, value in fields.items():
         mark = _mark(name[:40])
@@ -68,9 +69,9 @@ def privacy_of(fields: Mapping[str, Any]) -> Privacy:
 
 
 def stated_by(name: str, value: Any) -> Privacy:
-    """Return what one mark says, or nothing if it is none.
+    """Return the privacy stated by one field; UNSAID if the field is no mark.
 
-    An attribute of HTML without a value has an empty one, and means yes.
+    An empty value means yes, because an HTML attribute without a value is empty.
     """
     mark = _mark(name[:40])
     if value is None or mark not in MARKS:

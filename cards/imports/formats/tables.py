@@ -1,4 +1,4 @@
-"""CSV, as programs and spreadsheets write it; which column has what is in fields.py."""
+"""Read CSV from programs and spreadsheets; fields.py knows the names of columns."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ WOS = {
     "pu": "publisher", "pi": "place", "la": "language", "ct": "conferencetitle", "be": "editors",
     "pm": "pubmedid", "se": "series",
 }  # fmt: skip
-NO_COLUMNS = "No column has addresses or titles: the first line must name one `url`, or `title`."
+NO_COLUMNS = "No column has addresses or titles. Name one `url` or `title` in the first line."
 
 
 @dataclass(frozen=True)
 class Table:
-    """How a file is laid out: what stands between its cells, and what each column is called."""
+    """The layout of a CSV file: its delimiter, its columns, and its first line of data."""
 
     delimiter: str
-    columns: tuple[str, ...]  # as fields.py knows them
-    header: tuple[str, ...]  # as the file has them
-    begin: int  # the first line of the rows
+    columns: tuple[str, ...]  # names in the form of `fields.normal`
+    header: tuple[str, ...]  # names in the file
+    begin: int  # line number of the first row of data
 
     @property
     def names(self) -> dict[str, str]:
-        """Return which column has what, for a dry run."""
+        """Return the file's column name for each recognized field, for a dry run."""
         found: dict[str, str] = {}
         for name, column in zip(self.columns, self.header, strict=True):
             if name in fields.PLACES or _is_mark(name):
@@ -60,7 +60,10 @@ def _is_mark(name: str) -> bool:
 
 
 def layout(document: Document) -> Table | None:
-    """Find the columns by the first line; None if it has none of addresses, or titles and more."""
+    """Return the layout of a table, from its header or its first rows; None for no table.
+
+    A table has a column of addresses, or one of titles with another known column.
+    """
     text = document.text
     line = 1 + text[: len(text) - len(text.lstrip("\n"))].count("\n")
     rest = text.lstrip("\n")
@@ -75,9 +78,9 @@ def layout(document: Document) -> Table | None:
 
 
 def _without_header(text: str, line: int) -> Table | None:
-    """Find the columns of a table whose first line is a row: of addresses, and of titles.
+    """Return the layout of a table without header: a column of addresses, and one of titles.
 
-    Lists of addresses with commas in them are no tables: a title has a space somewhere.
+    Some cell must contain a space, or a list of addresses with commas would look like a table.
     """
     for delimiter in DELIMITERS:
         try:
@@ -118,7 +121,7 @@ def _is_enough(columns: set[str]) -> bool:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield lines: csv would take more signs than these for the end of one."""
+    """Yield lines that end in "\\n" only; `str.splitlines` splits at more characters."""
     begin = 0
     while (end := text.find("\n", begin) + 1) > 0:
         yield text[begin:end]
@@ -139,9 +142,9 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def _rows(text: str, table: Table) -> Iterator[tuple[int, list[str] | str]]:
-    """Yield each row with its line, or what is wrong with it.
+    """Yield the line number and cells of each row, or the reason why it cannot be read.
 
-    A quote that never closes costs its own line only: reading goes on with the next one.
+    After a quote that is never closed, reading continues with the next line.
     """
     csv.field_size_limit(LONGEST_CELL)
     lines = list(_lines(text))
@@ -160,7 +163,7 @@ def _rows(text: str, table: Table) -> Iterator[tuple[int, list[str] | str]]:
 
 
 def _lenient(line: str, table: Table) -> list[str] | None:
-    """Return the cells of a line with a stray quote, if there are as many as columns."""
+    """Return the cells of a line with a stray quote, if their number matches the columns."""
     try:
         cells = next(csv.reader([line], delimiter=table.delimiter), [])
     except csv.Error:
@@ -170,19 +173,19 @@ def _lenient(line: str, table: Table) -> list[str] | None:
 
 
 def _reason(error: csv.Error) -> str:
-    return f"This row cannot be read: {error}. Look for a quote that does not close."
+    return f"This row cannot be read: {error}. Look for a quote that is not closed."
 
 
 def _row(table: Table, cells: list[str], line: int) -> Row:
-    """Return the item of a row, or why there is none."""
+    """Return the item of a row, or the problem with its number of cells."""
     expected, label = len(table.columns), one_line(table.delimiter.join(cells[:3]))[:200]
     if len(cells) > MOST_COLUMNS:
         detail = f"This row has more than {MOST_COLUMNS} columns."
         return Problem(line=line, code="too_long", detail=detail)
     if any(cell.strip() for cell in cells[expected:]):
         detail = (
-            f"This row has {len(cells)} cells, and there are {expected} columns: put cells with "
-            f"`{table.delimiter}` in them into quotes."
+            f"This row has {len(cells)} cells, but there are {expected} columns. Put quotes around "
+            f"cells that contain `{table.delimiter}`."
         )
         return Problem(line=line, code="malformed", detail=detail, label=label)
     named: list[tuple[str, Any]] = [
@@ -191,13 +194,13 @@ def _row(table: Table, cells: list[str], line: int) -> Row:
     missing = table.columns[len(cells) :]
     row = fields.Fields(_joined(named))
     if missing and ("url" not in row.found or any(map(_is_mark, missing))):
-        detail = f"This row has {len(cells)} cells, and there are {expected} columns."
+        detail = f"This row has {len(cells)} cells, but there are {expected} columns."
         return Problem(line=line, code="malformed", detail=detail, label=label)
     return fields.item_of(row, line=line)
 
 
 def _joined(named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Return values by name; of columns of one name, the first that has one."""
+    """Return values by name; of columns with the same name, the first non-empty value."""
     found: dict[str, Any] = {}
     for name, value in named:
         if name and not found.get(name):

@@ -1,9 +1,9 @@
-"""The tags of HTML, or of XML that may be broken, one after the other.
+"""Read the tags of HTML, or of possibly broken XML, one after the other.
 
-One look at each character, so that no file takes longer than it is long; a parser that builds a
-tree does not promise that (docs/adr/0059). Attributes and references follow
-https://html.spec.whatwg.org/multipage/parsing.html#tokenization, except where a tag or a quote
-never ends: then the next tag begins anew, and what comes after it is not lost.
+Reading takes linear time, which parsers that build a tree don't guarantee (docs/adr/0059).
+Attributes and references follow
+https://html.spec.whatwg.org/multipage/parsing.html#tokenization. The exception is a tag or quote
+that never ends: it ends at the next tag, so that the rest of the file is not lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cards.imports.errors import Unreadable
 
 MARK = re.compile(r"<(?:(!--|!\[CDATA\[|[!?])|(/?)([A-Za-z][^\s/<>]{0,40}))")
 ENDS = {"!--": "-->", "![CDATA[": "]]>", "!": ">", "?": ">"}
-# What is in these is text, whatever it looks like.
+# HTML elements whose content is text, even if it looks like tags.
 TEXTS = ("script", "style", "title", "textarea")
 END_OF = {name: re.compile(rf"</{name}(?![A-Za-z])", re.IGNORECASE) for name in TEXTS}
 NAME = re.compile(r"[^\s=<>/]+")
@@ -26,13 +26,13 @@ UNQUOTED = re.compile(r"[^\s<>]{0,8192}")
 SPACE = re.compile(r"[\s/=]*+")
 REFERENCE = re.compile(r"&(?:#[0-9]{1,8};?|#[xX][0-9A-Fa-f]{1,8};?|[A-Za-z][A-Za-z0-9]{0,40};?)")
 REFERENCE_OF_XML = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9A-Fa-f]{1,8}|[A-Za-z][A-Za-z0-9]{0,40});")
-# In a value that swallowed the next tag, because its quote never closes.
+# A tag within an attribute's value shows that its quote is never closed.
 SWALLOWED = re.compile(r"<(?:a|dt|outline)\s|<dt>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag: its name and attributes in small letters, where it begins, and where it has ended."""
+    """A tag, with name and attribute names in lower case, and its start and end in the text."""
 
     name: str
     closes: bool
@@ -43,16 +43,16 @@ class Tag:
 
 
 class Tags:
-    """The tags of a text, in one pass."""
+    """An iterator over the tags of a text."""
 
     def __init__(self, text: str, *, is_xml: bool = False) -> None:
         self.text = text
         self.is_xml = is_xml
         self._line, self._counted = 1, 0
-        self._missing: set[str] = set()  # what does not come any more: it is not looked for again
+        self._missing: set[str] = set()  # not found in the rest of the text: don't search again
 
     def __iter__(self) -> Iterator[Tag]:
-        """Yield the tags; raises Unreadable for a comment or a tag that never ends."""
+        """Yield the tags; raise Unreadable for a comment or a tag that never ends."""
         place = 0
         while found := MARK.search(self.text, place):
             sign, slash, name = found.groups()
@@ -69,7 +69,7 @@ class Tags:
                 place = self._end_of_text(tag)
 
     def line_of(self, place: int) -> int:
-        """Return the line of a place, which is behind those that were asked for before."""
+        """Return the line number of a position. Positions must not decrease between calls."""
         self._line += self.text.count("\n", self._counted, place)
         self._counted = place
         return self._line
@@ -90,7 +90,7 @@ class Tags:
         return Tag(name, closes, is_alone, attributes, found.start(), place + (text[place] == ">"))
 
     def _attribute(self, place: int) -> tuple[int, str]:
-        """Return where the value that may follow a name ends, and what it is."""
+        """Return the end of an attribute whose name ends at `place`, and its value or ""."""
         equals = EQUALS.match(self.text, place)
         if not equals:
             return place, ""
@@ -122,14 +122,14 @@ class Tags:
 
     def _endless(self, place: int) -> Unreadable:
         line = self.line_of(max(place, self._counted))
-        return Unreadable("malformed", "This tag, or comment, never ends.", line=line)
+        return Unreadable("malformed", "This tag or comment never ends.", line=line)
 
 
 def attribute_value(text: str) -> str:
-    """Return the value that an attribute's text stands for.
+    """Return an attribute's value with its character references resolved.
 
-    A reference without its semicolon is one only if neither `=` nor a letter or digit follows: so
-    `&section=2` in an address stays what it is
+    A reference without semicolon doesn't count if `=`, a letter or a digit follows: so `&section=2`
+    in an address is unchanged
     (https://html.spec.whatwg.org/multipage/parsing.html#named-character-reference-state).
     """
     return REFERENCE.sub(_referred, text) if "&" in text else text

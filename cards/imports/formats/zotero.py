@@ -1,4 +1,4 @@
-"""Zotero's RDF: references, with the collections that they are in and the notes below them."""
+"""Read Zotero's RDF: references, with their collections and attached notes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TYPES = {
 PEOPLE = {
     "authors": "author", "editors": "editor", "seriesEditors": "editor",
     "translators": "translator",
-    # The authors of what has none: Zotero has a name for those of each type.
+    # Zotero has other names for the creators of works that are not written.
     "inventors": "author", "presenters": "author", "programmers": "author", "artists": "author",
     "cartographers": "author", "directors": "author", "interviewees": "author",
     "performers": "author", "podcasters": "author", "contributors": "author",
@@ -41,7 +41,10 @@ OTHERS = {"Journal", "Collection", "Memo", "Attachment", "Series"}
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the references of a file: its collections come last, so it is kept whole."""
+    """Yield the references of a file.
+
+    All elements are kept in memory, because the collections come last.
+    """
     nodes: list[Node] = []
     flaw = None
     try:
@@ -58,13 +61,13 @@ def read(document: Document) -> Iterator[Row]:
         is_empty = False
         yield row
     if is_empty:
-        raise flaw or Unreadable("no_references", "There is no reference and no note in this file.")
+        raise flaw or Unreadable("no_references", "There is no reference or note in this file.")
     if flaw:
         yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
 
 
 def rows_of(nodes: list[Node]) -> Iterator[Row]:
-    """Yield the references among some elements, and the notes that are of no reference."""
+    """Yield the references among some elements, and the notes that belong to no reference."""
     named = {node.about: node for node in nodes}
     paths = paths_of([node for node in nodes if node.name == "Collection"])
     attached = {
@@ -87,7 +90,7 @@ def rows_of(nodes: list[Node]) -> Iterator[Row]:
 
 
 def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
-    """Return, by what is in a collection, the paths of the collections that it is in."""
+    """Return the paths of collections by the RDF identifier of each member."""
     named = {node.about: node for node in collections}
     above = {
         part.attributes.get("resource", ""): node.about
@@ -108,7 +111,7 @@ def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
 
 
 def item_of(node: Node, named: dict[str, Node], paths: Any) -> Row:
-    """Return the item of a reference."""
+    """Return the item of a reference, with the texts of its notes."""
     about = node.about
     csl = csl_of(node, whole_of(node, named))
     url = about if about.startswith("http") else node.content("identifier", "URI", "value")
@@ -126,7 +129,7 @@ def item_of(node: Node, named: dict[str, Node], paths: Any) -> Row:
 
 
 def whole_of(node: Node, named: dict[str, Node]) -> Node | None:
-    """Return the journal or book that a reference is part of."""
+    """Return the element of the journal or book that contains a reference, or None."""
     within = node.find("isPartOf")
     if within is None:
         return None
@@ -134,7 +137,7 @@ def whole_of(node: Node, named: dict[str, Node]) -> Node | None:
 
 
 def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
-    """Return a reference in the terms of CSL-JSON."""
+    """Return a reference as CSL-JSON; `whole` is the journal or book that contains it."""
     organization = ("publisher", "Organization")
     csl: dict[str, Any] = {
         "type": TYPES.get(node.content("itemType"), "document"),

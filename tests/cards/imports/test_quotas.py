@@ -81,7 +81,7 @@ def test_an_import_ends_where_the_quota_of_rows_does(alice: User, settings: Any)
     assert (job.status, job.read) == ("failed", 200)
     assert job.error == (
         "quota_of_rows: You have 200 of at most 250 rows imported today."
-        " Hand in the rest after midnight UTC."
+        " Import the rest after midnight UTC."
     )
 
 

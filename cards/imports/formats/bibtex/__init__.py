@@ -1,4 +1,4 @@
-"""BibTeX and biblatex, entry by entry: one that is broken costs its neighbours nothing."""
+"""Read BibTeX and biblatex. Each entry is parsed alone, so a broken one harms no other."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from cards.imports.moments import moment
 from cards.imports.references import doi_in, reference_item
 
 ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
-# An address that goes on in the next line, or that is encoded as a whole.
+# An address that continues on the next line, and one that is percent-encoded as a whole.
 WRAPPED = re.compile(r" {0,9}\n {0,40}")
 ENCODED = re.compile(r"https?%3A%2F%2F", re.IGNORECASE)
 ARXIV = re.compile(r"\barxiv:\s*((?:[a-z-]+(?:\.[a-z]{2})?/)?\d[\d.]+(?:v\d+)?)", re.IGNORECASE)
 DASHES = re.compile(r"\s{0,9}(?:-+|–|—)\s{0,9}")
-# Not references: what others are made of.
+# Entries that are no references but data for other entries.
 NO_REFERENCES = {"xdata", "set"}
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the references of a file of BibTeX."""
+    """Yield the references of a BibTeX file."""
     reading = Reading(document.text)
     for found in reading.entries():
         if isinstance(found, Problem):
@@ -42,7 +42,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
-    """Return the item of an entry."""
+    """Return the item of a BibTeX entry."""
     texts = {name: decoded(value) for name, value in fields.items() if name in names.TEXTS}
     csl = csl_of(kind, texts)
     subtype = verbatim(fields.get("entrysubtype", ""))
@@ -57,7 +57,7 @@ def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
         if people := next(filter(None, found), []):
             csl[role] = people
     url, own = address_of(fields), verbatim(fields.get("url", ""))
-    if own and not url:  # of a kind that no card has, such as ftp
+    if own and not url:  # an address that no card can have, for example ftp
         csl["note"] = f"{csl.get('note', '')} {own}".strip()
     notes = (texts.get(name, "") for name in ("annote", "annotation", "comment", "review"))
     text = "\n\n".join(dict.fromkeys(filter(None, notes)))
@@ -76,20 +76,20 @@ def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
 
 
 def csl_of(kind: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what an entry says in words, in the terms of CSL-JSON."""
+    """Return the decoded text fields of an entry as CSL-JSON, without people and identifiers."""
     csl: dict[str, Any] = {"type": names.TYPES.get(kind, "document")}
     for target, titles in names.TITLES.items():
         pairs = ((texts.get(title), texts.get(subtitle)) for title, subtitle in titles)
         title, subtitle = next((pair for pair in pairs if pair[0]), ("", ""))
         csl[target] = f"{title}: {subtitle}" if subtitle else title
     if csl["container-title"] == csl["title"]:
-        del csl["container-title"]  # a book's own title, for its chapters
+        del csl["container-title"]  # a book that repeats its title as `booktitle`
     for target, sources in names.FIELDS.items():
         csl[target] = next((texts[name] for name in sources if texts.get(name)), "")
     csl["page"] = DASHES.sub("-", csl["page"])
     csl["genre"] = names.GENRE_WORDS.get(csl["genre"].lower(), csl["genre"])
     csl["genre"] = csl["genre"] or names.GENRES.get(kind, "")
-    if csl["genre"] == "Thesis":  # of no kind
+    if csl["genre"] == "Thesis":  # says no more than the type
         csl["genre"] = ""
     if kind in names.WITH_ISSUES:
         csl["issue"] = texts.get("number") or texts.get("issue", "")
@@ -102,7 +102,7 @@ def csl_of(kind: str, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def tags_of(text: str) -> tuple[str, ...]:
-    """Return keywords: where semicolons divide them, commas are part of them, as in braces."""
+    """Return keywords, separated by semicolons outside braces, or by commas if there are none."""
     if is_whole(text.strip()):
         text = text.strip()[1:-1]
     parts = divided(text, ";", quotes=False)
@@ -111,7 +111,7 @@ def tags_of(text: str) -> tuple[str, ...]:
 
 
 def address_of(fields: Mapping[str, str]) -> str:
-    """Return the address of an entry: its own, else one that it mentions, else arXiv's."""
+    """Return the address of an entry: its `url`, else one in a note, else arXiv's, else ""."""
     if url := WRAPPED.sub("", verbatim(fields.get("url", ""))):
         url = unquote(url) if ENCODED.match(url) else url
         if found := ADDRESS.search(url):

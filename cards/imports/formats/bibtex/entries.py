@@ -1,4 +1,7 @@
-"""The entries of a file of BibTeX, their values without macros: each block is parsed alone."""
+"""Parse the entries of a BibTeX file, and replace macros by their values.
+
+A *block* is the text from one `@type{` at the start of a line to the next. Each is parsed alone.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ from cards.imports.formats.bibtex.latex import divided
 from cards.imports.formats.bibtex.names import KNOWN_FIELDS
 from cards.imports.items import Problem, one_line
 
-# Where a block begins: the parser too takes an @ at the beginning of a line for that.
+# The beginning of a block. The parser has the same rule: an @ at the beginning of a line.
 BLOCK = re.compile(r"^[ \t]*@[ \t]*([A-Za-z]\w*)[ \t]*[{(]", re.MULTILINE)
 KEY = re.compile(r"\s{0,99}([^\s,{}()=]{1,100}+)\s{0,99},")
-# An entry whose first field stands where its key should.
+# An entry without a key: its first field follows the bracket.
 KEYLESS = re.compile(
     r"^(@[ \t]*(?!string|preamble|comment)[A-Za-z]\w*[ \t]*[{(])(?=\s*[A-Za-z][\w:.-]{0,50}\s*=)",
     re.IGNORECASE,
 )
 DOUBLE_COMMA = re.compile(r",(?=[ \t\n]*,)")
-# A line that ends a value, and one that begins a field, with no comma between them.
+# The end of a value and the next line's field, without the comma between them.
 MISSING_COMMA = re.compile(
     r'([}"])[ \t]{0,20}\n(?=[ \t]{0,40}[A-Za-z][\w-]{1,30}[ \t]{0,20}=[ \t]{0,20}[{"\d])'
 )
@@ -30,20 +33,20 @@ LONGEST_VALUE = 20_000
 ENCLOSED = {"{": "}", '"': '"'}
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
-# An entry and its line, or what is wrong with it.
+# An entry and its line, or why it cannot be read.
 Found = tuple[Entry, int] | Problem
 
 
 @dataclass
 class Reading:
-    """The text of a file, and what its blocks have told so far."""
+    """A file being read, with the macros and parent entries found so far."""
 
     text: str
     macros: dict[str, str] = field(default_factory=lambda: dict(zip(MONTHS, MONTHS, strict=True)))
     family: Family = field(default_factory=Family)
 
     def entries(self) -> Iterator[Found]:
-        """Return the entries in their order, and a Problem for each that cannot be read."""
+        """Yield the entries in file order, and a Problem for each that cannot be read."""
         self._read_parents()
         line, counted = 1, 0
         for start, end, _ in self._blocks():
@@ -52,7 +55,7 @@ class Reading:
             yield from self._block(self.text[start:end], line)
 
     def _blocks(self) -> Iterator[tuple[int, int, re.Match[str]]]:
-        """Return where each block begins and ends."""
+        """Yield the start and end of each block, and the match of its beginning."""
         begins = BLOCK.finditer(self.text)
         begin = next(begins, None)
         while begin:
@@ -61,7 +64,7 @@ class Reading:
             begin = following
 
     def _read_parents(self) -> None:
-        """Read the entries that others refer to, wherever in the file they stand."""
+        """Read the entries that others refer to first: they may come later in the file."""
         wanted = keys_referred_to(self.text)
         if not wanted:
             return
@@ -86,7 +89,7 @@ class Reading:
             found = Splitter(text).split()
             if found.failed_blocks and DOUBLE_COMMA.search(text):
                 found = Splitter(DOUBLE_COMMA.sub("", text)).split()
-        except Exception as error:  # of the parser, whatever it may be
+        except Exception as error:  # the parser raises many types
             detail = f"This entry cannot be read: {error}."
             yield Problem(line=line, code="malformed", detail=detail)
             return
@@ -96,7 +99,7 @@ class Reading:
             yield self._entry(entry), line
         for failed in found.failed_blocks:
             known: Any = failed.ignore_error_block
-            if hasattr(known, "fields"):  # with a field twice, for one
+            if hasattr(known, "fields"):  # readable all the same, for example a repeated field
                 yield self._entry(known), line
                 continue
             reason = one_line(getattr(failed.error, "abort_reason", failed.error))
@@ -114,11 +117,11 @@ class Reading:
 
 
 def value_of(text: str, macros: dict[str, str]) -> str:
-    """Return the text of a value: in braces, in quotes, a macro, or several joined by #."""
+    """Return the text of a value: braced, quoted, a macro, or several of these joined by #."""
     joined = ""
     for part in map(str.strip, divided(text, "#")):
         is_text = len(part) > 1 and part[-1] == ENCLOSED.get(part[0])
         joined += part[1:-1] if is_text else macros.get(part.lower(), part)
         if len(joined) > LONGEST_VALUE:
-            break  # macros that double each other grow for ever
+            break  # macros made of macros could grow without limit
     return joined[:LONGEST_VALUE]

@@ -1,4 +1,4 @@
-"""Formulas as plain text, where letters suffice: `H$_2$O` is H₂O, `$\\alpha$` is α."""
+"""Write simple formulas as plain text: `H$_2$O` becomes H₂O, `$\\alpha$` becomes α."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUBSCRIPTS = dict(
 )
 SCRIPTS = {"^": SUPERSCRIPTS, "_": SUBSCRIPTS}
 TOKEN = re.compile(r"\\([A-Za-z]+)|\\(.)|([{}^_~])|([^\\{}^_~]+)", re.DOTALL)
-# They change how their argument looks, and no more.
+# Macros that only change the look of their argument.
 LOOKS = set(
     (  # noqa: SIM905 - one a line would be a page of them
         "mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldmath boldsymbol "
@@ -41,7 +41,7 @@ class _NoText(Exception):
 
 
 def readable(formula: str) -> str:
-    """Return a formula (without its dollar signs) as plain text, or nothing where that fails."""
+    """Return a formula (without its dollar signs) as plain text, or "" if that is impossible."""
     try:
         text, _ = _group(TOKEN.findall(formula), 0, 0)
     except _NoText:
@@ -53,7 +53,7 @@ Tokens = list[tuple[str, str, str, str]]
 
 
 def _group(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
-    """Return the text of tokens up to the brace that closes them, and where that is."""
+    """Return the text of a group, and the position after its closing brace."""
     if depth > DEEPEST:
         raise _NoText
     found: list[str] = []
@@ -66,12 +66,12 @@ def _group(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
             text, at = _one(tokens, at, depth)
             found.append(text)
     if (at < len(tokens)) != (depth > 0):
-        raise _NoText  # braces that don't match
+        raise _NoText  # unmatched braces
     return "".join(found), at + 1
 
 
 def _one(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
-    """Return the text of one token or group, and what comes after it."""
+    """Return the text of one token or group, and the position after it."""
     if at >= len(tokens):
         raise _NoText
     macro, escaped, sign, letters = tokens[at]
@@ -112,9 +112,9 @@ def _sign_of(macro: str, escaped: str) -> str:
         return NAMES[macro]
     try:
         text = str(_macros().latex_to_text(f"\\{macro}")).strip()
-    except Exception as error:  # of the decoder, for macros that need arguments
+    except Exception as error:  # the decoder fails for macros that need arguments
         raise _NoText from error
-    # What stands alone here is an accent of what follows.
+    # A combining accent would belong to the next letter, and a word is no sign.
     is_letters = len(text) == 1 or (text.isalpha() and text == macro)
     if combining(text[:1] or " ") or not is_letters:
         raise _NoText

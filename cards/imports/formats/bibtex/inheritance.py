@@ -1,7 +1,7 @@
-"""What an entry gets from others: `crossref` and `xdata`.
+"""Let BibTeX entries inherit fields from the entries that `crossref` and `xdata` name.
 
-The rules are biber's (biblatex manual, appendix B), which agree with BibTeX's for a parent that
-has a `booktitle`. Beyond them, what identifies the parent (its DOI, its address) is not inherited.
+The rules are biber's (biblatex manual, appendix B), which agree with BibTeX's for a parent with a
+`booktitle`. In addition, the parent's identifiers (DOI, address) are not inherited.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MOST_KEYS = 20  # of one field
-DEEPEST = 10  # parents of parents
+MOST_KEYS = 20  # in one field
+DEEPEST = 10  # generations of parents
 REFERRING = re.compile(
     r"""\b(?:crossref|xdata)\s*=\s*(?:\{([^{}]{1,1000})\}|"([^"{}]{1,1000})")""", re.IGNORECASE
 )
-# How the parent's titles are called in the child.
+# The names of the parent's title fields in the child.
 TITLES = {
     "title": "booktitle", "subtitle": "booksubtitle", "titleaddon": "booktitleaddon",
 }  # fmt: skip
@@ -24,7 +24,7 @@ VOLUMES = {
     "book", "collection", "proceedings", "reference", "inbook", "incollection", "inproceedings",
     "inreference",
 }  # fmt: skip
-# What belongs to the parent alone.
+# Fields that are not inherited.
 OWN = {
     "crossref", "xref", "xdata", "ids", "entryset", "entrysubtype", "label", "options", "related",
     "sortkey", "sorttitle", "shorttitle", "shorthand", "doi", "url", "urldate", "eprint",
@@ -37,7 +37,7 @@ DATES = {"date", "year", "month", "day"}
 
 @dataclass
 class Entry:
-    """An entry as it is in the file, its values without macros."""
+    """An entry of the file, with macros replaced by their values."""
 
     kind: str
     fields: dict[str, str]
@@ -45,13 +45,13 @@ class Entry:
 
 @dataclass
 class Family:
-    """The entries that others refer to, by their keys in small letters."""
+    """The entries that others refer to, by lower-case key; `known` caches completed fields."""
 
     parents: dict[str, Entry] = field(default_factory=dict)
     known: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def completed(self, entry: Entry, depth: int = 0) -> dict[str, str]:
-        """Return the fields of an entry, and those that it gets from others."""
+        """Return the fields of an entry, including inherited ones."""
         found = dict(entry.fields)
         for key in keys_in(entry.fields.get("xdata", "")):
             found = self._parent(key, depth)[1] | found
@@ -68,13 +68,13 @@ class Family:
             return "", {}
         parent = self.parents[key]
         if key not in self.known and depth < DEEPEST:
-            self.known[key] = parent.fields  # for a circle of parents ends here
+            self.known[key] = parent.fields  # ends the recursion if parents form a cycle
             self.known[key] = self.completed(parent, depth + 1)
         return parent.kind, self.known.get(key, parent.fields)
 
 
 def _handed_down(kind: str, fields: Mapping[str, str], child: str) -> dict[str, str]:
-    """Return the fields that an entry of one kind has for a child of another."""
+    """Return the fields that a child of type `child` inherits from a parent of type `kind`."""
     found = {name: value for name, value in fields.items() if name not in OWN}
     titles: Mapping[str, str] = {}
     if kind == "periodical":
@@ -90,11 +90,11 @@ def _handed_down(kind: str, fields: Mapping[str, str], child: str) -> dict[str, 
 
 
 def keys_in(text: str) -> list[str]:
-    """Return the keys that a field names."""
+    """Return the entry keys in a field, in lower case."""
     return [key.strip().lower() for key in text.split(",")[:MOST_KEYS] if key.strip()]
 
 
 def keys_referred_to(text: str) -> set[str]:
-    """Return the keys that any entry of a file refers to."""
+    """Return the keys to which any entry of a file refers, in lower case."""
     found = (first or second for first, second in REFERRING.findall(text))
     return {key for named in found for key in keys_in(named)}

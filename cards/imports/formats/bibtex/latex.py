@@ -1,4 +1,4 @@
-"""The text that LaTeX stands for: of prose, of formulas, and of addresses."""
+"""Decode LaTeX into plain text, separately for prose (`decoded`) and addresses (`verbatim`)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cards.imports.formats.bibtex.formulas import readable
 from cards.imports.items import clean
 
 MACRO = re.compile(r"[\\$]")
-# What stands for something else without a macro.
+# Signs with a meaning of their own, which need no macro.
 SIGNS = {"{": "", "}": "", "~": " ", "---": "—", "--": "–", "``": "“", "''": "”"}
 SIGN = re.compile("|".join(re.escape(sign) for sign in SIGNS))
-# Programs leave them as they are, though LaTeX would drop what follows a percent sign.
+# Programs write these unescaped, although LaTeX would treat a percent sign as a comment.
 BARE = re.compile(r"(?<!\\)([%&#])")
-# Publishers leave HTML in what they offer as BibTeX; where LaTeX means the sign, it is escaped.
+# Publishers leave HTML references in BibTeX. An ampersand that LaTeX should print is escaped.
 ENTITY = re.compile(r"(?<!\\)&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos|nbsp);")
 SCRIPTED = re.compile(r"\\text(super|sub)script\s*\{([^{}$\\]{1,50})\}")
 LINK = re.compile(r"\\(?:href\s*\{[^{}]{0,2000}\}\s*\{([^{}]{1,500})\}|url\s*\{([^{}]{1,2000})\})")
-# A formula begins and ends with something: "$5 and $6" has none.
+# A formula neither begins nor ends with a space, so "$5 and $6" is none.
 FORMULA = re.compile(
     r"(?<!\\)\$(?![\s$])([^$]{0,499}?[^\s$\\])\$|\\\(([^$]{1,500}?)\\\)"
     r"|\\ensuremath\s*\{([^{}$]{1,500})\}"
 )
 OF_HTML = re.compile(r"&(?:amp|lt|gt);")
-# In addresses: macros with one argument that is the address, and names of signs.
+# In addresses: macros around the address, and macros that name a sign.
 WRAPPED = re.compile(r"\\(?:url|path|nolinkurl|href|texttt|burl)\s*\{")
 NAMED = {
     "textunderscore": "_", "textasciitilde": "~", "textasciicircum": "^", "textless": "<",
@@ -37,25 +37,25 @@ NAMED = {
 NAMED_SIGN = re.compile(rf"\\({'|'.join(NAMED)})(?![A-Za-z])(?:\{{\}}|\s+)?")
 ESCAPED_SIGN = re.compile(r"\\([_%&#$~^/{}-])(?:\{\})?")
 UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060]")
-# The decoder writes a circumflex as an accent that stands alone, and where a word may be divided.
+# The decoder outputs a modifier letter for a circumflex, and soft hyphens.
 AS_TEXT = str.maketrans({"ˆ": "^", "\xa0": " ", "\xad": None})
-# They log what is in the file.
+# These libraries log the content of users' files.
 for name in ("bibtexparser", "pylatexenc"):
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @lru_cache(maxsize=4096)
 def decoded(text: str) -> str:
-    """Return the text of LaTeX; cached, for names of journals and publishers come again."""
+    """Return the text of LaTeX. Cached, because journals and publishers repeat."""
     text = ENTITY.sub(lambda entity: unescape(entity.group()), clean(text))
     if not MACRO.search(text):
-        # The parser goes letter by letter, and most texts need no more than this.
+        # Most texts have no macros, and the parser is slow.
         return SIGN.sub(lambda sign: SIGNS[sign.group()], text)
     text = LINK.sub(lambda link: link.group(1) or link.group(2), text)
     text = BARE.sub(r"\\\1", FORMULA.sub(_formula, SCRIPTED.sub(_script, text)))
     try:
         return clean(decoder().latex_to_text(text)).translate(AS_TEXT)
-    except Exception:  # of the parser: what is nested too deeply, for one
+    except Exception:  # the parser fails, for example on deep nesting
         return re.sub(r"[{}]", "", text)
 
 
@@ -72,7 +72,7 @@ def _formula(found: re.Match[str]) -> str:
 
 @cache
 def decoder() -> Any:
-    """Return the one decoder: it takes long to make."""
+    """Return the decoder, created once because that is slow."""
     from pylatexenc.latex2text import (
         LatexNodes2Text,
         MacroTextSpec,
@@ -88,13 +88,13 @@ def decoder() -> Any:
 
 
 def _logo(node: Any) -> str:
-    """Return the name of a macro that is one, such as \\TeX; others only change the type."""
+    """Return the text of an unknown macro: its name if it is a logo like \\TeX, else nothing."""
     name = str(node.macroname)
     return name if name != name.lower() else ""
 
 
 def divided(text: str, sign: str, *, quotes: bool = True) -> list[str]:
-    """Return the parts of a text between signs that are in no braces (and in no quotes)."""
+    """Split a text at a sign, except within braces (and within quotes, if `quotes`)."""
     parts, begin, depth, quoted = [], 0, 0, False
     for found in re.finditer(rf'\\.|[{{}}"{sign}]', text, re.DOTALL):
         match found.group():
@@ -113,8 +113,8 @@ def divided(text: str, sign: str, *, quotes: bool = True) -> list[str]:
 def verbatim(text: str) -> str:
     """Return an address or a DOI without the LaTeX around and inside it.
 
-    Programs escape what BibTeX's styles would take literally, each in its own way: `\\_`, `{\\_}`,
-    `$\\sim$`, `{\\textless}`, `\\url{…}`.
+    Programs escape signs in addresses in many ways: `\\_`, `{\\_}`, `$\\sim$`, `{\\textless}`,
+    `\\url{…}`.
     """
     text = UNSEEN.sub("", clean(text))
     if found := WRAPPED.search(text):
@@ -126,7 +126,7 @@ def verbatim(text: str) -> str:
 
 
 def _argument(text: str, begin: int) -> str:
-    """Return the argument that begins here, up to the brace that closes it."""
+    """Return the macro argument that begins here, up to its closing brace."""
     depth = 1
     for brace in re.finditer(r"(?<!\\)[{}]", text[begin:]):
         depth += 1 if brace.group() == "{" else -1

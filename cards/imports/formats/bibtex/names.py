@@ -1,4 +1,4 @@
-"""What the types and fields of BibTeX and biblatex are in CSL-JSON."""
+"""Tables that map the types and fields of BibTeX and biblatex to CSL-JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPES = {
     "image": "graphic", "audio": "song", "music": "song", "movie": "motion_picture",
     "video": "motion_picture", "performance": "performance",
 }  # fmt: skip
-# What `entrysubtype` may say, beside any type of CSL.
+# Values of `entrysubtype`, besides the types of CSL.
 SUBTYPES = {"magazine": "article-magazine", "newspaper": "article-newspaper"}
 CSL_TYPES = frozenset(
     (  # noqa: SIM905 - one a line would be a page of them
@@ -33,15 +33,15 @@ CSL_TYPES = frozenset(
     ).split()
 )
 GENRES = {"phdthesis": "PhD thesis", "mastersthesis": "Master's thesis"}
-# biblatex has words for what it prints in the document's language.
+# biblatex's keywords for a genre, which it prints in the document's language.
 GENRE_WORDS = {
     "phdthesis": "PhD thesis", "mathesis": "Master's thesis", "mastersthesis": "Master's thesis",
     "bathesis": "Bachelor's thesis", "candthesis": "Candidate thesis",
     "techreport": "Technical report", "resreport": "Research report", "patent": "Patent",
 }  # fmt: skip
-# Where a number is that of an issue; elsewhere it is the work's own, or that in its series.
+# Types whose `number` is that of an issue. Elsewhere it numbers the work itself.
 WITH_ISSUES = {"article", "periodical", "suppperiodical", "review", "newspaper", "magazine"}
-# The fields of CSL, and those that have them, the best first.
+# CSL fields with their BibTeX fields, best first.
 FIELDS = {
     "collection-title": ("series",),
     "publisher": ("publisher", "school", "institution", "organization"),
@@ -58,7 +58,7 @@ FIELDS = {
     "abstract": ("abstract",),
     "event-title": ("eventtitle",),
 }  # fmt: skip
-# Fields of titles, each with that of its subtitle.
+# Title fields, each with its subtitle field.
 TITLES = {
     "title": (("title", "subtitle"),),
     "container-title": (
@@ -78,11 +78,11 @@ TEXTS = {
     "annote", "annotation", "comment", "review", "date", "year", "month", "day",
     "number", "issue",
 }  # fmt: skip
-# Keywords: the owner's, the publisher's, Mendeley's, Scopus's.
+# Keyword fields: the owner's, the publisher's, Mendeley's, Scopus's.
 KEYWORDS = ("keywords", "keyword", "mendeley-tags", "author_keywords")
-# Who may see the reference: Commonplace's own field, and what people call such a one.
+# Visibility fields: Commonplace's own, and common names for such a field.
 MARKS = (VISIBILITY, "visibility", "private", "public", "shared", "hidden", "unlisted")
-# When the reference was added: BibDesk's, JabRef's.
+# Fields for the date of adding: BibDesk's, JabRef's.
 ADDED = ("date-added", "creationdate", "timestamp")
 KNOWN_FIELDS = {
     *TEXTS, *(name for names in PEOPLE.values() for name in names), "doi", "url", "howpublished",

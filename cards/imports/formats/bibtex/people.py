@@ -1,4 +1,4 @@
-"""The people of a name list: BibTeX's three forms, and biblatex's with named parts."""
+"""Parse lists of names: BibTeX's three forms, and biblatex's form with named parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUFFIX = re.compile(r"(?:Jr|Sr|Jnr|Snr|I{1,3}|IV|VI{0,3})\.?", re.IGNORECASE)
 
 
 def people_of(text: str) -> list[dict[str, str]]:
-    """Return the people of a name list, in their parts; a name in braces stays whole."""
+    """Return the people of a name list as CSL-JSON names; a name in braces stays whole."""
     from bibtexparser.middlewares.names import split_multiple_persons_names
 
     text = _undoubled(one_line(text))
@@ -32,7 +32,7 @@ def people_of(text: str) -> list[dict[str, str]]:
 
 
 def _undoubled(text: str) -> str:
-    """Return `Doe, Jane and Roe, Bob` for what a program that doubles all braces put in them."""
+    """Remove doubled braces around a whole list, as in `{Doe, Jane and Roe, Bob}`."""
     inner = text.strip()[1:-1]
     is_list = " and " in inner and all("," in name for name in inner.split(" and "))
     return inner if is_list and text.strip() == f"{{{inner}}}" and "{" not in inner else text
@@ -62,7 +62,7 @@ def _person(name: str) -> dict[str, str]:
 
 
 def is_whole(name: str) -> bool:
-    """Return whether one pair of braces is around the whole name."""
+    """Return whether one pair of braces encloses the whole name."""
     depth = 0
     for place, letter in enumerate(name):
         depth += (letter == "{") - (letter == "}")
@@ -72,7 +72,7 @@ def is_whole(name: str) -> bool:
 
 
 def _of_named_parts(name: str) -> dict[str, str]:
-    """Return the parts of `family=…, given=…`, as biblatex has them since 3.5."""
+    """Return the CSL-JSON name of `family=…, given=…`, a form that biblatex has since 3.5."""
     found: dict[str, str] = {}
     for part in divided(name, ","):
         key, _, value = part.partition("=")

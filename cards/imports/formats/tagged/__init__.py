@@ -1,1 +1,1 @@
-"""Formats of lines that begin with a tag: RIS, MEDLINE, refer, and Web of Science's."""
+"""Formats whose lines begin with a tag: RIS, MEDLINE, refer and Web of Science."""

@@ -1,4 +1,4 @@
-"""The types of references that EndNote has, in small letters, and what CSL-JSON calls them."""
+"""EndNote's types of references, in lower case, with their types in CSL-JSON."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ TYPES = {
     "music": "song", "pamphlet": "pamphlet", "personal communication": "personal_communication",
     "interview": "interview", "preprint": "article", "generic": "document",
 }  # fmt: skip
-# Where a number is the work's own, and not that of an issue.
+# Types whose number is the work's own, not that of an issue.
 NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}

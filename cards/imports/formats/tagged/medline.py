@@ -1,4 +1,4 @@
-"""MEDLINE, as PubMed writes it into files called `.nbib`.
+"""Read MEDLINE, the format of PubMed's `.nbib` files.
 
 https://www.nlm.nih.gov/bsd/mms/medlineelements.html
 """
@@ -31,24 +31,24 @@ FIELDS = {
     "volume": ("VI",), "issue": ("IP",), "page": ("PG",), "language": ("LA",), "PMID": ("PMID",),
     "edition": ("EN",), "publisher": ("PB",),
 }  # fmt: skip
-# `Doe JA`: a family name, and initials.
+# `Doe JA`: a family name and initials.
 SHORT_NAME = re.compile(r"(.{1,150}) ([A-Z]{1,4})(?: (Jr|Sr|\d\w{1,2}))?")
 IS_DOI = re.compile(r"(10\..{1,300}) \[doi\]", re.IGNORECASE)
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the references of a file of MEDLINE."""
+    """Yield the references of a MEDLINE file."""
     return read_records(records(document.text, divided, first=FIRST, last=LAST), item_of)
 
 
 def divided(line: str) -> Line:
-    """Return the tag of a line, or none, and its text."""
+    """Return the tag of a line ("" for a continuation line) and its text."""
     found = LINE.fullmatch(line.rstrip())
     return (found.group(1), found.group(2) or "") if found else ("", line.strip())
 
 
 def item_of(record: Record) -> Item:
-    """Return the item of a record."""
+    """Return the item of a reference."""
     subjects = [text.replace("*", "") for text in record.all("OT", "MH")]
     return reference_item(
         line=record.line,
@@ -59,7 +59,7 @@ def item_of(record: Record) -> Item:
 
 
 def csl_of(record: Record) -> dict[str, Any]:
-    """Return a record in the terms of CSL-JSON."""
+    """Return a record as CSL-JSON."""
     csl: dict[str, Any] = {name: record.first(*tags) for name, tags in FIELDS.items()}
     book, title = record.first("BTI"), record.first("TI")
     csl["title"] = one_line(title or book).removesuffix(".")
@@ -79,7 +79,7 @@ def csl_of(record: Record) -> dict[str, Any]:
 
 
 def initialled(name: str) -> dict[str, str]:
-    """Return a name such as `Doe JA` in its parts."""
+    """Return the CSL-JSON name of a name like `Doe JA`."""
     found = SHORT_NAME.fullmatch(one_line(name))
     if not found:
         return {"literal": one_line(name)}

@@ -1,4 +1,7 @@
-"""Records of tagged lines, and what all such formats have alike."""
+"""Split a text of tagged lines into records, and parse the fields that all such formats share.
+
+A *record* is the lines of one reference.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,31 @@ from cards.imports.items import Item, Problem, Row, clean, one_line
 from cards.imports.references import OTHERS
 
 LONGEST_RECORD = 5_000  # lines
-# "van der Waals": what is written small before a name.
+# The lower-case words before a family name, as in "van der Waals".
 PARTICLE = re.compile(r"((?:[a-z][\w'’]*+\s++)*)(.*)", re.DOTALL)
 
 
 @dataclass
 class Record:
-    """The lines of one reference: its tags with their texts, in the order of the file."""
+    """One reference: its tags with their texts, in file order."""
 
     line: int
     fields: list[tuple[str, str]] = field(default_factory=list)
     lines: int = 0
 
     def all(self, *tags: str) -> list[str]:
-        """Return the texts under any of these tags, in the order of the file."""
+        """Return the texts of any of these tags, in file order."""
         if len(tags) == 1:
             return self._texts.get(tags[0], [])
         return [text for tag, found in self.fields if tag in tags and (text := clean(found))]
 
     def first(self, *tags: str) -> str:
-        """Return a text under the first of these tags that has one."""
+        """Return the first text of the first of these tags that has one, or ""."""
         return next((self._texts[tag][0] for tag in tags if tag in self._texts), "")
 
     @cached_property
     def _texts(self) -> dict[str, list[str]]:
-        """The texts by their tags; once all lines are added."""
+        """The texts by tag. Use only after all lines are added, because it is cached."""
         found: dict[str, list[str]] = {}
         for tag, text in self.fields:
             if text := clean(text):
@@ -43,7 +46,7 @@ class Record:
         return found
 
     def add(self, tag: str, text: str) -> None:
-        """Add a line; without a tag, it goes on with the field before it."""
+        """Add a line; without a tag, it continues the field before it."""
         self.lines += 1
         if self.lines > LONGEST_RECORD:
             return
@@ -54,16 +57,16 @@ class Record:
             self.fields[-1] = (last, f"{before}\n{text}")
 
 
-# What a line is: its tag, its text, and whether it begins or ends a record.
+# The tag of a line ("" for a continuation line) and its text.
 Line = tuple[str, str]
 
 
 def records(
     text: str, divide: Callable[[str], Line], *, first: frozenset[str], last: frozenset[str]
 ) -> Iterator[Record]:
-    """Return the records of a text: from a tag of `first`, up to one of `last` or the next.
+    """Yield the records of a text. `divide` returns the tag and text of a line.
 
-    A record may lack its beginning or its end; tags of `last` are not part of it.
+    A record begins with a tag of `first`, and ends before the next tag of `first` or `last`.
     """
     record: Record | None = None
     for number, line in enumerate(text.split("\n"), start=1):
@@ -80,7 +83,7 @@ def records(
 
 
 def read(found: Iterable[Record], item_of: Callable[[Record], Item]) -> Iterator[Row]:
-    """Return the item of each record, and a Problem for one that is too long."""
+    """Yield the item of each record, and a Problem for each record that is too long."""
     for record in found:
         if record.lines > LONGEST_RECORD:
             detail = f"This record has more than {LONGEST_RECORD} lines."
@@ -91,14 +94,14 @@ def read(found: Iterable[Record], item_of: Callable[[Record], Item]) -> Iterator
 
 
 def people(texts: Iterable[str]) -> list[dict[str, str]]:
-    """Return names in their parts; a line that is alone may have several between semicolons."""
+    """Return CSL-JSON names, one per line; a single line may separate several by semicolons."""
     lines = [one_line(text) for text in texts]
     names = lines[0].split(";") if len(lines) == 1 else lines
     return [person(name) for name in names if name.strip() and not OTHERS.fullmatch(name.strip())]
 
 
 def person(text: str) -> dict[str, str]:
-    """Return a name, `Family, Given, Suffix`, in its parts."""
+    """Return the CSL-JSON name of `Family, Given, Suffix`; a name without comma is literal."""
     family, _, rest = text.partition(",")
     given, _, suffix = rest.partition(",")
     if not rest.strip():
@@ -112,18 +115,21 @@ def person(text: str) -> dict[str, str]:
 
 
 def pages(begin: str, end: str = "") -> str:
-    """Return the pages from one to another; the first of them may be a range already."""
+    """Return a range of pages; `begin` may be a range already."""
     begin = re.sub(r"\s?[-–—]{1,3}\s?", "-", begin)
     return begin if "-" in begin or end in ("", begin) else f"{begin}-{end}".strip("-")
 
 
 def keywords(texts: Iterable[str], *, between: str = "") -> tuple[str, ...]:
-    """Return keywords, one a line; a line that is alone may have several between semicolons."""
+    """Return keywords, separated by lines and by `between`.
+
+    Without `between`, a single line may separate several keywords by semicolons.
+    """
     lines = [line for text in texts for line in (text.split(between) if between else [text])]
     words = [word for line in lines for word in line.split("\n")]
     return tuple(words[0].split(";") if len(words) == 1 and not between else words)
 
 
 def notes(texts: Iterable[str]) -> str:
-    """Return notes as one text."""
+    """Return notes joined to one text."""
     return "\n".join(clean(text) for text in texts)

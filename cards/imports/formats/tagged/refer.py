@@ -1,4 +1,4 @@
-"""refer, as EndNote writes it into files called `.enw`, and as `refer` itself has it."""
+"""Read the refer format, in the form of EndNote's `.enw` files and in its original form."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FIELDS = {
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the references of a file of refer."""
+    """Yield the references of a refer file."""
     return read_records(records(document.text), item_of)
 
 
 def records(text: str) -> Iterator[Record]:
-    """Return the records of a text: %0 begins one, or an empty line before any other tag."""
+    """Yield the records of a text. A record begins with %0, or with any tag after an empty line."""
     record: Record | None = None
     is_apart = True
     for number, line in enumerate(text.split("\n"), start=1):
@@ -53,13 +53,13 @@ def records(text: str) -> Iterator[Record]:
 
 
 def divided(line: str) -> Line:
-    """Return the tag of a line, or none, and its text."""
+    """Return the tag of a line ("" for a continuation line) and its text."""
     found = LINE.fullmatch(line.rstrip())
     return (found.group(1), found.group(2) or "") if found else ("", line.strip())
 
 
 def item_of(record: Record) -> Item:
-    """Return the item of a record."""
+    """Return the item of a reference."""
     urls = [url for text in record.all("U") for url in text.split()]
     return reference_item(
         line=record.line,
@@ -71,7 +71,7 @@ def item_of(record: Record) -> Item:
 
 
 def csl_of(record: Record) -> dict[str, Any]:
-    """Return a record in the terms of CSL-JSON."""
+    """Return a record as CSL-JSON."""
     csl: dict[str, Any] = {name: record.first(*tags) for name, tags in FIELDS.items()}
     journal, book = record.first("J"), record.first("B")
     named = record.first("0").lower()

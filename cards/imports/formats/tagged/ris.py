@@ -1,4 +1,4 @@
-"""RIS, record by record, in the spellings of the many programs that write it."""
+"""Read RIS in the variants of the many programs that write it."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ TYPES = {
     "ART": "graphic", "PCOMM": "personal_communication", "SLIDE": "speech",
     "ADVS": "motion_picture",
 }  # fmt: skip
-# Where a number is the work's own, and not that of an issue.
+# Types whose number is the work's own, not that of an issue.
 NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
-# Where T2 is the series, and not what the work stands in.
+# Types whose T2 is the series, not a containing work.
 WHOLE = {"book", "thesis"}
-# The fields of CSL, and the tags that have them, the best first.
+# CSL fields with their tags, best first.
 FIELDS = {
     "publisher": ("PB",), "publisher-place": ("CY", "PP"), "volume": ("VL",), "edition": ("ET",),
     "language": ("LA",), "collection-title": ("T3",),
@@ -63,15 +63,15 @@ FIRST, LAST = frozenset({"TY"}), frozenset({"ER"})
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the references of a RIS file."""
+    """Yield the references of a RIS file."""
     return read_records(records(document.text, divided, first=FIRST, last=LAST), item_of)
 
 
 def divided(line: str) -> Line:
-    """Return the tag of a line, or none, and its text.
+    """Return the tag of a line ("" for a continuation line) and its text.
 
-    Programs write one space, or small letters, where two spaces and capitals should be. Only tags
-    that there are count then, for the line of an abstract may look like one.
+    Some programs write one space instead of two, or lower-case tags. Then only known tags count,
+    because a line of an abstract may look like a tag.
     """
     found = LINE.fullmatch(line.rstrip())
     if not found:
@@ -83,7 +83,7 @@ def divided(line: str) -> Line:
 
 
 def item_of(record: Record) -> Item:
-    """Return the item of a record."""
+    """Return the item of a reference."""
     csl = csl_of(record)
     urls = [url for text in record.all("UR", "L2", "LK") for url in text.replace(";", " ").split()]
     url = next((url for url in urls if url.startswith(("http://", "https://"))), "")
@@ -103,7 +103,7 @@ def item_of(record: Record) -> Item:
 
 
 def csl_of(record: Record) -> dict[str, Any]:
-    """Return a record in the terms of CSL-JSON."""
+    """Return a record as CSL-JSON."""
     named = record.first("TY").upper()
     kind = TYPES.get(named, "document")
     csl: dict[str, Any] = {"type": kind}
@@ -124,7 +124,7 @@ def csl_of(record: Record) -> dict[str, Any]:
     csl[author] = people(record.all("AU", "A1"))
     csl["editor"] = csl.get("editor", []) + people(record.all("A2", "A3", "ED"))
     csl["translator"] = people(record.all("A4"))
-    number = record.first("C7") if kind == "article-journal" else ""  # of an article without pages
+    number = record.first("C7") if kind == "article-journal" else ""  # used if there are no pages
     csl["page"] = pages(record.first("SP"), record.first("EP")) or number
     csl["DOI"] = doi_in(record.first("DO")) or doi_in(record.first("M3"))
     if record.first("DB").lower() == "pubmed":
@@ -137,7 +137,7 @@ def csl_of(record: Record) -> dict[str, Any]:
 
 
 def issued_of(record: Record) -> dict[str, Any] | None:
-    """Return the date of a record: DA is more exact than the year, where it is of that year."""
+    """Return the date of a record: DA if it agrees with the year, otherwise the year."""
     year = date_of(record.first("PY")) or date_of(record.first("Y1"))
     exact = date_of(record.first("DA"))
     if year and exact:

@@ -1,4 +1,4 @@
-"""Web of Science's tagged format (`FN`, `VR`, then records from `PT` to `ER`).
+"""Read Web of Science's tagged format (`FN`, `VR`, then records from `PT` to `ER`).
 
 https://webofscience.help.clarivate.com/en-us/Content/wos-core-collection/woscc-field-tags.htm
 """
@@ -28,7 +28,7 @@ from cards.imports.references import doi_in, reference_item, serials_in
 LINE = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
 FIRST, LAST = frozenset({"PT"}), frozenset({"ER", "EF", "FN", "VR"})
 TYPES = {"J": "article-journal", "B": "book", "S": "book", "C": "paper-conference", "P": "patent"}
-# What the document is, where that says more than what it is published in.
+# The type of the document (DT), where it is more specific than the type of publication (PT).
 DOCUMENTS = {
     "proceedings paper": "paper-conference", "book chapter": "chapter", "book": "book",
     "review": "article-journal", "article": "article-journal", "data paper": "article-journal",
@@ -41,18 +41,18 @@ FIELDS = {
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Return the references of a file of Web of Science."""
+    """Yield the references of a Web of Science file."""
     return read_records(records(document.text, divided, first=FIRST, last=LAST), item_of)
 
 
 def divided(line: str) -> Line:
-    """Return the tag of a line, or none, and its text."""
+    """Return the tag of a line ("" for a continuation line) and its text."""
     found = LINE.fullmatch(line.rstrip())
     return (found.group(1), found.group(2) or "") if found else ("", line.strip())
 
 
 def item_of(record: Record) -> Item:
-    """Return the item of a record."""
+    """Return the item of a reference."""
     subjects = [one_line(text) for text in record.all("DE", "ID")]
     return reference_item(
         line=record.line, fields=csl_of(record), tags=keywords(subjects, between=";")
@@ -60,12 +60,12 @@ def item_of(record: Record) -> Item:
 
 
 def csl_of(record: Record) -> dict[str, Any]:
-    """Return a record in the terms of CSL-JSON."""
+    """Return a record as CSL-JSON."""
     csl: dict[str, Any] = {name: one_line(record.first(*tags)) for name, tags in FIELDS.items()}
     csl["type"] = _type_of(record)
     if csl["type"] == "book" and csl["title"] == csl["container-title"]:
         del csl["container-title"]
-    # A name a line, which goes on in the next one.
+    # One name per line, in one field.
     for role, tags in {"author": ("AF", "AU"), "editor": ("BE", "ED")}.items():
         csl[role] = people(record.first(*tags).split("\n"))
     csl["author"] += [{"literal": one_line(name)} for name in record.all("CA", "GP")]
@@ -80,7 +80,7 @@ def csl_of(record: Record) -> dict[str, Any]:
 
 def _type_of(record: Record) -> str:
     words = [word.strip().lower() for word in record.first("DT").split(";")]
-    # A paper of a journal's proceedings is cited as one of the journal.
+    # Proceedings that appear in a journal are cited as articles of the journal.
     if record.first("PT")[:1] == "J":
         return "article-journal"
     found = (DOCUMENTS[word] for word in reversed(words) if word in DOCUMENTS)
