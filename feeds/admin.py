@@ -23,11 +23,11 @@ class TimelineEntryAdmin(PersonRowsAdmin[TimelineEntryRow]):
 
     @admin.display(description="added at")
     def added_at(self, entry: TimelineEntryRow) -> Any:
-        """Return when the curator added the card."""
+        """Return when the card was added."""
         return entry.card.created_at
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TimelineEntryRow]:
-        """Join what is shown; entries of what is gone are left out, as in the feed."""
+        """Join the related rows shown; entries whose card or users are deleted are left out."""
         return super().get_queryset(request).select_related("owner", "card", "author")
 
 

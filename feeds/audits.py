@@ -1,4 +1,4 @@
-"""What the auditor checks of timelines."""
+"""The auditor's rule for timelines: every follower's timeline has the card."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from django.conf import settings
 
 from events.audit import audit_rule
 
-# A sample of what was fanned out lately: up to 200 cards, and up to 500 followers of each. Passed
-# over is what another delivery brings, which may be on its way: cards for those who followed within
-# the minute before, cards that were changed since, and timelines that the next read fills.
+# Checks a sample of recent fan-outs: up to 200 cards, and up to 500 followers of each. Cases that
+# another delivery or read completes are skipped: follows from the minute before the card, cards
+# changed since, timelines that the next read rebuilds, and fan-outs with open parts.
 audit_rule(
     "every_follower_got_the_card",
     statement="""
@@ -48,7 +48,7 @@ audit_rule(
                   LIMIT %(length)s
               ) AS newer)
     """,
-    advice="Fill the feeds anew: `manage.py rebuild_feeds --user NAME`, or --all.",
+    advice="Rebuild the feeds: `manage.py rebuild_feeds --user NAME`, or --all.",
     parameters=lambda: {
         "length": settings.FEED_LENGTH,
         "idle": timedelta(days=settings.FEED_EVICT_DAYS),

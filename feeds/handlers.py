@@ -25,7 +25,7 @@ from feeds.queries import ranges_of_batches
     ),
 )
 def fan_out(events: Sequence[Recorded[CardAdded]]) -> None:
-    """Put new cards into the timelines of their curators' followers."""
+    """Add new cards to the timelines of their curators' followers."""
     services.fan_out(_batch(events))
 
 
@@ -37,7 +37,7 @@ def fan_out(events: Sequence[Recorded[CardAdded]]) -> None:
     batch_size=4,
 )
 def fan_out_imported(events: Sequence[Recorded[ImportBatchAdded]]) -> None:
-    """Put the cards of imports into the timelines of their curators' followers."""
+    """Add imported cards to the timelines of their curators' followers."""
     rows = [(card_id, recorded) for recorded in events for card_id in recorded.event.card_ids]
     services.fan_out(
         services.Batch(
@@ -50,13 +50,13 @@ def fan_out_imported(events: Sequence[Recorded[ImportBatchAdded]]) -> None:
 
 @handler(card_updated, queue="feeds", name="feeds.refresh_card")
 def refresh_card(events: Sequence[Recorded[CardUpdated]]) -> None:
-    """Bring timelines up to the cards' present visibility."""
+    """Add changed cards to timelines if they are public now, and remove them if private."""
     services.refresh_cards(_batch(events))
 
 
 @handler(card_removed, queue="feeds", name="feeds.retract_card")
 def retract_card(events: Sequence[Recorded[CardRemoved]]) -> None:
-    """Take removed cards out of timelines."""
+    """Remove deleted cards from timelines."""
     services.retract_cards(_batch(events))
 
 
@@ -70,7 +70,7 @@ def _batch(events: Sequence[Recorded[CardAdded | CardUpdated | CardRemoved]]) ->
 
 @handler(user_followed, queue="feeds", name="feeds.backfill")
 def backfill(events: Sequence[Recorded[UserFollowed]]) -> None:
-    """Put what the followed added before into the followers' timelines."""
+    """Add the followed users' earlier cards to the timelines of their new followers."""
     services.backfill(
         follower_ids=[recorded.event.follower_id for recorded in events],
         followed_ids=[recorded.event.followed_id for recorded in events],
@@ -79,7 +79,7 @@ def backfill(events: Sequence[Recorded[UserFollowed]]) -> None:
 
 @handler(user_unfollowed, queue="feeds", name="feeds.withdraw")
 def withdraw(events: Sequence[Recorded[UserUnfollowed]]) -> None:
-    """Take the cards of those who are no longer followed out of timelines."""
+    """Remove the cards of users who are no longer followed from the timelines."""
     services.withdraw(
         follower_ids=[recorded.event.follower_id for recorded in events],
         followed_ids=[recorded.event.followed_id for recorded in events],

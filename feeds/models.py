@@ -7,11 +7,11 @@ from cards.models import Card
 
 
 class TimelineEntryFields(models.Model):
-    """What the table and the admin's view of it have in common.
+    """The fields of TimelineEntry and of the database view that the admin reads.
 
-    No foreign key is a constraint or has an index: they cost a multiple of the fan-out itself. In
-    their place reads join the card and the follow as they are now, and a sweep
-    (`feeds.prune_orphans`) deletes what is left over.
+    The foreign keys have neither constraints nor indexes, which would cost several times as much as
+    the fan-out itself. Instead, reads join the card and the follow as they are now, and the daily
+    task `feeds.prune_orphans` deletes entries whose rows are gone.
     """
 
     owner = models.ForeignKey(
@@ -21,7 +21,7 @@ class TimelineEntryFields(models.Model):
         db_constraint=False,
         db_index=False,
     )
-    # UUIDv7: the primary key gives the page order, and a rebuilt timeline equals the live one.
+    # UUIDv7: the primary key gives the order of pages, the same after a rebuild.
     card = models.ForeignKey(
         Card, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )
@@ -43,7 +43,7 @@ class TimelineEntryFields(models.Model):
 class TimelineEntry(TimelineEntryFields):
     """A card in the timeline of one of its curator's followers."""
 
-    # A card stands in a timeline once, however often its event is delivered.
+    # Unique: delivering an event twice cannot list a card twice.
     pk = models.CompositePrimaryKey("owner", "card_id")
 
     class Meta:
@@ -51,7 +51,7 @@ class TimelineEntry(TimelineEntryFields):
 
 
 class TimelineEntryRow(TimelineEntryFields):
-    """A timeline entry under a single key, for the admin, which cannot show composite keys."""
+    """A timeline entry with a single key, for the admin, which cannot show composite keys."""
 
     id = models.TextField(primary_key=True)
 
@@ -63,28 +63,29 @@ class TimelineEntryRow(TimelineEntryFields):
 
 
 class Timeline(models.Model):
-    """Whether somebody's timeline is kept, and when it was last read.
+    """The state of a user's timeline, which holds the stored entries of the user's following feed.
 
-    Its row is also the lock under which a timeline is filled and emptied (feeds/services.py).
+    A timeline is kept up to date, or evicted (emptied) if its owner doesn't read it. This row is
+    also the lock for filling and emptying the timeline (feeds/services.py).
     """
 
     owner = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+"
     )
-    # To the day: more often than once a day it is not written.
+    # The last read, to the day: written at most once a day.
     read_at = models.DateTimeField()
-    # Nobody reads it, so nothing is written to it; the next read rebuilds it.
+    # When the timeline was evicted; null while it is kept. The next read rebuilds an evicted one.
     evicted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [
-            # Every fan-out leaves these owners out.
+            # Every fan-out skips these owners.
             models.Index(
                 fields=["owner"],
                 name="timeline_evicted",
                 condition=models.Q(evicted_at__isnull=False),
             ),
-            # Those that are due for eviction.
+            # For finding idle timelines to evict.
             models.Index(
                 fields=["read_at"],
                 name="timeline_kept",
@@ -97,10 +98,10 @@ class Timeline(models.Model):
 
 
 class MergedCurator(models.Model):
-    """Somebody whom very many follow: feeds find the cards in the library, when they are read.
+    """A curator with more than FAN_OUT_RANGE followers, whose cards are not written to timelines.
 
-    Whoever was it once stays it. With few followers again, new cards come into timelines as well,
-    and a feed shows each once.
+    A read merges these cards into the feed from the curator's library. The row stays if the number
+    of followers falls. New cards then go into timelines, too, and a read shows each card once.
     """
 
     curator = models.OneToOneField(

@@ -1,4 +1,4 @@
-"""Every read of feeds. A feed shows public cards only, as they are now; one's own included."""
+"""All reads of feeds. A feed shows only cards that are public now, the reader's own included."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cards.queries import public, public_cards, with_cards, with_representation
 from events.envelope import KeyRange, Recorded
 
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
-# Asked for each entry of the page. As a join, all that the reader follows would be read first.
+# Evaluated for each entry of the page. A join would read all follows of the reader first.
 FOLLOWED = """
     (SELECT followed_id FROM accounts_follow
      WHERE follower_id = %s AND followed_id = {0}) IS NOT NULL
@@ -55,17 +55,18 @@ PAGE = {
 
 
 def global_feed() -> QuerySet[Card]:
-    """Return everybody's public cards."""
+    """Return all public cards."""
     return with_representation(public_cards())
 
 
 def following_page(
     user: User, beside: UUID | None, *, descending: bool, limit: int
 ) -> QuerySet[Card]:
-    """Return public cards by those the user follows now, from a place on.
+    """Return a page of public cards of the curators whom the user follows now.
 
-    They are found in the timeline, and in the libraries of those whom very many follow, as far back
-    as the timeline goes. Both have an index in the order of the page: so it costs a page.
+    The page begins after the card id `beside`. Cards come from the user's timeline and from the
+    libraries of merged curators (feeds/models.py), as far back as the timeline goes. Both have an
+    index in page order, so the cost depends only on the length of the page.
     """
     reader, beside = user.pk, beside or (LAST if descending else FIRST)
     last = settings.FEED_LENGTH - 1
@@ -77,7 +78,10 @@ def following_page(
 
 
 def ranges_of_batches(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID, list[KeyRange]]:
-    """Return, for batches of cards with many followers, ranges of the followers' ids."""
+    """Return the ranges of follower ids into which to split a batch of an import, by event id.
+
+    Batches with few entries to write are not split, nor those of merged curators (feeds/models.py).
+    """
     curators = {recorded.event.curator_id for recorded in events}
     merged = with_more_followers(curators, than=settings.FAN_OUT_RANGE)
     ranges: dict[UUID, list[KeyRange]] = {}
@@ -90,12 +94,12 @@ def ranges_of_batches(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID
 
 
 def feed_cards(ids: set[UUID]) -> QuerySet[Card]:
-    """Return those of these cards that feeds show."""
+    """Return the cards with these ids that feeds may show."""
     return with_representation(public_cards().filter(pk__in=ids))
 
 
 def follows_between(readers: set[int], curators: set[int]) -> set[tuple[int, int]]:
-    """Return which of these readers follow which of these curators now."""
+    """Return the pairs (reader, curator) in which the reader follows the curator now."""
     follows = Follow.objects.filter(follower__in=readers, followed__in=curators)
     return set(follows.values_list("follower_id", "followed_id"))
 
@@ -106,6 +110,6 @@ def user_feed(curator: User) -> QuerySet[Card]:
 
 
 def collection_feed(collection: Collection) -> QuerySet[CollectionCard]:
-    """Return the places of a collection's public cards, with the cards."""
+    """Return the places of a collection's public cards, with their cards loaded."""
     shown = public(by="curator", at="card__")
     return with_cards(CollectionCard.objects.filter(shown, collection=collection))

@@ -18,7 +18,7 @@ class CollectionFeedItemSerializer(CardSerializer):
         read_only_fields = fields  # type: ignore[assignment]
 
     def to_representation(self, place: CollectionCard) -> dict[str, Any]:  # type: ignore[override]
-        """Show the card of a place in a collection."""
+        """Return the card, with the time it was added to the collection."""
         place.card.shown_parent_id = place.shown_parent_id  # type: ignore[attr-defined]
         card = super().to_representation(place.card)
         return card | {"added_to_collection_at": place.created_at}

@@ -1,14 +1,15 @@
-"""Every write of timelines, except for their upkeep (feeds/upkeep.py).
+"""All writes to timelines, except their upkeep (feeds/upkeep.py).
 
-A timeline holds the public cards of those its owner follows, the newest FEED_LENGTH of them; but
-not of those whom more than FAN_OUT_RANGE follow, whose cards the read takes from the library. It
-only makes reading fast: what may be shown is decided by the read (feeds/queries.py). So an entry
-too many is harmless, but one too few is a card that never appears. What is inserted cannot be
-missed, since handlers run after the commit that they tell of. What could be missed is an entry
-that a deletion, which still saw the old state, takes away after an insertion, which saw the new
-one, had found it in place. Hence two locks:
-follows change a timeline under the lock of its `Timeline` row, visibility under that of the card.
-Each lock is taken by a statement of its own, so that the next one sees what was committed before.
+A timeline stores the newest FEED_LENGTH public cards of the curators whom its owner follows.
+Curators with more than FAN_OUT_RANGE followers are left out: a read takes their cards from their
+libraries. The read also decides which cards are shown (feeds/queries.py), so a surplus entry is
+harmless, but a missing entry is a card that never appears.
+
+Handlers run after the commit of their event, so an insertion sees the card. But a race could lose
+an entry: an insertion sees the new state, and finds the entry in place; then a deletion that still
+saw the old state removes the entry. Two locks prevent this. Handlers of follows lock the `Timeline`
+row, and handlers of visibility lock the card. Each lock is a statement of its own, so that the next
+statement sees all that was committed before.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from events.stream import reset
 from feeds import statements
 from feeds.models import Timeline
 
-# The namespace of our advisory locks on cards; any number that nothing else here uses.
+# The namespace of advisory locks on cards; an arbitrary number that no other code uses.
 CARD_LOCKS = 0x6665
 READ_PRECISION = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Cards, each with its curator and the range of followers that are meant."""
+    """Cards, each with its curator and the range of follower ids to write for."""
 
     cards: list[UUID]
     curators: list[int]
@@ -45,27 +46,27 @@ class Batch:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters of the statements of fan-out and retraction."""
+        """Return the parameters of the SQL for fan-out and retraction."""
         lowest, highest = span(self.followers)
         return {
             "cards": self.cards,
             "curators": self.curators,
             "firsts": [keys.first for keys in self.followers],
             "afters": [keys.after for keys in self.followers],
-            # As texts: SQL reads the lowest of all numbers as a minus and one that is too large.
+            # As strings: SQL parses the lowest bigint as a minus sign and a number out of range.
             "lowest": str(lowest),
             "highest": str(highest),
         }
 
 
 def fan_out(batch: Batch) -> None:
-    """Put public cards into the timelines of their curators' followers."""
+    """Add public cards to the timelines of their curators' followers."""
     if written := _without_merged(batch):
         _fan_out(written)
 
 
 def refresh_cards(batch: Batch) -> None:
-    """Put cards into timelines that are public now, and take out those that are private."""
+    """Add cards that are public now to timelines, and remove cards that are private."""
     lock_cards(batch.cards)
     if written := _without_merged(batch):
         _fan_out(written)
@@ -73,7 +74,7 @@ def refresh_cards(batch: Batch) -> None:
 
 
 def retract_cards(batch: Batch) -> None:
-    """Take cards that are gone or private out of their curators' followers' timelines."""
+    """Remove deleted and private cards from the timelines of their curators' followers."""
     if written := _without_merged(batch):
         execute(statements.RETRACT, **written.parameters)
 
@@ -85,7 +86,10 @@ def _fan_out(batch: Batch) -> None:
 
 
 def _without_merged(batch: Batch) -> Batch | None:
-    """Return what is to be written to timelines, if anything is."""
+    """Return the batch without curators of more than FAN_OUT_RANGE followers; None if it is empty.
+
+    These curators are recorded as merged (feeds/models.py).
+    """
     merged = {id for (id,) in sql.execute(statements.MERGE, [sorted({*batch.curators})]).rows}
     if not merged:
         return batch
@@ -95,7 +99,7 @@ def _without_merged(batch: Batch) -> Batch | None:
 
 
 def backfill(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
-    """Put the newest public cards of the followed into the followers' timelines."""
+    """Add the newest public cards of the followed users to the followers' timelines."""
     lock_timelines(follower_ids)
     pairs = (list(follower_ids), list(followed_ids))
     filled = execute(statements.BACKFILL, *pairs, settings.FEED_LENGTH)
@@ -104,7 +108,7 @@ def backfill(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int
 
 
 def withdraw(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
-    """Take the cards of those who are no longer followed out of the timelines."""
+    """Remove the cards of users who are no longer followed from the timelines."""
     lock_timelines(follower_ids)
     withdrawn = execute(statements.WITHDRAW, list(follower_ids), list(followed_ids))
     reset("feed", follower_ids)
@@ -112,9 +116,12 @@ def withdraw(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int
 
 
 def open_timeline(*, owner: User) -> None:
-    """Make sure that a reader has a timeline, and notes (to the day) that it was read."""
+    """Record, to the day, that a user reads the feed.
+
+    Rebuild the timeline first if it is missing, evicted or due for eviction.
+    """
     now = timezone.now()
-    # In SQL of our own: the ORM takes five times as long to ask, and every reader waits for it.
+    # Plain SQL: the ORM takes five times as long, and every read of the feed waits for it.
     read_at = [row[0] for row in sql.execute(statements.KEPT_SINCE, [owner.pk]).rows]
     if not read_at or read_at[0] < now - timedelta(days=settings.FEED_EVICT_DAYS):
         rebuild_timeline(owner_id=owner.pk)
@@ -123,13 +130,12 @@ def open_timeline(*, owner: User) -> None:
 
 
 def rebuild_timeline(*, owner_id: int) -> None:
-    """Fill a timeline anew, from the cards and follows as they are.
+    """Rebuild a timeline from the present cards and follows.
 
-    It takes two transactions. Once the first has committed, every fan-out that begins writes to
-    this timeline again; every one that still left it out saw its cards committed before, so the
-    second sees them too. In a single transaction, a card committed in between would be missed.
-    Until the second commits, `read_at` stays too old: a crash between them makes the next read
-    rebuild again.
+    This takes two transactions. After the first one, every new fan-out writes to this timeline
+    again. Every fan-out that still skipped it had its cards committed before, so the second
+    transaction sees these cards. A single transaction would miss cards committed meanwhile. Until
+    the second commits, `read_at` is too old: after a crash, the next read rebuilds again.
     """
     execute(statements.ADMIT, owner_id)
     with transaction.atomic():
@@ -141,13 +147,13 @@ def rebuild_timeline(*, owner_id: int) -> None:
 
 
 def lock_timelines(owner_ids: Sequence[int]) -> None:
-    """Hold, until the transaction ends, changes of these timelines by follows."""
+    """Block changes of these timelines by follows until this transaction ends."""
     execute(statements.CREATE_TIMELINES, list(owner_ids))
     execute(statements.LOCK_TIMELINES, list(owner_ids))
 
 
 def lock_cards(card_ids: Sequence[UUID]) -> None:
-    """Hold, until the transaction ends, changes of timelines by these cards' visibility."""
+    """Block changes of timelines by these cards' visibility until this transaction ends."""
     execute(statements.LOCK_CARDS, CARD_LOCKS, list(card_ids))
 
 

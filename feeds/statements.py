@@ -1,18 +1,18 @@
-"""The SQL of timelines: each statement takes a whole batch as arrays.
+"""The SQL of timelines. Each statement works on a whole batch, passed as arrays.
 
-Entries are inserted, locked and deleted in the order of their key, so that batches that meet do
-not deadlock. Every statement looks at cards and follows as they are now, not as the event told:
-events may come late, twice or in another order. A batch names for each card its curator and the
-followers that are meant, by their ids from `first` up to `after`.
+Entries are inserted, locked and deleted in the order of their key, so that concurrent batches don't
+deadlock. Statements read the present cards and follows, not the event's data, because events can
+arrive late, twice or out of order. For each card, a batch has the curator and a range of follower
+ids: from `first` up to, but not including, `after`.
 """
 
 from __future__ import annotations
 
 from accounts.queries import has_very_many_followers
 
-# For many events. Found first, by values that the planner sees: it knows whose followers are a
-# million and whose a handful. Through a join it takes everybody for a celebrity as soon as there is
-# one, and reads the whole table for each card.
+# For many events: find all followers first, by curator ids that the planner can see, so that it
+# knows how many followers each has. With a join, one curator with very many followers is enough for
+# the planner to assume the same of all, and to read the whole table for each card.
 FOLLOWERS = """
     follower AS MATERIALIZED (
         SELECT followed_id, follower_id FROM accounts_follow
@@ -43,7 +43,7 @@ BATCH = """
     unnest(%(cards)s::uuid[], %(firsts)s::bigint[], %(afters)s::bigint[])
          AS batch (card_id, first, after)
 """
-# For few events. Card by card, whatever the planner thinks of the number of followers.
+# For few events: look up the followers of each card by index, whatever the planner's estimates.
 EACH_FOLLOWER = f"""
     CROSS JOIN LATERAL (
         SELECT follower_id FROM accounts_follow
@@ -61,7 +61,7 @@ FOLLOWER = """
 FAN_OUT_FEW = FAN_OUT.format("", BATCH, EACH_FOLLOWER)
 FAN_OUT_MANY = FAN_OUT.format(f"{FOLLOWERS.format(KEPT)},", BATCH, FOLLOWER)
 FAN_OUT_CLAIMED = FAN_OUT.format("", "claimed AS batch", EACH_FOLLOWER)
-# Who is followed by very many is noted down, and answered.
+# Records the curators with very many followers as merged, and returns their ids.
 MERGE = f"""
     WITH merged AS MATERIALIZED (
         SELECT person FROM unnest(%s::bigint[]) AS person WHERE {has_very_many_followers("person")}
@@ -130,9 +130,9 @@ WITHDRAW = """
     WHERE entry.owner_id = stale.owner_id AND entry.card_id = stale.card_id
 """
 
-# When a timeline was read, if it is kept at all.
+# When a timeline was last read; no row if it is evicted or missing.
 KEPT_SINCE = "SELECT read_at FROM feeds_timeline WHERE owner_id = %s AND evicted_at IS NULL"
-# The rows are made first, so that there is something to lock.
+# Creates missing rows, so that LOCK_TIMELINES has something to lock.
 CREATE_TIMELINES = """
     INSERT INTO feeds_timeline (owner_id, read_at)
     SELECT id, now() FROM accounts_user WHERE id = ANY(%s::bigint[]) ORDER BY id
@@ -142,7 +142,7 @@ LOCK_TIMELINES = """
     SELECT FROM feeds_timeline WHERE owner_id = ANY(%s::bigint[])
     ORDER BY owner_id FOR NO KEY UPDATE
 """
-# 64 stripes instead of a lock per card: the server's lock table has room for few thousand.
+# 64 locks shared by all cards: the server's lock table has room for only a few thousand.
 LOCK_CARDS = """
     SELECT pg_advisory_xact_lock(%s, stripe) FROM (
         SELECT DISTINCT hashtext(id::text) & 63 AS stripe FROM unnest(%s::uuid[]) AS batch (id)
@@ -167,7 +167,7 @@ FILL = """
     ON CONFLICT DO NOTHING
 """
 
-# Upkeep skips what others hold: it comes again.
+# Skips locked entries: the next run deletes them.
 TRIM = """
     WITH surplus AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id

@@ -1,4 +1,4 @@
-"""New and changed entries of the following feed on the live stream, as the feed shows them."""
+"""The live stream's event `feed`: new and changed cards of the following feed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from cards.serializers import CardSerializer
 from events.stream import Pair, Source, register
 from feeds import queries
 
-# In timelines, and in the libraries of those who have very many followers: there once for all
-# readers, and only cards that were added lately. Then what the feed may show already, if it was
-# changed, or its page has been asked for; not of imports, whose pages come in thousands.
+# Finds, in order: new entries of timelines; new cards of merged curators (feeds/models.py), looked
+# up once for all readers; and known cards that were changed, or whose pages were fetched. The pages
+# of imported cards are left out, because an import can have thousands.
 CHANGED = f"""
     , {CHANGED_CARDS}, touched AS MATERIALIZED (
         SELECT *, row_number() OVER (PARTITION BY curator_id ORDER BY card_id DESC) AS place
@@ -84,7 +84,7 @@ GONE = f"""
 
 
 def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
-    """Return the cards that readers find in their following feed now."""
+    """Return the cards of the pairs (reader, card) that the reader's following feed shows now."""
     cards = {card.pk: card for card in queries.feed_cards({card for _, card in pairs})}
     follows = queries.follows_between(
         {reader for reader, _ in pairs}, {card.curator_id for card in cards.values()}

@@ -1,4 +1,4 @@
-"""What keeps timelines short and clean; each function may run at any time, and at once with any."""
+"""Keep timelines short and clean. Each function may run at any time, and concurrently."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ENTRIES_AT_ONCE = 10_000
 
 
 def trim() -> int:
-    """Delete what is beyond the newest FEED_LENGTH entries of each timeline."""
+    """Delete all but the newest FEED_LENGTH entries of each timeline, and return how many."""
     return execute(statements.TRIM, settings.FEED_LENGTH)
 
 
 def evict_idle() -> int:
-    """Empty the timelines that nobody read for FEED_EVICT_DAYS, and return how many."""
+    """Evict the timelines not read for FEED_EVICT_DAYS: delete their entries. Return how many."""
     idle_since = timezone.now() - timedelta(days=settings.FEED_EVICT_DAYS)
     total = 0
     while evicted := _evict(idle_since.isoformat()):
@@ -37,9 +37,9 @@ def _evict(idle_since: str) -> int:
 
 
 def prune_orphans() -> int:
-    """Delete entries that no read shows: of cards, follows or timelines that are gone.
+    """Delete entries whose card, follow or timeline is gone, and return how many.
 
-    Handlers that overlap with the change they tell of, and deleted users, leave some behind.
+    They remain after a user is deleted, or if a handler ran at the same time as another change.
     """
     total = 0
     while (found := _find_orphans()) and (pruned := _prune(found)):
@@ -56,7 +56,7 @@ def _find_orphans() -> list[tuple[int, UUID]]:
 
 @transaction.atomic
 def _prune(found: list[tuple[int, UUID]]) -> int:
-    # What was found may have become valid since: look again under the locks.
+    # An entry found may have become valid since, so the statement checks again under the locks.
     owner_ids, card_ids = (list(column) for column in zip(*found, strict=True))
     lock_timelines(owner_ids)
     lock_cards(card_ids)

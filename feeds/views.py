@@ -21,29 +21,29 @@ from feeds.serializers import CollectionFeedItemSerializer
 
 
 class GlobalFeed(ListAPIView[Card]):
-    """List everybody's public cards, newest first."""
+    """List all public cards, newest first."""
 
     serializer_class = CardSerializer
 
     def get_queryset(self) -> QuerySet[Card]:
-        """Return everybody's cards."""
+        """Return all public cards."""
         return queries.global_feed()
 
 
 class FollowingFeed(ListAPIView[Card]):
-    """The public cards of those the caller follows, newest first."""
+    """The public cards of the people whom the user follows, newest first."""
 
     serializer_class = CardSerializer
-    queryset = Card.objects.none()  # tells the schema what is listed
+    queryset = Card.objects.none()  # gives the schema the model of the rows
 
     def get(self, request: Request) -> Response:
-        """List the public cards of those you follow, newest first."""
+        """List the public cards of the people you follow, newest first."""
         services.open_timeline(owner=cast(User, request.user))
         with in_order():
             return self.list(request)
 
     def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> QuerySet[Card]:
-        """Find the cards of a page, for the paginator."""
+        """Return one page of cards; the paginator calls this."""
         reader = cast(User, self.request.user)
         return queries.following_page(reader, beside, descending=descending, limit=limit)
 
@@ -52,7 +52,7 @@ class UserFeed(ListAPIView[Card]):
     """List one person's public cards, newest first."""
 
     serializer_class = CardSerializer
-    queryset = Card.objects.none()  # tells the schema what is listed
+    queryset = Card.objects.none()  # gives the schema the model of the rows
 
     @extend_schema(operation_id="feeds_users_list")
     def get(self, request: Request, username: str) -> Response:
@@ -63,14 +63,14 @@ class UserFeed(ListAPIView[Card]):
 
 
 class CollectionFeed(ListAPIView[Any]):
-    """List a collection's public cards, the last added first."""
+    """List a collection's public cards, most recently added first."""
 
     serializer_class = CollectionFeedItemSerializer
-    queryset = CollectionCard.objects.none()  # tells the schema what is listed
+    queryset = CollectionCard.objects.none()  # gives the schema the model of the rows
 
     @extend_schema(operation_id="feeds_collections_list")
     def get(self, request: Request, id: UUID) -> Response:
-        """List a collection's public cards, the last added first."""
+        """List a collection's public cards, most recently added first."""
         collection = get_object_or_404(visible_collections(cast(User, request.user)), pk=id)
         self.queryset = queries.collection_feed(collection)
         return self.list(request)

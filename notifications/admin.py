@@ -20,6 +20,6 @@ class NotificationAdmin(NotesReading, PersonRowsAdmin[NotificationRow]):
     ordering = ["-event_id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationRow]:
-        """Join what is shown; a card that is gone shows as none instead of failing."""
+        """Join the related rows shown, so that a deleted card shows as empty instead of failing."""
         rows = super().get_queryset(request)
         return rows.select_related("recipient", "actor", "card", "collection")

@@ -1,11 +1,12 @@
-"""What the auditor checks of notifications."""
+"""The auditor's rules for notifications: nobody entitled to one has missed it."""
 
 from __future__ import annotations
 
 from events.audit import audit_rule
 
-# A sample of what was told lately: up to 200 cards, and up to 500 followers of each. Who followed
-# within the minute before is told by the delivery of the follow, which may be on its way.
+# Checks a sample of recent deliveries: up to 200 cards, and up to 500 followers of each. Followers
+# of less than a minute are skipped: the event of the follow notifies them, and may not be delivered
+# yet.
 audit_rule(
     "who_asked_was_told",
     statement="""
@@ -38,9 +39,9 @@ audit_rule(
     """,
     advice="Replay: `manage.py replay --handler notifications.notify_card_added --event ID`.",
 )
-# The same sample; of each page, up to 100 other cards. Passed over is what may rightly be untold: a
-# card that still waits for its delivery, was imported or moved to this page at about that time, or
-# was changed since.
+# Checks the same sample, with up to 100 other cards per page. Cards that rightly have no
+# notification are skipped: those still waiting for their delivery, imported, moved to this page at
+# about that time, or changed since.
 audit_rule(
     "who_saved_the_page_before_was_told",
     statement="""

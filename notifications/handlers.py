@@ -26,7 +26,7 @@ from notifications import services, statements
     ),
 )
 def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
-    """Tell those who saved the same page, and followers who asked to be told."""
+    """Notify users who saved the same page before, and followers who enabled notifications."""
     services.notify_of_added_cards(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],
@@ -44,7 +44,7 @@ def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:
     split=ranges_of_followers,
 )
 def notify_imported(events: Sequence[Recorded[CardsImported]]) -> None:
-    """Tell followers who asked to be told that somebody imported cards, and how many."""
+    """Notify followers who enabled notifications of an import, with its number of cards."""
     services.notify_of_imports(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],
@@ -56,7 +56,7 @@ def notify_imported(events: Sequence[Recorded[CardsImported]]) -> None:
 
 @handler(user_followed, queue="notifications", name="notifications.notify_followed")
 def notify_followed(events: Sequence[Recorded[UserFollowed]]) -> None:
-    """Tell people that somebody follows them."""
+    """Notify users of their new followers."""
     services.notify_of_follows(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],
@@ -67,7 +67,7 @@ def notify_followed(events: Sequence[Recorded[UserFollowed]]) -> None:
 
 @handler(collection_card_added, queue="notifications", name="notifications.notify_collected")
 def notify_collected(events: Sequence[Recorded[CollectionCardAdded]]) -> None:
-    """Tell curators that somebody added their card to a collection."""
+    """Notify curators that another user added their card to a collection."""
     services.notify_of_collected_cards(
         event_ids=[recorded.id for recorded in events],
         times=[recorded.time for recorded in events],

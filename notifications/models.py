@@ -8,7 +8,7 @@ from cards.models import Card, Collection
 
 
 class Kind(models.TextChoices):
-    """What a notification tells of; the labels complete "Bob ..."."""
+    """The kinds of notifications. Each label completes a sentence that begins with a name."""
 
     CARD_ADDED = "CARD_ADDED", "added a card"
     PAGE_SAVED = "PAGE_SAVED", "saved a page that you saved"
@@ -18,11 +18,11 @@ class Kind(models.TextChoices):
 
 
 class NotificationFields(models.Model):
-    """What the table and the admin's view of it have in common.
+    """The fields of Notification and of the database view that the admin reads.
 
-    No foreign key is a constraint or has an index: on this table they cost 3.9 times the work of
-    a fan-out. In their place reads join what they show and skip what is gone, and a sweep
-    (`notifications.prune_orphans`) deletes it.
+    The foreign keys have neither constraints nor indexes: with them, a fan-out costs 3.9 times as
+    much. Instead, reads join the rows they show and skip notifications whose rows are gone, and the
+    daily task `notifications.prune_orphans` deletes these.
     """
 
     recipient = models.ForeignKey(
@@ -32,7 +32,7 @@ class NotificationFields(models.Model):
         db_constraint=False,
         db_index=False,
     )
-    # The event that caused it; UUIDv7, so its order is that of the events.
+    # The event that caused the notification; a UUIDv7, so notifications sort like events.
     event_id = models.UUIDField()
     kind = models.CharField(max_length=10, choices=Kind)
     actor = models.ForeignKey(
@@ -65,16 +65,16 @@ class NotificationFields(models.Model):
 
 
 class Notification(NotificationFields):
-    """One person is told of one event, once."""
+    """A message to one user about one event."""
 
-    # Unique per recipient and cause: delivering an event twice cannot notify twice.
+    # Unique per recipient and event: delivering an event twice cannot notify twice.
     pk = models.CompositePrimaryKey("recipient", "event_id")
-    # How many cards it tells of, if of several.
+    # The number of cards, for the kind IMPORTED.
     count = models.IntegerField(null=True)
 
     class Meta:
         constraints = [
-            # Who follows, unfollows and follows again would ring as often.
+            # Without it, following and unfollowing again and again would notify each time.
             models.UniqueConstraint(
                 fields=["recipient", "actor"],
                 name="one_notification_per_follower",
@@ -82,7 +82,7 @@ class Notification(NotificationFields):
             ),
         ]
         indexes = [
-            # The unread count, and the list of what is unread.
+            # For the unread count and the list of unread notifications.
             models.Index(
                 fields=["recipient", "event_id"],
                 name="notification_unread",
@@ -92,7 +92,7 @@ class Notification(NotificationFields):
 
 
 class NotificationRow(NotificationFields):
-    """A notification under a single key, for the admin, which cannot show composite keys."""
+    """A notification with a single key, for the admin, which cannot show composite keys."""
 
     id = models.TextField(primary_key=True)
 

@@ -14,7 +14,9 @@ MAX_IDS = 1000
 
 
 class NotifiedCardSerializer(ModelSerializer[Card]):
-    url = serializers.CharField(source="link", allow_null=True, help_text="As its curator gave it.")
+    url = serializers.CharField(
+        source="link", allow_null=True, help_text="As the curator typed it."
+    )
 
     class Meta:
         model = Card
@@ -28,7 +30,7 @@ class NotifiedCollectionSerializer(ModelSerializer[Collection]):
 
 
 class NotificationSerializer(ModelSerializer[Notification]):
-    """One notification; its id is that of the event that caused it."""
+    """One notification. Its id is the id of the event that caused it."""
 
     id = serializers.UUIDField(source="event_id")
     text = serializers.CharField(help_text="What happened, in one sentence.")
@@ -43,7 +45,7 @@ class NotificationSerializer(ModelSerializer[Notification]):
         read_only_fields = fields
 
     def to_representation(self, instance: Notification) -> dict[str, Any]:
-        """Return the fields by hand: the framework's way takes most of the time of a page."""
+        """Build the response by hand: the framework would take most of the time of a request."""
         actor, card, collection = instance.actor, instance.card, instance.collection
         return {
             "id": str(instance.event_id),
@@ -58,7 +60,7 @@ class NotificationSerializer(ModelSerializer[Notification]):
 
 
 def text_of(notification: Notification) -> str:
-    """Return what happened in one sentence."""
+    """Return the notification as one sentence, for example "Bob added a card: Title"."""
     actor = notification.actor.display_name or notification.actor.username
     if notification.kind == Kind.IMPORTED and notification.count:
         noun = "card" if notification.count == 1 else "cards"
@@ -68,7 +70,7 @@ def text_of(notification: Notification) -> str:
 
 
 def about_of(notification: Notification) -> str:
-    """Name what a notification is about, if it is about something."""
+    """Return the name of the collection or card of a notification, or an empty string."""
     if notification.collection:
         return notification.collection.name
     card = notification.card
@@ -76,12 +78,12 @@ def about_of(notification: Notification) -> str:
 
 
 def card_of(card: Card) -> dict[str, Any]:
-    """Name a card in a notification."""
+    """Return the representation of a card in a notification."""
     return {"id": str(card.pk), "type": card.type, "title": card.title, "url": card.link or None}
 
 
 class NotificationFilterSerializer(QuerySerializer):
-    unread = serializers.BooleanField(default=False, help_text="Only those that were not read yet.")
+    unread = serializers.BooleanField(default=False, help_text="Only unread notifications.")
 
 
 class UnreadCountSerializer(Serializer):
@@ -89,7 +91,7 @@ class UnreadCountSerializer(Serializer):
 
 
 class MarkReadSerializer(Serializer):
-    """Which notifications were read: those with these ids, or all of them."""
+    """The notifications to mark as read: those with these ids, or all."""
 
     ids = serializers.ListField(
         child=serializers.UUIDField(), required=False, max_length=MAX_IDS, allow_empty=False
@@ -97,13 +99,13 @@ class MarkReadSerializer(Serializer):
     all = serializers.BooleanField(required=False)
 
     def validate_all(self, value: bool) -> bool:
-        """Refuse `false`, which would say nothing."""
+        """Refuse `false`, which would have no meaning."""
         if not value:
-            raise serializers.ValidationError("Must be true, or left out.")
+            raise serializers.ValidationError("Must be true or omitted.")
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Want exactly one of the two fields."""
+        """Require exactly one of the two fields."""
         if len(attrs) != 1:
             raise serializers.ValidationError({"ids": "Give either ids or all: true."})
         return attrs

@@ -1,4 +1,4 @@
-"""Every write of notifications."""
+"""All writes to notifications. The functions take a batch of events as parallel lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ def notify_of_added_cards(
     visibilities: Sequence[str],
     recipients: Sequence[KeyRange],
 ) -> int:
-    """Tell followers who asked for it, and of two people who saved a page the earlier one."""
+    """Notify followers who enabled notifications, and users who saved the same page earlier.
+
+    `recipients` are the ranges of user ids to write for, one per event. Return the number of
+    notifications written.
+    """
     lowest, highest = span(recipients)
     batch: dict[str, Any] = {
         "events": list(event_ids),
@@ -38,7 +42,7 @@ def notify_of_added_cards(
         "visibilities": list(visibilities),
         "firsts": [keys.first for keys in recipients],
         "afters": [keys.after for keys in recipients],
-        # As texts: SQL reads the lowest number of all as a minus and a number that is too large.
+        # As strings: SQL parses the lowest bigint as a minus sign and a number out of range.
         "lowest": str(lowest),
         "highest": str(highest),
     } | statements.REASONS
@@ -55,7 +59,7 @@ def notify_of_imports(
     counts: Sequence[int],
     recipients: Sequence[KeyRange],
 ) -> int:
-    """Tell followers who asked for it how many cards somebody imported."""
+    """Notify followers who enabled notifications how many cards a user imported."""
     columns = (list(event_ids), list(times), list(curator_ids), list(counts))
     firsts, afters = [keys.first for keys in recipients], [keys.after for keys in recipients]
     return _execute(statements.IMPORTED, Kind.IMPORTED.value, *columns, firsts, afters)
@@ -68,7 +72,11 @@ def notify_of_follows(
     follower_ids: Sequence[int],
     followed_ids: Sequence[int],
 ) -> int:
-    """Tell people who follows them, once, and followers who asked for it what came meanwhile."""
+    """Notify users of new followers, once per pair, and the followers of cards added meanwhile.
+
+    A card added since the follow may have been delivered before the follow was visible to its
+    handler. The new follower gets that notification here, if enabled.
+    """
     pairs = (list(follower_ids), list(followed_ids))
     told = _execute(statements.FOLLOWED, Kind.FOLLOWED.value, list(event_ids), list(times), *pairs)
     return told + _execute(statements.ADDED_MEANWHILE, Kind.CARD_ADDED.value, *pairs)
@@ -82,7 +90,7 @@ def notify_of_collected_cards(
     card_ids: Sequence[UUID],
     added_by_ids: Sequence[int],
 ) -> int:
-    """Tell curators whose cards others added to public collections."""
+    """Notify curators whose cards other users added to public collections."""
     columns = (list(event_ids), list(times), list(collection_ids), list(card_ids))
     return _execute(statements.COLLECTED, Kind.COLLECTED.value, *columns, list(added_by_ids))
 
@@ -90,7 +98,8 @@ def notify_of_collected_cards(
 def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
     """Mark the recipient's unread notifications of these events, or all, as read.
 
-    It touches only what the recipient can see, so that its count agrees with the unread count.
+    Return how many were marked. Only visible notifications are marked, so that the number agrees
+    with the unread count.
     """
     seen = visible_notifications(recipient).filter(read_at=None)
     if ids is not None:
@@ -104,7 +113,7 @@ def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
 
 
 def prune_orphans() -> int:
-    """Delete notifications whose recipient, actor, card or collection is gone."""
+    """Delete notifications whose recipient, actor, card or collection is gone; return how many."""
     return _execute(statements.PRUNE_ORPHANS)
 
 

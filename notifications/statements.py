@@ -1,6 +1,6 @@
-"""The SQL of notifications: each statement takes a whole batch of events as arrays.
+"""The SQL of notifications. Each statement works on a whole batch of events, passed as arrays.
 
-Rows are inserted in the order of their key where two batches may meet: they cannot deadlock.
+Where two batches may write the same rows, rows are inserted in key order to prevent deadlocks.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 from events.ids import first_id_in_sql
 from notifications.models import Kind
 
-# Of two people who saved a page, the one with the earlier card is told of the other. Ids are made
-# before the commit, so the later card can be visible, and delivered, before the earlier one is. So
-# both deliveries write that row, under the same key, if they see both cards: the one that comes
-# second does. Whatever the order of commits and deliveries, the row is the same, and written once
-# (docs/adr/0049). Followers are told who followed when it happened. Who has both reasons is told
-# of the one that was asked for. What was saved as private, or is private now, tells nobody.
+# Of two users who saved a page, the one with the earlier card is notified of the later card. Ids
+# are created before the commit, so the later card can be committed and delivered first. Therefore
+# the delivery of either card writes this notification if it sees both cards, and the second
+# delivery always does. Both write the same key, so there is one row, whatever the order
+# (docs/adr/0049).
+# Followers are notified if they followed when the card was added. A user with both reasons gets
+# only the follower's notification. A card that was saved as private, or is private now, notifies
+# nobody.
 CARD_ADDED = """
     WITH {found} added AS (
         SELECT batch.event_id, batch.time, batch.card_id, batch.first, batch.after,
@@ -63,8 +65,7 @@ BATCH = """
            %(visibilities)s::text[], %(firsts)s::bigint[], %(afters)s::bigint[])
         AS batch (event_id, time, card_id, visibility, first, after)
 """
-# For many events, the followers are found first, by values that the planner sees (as in
-# feeds/statements.py).
+# For many events: find all followers first, for the reason given in feeds/statements.py.
 FOLLOWERS = """
     follower AS MATERIALIZED (
         SELECT followed_id, follower_id, created_at FROM accounts_follow
@@ -77,7 +78,7 @@ FOLLOWER = """
       ON follow.followed_id = added.curator_id AND follow.created_at <= added.time
      AND follow.follower_id >= added.first AND follow.follower_id < added.after
 """
-# What the other delivery has written would fail the whole batch (events/sql.py).
+# A row written by the other card's delivery would make the whole batch fail (events/sql.py).
 NOT_TOLD = """
     WHERE NOT EXISTS (
         SELECT FROM notifications_notification told
@@ -92,8 +93,9 @@ MANY_EVENTS = {
     "once": "DISTINCT ON (recipient_id, event_id)",
     "order": "ORDER BY recipient_id, event_id, kind <> %(asked)s::text",
 }
-# For few events, card by card, as an index has the followers: to sort very many takes as long as to
-# find them, and nobody else has these rows in hand. Two batches may have the same pairs.
+# For few events: look up the followers of each card, in index order. Sorting very many rows takes
+# as long as finding them, and no other batch writes these rows. Pairs are sorted, because two
+# batches can write the same ones.
 EACH_FOLLOWER = """
     CROSS JOIN LATERAL (
         SELECT follower_id FROM accounts_follow
@@ -121,7 +123,7 @@ REASONS = {"asked": Kind.CARD_ADDED.value, "saved": Kind.PAGE_SAVED.value}
 CARD_ADDED_FEW = CARD_ADDED.format(batch=BATCH, **FEW_EVENTS)
 CARD_ADDED_MANY = CARD_ADDED.format(batch=BATCH, **MANY_EVENTS)
 CARD_ADDED_CLAIMED = CARD_ADDED.format(batch="claimed AS batch", **FEW_EVENTS)
-# One for each pair of people, however often one follows the other; in the order of the pairs.
+# One notification per pair of users, however often one follows the other; inserted in pair order.
 FOLLOWED = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
     SELECT followed.id, batch.event_id, %s, follower.id, batch.time
@@ -132,8 +134,9 @@ FOLLOWED = """
     ORDER BY followed.id, follower.id, batch.event_id
     ON CONFLICT DO NOTHING
 """
-# A card that was recorded after a follow began may have been delivered before the follow could be
-# seen. No transaction lasts for an hour; the ids are of the clocks of web machines.
+# Finds cards recorded after a follow, whose delivery may not have seen the follow. The bounds on
+# card ids allow for inexact clocks of web servers, and for a follow that commits late. No
+# transaction lasts an hour.
 ADDED_MEANWHILE = f"""
     INSERT INTO notifications_notification
         (recipient_id, event_id, kind, actor_id, card_id, created_at)
@@ -160,7 +163,7 @@ ADDED_MEANWHILE = f"""
     ORDER BY follow.follower_id, added.event_id
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - put together from constants
-# Whoever follows once the cards are there finds them in the feed.
+# Users who follow after the import find its cards in the feed, and are not notified.
 IMPORTED = """
     INSERT INTO notifications_notification
         (recipient_id, event_id, kind, actor_id, created_at, count)
@@ -174,7 +177,7 @@ IMPORTED = """
     ORDER BY follow.follower_id, batch.event_id
     ON CONFLICT DO NOTHING
 """
-# A private collection tells nobody, nor does anyone hear of an own act.
+# Private collections notify nobody, and nobody is notified of their own action.
 COLLECTED = """
     INSERT INTO notifications_notification
         (recipient_id, event_id, kind, actor_id, card_id, collection_id, created_at)

@@ -1,4 +1,4 @@
-"""Notifications on the live stream, each with the recipient's unread count."""
+"""The live stream's event `notification`, with the recipient's unread count."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CHANGED = """
     WHERE age(newest.written) BETWEEN 0 AND age(since.horizon)
 """
 
-# Notifications of cards and collections that were changed or are gone: of more cards than these at
-# one moment, the newest ones.
+# Recipients whose notifications are stale, because a card or collection in them was changed or
+# removed. If more than %(most)s cards changed at one moment, only the newest are checked.
 STALE = f"""
     , {CHANGED_CARDS}, latest AS MATERIALIZED (
         SELECT * FROM changed ORDER BY card_id DESC LIMIT %(most)s
@@ -78,7 +78,7 @@ STALE = f"""
 
 
 def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
-    """Return what recipients are shown of these notifications, as their list shows it."""
+    """Return these notifications in the format of the notification list, without read ones."""
     recipients, events = {person for person, _ in pairs}, {event for _, event in pairs}
     told = queries.as_shown(queries.visible()).filter(
         recipient__in=recipients, event_id__in=events, read_at=None

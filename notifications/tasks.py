@@ -8,5 +8,5 @@ from notifications import services
 
 @scheduled(every=timedelta(hours=24), name="notifications.prune_orphans")
 def prune_orphans() -> int:
-    """Delete notifications of what is gone, and return how many."""
+    """Delete notifications whose users, card or collection are gone, and return how many."""
     return services.prune_orphans()

@@ -21,14 +21,14 @@ from notifications.serializers import (
 
 
 class NotificationList(ListAPIView[Notification]):
-    """List what happened that concerns you, newest first."""
+    """List your notifications, newest first."""
 
     serializer_class = NotificationSerializer
     query_serializer = NotificationFilterSerializer
     cursor_ordering = "-event_id"
 
     def get_queryset(self) -> QuerySet[Notification]:
-        """Return the caller's notifications, as the query parameters ask."""
+        """Return the user's notifications that match the query parameters."""
         if getattr(self, "swagger_fake_view", False):
             return Notification.objects.none()
         user = cast(User, self.request.user)
@@ -45,7 +45,7 @@ class UnreadCount(APIView):
 class MarkRead(APIView):
     @extend_schema(request=MarkReadSerializer, responses=MarkedSerializer)
     def post(self, request: Request) -> Response:
-        """Mark some of your notifications as read, or all; ids of others are passed over."""
+        """Mark some or all of your notifications as read; unknown ids are ignored."""
         which = MarkReadSerializer(data=request.data)
         which.is_valid(raise_exception=True)
         marked = services.mark_read(

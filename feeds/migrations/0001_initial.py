@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-# The admin cannot show composite keys; `*` is fixed when the view is made.
+# The admin cannot show composite keys. PostgreSQL expands `*` once, when the view is created.
 CREATE_ROWS = """
     CREATE VIEW feeds_timelineentry_row AS
     SELECT owner_id || '-' || card_id AS id, * FROM feeds_timelineentry

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-# The admin cannot show composite keys; `*` is fixed when the view is made.
+# The admin cannot show composite keys. PostgreSQL expands `*` once, when the view is created.
 CREATE_ROWS = """
     CREATE VIEW notifications_notification_row AS
     SELECT recipient_id || '-' || event_id AS id, * FROM notifications_notification

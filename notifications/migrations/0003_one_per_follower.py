@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.db import migrations, models
 
-# Nobody writes another one before the constraint is there. Of each pair of people, the first stays.
+# The lock prevents new duplicates until the constraint exists. The first row of each pair is kept.
 KEEP_FIRST = """
     LOCK TABLE notifications_notification IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM notifications_notification again USING (

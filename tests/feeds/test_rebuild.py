@@ -127,5 +127,5 @@ def test_rebuilding_everything_leaves_evicted_timelines_alone(alice: User, bob: 
 
 
 def test_rebuilding_the_feed_of_nobody_says_so() -> None:
-    with pytest.raises(CommandError, match="Nobody is called 'nobody'"):
+    with pytest.raises(CommandError, match="There is no user called 'nobody'"):
         call_command("rebuild_feeds", "--user", "nobody")

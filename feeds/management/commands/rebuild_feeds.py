@@ -13,13 +13,13 @@ from feeds.services import rebuild_timeline
 
 
 class Command(BaseCommand):
-    help = "Fill following feeds anew from cards and follows; safe at any time."
+    help = "Rebuild following feeds from cards and follows. Safe to run at any time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         whose = parser.add_mutually_exclusive_group(required=True)
-        whose.add_argument("--user", metavar="NAME", help="the feed of one person")
+        whose.add_argument("--user", metavar="NAME", help="the feed of one user")
         whose.add_argument(
-            "--all", action="store_true", help="every feed; those that nobody reads stay evicted"
+            "--all", action="store_true", help="every feed, except evicted ones, which nobody reads"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             self.rebuild(owners.iterator(), total=owners.count())
 
     def rebuild(self, owner_ids: Iterator[int] | list[int], *, total: int) -> None:
-        """Rebuild one timeline after the other, and says how far it is."""
+        """Rebuild the timelines one by one, and print the progress."""
         done = 0
         for done, owner_id in enumerate(owner_ids, start=1):
             rebuild_timeline(owner_id=owner_id)
@@ -45,4 +45,4 @@ def _id_of(username: str) -> int:
     try:
         return user_named(username).get().pk
     except User.DoesNotExist:
-        raise CommandError(f"Nobody is called {username!r}.") from None
+        raise CommandError(f"There is no user called {username!r}.") from None
