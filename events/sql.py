@@ -1,4 +1,4 @@
-"""Statements that come again and again, or must not meet what is there already."""
+"""Run SQL on Django's connection: prepared statements, query plans, and inserts of new rows."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections,
 from psycopg.postgres import types
 from psycopg.pq import Format
 
-# For statements that take few rows: planned once for any parameters, and by indexes, in their
-# order, even if tables were empty at that moment. For many rows, by the parameters and the tables
-# as they are: nothing is prepared then. To force custom plans would do the same, and plan the check
-# of each foreign key of each row.
+# For statements on few rows. Each is planned once, for any parameters; the plan scans indexes in
+# their order, even if the tables were empty at that moment.
 LEAN = """
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off
 """
+# For statements on many rows, which are not prepared, but planned for their parameters and the
+# tables as they are. Forcing custom plans would do this, too, but would also plan the check of each
+# foreign key for each row.
 FREE = """
     RESET plan_cache_mode; RESET enable_seqscan; RESET enable_bitmapscan
 """
-# For a page of what may be long. To merge, PostgreSQL would walk through a whole table until enough
-# has matched, and rows that it finds by a bitmap are all read, to be sorted.
+# For one page of a list that may be long. A merge join may scan a whole table before enough rows
+# match, and a bitmap scan reads all matching rows in order to sort them.
 IN_ORDER = """
     SELECT set_config(name, 'off', true)
     FROM (VALUES ('enable_mergejoin'), ('enable_bitmapscan'), ('enable_seqscan')) AS plans (name)
@@ -36,38 +37,38 @@ NOT_AGAIN = "ON CONFLICT DO NOTHING"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a statement answered, and how many rows it touched."""
+    """The rows that a statement returned, and the number of rows it returned or changed."""
 
     rows: list[Any]
     count: int
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
-    """A cursor whose statements PostgreSQL keeps, with their parameters beside them."""
+    """A cursor that has PostgreSQL prepare its statements, unless `keeps` is false."""
 
     keeps = True
 
     def execute(self, query: Any, params: Any = None, **_: Any) -> PreparedCursor:
-        """Run a statement that the server may know already."""
+        """Run a statement; prepare it if the server doesn't know it yet."""
         return super().execute(query, params, prepare=self.keeps)
 
 
 def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True) -> Result:
-    """Run a statement on Django's connection.
+    """Run a statement on Django's connection, prepared by default (see also `plan`).
 
-    A prepared one is planned by its first executions in a session: for small statements, planning
-    costs as much as running. Say `prepare=False` where a good plan depends on the parameters.
+    A prepared statement is planned only in its first executions in a session; a small statement
+    takes as long to plan as to run. Pass `prepare=False` if a good plan depends on the parameters.
     """
     if not prepare:
         with connection.cursor() as made:
             made.execute(statement, parameters)
             return _result(made)
     database: Any = connections[DEFAULT_DB_ALIAS]
-    # As Django does before it makes a cursor: the server may have gone since the last task.
+    # As Django does before it creates a cursor: the connection may have broken since the last task.
     database.close_if_health_check_failed()
     database.ensure_connection()
-    # One for all statements of a session: to make a cursor takes as long as to use it, and so do
-    # Django's wrappers of one, which are left to those who watch.
+    # One cursor for all statements of a session: creating one takes as long as using it. So does
+    # Django's wrapper, which is needed only if statements are wrapped or logged.
     cursor = database.connection.kept_cursor
     if database.execute_wrappers or database.queries_logged:
         cursor = database.make_debug_cursor(cursor)
@@ -78,9 +79,10 @@ def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True
 
 
 def with_lean_times(cursor: Any) -> Any:
-    """Let a cursor read times as psycopg does, which is in C.
+    """Make a cursor parse timestamptz values by psycopg's loader, which is in C; return the cursor.
 
-    They are in the session's zone, UTC. Django's loader says so again for each of them, in Python.
+    Django's loader is slower: for each value it sets the time zone in Python. That is needless,
+    since the session's time zone is UTC.
     """
     if loader := psycopg.adapters.get_loader(TIMESTAMPTZ, Format.TEXT):
         cursor.adapters.register_loader(TIMESTAMPTZ, loader)
@@ -88,14 +90,14 @@ def with_lean_times(cursor: Any) -> Any:
 
 
 def _result(cursor: Any) -> Result:
-    # Whether there are rows, told by what costs less than `description`.
+    # `rownumber` is None for a statement without rows, and costs less than `description`.
     return Result([] if cursor.rownumber is None else cursor.fetchall(), cursor.rowcount)
 
 
 def plan(*, lean: bool) -> None:
-    """Choose how PostgreSQL plans what this connection runs from now on.
+    """Choose how PostgreSQL plans this connection's statements: `lean` for few rows, or for many.
 
-    Outside a transaction: a rollback would take the choice back.
+    Call this outside a transaction, since a rollback would undo the choice.
     """
     database: Any = connections[DEFAULT_DB_ALIAS]
     database.close_if_health_check_failed()
@@ -106,14 +108,14 @@ def plan(*, lean: bool) -> None:
 
 @contextmanager
 def in_order() -> Iterator[None]:
-    """What this block reads is planned as a few rows in the order of an index: a page of a list."""
+    """Open a transaction whose statements read few rows in an index's order: one page of a list."""
     with transaction.atomic():
         execute(IN_ORDER)
         yield
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Return whether PostgreSQL is there, and only did not do what it was asked in time."""
+    """Return whether PostgreSQL is up, and only cancelled a statement or timed out on a lock."""
     return isinstance(
         error.__cause__, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable
     )
@@ -122,8 +124,9 @@ def is_refusal(error: BaseException) -> bool:
 def insert_new(statement: str, parameters: Parameters, *, many: bool) -> int:
     """Insert the rows that are not there yet, and return how many.
 
-    The statement ends in ON CONFLICT DO NOTHING, which makes every row cost half as much again. So
-    where there are many it goes without first: they are new, unless something is delivered again.
+    The statement must end in ON CONFLICT DO NOTHING, which makes each row 50 % more expensive. With
+    `many` rows, the statement is first run without it: a conflict is rare, since all rows are new
+    unless an event is delivered again. On a conflict, the whole statement is run.
     """
     if not many:
         return execute(statement, parameters).count

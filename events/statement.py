@@ -1,7 +1,8 @@
-"""Handlers whose effects are one statement: a small batch takes one round trip, not six.
+"""Handlers whose effects are one SQL statement: a small batch takes one round trip, not six.
 
-The deliveries are claimed, worked and done by a single statement, which is a transaction of its
-own. The handler's function is still there for what is large, old or in parts.
+One statement claims the deliveries, has the effects, and marks the deliveries as done, all in its
+own transaction. The handler's function still runs large batches, parts, retries, and events of an
+older version.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ WORK = """
 
 @dataclass(frozen=True)
 class Statement:
-    """The effects of a handler on few events, as SQL that reads them from the table `claimed`.
+    """The effects of a handler on few events, as SQL that reads the events from `claimed`.
 
-    That has the columns event_id, time, `first` and `after` (the range of all keys), and `fields`
-    of the events' data with their types in SQL. `small` is a condition on `event.data` which keeps
-    out what `split` might split.
+    The table `claimed` has the columns event_id, time, `first` and `after` (the range of all keys),
+    and one for each of `fields`: a field of the events' data, with its SQL type. `small` is an SQL
+    condition on `event.data` that excludes each event which `split` might split.
     """
 
     effects: str
@@ -49,7 +50,7 @@ class Statement:
 
     @cached_property
     def sql(self) -> str:
-        """Return the whole statement."""
+        """Return the whole statement: claim, effects, and done."""
         columns = [
             f"(event.data->>'{name}')::{type} AS {name}" for name, type in self.fields.items()
         ]
@@ -64,9 +65,10 @@ class Statement:
     def work(
         self, ids: Sequence[int], *, handlers: Sequence[str], version: int
     ) -> dict[int, float]:
-        """Do what it can of a handler's deliveries; return how old each was, in seconds.
+        """Run the statement; return the age in seconds of each delivery that it did, by id.
 
-        What is not among them is done already, in other hands, or not for this statement.
+        Deliveries missing from the result are done already, locked by another worker, or not fit
+        for the statement. `version` is the current version of the event type.
         """
         parameters = {
             "ids": list(ids),

@@ -1,7 +1,7 @@
-"""What a handler's run tells: the fields of every line logged in it, and its spans.
+"""Logs and traces of a handler's run: the fields of each line logged in it, and its spans.
 
-A batch is in the traces of its events: in the first one as the run itself, in those of some others
-as a span that is linked to it. How many of them is bounded, so that a backlog costs no more.
+The run is a span in the trace of its first sampled event. The traces of other events get a span
+that links to it; their number is limited, so that a large batch costs no more.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from events.registry import Handler
 
 logger = logging.getLogger(__name__)
 
-TRACED = 10  # events of a batch whose traces tell of it
-# Where a row of deliveries.claim has what.
+TRACED = 10  # traces of a batch's events that get a span
+# Positions in a row of deliveries.claim.
 DELIVERY, EVENT, ATTEMPTS, TRACEPARENT = 0, 1, 8, 9
 
 Row = tuple[Any, ...]
 
 
 class Story:
-    """One batch in a handler's hands, until it is settled; it `begins` when it is claimed."""
+    """The logs and spans of one run of a handler on a batch, from claim to settlement."""
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self._bound: Mapping[str, Token[Any]] = bind_contextvars(
             handler=handler.name, queue=handler.queue
         )
-        # A call outside is worth a line; batches of rows come too fast for one each.
+        # Calls outside are logged; atomic handlers' batches are too many, so only at DEBUG.
         self._level = logging.DEBUG if handler.atomic else logging.INFO
         self._trace: Token[str] | None = None
         self._span: AbstractContextManager[tracing.Span] = tracing.NOTHING
@@ -50,7 +50,7 @@ class Story:
         return self
 
     def begins(self, rows: Sequence[Row]) -> None:
-        """Tell which deliveries it is about."""
+        """Log that a run on these claimed deliveries begins, and open its span."""
         self._began, self._count = time.time_ns(), len(rows)
         about = _about(rows)
         self._bound = {**bind_contextvars(**about), **self._bound}
@@ -75,12 +75,12 @@ class Story:
         self._span.__enter__()
 
     def waits(self, seconds: float) -> None:
-        """Tell that a rate limit put it off."""
+        """Note that a rate limit postponed the delivery by `seconds`."""
         self._failed = "limited"
         tracing.note("delivery.limited", {"seconds": seconds})
 
     def fails(self, error: Exception) -> None:
-        """Tell that it came to nothing; what becomes of each delivery is told of each."""
+        """Note that the run failed; the outcome of each delivery is noted elsewhere."""
         self._failed = name_of(error)
         tracing.note("batch.failed", {"count": self._count}, failed=self._failed)
 

@@ -1,7 +1,7 @@
-"""Which handlers the relays know, and since when: so that a rolling deploy leaves none out.
+"""Subscriptions: since when each handler gets events, so that a rolling deploy loses none.
 
-While an old relay still runs, it expands events without the handlers that only the new release
-has. Those events are found again by the time since which the handler is subscribed.
+A relay of the old release expands events without the handlers that only the new release has. Using
+the time since which a handler is subscribed, `catch_up` creates the deliveries left out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from events.queues import policy_of
 from events.registry import Handler, subscriptions
 from events.sql import execute
 
-# How long processes of the release before may run beside those of this one.
+# How long processes of the previous release may run beside those of this one.
 DEPLOY_SECONDS = 900
 
-# On an empty table all is new: no release was there before, and no relay of it.
+# On an empty table, handlers are subscribed since 1970: no relay has run before.
 SUBSCRIBE = """
     INSERT INTO events_subscription (handler, event_type, since)
     SELECT handler, event_type, CASE
@@ -34,9 +34,9 @@ SUBSCRIBE = """
 
 
 def subscribe() -> list[str]:
-    """Write down the handlers of this release, and return those that are new.
+    """Store the handlers of this release, and return the names of new ones.
 
-    One that takes over from former names is subscribed since the first of them was.
+    A renamed handler is subscribed since the first of its former names was.
     """
     known = subscriptions()
     columns = [
@@ -49,7 +49,7 @@ def subscribe() -> list[str]:
         return sorted(name for (name,) in cursor.fetchall())
 
 
-# Ids are made from the clocks of web machines, hence the margin.
+# The times in ids are by the web machines' clocks: 10 minutes cover the errors of these.
 MISSED = """
     INSERT INTO events_delivery (event_id, handler, queue, state, priority, due_at, recorded_at)
     SELECT event.id, %(handler)s, %(queue)s, 'queued', event.priority, now(), event.recorded_at
@@ -72,7 +72,7 @@ NEW = "SELECT handler FROM events_subscription WHERE since > now() - %s * interv
 
 
 def catch_up() -> int:
-    """Make the deliveries that relays of the release before left out; return how many."""
+    """Create the deliveries that relays of the previous release left out; return how many."""
     new = {name for (name,) in execute(NEW, [DEPLOY_SECONDS]).rows}
     return sum(_catch_up(handler) for handler in subscriptions() if handler.name in new)
 

@@ -11,7 +11,7 @@ from events.schedule import scheduled
 
 @scheduled(every=timedelta(minutes=10), name="events.prune")
 def prune() -> dict[str, int]:
-    """Delete done deliveries and old events beyond what is kept."""
+    """Delete done deliveries and old events (retention.py)."""
     return retention.prune()
 
 
@@ -23,5 +23,5 @@ def forget_results() -> None:
 
 @scheduled(every=timedelta(minutes=1), name="events.audit")
 def check_rules() -> dict[str, int]:
-    """Check the rules of the guarantee on what is there now."""
+    """Check the audit rules on the live database (audit.py)."""
     return audit.audit()

@@ -1,4 +1,4 @@
-"""What the relay adds to the traces of the events that it relays, if there are any."""
+"""The relay's spans in the traces of the events that it relays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from events import tracing
 from events.deliveries import Pending
 from events.sql import execute
 
-# Of a step: so many of its events are looked at, and so many traces tell of it. A backlog, in which
-# nobody follows single events, costs no more than that.
+# In each step, at most this many events are checked for a trace, and this many traces get spans. In
+# a backlog nobody follows single events, so spans for all would be a waste.
 LOOKED_AT = 100
 TRACED = 10
 
@@ -23,9 +23,11 @@ FIND = """
 def relayed(
     pending: Sequence[Pending], expanding_since: int | None, publishing_since: int, failed: str = ""
 ) -> None:
-    """Tell of deliveries that were made, if they were, and then published until now.
+    """Add spans for the expansion and the publishing of these deliveries to their events' traces.
 
-    Times are in nanoseconds since 1970; it takes a statement, after the work is done.
+    Times are in nanoseconds since 1970. Publishing ends now; without `expanding_since` there was no
+    expansion. `failed` is the class of the exception, if publishing failed. Call this after the
+    work is done, since it needs a query.
     """
     if not tracing.is_on() or not pending:
         return

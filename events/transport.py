@@ -1,6 +1,7 @@
-"""kombu's Redis transport, for workers that outlive whatever anybody puts into their queue.
+"""kombu's Redis transport with three changes.
 
-And for a relay that sends a message in half the time, and a child that is free for what is urgent.
+A worker survives a malformed message, sending takes half the time, since the Redis client is kept,
+and one child of a worker stays free for interactive messages.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from events.failures import told
 
 @contextmanager
 def _as_if_missing(package: str) -> Iterator[None]:
+    """Make imports of the package fail in this block, unless it is loaded already."""
     missing: Any = None
     if package in sys.modules:
         yield
@@ -27,8 +29,8 @@ def _as_if_missing(package: str) -> Iterator[None]:
         del sys.modules[package]
 
 
-# redis-py loads OpenTelemetry's metrics wherever it finds them, for a use that nobody makes here:
-# 60 modules and 2 MB in every process, though traces are off.
+# redis-py loads OpenTelemetry's metrics if they are installed. They are not used here, and would
+# cost every process 60 modules and 2 MB, even with tracing off.
 with _as_if_missing("opentelemetry"):
     from kombu.transport import TRANSPORT_ALIASES, redis, virtual
     from redis.exceptions import RedisError, ResponseError
@@ -37,7 +39,10 @@ logger = logging.getLogger(__name__)
 
 
 class InHand(virtual.QoS):
-    """The messages that a worker has taken and not ended."""
+    """The messages that a worker has accepted and not yet acknowledged or rejected.
+
+    `bulk` has the delivery tags of bulk messages.
+    """
 
     def __init__(self, channel: Channel, prefetch_count: int = 0) -> None:
         super().__init__(channel, prefetch_count)  # type: ignore[no-untyped-call]
@@ -62,21 +67,24 @@ class InHand(virtual.QoS):
             self.channel.ask_anew()
 
     def takes_bulk(self) -> bool:
-        """Return whether a child stays free if one more message of bulk work is taken.
+        """Return whether a child stays free if the worker accepts one more bulk message.
 
-        A worker of one child takes whatever comes.
+        A worker with one child accepts any message.
         """
         at_most = self.prefetch_count - 1
         return at_most < 1 or len(self.bulk) < at_most
 
 
 class Channel(redis.Channel):
-    """A channel that drops what is no message; kombu's lets it end the worker."""
+    """A channel that drops malformed messages, which end the worker in kombu's channel.
+
+    Messages are received by a blocking pop: a request that waits until a message comes.
+    """
 
     _kept_client: Any = None
-    # While it asks for urgent messages alone: by what number the broker knows who asks.
+    # The broker's id of the receiving connection, while that waits for interactive messages only.
     _asking_urgently: int | None = None
-    # There are hosts of Redis that know no such numbers: there, bulk work may have all children.
+    # False if the host forbids Redis's CLIENT commands: then bulk work may occupy all children.
     _keeps_one_free = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -85,7 +93,7 @@ class Channel(redis.Channel):
             self.QoS = InHand  # type: ignore[assignment]
 
     def _create_client(self, asynchronous: bool = False) -> Any:
-        """Return one client for all that is sent: kombu makes one for each message."""
+        """Return the same client for all messages sent; kombu creates one for each message."""
         if asynchronous:
             return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
         if self._kept_client is None or self._kept_client.connection_pool is not self.pool:
@@ -93,7 +101,7 @@ class Channel(redis.Channel):
         return self._kept_client
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """Ask for the next message: for one of bulk work only while a child stays free."""
+        """Request the next message, from the bulk lane only if a child stays free."""
         steps, self._asking_urgently = self.priority_steps, None
         held = self.qos
         if self._keeps_one_free and isinstance(held, InHand) and not held.takes_bulk():
@@ -106,20 +114,21 @@ class Channel(redis.Channel):
             self.priority_steps = steps
 
     def ask_anew(self) -> None:
-        """End a question for urgent messages alone; the next one is for all there are."""
+        """End a blocking pop for interactive messages only; the next pop includes bulk messages."""
         number, self._asking_urgently = self._asking_urgently, None
         if number is None or not self._in_poll:
             return
         client = self._create_client()
         try:
-            # Again, if the broker read this before the question: now it has read both.
+            # Again, if the broker received this before the pop: by now it has received both.
             _ = client.client_unblock(number) or client.client_unblock(number)
         except ResponseError:
             self._keeps_one_free = False
         except (RedisError, OSError):
-            pass  # the question ends by itself, after a second
+            pass  # the pop ends by itself after a second
 
     def _number_of_who_asks(self) -> int | None:
+        """Return the broker's id of the receiving connection; None if the host forbids that."""
         connection = self.client.connection
         try:
             connection.send_command("CLIENT", "ID")
@@ -129,21 +138,22 @@ class Channel(redis.Channel):
             return None
 
     def _brpop_read(self, **options: Any) -> bool | None:
+        """Read the reply to a blocking pop; log and drop a malformed message."""
         try:
             answer: bool | None = super()._brpop_read(**options)  # type: ignore[no-untyped-call]
             return answer
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # It is gone from the queue. If it stood for a delivery, the relay publishes it again.
+            # The message has left the queue. If it was for a delivery, the relay publishes another.
             logger.error("broker.malformed_message", extra={"error": told(error)})
             return True
 
 
 class Transport(redis.Transport):
-    """The Redis transport with that channel."""
+    """kombu's Redis transport with the channel above."""
 
     Channel = Channel
 
 
 def install() -> None:
-    """Put it in place of kombu's, for all URLs of Redis."""
+    """Make kombu use this transport for all Redis URLs."""
     TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:Transport"))

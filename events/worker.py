@@ -1,4 +1,4 @@
-"""Celery's worker, with an end that nothing can get stuck in, and that takes no longer than due."""
+"""Celery's worker, changed so that its shutdown can't hang and waits no longer than its tasks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ STOPS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
 class Stop(BaseException):
-    """This leaves the event loop."""
+    """Raised in the event loop to leave it."""
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
-    """A consumer whose event loop is left before a signal to stop is handled."""
+    """A consumer whose event loop is run by the worker's `run`, which handles stop signals."""
 
     def loop(self, *arguments: Any) -> None:
         """Run Celery's event loop."""
@@ -32,10 +32,10 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
 
 
 class Worker(worker.Worker):  # type: ignore[misc]
-    """A worker that handles a signal to stop when its event loop is left.
+    """A worker that handles stop signals after leaving its event loop.
 
-    Celery does so in the signal's handler, and stops its pool there, which waits for every task:
-    for ever, if the signal interrupted the writing of a task or the reading of a result.
+    Celery stops its pool inside the signal handler, and waits there for every task. If the signal
+    interrupted the writing of a task or the reading of a result, that wait never ends.
     """
 
     _wake: socket.socket | None = None  # while the event loop runs
@@ -44,13 +44,14 @@ class Worker(worker.Worker):  # type: ignore[misc]
         super().__init__(consumer_cls=Consumer, **options)
 
     def install_platform_tweaks(self, worker: Any) -> None:
-        """Take Celery's handlers of signals into its own."""
+        """Install Celery's signal handlers, wrapped by `_ask`."""
         super().install_platform_tweaks(worker)
         self._pid, self._asked = os.getpid(), list[Callable[[], object]]()
         for number in STOPS:
             signal.signal(number, partial(self._ask, signal.getsignal(number)))
 
     def _ask(self, handler: Any, number: int, frame: Any) -> None:
+        """Postpone Celery's handler until the event loop is left; call it now if none runs."""
         if self._wake is None or os.getpid() != self._pid:
             handler(number, frame)
         else:
@@ -58,7 +59,7 @@ class Worker(worker.Worker):  # type: ignore[misc]
             self._wake.send(b"\0")
 
     def run(self, loop: Callable[[], None], hub: Any) -> None:
-        """Run an event loop, and what signals ask for when it is left."""
+        """Run an event loop until it ends or a stop signal comes; then call postponed handlers."""
         woken, self._wake = socket.socketpair()
         try:
             hub.add_reader(woken, leave)
@@ -74,9 +75,9 @@ class Worker(worker.Worker):  # type: ignore[misc]
                 self._asked.pop(0)()
 
     def wait_for_soft_shutdown(self) -> None:
-        """Let the children end what they have in hand, for as long as is allowed.
+        """Wait until the children have finished their tasks, at most the soft shutdown timeout.
 
-        Celery would sleep that long if there is anything at all.
+        Celery would sleep for the whole timeout even if the tasks finish sooner.
         """
         children = self.pool._pool  # noqa: SLF001
         busy = children._busy_workers if children else ()  # noqa: SLF001
@@ -84,10 +85,10 @@ class Worker(worker.Worker):  # type: ignore[misc]
             return
         seconds, hub = self.app.conf.worker_soft_shutdown_timeout, self.hub
         logger.info("worker.draining", extra={"count": len(busy), "seconds": seconds})
-        hub.on_tick.clear()  # nothing is asked of the broker, and no child gets another task
+        hub.on_tick.clear()  # request no message from the broker, and give no task to a child
         for fd in {*hub.readers, *hub.consolidate} - set(_fds_of(children)):
             hub.remove(fd)
-        if not hub.readers:  # the connection to the broker is lost, and all was reset
+        if not hub.readers:  # losing the connection to the broker has removed all readers
             self.pool.register_with_event_loop(hub)
         hub.propagate_errors = ()
         end = hub.call_later(seconds, leave)
@@ -95,16 +96,16 @@ class Worker(worker.Worker):  # type: ignore[misc]
             for _ in hub.create_loop():
                 if not busy:
                     break
-        end.cancel()  # Celery goes on with the timers, in a thread, while it stops the pool
+        end.cancel()  # Celery runs the hub's timers on, in a thread, while it stops the pool
 
 
 def leave() -> None:
-    """Leave the event loop from within."""
+    """Leave the event loop, when called in it."""
     raise Stop
 
 
 def _fds_of(children: Any) -> Iterator[int]:
-    """Return where one reads what children say, and whether they live."""
+    """Yield the file descriptors for reading the children's results and noticing their deaths."""
     for child in children._pool:  # noqa: SLF001
         yield child.outqR_fd
         yield getattr(child, "_sentinel_poll", None) or child.outqR_fd
