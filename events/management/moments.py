@@ -1,3 +1,5 @@
+"""Parsers of command-line options: times, ages, limits and counts."""
+
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
@@ -8,12 +10,12 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 
 def moment(text: str) -> datetime:
-    """Read a date or a time; without an offset it is UTC."""
+    """Return an ISO 8601 date or time as a datetime: in UTC if the text has no offset."""
     found = parse_datetime(text)
     if found is None:
         day = parse_date(text)
         if day is None:
-            raise ValueError(f"{text!r} is no ISO 8601 date or time.")
+            raise ValueError(f"{text!r} is not an ISO 8601 date or time.")
         found = datetime(day.year, day.month, day.day)  # noqa: DTZ001  made aware below
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 
@@ -22,30 +24,30 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def age(text: str) -> timedelta:
-    """Read how long ago something was, as `90s`, `30m`, `12h` or `7d`."""
+    """Return an age such as `90s`, `30m`, `12h` or `7d` as a duration."""
     number, unit = text[:-1], text[-1:]
     if unit not in UNITS or not number.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is no age: say it as 90s, 30m, 12h or 7d.")
+        raise ArgumentTypeError(f"{text!r} is not an age: give one as 90s, 30m, 12h or 7d.")
     try:
         return timedelta(**{UNITS[unit]: int(number)})
     except OverflowError:
-        raise ArgumentTypeError(f"{text!r} is too long ago: say it as 90s, 30m or 7d.") from None
+        raise ArgumentTypeError(f"{text!r} is too long: give an age as 90s, 30m or 7d.") from None
 
 
 def limit(text: str) -> tuple[int, int]:
-    """Read so many in so many seconds, as `100/60`; `none` is no limit: 0."""
+    """Return a limit such as `100/60` as (calls, seconds); `none` is (0, 60), no limit."""
     if text == "none":
         return 0, 60
     count, _, seconds = text.partition("/")
     if not (count.isdecimal() and seconds.isdecimal() and int(count) and int(seconds)):
         raise ArgumentTypeError(
-            f"{text!r} is no limit: say calls/seconds as 100/60, or none for no limit."
+            f"{text!r} is not a limit: give calls/seconds as 100/60, or none for no limit."
         )
     return int(count), int(seconds)
 
 
 def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
+    """Return a whole number of at least 1."""
     if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError(f"{text!r} is no number of at least 1.")
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1.")
     return int(text)

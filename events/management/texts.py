@@ -1,4 +1,4 @@
-"""How figures and deliveries read on a terminal, and in JSON."""
+"""Texts of the management commands: figures and deliveries for a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from events.queries import Choice, QueueStatus
 
 
 def agreed(question: str) -> bool:
-    """Ask whoever is at the terminal."""
+    """Ask the user at the terminal a yes-or-no question; return whether the reply was yes."""
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Return lines: the columns' titles, then their values; the first to the left."""
+    """Yield the lines of a table: its titles, then a line for each row.
+
+    `columns` maps a key of the rows to its title. The first column is aligned left, others right.
+    """
     cells = [list(columns.values())]
     cells += [["–" if row[name] is None else str(row[name]) for name in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -25,37 +28,37 @@ def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def pause_of(status: QueueStatus | QueueControl) -> str:
-    """Tell since when a queue is paused, by whom and why."""
+    """Return since when a queue is paused, by which operator and why."""
     since = f"since {status.paused_at:%F %T %Z} by {status.paused_by}"
     return f"{since}: {status.reason}" if status.reason else since
 
 
 def lines_of_pause(status: QueueStatus) -> Iterator[str]:
-    """Yield what is said of a queue that is paused, and how it goes on."""
+    """Yield the lines that describe a queue's pause and how to end it."""
     yield f"{status.queue} is paused {pause_of(status)}"
     if status.restored:
-        yield "    That came with the backup from which this database was restored."
-    yield f"    When it may go on: manage.py queues resume {status.queue}"
+        yield "    The pause came with the backup from which this database was restored."
+    yield f"    To let it go on: manage.py queues resume {status.queue}"
 
 
 def limits_of(status: QueueStatus) -> str:
-    """Tell how often a queue's handlers may call outside."""
+    """Return how often a queue's handlers may call outside services, as text."""
     limits = [f"{status.rate_limit} in {status.rate_seconds} s"] if status.rate_limit else []
     if status.group_limit:
-        limits.append(f"of each group {status.group_limit} in {status.group_seconds} s")
+        limits.append(f"per group {status.group_limit} in {status.group_seconds} s")
     return ", ".join(limits) or "no limit"
 
 
 def lines_of(choice: Choice) -> list[str]:
-    """Tell what would be given up, by handler, and what would be left."""
+    """Return lines that count the deliveries a purge would discard, by handler, and leave."""
     lines = [f"{count:>9}  {handler}" for handler, count in choice.by_handler.items()]
     if choice.in_hand:
-        lines.append(f"{choice.in_hand:>9}  in a worker's hands: left as they are")
+        lines.append(f"{choice.in_hand:>9}  held by workers: left as they are")
     return lines
 
 
 def story_of(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery in JSON terms."""
+    """Return a delivery as a dict for JSON."""
     return {
         "id": delivery.pk,
         "queue": delivery.queue,
@@ -73,7 +76,7 @@ def story_of(delivery: Delivery) -> dict[str, Any]:
 
 
 def line_of(delivery: Delivery) -> str:
-    """Return a delivery in a line."""
+    """Return a delivery as one line of text."""
     parts = [delivery.pk, delivery.handler, delivery.event.type, delivery.event_id]
     parts.append(f"recorded {delivery.recorded_at:%F %T}")
     if delivery.due_at:

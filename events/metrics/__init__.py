@@ -1,5 +1,5 @@
-"""The event system's Prometheus metrics: what processes count, and what PostgreSQL tells.
+"""The event system's Prometheus metrics: figures that processes count, and figures of the tables.
 
-Both are read from PostgreSQL at a scrape, so that they are the same whichever process answers, and
-hold while the broker is down.
+A scrape reads both from PostgreSQL. So every process returns the same figures, even while the
+broker is down.
 """

@@ -1,7 +1,7 @@
-"""The alerts: what pages somebody, and what can wait until the morning.
+"""The alerts: those that page an operator, and those that open a ticket.
 
-Prometheus' rules are made from this table: `manage.py alert_rules`. A rule takes the largest figure
-of those that answer for the same thing, since every exporter and web process tells the same.
+`manage.py alert_rules` generates the Prometheus rules file from this table. Every exporter and web
+process exports the same figures, so expressions take the maximum and never sum over processes.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 RUNBOOK = "docs/alerts.md#alert-"
-# Of the deliveries of 30 days, so many may be late or dead.
+# The error budget: the share of 30 days' deliveries that may be late or dead.
 BUDGET = 0.001
-# At these rates, 2 % of the budget is gone in an hour, or 5 % in six
+# Burn rates: FAST spends 2 % of the budget in an hour, SLOW spends 5 % in six hours
 # (https://sre.google/workbook/alerting-on-slos/).
 FAST, SLOW = 14.4, 6
-# One failure of the ten deliveries of a quiet hour wakes nobody: dead letters have their ticket.
+# Fewer bad deliveries page nobody: in a quiet hour, one failure is a large share. DeadLetters opens
+# a ticket for them.
 LEAST_BAD = 10
 WINDOWS = {"5m": 300, "30m": 1_800, "1h": 3_600, "6h": 21_600}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One alert: it fires when `expression` has held for the time `lasting`."""
+    """One alert, which fires once `expression` has held for `lasting` (a Prometheus duration)."""
 
     name: str
     page: bool
@@ -47,7 +48,7 @@ ALERTS = (
         expression="max by (queue) (queue_oldest_seconds) > max by (queue) (queue_slo_seconds)\n"
         "unless max by (queue) (queue_paused) == 1",
         lasting="1m",
-        summary="{{ $labels.queue }} does not keep its promise",
+        summary="{{ $labels.queue }} misses its SLO",
         description="A delivery that could run has waited for {{ $value | humanizeDuration }}.",
     ),
     Alert(
@@ -55,7 +56,7 @@ ALERTS = (
         page=True,
         expression="max by (queue) (queue_workers) == 0",
         lasting="2m",
-        summary="Nobody works on {{ $labels.queue }}",
+        summary="{{ $labels.queue }} has no workers",
         description="No process that consumes the queue was seen in the last 15 seconds.",
     ),
     Alert(
@@ -65,25 +66,25 @@ ALERTS = (
         lasting="1m",
         summary="Events are not relayed",
         description="The oldest has waited for {{ $value | humanizeDuration }} in the outbox: no"
-        " relay runs, or it can't reach the broker.",
+        " relay runs, or the relay can't reach the broker.",
     ),
     Alert(
         name="SLOBurnRateFast",
         page=True,
         expression=_burn(FAST, "1h", "5m"),
         lasting="2m",
-        summary="{{ $labels.queue }} fails or is late, fast",
+        summary="{{ $labels.queue }} spends its error budget fast",
         description="{{ $value | humanizePercentage }} of the last hour's deliveries were late or"
-        " died; 0.1 % may in 30 days.",
+        " dead; the budget is 0.1 % in 30 days.",
     ),
     Alert(
         name="SLOBurnRateSlow",
         page=True,
         expression=_burn(SLOW, "6h", "30m"),
         lasting="15m",
-        summary="{{ $labels.queue }} fails or is late, steadily",
+        summary="{{ $labels.queue }} spends its error budget steadily",
         description="{{ $value | humanizePercentage }} of the last six hours' deliveries were late"
-        " or died; 0.1 % may in 30 days.",
+        " or dead; the budget is 0.1 % in 30 days.",
     ),
     Alert(
         name="AuditViolation",
@@ -98,8 +99,8 @@ ALERTS = (
         page=True,
         expression="absent(queue_depth)",
         lasting="2m",
-        summary="Nobody knows how the queues are",
-        description="No exporter answers, or PostgreSQL does not answer it.",
+        summary="There are no metrics of the queues",
+        description="No exporter responds, or PostgreSQL does not respond to it.",
     ),
     Alert(
         name="DeadLetters",
@@ -123,17 +124,17 @@ ALERTS = (
         page=False,
         expression="max(increase(deliveries_swept_total[15m])) > 0",
         lasting="0m",
-        summary="Messages were lost, and published again",
+        summary="Messages were lost and published again",
         description="{{ $value | humanize }} deliveries in 15 minutes: workers died, or the broker"
-        " forgot.",
+        " lost messages.",
     ),
     Alert(
         name="LeasesRescued",
         page=False,
         expression="max(increase(leases_rescued_total[15m])) > 0",
         lasting="0m",
-        summary="Workers died, or hung, with batches in their hands",
-        description="{{ $value | humanize }} batches were taken back in 15 minutes.",
+        summary="Workers died or hung while they held batches",
+        description="{{ $value | humanize }} batches were released in 15 minutes.",
     ),
     Alert(
         name="QueuePausedLong",
@@ -141,15 +142,15 @@ ALERTS = (
         expression="max by (queue) (queue_paused) == 1",
         lasting="30m",
         summary="{{ $labels.queue }} is still paused",
-        description="Its deliveries wait until somebody resumes it.",
+        description="Its deliveries wait until an operator resumes it.",
     ),
     Alert(
         name="MemoryHigh",
         page=False,
         expression="max by (group) (process_memory_bytes / process_memory_limit_bytes) > 0.85",
         lasting="10m",
-        summary="{{ $labels.group }} needs much memory",
-        description="{{ $value | humanizePercentage }} of what it may have is in use.",
+        summary="{{ $labels.group }} is short of memory",
+        description="A process uses {{ $value | humanizePercentage }} of its limit.",
     ),
     Alert(
         name="ConnectionsHigh",
@@ -165,7 +166,7 @@ ALERTS = (
         expression="max by (group) (process_clock_ahead_seconds) > 1",
         lasting="5m",
         summary="A clock of {{ $labels.group }} is wrong",
-        description="It is {{ $value | humanizeDuration }} off PostgreSQL's.",
+        description="It differs from PostgreSQL's by {{ $value | humanizeDuration }}.",
     ),
     Alert(
         name="AuditStale",
@@ -173,14 +174,17 @@ ALERTS = (
         expression="min(audit_age_seconds) > 300\n"
         "or (absent(audit_age_seconds) and on () count(queue_depth) > 0)",
         lasting="10m",
-        summary="The auditor does not look",
-        description="It should each minute: the scheduler, or the queue of events, stands still.",
+        summary="The auditor does not run",
+        description="It should run each minute: the scheduler or the queue `events` has stopped.",
     ),
 )
 
 
 def recordings() -> list[tuple[str, str]]:
-    """Return the recording rules, by name: rates of deliveries, and of the bad among them."""
+    """Return the recording rules as (name, expression): rates of deliveries, and of bad ones.
+
+    A bad delivery is late or dead.
+    """
     attempts = 'rate(deliveries_total{outcome=~"done|retry|dead"}[10m])'
     rules = [("handler:deliveries:rate10m", f"max by (handler, queue, outcome) ({attempts})")]
     for window in WINDOWS:

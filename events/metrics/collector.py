@@ -1,4 +1,4 @@
-"""Everything that a scrape answers, from PostgreSQL."""
+"""All metrics of a scrape, read from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from events.metrics.families import FAMILIES, OTHER, Family
 from events.queries import measures
 from events.queues import all_policies
 
-# Process groups beside those of the queues (fly.toml).
+# The process groups in fly.toml that are not a queue's.
 GROUPS = ("web", "relay", "beat", "flower", "exporter")
 
 Sources = tuple[Callable[[], Iterator[Metric]], ...]
 
 
 def sources() -> Sources:
-    """These answer all metrics, each with few statements."""
+    """Return the functions that yield all metrics; each runs a few statements."""
     return (counted, queues, relay, audits, processes, streams, database)
 
 
 def counted() -> Iterator[Metric]:
-    """Return the counters and histograms that processes add to."""
+    """Yield the counters and histograms that processes add to."""
     found = measures.measures()
     for family in FAMILIES.values():
         values = found.get(family.name, {})
@@ -50,7 +50,10 @@ def counted() -> Iterator[Metric]:
 def _histogram(
     family: Family, bounds: tuple[float, ...], values: dict[str, dict[str, float]]
 ) -> Metric:
-    """Return a histogram; what was counted by other bounds is where it fits into these."""
+    """Return a histogram with the bounds of this release.
+
+    A value that was counted under an older bound is added to the bucket that the bound falls in.
+    """
     labels = family.combinations()
     histogram = HistogramMetricFamily(family.name, family.text, labels=list(labels[0]))
     for each in labels:
@@ -66,20 +69,20 @@ def _histogram(
 
 
 def queues() -> Iterator[Metric]:
-    """Return what each queue has to do, and what it promises."""
+    """Yield each queue's backlog, dead letters, pause, workers and SLO."""
     policies = all_policies()
     backlogs = [each for each in queries.backlogs(list(policies)) if each.queue in policies]
     workers = measures.consumers(list(policies))
     yield by_queue(
-        "queue_depth", "Deliveries that are open: waiting, running or between attempts.",
+        "queue_depth", "Open deliveries: waiting, running or between two attempts.",
         ((each.queue, each.depth) for each in backlogs),
     )  # fmt: skip
     yield by_queue(
-        "queue_runnable", "Open deliveries that wait for a worker or are in one's hands.",
+        "queue_runnable", "Open deliveries that wait for a worker or are held by one.",
         ((each.queue, each.runnable) for each in backlogs),
     )  # fmt: skip
     yield by_queue(
-        "queue_oldest_seconds", "For how long the oldest waiting delivery could have run.",
+        "queue_oldest_seconds", "How long the oldest waiting delivery could have run.",
         ((each.queue, each.oldest_seconds) for each in backlogs),
     )  # fmt: skip
     yield by_queue(
@@ -90,83 +93,83 @@ def queues() -> Iterator[Metric]:
         "queue_paused", "1 while an operator has paused the queue.",
         ((each.queue, each.paused_at is not None) for each in backlogs),
     )  # fmt: skip
-    yield by_queue("queue_workers", "Worker groups that consume the queue.", workers.items())
+    yield by_queue("queue_workers", "Workers that consume the queue.", workers.items())
     yield by_queue(
-        "queue_slo_seconds", "What 99 % of deliveries keep, from commit to done.",
+        "queue_slo_seconds", "The queue's SLO: 99 % of deliveries take less, from commit to done.",
         ((policy.name, policy.slo_seconds) for policy in policies.values()),
     )  # fmt: skip
 
 
 def relay() -> Iterator[Metric]:
-    """Return what the relay has still to take."""
+    """Yield the relay's lag and backlog."""
     yield gauge(
-        "relay_lag_seconds", "Age of the oldest event that the relay has not taken.",
+        "relay_lag_seconds", "Age of the oldest event in the outbox.",
         queries.relay_lag_seconds(),
     )  # fmt: skip
-    yield gauge("outbox_depth", "Events that the relay has not taken.", queries.outbox_length())
+    yield gauge("outbox_depth", "Events in the outbox.", queries.outbox_length())
 
 
 def audits() -> Iterator[Metric]:
-    """Return what the auditor found; nothing, if it has never looked."""
+    """Yield the auditor's findings and their age; no samples if it has never run."""
     found = [(rule, count) for rule, count in queries.audits() if rule in rules]
     yield by(
         "rule", "audit_violations", "Breaches of the guarantee that the auditor found; must be 0.",
         found,
     )  # fmt: skip
-    age = GaugeMetricFamily("audit_age_seconds", "Time since the auditor looked last.")
+    age = GaugeMetricFamily("audit_age_seconds", "Time since the auditor's last run.")
     if (seconds := queries.audit_age_seconds()) is not None:
         age.add_metric([], seconds)
     yield age
 
 
 def processes() -> Iterator[Metric]:
-    """Return the processes that were seen just now, by their group."""
+    """Yield the number of live processes in each group, with their memory and clocks."""
     own = [policy.process_group for policy in all_policies().values()]
     groups = measures.groups([*own, *GROUPS], other=OTHER)
     yield by(
-        "group", "processes", "Processes that are alive.",
+        "group", "processes", "Live processes.",
         ((each.name, each.processes) for each in groups),
     )  # fmt: skip
     yield by(
         "group", "process_memory_bytes",
-        "Memory of that process of the group, with its children, which has the least left.",
+        "Memory of the group's process, with its children, that has the least left.",
         ((each.name, each.memory_bytes) for each in groups),
     )  # fmt: skip
     yield by(
-        "group", "process_memory_limit_bytes", "The most that this process may have.",
+        "group", "process_memory_limit_bytes", "The memory limit of that process.",
         ((each.name, each.memory_limit_bytes) for each in groups if each.memory_limit_bytes),
     )  # fmt: skip
     yield by(
         "group", "process_clock_ahead_seconds",
-        "How far the group's worst clock is from PostgreSQL's, ahead or behind.",
+        "The group's largest difference to PostgreSQL's clock, ahead or behind.",
         ((each.name, each.clock_ahead_seconds) for each in groups),
     )  # fmt: skip
 
 
 def streams() -> Iterator[Metric]:
-    """Return how many live streams web processes hold open."""
-    yield gauge("sse_streams", "Live streams that are open.", measures.streams())
+    """Yield the number of live streams that web processes hold open."""
+    yield gauge("sse_streams", "Open live streams.", measures.streams())
 
 
 def database() -> Iterator[Metric]:
-    """Return how many connections PostgreSQL has, and allows."""
+    """Yield how many connections PostgreSQL has, and how many it allows."""
     used, most = measures.connections()
     yield gauge("database_connections", "Connections to PostgreSQL.", used)
     yield gauge("database_connections_max", "Connections that PostgreSQL allows.", most)
 
 
 def gauge(name: str, text: str, value: float) -> Metric:
-    """Return one figure without labels."""
+    """Return a metric of one value without labels."""
     return GaugeMetricFamily(name, text, value=value)
 
 
 def by_queue(name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
-    """Return a figure of each queue."""
+    """Return a metric of (queue, value) rows."""
     return by("queue", name, text, rows)
 
 
 def by(label: str, name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
-    """Return a figure of each value of a label."""
+    """Return a metric of rows that each pair a value of `label` with a figure."""
     family = GaugeMetricFamily(name, text, labels=[label])
     for value, figure in rows:
         family.add_metric([value], figure)

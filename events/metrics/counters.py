@@ -1,8 +1,8 @@
-"""Counters and histograms that every process adds to, in PostgreSQL.
+"""Counters and histograms in PostgreSQL, which every process adds to.
 
-A process adds up in memory, and writes what it has once a second, by one statement. So the figures
-don't depend on who is asked, nor on which machine counted; a process that is killed takes the last
-second or two of its counts with it, and no more.
+A process counts in memory and flushes its counts once a second, in one statement. So the figures
+are the same whichever process is scraped. A process that is killed loses the counts of its last
+second or two.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from events.sql import execute
 
 logger = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 1.0  # between two flushes of a process that counts
-LAST_FLUSH_SECONDS = 2.0  # that a process which stops waits for PostgreSQL
+FLUSH_SECONDS = 1.0  # between two flushes of one process
+LAST_FLUSH_SECONDS = 2.0  # how long a stopping process waits for its last flush
 
-# All processes take the rows in one order, so that no two wait for each other. Nor do they wait for
-# the disk: should PostgreSQL crash, what it had not written is the last of what was counted.
+# All processes lock the rows in one order, which avoids deadlocks. The commit does not wait for the
+# disk: a crash of PostgreSQL loses the last counts only.
 FLUSH = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO events_measure AS measure (metric, labels, bound, value)
@@ -44,18 +44,18 @@ FLUSH = """
 """
 
 Pairs = tuple[tuple[str, str], ...]
-# By metric, labels, and the upper bound of a bucket; None for a counter, or a histogram's sum.
+# (metric, labels, upper bound of a bucket); the bound is None for a counter or a histogram's sum.
 Key = tuple[str, Pairs, float | None]
 
 
 class _Memory:
-    """What this process counted since its last flush."""
+    """The counts of this process since its last flush."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget, in a child, what its parent had counted, and a lock that it held."""
+        """Start empty: a forked child must not flush its parent's counts, nor wait for its lock."""
         self.lock = threading.Lock()
         self.added: defaultdict[Key, float] = defaultdict(float)
         self.flushed = 0.0
@@ -66,14 +66,14 @@ os.register_at_fork(after_in_child=_memory.reset)
 
 
 def count(metric: str, amount: float = 1, **labels: str) -> None:
-    """Add to a counter of events/metrics/families.py."""
+    """Add to a counter, one of those in events/metrics/families.py."""
     key = (metric, tuple(labels.items()), None)
     with _memory.lock:
         _memory.added[key] += amount
 
 
 def observe(metric: str, value: float, amount: int = 1, **labels: str) -> None:
-    """Add a value (a duration in seconds, or a size), `amount` times, to a histogram."""
+    """Add a value to a histogram, `amount` times: a duration in seconds, or a size."""
     bounds, pairs = _bounds(metric), tuple(labels.items())
     with _memory.lock:
         _memory.added[metric, pairs, None] += value * amount
@@ -99,19 +99,19 @@ def _bounds(metric: str) -> tuple[float, ...]:
 
 
 def pending() -> bool:
-    """Return whether something was counted that isn't written yet."""
+    """Return whether there are counts to flush."""
     return bool(_memory.added)
 
 
 def forget() -> None:
-    """Drop what was counted and isn't written yet."""
+    """Drop the counts that are not flushed yet."""
     _memory.reset()
 
 
 def flush(*, older_than: float = 0.0) -> None:
-    """Write what was counted, unless the last flush is less than `older_than` seconds ago.
+    """Write the counts, unless the last flush is less than `older_than` seconds ago.
 
-    It never raises for the database: what could not be written is written the next time.
+    Never raises a database error: after one, the counts are kept for the next flush.
     """
     if not _memory.added or time.monotonic() < _memory.flushed + older_than:
         return
@@ -139,21 +139,22 @@ def _columns(added: dict[Key, float]) -> list[list[Any]]:
 
 
 def labels_text(labels: dict[str, str]) -> str:
-    """Return how labels are stored."""
+    """Return labels as they are stored: a JSON object with sorted names."""
     return json.dumps(labels, sort_keys=True)
 
 
 def bound_text(bound: float | None) -> str:
-    """Return how the bound of a bucket is stored, and shown as `le`."""
+    """Return a bucket's bound as it is stored, and shown in the label `le`."""
     if bound is None:
         return ""
     return "+Inf" if bound == inf else str(float(bound))
 
 
 def flush_at_the_end(**_: Any) -> None:
-    """Write what a worker process counted when it stops in peace, if that is soon done.
+    """Flush the counts of a child process that stops normally, or give up after two seconds.
 
-    Its own connection may be in the middle of something, or wait for a server that is gone.
+    In a thread with its own connection: the main thread's may be in the middle of a statement, or
+    wait for a server that is gone.
     """
     last = threading.Thread(target=flush, daemon=True)
     last.start()

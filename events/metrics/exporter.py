@@ -1,4 +1,4 @@
-"""A small server of the metrics, for Prometheus alone: it needs PostgreSQL, and no broker."""
+"""A small HTTP server for Prometheus' scrapes; it needs PostgreSQL, but not the broker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = "text/plain; charset=utf-8"
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Return the WSGI application: /metrics and /healthz."""
+    """Respond to /metrics and /healthz: the exporter's WSGI application."""
     status, content_type, body = _answer(environ)
     headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     start_response(status, headers)
@@ -43,29 +43,29 @@ def _metrics(accept: str) -> Answer:
         body, content_type = exposition(accept)
     except Unavailable as error:
         logger.warning("metrics.unavailable", extra={"error": reason(error)})
-        return "503 Service Unavailable", TEXT, b"The database can't be asked.\n"
+        return "503 Service Unavailable", TEXT, b"The database does not respond.\n"
     finally:
-        # Each request has a thread of its own, which ends with it.
+        # Each request has its own thread, whose connection would stay open when the thread ends.
         connection.close()
     return "200 OK", content_type, body
 
 
 class Server(ThreadingWSGIServer):
-    """prometheus_client's server: a thread for each request, so that health is answered too."""
+    """prometheus_client's server: a thread per request, so a slow scrape delays no health check."""
 
     daemon_threads = True
 
 
 class QuietHandler(WSGIRequestHandler):
-    """It writes no line for each scrape, nor looks up names of who asks."""
+    """A request handler that logs no line for each scrape."""
 
     timeout = 10
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing."""
+        """Log nothing."""
 
 
 def serve(address: str, port: int) -> Server:
-    """Return a server that listens; its caller runs `serve_forever`."""
+    """Return a listening server; the caller runs `serve_forever`."""
     server: Server = make_server(address, port, application, Server, QuietHandler)
     return server

@@ -1,7 +1,7 @@
-"""The metrics that processes count, and every combination of labels that there can be.
+"""The metrics that processes count, each with all its combinations of labels.
 
-A scrape has a sample for each of these combinations from the beginning, at 0, and no other: what
-somebody else wrote to the table, or what came in a request, adds none.
+A scrape has one sample for each combination, 0 at first, and no others. So neither requests nor
+unknown rows in the table can add time series.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from events.registry import subscriptions
 
 Labels = dict[str, str]
 
-# What became of a delivery in a worker's hands.
+# The outcomes of a delivery that reached a worker.
 OUTCOMES = ("done", "retry", "dead", "limited", "deferred", "isolated", "paused", "passed_over")
-# An event whose type is of a newer release.
+# The label of an event type, or process group, that this release does not know.
 OTHER = "other"
 
 
@@ -48,7 +48,7 @@ def _outcomes() -> list[Labels]:
 
 @cache
 def seconds() -> tuple[float, ...]:
-    """Return the buckets of durations: from a millisecond, and each queue's SLO exactly."""
+    """Return the bucket bounds of durations: from 1 ms on, with each queue's SLO as a bound."""
     digits = [round(digit * 10.0**power, 3) for power in (-3, -2, -1, 0) for digit in (1, 2, 3, 5)]
     slos = {float(policy.slo_seconds) for policy in all_policies().values()}
     return tuple(sorted({*digits, 10.0, 30.0, 60.0, 300.0, 1_800.0, 10_800.0} | slos))
@@ -56,7 +56,7 @@ def seconds() -> tuple[float, ...]:
 
 @cache
 def sizes() -> tuple[float, ...]:
-    """Return the buckets of batches, up to the largest that a queue allows."""
+    """Return the bucket bounds of batch sizes, up to the largest batch that a queue allows."""
     largest = max(policy.batch_size for policy in all_policies().values())
     steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
     return tuple(float(size) for size in sorted({*steps, largest}) if size <= largest)
@@ -64,7 +64,7 @@ def sizes() -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Family:
-    """A metric: a counter, or with bounds a histogram."""
+    """A metric: a counter, or a histogram if it has bounds."""
 
     name: str
     text: str
@@ -77,32 +77,30 @@ FAMILIES = {
     for family in (
         Family(
             "events_recorded_total",
-            "Events that committed transactions recorded, as the relay took them.",
+            "Recorded events, counted when the relay reads them from the outbox.",
             _types,
         ),
-        Family("deliveries_total", "What became of deliveries in workers' hands.", _outcomes),
+        Family("deliveries_total", "Deliveries that reached a worker, by outcome.", _outcomes),
         Family(
             "deliveries_late_total",
-            "Deliveries that were done later than promised, counted from when they could run.",
+            "Deliveries that were done later than the SLO, counted from when they could run.",
             _queues,
         ),
-        Family("messages_published_total", "Messages that the relay gave to the broker.", _queues),
+        Family("messages_published_total", "Messages that the relay published.", _queues),
         Family(
             "deliveries_swept_total",
-            "Deliveries that were published again, because their message must have been lost.",
+            "Deliveries that were published again because their message counts as lost.",
             _none,
         ),
         Family(
             "leases_rescued_total",
-            "Batches that were taken back from workers that died or hung.",
+            "Batches that were released from workers that died or hung.",
             _none,
         ),
-        Family(
-            "delivery_seconds", "From an event's commit until a handler is done.", _queues, seconds
-        ),
+        Family("delivery_seconds", "Time from an event's commit until done.", _queues, seconds),
         Family(
             "queue_wait_seconds",
-            "From an event's commit until a worker began the run that delivered it.",
+            "Time from an event's commit until the start of the run that delivered it.",
             _queues,
             seconds,
         ),

@@ -1,4 +1,4 @@
-"""What is measured of a worker's batch."""
+"""Measurements of a worker's batch: run time, size, latency, lateness and outcomes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from events.registry import Handler
 
 
 class Run:
-    """One run of a handler, timed by the monotonic clock while the block lasts.
+    """One run of a handler, as a context manager that measures its block by the monotonic clock.
 
-    Ages are PostgreSQL's, as the claim tells them; what passes after it is added by this clock. So
-    no two machines' clocks are ever compared.
+    The claim returns the ages of deliveries by PostgreSQL's clock; the time since then is added by
+    the monotonic clock. So the clocks of two machines are never compared.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -29,10 +29,10 @@ class Run:
         return self
 
     def claimed(self, ages: Sequence[float], *, owed: Sequence[float] | None = None) -> None:
-        """Note how old each delivery was when the run began, and for how long it could have run.
+        """Note the age of each delivery at the start of the run, in seconds.
 
-        Both are in seconds. They are the same for deliveries that never waited for a retry or a
-        rate limit, and then `owed` can be left out.
+        `owed` is how long each could have run by then, in seconds. Without it, the ages are used:
+        they are equal for deliveries that never waited for a retry or a rate limit.
         """
         self.ages = ages
         self.owed = ages if owed is None else owed
@@ -60,14 +60,17 @@ class Run:
 
 
 def settled(handler: Handler, outcomes: Mapping[str, int], *, of: int) -> None:
-    """Count what became of a batch `of` so many deliveries, and flushes once a second."""
+    """Count the outcomes of a batch of `of` deliveries, and flush at most once a second.
+
+    `outcomes` maps each outcome to its number of deliveries; the rest count as passed over.
+    """
     count_outcomes(handler, outcomes)
     count_outcomes(handler, {"passed_over": of - sum(outcomes.values())})
     counters.flush(older_than=counters.FLUSH_SECONDS)
 
 
 def count_outcomes(handler: Handler, outcomes: Mapping[str, int]) -> None:
-    """Count what became of deliveries to a handler."""
+    """Count deliveries to a handler by outcome."""
     name, queue = handler.name, handler.queue
     for outcome, amount in outcomes.items():
         if amount:

@@ -1,4 +1,4 @@
-"""One collection for all who ask at the same time, and an end to each."""
+"""A cache of the metrics: concurrent scrapes share one collection, which has a time limit."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from prometheus_client.registry import Collector
 
 from events.metrics.collector import sources
 
-KEEP_SECONDS = 1.0  # that an answer serves others
-LIMIT_SECONDS = 5.0  # after which a collection is given up
+KEEP_SECONDS = 1.0  # how long a collection is reused for other scrapes
+LIMIT_SECONDS = 5.0  # after which a collection is aborted
 
 
 class Unavailable(Exception):
-    """The database can't be asked, or answers too slowly for a scrape: `manage.py doctor`."""
+    """The database can't be reached, or is too slow for a scrape: run `manage.py doctor`."""
 
 
 class Snapshot:
-    """The metrics as they were a moment ago; a failure is kept for as long as an answer is."""
+    """The metrics, collected at most once a second; a failure is cached for as long."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class Snapshot:
             return self._metrics
 
     def forget(self) -> None:
-        """Make the next answer a new one."""
+        """Drop the cached metrics: the next `take` collects again."""
         self._until = 0.0
 
     def _collect(self) -> None:
@@ -59,7 +59,7 @@ class Snapshot:
 
 
 class Taken(Collector):
-    """Metrics that were collected before, as prometheus_client wants them."""
+    """A prometheus_client collector of metrics that were already read."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self.metrics = metrics
@@ -73,9 +73,9 @@ snapshot = Snapshot()
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """Return the metrics in the format that the header asks for, and its content type.
+    """Return the metrics in the format that an `Accept` header names, and its content type.
 
-    Raises Unavailable when the database can't be asked, or not soon.
+    Raises Unavailable when the database can't be reached or is too slow.
     """
     encode, content_type = choose_encoder(accept)
     return encode(Taken(snapshot.take())), content_type

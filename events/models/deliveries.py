@@ -11,7 +11,10 @@ from events.models.events import Event, Priority
 
 
 class Delivery(models.Model):
-    """One event on its way to one handler: inbox, retry state, dead letter and audit in one."""
+    """One event for one handler: its state, retries, and its end as done, dead or discarded.
+
+    A part is one of several deliveries into which a large one was split by key.
+    """
 
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"
@@ -22,29 +25,31 @@ class Delivery(models.Model):
         DISCARDED = "discarded", "Discarded"
 
     id = models.BigAutoField(primary_key=True)
-    # No constraint, as with outbox entries; an audit rule (`every_delivery_has_its_event`) watches.
+    # No foreign key in the database: the check would lock the event's row (ADR 0016). The audit
+    # rule `every_delivery_has_its_event` finds a violation.
     event = models.ForeignKey(
         Event, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False
     )
     handler = models.TextField()
-    # What is too large for one transaction is split by key: part 0 is the whole, which ends as
-    # done when the others, with the bounds of their keys, take its place.
+    # A delivery too large for one transaction is split by key. Part 0 is the whole delivery, which
+    # becomes done when parts 1, 2, … replace it; each has the bounds of its keys.
     part = models.IntegerField(db_default=0)
     bounds = models.JSONField(null=True)
     queue = models.TextField()
     state = models.TextField(choices=State, default=State.QUEUED)
     priority = models.SmallIntegerField(choices=Priority)
-    # When the relay has to look at it next: to publish it, to retry it, or because its message
-    # must have been lost. Null once it is finished.
+    # When the relay publishes its message next: the first time, for a retry, or because the last
+    # message counts as lost. Null once it is finished.
     due_at = models.DateTimeField(null=True)
-    # When it came back from a wait for a retry or a rate limit, to be run again. It is late from
-    # then on; null if it never waited, and is late from `recorded_at` on.
+    # When its last wait for a retry or a rate limit ended. Lateness counts from then, or from
+    # `recorded_at` if it never waited (null).
     ready_at = models.DateTimeField(null=True)
-    # How often it failed, or took its worker down with it.
+    # How often it failed or killed its worker.
     attempts = models.SmallIntegerField(db_default=0)
-    # How often a message was published for it.
+    # How many messages were published for it.
     publications = models.SmallIntegerField(db_default=0)
-    # Its batch took a worker down: from now on it runs alone, so that neighbours pay nothing.
+    # True once its batch has killed a worker: from then on it runs alone, so that another death
+    # costs only the delivery that causes it.
     isolated = models.BooleanField(db_default=False)
     error = models.TextField(blank=True, db_default="")
     recorded_at = models.DateTimeField()
@@ -54,11 +59,11 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         permissions = [("operate_deliveries", "May replay and discard dead letters")]
         constraints = [
-            # Two relays, or a replay beside one, must not make a second delivery of an event.
+            # Without it, two relays, or a relay and a replay, could deliver an event twice.
             models.UniqueConstraint(
                 fields=["event", "handler", "part"], name="one_delivery_per_handler"
             ),
-            # An open delivery that nobody looks at again would be lost.
+            # An open delivery without a due time would never be published again.
             models.CheckConstraint(
                 name="open_delivery_is_due",
                 condition=Q(state__in=["queued", "running", "retry"], due_at__isnull=False)
@@ -66,13 +71,13 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
-            # All that the relay ever looks for: open deliveries of a queue whose time has come.
+            # The relay's query: open deliveries of a queue that are due.
             models.Index(
                 fields=["queue", "priority", "due_at"],
                 name="delivery_due",
                 condition=Q(due_at__isnull=False),
             ),
-            # The few among them that failed before, which a budget paces.
+            # The few of them that are retries, which the queue's `retry_rate` limits.
             models.Index(
                 fields=["queue", "priority", "due_at"],
                 name="delivery_retry",
@@ -88,7 +93,7 @@ class Delivery(models.Model):
 
 
 class Attempt(models.Model):
-    """One attempt of a delivery that failed: when, on which worker, and why."""
+    """One failed attempt of a delivery: when, on which worker, and its traceback."""
 
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="failures")
     number = models.SmallIntegerField()
@@ -104,7 +109,10 @@ class Attempt(models.Model):
 
 
 class Lease(models.Model):
-    """A batch in a worker's hands; one that ran out tells that it died, hangs or is slow."""
+    """A worker's claim on a batch of deliveries, which it extends while it runs.
+
+    An expired lease means that its worker died, hangs or is slow.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     handler = models.TextField()
@@ -113,7 +121,8 @@ class Lease(models.Model):
     deliveries = ArrayField(models.BigIntegerField())
     started_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
-    # The worker's session, which ends with its process however that ends.
+    # The worker's PostgreSQL session (pid and start). It ends when the process does, so a live
+    # session means that the worker is only slow.
     backend = models.IntegerField(null=True)
     backend_start = models.DateTimeField(null=True)
 

@@ -9,14 +9,17 @@ from events.queues import BULK
 
 
 class Priority(models.IntegerChoices):
-    """How urgent an event's deliveries are; each is a lane of its own through every queue."""
+    """The urgency of an event's deliveries.
+
+    Each priority has its own lane, a separate line through outbox, relay and broker.
+    """
 
     BULK = BULK, "Bulk"
     INTERACTIVE = 5, "Interactive"
 
 
 class Event(models.Model):
-    """One domain event, as recorded: written once, never changed (the event store)."""
+    """One recorded domain event, written once and never changed: the event store."""
 
     # UUIDv7: the key is also the order of recording.
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -27,7 +30,7 @@ class Event(models.Model):
     priority = models.SmallIntegerField(choices=Priority)
     traceparent = models.TextField(blank=True, default="")
     recorded_at = models.DateTimeField(db_default=Now())
-    # An event recorded with the key of one that exists is the same event.
+    # An idempotency key: recording a second event with the same key writes nothing.
     key = models.TextField(null=True, editable=False)
 
     class Meta:
@@ -37,7 +40,7 @@ class Event(models.Model):
             ),
         ]
         indexes = [
-            # One subject's history, and replays of one type.
+            # For one subject's history, and for replays of one type.
             models.Index(fields=["subject", "id"], name="event_by_subject"),
             models.Index(fields=["type", "id"], name="event_by_type"),
         ]
@@ -47,13 +50,14 @@ class Event(models.Model):
 
 
 class OutboxEntry(models.Model):
-    """An event that the relay has not turned into deliveries yet; deleted when it has.
+    """An event without deliveries yet: the relay deletes the entry when it inserts them.
 
-    A table of its own, so that the store stays append-only and a claim reads only what is open.
+    In its own table, so that the event store stays append-only and the relay reads open entries
+    only.
     """
 
-    # No constraint: it would be checked for each event, and lock the event's row; both rows are
-    # written by one statement, and retention leaves events that have an entry.
+    # No foreign key in the database: its check would lock the event's row for each event. One
+    # statement writes both rows, and retention keeps events that have an entry.
     event = models.OneToOneField(
         Event, models.CASCADE, primary_key=True, related_name="+", db_constraint=False
     )
@@ -64,12 +68,13 @@ class OutboxEntry(models.Model):
     class Meta:
         verbose_name_plural = "outbox entries"
         constraints = [
-            # The relay has one lane for each priority; an entry outside them would stay for ever.
+            # The relay reads one lane per priority; it would never read an entry of another one.
             models.CheckConstraint(
                 name="outbox_priority_has_lane", condition=Q(priority__in=list(Priority))
             ),
         ]
-        # A lane is a range of it, in order: the relay begins where it found something of late.
+        # A lane is one range of the index, in order. The relay scans it from its floor on
+        # (events/floors.py).
         indexes = [models.Index(fields=["priority", "event"], name="outbox_by_lane")]
 
     def __str__(self) -> str:
@@ -77,7 +82,7 @@ class OutboxEntry(models.Model):
 
 
 class Subscription(models.Model):
-    """A handler that the relays know, and since when: events from then on are due to it."""
+    """A handler that relays know; it gets the events recorded from `since` on."""
 
     handler = models.TextField(primary_key=True)
     event_type = models.TextField()

@@ -5,9 +5,10 @@ from django.db.models.functions import Now
 
 
 class RateGroup(models.Model):
-    """What shares a rate limit: a queue, or one account, host, endpoint or recipient of it.
+    """The calls that share a rate limit: of a queue, or of one account, host or recipient in it.
 
-    Its row is the lock under which permits are given; its times are the ends of waiting lines.
+    Permits are given while its row is locked. `reserved_until` is the end of its waiting line:
+    the time up to which turns are reserved.
     """
 
     name = models.TextField(primary_key=True)
@@ -20,7 +21,7 @@ class RateGroup(models.Model):
 
 
 class Permit(models.Model):
-    """One use of a rate limit: counted until the window after it has passed."""
+    """One call that used a rate limit; it counts until its window has passed."""
 
     group = models.TextField()
     until = models.DateTimeField()

@@ -9,7 +9,7 @@ from events.ids import new_id
 
 
 class Audit(models.Model):
-    """What the auditor found last under one rule of the guarantee: it must be 0."""
+    """The last result of one audit rule: the number of violations, which must be 0."""
 
     rule = models.TextField(primary_key=True)
     violations = models.BigIntegerField()
@@ -21,7 +21,7 @@ class Audit(models.Model):
 
 
 class Operation(models.Model):
-    """Something an operator did to deliveries: who, what, when, and to how many."""
+    """An entry of the audit trail: an operator's action, when, and on how many deliveries."""
 
     action = models.TextField()
     actor = models.TextField()
@@ -34,18 +34,19 @@ class Operation(models.Model):
 
 
 class QueueControl(models.Model):
-    """What operators set for a queue while it runs; null where the queue table's number holds."""
+    """An operator's settings of a queue; a null number means the one in the queue table."""
 
     queue = models.TextField(primary_key=True, editable=False)
-    # While it is set, nothing is published, and workers give back what they have not begun.
+    # While set, relays publish nothing of the queue, and workers release deliveries not yet begun.
     paused_at = models.DateTimeField(null=True, editable=False)
     paused_by = models.TextField(blank=True, default="", editable=False)
-    # The database in which that was (events/queries/pauses.py): a restored one is another.
+    # The identity of the database that was paused; a restored copy has another one
+    # (events/queries/pauses.py).
     paused_in = models.TextField(blank=True, default="", db_default="", editable=False)
     reason = models.TextField(
         blank=True, default="", help_text="Why it is paused, for whoever looks next."
     )
-    # What waited meanwhile is not overdue at once.
+    # Lateness counts from here on: a pause does not make its deliveries late.
     resumed_at = models.DateTimeField(null=True, editable=False)
     concurrency = models.PositiveSmallIntegerField(
         null=True,
@@ -75,7 +76,7 @@ class QueueControl(models.Model):
         verbose_name = "queue"
         permissions = [("operate_queues", "May pause, resume, purge, clean and tune queues")]
         constraints = [
-            # Without a slot nothing would run, and nobody would see why: that is what pausing is.
+            # At 0, nothing would run, and no page would say why; a pause is for that.
             models.CheckConstraint(
                 name="a_worker_has_a_slot",
                 condition=Q(concurrency__isnull=True) | Q(concurrency__gte=1),
@@ -94,32 +95,32 @@ class QueueControl(models.Model):
 
 
 class Process(models.Model):
-    """A process of the system as it was seen last: each writes its own row, every few seconds.
+    """A long-running process, which writes its own row every 5 seconds and deletes it at its end.
 
-    A row that is no longer written tells that its process died without a word.
+    A row that is no longer updated means that its process was killed, is frozen or cut off.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # As in fly.toml: `feed-worker`, `relay`, `beat`, `web`.
+    # Its name in fly.toml: `feed-worker`, `relay`, `beat`, `web`.
     group = models.TextField()
     host = models.TextField()
     pid = models.IntegerField()
     release = models.TextField()
     queues = ArrayField(models.TextField(), default=list)
     concurrency = models.PositiveSmallIntegerField(default=0)
-    # Of the process and its children, what they share counted once.
+    # Of the process and its children; shared memory counts once.
     memory_bytes = models.BigIntegerField(default=0)
-    # What its machine, or its container, has.
+    # The memory of its machine or container.
     memory_limit_bytes = models.BigIntegerField(default=0)
-    # Live streams that it holds open.
+    # The number of live streams that it holds open.
     streams = models.IntegerField(default=0, db_default=0)
-    # What is wrong with it, as it says itself.
+    # The fault that the process itself reports, or "".
     trouble = models.TextField(blank=True, default="", db_default="")
-    # How far its clock is ahead of PostgreSQL's.
+    # How far its clock is ahead of PostgreSQL's; negative if behind.
     clock_ahead_seconds = models.FloatField(default=0)
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
-    # When it last did what it is for: looked for work, or took some.
+    # When it last made progress: polled for work, or did some.
     progressed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -130,10 +131,10 @@ class Process(models.Model):
 
 
 class Measure(models.Model):
-    """What was counted under a metric's name: every process adds to it, and none of them owns it.
+    """One value of a counter or histogram, which all processes add to.
 
-    `labels` is a JSON object with sorted names. A histogram has a row for each bucket that was
-    met, by its upper bound (`+Inf` included, not cumulative), and one for the sum, without a bound.
+    `labels` is a JSON object with sorted names. A histogram has one row for each bucket with a
+    value, keyed by its upper bound (`+Inf` too; not cumulative), and one without a bound: the sum.
     """
 
     pk = models.CompositePrimaryKey("metric", "labels", "bound")
@@ -147,7 +148,10 @@ class Measure(models.Model):
 
 
 class StreamReset(models.Model):
-    """Somebody's page has changed in a way that their streams don't tell row by row."""
+    """A change of a person's page that no row tells: their live streams report it as a reset.
+
+    The client then reads the page again (events/stream/resets.py).
+    """
 
     pk = models.CompositePrimaryKey("person_id", "source")
     person_id = models.BigIntegerField()
@@ -155,7 +159,7 @@ class StreamReset(models.Model):
     at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        # A look reads those of the last minutes.
+        # A poll reads the resets of the last minutes.
         indexes = [models.Index(fields=["at"], name="stream_reset_by_time")]
 
     def __str__(self) -> str:

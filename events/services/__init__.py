@@ -1,4 +1,4 @@
-"""What operators do. Each act is written down as an Operation, in the same transaction."""
+"""Operators' actions. Each is recorded as an Operation in the transaction that does the work."""
 
 from events.services.cleaning import TooYoung, clean
 from events.services.dead_letters import (

@@ -1,4 +1,4 @@
-"""What operators delete: deliveries that are finished for long."""
+"""The operators' action that deletes deliveries which were finished long ago."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from events.models import Delivery
 from events.services.operations import Progress, in_steps, note
 from events.sql import execute
 
-# An event without deliveries looks like a forgotten one: to the auditor, and to relays that look
-# for what an older release left out (events/subscriptions.py).
+# Soon after an event, missing deliveries mean a fault to the auditor, and to relays that add what
+# an older release left out (events/subscriptions.py). They must not be deleted that early.
 SHORTEST = timedelta(hours=1)
 FINISHED = (Delivery.State.DONE, Delivery.State.DISCARDED, Delivery.State.DEAD)
 
-# Locked first, so that none is replayed meanwhile.
+# Rows are locked before they are deleted, so that no replay can reopen one in between.
 DELETE = """
     WITH finished AS MATERIALIZED (
         SELECT id FROM events_delivery WHERE id = ANY(%s) AND state = %s
@@ -28,7 +28,7 @@ DELETE = """
 
 
 class TooYoung(ValueError):
-    """Deliveries are kept for an hour after they ended: say an age of 1h or more."""
+    """Deliveries are kept for an hour after they finish: give an age of 1h or more."""
 
     def __init__(self) -> None:
         super().__init__(str(self.__doc__))
@@ -42,15 +42,15 @@ def clean(
     state: str = Delivery.State.DONE,
     progress: Progress = lambda _: None,
 ) -> int:
-    """Delete a queue's deliveries that ended so in `state` so long ago; return how many.
+    """Delete a queue's deliveries that reached `state` more than `older_than` ago; return how many.
 
-    Their events stay. Raises TooYoung for less than an hour, and
-    ValueError for a state that is not final.
+    Their events stay. Works in small transactions; `progress` is called after each with the count
+    so far. Raises TooYoung for an age under an hour, ValueError for a state that is not final.
     """
     if older_than < SHORTEST:
         raise TooYoung
     if state not in FINISHED:
-        raise ValueError(f"What is {state} is not finished; only {', '.join(FINISHED)} is.")
+        raise ValueError(f"{state} is not a final state: choose one of {', '.join(FINISHED)}.")
     details = {"queue": queue, "state": state, "older_than": older_than}
     operation = note("queue.clean", actor, 0, details)
     old = Delivery.objects.filter(queue=queue, state=state, finished_at__lt=Now() - older_than)

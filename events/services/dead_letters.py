@@ -1,4 +1,4 @@
-"""What operators do to dead letters."""
+"""The operators' actions on dead letters: deliveries that have no attempt left."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from events.services.operations import note
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetters:
-    """Which dead letters are meant: all that fit every field given."""
+    """A selection of dead letters: those that match every given field."""
 
     ids: Sequence[int] | None = None
     among: QuerySet[Delivery] | None = None
     queue: str = ""
     handler: str = ""
     type: str = ""
-    error: str = ""  # words in the last error
-    since: datetime | None = None  # when they died
-    until: datetime | None = None
-    limit: int | None = None  # so many of them, those that died first
+    error: str = ""  # part of the last error's text, in any case
+    since: datetime | None = None  # died at or after this time
+    until: datetime | None = None  # died before this time
+    limit: int | None = None  # at most this many, those that died first
 
     def filters(self) -> dict[str, Any]:
-        """Return the same as filters of a query over deliveries."""
+        """Return the selection as keyword filters for a query over deliveries."""
         chosen: dict[str, Any] = {"state": Delivery.State.DEAD}
         fields = {
             "id__in": self.ids if self.among is None else self.among.order_by().values("id"),
@@ -49,21 +49,21 @@ class DeadLetters:
         return chosen | {"id__in": list(first.values_list("id", flat=True)[: self.limit])}
 
     def details(self) -> dict[str, Any]:
-        """Return what an Operation keeps of it."""
+        """Return the given fields, for the Operation that records the action."""
         fields = ("ids", "queue", "handler", "type", "error", "since", "until", "limit")
         return {name: value for name in fields if (value := getattr(self, name))}
 
 
 @transaction.atomic
 def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
-    """Give dead letters all their attempts again, and return how many."""
+    """Make dead letters due again with all their attempts, and return how many."""
     count = Delivery.objects.filter(**which.filters()).update(
         state=Delivery.State.QUEUED,
         attempts=0,
         publications=0,
         finished_at=None,
         due_at=Now(),
-        # From now on it is counted how long it takes; except of parts, which go by their whole.
+        # Latency counts from the replay on; a part keeps the time of the delivery that was split.
         recorded_at=Case(When(part=0, then=Now()), default=F("recorded_at")),
     )
     note("dead_letters.replay", actor, count, which.details())
@@ -72,7 +72,7 @@ def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
 
 @transaction.atomic
 def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
-    """Give dead letters up for good, and return how many; their record stays."""
+    """Discard dead letters for good, and return how many; their rows stay."""
     count = Delivery.objects.filter(**which.filters()).update(
         state=Delivery.State.DISCARDED, finished_at=Now()
     )
@@ -82,12 +82,12 @@ def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
 
 @transaction.atomic
 def discard_removed(handler: str, *, actor: str) -> int:
-    """Give up what is open for a handler that was removed, and return how many.
+    """Discard the open deliveries of a handler that was removed, and return how many.
 
     Raises ValueError for a handler that this release has.
     """
     if handler in handlers:
-        raise ValueError(f"This release has {handler!r}: what is open for it will be delivered.")
+        raise ValueError(f"This release has {handler!r}: its open deliveries will be delivered.")
     count = Delivery.objects.filter(handler=handler, due_at__isnull=False).update(
         state=Delivery.State.DISCARDED, finished_at=Now(), due_at=None
     )

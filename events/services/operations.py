@@ -1,4 +1,4 @@
-"""The audit trail: who did what, when, and to how many."""
+"""The audit trail of operators' actions, and the loop that works on many deliveries in steps."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.db.models import F, QuerySet
 
 from events.models import Delivery, Operation
 
-STEP = 5_000  # deliveries a transaction: what else waits for these rows doesn't wait for long
+STEP = 5_000  # deliveries in a transaction: few, so that nothing waits long for their row locks
 
 Progress = Callable[[int], None]
 
 
 def note(action: str, actor: str, count: int, details: dict[str, Any]) -> Operation:
-    """Write down an act, in the transaction that does it."""
+    """Record an operator's action; call it in the transaction of the action."""
     texts = {
         name: value if isinstance(value, list) else str(value) for name, value in details.items()
     }
@@ -31,11 +31,11 @@ def in_steps(
     operation: Operation,
     progress: Progress,
 ) -> None:
-    """Do something to many deliveries in small transactions.
+    """Apply `act` to many deliveries in small transactions.
 
-    `act` gets ids and answers how many it changed. The operation counts them in the same
-    transactions, so that it tells the truth about an act that was interrupted too; `progress`
-    hears how many there were so far.
+    `act` gets a list of ids and returns how many deliveries it changed. Each transaction also adds
+    that number to the operation, whose count is therefore right even after an interruption.
+    `progress` is called after each transaction with the count so far.
     """
     for ids in steps_of(chosen):
         with transaction.atomic():
@@ -46,7 +46,7 @@ def in_steps(
 
 
 def steps_of(chosen: QuerySet[Delivery]) -> Iterator[list[int]]:
-    """Return the ids that a query chooses now, so many at a time."""
+    """Yield the ids of a query's rows as lists of at most STEP, in the order of the ids."""
     ids = iter(chosen.order_by("id").values_list("id", flat=True).iterator(chunk_size=STEP))
     while step := list(islice(ids, STEP)):
         yield step

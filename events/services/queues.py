@@ -1,4 +1,4 @@
-"""What operators do to queues: pause, resume, and change what their workers may do."""
+"""The operators' actions on queues: pause, resume, and change limits and concurrency."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TUNABLE = ("reason", "concurrency", *LIMITS)
 
 
 def ensure_controls() -> None:
-    """Make the rows of queues that have none."""
+    """Create the row of each queue in the table that has none yet."""
     missing = set(all_policies()) - set(QueueControl.objects.values_list("queue", flat=True))
     QueueControl.objects.bulk_create(
         [QueueControl(queue=queue) for queue in sorted(missing)], ignore_conflicts=True
@@ -35,9 +35,10 @@ def ensure_controls() -> None:
 
 @transaction.atomic
 def pause(queue: str, *, actor: str, reason: str = "") -> bool:
-    """Let nothing of a queue begin, within 2 seconds; return whether that is news.
+    """Pause a queue; return whether it was running before.
 
-    What runs finishes, and whatever comes waits in PostgreSQL. Raises UnknownQueue.
+    Within 2 seconds, no more of its deliveries start. Running ones finish, new ones wait in
+    PostgreSQL. Raises UnknownQueue.
     """
     control = _control(queue)
     is_news = control.paused_at is None
@@ -54,7 +55,7 @@ def pause(queue: str, *, actor: str, reason: str = "") -> bool:
 
 @transaction.atomic
 def resume(queue: str, *, actor: str) -> bool:
-    """Let a queue go on with all that waits; return whether it was paused.
+    """End a queue's pause, so that its waiting deliveries start; return whether it was paused.
 
     Raises UnknownQueue.
     """
@@ -72,10 +73,10 @@ def resume(queue: str, *, actor: str) -> bool:
 
 @transaction.atomic
 def tune(queue: str, *, actor: str, changes: Mapping[str, Any]) -> None:
-    """Change a queue's numbers, or the reason why it is paused, while it runs.
+    """Change a queue's limits, its concurrency or the reason for its pause, while it runs.
 
-    `changes` has values for names of TUNABLE; None lets the queue table's number hold again. Raises
-    UnknownQueue, and ValidationError for numbers that can't be, or limits that would do nothing.
+    `changes` maps names in TUNABLE to values; None restores the number in the queue table. Raises
+    UnknownQueue, and ValidationError for an invalid number or a limit without effect.
     """
     control = _control(queue)
     for name in changes.keys() & set(TUNABLE):
@@ -90,17 +91,17 @@ def tune(queue: str, *, actor: str, changes: Mapping[str, Any]) -> None:
 
 
 def refuse_idle_limits(queue: str, changes: Mapping[str, Any]) -> None:
-    """Raise ValidationError for a limit that no handler of the queue would ever ask for.
+    """Raise ValidationError for a limit that no handler of the queue would be subject to.
 
-    Limits are for calls outside: handlers with `atomic=False`, and for groups those of them that
-    name a group.
+    A rate limit applies to handlers that call outside services (`atomic=False`); a group limit
+    applies to those of them that name a group.
     """
     calling = [each for each in subscriptions() if each.queue == queue and not each.atomic]
     if changes.get("rate_limit") and not calling:
-        text = "would do nothing: no handler of %(queue)s calls outside. To hold it up, pause it."
+        text = "has no effect: no handler of %(queue)s calls outside. To stop the queue, pause it."
         raise ValidationError({"rate_limit": ValidationError(text, params={"queue": queue})})
     if changes.get("group_limit") and not any(each.group for each in calling):
-        text = "would do nothing: no handler of %(queue)s names groups (hosts, accounts)."
+        text = "has no effect: no handler of %(queue)s names groups (hosts, accounts)."
         raise ValidationError({"group_limit": ValidationError(text, params={"queue": queue})})
 
 
@@ -116,7 +117,7 @@ def _save(control: QueueControl) -> None:
 
 
 def _tell(message: str, queue: str, actor: str) -> None:
-    """Let this process and those who read logs know, once it is so."""
+    """On commit, drop this process's cached controls and write a line to the log."""
 
     def tell() -> None:
         controls.forget()
@@ -133,8 +134,11 @@ DISSOLVE = """
 
 
 def _give_new_turns(queue: str) -> None:
-    """Dissolve the lines that calls wait in, by the limits of before; all ask anew."""
-    # A worker that believes the old numbers yet would reserve by them.
+    """Cancel the reservations that were made under the old limits, and make their calls due now.
+
+    Each delivery then reserves its turn again, under the new limits.
+    """
+    # Until workers' cached limits expire, they would still reserve by the old ones.
     time.sleep(controls.FRESH_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute(DISSOLVE, [f"queue {queue}", f"queue {queue} ", f"{queue} "])

@@ -1,4 +1,4 @@
-"""What operators do to deliveries that wait: give them up, or let their retries come at once."""
+"""The operators' actions on waiting deliveries: discard them, or retry them at once."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from events.services.operations import Progress, in_steps, note
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Which open deliveries are meant: all that fit every field given."""
+    """A selection of open deliveries: those that match every given field."""
 
     among: QuerySet[Delivery] | None = None
     queue: str = ""
     handler: str = ""
     type: str = ""
-    older_than: timedelta | None = None  # since their event was recorded
+    older_than: timedelta | None = None  # the age of their event
 
     def deliveries(self) -> QuerySet[Delivery]:
-        """Return them as a query."""
+        """Return the selection as a query."""
         chosen: dict[str, Any] = {"due_at__isnull": False}
         fields = {
             "id__in": self.among and self.among.order_by().values("id"),
@@ -37,24 +37,24 @@ class Waiting:
         return Delivery.objects.filter(**chosen | {n: v for n, v in fields.items() if v})
 
     def details(self) -> dict[str, Any]:
-        """Return what an Operation keeps of it."""
+        """Return the given fields, for the Operation that records the action."""
         fields = ("queue", "handler", "type", "older_than")
         return {name: value for name in fields if (value := getattr(self, name))}
 
 
 @dataclass
 class Purged:
-    """How many were given up, and how many were not because a worker has them in hand."""
+    """How many deliveries a purge discarded, and how many it left because a worker held them."""
 
     discarded: int = 0
     in_hand: int = 0
 
 
 def purge(which: Waiting, *, actor: str, progress: Progress = lambda _: None) -> Purged:
-    """Give up deliveries that wait, for good; their record stays.
+    """Discard waiting deliveries for good; their rows stay.
 
-    It takes those that are there now, not what comes meanwhile, and goes in small transactions;
-    `progress` hears how far it is.
+    Only deliveries that exist when it starts are discarded. Works in small transactions;
+    `progress` is called after each with the count so far.
     """
     purged = Purged()
 
@@ -70,10 +70,10 @@ def purge(which: Waiting, *, actor: str, progress: Progress = lambda _: None) ->
 
 
 def retry_now(which: Waiting, *, actor: str, progress: Progress = lambda _: None) -> int:
-    """Let retries that wait for their time be due now, and return how many.
+    """Make waiting retries due now, and return how many.
 
-    The relay still takes no more of them a second than the queue's `retry_rate`. Those that wait
-    for a turn under a rate limit keep their turns.
+    The relay still publishes at most the queue's `retry_rate` of them a second. Deliveries that
+    wait for a turn under a rate limit keep their turns.
     """
     waiting = which.deliveries().filter(state=Delivery.State.RETRY, due_at__gt=Now())
 

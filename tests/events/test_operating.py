@@ -63,7 +63,7 @@ def test_dead_letters_are_listed_with_their_reason(dead: Delivery) -> None:
 
 
 def test_dead_letters_are_not_touched_unless_it_is_said_which(dead: Delivery) -> None:
-    with pytest.raises(CommandError, match="Say which"):
+    with pytest.raises(CommandError, match="Give ids"):
         printed("dead-letters", "discard")
 
     dead.refresh_from_db()

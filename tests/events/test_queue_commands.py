@@ -196,7 +196,7 @@ def test_a_purge_takes_what_fits_all_filters(
 
 
 def test_without_a_terminal_a_purge_wants_to_be_sure(six: list[int]) -> None:
-    with pytest.raises(CommandError, match="6 deliveries would be given up for good: look with"):
+    with pytest.raises(CommandError, match="6 deliveries would be discarded for good: check with"):
         printed("purge", QUEUE)
 
     assert states() == Counter(queued=6)
@@ -218,9 +218,9 @@ def test_on_a_terminal_a_purge_asks(
     try:
         printed("purge", QUEUE)
     except CommandError as error:
-        assert str(error) == "Nothing was given up."  # noqa: PT017 - one of the cases
+        assert str(error) == "Nothing was discarded."  # noqa: PT017 - one of the cases
 
-    assert asked == ["Give up these 6 deliveries for good? [y/N] "]
+    assert asked == ["Discard these 6 deliveries for good? [y/N] "]
     assert states()["queued"] == left
 
 
@@ -301,13 +301,13 @@ def test_limits_and_concurrency_are_set_and_taken_back(db: None) -> None:
     [
         (["pause", "letters"], "The queues are: notifications, feeds, events"),
         (["list", "letters", "--state", "dead"], "The queues are: notifications"),
-        (["limit", "feeds"], "Say --rate 100/60"),
-        (["limit", "feeds", "--rate", "100"], "say calls/seconds as 100/60"),
-        (["limit", "feeds", "--rate", "5/0"], "say calls/seconds as 100/60"),
-        (["concurrency", "feeds"], "Say a number, or --default"),
+        (["limit", "feeds"], "Give --rate 100/60"),
+        (["limit", "feeds", "--rate", "100"], "give calls/seconds as 100/60"),
+        (["limit", "feeds", "--rate", "5/0"], "give calls/seconds as 100/60"),
+        (["concurrency", "feeds"], "Give a number, or --default"),
         (["concurrency", "feeds", "0"], "pause the queue instead"),
-        (["clean", "feeds", "--older-than", "week"], "say it as 90s, 30m, 12h or 7d"),
-        (["clean", "feeds", "--older-than", "10m"], "say an age of 1h or more"),
+        (["clean", "feeds", "--older-than", "week"], "give one as 90s, 30m, 12h or 7d"),
+        (["clean", "feeds", "--older-than", "10m"], "give an age of 1h or more"),
         (["list", "feeds", "--state", "lost"], "invalid choice"),
     ],
 )

@@ -83,7 +83,7 @@ def test_a_dry_run_counts_and_changes_nothing(delivered: list[Event]) -> None:
 
     text = printed("--type", "probe.sent", "--dry-run")
 
-    assert "would be replayed: 3 deliveries to probe.write (1 new, 2 again; 0 are open" in text
+    assert "would be replayed: 3 deliveries to probe.write (1 new, 2 again; 0 still open" in text
     assert count(Which(handler="probe.write")) == [
         Progress("probe.write", events=3, new=1, again=2)
     ]

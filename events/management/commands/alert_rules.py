@@ -8,7 +8,7 @@ from events.metrics.rules import rules_file
 
 
 class Command(BaseCommand):
-    help = "Print Prometheus' rules (deploy/prometheus/rules.yml)."
+    help = "Print the Prometheus rules file (deploy/prometheus/rules.yml)."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -15,15 +15,15 @@ from events.services import DeadLetters
 
 ACTIONS = {
     "list": "show the newest dead letters",
-    "show": "tell the whole story of some: event, every attempt, traceback",
-    "replay": "give them all their attempts again",
-    "discard": "give them up for good; their record stays",
+    "show": "show dead letters in full: the event, and every attempt with its traceback",
+    "replay": "deliver dead letters again, with all their attempts",
+    "discard": "discard dead letters for good; their rows stay",
 }
 FILTERS = ("queue", "handler", "type", "error", "since", "until")
 
 
 class Command(BaseCommand):
-    help = "Deliveries that failed as often as they may: list, show, replay or discard them."
+    help = "List, show, replay or discard dead letters: deliveries that have no attempt left."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             action.add_argument("--json", action="store_true", help="as JSON, for programs")
             action.add_argument("--queue", default="")
             action.add_argument("--handler", default="")
-            action.add_argument("--type", default="", help="of the event, as `card.added`")
+            action.add_argument("--type", default="", help="event type, for example `card.added`")
             action.add_argument("--error", default="", help="words in the last error")
             action.add_argument("--since", type=moment, help="died at or after this time")
             action.add_argument("--until", type=moment, help="died before this time")
@@ -42,12 +42,12 @@ class Command(BaseCommand):
             else:
                 action.add_argument("--all", action="store_true", help="all dead letters")
                 action.add_argument(
-                    "--limit", type=positive, metavar="N", help="only so many, the oldest first"
+                    "--limit", type=positive, metavar="N", help="only N of them, the oldest first"
                 )
             if name == "discard":
                 action.add_argument("--yes", action="store_true", help="without asking")
                 action.add_argument(
-                    "--removed", metavar="HANDLER", help="what is open for a handler that is gone"
+                    "--removed", metavar="HANDLER", help="all open deliveries of a removed handler"
                 )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -61,7 +61,7 @@ class Command(BaseCommand):
             self.discard_removed(options["removed"], as_json=options["json"])
             return
         if which == DeadLetters() and not options["all"] and options["limit"] is None:
-            raise CommandError("Say which: ids, a filter as --queue or --error, --limit, or --all.")
+            raise CommandError("Give ids, a filter such as --queue or --error, --limit, or --all.")
         which = dataclasses.replace(which, limit=options["limit"])
         if options["action"] == "discard" and not options["yes"]:
             self.ask(which)
@@ -74,14 +74,14 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"count": count}) if options["json"] else text)
 
     def ask(self, which: DeadLetters) -> None:
-        """Raise CommandError unless whoever is at the terminal agrees; a script is sure."""
+        """Raise CommandError unless the user confirms; a script, without a terminal, need not."""
         if sys.stdin.isatty():
             count = Delivery.objects.filter(**which.filters()).count()
-            if not agreed(f"Give up these {count} dead letters for good?"):
-                raise CommandError("Nothing was given up.")
+            if not agreed(f"Discard these {count} dead letters for good?"):
+                raise CommandError("Nothing was discarded.")
 
     def discard_removed(self, handler: str, *, as_json: bool) -> None:
-        """Give up what nobody will ever deliver."""
+        """Discard the open deliveries of a handler that no longer exists."""
         try:
             count = services.discard_removed(handler, actor="command line")
         except ValueError as error:
@@ -90,7 +90,7 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"count": count}) if as_json else text)
 
     def tell(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
-        """Print dead letters."""
+        """Print dead letters: with `whole`, their events and attempts too."""
         if as_json:
             stories = [describe(letter, whole=whole) for letter in letters]
             self.stdout.write(json.dumps(stories, indent=2))
@@ -104,7 +104,7 @@ class Command(BaseCommand):
 
 
 def line_of(letter: Delivery) -> str:
-    """Return a dead letter in a line."""
+    """Return a dead letter as one line of text."""
     reason = letter.error.strip().splitlines()[-1:] or [""]
     return (
         f"{letter.pk}  {letter.queue}  {letter.handler}  {letter.event.type}"
@@ -113,7 +113,7 @@ def line_of(letter: Delivery) -> str:
 
 
 def story_of(letter: Delivery) -> str:
-    """Return what happened to it."""
+    """Return a dead letter's event and every attempt, with tracebacks, as text."""
     parts = [f"  event: {letter.event.subject}, {json.dumps(letter.event.data)}"]
     for attempt in letter.failures.all():
         parts.append(
@@ -124,7 +124,7 @@ def story_of(letter: Delivery) -> str:
 
 
 def describe(letter: Delivery, *, whole: bool) -> dict[str, Any]:
-    """Return a dead letter in JSON terms."""
+    """Return a dead letter as a dict for JSON: with `whole`, its event and attempts too."""
     story: dict[str, Any] = {
         "id": letter.pk,
         "queue": letter.queue,

@@ -10,8 +10,8 @@ from events.diagnosis import diagnose
 
 
 class Command(BaseCommand):
-    help = "Check database, broker, relay, workers and queues, and say what to do."
-    requires_system_checks = []  # It must be able to report what they would stop at.
+    help = "Check the database, broker, relay, workers and queues, and say what to do."
+    requires_system_checks = []  # A failing check would stop the doctor before its report.
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="as JSON, for programs")

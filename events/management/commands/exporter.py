@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 class Command(BaseCommand):
     help = "Serve the metrics of all queues for Prometheus (EXPORTER_ADDRESS, EXPORTER_PORT)."
-    requires_system_checks = []  # A release is checked when it migrates.
+    requires_system_checks = []  # `migrate` has run them for this release.
 
     def handle(self, *args: Any, **options: Any) -> None:
         address = os.environ.get("EXPORTER_ADDRESS", "127.0.0.1")
         port = int(os.environ.get("EXPORTER_PORT", "9108"))
         server = serve(address, port)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            # The server's own thread can't wait for itself to end.
+            # In another thread: `shutdown` waits for serve_forever, which this thread runs.
             signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
         presence = appear("exporter", Vitals())
         logger.info("exporter.started", extra={"address": address, "port": port})

@@ -46,15 +46,15 @@ COLUMNS = {
     "concurrency": "concurrency",
 }
 ACTIONS = {
-    "status": "the figures of every queue",
-    "list": "a queue's deliveries of one kind",
-    "pause": "let nothing of a queue begin: what runs finishes, what comes waits",
-    "resume": "let a queue go on with all that waits",
-    "purge": "give up what waits, for good; what a worker has in hand is left",
-    "retry": "let retries that wait for their time be due now",
-    "limit": "change how often handlers may call outside, from the next call on",
+    "status": "show the figures of every queue",
+    "list": "list a queue's deliveries in one state",
+    "pause": "start no more deliveries of a queue; running ones finish, new ones wait",
+    "resume": "end a queue's pause, so that its waiting deliveries start",
+    "purge": "discard waiting deliveries for good; those that a worker holds are left",
+    "retry": "make waiting retries due now",
+    "limit": "change how often handlers may call outside services, from the next call on",
     "concurrency": "change how many batches a worker process runs at once",
-    "clean": "delete deliveries that ended long ago",
+    "clean": "delete deliveries that were finished long ago",
 }
 
 
@@ -69,21 +69,21 @@ class Command(BaseCommand):
             if name != "status":
                 action.add_argument("queue", metavar="QUEUE")
         for name in ("list", "purge", "retry"):
-            actions[name].add_argument("--handler", default="", help="as `feeds.fan_out`")
-            actions[name].add_argument("--type", default="", help="of the event, as `card.added`")
+            actions[name].add_argument("--handler", default="", help="for example `feeds.fan_out`")
+            actions[name].add_argument("--type", default="", help="event type, as `card.added`")
         for name in ("purge", "retry", "clean"):
             needed = name == "clean"
             actions[name].add_argument("--older-than", type=age, required=needed, help="as 12h, 7d")
         for name in ("limit", "concurrency"):
-            text = "as the queue table says"
+            text = "back to the number in the queue table"
             actions[name].add_argument("--default", action="store_true", help=text)
         actions["list"].add_argument("--state", choices=list(map(str, Kind)), required=True)
         actions["list"].add_argument("--limit", type=positive, default=50)
-        actions["pause"].add_argument("--reason", default="", help="for whoever looks next")
+        actions["pause"].add_argument("--reason", default="", help="shown to other operators")
         actions["purge"].add_argument("--yes", action="store_true", help="without asking")
         actions["purge"].add_argument("--dry-run", action="store_true", help="count only")
-        actions["limit"].add_argument("--rate", type=limit, help="in all, as 100/60 (seconds)")
-        actions["limit"].add_argument("--group", type=limit, help="of each group, as 5/60")
+        actions["limit"].add_argument("--rate", type=limit, help="calls/seconds in all, as 100/60")
+        actions["limit"].add_argument("--group", type=limit, help="calls/seconds per group")
         actions["concurrency"].add_argument("number", type=int, nargs="?", metavar="N")
         actions["clean"].add_argument("--state", choices=list(map(str, FINISHED)), default="done")
 
@@ -110,7 +110,7 @@ class Command(BaseCommand):
             raise CommandError(explained(error)) from error
 
     def show_status(self, options: dict[str, Any]) -> None:
-        """Tell how every queue is."""
+        """Print the figures of every queue, the relay's backlog and the state of the broker."""
         rows = queries.queue_status()
         figures = [dataclasses.asdict(row) for row in rows]
         lag, outbox = queries.relay_lag_seconds(), queries.outbox_length()
@@ -125,11 +125,11 @@ class Command(BaseCommand):
             "broker_error": outage,
         }
         waiting = [f"{outbox} events wait for the relay, the oldest for {lag:.0f} s"]
-        down = [f"The broker is down ({outage}): all waits in PostgreSQL, and nothing is lost"]
+        down = [f"The broker is down ({outage}): work waits in PostgreSQL, nothing is lost"]
         self.tell(found, *lines, *pauses, *(waiting if outbox else []), *(down if outage else []))
 
     def show_deliveries(self, options: dict[str, Any]) -> None:
-        """Tell which deliveries wait, run, failed or are done."""
+        """Print a queue's deliveries in one state."""
         found = queries.deliveries_of(
             options["queue"],
             Kind(options["state"]),
@@ -137,74 +137,74 @@ class Command(BaseCommand):
             type=options["type"],
             limit=options["limit"],
         )
-        nothing = [f"Nothing of {options['queue']} is {options['state']}."]
+        nothing = [f"No deliveries of {options['queue']} are {options['state']}."]
         self.tell([story_of(each) for each in found], *(map(line_of, found) if found else nothing))
 
     def pause(self, options: dict[str, Any]) -> None:
-        """Let nothing of a queue begin."""
+        """Pause a queue and print its state."""
         is_news = services.pause(options["queue"], actor=ACTOR, reason=options["reason"])
         status = status_of(options["queue"])
         text = f"{status.queue} is paused {pause_of(status)}; {status.depth} open"
         self.tell({"changed": is_news} | dataclasses.asdict(status), text)
 
     def resume(self, options: dict[str, Any]) -> None:
-        """Let a queue go on."""
+        """End a queue's pause and print its state."""
         is_news = services.resume(options["queue"], actor=ACTOR)
         status = status_of(options["queue"])
-        text = f"{status.queue} {'goes on' if is_news else 'was not paused'}; {status.depth} open"
+        text = f"{status.queue} {'resumed' if is_news else 'was not paused'}; {status.depth} open"
         self.tell({"changed": is_news} | dataclasses.asdict(status), text)
 
     def purge(self, options: dict[str, Any]) -> None:
-        """Give up what waits, after having asked."""
+        """Discard waiting deliveries, after a confirmation; with --dry-run, only count them."""
         queue, which = options["queue"], chosen(options)
         choice = queries.choice(which)
         found = {"queue": queue, "handlers": choice.by_handler}
         if options["dry_run"]:
-            text = f"{choice.free} deliveries of {queue} would be given up."
+            text = f"{choice.free} deliveries of {queue} would be discarded."
             counts = {"would_discard": choice.free, "in_hand": choice.in_hand}
             self.tell(found | counts, *lines_of(choice), text)
             return
         if not options["yes"]:
             self.ask(choice)
         purged = services.purge(which, actor=ACTOR, progress=self.show_progress)
-        text = f"{queue}: {purged.discarded} discarded, {purged.in_hand} left in workers' hands"
+        text = f"{queue}: {purged.discarded} discarded, {purged.in_hand} left to workers"
         self.tell(found | dataclasses.asdict(purged), text)
 
     def ask(self, choice: Choice) -> None:
-        """Raise CommandError unless somebody agrees."""
+        """Raise CommandError unless the user at the terminal confirms the purge."""
         if not sys.stdin.isatty():
             raise CommandError(
-                f"{choice.free} deliveries would be given up for good: look with --dry-run, and"
-                " say --yes."
+                f"{choice.free} deliveries would be discarded for good: check with --dry-run, then"
+                " add --yes."
             )
         for line in lines_of(choice):
             self.stderr.write(line)
-        if not agreed(f"Give up these {choice.free} deliveries for good?"):
-            raise CommandError("Nothing was given up.")
+        if not agreed(f"Discard these {choice.free} deliveries for good?"):
+            raise CommandError("Nothing was discarded.")
 
     def retry(self, options: dict[str, Any]) -> None:
-        """Let retries be due now."""
+        """Make waiting retries due now and print how many."""
         count = services.retry_now(chosen(options), actor=ACTOR, progress=self.show_progress)
         text = f"{options['queue']}: {count} retries are due now"
         self.tell({"queue": options["queue"], "retried": count}, text)
 
     def change_limits(self, options: dict[str, Any]) -> None:
-        """Change how often handlers may call outside."""
+        """Change how often handlers may call outside services, and print the new limits."""
         changes: dict[str, int | None] = dict.fromkeys(LIMITS) if options["default"] else {}
         for name in ("rate", "group"):
             if options[name]:
                 changes[f"{name}_limit"], changes[f"{name}_seconds"] = options[name]
         if not changes:
-            raise CommandError("Say --rate 100/60 or --group 5/60 (calls/seconds), or --default.")
+            raise CommandError("Give --rate 100/60 or --group 5/60 (calls/seconds), or --default.")
         services.tune(options["queue"], actor=ACTOR, changes=changes)
         status = status_of(options["queue"])
         found = {name: getattr(status, name) for name in ("queue", *LIMITS)}
         self.tell(found, f"{status.queue}: {limits_of(status)}")
 
     def change_concurrency(self, options: dict[str, Any]) -> None:
-        """Change how many batches run at once."""
+        """Change how many batches a worker process runs at once, and print the number."""
         if (options["number"] is None) is not options["default"]:
-            raise CommandError("Say a number, or --default.")
+            raise CommandError("Give a number, or --default.")
         changes = {"concurrency": options["number"]}
         services.tune(options["queue"], actor=ACTOR, changes=changes)
         status = status_of(options["queue"])
@@ -212,7 +212,7 @@ class Command(BaseCommand):
         self.tell({"queue": status.queue, "concurrency": status.concurrency}, text)
 
     def clean(self, options: dict[str, Any]) -> None:
-        """Delete what ended long ago."""
+        """Delete deliveries that were finished long ago, and print how many."""
         found = {name: options[name] for name in ("queue", "state")}
         count = services.clean(
             **found, older_than=options["older_than"], actor=ACTOR, progress=self.show_progress
@@ -221,31 +221,31 @@ class Command(BaseCommand):
         self.tell(found | {"deleted": count}, text)
 
     def tell(self, found: Any, *lines: str) -> None:
-        """Print for programs, or for people."""
+        """Print `found` as JSON with --json, else the lines."""
         if self.as_json:
             self.stdout.write(json.dumps(found, indent=2, cls=DjangoJSONEncoder))
         else:
             self.stdout.write("\n".join(lines))
 
     def show_progress(self, count: int) -> None:
-        """Tell how far it is, to people only."""
+        """Show the progress, unless the output goes to a program."""
         if self.stderr.isatty():
             self.stderr.write(f"\r{count} …", ending="")
 
 
 def chosen(options: dict[str, Any]) -> Waiting:
-    """Return what the filters choose."""
+    """Return the deliveries that the command's filters select."""
     return Waiting(**{name: options[name] for name in ("queue", "handler", "type", "older_than")})
 
 
 def explained(error: ValidationError) -> str:
-    """Return what is wrong with which option, in a line."""
+    """Return the errors as one line: each option's name with its messages."""
     fields = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
     return " ".join(f"{name} {text}".strip() for name, texts in fields.items() for text in texts)
 
 
 def broker_outage() -> str:
-    """Return why the broker can't be reached; "" if it can."""
+    """Return why the broker can't be reached, or "" if it can."""
     broker = Broker()
     try:
         broker.depths(list(all_policies()))
@@ -257,6 +257,6 @@ def broker_outage() -> str:
 
 
 def status_of(queue: str) -> QueueStatus:
-    """Return how one queue is now."""
+    """Return the figures of one queue, without those of finished deliveries."""
     (status,) = (row for row in queries.queue_status(finished=False) if row.queue == queue)
     return status

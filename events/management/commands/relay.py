@@ -13,14 +13,14 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Turn recorded events into deliveries and publish them, until told to stop."
-    requires_system_checks = []  # A release is checked when it migrates.
+    help = "Turn recorded events into deliveries and publish them, until a signal ends it."
+    requires_system_checks = []  # `migrate` has run them for this release.
 
     def handle(self, *args: Any, **options: Any) -> None:
         relay = Relay()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: relay.stop())
-        # Soft shutdown is the workers' word (REMAP_SIGTERM); for the relay it means the same.
+        # SIGQUIT asks a worker for a soft shutdown (REMAP_SIGTERM). The relay accepts it too.
         signal.signal(signal.SIGQUIT, lambda *_: relay.stop())
         presence = appear("relay", relay.pulse)
         logger.info("relay.started")

@@ -14,8 +14,8 @@ from events.worker import Worker
 
 
 class Command(BaseCommand):
-    help = "Run the workers of one queue (or of several), as the queue table says."
-    requires_system_checks = []  # A release is checked when it migrates.
+    help = "Run a worker for one or several queues, by the numbers in the queue table."
+    requires_system_checks = []  # `migrate` has run them for this release.
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("queues", nargs="+", metavar="QUEUE")
@@ -25,24 +25,24 @@ class Command(BaseCommand):
             policies = [policy_of(queue) for queue in queues]
         except UnknownQueue as error:
             raise CommandError(str(error)) from error
-        with suppress(PermissionError):  # where a sandbox forbids it
+        with suppress(PermissionError):  # a sandbox may forbid it
             os.nice(min(policy.niceness for policy in policies))
-        # In this very process, without Celery's own command: it would load all of this once more.
+        # Not by Celery's own command, which would load Django and all apps a second time.
         worker = Worker(app=current_app, **worker_options(policies))
         worker.start()
         sys.exit(worker.exitcode)
 
 
 def worker_options(policies: list[QueuePolicy]) -> dict[str, Any]:
-    """Return how Celery runs the worker of these queues."""
+    """Return the options of Celery's worker for these queues."""
     names = [policy.name for policy in policies]
-    # Two nodes of one name could not be told apart; on one machine they have numbers.
+    # Node names must be unique: processes on one machine have numbers.
     number = os.environ.get("PROCESS_NUMBER", "1")
     node = "+".join(names) + ("" if number == "1" else f"-{number}")
     return {
         "queues": names,
         "hostname": host_format(f"{node}@%h"),
-        # A process each: one that crashes, hangs or eats memory takes no other down with it.
+        # Child processes: one that crashes, hangs or leaks memory leaves the others alone.
         "pool": "events.pool:Pool",
         "concurrency": sum(policy.concurrency for policy in policies),
         "max_tasks_per_child": 10000,
