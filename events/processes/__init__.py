@@ -1,1 +1,1 @@
-"""The processes of the system: that they are there, and whether they get on with their work."""
+"""The long-running processes: their rows in the database, health checks and watchdogs."""

@@ -1,4 +1,4 @@
-"""What a process tells of itself in figures; from /proc where there is one."""
+"""Measurements of this process: its memory, from /proc where there is one, and its clock."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float"
 
 
 def memory_bytes() -> int:
-    """Return the memory of this process and its children; what they share counts once."""
+    """Return the memory of this process and its descendants; shared memory counts once.
+
+    Without /proc: the peak memory of this process alone.
+    """
     if not (PROC / "self" / "statm").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return sum(_memory_of(pid) for pid in family(os.getpid()))
 
 
 def family(pid: int) -> list[int]:
-    """Return a process and all that come from it, the eldest first; from /proc."""
+    """Return the pids of a process and all its descendants, parents first; from /proc."""
     children: list[int] = []
     with suppress(OSError):
         for task in (PROC / str(pid) / "task").iterdir():
@@ -40,14 +43,14 @@ def _memory_of(pid: int) -> int:
     with suppress(OSError):
         pages = int((process / "statm").read_text(encoding="utf-8").split()[1])
         return pages * resource.getpagesize()
-    return 0  # it has ended meanwhile
+    return 0  # the process has ended meanwhile
 
 
 def memory_limit_bytes() -> int:
-    """Return the memory that the process's machine, or container, has."""
+    """Return the memory of this machine, or the container's limit if that is lower."""
     limits = [os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()]
     for path in _limits():
-        with suppress(OSError, ValueError):  # without a limit, it says "max"
+        with suppress(OSError, ValueError):  # without a limit, the file says "max"
             limits.append(int(path.read_text(encoding="utf-8")))
     return min(limits)
 
@@ -66,10 +69,10 @@ def _limits() -> list[Path]:
 
 
 def clock_ahead_seconds() -> float:
-    """Return how far this machine's clock is ahead of PostgreSQL's, at the least.
+    """Return at least how far this machine's clock is ahead of PostgreSQL's; negative if behind.
 
-    PostgreSQL read its clock somewhere between question and answer: the difference that this may
-    explain is left out, so that a slow answer is not taken for a wrong clock.
+    PostgreSQL reads its clock at some moment between query and result. A difference within that
+    interval counts as 0, so that a slow query does not look like a wrong clock.
     """
     asked = time.time()
     ((theirs,),) = execute(CLOCK).rows

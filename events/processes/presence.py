@@ -1,7 +1,7 @@
-"""Each long-running process says that it is there, in a row of its own (events_process).
+"""The presence of a long-running process: its own row in events_process, kept up to date.
 
-It does so in a thread with a connection of its own, and waits for nothing for long: a database that
-is down, or does not answer, disturbs no work.
+A thread writes the row over its own connection, with short timeouts: a database that is down, or
+does not respond, does not disturb the process's work.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 DATABASE = "the database"
 LOOK_SECONDS = 1.0
 TELL_SECONDS = 5.0
-REPLY_SECONDS = 3.0  # of the database, to one statement
-STOP_SECONDS = 2.0  # that a process which stops waits for its row to go
+REPLY_SECONDS = 3.0  # the timeout of one statement
+STOP_SECONDS = 2.0  # how long a stopping process waits until its row is deleted
 
-# Not waiting for the disk: it is written again in a moment.
+# The commit does not wait for the disk: the row is written again 5 seconds later.
 TELL = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO events_process
@@ -57,15 +57,15 @@ LEAVE = "DELETE FROM events_process WHERE id = %s"
 
 
 def process_group(otherwise: str) -> str:
-    """Return the group that a process belongs to: its name in fly.toml."""
+    """Return the name of this process's group in fly.toml, or `otherwise` if none is set."""
     names = (os.environ.get(name) for name in ("PROCESS_NAME", "FLY_PROCESS_GROUP"))
     return next(filter(None, names), otherwise)
 
 
 def appear(group: str, vitals: Vitals) -> Presence:
-    """Make a process known, and return checks of its health (HEALTH_PORT).
+    """Start to write this process's row and to serve health checks (HEALTH_PORT).
 
-    Whoever calls it stops what it answers, when the process ends in peace.
+    The caller stops the returned Presence when the process ends normally.
     """
     serve(group, vitals)
     presence = Presence(group, vitals)
@@ -74,22 +74,22 @@ def appear(group: str, vitals: Vitals) -> Presence:
 
 
 class Presence:
-    """One process's row, from its start to its end."""
+    """The row of one process, with the thread that writes it and runs the watchdog."""
 
     def __init__(self, group: str, vitals: Vitals) -> None:
         self.group, self.vitals = group, vitals
         self.id = new_id()
-        self._trouble = ""  # as it was told last
+        self._trouble = ""  # as last written to the row
         self._limit = figures.memory_limit_bytes()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="presence")
 
     def start(self) -> None:
-        """Begin to write the row."""
+        """Start the thread that writes the row."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Delete the row, if that is soon done."""
+        """Delete the row and end the thread; give up after STOP_SECONDS."""
         self._stopped.set()
         self._thread.join(STOP_SECONDS)
 
@@ -98,7 +98,7 @@ class Presence:
         self._ask(lambda: execute(FORGET))
         while not self._stopped.is_set():
             self._ask(self.vitals.look)
-            # Trouble is told before the watchdog ends the process.
+            # New trouble is written at once: the watchdog may end the process right after.
             is_news = self.vitals.trouble().partition(":")[0] != self._trouble
             if is_news or time.monotonic() >= told + TELL_SECONDS:
                 told = time.monotonic()
@@ -143,15 +143,15 @@ class Presence:
             self.vitals.missing.add(DATABASE)
             connection.close()
         except Exception:
-            # Whatever it is, the work goes on; and so does this thread, to tell so.
+            # A bug here must not end the thread: the row would look like a dead process's.
             logger.exception("process.look_failed")
 
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """Bound each wait on this thread's connection while the block runs.
+    """Limit each wait on this thread's connection to REPLY_SECONDS while the block runs.
 
-    A connection from a pool goes back to it: it is for requests.
+    Afterwards a pooled connection is released: the pool is for requests.
     """
     database: Any = connections[DEFAULT_DB_ALIAS]
     try:

@@ -1,4 +1,4 @@
-"""The health check of a process that serves no requests: GET /healthz, for Fly and its like."""
+"""The health check, GET /healthz, of processes that are no web servers: relay, worker, beat."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class HealthServer(ThreadingHTTPServer):
-    """A server that answers how its process is."""
+    """An HTTP server that reports the health of its process."""
 
     daemon_threads = True
 
@@ -28,17 +28,17 @@ class HealthServer(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.group, self.vitals = group, vitals
         super().__init__((address, port), HealthHandler)
-        # A child that outlives its parent would keep the port.
+        # A child that outlives its parent would otherwise keep the port in use.
         os.register_at_fork(after_in_child=self.socket.close)
 
     def server_bind(self) -> None:
-        """Bind the port, and ask no name server for the name of its address."""
+        """Bind the port without HTTPServer's look-up of the host's name, which may hang."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         TCPServer.server_bind(self)
 
     def answer(self) -> tuple[int, dict[str, Any]]:
-        """Return the status of HTTP and what the body tells."""
+        """Return the response's HTTP status, 200 or 503, and the fields of its JSON body."""
         health = self.vitals.health()
         facts = {
             "status": health.status,
@@ -52,13 +52,13 @@ class HealthServer(ThreadingHTTPServer):
 
 
 class HealthHandler(BaseHTTPRequestHandler):
-    """It writes no line for each check."""
+    """A request handler that logs no line for each check."""
 
     server: HealthServer
     timeout = 5
 
     def do_GET(self) -> None:
-        """Return a check."""
+        """Respond to a health check, or with 404 to any other path."""
         known = self.path.partition("?")[0] == "/healthz"
         status, facts = self.server.answer() if known else (404, {"reason": "Ask for /healthz."})
         body = json.dumps(facts).encode()
@@ -72,13 +72,13 @@ class HealthHandler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing."""
+        """Log nothing."""
 
 
 def serve(group: str, vitals: Vitals) -> HealthServer | None:
-    """Serve health checks from now on, in a thread, if HEALTH_PORT is set.
+    """Serve health checks in a thread, if HEALTH_PORT is set; return the server, or None.
 
-    A port that is taken stops no work; the check fails then, as it should.
+    If the port is in use, the process works on without a server; its check then fails.
     """
     if not settings.HEALTH_PORT:
         return None

@@ -1,4 +1,4 @@
-"""What a worker's main process counts of its tasks: whether any of them ends as it should."""
+"""The tally of a worker: how many tasks in a row have failed by a fault of the worker itself."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from celery.worker import request
 from events.failures import name_of
 from events.outcomes import BrokenOff, DeliveriesFailed
 
-# One or two may fail for any reason, as when PostgreSQL restarts.
+# Fewer failures in a row are no sign of a broken worker: PostgreSQL may have restarted.
 SEVERAL = 3
-# These tell of one task, and not of all that its worker does.
+# Errors of a single task, which say nothing about its worker.
 OF_THE_TASK = (DeliveriesFailed, Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError)
 
 
 class Tally:
-    """Tasks that failed one after another, with none between them that ended as it should."""
+    """The number, duration and last error of consecutive failures."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: a task ended as it should, or a server was down."""
+        """Restart the count: a task ran without a fault of the worker, or the database was down."""
         self._count = 0
         self._began = self._last = 0.0
         self._error = ""
 
     def failed(self, error: BaseException) -> None:
-        """Count a task that its worker could not run, or whose end it could not write down."""
+        """Count a task that the worker could not run, or whose result it could not record."""
         self._last = time.monotonic()
         if not self._count:
             self._began = self._last
@@ -41,7 +41,7 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """The time from the first failure to the last one; an idle worker has no new ones."""
+        """The time from the first failure to the last one: it does not grow while idle."""
         return self._last - self._began
 
     def __str__(self) -> str:
@@ -54,20 +54,20 @@ tally = Tally()
 
 
 def is_broken(error: BaseException) -> bool:
-    """Return whether a task failed without having settled its deliveries.
+    """Return whether a task failed before it recorded the outcome of its deliveries.
 
-    One whose handler raised has settled them: the worker works, and the handler does not.
+    A task whose handler raised has recorded it: then the handler is at fault, not the worker.
     """
     return isinstance(error, BrokenOff) or not isinstance(error, OF_THE_TASK)
 
 
 class Request(request.Request):  # type: ignore[misc]  # Celery has no types
-    """A request that the worker counts when it ends."""
+    """Celery's record of a task in the worker, extended to update the tally when the task ends."""
 
     _broken = False
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """Count a failure, and handle it as Celery does."""
+        """Count the failure if the worker is at fault, then handle it as Celery does."""
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
@@ -77,7 +77,7 @@ class Request(request.Request):  # type: ignore[misc]  # Celery has no types
         return super().on_failure(exc_info, *args, **options)
 
     def acknowledge(self) -> None:
-        """Acknowledge the message: whatever is not broken has ended as it should."""
+        """Acknowledge the message, and restart the tally unless the task failed by the worker."""
         if not self._broken:
             tally.forget()
         super().acknowledge()

@@ -1,4 +1,4 @@
-"""What a process knows of itself: whether it gets on with its work."""
+"""Vitals: what a process knows of its own health, and whether it makes progress."""
 
 from __future__ import annotations
 
@@ -11,68 +11,69 @@ from django.conf import settings
 
 
 class Status(StrEnum):
-    """What a health check finds."""
+    """The result of a health check."""
 
     OK = "ok"
-    # A server is down. That is no fault of the process: it goes on by itself.
+    # A server is down. The process is well: it goes on when the server is back.
     WAITING = "waiting"
+    # The process has made no progress for too long.
     STALLED = "stalled"
 
 
 @dataclass(frozen=True)
 class Health:
-    """What a health check answers."""
+    """The result of a health check, with the reason if it is not OK."""
 
     status: Status
     reason: str = ""
 
     @property
     def well(self) -> bool:
-        """Return whether the process is as well as it can be."""
+        """Return whether the check passes: waiting for a server that is down is well."""
         return self.status != Status.STALLED
 
 
 class Vitals:
-    """The signs of life of one process, which its own threads note and look at.
+    """The vitals of one process, written and read by its own threads.
 
-    This one, of a process without a loop of its own, is well while it lives.
+    This base class is for a process without a loop of its own: it is well as long as it runs.
     """
 
     queues: Sequence[str] = ()
-    # Live streams that it holds open (events/stream).
+    # The number of live streams that it holds open (events/stream).
     streams = 0
 
     def __init__(self) -> None:
-        # The servers that do not answer this process.
+        # Names of the servers that do not respond to this process.
         self.missing: set[str] = set()
 
     @property
     def concurrency(self) -> int:
-        """Return how much the process does at once."""
+        """Return how many batches the process runs at once."""
         return 1
 
     def look(self) -> None:
-        """Look at what can't be noted; it is called about once a second, by a thread."""
+        """Check what only a query can tell; a thread calls it about once a second."""
 
     def stalled(self) -> str:
-        """Return what has not gone on for too long, or nothing."""
+        """Return what has made no progress for too long, as text, or ""."""
         return ""
 
     def trouble(self) -> str:
-        """Return what is wrong, even if it has not lasted long, or nothing."""
+        """Return the current fault, even a recent one, as text, or ""."""
         return self.stalled()
 
     @property
     def watchdog_seconds(self) -> float:
-        """The time after which a process that is stalled ends itself; 0 for never."""
+        """How long the process may be stalled before it ends itself; 0 for ever."""
         return float(settings.WATCHDOG_SECONDS)
 
     def idle_seconds(self) -> float:
-        """Return how long ago the process last did what it is for."""
+        """Return how long ago the process last made progress."""
         return 0.0
 
     def health(self) -> Health:
-        """Return whether the process is well, and if not, why."""
+        """Return the result of a health check."""
         if reason := self.stalled():
             return Health(Status.STALLED, reason)
         if self.missing:
@@ -81,7 +82,7 @@ class Vitals:
 
 
 class Pulse(Vitals):
-    """The vitals of a process that does the same again and again: a relay, a beat."""
+    """The vitals of a process that runs in rounds, such as a relay or beat."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,14 +90,14 @@ class Pulse(Vitals):
         self._silent_for = 0.0
 
     def progress(self, *, silent_for: float = 0.0) -> None:
-        """Note that a round has ended; the next may need so many seconds to begin."""
+        """Note the end of a round; the next may begin as late as `silent_for` seconds from now."""
         self._progressed = self._signed = time.monotonic()
         self._silent_for = silent_for
         if self.missing:
             self.missing.clear()
 
     def wait_for(self, server: str) -> None:
-        """Note that a round failed because a server is down."""
+        """Note that a round failed because the named server is down."""
         self._signed = time.monotonic()
         self._silent_for = 0.0
         self.missing.add(server)
@@ -112,19 +113,19 @@ class Pulse(Vitals):
 
 
 class Symptoms:
-    """What is not as it should be, and since when."""
+    """The symptoms of a process, each with the time since when it is present."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
     def note(self, name: str, *, present: bool) -> None:
-        """Note whether a symptom is there now."""
+        """Note whether a symptom is present now."""
         if present:
             self._since.setdefault(name, time.monotonic())
         else:
             self._since.pop(name, None)
 
     def lasting(self) -> dict[str, float]:
-        """Return for how many seconds each has lasted."""
+        """Return how long each present symptom has lasted, in seconds."""
         now = time.monotonic()
         return {name: now - since for name, since in list(self._since.items())}

@@ -1,4 +1,4 @@
-"""The end of a process that has got stuck: supervisors start anew what ends, and nothing else."""
+"""The watchdog, which ends a stuck process: a supervisor restarts only processes that end."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from events.processes.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
-# A machine that was suspended, or a look that took long, lets no more time count than this.
+# The longest time that counts between two checks, which may be much longer apart: the machine may
+# have been suspended.
 MOST_BETWEEN_LOOKS = 5.0  # seconds
 
 
 class Watchdog:
-    """It counts for how long the health check of its own process has failed without a break.
+    """A timer of how long this process has been stalled without a break.
 
-    Whoever waits for a server that is down is well, and is not ended. Whatever a process has in
-    hand is delivered by others, as after any death (ADR 0003).
+    A process that waits for a server is not stalled. After the end of a process, other workers
+    deliver what it held, as after any crash (ADR 0003).
     """
 
     def __init__(self, vitals: Vitals) -> None:
@@ -42,7 +43,7 @@ class Watchdog:
 
 
 def end_family() -> None:
-    """End the process and its children, with no warning: they may hang as well."""
+    """Kill this process and its descendants at once: in cleaning up, they might hang again."""
     for pid in figures.family(os.getpid())[1:]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""The part of a Celery worker that watches over the others, and sets its concurrency.
+"""The step of a Celery worker that checks its health and sets its concurrency.
 
-The main process has one event loop: it takes messages from the broker, and gives them to its child
-processes. Nothing here makes it wait for a server: what is to be asked, a thread asks.
+A worker's main process has one event loop, which reads messages from the broker and hands them to
+child processes. Code in the loop must never wait for a server: a thread sends those queries.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 BROKER = "the broker"
-BROKER_SECONDS = 2.0  # between looks at the length of the queues
-# A worker whose every task has failed for so long since its health check does ends itself.
+BROKER_SECONDS = 2.0  # between two queries of the queues' lengths
+# A worker whose tasks all fail ends itself this long after its health check began to fail.
 FAILING_SECONDS = 60.0
 
 
 class WorkerVitals(Vitals):
-    """What a worker knows of itself."""
+    """The vitals of a worker: its event loop, consumers, child processes and tally."""
 
     def __init__(self, worker: Any) -> None:
         super().__init__()
         self.worker = worker
         self.queues = sorted(worker.app.amqp.queues.consume_from)
         self.symptoms = Symptoms()
-        self._wanted: int | None = None  # what operators want to be done at once
+        self._wanted: int | None = None  # the concurrency that operators set
         self._ticked = self._broker_back = time.monotonic()
         self._next_look = 0.0
         self._accepted = 0
@@ -51,7 +51,10 @@ class WorkerVitals(Vitals):
         return len(pool._pool._pool) if pool is not None and pool._pool is not None else 0  # noqa: SLF001
 
     def tick(self) -> None:
-        """Note, in the event loop, that it turns, and what it finds there."""
+        """Note that the event loop runs, check consumers and children, and resize the pool.
+
+        Called in the event loop, once a second.
+        """
         self._ticked = time.monotonic()
         consumer = self.worker.consumer.task_consumer
         for queue in self.queues:
@@ -63,7 +66,7 @@ class WorkerVitals(Vitals):
         self._adjust()
 
     def _adjust(self) -> None:
-        """Make the pool as large as operators want it; a busy one shrinks when it can."""
+        """Resize the pool to the wanted concurrency; busy children end at a later tick."""
         pool, wanted = self.worker.pool, self._wanted
         before = pool.num_processes
         settled = len(pool._pool._pool) == before  # noqa: SLF001
@@ -72,7 +75,7 @@ class WorkerVitals(Vitals):
         if wanted > before:
             pool.grow(wanted - before)
         else:
-            with suppress(ValueError):  # some are busy: they go at one of the next ticks
+            with suppress(ValueError):  # too many are busy: the next tick tries again
                 pool.shrink(before - wanted)
         if change := pool.num_processes - before:
             self.worker.consumer._update_prefetch_count(change)  # noqa: SLF001 - as its own commands do
@@ -80,8 +83,9 @@ class WorkerVitals(Vitals):
             logger.info("worker.concurrency_changed", extra={"count": pool.num_processes})
 
     def look(self) -> None:
-        """Ask the servers, in a thread: what waits, and what operators want."""
-        # Whoever reconnects to its broker turns no more: that is found out before it counts.
+        """Check the broker, the tally and the operators' settings; called in a thread."""
+        # While Celery reconnects to the broker, the loop stands still. Query the broker at once
+        # then: a broker that is down is no fault of the worker.
         stands = time.monotonic() > self._ticked + 2 * TICK_SECONDS
         if stands or time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + BROKER_SECONDS
@@ -91,7 +95,7 @@ class WorkerVitals(Vitals):
         self._wanted = sum(policy_in_force(queue).concurrency for queue in self.queues)
 
     def _look_at_failures(self) -> None:
-        # Nobody's fault, and the first tasks after an outage may still meet what is left of it.
+        # Failures while the database is down don't count, as the worker is not at fault.
         if DATABASE in self.missing:
             tally.forget()
         was_failing, self._failing = self._failing, bool(text := str(tally))
@@ -103,7 +107,7 @@ class WorkerVitals(Vitals):
 
     @property
     def watchdog_seconds(self) -> float:
-        # These tasks wait for no one: another process may fare better.
+        # Tasks fail at once, so waiting won't help; a new process may work.
         limit = super().watchdog_seconds
         return min(limit, FAILING_SECONDS) if self._failing else limit
 
@@ -112,7 +116,7 @@ class WorkerVitals(Vitals):
         self._accepted = accepted
         at_work = bool(state.active_requests) or accepted != began
         waits = bool(state.reserved_requests)
-        # Whoever has work in hand, and turns, needs no look at what else there is.
+        # While tasks run and the loop turns, the broker need not be queried.
         if not at_work or time.monotonic() > self._ticked + BROKER_SECONDS:
             waits = self._messages_wait() or waits
         self.symptoms.note("messages wait, and it takes none", present=waits and not at_work)
@@ -133,7 +137,7 @@ class WorkerVitals(Vitals):
         return any(depth for (queue, _), depth in depths.items() if queue not in self._paused)
 
     def stalled(self) -> str:
-        """Return what has gone on for too long; without its broker, a worker can't work."""
+        """Return the faults that have lasted too long, or "" while the broker is down."""
         if BROKER in self.missing:
             return ""
         limit = settings.HEALTH_STALL_SECONDS
@@ -150,21 +154,21 @@ class WorkerVitals(Vitals):
 
 
 class Watch(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """A step of the worker's start and stop."""
+    """A Celery bootstep, which starts and stops the worker's vitals and presence."""
 
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        """Begin to watch."""
+        """Start to write the worker's row and to serve health checks."""
         self.vitals = WorkerVitals(worker)
         self.presence = appear(process_group("worker"), self.vitals)
 
     def register_with_event_loop(self, worker: Any, hub: Any) -> None:
-        """Let the event loop tick; Celery calls it at each connection to the broker."""
+        """Call `tick` in the event loop; Celery calls this at each connection to the broker."""
         hub.call_repeatedly(TICK_SECONDS, self.vitals.tick)
 
     def stop(self, worker: Any) -> None:
-        """End watching."""
+        """Delete the worker's row and stop checking."""
         self.presence.stop()
 
     terminate = stop

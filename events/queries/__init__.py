@@ -1,4 +1,4 @@
-"""What the event system knows of itself: the one place of every figure shown anywhere."""
+"""Reads of the event system's state: every page and command gets its figures here."""
 
 from events.queries.audits import audit_age_seconds, audits
 from events.queries.backlogs import Backlog, backlogs

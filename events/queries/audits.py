@@ -1,4 +1,4 @@
-"""What the auditor found last."""
+"""The auditor's last results."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from events.queries.values import value
 
 
 def audits() -> list[tuple[str, int]]:
-    """Return the violations of each rule that the auditor found last."""
+    """Return (rule, violations) of each audit rule at the auditor's last run."""
     return list(Audit.objects.order_by("rule").values_list("rule", "violations"))
 
 
 def audit_age_seconds() -> float | None:
-    """Return how long ago the auditor looked, or None if it never has."""
+    """Return the time since the auditor's last run, or None if it has never run."""
     age = value("SELECT extract(epoch FROM now() - max(checked_at))::float FROM events_audit")
     return None if age is None else float(age)

@@ -1,4 +1,4 @@
-"""What each queue has to do, and how late it is: one statement for every place that shows it."""
+"""Each queue's backlog and lateness, by one statement that every page and check uses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import datetime
 
 from django.db import connection
 
-# A delivery is late by the time for which it could have run and nobody began. So the clock stands
-# still between two attempts, under a rate limit (both are the state `retry`), while the queue is
-# paused, and once a worker has the delivery in hand.
+# A delivery's lateness is the time for which it could have run but did not start. So the time does
+# not count between two attempts, under a rate limit (both are the state `retry`), while the queue
+# is paused, or once a worker holds the delivery.
 BACKLOGS = """
     WITH held AS MATERIALIZED (
         SELECT DISTINCT unnest(deliveries) AS id FROM events_lease WHERE expires_at > now()
@@ -43,8 +43,8 @@ BACKLOGS = """
 class Backlog:
     """A queue's open deliveries, its dead letters, and whether it is paused.
 
-    `depth` counts all that is open. `oldest_seconds` is for how long the delivery that has waited
-    longest could have run (0 when none could).
+    `depth` counts all open deliveries. `oldest_seconds` is the largest lateness: how long the
+    delivery that has waited longest could have run (0 if none could).
     """
 
     queue: str
@@ -64,12 +64,12 @@ class Backlog:
 
     @property
     def runnable(self) -> int:
-        """Return how many deliveries more workers could help with: waiting or in progress."""
+        """Return how many deliveries could run now, or run already: 0 while paused."""
         return 0 if self.paused_at else self.depth - self.retrying
 
 
 def backlogs(queues: Sequence[str]) -> list[Backlog]:
-    """Return the backlog of each of these queues, then of others that have deliveries."""
+    """Return the backlog of each given queue, then of other queues that have deliveries."""
     with connection.cursor() as cursor:
         cursor.execute(BACKLOGS, [list(queues)])
         found = {row[0]: Backlog(*row) for row in cursor.fetchall()}

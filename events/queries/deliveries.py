@@ -1,4 +1,4 @@
-"""Deliveries that operators ask for."""
+"""Reads of deliveries for operators: dead letters, failing handlers, and lists by state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from events.services.waiting import Waiting
 
 
 def handlers_unknown_here(known: list[str]) -> list[str]:
-    """Return handlers that open deliveries wait for, and that this release doesn't have."""
+    """Return the handlers of open deliveries that are not in `known`, this release's handlers."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT handler FROM events_delivery"
@@ -40,7 +40,7 @@ def dead_letters(which: DeadLetters, *, limit: int) -> list[Delivery]:
 
 
 def dead_by_handler(which: DeadLetters) -> dict[str, int]:
-    """Return how many dead letters are meant of each handler."""
+    """Return how many of the selected dead letters each handler has."""
     letters = Delivery.objects.filter(**which.filters()).order_by("handler")
     return dict(letters.values_list("handler").annotate(Count("id")))
 
@@ -56,7 +56,7 @@ def dead_by_queue() -> dict[str, dict[str, int]]:
 
 @dataclass(frozen=True)
 class Failing:
-    """How many deliveries to a handler failed and wait for their next attempt."""
+    """A handler with deliveries that failed and wait for a retry, and their number."""
 
     queue: str
     handler: str
@@ -64,14 +64,14 @@ class Failing:
 
 
 def failing() -> list[Failing]:
-    """Return the handlers with deliveries between two attempts, the most of them first."""
+    """Return the handlers with deliveries that wait for a retry, the most deliveries first."""
     waiting = Delivery.objects.filter(state=Delivery.State.RETRY, attempts__gt=0).order_by()
     rows = waiting.values_list("queue", "handler").annotate(count=Count("id"))
     return [Failing(*row) for row in rows.order_by("-count")]
 
 
 class Kind(StrEnum):
-    """What operators tell deliveries apart by: their state, and whether a worker has them."""
+    """The states in which operators list deliveries: a queued one is waiting or active."""
 
     WAITING = "waiting"
     ACTIVE = "active"
@@ -84,10 +84,10 @@ class Kind(StrEnum):
 def deliveries_of(
     queue: str, kind: Kind, *, handler: str = "", type: str = "", limit: int = 50
 ) -> list[Delivery]:
-    """Return a queue's deliveries of a kind, with their events.
+    """Return a queue's deliveries of one kind, with their events.
 
-    What waits comes in the order in which it will be taken, retries by their time, and what is
-    finished with the newest first.
+    Waiting deliveries come in the order in which they are published, retries by their due time,
+    and finished ones newest first.
     """
     chosen = Delivery.objects.select_related("event").filter(queue=queue)
     if handler:
@@ -106,7 +106,10 @@ def deliveries_of(
 
 
 def _in_order(chosen: QuerySet[Delivery], limit: int) -> list[Delivery]:
-    """Read each lane by its index, so that it ends soon however much waits."""
+    """Return the first deliveries, interactive ones first.
+
+    Each lane is read by its index: one sort over all lanes would read the whole backlog.
+    """
     found: list[Delivery] = []
     for lane in sorted(Priority, reverse=True):
         waiting = chosen.filter(priority=lane, due_at__isnull=False).order_by("due_at")
@@ -115,13 +118,13 @@ def _in_order(chosen: QuerySet[Delivery], limit: int) -> list[Delivery]:
 
 
 def in_hand() -> Q:
-    """Choose the deliveries that a worker holds a lease on."""
+    """Return a filter for the deliveries that a worker holds a lease on."""
     held = Lease.objects.filter(expires_at__gt=Now())
     return Q(id__in=held.values(held_id=Func(F("deliveries"), function="unnest")))
 
 
 def known_queue(queue: str) -> bool:
-    """Return whether deliveries of this queue can be there: it is in the table, or was."""
+    """Return whether a queue is in the queue table, or has open deliveries from when it was."""
     return (
         queue in all_policies()
         or Delivery.objects.filter(queue=queue, due_at__isnull=False).exists()
@@ -130,19 +133,19 @@ def known_queue(queue: str) -> bool:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a purge would meet: deliveries by handler, and how many a worker has in hand."""
+    """A preview of a purge: deliveries to discard by handler, and the number held by workers."""
 
     by_handler: dict[str, int]
     in_hand: int
 
     @property
     def free(self) -> int:
-        """Return how many it would give up, if nothing changed before."""
+        """Return how many deliveries the purge would discard."""
         return sum(self.by_handler.values())
 
 
 def choice(which: Waiting) -> Choice:
-    """Return what a purge would meet now."""
+    """Return the preview of a purge of the selected deliveries."""
     held = Q(in_hand()) | Q(state=Delivery.State.RUNNING)
     counts = (
         which.deliveries()

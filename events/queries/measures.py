@@ -1,4 +1,4 @@
-"""What a scrape needs of the tables: few statements, each of a bounded cost."""
+"""Reads for a scrape of the metrics: few statements, each of a bounded cost."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django.db import connection
 
 from events.queries.values import value
 
-# Those that wrote their row a moment ago.
+# A live process writes its row every 5 seconds.
 ALIVE = "seen_at > now() - interval '15 seconds'"
-# Of memory, that process which has the least of its own left.
+# The process that uses the largest share of its memory limit comes first.
 FULLEST = "ORDER BY memory_bytes::float / nullif(memory_limit_bytes, 0) DESC NULLS LAST"
 GROUPS = f"""
     SELECT CASE WHEN "group" = ANY(%s) THEN "group" ELSE %s END, count(*),
@@ -35,17 +35,17 @@ Measures = dict[str, dict[str, dict[str, float]]]
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of one group that are alive, and the worst figures among them."""
+    """The live processes of one group: their number, and the worst figures among them."""
 
     name: str
     processes: int
     memory_bytes: int
-    memory_limit_bytes: int  # 0 if it is not known
+    memory_limit_bytes: int  # 0 if unknown
     clock_ahead_seconds: float
 
 
 def measures() -> Measures:
-    """Return what was counted: value by metric, labels as stored, and bound."""
+    """Return all counters and histograms: values by metric, then stored labels, then bound."""
     found: Measures = defaultdict(lambda: defaultdict(dict))
     with connection.cursor() as cursor:
         cursor.execute("SELECT metric, labels, bound, value FROM events_measure")
@@ -55,14 +55,14 @@ def measures() -> Measures:
 
 
 def groups(known: list[str], *, other: str) -> list[Group]:
-    """Return the process groups that are alive; what isn't `known` goes by one name."""
+    """Return the groups that have live processes; unknown groups are merged under `other`."""
     with connection.cursor() as cursor:
         cursor.execute(GROUPS, [known, other])
         return [Group(*row) for row in cursor.fetchall()]
 
 
 def consumers(queues: list[str]) -> dict[str, int]:
-    """Return how many processes that are alive consume each queue."""
+    """Return how many live processes consume each queue."""
     with connection.cursor() as cursor:
         cursor.execute(CONSUMERS, [queues])
         return dict(cursor.fetchall())

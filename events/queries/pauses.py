@@ -1,4 +1,4 @@
-"""Pauses that came with a backup: they were meant for the database that it was taken of."""
+"""Pauses that came with a backup: an operator paused the original database, not this copy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import connection
 
 from events.queries.values import value
 
-# Who restores a dump makes another database, and another table, with other numbers.
+# The object ids of the database and the table: restoring a dump creates both with new ids.
 HERE = """
     SELECT concat_ws('/', oid, 'events_queuecontrol'::regclass::oid)
     FROM pg_database WHERE datname = current_database()
@@ -18,7 +18,7 @@ RESTORED = f"""
 
 
 def this_database() -> str:
-    """Return what tells this database from one that was restored from it."""
+    """Return an identity of this database, which a copy restored from a backup does not share."""
     return str(value(HERE))
 
 

@@ -1,4 +1,4 @@
-"""Who is there, as each process told last."""
+"""The long-running processes, as each last wrote its row."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from enum import StrEnum
 from django.conf import settings
 from django.db import connection
 
-# A process that has not told for so long is not there any more: it tells every five seconds.
+# A process that has not written its row for this long is gone: it writes every 5 seconds.
 SEEN_SECONDS = 15
 
 
 class State(StrEnum):
-    """How a process is, as others see it."""
+    """The state of a process, as its row shows it."""
 
     RUNNING = "running"
-    # It is there, and does not get on with its work.
+    # It writes its row, but makes no progress.
     STALLED = "stalled"
-    # It ended without a word, is frozen, or can't reach the database.
+    # It no longer writes its row: it was killed, is frozen, or can't reach the database.
     SILENT = "silent"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessStatus:
-    """A process as it was seen last; a row of whoever ended in peace is gone."""
+    """A process as its row shows it; one that ended normally has deleted its row."""
 
     group: str
     host: str
@@ -44,12 +44,12 @@ class ProcessStatus:
 
     @property
     def name(self) -> str:
-        """How people tell this process from others."""
+        """The process's name in messages: group, host and pid."""
         return f"{self.group} on {self.host}, process {self.pid}"
 
     @property
     def state(self) -> State:
-        """Return how the process is."""
+        """Return the state of the process."""
         if self.seen_seconds_ago > SEEN_SECONDS:
             return State.SILENT
         stalled = self.progressed_seconds_ago > settings.HEALTH_STALL_SECONDS + SEEN_SECONDS
@@ -67,7 +67,7 @@ PROCESSES = """
 
 
 def processes() -> list[ProcessStatus]:
-    """Return every process that is there, and those that fell silent in the last day."""
+    """Return the running processes, and those that fell silent in the last day."""
     with connection.cursor() as cursor:
         cursor.execute(PROCESSES)
         names = [column.name for column in cursor.description]
@@ -75,10 +75,10 @@ def processes() -> list[ProcessStatus]:
 
 
 def present() -> list[ProcessStatus]:
-    """Return the processes that are there."""
+    """Return the processes that still write their rows, stalled ones too."""
     return [process for process in processes() if process.state != State.SILENT]
 
 
 def workers_of(queue: str) -> list[ProcessStatus]:
-    """Return the workers that are there for a queue."""
+    """Return the present workers that consume a queue."""
     return [process for process in present() if queue in process.queues]

@@ -1,4 +1,4 @@
-"""What waits, runs, fails and is done in each queue."""
+"""The figures of each queue: backlog, throughput, latency, workers and operators' settings."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from events.queues import QueuePolicy, all_policies
 class QueueStatus:
     """A queue's figures: counts of deliveries, and milliseconds from commit to done.
 
-    `depth` is all that is open: waiting, in progress and retrying. `oldest_seconds` is for how long
-    the delivery that has waited longest could have run (events/queries/backlogs.py). Limits and
-    concurrency are those in force; a limit of 0 is none. `workers` are processes.
+    `depth` counts all open deliveries: waiting, in progress and retrying. `oldest_seconds` is how
+    long the delivery that has waited longest could have run (events/queries/backlogs.py). Limits
+    and concurrency are those in force; a limit of 0 is none. `workers` counts main processes.
     """
 
     queue: str
@@ -35,7 +35,7 @@ class QueueStatus:
     dead: int = 0
     oldest_seconds: float = 0.0
     done: int = 0
-    rate_per_second: float = 0.0  # of the last minute
+    rate_per_second: float = 0.0  # done, over the last minute
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
@@ -57,7 +57,8 @@ WORKERS = """
     SELECT name, count(*) FROM events_process, unnest(queues) AS name
     WHERE seen_at > now() - interval '15 seconds' GROUP BY name
 """
-# Counted by time, in steps of half a percent, not sorted: a flood leaves a million in 5 minutes.
+# Latencies are counted in logarithmic steps of half a percent, because sorting them is too slow
+# when a million deliveries were done in 5 minutes (ADR 0023).
 STEPS = 200
 DONE = f"""
     SELECT queue, floor({STEPS} * ln(greatest(
@@ -70,9 +71,10 @@ DONE = f"""
 
 
 def queue_status(*, since: datetime | None = None, finished: bool = True) -> list[QueueStatus]:
-    """Return each queue's figures; what is done counts from `since`, or for 5 minutes.
+    """Return each queue's figures; done deliveries count from `since` on, or over 5 minutes.
 
-    Without `finished` it spares the database what reads all of these: a scrape comes often.
+    Without `finished`, the figures of done deliveries and workers are left out, which saves the
+    statement that reads all of those deliveries.
     """
     policies, set_by_operators = all_policies(), controls.read()
     workers, done = dict(_rows(WORKERS)), _done(since) if finished else {}
@@ -126,7 +128,7 @@ def _done(since: datetime | None) -> dict[str, dict[str, Any]]:
 
 
 def _percentile(steps: Mapping[int, int], share: float) -> float:
-    """Return the milliseconds within which so large a share was done."""
+    """Return the milliseconds within which a share (0 to 1) of the deliveries was done."""
     wanted, seen, step = share * sum(steps.values()), 0, 0
     for step in sorted(steps):
         seen += steps[step]

@@ -1,4 +1,4 @@
-"""What the relay has still to take."""
+"""The relay's lag and backlog: the outbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from events.queries.values import value
 
 
 def relay_lag_seconds() -> float:
-    """Return the age of the oldest event that the relay has not taken yet; 0 for none."""
+    """Return the age of the oldest event in the outbox; 0 if the outbox is empty."""
     return float(
         value(
             "SELECT coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float"
@@ -16,5 +16,5 @@ def relay_lag_seconds() -> float:
 
 
 def outbox_length() -> int:
-    """Return how many events the relay has not taken yet."""
+    """Return how many events are in the outbox."""
     return int(value("SELECT count(*) FROM events_outboxentry"))

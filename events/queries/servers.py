@@ -1,4 +1,4 @@
-"""What PostgreSQL says of itself."""
+"""The state of PostgreSQL: its speed, version, settings and migrations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.db.migrations.executor import MigrationExecutor
 
 from events.queries.values import value
 
-# What keeps a committed transaction through a crash of the server.
+# The settings that must be on, or a crash of the server can lose committed transactions.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 def round_trip_seconds(*, of: int = 3) -> float:
-    """Return how long PostgreSQL takes to answer a question: the shortest `of` so many."""
+    """Return how long PostgreSQL takes for an empty query: the shortest of `of` tries."""
     seconds = []
     with connection.cursor() as cursor:
         for _ in range(of):
@@ -31,7 +31,7 @@ def server_version() -> str:
 
 
 def not_durable() -> list[str]:
-    """Return the settings of PostgreSQL by which it may lose what was committed."""
+    """Return the names of settings in DURABLE that are off."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT name FROM pg_settings WHERE setting = 'off' AND name = ANY(%s) ORDER BY name",
@@ -41,14 +41,14 @@ def not_durable() -> list[str]:
 
 
 def settings_that_differ() -> list[str]:
-    """Return the settings of a session, or its database, that are not what our statements need."""
+    """Return the settings of the session or database that differ from what statements need."""
     backend: Any = connections[DEFAULT_DB_ALIAS]
     differ: list[str] = backend.settings_that_differ()  # config/postgres
     return differ
 
 
 def missing_migrations() -> list[str]:
-    """Return the migrations of this release that the database doesn't have."""
+    """Return the migrations of this release that are not applied to the database."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [str(migration) for migration, _ in plan]

@@ -6,7 +6,7 @@ from django.db import connection
 
 
 def value(statement: str) -> Any:
-    """Return the one value that a statement selects, or None."""
+    """Return the single value that a statement selects, or None if it selects no row."""
     with connection.cursor() as cursor:
         cursor.execute(statement)
         row = cursor.fetchone()
