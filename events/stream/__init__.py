@@ -1,9 +1,9 @@
-"""The live stream: what is new in PostgreSQL reaches its owner within a second, by SSE.
+"""The live stream: a new row in PostgreSQL reaches its owner within a second, by SSE.
 
-It knows no domain word: the apps above register their sources (`<app>/streams.py`). Workers, relays
-and requests do nothing for it, but for the few acts that no row tells (`resets.py`). Each web
-process that holds streams open asks PostgreSQL twice a second, with one statement a source for all
-its people, and nothing while it holds none.
+This package contains nothing of the domain: the apps register their sources (`<app>/streams.py`).
+Workers, relays and requests do no work for streams, except to record a reset (`resets.py`) for a
+change that no row shows. A web process with open streams polls PostgreSQL twice a second, with one
+statement per source for all its people; without open streams, it does not poll.
 """
 
 from events.stream.hub import Hub, ProcessFull, TooManyStreams

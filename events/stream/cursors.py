@@ -1,9 +1,9 @@
-"""How far a stream is, as its client tells it when it comes again (Last-Event-ID).
+"""The cursor of a stream: the position that a reconnecting client sends as its Last-Event-ID.
 
-A row is new to a stream if a transaction wrote it that had not ended when the stream looked last.
-All transactions below the `horizon` (the xmin of a snapshot) had ended, so what they wrote has been
-told; those above it may have, and the marks of what was told of theirs are in the cursor. So what
-commits late is not missed, whatever its key is, and nothing is told twice.
+A version of a row is new to a stream if its transaction had not ended at the last full poll. The
+`horizon` is the xmin of that poll's snapshot: all transactions below it had ended, and their rows
+have been sent. Transactions above it may have ended; the cursor has a mark, a short hash, of each
+of their row versions that was sent. So a late commit is not missed, and no version is sent twice.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from hashlib import blake2b
 from uuid import UUID
 
 MARK_LENGTH = 8
-MOST_TOLD = 200  # of a cursor; a header has room for it
+MOST_TOLD = 200  # marks in a cursor: they must fit in a header
 TOO_MANY = "!"
 FORM = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,9})-((?:[A-Za-z0-9_-]{8})*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment of the database: all transactions below the horizon have ended; `next` is next."""
+    """A moment of the database, by its transactions and its clock."""
 
-    horizon: int
-    next: int
+    horizon: int  # all transactions below have ended
+    next: int  # the id of the next transaction
     at: float  # seconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What was told: all below the horizon, and what has one of the marks."""
+    """What a client has received: all below the horizon, and the row versions with these marks."""
 
     horizon: int
-    at: int  # when that was so: seconds since 1970, by PostgreSQL's clock
+    at: int  # the time of the horizon: seconds since 1970, by PostgreSQL's clock
     told: frozenset[str]
 
 
 def written(horizon: int, at: float, told: Iterable[str]) -> str:
-    """Return a cursor as a text; with too many marks, it is one that resets its client."""
+    """Return a cursor as text. With too many marks, `read` refuses it, which resets the client."""
     marks = list(told)
     rest = TOO_MANY if len(marks) > MOST_TOLD else "".join(marks)
     return f"{horizon:x}-{int(at):x}-{rest}"
 
 
 def read(text: str) -> Cursor | None:
-    """Return the cursor of a text, or nothing if it is none of ours."""
+    """Return the cursor that a text holds, or None if it is not a valid one."""
     found = FORM.fullmatch(text)
     if found is None or len(found[3]) > MOST_TOLD * MARK_LENGTH:
         return None

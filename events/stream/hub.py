@@ -1,4 +1,4 @@
-"""The streams of one web process, and the one thread that looks for all of them."""
+"""The hub: all open streams of one web process, and the one thread that polls for them."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ from events.stream.streams import Send, Stream
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
-# Whether whoever opened a stream may still have it.
-CHECK_SECONDS = 5.0
+LOOK_SECONDS = 0.5  # between two polls
+CHECK_SECONDS = 5.0  # between two checks of the streams' credentials
 HEARTBEAT_SECONDS = 15.0
-# Streams at a time, in turn, for which a look goes through all of the newest rows.
+# The number of streams in one poll that are polled fully; all streams take turns.
 FULLY_AT_ONCE = 100
 
-# Answers which of these credentials still hold.
+# Returns those of the given credentials that are still valid.
 StillValid = Callable[[Collection[str]], set[str]]
 
 
 class TooManyStreams(Exception):
-    """This person holds as many streams open as one may: close one first."""
+    """This person has as many open streams as one person may have: close one first."""
 
 
 class ProcessFull(Exception):
-    """This process holds as many streams open as it has room for; another may have some."""
+    """This process has as many open streams as it can hold; another process may have room."""
 
 
 class Hub:
-    """All streams of this process."""
+    """All open streams of this process.
+
+    `still_valid` returns those of some credentials that are valid. `render` turns data into JSON.
+    At most `per_person` streams of one person, and `most` in all, may be open.
+    """
 
     def __init__(
         self, *, still_valid: StillValid, render: Render, per_person: int, most: int, vitals: Vitals
@@ -54,9 +57,9 @@ class Hub:
         self._turn = 0
 
     def admit(self, *, person_id: int, credential: str, last_event_id: str) -> Stream:
-        """Take in a stream, which its caller must `run` or `leave`.
+        """Return a new stream, which the caller must `run` or `leave`.
 
-        Raises TooManyStreams, or ProcessFull.
+        Raises TooManyStreams or ProcessFull.
         """
         with self._lock:
             if self._closing or self._held.total() >= self._most:
@@ -67,7 +70,7 @@ class Hub:
         return Stream(person_id=person_id, credential=credential, last_event_id=last_event_id)
 
     def leave(self, stream: Stream) -> None:
-        """Forget a stream that has ended."""
+        """Remove a stream that has ended."""
         with self._lock:
             self._open.pop(stream, None)
             self._count(stream.person_id, -1)
@@ -79,7 +82,7 @@ class Hub:
         self._vitals.streams = self._held.total()
 
     async def run(self, stream: Stream, send: Send, gone: Awaitable[None]) -> None:
-        """Send a stream until it ends, in the event loop."""
+        """Send a stream's events until it ends; called in the event loop."""
         try:
             await stream.run(send, gone, joined=lambda: self._join(stream))
         finally:
@@ -97,8 +100,8 @@ class Hub:
         self._woken.set()
 
     def close(self) -> None:
-        """End all streams, and take in no more: the process is to stop."""
-        # Without the lock, which whoever was interrupted by the signal may hold.
+        """End all streams and admit no more, because the process is stopping."""
+        # Without the lock: this runs in a signal handler, and the interrupted code may hold it.
         self._closing = True
         for stream in list(self._open):
             stream.end()
@@ -125,10 +128,10 @@ class Hub:
                 logger.warning("stream.database_down", extra={"error": reason(error)})
             self._database_down = True
         except Exception:
-            # One source that fails must not silence the streams for good.
+            # A source that fails must not end the thread, and with it all streams.
             logger.exception("stream.look_failed")
         finally:
-            # To its pool: a stream holds no connection.
+            # Release the connection to its pool: streams hold none between polls.
             connection.close()
 
     def _round(self, streams: list[Stream]) -> None:

@@ -1,4 +1,4 @@
-"""One look for what is new, for many streams at once."""
+"""One poll of PostgreSQL for new rows, for many streams at once."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from events.stream.resets import resets
 from events.stream.sources import MOST, Pair, Since, Source, changes, sources
 from events.stream.streams import Stream
 
-# How far back the keys go of a look that is not full: most of what is new has a new key.
+# A poll that is not full reads only keys (UUIDv7) younger than this: most new rows have a new key.
 RECENT_SECONDS = 60
-# What is found by a time was given that time before it committed: so much earlier at the most.
+# How long before its commit a row may have got its timestamp, at most: a query by time must reach
+# back this much further.
 SLACK_SECONDS = 180
 ANY_KEY = UUID(int=0)
 
@@ -31,11 +32,11 @@ News = Sequence[tuple[UUID, int, str]]  # key, transaction, mark
 
 
 def look(streams: Sequence[Stream], *, fully: Collection[Stream], render: Render) -> None:
-    """Tell the streams what is new.
+    """Poll once, and send the streams their new rows.
 
-    For those of `fully`, and those that begin, it looks at all of the newest rows; for the others
-    only at those with a recent key, which costs an idle one next to nothing. A row that is passed
-    over so (its event was delivered late) is found by the next full look.
+    Streams in `fully`, and new streams, get a full poll of all their newest rows. The others are
+    polled only for rows with a recent key, which costs next to nothing for an idle stream. A new
+    row with an older key (its event was delivered late) is found by the next full poll.
     """
     now = Moment(*execute(MOMENT).rows[0])
     for stream in streams:
@@ -52,7 +53,7 @@ def look(streams: Sequence[Stream], *, fully: Collection[Stream], render: Render
 
 
 def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -> Since:
-    """Return from where on to look, for each person that has streams."""
+    """Return where the poll starts: for each person, the lowest start of that person's streams."""
     recent = first_id_at_seconds(now.at - RECENT_SECONDS)
     horizons: dict[int, int] = {}
     firsts: dict[int, UUID] = {}
@@ -72,7 +73,7 @@ def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -
 
 
 def note_resets(streams: Sequence[Stream], since: Since) -> None:
-    """Note which pages the clients must read again; what of them is new is not told beside."""
+    """Note the sources whose pages clients must read again; their rows are not sent as well."""
     for person, name, xid, mark in resets(since):
         for stream in streams:
             if stream.person_id == person and stream.is_news(mark, xid):
@@ -87,7 +88,10 @@ def tell(
     streams: Sequence[Stream],
     render: Render,
 ) -> None:
-    """Tell the streams what was found, or that it may not be all."""
+    """Send the streams the new rows of a source, or note a reset where MOST rows were found.
+
+    `found` has (person, key, transaction). With MOST rows, there may be more that were not read.
+    """
     changed: defaultdict[int, list[tuple[UUID, int, str]]] = defaultdict(list)
     for person, key, xid in found:
         changed[person].append((key, xid, mark_of(source.name, key, xid)))
@@ -108,7 +112,7 @@ def tell(
         if stream in quiet:
             stream.note({mark: xid for _, xid, mark in new})
             continue
-        # By the key: several rows can say of one thing that it has changed.
+        # Grouped by key: several changed rows can belong to one thing, which is sent once.
         marks: defaultdict[UUID, dict[str, int]] = defaultdict(dict)
         for key, xid, mark in new:
             marks[key][mark] = xid
@@ -119,12 +123,12 @@ def tell(
 
 
 def news_of(stream: Stream, changed: News) -> News:
-    """Return what of a person's changes a stream has not told."""
+    """Return those of a person's changes that a stream has not sent."""
     return [change for change in changed if stream.is_news(change[2], change[1])]
 
 
 def rendered(shown: Mapping[Pair, Any], render: Render) -> dict[Pair, bytes]:
-    """Return what is shown as JSON; what many are shown is written once."""
+    """Return the data as JSON; an object that is shown to many people is rendered once."""
     written: dict[int, bytes] = {}
     for data in shown.values():
         if id(data) not in written:

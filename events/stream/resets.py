@@ -1,7 +1,7 @@
-"""Changes that no row tells: the streams of those whom they concern say which page to read again.
+"""Resets: for a change that no new row shows, a stream tells its client which page to read again.
 
-Few acts need it, and each writes one row for a person. A row is found by the transaction that
-wrote it, as the rows of sources are.
+Few changes need one; each writes one row per person. Streams find it by the transaction that wrote
+it, like the rows of sources.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from events.sql import execute
 from events.stream.cursors import mark_of
 from events.stream.sources import SINCE, Since, sources
 
-# In the order of the key, so that two that meet don't deadlock.
+# Sorted by key, so that two concurrent resets can't deadlock.
 RESET = """
     INSERT INTO events_streamreset (person_id, source, at)
     SELECT DISTINCT person, %s, now() FROM unnest(%s::bigint[]) AS person ORDER BY person
@@ -33,7 +33,7 @@ WRITTEN = """
 
 
 def reset(source: str, people: Iterable[int]) -> None:
-    """Let people's streams tell that the pages of a source must be read again.
+    """Make people's streams tell their clients to read a source's pages again.
 
     Call it in the transaction of the change, as its last write.
     """
@@ -41,7 +41,7 @@ def reset(source: str, people: Iterable[int]) -> None:
 
 
 def resets(since: Since) -> list[tuple[int, str, int, str]]:
-    """Return (person, source, transaction, mark) of each reset that was written since."""
+    """Return (person, source, transaction, mark) of each reset since the streams' horizons."""
     found: list[Any] = list(execute(SINCE + WRITTEN, since.parameters).rows)
     for source in sources.values():
         if source.resets:

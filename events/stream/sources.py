@@ -1,4 +1,4 @@
-"""What a stream can tell of; the apps that own it register how to find and how to show it."""
+"""The sources of live streams: each app registers how to find its new rows and how to show them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from uuid import UUID
 
 from events.sql import execute
 
-# Of one source, what is looked at of one person: the newest. More at once is a reset.
+# The newest rows of one source that a poll reads for one person. More at once become a reset.
 MOST = 50
 
-# Whose changes are wanted, since which transaction, and from which key on.
+# The people to poll for, each with a transaction and a key to start from.
 SINCE = """
     WITH since AS (
         SELECT * FROM unnest(%(people)s::bigint[], %(horizons)s::text[]::xid[], %(firsts)s::uuid[])
@@ -27,12 +27,14 @@ Pair = tuple[int, UUID]
 class Source:
     """A kind of event on the stream.
 
-    `changed` is SQL that selects (person_id, key, xmin) of rows written since, from the relation
-    `since (person_id, horizon, first)`: at most %(most)s a person, the newest ones. A row counts if
-    `age(xmin) BETWEEN 0 AND age(since.horizon)`. Its keys are UUIDv7, and those before `first` may
-    be left out. What is found by a time can go back %(seconds)s, or to the key %(earliest)s.
-    `shown` answers what each (person, key) is told, and leaves out what a person may not see, or no
-    longer. `resets` is SQL that selects (person_id, xmin) of what is not told row by row.
+    `changed` is SQL that selects (person_id, key, xmin) of new rows: at most the %(most)s newest of
+    each person in the relation `since (person_id, horizon, first)`. A row is new if
+    `age(xmin) BETWEEN 0 AND age(since.horizon)`. Keys are UUIDv7; rows with a key before `first`
+    may be left out. A query by time need not reach back further than %(seconds)s seconds, one by
+    key not further than %(earliest)s.
+
+    `shown` maps (person, key) pairs to the data to send, without pairs that the person may not see.
+    `resets` is SQL that selects (person_id, xmin) of changes to report as a reset.
     """
 
     name: str
@@ -45,15 +47,15 @@ sources: dict[str, Source] = {}
 
 
 def register(source: Source) -> None:
-    """Make a source known; raise ValueError when its name is taken."""
+    """Register a source; raise ValueError if its name is taken."""
     if source.name in sources:
-        raise ValueError(f"There is a source {source.name!r} already.")
+        raise ValueError(f"A source named {source.name!r} is already registered.")
     sources[source.name] = source
 
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """From where on a look finds what is new: for each person the transaction, and the key."""
+    """Where a poll starts: for each person a transaction and a key, and a time for all."""
 
     people: list[int]
     horizons: list[int]
@@ -62,7 +64,7 @@ class Since:
     earliest: UUID
 
     def full(self, xid: str) -> int:
-        """Return a transaction's number with the bits that its 32 have lost."""
+        """Return the 64-bit transaction id of an xid, which has only its lower 32 bits."""
         base = min(self.horizons)
         return base + ((int(xid) - base) & 0xFFFFFFFF)
 
@@ -71,7 +73,7 @@ class Since:
         """Return the parameters of a source's statement."""
         return {
             "people": self.people,
-            # An xid has 32 bits, and wraps; `age` knows.
+            # An xid has 32 bits and wraps around; SQL's `age` compares them correctly.
             "horizons": [str(horizon & 0xFFFFFFFF) for horizon in self.horizons],
             "firsts": self.firsts,
             "seconds": self.seconds,
@@ -81,7 +83,7 @@ class Since:
 
 
 def changes(source: Source, since: Since) -> list[tuple[int, UUID, int]]:
-    """Return (person, key, transaction) of what was written since, the oldest key first."""
+    """Return (person, key, transaction) of a source's new rows, the oldest key first."""
     rows = execute(SINCE + source.changed, since.parameters).rows
     found = [(person, key, since.full(xid)) for person, key, xid in rows]
     return sorted(found, key=lambda change: change[1])

@@ -1,7 +1,8 @@
-"""Traces: which trace a process is working for, and the spans that it adds to it.
+"""Traces: the trace that a thread works for, and the spans that it adds to the trace.
 
-A trace goes by its W3C `traceparent`, which is stored with every event. With no exporter named in
-the environment there are no spans, and nothing of OpenTelemetry is imported: sdk.py alone knows it.
+A trace is identified by its W3C `traceparent`, which is stored with every event. Without an
+exporter in the environment there are no spans, and OpenTelemetry is not imported: only sdk.py
+uses it.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ WELL_FORMED = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 
-# Where the environment names a collector.
+# The environment variables that name a collector.
 COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
-# What this thread works for: the caller's trace, or that of the event in hand.
+# The trace that this thread works for: the caller's, or that of the event being processed.
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 _sdk: Sdk | None = None
 
@@ -41,14 +42,14 @@ class Span(Protocol):
     """A span that has begun."""
 
     def tell(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
-        """Add attributes, and give it a better name."""
+        """Add attributes to the span, and rename it if a name is given."""
 
     def fail(self, reason: str) -> None:
-        """Mark it as failed; the reason is a class, or another constant."""
+        """Mark the span as failed; the reason is an exception's class or another constant."""
 
 
 class _Nothing:
-    """What stands in for a span that nobody asked for."""
+    """A span that records nothing, for traces that are off or not sampled."""
 
     def __enter__(self) -> Span:
         return self
@@ -72,7 +73,7 @@ NOTHING = _Nothing()
 
 
 def prepare() -> None:
-    """Load what traces need, if an exporter is named; once a process, before it forks."""
+    """Load OpenTelemetry if an exporter is set; call it once in a process, before it forks."""
     global _sdk  # noqa: PLW0603 - a process has one, or none
     if _sdk is None and _are_wanted(os.environ):
         from events.tracing.sdk import Sdk
@@ -82,16 +83,16 @@ def prepare() -> None:
 
 
 def _are_wanted(environment: Mapping[str, str]) -> bool:
-    # As OpenTelemetry's own variables say, which its SDK reads by itself.
+    # By OpenTelemetry's own variables; its SDK reads the rest of them by itself.
     named = any(environment.get(name) for name in COLLECTORS)
     exporter = environment.get("OTEL_TRACES_EXPORTER") or ("otlp" if named else "none")
     if exporter not in ("otlp", "none"):
-        raise ImproperlyConfigured(f"OTEL_TRACES_EXPORTER={exporter}: set it to otlp, or to none.")
+        raise ImproperlyConfigured(f"OTEL_TRACES_EXPORTER={exporter}: set it to otlp or none.")
     return exporter == "otlp" and environment.get("OTEL_SDK_DISABLED", "").lower() != "true"
 
 
 def is_on() -> bool:
-    """Return whether there are spans at all."""
+    """Return whether this process records spans."""
     return _sdk is not None
 
 
@@ -103,11 +104,11 @@ def span(
     links: Sequence[str] = (),
     attributes: Mapping[str, Value] | None = None,
 ) -> AbstractContextManager[Span]:
-    """Make a span of the block, in the parent's trace or else the present one.
+    """Record the block as a span, in the trace of `parent` or else the current one.
 
-    Whether a trace is kept is decided where it begins: what is in a trace that isn't costs nothing.
-    Links are traceparents of other traces that the block works for too. Say what happened in
-    attributes of ids, numbers and constants; an exception leaves its class alone.
+    Whether a trace is sampled is decided where it begins; in others, a span costs nothing. `links`
+    are traceparents of other traces that the block works for. Attributes must be ids, numbers or
+    constants. Of an exception, only the class is recorded.
     """
     if _sdk is None:
         return NOTHING
@@ -128,44 +129,44 @@ def happened(
     attributes: Mapping[str, Value] | None = None,
     failed: str = "",
 ) -> None:
-    """Make a span of what is past: its times are in nanoseconds since 1970."""
+    """Record a span that is over; its times are nanoseconds since 1970."""
     if _sdk is not None:
         _sdk.happened(name, parent, kind, links, (began, ended), attributes or {}, failed)
 
 
 def note(name: str, attributes: Mapping[str, Value] | None = None, *, failed: str = "") -> None:
-    """Note in the present span that something happened, and that it failed by that."""
+    """Add an event to the current span; with a reason in `failed`, also mark the span as failed."""
     if _sdk is not None:
         _sdk.note(name, attributes or {}, failed)
 
 
 def headers() -> dict[str, str]:
-    """Return the headers by which an outside service continues the present trace."""
+    """Return the headers with which an outside service continues the current trace."""
     present = traceparent.get()
     return {"traceparent": present} if present else {}
 
 
 def end() -> None:
-    """Send what was not sent yet, when the process ends."""
+    """Send the remaining spans, when the process ends."""
     if _sdk is not None:
         _sdk.end()
 
 
 def well_formed(header: str) -> str:
-    """Return a caller's traceparent, or nothing if it is none."""
+    """Return the value of a caller's header if it is a valid traceparent, else ""."""
     return header if WELL_FORMED.fullmatch(header) else ""
 
 
 def new_traceparent() -> str:
-    """Begin a trace of which nothing is kept but its id."""
+    """Return the traceparent of a new trace that is not sampled: it has an id, but no spans."""
     return f"00-{getrandbits(128) or 1:032x}-{getrandbits(64) or 1:016x}-00"
 
 
 def is_sampled(parent: str) -> bool:
-    """Return whether the spans of a trace are kept."""
+    """Return whether the spans of a trace are recorded."""
     return parent[-1:] in "13579bdf" and parent != ""
 
 
 def trace_id(parent: str) -> str:
-    """Return the id by which a trace is found."""
+    """Return the trace id of a traceparent."""
     return parent[3:35]

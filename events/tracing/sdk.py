@@ -1,7 +1,7 @@
 """Spans by OpenTelemetry's SDK, configured by its own environment variables (OTEL_…).
 
-Loaded before a process forks, so that its children share the memory; the thread that sends is
-started by the first span of each process.
+This module is loaded before a process forks, so that its children share the memory. The first span
+of each process starts the thread that sends spans.
 """
 
 from __future__ import annotations
@@ -26,39 +26,40 @@ from events import tracing
 from events.failures import name_of
 from events.tracing import Kind, Value
 
-# A collector that doesn't answer keeps no process from ending.
+# How long a process that ends waits for the collector.
 END_SECONDS = 3.0
-# Celery ends its children without a word: what they had not sent by then is lost.
+# The interval between two sends. It is short because Celery kills its child processes: spans that
+# they have not sent are lost.
 SEND_MILLISECONDS = 1000
 
 
 class Recording:
-    """A span in the making."""
+    """A span that has begun, by OpenTelemetry."""
 
     def __init__(self, span: trace.Span) -> None:
         self.span = span
 
     def tell(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
-        """Add attributes, and give it a better name."""
+        """Add attributes to the span, and rename it if a name is given."""
         self.span.set_attributes(attributes)
         if name:
             self.span.update_name(name)
 
     def fail(self, reason: str) -> None:
-        """Mark it as failed."""
+        """Mark the span as failed."""
         self.span.set_attribute("error.type", reason)
         self.span.set_status(Status(StatusCode.ERROR))
 
 
 class Sdk:
-    """One process's way to the collector."""
+    """The connection of one process to the collector."""
 
     def __init__(self, *, service: str, release: str) -> None:
         self.service, self.release = service, release
 
     @cached_property
     def tracer(self) -> trace.Tracer:
-        """Start the thread that sends, in the process that asks first."""
+        """Return the tracer; the first access starts the thread that sends, in this process."""
         ours = {
             "service.name": self.service,
             "service.instance.id": f"{self.service}-{os.getpid()}",
@@ -71,7 +72,8 @@ class Sdk:
         self.provider.add_span_processor(
             BatchSpanProcessor(self.exporter, schedule_delay_millis=delay)
         )
-        # Ways in which processes end: the interpreter's, its children's, and those of Celery's.
+        # Three kinds of processes end in three ways: the interpreter, its children by
+        # multiprocessing, and Celery's by billiard.
         atexit.register(self.end)
         multiprocessing.util.Finalize(None, self.end, exitpriority=0)
         billiard.util.Finalize(None, self.end, exitpriority=0)
@@ -86,7 +88,7 @@ class Sdk:
         links: Sequence[str],
         attributes: Mapping[str, Value],
     ) -> Iterator[Recording]:
-        """Make a span of the block."""
+        """Record the block as a span, and make it the current one."""
         span = self._start(name, parent, kind, links, attributes)
         recording = Recording(span)
         token = tracing.traceparent.set(_traceparent(span.get_span_context()))
@@ -111,7 +113,7 @@ class Sdk:
         attributes: Mapping[str, Value],
         failed: str,
     ) -> None:
-        """Make a span of what is past."""
+        """Record a span that is over; `times` are its begin and end in nanoseconds since 1970."""
         span = self._start(name, parent, kind, links, attributes, began=times[0])
         if failed:
             Recording(span).fail(failed)
@@ -137,14 +139,14 @@ class Sdk:
         )
 
     def note(self, name: str, attributes: Mapping[str, Value], failed: str) -> None:
-        """Note something in the present span."""
+        """Add an event to the current span; with a reason in `failed`, mark the span as failed."""
         span = trace.get_current_span()
         span.add_event(name, attributes)
         if failed:
             Recording(span).fail(failed)
 
     def end(self) -> None:
-        """Send what was not sent yet, if that is soon done."""
+        """Send the remaining spans, or give up after END_SECONDS."""
         if "tracer" not in self.__dict__:
             return
         impatient = threading.Timer(END_SECONDS, self.exporter.shutdown)
@@ -155,7 +157,7 @@ class Sdk:
 
 
 def _context(parent: str) -> context.Context:
-    # From nothing but the parent: what a thread did before is no cause of this.
+    # Only the parent counts: the thread's current span may belong to earlier work.
     if not parent:
         return context.Context()
     return trace.set_span_in_context(trace.NonRecordingSpan(_remote(parent)), context.Context())
