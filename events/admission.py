@@ -68,7 +68,7 @@ OPEN = """
 
 
 def open_bulk_work(limit: int) -> int:
-    """Return how many bulk events and deliveries are open; each of the two counts to `limit`."""
+    """Return how many bulk events and deliveries are open, counting at most `limit` of each."""
     queues = list(all_policies())
     parameters: dict[str, Any] = {"bulk": Priority.BULK, "queues": queues, "limit": limit}
     with connection.cursor() as cursor:
@@ -84,7 +84,7 @@ DELIVERED = """
 
 
 def seconds_to_wait(limit: int) -> int:
-    """Return in how many seconds a tenth of the limit is delivered, at the present rate."""
+    """Return how many seconds it takes to deliver a tenth of the limit, at the present rate."""
     with connection.cursor() as cursor:
         cursor.execute(DELIVERED, [Priority.BULK, DRAIN_SECONDS])
         (delivered,) = cursor.fetchone()

@@ -72,6 +72,7 @@ def audit() -> dict[str, int]:
 
 
 def _violations(rule: Rule) -> list[str]:
+    """Return up to LIMIT violations of a rule."""
     with connection.cursor() as cursor:
         statement = f"SELECT * FROM ({rule.statement}) AS violation LIMIT {LIMIT}"  # noqa: S608
         cursor.execute(statement, rule.parameters())

@@ -23,7 +23,7 @@ OUTAGE_SECONDS = 1.0  # between attempts while PostgreSQL is down
 
 
 class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
-    """A scheduler without broker and schedule file; any number may run at once."""
+    """A scheduler that needs neither the broker nor a schedule file; any number may run at once."""
 
     def setup_schedule(self) -> None:
         """Set the attributes that Celery and `tick` need; schedules are in events.schedule."""

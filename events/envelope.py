@@ -130,7 +130,7 @@ def decode(name: str, version: int, data: str | bytes) -> Any:
     except KeyError:
         raise UnknownEvent(f"No event type {name!r} is registered in this process.") from None
     if version > known.version:
-        raise NewerEvent(f"{name} has version {version} here; this release knows {known.version}.")
+        raise NewerEvent(f"{name} has version {version}, but this release knows {known.version}.")
     if version == known.version:
         return msgspec.json.decode(data, type=known.dataclass)
     fields = msgspec.json.decode(data)

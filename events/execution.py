@@ -82,10 +82,10 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
 
 
 def warm_up(queues: Container[str]) -> None:
-    """Run the statement of each of these queues' handlers that have one, on no deliveries.
+    """Run the statement of each handler of these queues once, on no deliveries.
 
     This connects to PostgreSQL and fills its catalog cache, so that the first event takes 27 ms
-    instead of 45. Do nothing if PostgreSQL is unreachable.
+    instead of 45. Handlers without a statement are skipped. Do nothing if PostgreSQL is down.
     """
     with suppress(OperationalError, InterfaceError):
         for handler in handlers.values():
@@ -169,7 +169,7 @@ def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
 
 
 def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
-    """Run deliveries in a transaction each; release the rest if the queue is paused meanwhile."""
+    """Run each delivery in its own transaction; if the queue is paused, make the rest due again."""
     outcomes: list[Outcome] = []
     for place, id in enumerate(ids):
         if control_of(handler.queue).paused:
@@ -246,6 +246,7 @@ def limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Limit]:
 
 
 def _leave(limits: Sequence[Limit], policy: QueuePolicy, *, waited: bool) -> Permits | Refused:
+    """Return permission for a call under these limits, or the time to wait for it."""
     if not limits:
         return Permits([])
     longest = policy.time_limit_seconds + policy.grace_seconds
@@ -253,6 +254,7 @@ def _leave(limits: Sequence[Limit], policy: QueuePolicy, *, waited: bool) -> Per
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded[Any]:
+    """Return the event in a row of deliveries.claim, upcast to the current version."""
     _, event_id, name, version, data, recorded_at, priority, bounds, *_ = row
     keys = KeyRange(*json.loads(bounds)) if bounds else ALL_KEYS
     return Recorded(event_id, recorded_at, priority, decode(name, version, data), keys)

@@ -105,6 +105,7 @@ def expand(
 
 
 def _count_types(names: Iterable[str]) -> None:
+    """Count recorded events by type, for the metrics."""
     for name, amount in Counter(names).items():
         # A type of a newer release is unknown here: the label must be one of this release's.
         known = name if name in type_of_name else OTHER

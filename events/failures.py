@@ -26,9 +26,10 @@ def name_of(error: BaseException) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return an exception's class and place: the innermost frame, of this project if there is one.
+    """Return an exception's class and where it was raised.
 
-    For example `ValueError at feeds/services.py:84 in fan_out`.
+    For example `ValueError at feeds/services.py:84 in fan_out`. The place is the innermost frame in
+    this project's code, or the innermost of all if none is.
     """
     frames = [*_remote_frames(error.__cause__), *traceback.extract_tb(error.__traceback__)]
     ours = [frame for frame in frames if is_ours(frame.filename)]

@@ -14,8 +14,8 @@ from events.ids import first_id_at
 from events.models import Event
 
 MILLISECOND = timedelta(milliseconds=1)
-# Times of recording are PostgreSQL's, and in order for each subject, whose row is locked meanwhile.
-# The times in ids are by the clocks of web machines, which may be wrong by this much.
+# `recorded_at` is PostgreSQL's time, and in order for each subject, whose row is locked while its
+# event is recorded. Ids carry times of the web machines' clocks, which may be wrong by this much.
 CLOCKS = timedelta(minutes=10)
 
 

@@ -137,6 +137,7 @@ class Heart:
             self._woken.set()
 
     def _run(self) -> None:
+        """Look after the present batch's lease ten times a second; sleep after IDLE_SECONDS."""
         active = time.monotonic()
         while True:
             time.sleep(LAZY_SECONDS)
@@ -151,6 +152,7 @@ class Heart:
                 active = time.monotonic()
 
     def _sleep(self) -> None:
+        """Wait until `beat_for` is called with a batch."""
         self._asleep = True
         # If a batch has come since the last check, nobody will wake this thread for it.
         if self._batch is None:
@@ -159,6 +161,7 @@ class Heart:
         self._woken.clear()
 
     def _look_after(self, batch: Lease) -> None:
+        """Write the batch's lease, or extend it, if it is time to."""
         try:
             if not batch.taken:
                 if time.monotonic() > batch.began + LAZY_SECONDS:

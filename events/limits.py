@@ -1,9 +1,8 @@
 """Rate limits for the whole cluster, strict over any window.
 
-A permit allows one call. It counts from before the call until one window after the call's end. If
-`count` calls are allowed in a window, the next call begins at least one window after the first of
-them ended: no window, wherever it begins, has more than `count` calls. A turn is the time that is
-reserved for a refused call, and a line is the order of turns.
+A permit allows one call. It counts from before the call until one window after the call's end.
+While `count` permits count, further calls are refused, so no window, wherever it begins, has more
+than `count` calls. A turn is the time reserved for a refused call; a line is a sequence of turns.
 
 Permits are rows in PostgreSQL, written under the lock of their group's row and timed by
 PostgreSQL's clock. If a process dies in a call, its permit counts for as long as the call could

@@ -61,7 +61,7 @@ class Writer:
         return msgspec.json.encode(message)
 
     def _pattern(self, handler: Handler, lane: int) -> tuple[dict[str, Any], Any]:
-        """Build a message without deliveries by kombu and Celery."""
+        """Have kombu and Celery build a message without deliveries."""
         headers, properties, (*_, after), _ = current_app.amqp.create_task_message(
             str(new_id()), handler.task.name, ignore_result=handler.task.ignore_result
         )

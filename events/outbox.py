@@ -86,7 +86,7 @@ class Recording:
             return execute(together, [*parameters, *self._parameters()]).rows
 
     def _span(self) -> AbstractContextManager[tracing.Span]:
-        # Deliveries of the events continue this span's trace.
+        """Return a span for the recording, whose trace the events' deliveries continue."""
         if not tracing.is_on():
             return tracing.NOTHING
         types = ", ".join({event["type"]: None for event in self.events})
@@ -136,7 +136,7 @@ def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> li
 
 @contextmanager
 def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
-    """Record all events sent in the block with one statement at its end, in a lane's priority.
+    """Record all events sent in the block with this priority, by one statement at its end.
 
     Events with a key are recorded at once. If the block raises, the others are not recorded.
     """

@@ -175,7 +175,7 @@ def last(steps: Iterator[Progress]) -> Progress:
 def _steps(
     which: Which, known: Handler, statement: str, *, rate: float | None = None
 ) -> Iterator[Progress]:
-    """Run the statement on STEP events at a time; yield the running totals after each time."""
+    """Run the statement on STEP events at a time; yield the totals so far after each step."""
     progress = Progress(known.name)
     parameters: dict[str, Any] = asdict(which) | {
         "type": known.event_name,

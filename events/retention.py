@@ -77,6 +77,7 @@ def prune() -> dict[str, int]:
 
 
 def _prune_deliveries(queue: str) -> int:
+    """Delete a queue's done deliveries except the newest `keep_done`; return how many."""
     keep = all_policies()[queue].keep_done
     numbers: dict[str, Any] = {"queue": queue, "keep": keep, "step": STEP}
     total = 0
@@ -89,7 +90,8 @@ def _prune_deliveries(queue: str) -> int:
 
 
 def _prune_events(age: timedelta, *, types: list[str] | None) -> int:
-    # The times in ids are by the web machines' clocks: a day covers the errors of these.
+    """Delete finished events of these types (None: all) beyond an age; return how many."""
+    # Ids carry times of the web machines' clocks; a day covers the clocks' errors.
     before = first_id_at(timezone.now() - age + timedelta(days=1))
     numbers: dict[str, Any] = {"age": age, "types": types, "step": STEP, "before": before}
     numbers["after"] = UUID(int=0)

@@ -28,7 +28,7 @@ LONGEST_SLEEP = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotDue:
-    """The event that a slot of a schedule has begun, at the ISO 8601 time `slot` (UTC)."""
+    """The event at the beginning of a schedule's slot; `slot` is its ISO 8601 time (UTC)."""
 
     slot: str
 

@@ -1,8 +1,8 @@
 """Handlers whose effects are one SQL statement: a small batch takes one round trip, not six.
 
-One statement claims the deliveries, has the effects, and marks the deliveries as done, all in its
-own transaction. The handler's function still runs large batches, parts, retries, and events of an
-older version.
+One statement claims the deliveries, applies the effects, and marks the deliveries as done, all in
+its own transaction. The handler's function still runs large batches, parts, retries, and events of
+an older version.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from events.registry import Handler
 
 logger = logging.getLogger(__name__)
 
-TRACED = 10  # traces of a batch's events that get a span
+TRACED = 10  # the most traces that get a span of one batch
 # Positions in a row of deliveries.claim.
 DELIVERY, EVENT, ATTEMPTS, TRACEPARENT = 0, 1, 8, 9
 
@@ -61,6 +61,7 @@ class Story:
         logger.log(self._level, "delivery.started")
 
     def _begin_span(self, rows: Sequence[Row], about: dict[str, Any]) -> None:
+        """Open the run's span in the first sampled trace, and keep the others for `__exit__`."""
         sampled = [row[TRACEPARENT] for row in rows if tracing.is_sampled(row[TRACEPARENT])]
         if not sampled:
             return
@@ -90,6 +91,7 @@ class Story:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
+        """Log success, end the run's span, add linked spans to other traces, unbind log fields."""
         if error is None and not self._failed and logger.isEnabledFor(self._level):
             seconds = (time.time_ns() - self._began) / 1e9
             logger.log(self._level, "delivery.done", extra={"seconds": round(seconds, 6)})
@@ -112,6 +114,7 @@ class Story:
 
 
 def _about(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the log fields of a batch: details of a single delivery, or the count of several."""
     if len(rows) != 1:
         return {"count": len(rows)}
     (row,) = rows
@@ -120,4 +123,5 @@ def _about(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _plain(about: dict[str, Any]) -> dict[str, tracing.Value]:
+    """Return log fields as span attributes, which can't be UUIDs."""
     return {name: str(value) if name == "event_id" else value for name, value in about.items()}

@@ -49,7 +49,7 @@ def subscribe() -> list[str]:
         return sorted(name for (name,) in cursor.fetchall())
 
 
-# The times in ids are by the web machines' clocks: 10 minutes cover the errors of these.
+# Ids carry times of the web machines' clocks; 10 minutes cover the clocks' errors.
 MISSED = """
     INSERT INTO events_delivery (event_id, handler, queue, state, priority, due_at, recorded_at)
     SELECT event.id, %(handler)s, %(queue)s, 'queued', event.priority, now(), event.recorded_at

@@ -62,6 +62,7 @@ class InHand(virtual.QoS):
         self._ended(delivery_tag)
 
     def _ended(self, delivery_tag: str) -> None:
+        """Forget a bulk message that has ended; the channel may request bulk messages again."""
         if delivery_tag in self.bulk:
             self.bulk.discard(delivery_tag)
             self.channel.ask_anew()
