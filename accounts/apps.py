@@ -7,7 +7,7 @@ class AccountsConfig(AppConfig):
 
 
 class GuardedAdminConfig(apps.AdminConfig):
-    """Django's admin, with a login that is slowed down."""
+    """Django's admin with this project's site, whose login is rate-limited."""
 
     default_site = "accounts.site.GuardedAdminSite"
     default = False

@@ -37,14 +37,18 @@ REFUSED = "This token is not valid, or has expired; log in again."
 
 
 class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
-    """Knox's tokens, found by their hash with one query.
+    """Authenticates by Knox's tokens, found by their hash with one query.
 
-    Knox's own looks through all of the user's tokens on each request, deletes the expired ones
-    (a task does that here: accounts/tasks.py), and fails on a header that is not UTF-8.
+    Knox's own class also deletes expired tokens on each request (here, a task does it:
+    accounts/tasks.py), and fails on a header that is not UTF-8.
     """
 
     def authenticate(self, request: Request | HttpRequest) -> tuple[User, AuthToken] | None:
-        """Return who sends a request, and the token; it is asked once, by middleware or view."""
+        """Return the request's user and token, or None if it has no token.
+
+        The result is kept on the request, because the middleware and the view both ask for it.
+        Raise AuthenticationFailed for an invalid token.
+        """
         own: Any = getattr(request, "_request", request)
         if not hasattr(own, "authenticated_by_token"):
             sent = token_in(own.META.get("HTTP_AUTHORIZATION", "").encode("latin-1"))
@@ -55,7 +59,7 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
         return found
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, AuthToken]:
-        """Return whose token it is; raise AuthenticationFailed if it is nobody's."""
+        """Return a token's user and record; raise AuthenticationFailed for an invalid token."""
         found = find_token(digest_of(token))
         if found is None or not found.user.is_active:
             raise AuthenticationFailed(REFUSED)
@@ -64,11 +68,11 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
 
 
 def token_in(header: bytes) -> bytes | None:
-    """Return the token in an Authorization header; None if it is of another scheme, or not there.
+    """Return the token in an Authorization header; None for an empty header or another scheme.
 
-    The scheme is `Token`, or `Bearer`, which tools that are made from the OpenAPI schema send, with
-    `Token` before the token if somebody typed that too. Raises AuthenticationFailed for a header
-    that has no token, or more than one word for it.
+    The scheme is `Token` or `Bearer`. Tools generated from the OpenAPI schema send `Bearer`, and
+    `Bearer Token …` if a user typed the word `Token` too. Raise AuthenticationFailed for a header
+    without a token or with several words in its place.
     """
     scheme, *words = header.split() or [b""]
     if scheme.lower() not in (b"token", b"bearer"):
@@ -81,10 +85,10 @@ def token_in(header: bytes) -> bytes | None:
 
 
 def find_token(digest: str) -> AuthToken | None:
-    """Return a token that has not expired, with its user.
+    """Return the unexpired token with this digest, and its user; None if there is none.
 
-    In SQL of our own: every request asks for it, and the ORM takes longer to write the statement
-    than the server takes to run it.
+    In raw SQL, because each request runs it, and the ORM would need more time to build the
+    statement than PostgreSQL needs to execute it.
     """
     rows = execute(find_statement(), [digest]).rows
     if not rows:
@@ -97,10 +101,10 @@ def find_token(digest: str) -> AuthToken | None:
 
 
 def note_use(token: AuthToken) -> None:
-    """Write down that a token is used, once an hour; to fail in that must not fail a request.
+    """Record that a token is in use, once an hour; a failure must not fail the request.
 
-    When each process did so last is in its memory: to read it with the token would cost every
-    request a third of what it takes to find one.
+    Each process remembers in memory when it last did so for a token. Reading that time from the
+    database would make finding a token a third slower, in every request.
     """
     now = timezone.now()
     last = _noted.get(token.digest, token.created)
@@ -116,7 +120,7 @@ def note_use(token: AuthToken) -> None:
 
 
 def still_valid(digests: Collection[str]) -> set[str]:
-    """Return which of these tokens have neither expired nor been revoked."""
+    """Return the digests of those tokens that are neither expired nor revoked."""
     unexpired = Q(expiry=None) | Q(expiry__gt=Now())
     tokens = AuthToken.objects.filter(unexpired, digest__in=digests, user__is_active=True)
     return set(tokens.values_list("digest", flat=True))
@@ -136,17 +140,17 @@ def find_statement() -> str:
 
 @cache
 def columns_of(model: type[Model]) -> list[str]:
-    """Return the columns of a model, in its order."""
+    """Return the column names of a model, in the order of its fields."""
     return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001
 
 
 def person(request: Request) -> User:
-    """Return who asks, in views that only people who are logged in can reach."""
+    """Return the request's user; only for views that require a login."""
     return cast(User, request.user)
 
 
 def digest_of(token: bytes) -> str:
-    """Return the hash under which a token is stored."""
+    """Return the hash under which a token is stored; raise AuthenticationFailed if not ASCII."""
     try:
         return str(hash_token(token.decode("ascii")))
     except ValueError:
@@ -154,16 +158,16 @@ def digest_of(token: bytes) -> str:
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The way of authentication, as the OpenAPI schema describes it to tools."""
+    """The description of TokenAuthentication in the OpenAPI schema."""
 
     target_class = "accounts.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """Return the header that clients send."""
+        """Return the OpenAPI security scheme."""
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "The `token` that auth/login/ answers. `Authorization: Token …` is the"
-            " same as `Authorization: Bearer …`.",
+            "description": "The `token` that auth/login/ returns. `Authorization: Token …` and"
+            " `Authorization: Bearer …` are the same.",
         }

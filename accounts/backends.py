@@ -1,4 +1,4 @@
-"""How a password is checked: here, for the API, the admin and whatever else logs people in."""
+"""The password check of every login: the API's, the admin's, and any other through Django."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from accounts.names import lookup_form
 
 
 class GuardedBackend(ModelBackend):
-    """Django's own, which looks at a password only after the guess has been paid for."""
+    """Django's ModelBackend, with a rate limit: each guess at a password first costs a budget."""
 
     def authenticate(
         self,
@@ -22,7 +22,10 @@ class GuardedBackend(ModelBackend):
         password: str | None = None,
         **others: Any,
     ) -> User | None:
-        """Return who has this name and password; raises TooManyTries before it hashes anything."""
+        """Return the user with this name and password, or None.
+
+        Raise TooManyTries before any hashing, which is expensive.
+        """
         if username is None or password is None:
             return None
         guess = begin_login(lookup_form(username), Caller.of(request))

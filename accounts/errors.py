@@ -1,4 +1,4 @@
-"""What is wrong with what a client sent, field by field."""
+"""Convert validation errors to the API's list of errors by field."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from django.core.exceptions import ValidationError
 from drf_standardized_errors.formatter import flatten_errors
 from rest_framework.exceptions import ErrorDetail
 
-# Under these names the frameworks keep the errors that are of no one field.
+# The frameworks' names for errors that belong to no single field.
 WITHOUT_FIELD = ("non_field_errors", "__all__")
 
 
 def details_of(error: ValidationError) -> Any:
-    """Return what a service objected to, in the terms of the API framework."""
+    """Convert a service's ValidationError to the error details of REST framework."""
     if hasattr(error, "error_dict"):
         return {
             field: [detail for item in items for detail in details_of(item)]
@@ -27,7 +27,7 @@ def details_of(error: ValidationError) -> Any:
 
 
 def field_errors(detail: Any) -> list[dict[str, str]]:
-    """Return each error with the dotted path of its field, such as `cards.3.url`."""
+    """Return each error with the dotted path of its field, for example `cards.3.url`."""
     return [
         {"field": _path(error.attr), "detail": error.detail, "code": error.code}
         for error in flatten_errors(detail)

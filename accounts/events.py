@@ -1,4 +1,4 @@
-"""What happens to people, as events."""
+"""The domain events of accounts."""
 
 from __future__ import annotations
 

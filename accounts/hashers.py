@@ -4,9 +4,9 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 
 
 class LeanArgon2PasswordHasher(Argon2PasswordHasher):
-    """Argon2id as OWASP recommends it for servers: 19 MiB, two passes, one lane.
+    """Argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one lane.
 
-    Django's 100 MiB and eight lanes would let a few logins at once fill a small machine
+    With Django's 100 MiB and eight lanes, a few simultaneous logins would fill a small machine
     (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html).
     """
 

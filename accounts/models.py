@@ -11,22 +11,22 @@ from accounts import names
 
 
 class People(UserManager["User"]):
-    """Users, found by their name however it is written."""
+    """The manager of users; finds a user by any spelling of the username."""
 
     def get_by_natural_key(self, username: str | None) -> User:
-        """Return the user of that name, for logins by API and admin."""
+        """Return the user of this name in any spelling; every login uses it."""
         return self.alias(name=Lower("username")).get(name=names.lookup_form(username or ""))
 
 
 class Visibility(models.TextChoices):
-    """Who may see something: everybody, or the person whose it is."""
+    """Who may see an object: everybody, or its owner alone."""
 
     PUBLIC = "PUBLIC", "Public"
     PRIVATE = "PRIVATE", "Private"
 
 
 class User(AbstractUser):
-    """A person with a library; known to others by the username."""
+    """A person with a library; others see the username."""
 
     username = models.CharField(
         max_length=names.USERNAME_MAX_LENGTH,
@@ -39,7 +39,7 @@ class User(AbstractUser):
         max_length=100, blank=True, validators=[names.check_display_name]
     )
     bio = models.TextField(max_length=1000, blank=True, validators=[names.check_text])
-    # Of what is imported, where neither the request nor the file says it.
+    # The visibility of imported cards, unless the request or the file sets it.
     import_visibility = models.CharField(
         max_length=7,
         choices=Visibility,
@@ -52,26 +52,26 @@ class User(AbstractUser):
 
     class Meta(AbstractUser.Meta):
         constraints = [
-            # Two people whose names differ only in case could pass for each other.
+            # Two people whose names differ only in case could impersonate each other.
             models.UniqueConstraint(Lower("username"), name="one_user_per_username"),
-            # A second account on the same address could take over the first by its mail.
+            # A second account with the same address could take over the first by mail.
             models.UniqueConstraint(
                 Lower("email"), name="one_user_per_email", condition=~models.Q(email="")
             ),
         ]
         indexes = [
-            # Few are not active; profiles leave them out of their counts.
+            # For the counts of profiles, which subtract the few inactive users.
             models.Index(fields=["id"], name="user_inactive", condition=models.Q(is_active=False)),
         ]
 
     def clean(self) -> None:
-        """Bring names and address into the form in which they are stored and compared."""
+        """Normalise the display name and the mail address, as services do."""
         super().clean()
         self.email = names.tidy_email(self.email)
         self.display_name = names.tidy_display_name(self.display_name)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the person; a new password ends all tokens, whoever set it and however."""
+        """Save the user; if the password was changed, in any way, revoke all tokens."""
         set_anew = getattr(self, "_password", None) is not None or self._password_taken_away
         if self._state.adding or not set_anew:
             return super().save(*args, **kwargs)
@@ -82,15 +82,18 @@ class User(AbstractUser):
         return None
 
     def set_unusable_password(self) -> None:
-        """Take the password away, which is a change of it too."""
+        """Remove the password; like any change of it, this revokes all tokens on `save`."""
         super().set_unusable_password()
         self._password_taken_away = True
 
 
 class Follow(models.Model):
-    """The follower sees what the followed person adds; `notify` asks for a notification too."""
+    """A follow: the follower's feed gets the followed person's cards.
 
-    # Neither has an index of its own: those below begin with them.
+    With `notify`, the follower is also notified of each.
+    """
+
+    # Without indexes of their own: the indexes below begin with these columns.
     follower = models.ForeignKey(User, models.CASCADE, related_name="following", db_index=False)
     followed = models.ForeignKey(User, models.CASCADE, related_name="followers", db_index=False)
     notify = models.BooleanField(default=False)
@@ -98,18 +101,18 @@ class Follow(models.Model):
 
     class Meta:
         constraints = [
-            # Following twice, at once, would write each feed entry's cause twice.
+            # Two follow requests at once would otherwise create two follows.
             models.UniqueConstraint(fields=["follower", "followed"], name="one_follow_per_pair"),
             models.CheckConstraint(
                 condition=~models.Q(follower=models.F("followed")), name="nobody_follows_oneself"
             ),
         ]
         indexes = [
-            # The fan-out of every card reads the followers of one person.
+            # For the fan-out of each card, which reads all followers of its author.
             models.Index(
                 fields=["followed", "follower"], include=["notify"], name="follow_by_followed"
             ),
-            # The two lists of a profile, newest first.
+            # For a profile's two lists, newest first.
             models.Index(fields=["followed", "-id"], name="followers_in_order"),
             models.Index(fields=["follower", "-id"], name="following_in_order"),
         ]
@@ -119,11 +122,11 @@ class Follow(models.Model):
 
 
 class IdempotentRequest(models.Model):
-    """A POST that was sent with an `Idempotency-Key`, and the answer it got."""
+    """A POST with an `Idempotency-Key`, and its response."""
 
-    # SHA-256 of who sent it, to which path, with which key.
+    # SHA-256 of the sender, the path and the key.
     key = models.CharField(max_length=64, primary_key=True)
-    # SHA-256 of the body: the same key with another body is a mistake of the client's.
+    # SHA-256 of the body: the same key with another body is an error of the client.
     body_digest = models.CharField(max_length=64)
     status = models.SmallIntegerField(null=True)
     content_type = models.CharField(max_length=100, blank=True)
@@ -138,11 +141,11 @@ class IdempotentRequest(models.Model):
 
 
 class SpentBudget(models.Model):
-    """Tries of a password that were made: how much is spent of one budget (accounts/guard)."""
+    """The spent part of one rate-limit budget, for example of an account (accounts/guard)."""
 
-    # HMAC of the budget's name and of whose it is.
+    # HMAC of the budget's name and of its holder: an account, an address or a device.
     key = models.CharField(max_length=64, primary_key=True)
-    # When all that was spent has grown back; until then the row counts.
+    # The time at which the whole budget is available again; the row can then be deleted.
     full_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -150,9 +153,12 @@ class SpentBudget(models.Model):
 
 
 class KnownPlace(models.Model):
-    """An account has logged in from an address: strangers' guesses don't shut it out there."""
+    """An address from which an account has logged in.
 
-    # HMAC of account and address.
+    There, strangers' wrong guesses can't lock the account's owner out (accounts/guard).
+    """
+
+    # HMAC of the account and the address.
     key = models.CharField(max_length=64, primary_key=True)
     seen_at = models.DateTimeField()
 
@@ -161,9 +167,10 @@ class KnownPlace(models.Model):
 
 
 class TokenUse(models.Model):
-    """When a token was last used, to the hour; for its owner and staff to find old ones."""
+    """The last use of a token, to the hour, so that old tokens can be found."""
 
-    # The token's hash. No foreign key: tokens end by one statement, and old rows are pruned.
+    # The token's hash, without a foreign key: tokens are deleted by single statements, and the rows
+    # left behind are pruned later.
     digest = models.CharField(max_length=128, primary_key=True)
     used_at = models.DateTimeField()
 

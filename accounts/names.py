@@ -1,4 +1,4 @@
-"""What people may be called, and under which form a name is looked up."""
+"""The rules for usernames, display names and mail addresses, and their normal forms."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import suppress
 from django.core.exceptions import ValidationError
 
 USERNAME_MAX_LENGTH, EMAIL_MAX_LENGTH = 150, 254
-# ASCII, for letters of other scripts can look the same; a name is also part of addresses.
+# ASCII only: letters of other scripts can look the same, and usernames are parts of URLs.
 USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
-# Addresses of the API have these names themselves.
+# Names that the API's own URLs use in place of a username.
 ADDRESSES = frozenset({"me"})
-# Nobody registers as one who speaks for the site.
+# Names that seem to speak for the site; nobody may register them.
 OF_THE_SITE = frozenset(
     {
         "admin", "administrator", "commonplace", "moderator", "official", "postmaster", "root",
@@ -22,32 +22,33 @@ OF_THE_SITE = frozenset(
     }
 )  # fmt: skip
 
-# Letters that are seen as nothing, beside those that Unicode calls format characters.
+# Invisible characters that are not in one of Unicode's categories below.
 INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 JOINER, NON_JOINER = "\u200d", "\u200c"
-VIRAMA = 9  # the combining class of the sign that joins letters in scripts of India
-# Control, format (direction of text, zero width), surrogates, private use, unassigned, line breaks.
+VIRAMA = 9  # the combining class of the sign that joins letters in Indic scripts
+# Forbidden Unicode categories: control, format (text direction, zero width), surrogates, private
+# use, unassigned, line breaks.
 NOT_IN_NAMES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Marks that stand on one letter; more of them climb over other people's lines.
+# The most combining marks on one letter; more of them would cover the lines above.
 MOST_MARKS = 3
-# Scripts with letters that look the same: in one word they are there to deceive.
+# Scripts with letters that look alike; mixed in one word, they are meant to deceive.
 LOOKALIKE = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE")
 
 
 def lookup_form(username: str) -> str:
-    """Return the form in which a username is looked up: one for all ways to write it.
+    """Return the normal form of a username, the same for all its spellings.
 
-    Logins, limits and addresses must agree on it, or a limit could be passed by another spelling.
+    Logins, rate limits and URLs must all use it. Otherwise, another spelling would evade a limit.
     """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).lower()).strip()
 
 
 def check_username(username: str) -> None:
-    """Raise ValidationError, if nobody may have this username."""
+    """Raise ValidationError for an impossible or reserved username."""
     if len(username) > USERNAME_MAX_LENGTH or not USERNAME.fullmatch(username):
         message = (
-            "A username begins with a letter, digit or underscore, and has only letters, digits "
-            f"and @ . + - _ after it, {USERNAME_MAX_LENGTH} at most."
+            "A username starts with a letter, digit or underscore; after it, only letters, digits "
+            f"and @ . + - _ are allowed, {USERNAME_MAX_LENGTH} characters in all."
         )
         raise ValidationError(message, code="invalid")
     if username.lower() in ADDRESSES:
@@ -55,14 +56,14 @@ def check_username(username: str) -> None:
 
 
 def check_not_of_the_site(name: str) -> None:
-    """Raise ValidationError for a name under which people would pass for the site's own."""
+    """Raise ValidationError for a name that would make a user look like the site's staff."""
     plain = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).lower())
     if plain in OF_THE_SITE:
-        raise ValidationError("This name is reserved for the site's own people.", code="reserved")
+        raise ValidationError("This name is reserved for the site's staff.", code="reserved")
 
 
 def check_display_name(name: str) -> None:
-    """Raise ValidationError for a name that could deceive: by what is not seen, or looks alike."""
+    """Raise ValidationError for a name with invisible characters or mixed look-alike scripts."""
     check_line(name)
     for word in re.findall(r"\w+", name):
         if len(scripts := set(_lookalike_scripts(word))) > 1:
@@ -71,35 +72,35 @@ def check_display_name(name: str) -> None:
 
 
 def check_text(text: str) -> None:
-    """Raise ValidationError for a text with characters that are not seen, but for line breaks."""
+    """Raise ValidationError for a text with invisible characters, except line breaks and tabs."""
     check_line(text.replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
 
 
 def tidy_display_name(name: str) -> str:
-    """Return a name as it is stored: composed, and without spaces around and in a row."""
+    """Return a display name in its stored form: composed (NFC), with single spaces."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def tidy_email(email: str) -> str:
-    """Return an address in its one form: plain characters, the domain small and in ASCII."""
+    """Return a mail address in its normal form: NFKC, with the domain in lower case and ASCII."""
     if len(email) > EMAIL_MAX_LENGTH:
-        return email  # it is refused
+        return email  # validation refuses it later
     local, at, domain = unicodedata.normalize("NFKC", email).strip().rpartition("@")
-    with suppress(UnicodeError):  # what is no domain is refused by the check of addresses
+    with suppress(UnicodeError):  # validation refuses an invalid domain later
         domain = domain.encode("idna").decode("ascii")
     return f"{local}{at}{domain.lower()}"
 
 
 def check_line(text: str) -> None:
-    """Raise ValidationError for a line with characters that are not seen, or pile up."""
+    """Raise ValidationError for a line with invisible characters, or too many marks on a letter."""
     marks = 0
     for place, character in enumerate(text):
         marks = marks + 1 if unicodedata.combining(character) else 0
         if marks > MOST_MARKS:
-            message = f"A letter has more than {MOST_MARKS} marks; take some away."
+            message = f"A letter has more than {MOST_MARKS} marks; remove some."
             raise ValidationError(message, code="too_many_marks")
         if _is_hidden(character) and not _joins(text, place):
-            message = f"The character U+{ord(character):04X} is not seen; take it out."
+            message = f"The character U+{ord(character):04X} is invisible; remove it."
             raise ValidationError(message, code="invisible")
 
 
@@ -108,7 +109,10 @@ def _is_hidden(character: str) -> bool:
 
 
 def _joins(text: str, place: int) -> bool:
-    """Return whether a zero-width joiner has a meaning here (RFC 5892, A.1 and A.2; emoji)."""
+    """Return whether the character at `place` is a zero-width joiner with a legitimate use there.
+
+    These are joined scripts (RFC 5892, A.1 and A.2) and combined emoji.
+    """
     before, after = text[:place][-1:], text[place + 1 :][:1]
     if not (before and after) or text[place] not in (JOINER, NON_JOINER):
         return False
@@ -116,7 +120,7 @@ def _joins(text: str, place: int) -> bool:
         return True
     if text[place] == NON_JOINER:
         return {unicodedata.bidirectional(before), unicodedata.bidirectional(after)} == {"AL"}
-    drawn = ("So", "Sk", "Mn")  # symbols, colours of skin, and the mark that asks for a picture
+    drawn = ("So", "Sk", "Mn")  # symbols, skin tones, and the mark that selects the emoji form
     return unicodedata.category(before) in drawn and unicodedata.category(after) == "So"
 
 

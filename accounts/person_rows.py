@@ -15,9 +15,10 @@ Row = TypeVar("Row", bound=Model)
 
 
 class PersonRowsAdmin(ReadOnlyAdmin[Row]):
-    """Rows of one person at a time, found by exact username: the table may hold millions.
+    """Lists the rows of one person, found by exact username: the table may have millions of rows.
 
-    The model is a view over a table keyed by `person_field` and `key_field`, with an id of the two.
+    The model is a database view over a table with the key (`person_field`, `key_field`); the view's
+    id joins the two as "PERSON-KEY".
     """
 
     person_field: str
@@ -27,7 +28,7 @@ class PersonRowsAdmin(ReadOnlyAdmin[Row]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Narrow to one person, whose rows the primary key finds."""
+        """Return the rows of the person with this username; the primary key's index finds them."""
         person = user_named(search_term.strip()).first()
         found = queryset.filter(**{self.person_field: person}) if person else queryset.none()
         return found, False
@@ -35,7 +36,7 @@ class PersonRowsAdmin(ReadOnlyAdmin[Row]):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Row | None:
-        """Find a row by the parts of its key: the view's own id has no index."""
+        """Return a row by the parts of its key, because the view's id has no index."""
         person_id, _, key = object_id.partition("-")
         try:
             parts = {f"{self.person_field}_id": int(person_id), self.key_field: UUID(key)}

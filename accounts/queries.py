@@ -1,4 +1,4 @@
-"""Reads about people."""
+"""All reads of users and follows."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from events.sql import execute
 
 
 def users() -> QuerySet[User]:
-    """Return the people whom others can see."""
+    """Return the users whom others can see: the active ones."""
     return User.objects.filter(is_active=True)
 
 
 def user_named(username: str) -> QuerySet[User]:
-    """Return the visible user of a name, however it is capitalised."""
+    """Return the visible user of this name in any spelling."""
     return users().alias(name=Lower("username")).filter(name=lookup_form(username))
 
 
 def profiles(*, viewer: User) -> QuerySet[User]:
-    """Return the visible people, each with counts and whether the viewer follows them."""
+    """Return the visible users, with counts of follows, and whether the viewer follows each."""
     return users().annotate(
         followers_count=_count("followed", others="follower"),
         following_count=_count("follower", others="followed"),
@@ -37,22 +37,22 @@ def profiles(*, viewer: User) -> QuerySet[User]:
 
 
 def profile_named(username: str, *, viewer: User) -> QuerySet[User]:
-    """Return the profile of a name."""
+    """Return the profile of the user with this name in any spelling."""
     return profiles(viewer=viewer).alias(name=Lower("username")).filter(name=lookup_form(username))
 
 
 def followers_of(user: User) -> QuerySet[Follow]:
-    """Return who follows a person."""
+    """Return the follows by which active users follow this user."""
     return Follow.objects.filter(followed=user, follower__is_active=True).select_related("follower")
 
 
 def followed_by(user: User) -> QuerySet[Follow]:
-    """Return whom a person follows."""
+    """Return the follows of this user, except those of inactive people."""
     return Follow.objects.filter(follower=user, followed__is_active=True).select_related("followed")
 
 
 def belongings(person: User) -> dict[str, int]:
-    """Return how many rows of each kind would go with a person, by the kinds' names."""
+    """Return the number of rows of each model that would be deleted with a person, by its name."""
     found: dict[str, int] = {}
     for relation in User._meta.related_objects:  # noqa: SLF001
         rows = relation.related_model._default_manager.filter(**{relation.field.name: person})  # noqa: SLF001
@@ -63,10 +63,10 @@ def belongings(person: User) -> dict[str, int]:
 
 
 def _count(side: str, *, others: str) -> CombinedExpression:
-    """Return how many visible people are on the other side of a person's follows.
+    """Return an expression that counts the visible people at the other end of a person's follows.
 
-    All less those who are not active: these are few, and to join everybody would read a
-    celebrity's million followers one by one.
+    `side` is the person's field in Follow, `others` the other one. The count is that of all follows
+    minus that of inactive people, who are few. A join would read a million followers one by one.
     """
     hidden = {f"{others}__in": User.objects.filter(is_active=False).values("pk")}
     return _count_of(side) - _count_of(side, **hidden)
@@ -83,8 +83,8 @@ def _count_of(side: str, **filters: Any) -> Coalesce:
     return Coalesce(Subquery(counted), 0)
 
 
-# It goes no further in the index than that takes; to count would read all of a celebrity's. The
-# order lets nothing but that index serve.
+# Stops after OFFSET + 1 entries of the index, while a count would read all followers. The ORDER BY
+# makes PostgreSQL use that index.
 MORE_FOLLOWERS = """
     EXISTS (
         SELECT FROM accounts_follow WHERE followed_id = {} ORDER BY follower_id OFFSET {}
@@ -93,7 +93,7 @@ MORE_FOLLOWERS = """
 MANY_FOLLOWERS = f"""
     SELECT person FROM unnest(%s::bigint[]) AS person WHERE {MORE_FOLLOWERS.format("person", "%s")}
 """  # noqa: S608 - put together from constants
-# By values that the planner sees, as in feeds/statements.py.
+# Unprepared, so that the planner sees the values, as in feeds/statements.py.
 NEXT_RANGE = """
     SELECT follower_id FROM accounts_follow
     WHERE followed_id = %s AND follower_id >= %s::bigint
@@ -102,19 +102,23 @@ NEXT_RANGE = """
 
 
 def has_very_many_followers(user: str) -> str:
-    """Return, as SQL, whether more than FAN_OUT_RANGE follow somebody."""
+    """Return an SQL condition: whether a user has more than FAN_OUT_RANGE followers.
+
+    `user` is an SQL expression of the user's id.
+    """
     return MORE_FOLLOWERS.format(user, settings.FAN_OUT_RANGE)
 
 
 def with_more_followers(user_ids: Collection[int], *, than: int) -> set[int]:
-    """Return which of these people are followed by more than so many."""
+    """Return the ids of those users who have more followers than `than`."""
     return {id for (id,) in execute(MANY_FOLLOWERS, [list(user_ids), than]).rows}
 
 
 def follower_ranges(user_ids: Collection[int], *, cards: int = 1) -> dict[int, list[KeyRange]]:
-    """Return, for those with very many followers, ranges of ids that cover everybody.
+    """Return ranges of follower ids, by user id, that split a fan-out into several transactions.
 
-    Each makes at most FAN_OUT_RANGE rows for so many cards; together they make more than that.
+    For `cards` cards, each range yields at most FAN_OUT_RANGE rows. Together, a user's ranges cover
+    all ids. Users whose whole fan-out is smaller are left out.
     """
     size = settings.FAN_OUT_RANGE // cards or 1
     return {id: _ranges(id, size) for id in with_more_followers(user_ids, than=size)}

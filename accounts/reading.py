@@ -1,4 +1,4 @@
-"""What staff read in the admin of people's private things leaves a trace there."""
+"""The admin's log of reading: each time staff open a private object's page, it is recorded."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.models import User
 
-# Beside Django's flags of additions, changes and deletions.
+# An action flag of LogEntry, beside Django's for additions, changes and deletions (1 to 3).
 READ = 4
 
 
-# Fields whose texts are people's own.
+# Field types that may contain users' private text.
 TEXTS = (models.CharField, models.TextField, models.JSONField, ArrayField)
 
 
 class NotesReading:
-    """An admin whose pages of private objects are noted: who looked at which, and when.
+    """A mixin for admins, before the admin class: record each view of a private object's page.
 
-    Mix it in before the admin. Lists show no private text, so that no list needs to be noted; they
-    find none either, or `?text__startswith=` would read it letter by letter.
+    Lists aren't recorded, because they show no private text. They can't be filtered by it either:
+    `?text__startswith=` could find out a text letter by letter.
     """
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse to filter a list by a text that the list offers no filter for."""
+        """Refuse to filter a list by a text field, unless the list offers that filter."""
         allowed: bool = super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
         name = lookup.split("__", maxsplit=1)[0]
         try:
@@ -41,7 +41,7 @@ class NotesReading:
         return allowed and (name in offered or not isinstance(field, TEXTS))
 
     def is_private(self, obj: Any) -> bool:
-        """Return whether an object is somebody's own; most are."""
+        """Return whether an object is private; by default, all are."""
         return True
 
     def render_change_form(
@@ -53,7 +53,7 @@ class NotesReading:
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """Note that the page of an object is shown."""
+        """Show the page of an object, and record the reading of a private one."""
         if obj is not None and self.is_private(obj):
             note_reading(request, obj)
         response: HttpResponse = super().render_change_form(  # type: ignore[misc]
@@ -63,7 +63,7 @@ class NotesReading:
 
 
 def note_reading(request: HttpRequest, obj: Model) -> None:
-    """Write down that a member of the staff looked at an object."""
+    """Record in the admin's log that a member of the staff read an object."""
     LogEntry.objects.create(
         user=cast(User, request.user),
         content_type=ContentType.objects.get_for_model(obj, for_concrete_model=False),

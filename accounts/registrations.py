@@ -1,4 +1,4 @@
-"""Registering, which may be sent again like every POST, though nobody is logged in yet."""
+"""Registration, with its own handling of `Idempotency-Key`: there is no logged-in user yet."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from accounts.names import lookup_form
 
 
 class KeyOfAnotherRequest(APIException):
-    """An Idempotency-Key was used with another body."""
+    """The request's Idempotency-Key was used before, with another body."""
 
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
-    default_detail = "This Idempotency-Key was used with another body; take a new one."
+    default_detail = "This Idempotency-Key was used with another body; send a new one."
     default_code = "key_used"
 
 
 def register(request: Request, person: dict[str, Any]) -> tuple[User, bool]:
-    """Make a user, or return the one that this request made before, and whether it did.
+    """Create a user; return the user, and whether an earlier request had created it.
 
-    Raises TooManyTries, ValidationError, and KeyOfAnotherRequest. Nothing is stored of the answer,
-    which has a token in it, and nothing of the password but its hash: whoever repeats the request
-    knows the password, and gets a token of their own.
+    Raise TooManyTries, ValidationError or KeyOfAnotherRequest. The response is not stored, because
+    it contains a token. A repetition is recognised by its key and checked by the password, and the
+    caller then creates another token.
     """
     caller = Caller.of(request)
     begin_registration(caller)
@@ -48,8 +48,8 @@ def register(request: Request, person: dict[str, Any]) -> tuple[User, bool]:
 
 
 def _is_new(key: str, person: dict[str, Any], caller: Caller) -> bool:
-    # Nobody is logged in, so the key is the sender's: by address, and for one who has moved by
-    # name. In this order, so that no two wait for each other.
+    # Without a login, a key belongs to the client's address, and also to the username, for a client
+    # whose address has changed. Always claimed in this order, to avoid deadlocks.
     name, body = lookup_form(person["username"]), digest(person["username"], person["email"])
     for whose in (caller.address, name):
         if kept := repeats.claim(digest("register", key, whose), body):

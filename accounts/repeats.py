@@ -1,4 +1,4 @@
-"""Requests that are sent again under one `Idempotency-Key`: who finds what was answered before."""
+"""The storage of responses by `Idempotency-Key`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from events.sql import execute
 
 MAX_KEY_LENGTH = 255
 
-# Waits for a transaction that has the same key, and inserts nothing if that one commits.
+# Waits for an open transaction that has claimed the same key; inserts nothing if that commits.
 CLAIM = """
     INSERT INTO accounts_idempotentrequest (key, body_digest, content_type, created_at)
     VALUES (%s, %s, '', now()) ON CONFLICT (key) DO NOTHING
@@ -19,14 +19,14 @@ KEEP = """
 
 
 def claim(name: str, body_digest: str) -> IdempotentRequest | None:
-    """Claim a key in the present transaction; return what was kept under it, if it was used."""
+    """Claim a key in the current transaction; return None, or the earlier request that used it."""
     while not execute(CLAIM, [name, body_digest]).count:
         if kept := IdempotentRequest.objects.filter(key=name).first():
             return kept
-        # It has just been too old to be kept any longer, so the key is free again.
+        # The earlier request was deleted just now, for its age: the key is free, so try again.
     return None
 
 
 def keep(name: str, *, status: int, content_type: str, content: bytes) -> None:
-    """Keep the response to the request that claimed a key."""
+    """Store the response of the request that claimed this key."""
     execute(KEEP, [status, content_type, content, name])

@@ -15,7 +15,7 @@ from api.serializers import ModelSerializer, Serializer
 
 
 class PersonSerializer(ModelSerializer[User]):
-    """How a person is named wherever one appears."""
+    """A person in another object, for example a card's curator."""
 
     class Meta:
         model = User
@@ -24,7 +24,7 @@ class PersonSerializer(ModelSerializer[User]):
 
 
 class ProfileSerializer(ModelSerializer[User]):
-    """What everybody may know about a person."""
+    """A user's profile as other users see it."""
 
     followers_count = serializers.IntegerField(read_only=True)
     following_count = serializers.IntegerField(read_only=True)
@@ -44,7 +44,7 @@ class ProfileSerializer(ModelSerializer[User]):
 
 
 class OwnProfileSerializer(ModelSerializer[User]):
-    """What a person sees of oneself."""
+    """A user's own profile."""
 
     class Meta:
         model = User
@@ -59,16 +59,16 @@ class OwnProfileSerializer(ModelSerializer[User]):
         read_only_fields = ("username", "email", "date_joined")
 
     def validate_display_name(self, name: str) -> str:
-        """Refuse a name of the site's own people, which only staff may give."""
+        """Refuse a name that suggests a member of staff; only the admin can set one."""
         check_not_of_the_site(name)
         return name
 
 
 class TidyEmailField(serializers.EmailField):
-    """An address in its one form, which is then checked."""
+    """A mail address in its normal form."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the address as it is stored and compared."""
+        """Validate the address, and return its normal form."""
         return tidy_email(super().to_internal_value(data))
 
 
@@ -84,7 +84,7 @@ class CredentialsSerializer(Serializer):
 
 
 class SessionSerializer(Serializer):
-    """A token and whose it is; the token cannot be read again later."""
+    """A new token and its user; the token can't be read again later."""
 
     token = serializers.CharField(read_only=True)
     expiry = serializers.DateTimeField(read_only=True, allow_null=True)
@@ -96,14 +96,14 @@ class FollowInputSerializer(Serializer):
 
 
 class FollowedSerializer(Serializer):
-    """A follow, as the follower sees it."""
+    """A follow, as its follower sees it."""
 
     username = serializers.CharField(read_only=True)
     notify = serializers.BooleanField(read_only=True)
 
 
 class FollowerSerializer(ModelSerializer[Follow]):
-    """One follower in a list."""
+    """A follower in a list."""
 
     username = serializers.CharField(source="follower.username", read_only=True)
     display_name = serializers.CharField(source="follower.display_name", read_only=True)
@@ -115,7 +115,7 @@ class FollowerSerializer(ModelSerializer[Follow]):
 
 
 class FollowingSerializer(FollowerSerializer):
-    """One followed person in a list."""
+    """A followed person in a list."""
 
     username = serializers.CharField(source="followed.username", read_only=True)
     display_name = serializers.CharField(source="followed.display_name", read_only=True)

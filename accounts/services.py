@@ -1,4 +1,4 @@
-"""Writes about people; each that changes something tells of it by a domain signal."""
+"""All writes of users, tokens and follows; those that other apps react to send a domain signal."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from accounts.models import Follow, User
 from accounts.signals import person_leaving, user_followed, user_registered, user_unfollowed
 from events.sql import execute
 
-# One field for each constraint that a new user can meet.
+# The field and the message for each constraint that a new user can violate.
 TAKEN = {
     "one_user_per_username": ("username", "This username is taken."),
     "accounts_user_username_key": ("username", "This username is taken."),
     "one_user_per_email": ("email", "There is an account with this address already."),
 }
 
-# `xmax` is zero in a row that this statement inserted, and not in one that it updated.
+# `xmax` is 0 in a row that this statement inserted, and not 0 in one that it updated.
 FOLLOW = """
     INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
     VALUES (%(follower)s, %(followed)s, coalesce(%(notify)s, false), now())
@@ -38,7 +38,7 @@ UNFOLLOW = "DELETE FROM accounts_follow WHERE follower_id = %s AND followed_id =
 
 
 def register(*, username: str, email: str, password: str, display_name: str = "") -> User:
-    """Make a user; raises ValidationError with the fields that cannot be."""
+    """Create a user; raise ValidationError with the invalid fields."""
     user = User(
         username=username,
         email=names.tidy_email(email),
@@ -58,14 +58,17 @@ def register(*, username: str, email: str, password: str, display_name: str = ""
 
 
 def add_user(*, user: User) -> None:
-    """Store a new user; raise IntegrityError when the name or the address is taken."""
+    """Store a new user and send `user_registered`.
+
+    Raise IntegrityError if the username or the mail address is taken.
+    """
     with transaction.atomic():
         user.save(force_insert=True)
         user_registered.send(sender=User, event=UserRegistered(user_id=user.pk))
 
 
-# Sessions of one person; with another one, the oldest ends. A client that logs in for each request
-# would make many thousands.
+# The most tokens of one person; a further login deletes the oldest. A client that logs in for each
+# request would create many thousands.
 MOST_TOKENS = 200
 END_OLDEST = """
     DELETE FROM knox_authtoken WHERE digest IN (
@@ -75,14 +78,15 @@ END_OLDEST = """
 
 
 class PasswordChanged(Exception):
-    """The password that was checked is not the person's any more."""
+    """The password was changed after it was checked."""
 
 
 def issue_token(*, user: User) -> tuple[AuthToken, str]:
-    """Return a new token's record, and the token itself: it can be read only now.
+    """Create a token; return its record, and the token itself, which can't be read later.
 
-    Raises PasswordChanged, if the password was changed after it was checked: that ends all tokens,
-    and the row's lock lets no new one slip through behind it.
+    `user` must be as it was when the password was checked. Raise PasswordChanged if the password
+    has been changed since. A change revokes all tokens; the lock on the user's row prevents a token
+    for the old password from being created just after it.
     """
     with transaction.atomic():
         people = User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True)
@@ -94,34 +98,35 @@ def issue_token(*, user: User) -> tuple[AuthToken, str]:
 
 
 def revoke_token(*, token: AuthToken) -> None:
-    """End one session of a user."""
+    """Delete one token."""
     AuthToken.objects.filter(pk=token.pk).delete()
 
 
 def revoke_all_tokens(*, user: User) -> None:
-    """End all sessions of a user."""
+    """Delete all tokens of a user."""
     AuthToken.objects.filter(user=user).delete()
 
 
-# What is told before a person is deleted.
+# Shown before a person is deleted.
 STAYS = (
-    "Events that happened stay, under the person's id; so do other people's cards, and backups "
-    "until they are thrown away."
+    "These are not deleted: past events, which have the person's id; other people's cards; and "
+    "existing backups."
 )
 
 
 def delete_person(*, person: User) -> None:
-    """Delete a person with all that is theirs; cards and collections go with their events.
+    """Delete a person and everything they own; cards and collections are deleted with events.
 
-    Raises ValidationError for a member of the staff whose acts would be forgotten.
+    Raise ValidationError for a member of the staff with entries in the admin's log, which would be
+    deleted too.
     """
     with transaction.atomic():
-        # Whoever adds something of theirs at this moment waits, and is then refused.
+        # A concurrent request that adds a row for this person waits for the lock, and then fails.
         locked = User.objects.select_for_update().filter(pk=person.pk).first()
         if locked is None:
             return
         if LogEntry.objects.filter(user=locked).exists():
-            message = f"{locked} did things as staff, which stay written down; switch them off."
+            message = f"{locked} has acted as staff, which must stay on record: deactivate instead."
             raise ValidationError(message, code="has_acted")
         person_leaving.send(sender=User, person=locked)
         locked.delete()
@@ -147,9 +152,10 @@ def update_profile(
 
 
 def follow(*, follower: User, followed: User, notify: bool | None = None) -> tuple[bool, bool]:
-    """Follow a person; the answer is whether that is new, and the `notify` now in force.
+    """Follow a person; return whether the follow is new, and its `notify`.
 
-    Without `notify`, a new follow asks for no notifications and an existing one stays as it is.
+    If `notify` is None, a new follow has no notifications and an existing one is unchanged. Raise
+    ValidationError if both are the same person.
     """
     if follower.pk == followed.pk:
         raise ValidationError("You cannot follow yourself.", code="self_follow")
@@ -164,7 +170,7 @@ def follow(*, follower: User, followed: User, notify: bool | None = None) -> tup
 
 
 def unfollow(*, follower: User, followed: User) -> bool:
-    """Stop following a person; the answer is whether that changed anything."""
+    """Stop following a person; return whether there was a follow."""
     pair = [follower.pk, followed.pk]
     event = UserUnfollowed(follower_id=follower.pk, followed_id=followed.pk)
     return bool(user_unfollowed.send_with(UNFOLLOW, pair, sender=Follow, event=event))

@@ -11,6 +11,6 @@ user_registered = DomainSignal(UserRegistered)
 user_followed = DomainSignal(UserFollowed)
 user_unfollowed = DomainSignal(UserUnfollowed)
 
-# Sent with `person` in the transaction that deletes them, before it does: what other apps hold of
-# theirs goes first, with its events.
+# Sent with `person` in the transaction that deletes a person, before the deletion, so that other
+# apps can delete the person's objects and send the events for that.
 person_leaving = Signal()

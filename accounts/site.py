@@ -1,4 +1,4 @@
-"""The admin's login and change of password, which cost tries as the API's login does."""
+"""The admin site: rate limits for its login and password change, and 400 for invalid values."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from accounts.names import lookup_form
 
 logger = logging.getLogger(__name__)
 
-# What Django raises for a value that its column can't hold, from addresses and forms that no page
-# of the admin makes: an id with a NUL, a year of eleven digits.
+# Django raises these for a value that a column can't store, for example an id with a NUL or a year
+# of eleven digits. The admin's own pages never send such values.
 BAD_VALUES = (DataError, OverflowError, ValidationError, ValueError)
 View = Callable[..., HttpResponse]
 
 
 class GuardedLoginForm(AdminAuthenticationForm):
-    """The login form; too many tries are an error of the form, in words."""
+    """The admin's login form; it shows TooManyTries as an error message."""
 
     def clean(self) -> dict[str, Any]:
-        """Check the password, unless there were too many tries."""
+        """Check the password; raise ValidationError after too many tries."""
         try:
             return super().clean()
         except TooManyTries as refused:
@@ -39,18 +39,18 @@ class GuardedLoginForm(AdminAuthenticationForm):
 
 
 class GuardedAdminSite(admin.AdminSite):
-    """The admin, where passwords can't be guessed any faster than elsewhere."""
+    """The admin site, where guessing passwords is limited as in the API."""
 
     login_form = GuardedLoginForm
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Return a page for staff alone, which answers values that can't be with status 400."""
+        """Wrap a view: only staff may use it, and impossible values get status 400."""
         return super().admin_view(refusing_bad_values(view), cacheable)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Return the login form with status 429 after too many tries; remember the device."""
+        """Show the login form, with status 429 after too many tries; set the device cookie."""
         response = super().login(request, extra_context)
         if refused := getattr(request, "too_many", None):
             response.status_code = 429
@@ -62,7 +62,7 @@ class GuardedAdminSite(admin.AdminSite):
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """Pay for the guess at the old password, which a stolen session could make too."""
+        """Change the password; the old one is rate-limited, as a stolen session could guess it."""
         if request.method != "POST":
             return super().password_change(request, extra_context)
         try:
@@ -83,18 +83,18 @@ class GuardedAdminSite(admin.AdminSite):
 
 
 def refusing_bad_values(view: View) -> View:
-    """Return the view, with BadRequest in place of errors that come of what was sent."""
+    """Wrap a view so that errors caused by the request's values become BadRequest (400)."""
 
     @wraps(view)
     def refusing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response = view(request, *args, **kwargs)
-            # Lists ask the database while they are rendered.
+            # Rendered here because lists run their queries while they are rendered.
             return response.render() if isinstance(response, TemplateResponse) else response
         except BAD_VALUES as error:
             if not (request.GET or request.method == "POST" or kwargs):
                 raise
             logger.warning("admin.bad_values", exc_info=True)
-            raise BadRequest("The address or the form has a value that can't be.") from error
+            raise BadRequest("The URL or the form has an impossible value.") from error
 
     return refusing

@@ -1,4 +1,4 @@
-"""What Django asks before it takes a password, wherever it is set."""
+"""Password rules beyond Django's own; they apply wherever a password is set."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-# Names shorter than this are in every other word.
+# Shorter names are ignored: they occur in many ordinary words.
 SHORTEST_NAME = 3
 
 
 class BesidesNamesValidator:
-    """Refuse a password that is a person's own names and little else: `alicealice1`.
+    """Refuses a password that is little more than the user's own names: `alicealice1`.
 
-    Django's check of similarity looks at each name beside the whole password, and finds a short
-    name that is repeated not similar.
+    Django's similarity check compares each name with the whole password, so that a short name
+    repeated is not similar enough to be refused.
     """
 
     def __init__(self, min_length: int = 8) -> None:
         self.min_length = min_length
 
     def validate(self, password: str, user: Any = None) -> None:
-        """Raise ValidationError, if too little is left besides the names of the user."""
+        """Raise ValidationError if the password without the user's names is too short."""
         names = sorted(own_names(user), key=len, reverse=True)
         if not names:
             return
@@ -37,7 +37,7 @@ class BesidesNamesValidator:
 
 
 class MaximumLengthValidator:
-    """Refuse a password that the API's login would not take."""
+    """Refuses a password that is too long for the API's login."""
 
     def __init__(self, max_length: int = 128) -> None:
         self.max_length = max_length
@@ -53,7 +53,7 @@ class MaximumLengthValidator:
 
 
 def own_names(user: Any) -> set[str]:
-    """Return the names of a person, and their parts, in small letters."""
+    """Return a user's names and their parts, in lower case; parts of SHORTEST_NAME or longer."""
     fields = ("username", "display_name", "first_name", "last_name", "email")
     texts = [str(getattr(user, field, "") or "").lower() for field in fields]
     texts += [text.partition("@")[0] for text in texts]

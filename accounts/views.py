@@ -31,12 +31,12 @@ from accounts.serializers import (
 from api.objects import ObjectView
 from api.views import APIView, ListAPIView
 
-# The same for a wrong name and a wrong password: who has an account is nobody's business.
+# The same for a wrong name and a wrong password, so that nobody can find out who has an account.
 WRONG_CREDENTIALS = "No account has this username and password."
 
 
 class Register(APIView):
-    """Make an account."""
+    """Create an account."""
 
     location = ("profile", "user.username")
     authentication_classes = ()
@@ -46,7 +46,7 @@ class Register(APIView):
 
     @extend_schema(request=RegistrationSerializer, responses={201: SessionSerializer})
     def post(self, request: Request) -> Response:
-        """Make an account, and log in."""
+        """Create an account, and log in."""
         registration = RegistrationSerializer(data=request.data)
         registration.is_valid(raise_exception=True)
         user, repeated = registrations.register(request, registration.validated_data)
@@ -55,7 +55,7 @@ class Register(APIView):
 
 
 class Login(APIView):
-    """Get a token."""
+    """Create a token."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -76,12 +76,12 @@ class Login(APIView):
         return known_here(request, Response(session(user)), user)
 
     def get_authenticate_header(self, request: Request) -> str:
-        """Make a refusal 401, for the framework knows no other reason for one here."""
+        """Return a challenge, without which REST framework would change the status 401 to 403."""
         return "Token"
 
 
 class Logout(APIView):
-    """Give a token back."""
+    """Revoke the request's token."""
 
     without_body = frozenset({"POST"})
 
@@ -94,23 +94,23 @@ class Logout(APIView):
 
 
 class LogoutAll(APIView):
-    """Give all tokens back."""
+    """Revoke all tokens of the user."""
 
     without_body = frozenset({"POST"})
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
-        """Log out everywhere: no token of yours is valid any more."""
+        """Log out everywhere: none of your tokens is valid any longer."""
         services.revoke_all_tokens(user=person(request))
         user_logged_out.send(sender=User, request=request, user=person(request))
         return Response(status=204)
 
 
 class Me(ObjectView):
-    """One's own profile."""
+    """The user's own profile."""
 
     def lock(self, request: Request, **kwargs: Any) -> None:
-        """Let nobody else change the profile, and read it anew."""
+        """Lock the user's row against other changes, and reload it."""
         person(request).refresh_from_db(from_queryset=User.objects.select_for_update())
 
     @extend_schema(responses=OwnProfileSerializer)
@@ -128,24 +128,24 @@ class Me(ObjectView):
 
 
 class Profile(ObjectView):
-    """Somebody's profile."""
+    """A person's profile."""
 
     @extend_schema(responses=ProfileSerializer)
     def get(self, request: Request, username: str) -> Response:
-        """Read somebody's profile."""
+        """Read a person's profile."""
         profile = queries.profile_named(username, viewer=person(request))
         return Response(ProfileSerializer(get_object_or_404(profile)).data)
 
 
 class Following(APIView):
-    """Whether one follows somebody."""
+    """The user's follow of a person."""
 
     @extend_schema(
         request=FollowInputSerializer,
         responses={200: FollowedSerializer, 201: FollowedSerializer},
     )
     def put(self, request: Request, username: str) -> Response:
-        """Follow somebody (201), or change `notify` of a follow (200)."""
+        """Follow a person (201), or change `notify` of an existing follow (200)."""
         wanted = FollowInputSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         followed = get_object_or_404(queries.user_named(username))
@@ -157,39 +157,39 @@ class Following(APIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, username: str) -> Response:
-        """Stop following somebody."""
+        """Stop following a person."""
         followed = get_object_or_404(queries.user_named(username))
         services.unfollow(follower=person(request), followed=followed)
         return Response(status=204)
 
 
 class Followers(ListAPIView[Follow]):
-    """List who follows somebody, newest first."""
+    """List a person's followers, newest first."""
 
     queryset = Follow.objects.none()
     serializer_class = FollowerSerializer
 
     def get_queryset(self) -> QuerySet[Follow]:
-        """Return the followers of the person in the address."""
+        """Return the followers of the person in the URL."""
         return queries.followers_of(self.person_in_address())
 
     def person_in_address(self) -> User:
-        """Return the person in the address."""
+        """Return the person in the URL, or raise Http404."""
         return get_object_or_404(queries.user_named(self.kwargs["username"]))
 
 
 class FollowedPeople(Followers):
-    """List whom somebody follows, newest first."""
+    """List the people whom a person follows, newest first."""
 
     serializer_class = FollowingSerializer
 
     def get_queryset(self) -> QuerySet[Follow]:
-        """Return whom the person in the address follows."""
+        """Return the follows of the person in the URL."""
         return queries.followed_by(self.person_in_address())
 
 
 def session(user: User) -> dict[str, Any]:
-    """Return a new token and whose it is."""
+    """Create a token, and return the body of a login's response."""
     try:
         record, token = services.issue_token(user=user)
     except services.PasswordChanged:
@@ -198,6 +198,6 @@ def session(user: User) -> dict[str, Any]:
 
 
 def known_here(request: Request, response: Response, user: User) -> Response:
-    """Return the response with the cookie by which this device is known again."""
+    """Set the cookie that marks this device as known, and return the response."""
     remember_device(request, response, lookup_form(user.username))
     return response

@@ -1,4 +1,4 @@
-"""What staff see of people, and may do to them."""
+"""The admin pages of users, follows, tokens, groups and the admin's own log."""
 
 from accounts.admin import acts, groups, people, tokens
 

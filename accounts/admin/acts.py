@@ -9,21 +9,21 @@ from events.admin import ReadOnlyAdmin
 
 @admin.register(LogEntry)
 class ActAdmin(ReadOnlyAdmin[LogEntry]):
-    """What staff did in the admin, when, and to what, and what private things they looked at."""
+    """The admin's log: what staff changed, and which private objects they read."""
 
     list_display = ("action_time", "user", "act", "content_type", "object_repr", "message")
     list_filter = ("action_flag", "action_time", "content_type")
     list_select_related = ("user", "content_type")
     search_fields = ("user__username__iexact", "object_id__exact")
-    search_help_text = "A member of the staff, or the id of what was changed"
+    search_help_text = "A username of staff, or the id of an object"
     ordering = ("-action_time",)
 
     @admin.display(description="act", ordering="action_flag")
     def act(self, entry: LogEntry) -> str:
-        """Return the kind of act."""
+        """Return the kind of action."""
         return "Reading" if entry.action_flag == READ else entry.get_action_flag_display()
 
     @admin.display(description="what")
     def message(self, entry: LogEntry) -> str:
-        """Return which fields were changed, in words."""
+        """Return a description of the changed fields."""
         return entry.get_change_message()

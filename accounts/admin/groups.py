@@ -14,7 +14,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GuardedGroupAdmin(GroupAdmin):
-    """Groups give power to their members, and so are changed by superusers alone."""
+    """Groups grant permissions to their members, so only superusers may change them."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return is_superuser(request.user)

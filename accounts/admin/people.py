@@ -16,13 +16,13 @@ from accounts.admin.power import POWERS, is_superuser, may_act_on
 from accounts.models import Follow, IdempotentRequest, User
 from events.admin import ReadOnlyAdmin
 
-# People, and rows of each, that one request deletes; more take longer than a browser waits.
+# The most people, and rows of each person, that one request deletes; more would time out.
 MOST_PEOPLE, MOST_ROWS = 20, 5000
 
 
 @admin.register(User)
 class PersonAdmin(UserAdmin[User]):
-    """People; staff change no person who may do more than they, and give nobody power."""
+    """Users. Staff can't change a user with more permissions than they have, nor grant any."""
 
     list_display = ("username", "display_name", "email", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
@@ -39,29 +39,29 @@ class PersonAdmin(UserAdmin[User]):
     def save_model(
         self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool
     ) -> None:
-        """Register a new user as the API would, so that handlers learn of it."""
+        """Save a user; a new one through the service, which sends `user_registered`."""
         if change:
             super().save_model(request, obj, form, change)
             if "is_active" in form.changed_data and not obj.is_active:
-                # Or they would be valid again when the person is let in again.
+                # Otherwise the old tokens would be valid again if the user is reactivated.
                 services.revoke_all_tokens(user=obj)
         else:
             services.add_user(user=obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Leave what gives power to superusers."""
+        """Make the fields that grant permissions read-only, except for superusers."""
         fields = super().get_readonly_fields(request, obj)
         return fields if is_superuser(request.user) else (*fields, *POWERS)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Refuse to change a person, or set a password, of more power than one's own."""
+        """Refuse to change, or set the password of, a user with more permissions than one's own."""
         allowed = super().has_change_permission(request, obj)
         return allowed and (obj is None or may_act_on(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Refuse to delete oneself, a person of more power, and one whose acts are written down.
+        """Refuse to delete oneself, a user with more permissions, and staff with log entries.
 
-        With a member of the staff, the trace of their acts would go: take `active` away instead.
+        Their entries in the admin's log would be deleted too: such staff should be deactivated.
         """
         allowed = super().has_delete_permission(request, obj)
         if not allowed or obj is None:
@@ -72,7 +72,7 @@ class PersonAdmin(UserAdmin[User]):
     def get_deleted_objects(
         self, objs: QuerySet[User] | Sequence[User], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        """Say what goes and what stays; leave out whom this member of the staff may not delete."""
+        """Return the texts of the confirmation page: deleted rows, what stays, refused users."""
         told: list[Any] = []
         counts: Counter[str] = Counter()
         refused = []
@@ -85,24 +85,24 @@ class PersonAdmin(UserAdmin[User]):
             goes = [f"{count} {name}" for name, count in belongings.items()]
             told += [str(person), [*goes, services.STAYS]]
             if not self.has_delete_permission(request, person):
-                refused.append(f"{person}: yourself, of more power, or staff whose acts are kept")
+                refused.append(f"{person}: yourself, more powerful, or staff with log entries")
             elif sum(belongings.values()) > MOST_ROWS:
-                refused.append(f"{person}: too much for a request; use manage.py delete_person")
+                refused.append(f"{person}: too many rows; use manage.py delete_person")
         return told, dict(counts), set(), refused
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        """Delete a person with what is theirs, so that feeds learn of it."""
+        """Delete a user through the service, which also records the events."""
         services.delete_person(person=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Delete each of them, by the same way."""
+        """Delete each user through the service."""
         for person in queryset:
             services.delete_person(person=person)
 
 
 @admin.register(Follow)
 class FollowAdmin(admin.ModelAdmin[Follow]):
-    """Follows can be looked at and ended here; only people themselves begin them."""
+    """Follows, which staff can see and delete but not create."""
 
     list_display = ("follower", "followed", "notify", "created_at")
     list_filter = ("notify", "created_at")
@@ -112,33 +112,33 @@ class FollowAdmin(admin.ModelAdmin[Follow]):
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse to add: nobody follows by another's hand."""
+        """Refuse: only the follower can create a follow."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Follow | None = None) -> bool:
-        """Refuse to change: a follow is made or ended."""
+        """Refuse: a follow is only created or deleted."""
         return False
 
     def delete_model(self, request: HttpRequest, obj: Follow) -> None:
-        """End a follow the way its follower would, so that feeds learn of it."""
+        """Delete a follow through the service, which records the event for feeds."""
         services.unfollow(follower=obj.follower, followed=obj.followed)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Follow]) -> None:
-        """End each follow the way its follower would."""
+        """Delete each follow through the service."""
         for follow in queryset.select_related("follower", "followed"):
             services.unfollow(follower=follow.follower, followed=follow.followed)
 
 
 @admin.register(IdempotentRequest)
 class IdempotentRequestAdmin(ReadOnlyAdmin[IdempotentRequest]):
-    """That a request was kept, and not what was answered: that is its sender's alone."""
+    """Requests with an Idempotency-Key, without their responses, which are private."""
 
     list_display = ("key", "status", "created_at")
     exclude = ("answer", "body_digest")
     ordering = ("-created_at",)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse to look for what is not shown."""
+        """Refuse to filter by a field that is not shown."""
         return not lookup.startswith(self.exclude) and super().lookup_allowed(
             lookup, value, request
         )

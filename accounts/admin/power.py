@@ -1,4 +1,4 @@
-"""Who of the staff may act on whom: nobody on a person who may do more than they."""
+"""The rule for staff: they can't act on a user who has more permissions than they have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
 
-# What gives power; only superusers may give it, or take it.
+# The fields that grant permissions; only superusers may change them.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
@@ -19,10 +19,10 @@ def is_superuser(staff: AbstractBaseUser | AnonymousUser) -> bool:
 
 
 def may_act_on(staff: AbstractBaseUser | AnonymousUser, person: User) -> bool:
-    """Return whether staff may change, delete or log out a person.
+    """Return whether a member of the staff may change, delete or log out a person.
 
-    Who sets the password of another could log in as the other: so never that of a person with
-    more power. An account that is switched off has the power that it would have again.
+    Staff could set the person's password and log in as that person, so the person must not have
+    more permissions. A deactivated account counts with the permissions of an active one.
     """
     if is_superuser(staff):
         return True

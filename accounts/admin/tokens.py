@@ -18,17 +18,17 @@ admin.site.unregister(AuthToken)
 
 
 def short_id(token: AuthToken) -> str:
-    """Return the first characters: enough to tell tokens apart, not enough to use one."""
+    """Return a token's first characters, which identify it but can't be used to log in."""
     return f"{token.token_key[:8]}…"
 
 
-# Knox's own shows the hash, 128 digits, in titles and in what is written down of an act.
+# Knox's own `__str__` puts the 128-digit hash into page titles and into the admin's log.
 AuthToken.__str__ = short_id
 
 
 @admin.register(AuthToken)
 class TokenAdmin(ReadOnlyAdmin[AuthToken]):
-    """Who is logged in by the API, and since when; a token can be ended, never made or read."""
+    """The API's tokens: staff can see whose they are, and revoke but not create or read one."""
 
     list_display = ("short_id", "user", "created", "last_used", "expiry")
     list_filter = ("created", "expiry")
@@ -39,7 +39,7 @@ class TokenAdmin(ReadOnlyAdmin[AuthToken]):
     fields = ("short_id", "user", "created", "last_used", "expiry")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuthToken]:
-        """Find with each token when it was used."""
+        """Return the tokens with the time of their last use."""
         used = TokenUse.objects.filter(digest=OuterRef("digest")).values("used_at")
         tokens = super().get_queryset(request)
         made = tokens.annotate(last_used=Coalesce(Subquery(used), "created"))
@@ -47,16 +47,16 @@ class TokenAdmin(ReadOnlyAdmin[AuthToken]):
 
     @admin.display(description="last used, to the hour", ordering="last_used")
     def last_used(self, token: AuthToken) -> str:
-        """Return when the token was last used, or made."""
+        """Return the time of the token's last use, or of its creation."""
         return date_format(token.last_used, "DATETIME_FORMAT")
 
     @admin.display(description="token", ordering="token_key")
     def short_id(self, token: AuthToken) -> str:
-        """Return what the token is called."""
+        """Return the token's first characters."""
         return short_id(token)
 
     def has_delete_permission(self, request: HttpRequest, obj: AuthToken | None = None) -> bool:
-        """Let staff log out a person who may do no more than they."""
+        """Allow staff to revoke tokens of users who have no more permissions than they have."""
         allowed = super(ReadOnlyAdmin, self).has_delete_permission(request, obj)
         return allowed and (obj is None or may_act_on(request.user, obj.user))
 

@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as it can be trusted."""
+"""The client's address of a request, as far as it can be trusted."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 
 # Some proxies add the port: 192.0.2.1:1234, [2001:db8::1]:1234.
 WITH_PORT = re.compile(r"\[(?P<six>[^\[\]]{0,60})\](:\d+)?|(?P<four>[\d.]{7,15}):\d+")
-# A customer of an IPv6 provider has at least a /64, and so as many addresses as anybody could want.
+# The unit that counts as one IPv6 address: each customer of a provider has at least a whole /64.
 IPV6_PREFIX = 64
 
 
 def client_address(peer: str, forwarded_for: str, *, proxies: int) -> str:
-    """Return the address that counts for a request: an IPv4 address, or an IPv6 /64.
+    """Return the client's address: an IPv4 address, an IPv6 /64, or "unknown".
 
-    `peer` is the other end of the connection. `forwarded_for` is the request's `X-Forwarded-For`:
-    each proxy appends the peer that it saw, so that the entry `proxies` places from the right was
-    written by a proxy of ours. What stands left of it is what the client says. A request with fewer
-    entries did not come through our proxies; its peer counts.
+    `peer` is the other end of the connection. `forwarded_for` is the request's `X-Forwarded-For`,
+    to which each proxy appends the peer that it saw. `proxies` is the number of our own proxies:
+    the entry that many places from the right was written by one of them. Entries left of it can be
+    forged by the client. A request with fewer entries did not pass our proxies, so its peer counts.
     """
     if proxies:
         entries = forwarded_for.split(",")

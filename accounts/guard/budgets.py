@@ -1,7 +1,7 @@
-"""Budgets of tries: so many at once, and one more after each interval; kept in PostgreSQL.
+"""Budgets: rate limits as token buckets, stored in PostgreSQL.
 
-A try is paid for before the password is looked at, by one statement under the lock of the budget's
-row. However many tries come at once, and to however many processes, no more are let through.
+A try is paid for before the password is checked, by one statement that locks the budget's row. So
+the limit holds for any number of simultaneous tries in any number of processes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from events.sql import execute
 
 
 class TooManyTries(Exception):
-    """A budget is used up; `retry_after` is the seconds until the next try is allowed."""
+    """A budget is used up; `retry_after` is the number of seconds until the next allowed try."""
 
     def __init__(self, wait: float) -> None:
         self.retry_after = max(1, math.ceil(wait))
@@ -25,15 +25,16 @@ class TooManyTries(Exception):
 
 @dataclass(frozen=True)
 class Budget:
-    """So many tries at once (`room`), and one more after each `every`."""
+    """A limit: at most `room` tries at once, and one more after each interval `every`."""
 
     name: str
     room: int
     every: timedelta
 
 
-# `full_at` is when all that was spent has grown back. A budget is used up while that is further
-# ahead than `room` tries; whoever finds it so writes nothing.
+# `full_at` is the time when the whole budget is available again; each try moves it by `every`. A
+# try is refused if that would move it more than `room` times `every` into the future. A refused
+# try writes nothing.
 SPEND = """
     WITH price AS (
         SELECT %(key)s::varchar AS key, %(every)s::interval AS try,
@@ -62,7 +63,7 @@ GIVE_BACK = """
 
 
 def spend(budget: Budget, whose: str) -> None:
-    """Pay for one try out of somebody's budget; raises TooManyTries if it is used up."""
+    """Pay for one try from the budget of `whose`; raise TooManyTries if it is used up."""
     numbers = _numbers(budget, whose)
     if not execute(SPEND, numbers).count:
         rows = execute(WAIT, numbers).rows
@@ -70,12 +71,12 @@ def spend(budget: Budget, whose: str) -> None:
 
 
 def give_back(budget: Budget, whose: str, *, part: float = 1) -> None:
-    """Give back a try that was paid for, or a part of it."""
+    """Refund a try, or a part of its price."""
     execute(GIVE_BACK, _numbers(budget, whose) | {"part": part})
 
 
 def digest(*parts: str) -> str:
-    """Return the key of a row: neither names nor addresses can be read from the table."""
+    """Return the key of a row, as an HMAC: the table must not reveal names or addresses."""
     value = "\n".join(parts).encode(errors="replace")
     return salted_hmac("accounts.guard", value, algorithm="sha256").hexdigest()
 

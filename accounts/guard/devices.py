@@ -1,6 +1,6 @@
-"""The cookie by which a device is known again to which an account has logged in.
+"""The device cookie, which marks a device on which an account has logged in.
 
-It lets nobody in. It only tells the owner's device from a stranger's, as described in
+The cookie is no login. Its only use is to distinguish the owner's device from a stranger's:
 https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies.
 """
 
@@ -19,7 +19,7 @@ from accounts.guard.budgets import digest
 COOKIE = "device"
 SALT = "accounts.guard.device"
 KEPT_FOR = timedelta(days=365)
-# A shared device knows so many accounts; the one that has been away longest goes.
+# The most accounts in one cookie; on a shared device, the least recent one is dropped.
 MOST_ACCOUNTS = 5
 
 
@@ -45,7 +45,7 @@ def device_of(request: HttpRequest) -> Device:
 
 
 def remember_device(request: HttpRequest, response: HttpResponseBase, account: str) -> None:
-    """Let the response's cookie name the account too, which has just logged in."""
+    """Set the response's cookie, with the account that has just logged in added."""
     device, new = device_of(request), digest(account)[:16]
     accounts = [new, *(known for known in device.accounts if known != new)][:MOST_ACCOUNTS]
     response.set_cookie(

@@ -1,4 +1,4 @@
-"""The tries that cost a budget: of a password, and of registering."""
+"""The price of each kind of try: which budgets a login or a registration spends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from events.sql import execute
 
 logger = logging.getLogger(__name__)
 
-# Strangers share these: one for each account, and one for each address that they come from.
+# A try from an unknown place spends both of these: the account's and the address's.
 ACCOUNT = Budget("account", 20, timedelta(minutes=1))
 ADDRESS = Budget("address", 30, timedelta(seconds=10))
-# For an account from a device or an address that it has logged in from: strangers can't use it up.
+# A try from a known place spends only this: strangers can't use it up.
 PLACE = Budget("place", 10, timedelta(minutes=1))
-# A right password costs something too: it takes the processor as much time as a wrong one.
+# The refund for a right password. Not all of it, since hashing takes as much CPU as for a wrong
+# one.
 GIVEN_BACK = 0.95
 
 KNOWS = "SELECT FROM accounts_knownplace WHERE key = %s"
@@ -34,14 +35,14 @@ REMEMBER = """
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request, as far as it can be told: the address, and the device."""
+    """The sender of a request: the client's address and device."""
 
     address: str
     device: Device
 
     @classmethod
     def of(cls, request: HttpRequest | None) -> Caller:
-        """Return the sender of a request; without one, all are the same."""
+        """Return the sender of a request; without a request, one that all such calls share."""
         if request is None:
             return cls("unknown", Device(""))
         meta = request.META
@@ -52,14 +53,17 @@ class Caller:
 
 @dataclass(frozen=True)
 class Try:
-    """A try that has been paid for."""
+    """A login try that has been paid for; `paid` are the budgets and their holders."""
 
     account: str
     caller: Caller
     paid: tuple[tuple[Budget, str], ...]
 
     def succeeded(self) -> None:
-        """Give back most of the price, and remember the address with the account."""
+        """Refund most of the price, and remember the address as a known place of the account.
+
+        The account's own budget is not refunded.
+        """
         for budget, whose in self.paid:
             if budget is not ACCOUNT:
                 budgets.give_back(budget, whose, part=GIVEN_BACK)
@@ -67,9 +71,9 @@ class Try:
 
 
 def begin_login(account: str, caller: Caller) -> Try:
-    """Pay for one guess at an account's password; raises TooManyTries.
+    """Pay for one guess at an account's password; raise TooManyTries if a budget is used up.
 
-    `account` is the normalised name, whether it exists or not.
+    `account` is the username's normal form, whether or not such an account exists.
     """
     try:
         return Try(account, caller, _pay(account, caller))
@@ -79,13 +83,13 @@ def begin_login(account: str, caller: Caller) -> Try:
 
 
 def begin_registration(caller: Caller) -> None:
-    """Pay for one registration from an address; raises TooManyTries."""
+    """Pay for one registration from an address; raise TooManyTries at REGISTRATIONS_PER_HOUR."""
     per_hour = settings.REGISTRATIONS_PER_HOUR
     budgets.spend(Budget("register", per_hour, timedelta(hours=1) / per_hour), caller.address)
 
 
 def remember_address(account: str, caller: Caller) -> None:
-    """Remember that an account has logged in from an address."""
+    """Record an address as a known place of an account."""
     execute(REMEMBER, [_place(account, caller.address)])
 
 
@@ -101,7 +105,8 @@ def _pay(account: str, caller: Caller) -> tuple[tuple[Budget, str], ...]:
         try:
             budgets.spend(budget, whose)
         except TooManyTries:
-            # No guess is made, so nothing is paid: who is refused for one name may try another.
+            # Refund the other budgets, because no guess is made: a client that is refused for one
+            # account may still try another.
             for paid in prices[:number]:
                 budgets.give_back(*paid)
             raise

@@ -10,15 +10,15 @@ from accounts.models import User
 
 
 class Command(BaseCommand):
-    help = "Delete a person and all that is theirs; for libraries too large for the admin."
+    help = "Delete a person and everything they own; for libraries too large for the admin."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the name, and leave to be asked nothing."""
+        """Add the username and `--yes`."""
         parser.add_argument("username")
-        parser.add_argument("--yes", action="store_true", help="do it; without, only say what goes")
+        parser.add_argument("--yes", action="store_true", help="delete, and don't only show what")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Say what goes and what stays, and delete the person if told to."""
+        """Print what is deleted and what stays; with `--yes`, delete the person."""
         try:
             person = User.objects.get_by_natural_key(options["username"])
         except User.DoesNotExist:
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{count} {name}")
         self.stdout.write(services.STAYS)
         if not options["yes"]:
-            self.stdout.write("Nothing was deleted; add --yes to delete the person and all that.")
+            self.stdout.write("Nothing was deleted; add --yes to delete all of this.")
             return
         try:
             services.delete_person(person=person)

@@ -14,14 +14,14 @@ class Command(BaseCommand):
     help = "Make sure that the superuser `admin` exists, with the password in ADMIN_PASSWORD."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make the account, or give it the password again."""
+        """Create the account if it is missing, and set its password if that differs."""
         password = os.environ.get("ADMIN_PASSWORD")
         if not password:
-            raise CommandError("Set ADMIN_PASSWORD to the password that the account shall have.")
+            raise CommandError("Set ADMIN_PASSWORD to the password for the account.")
         admin, _ = User.objects.get_or_create(
             username=USERNAME, defaults={"is_staff": True, "is_superuser": True}
         )
-        # A second run must not end the sessions that a changed password hash would end.
+        # Setting the same password again would end the account's sessions.
         if not admin.check_password(password):
             admin.set_password(password)
             admin.save(update_fields=["password"])
