@@ -1,3 +1,8 @@
+"""The admin pages of cards, collections, pages and their metadata.
+
+Every private object that staff open is logged (NotesReading).
+"""
+
 from __future__ import annotations
 
 from typing import Any

@@ -4,7 +4,7 @@ Addresses are parsed by the WHATWG URL standard (https://url.spec.whatwg.org/). 
 
 - Only http and https are accepted; the canonical URL has https.
 - A user name or password is refused.
-- The host's final dot is dropped. `www.` stays: with and without it may be different sites.
+- The host's final dot is dropped. `www.` is not: the host without it may be a different site.
 - A known mobile host becomes the desktop host with the same pages (`cards/works.py`).
 - All addresses of one work on arXiv, DOI, PubMed, PMC or YouTube become one (`cards/works.py`).
 - `index.html` and `index.htm` become their folder; an AMP cache copy becomes the original page.
@@ -30,7 +30,7 @@ from outside.addresses import problem_of_host
 MAX_LENGTH = 2048
 SCHEMES = ("http:", "https:")
 
-# Tracking parameters: they tell a site where its reader came from. The page is the same without.
+# Tracking parameters: they show a site where its reader came from, and don't change the page.
 TRACKING = frozenset(
     (  # noqa: SIM905 - one a line would be a page of them
         "gclid gclsrc dclid gbraid wbraid gad_source gad_campaignid srsltid _ga _gl "
@@ -118,6 +118,7 @@ def _copied_by_amp(parsed: ada_url.URL) -> str:
 
 
 def _page_of(origin: ada_url.URL, parsed: ada_url.URL) -> Page:
+    """Return the page at the host and port of `origin`, and the rest of `parsed`, normalized."""
     path = INDEX.sub("/", _normal(parsed.pathname))
     is_script = bool(SCRIPT.search(path) or CODE_HOST.search(origin.hostname))
     query = _query(parsed.search, keeps_referrers=is_script)
@@ -128,6 +129,7 @@ def _page_of(origin: ada_url.URL, parsed: ada_url.URL) -> Page:
 
 
 def _parsed(url: str) -> ada_url.URL:
+    """Parse an address; raise InvalidUrl with a message for the user."""
     if len(url) > 2 * MAX_LENGTH:
         raise InvalidUrl(f"The address is longer than {MAX_LENGTH} characters.")
     if CONTROL.search(url):
@@ -154,6 +156,7 @@ def _query(search: str, *, keeps_referrers: bool) -> str:
 
 
 def _tracks(name: str) -> bool:
+    """Return whether a query parameter only tracks the reader."""
     plain = unquote_plus(name).lower()
     return plain in TRACKING or plain.startswith(TRACKING_PREFIXES)
 

@@ -115,6 +115,7 @@ class CollectionCards(ListAPIView[Any]):
         return queries.visible_cards(viewer).filter(pk=made["id"]).exists()
 
     def _card(self, request: Request, card_id: UUID) -> Card:
+        """Return the card to add; raise ValidationError if the user may not see it."""
         viewer = person(request)
         cards = queries.with_representation(queries.visible_cards(viewer), viewer=viewer)
         card = cards.filter(pk=card_id).first()

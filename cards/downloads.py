@@ -112,6 +112,8 @@ def gathered(parts: Iterable[str]) -> Iterator[bytes]:
 
 
 class _Echo:
+    """A file for `csv.writer` that returns each line instead of storing it."""
+
     def write(self, text: str) -> str:
         return text
 

@@ -9,6 +9,8 @@ from events.envelope import event_type
 
 
 class _AboutCard:
+    """Give the events of a card their subject, by which they are found in the event store."""
+
     __slots__ = ()
     card_id: UUID
 

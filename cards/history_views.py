@@ -1,3 +1,5 @@
+"""The API of the past: a user's cards and collections as they were at a moment."""
+
 from __future__ import annotations
 
 from datetime import datetime

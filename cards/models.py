@@ -1,3 +1,9 @@
+"""Cards, the web pages they are about, and collections.
+
+A user's library is all cards of which the user is the curator. All users' cards about one web
+page share its row (Url) and its metadata.
+"""
+
 from __future__ import annotations
 
 from typing import Any
@@ -46,7 +52,7 @@ class Url(models.Model):
 
 
 class Metadata(models.Model):
-    """What a page says of itself, and what a registry says of the work on it.
+    """A page's metadata: from the page itself, and from a registry that knows the work on it.
 
     A page without this row has not been fetched yet. A registry is a database of works, for example
     Crossref (cards/metadata/registries.py).

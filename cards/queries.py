@@ -1,4 +1,4 @@
-"""All reads of cards and collections that depend on who may see them; the only such rules."""
+"""All reads of cards and collections that depend on visibility: no other module has such rules."""
 
 from __future__ import annotations
 

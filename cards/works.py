@@ -160,6 +160,7 @@ def _pmc(host: str, path: str, search: str) -> str:
 
 
 def _video(host: str, path: str, search: str) -> str:
+    """Return the main address of a YouTube video, or an empty string."""
     if host in ("youtu.be", "www.youtu.be"):
         found = SHORT_VIDEO.fullmatch(path)
     elif host in YOUTUBE_HOSTS:

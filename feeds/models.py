@@ -1,3 +1,8 @@
+"""The stored following feeds: a timeline has one entry per card, written when the card is added.
+
+Writing a new card to the timelines of all followers is the fan-out (feeds/services.py).
+"""
+
 from __future__ import annotations
 
 from django.conf import settings

@@ -1,4 +1,4 @@
-"""Keep timelines short and clean. Each function may run at any time, and concurrently."""
+"""Keep timelines short and free of dead entries. Functions may run at any time, concurrently."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def prune_orphans() -> int:
 
 
 def _find_orphans() -> list[tuple[int, UUID]]:
+    """Return (owner id, card id) of up to ENTRIES_AT_ONCE orphans, without locking them."""
     with connection.cursor() as cursor:
         cursor.execute(statements.FIND_ORPHANS, [ENTRIES_AT_ONCE])
         found: list[tuple[int, UUID]] = cursor.fetchall()

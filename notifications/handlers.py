@@ -1,3 +1,5 @@
+"""The event handlers that write notifications. Each receives a batch of events."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

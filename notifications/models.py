@@ -1,3 +1,5 @@
+"""Notifications, with one row per recipient and event."""
+
 from __future__ import annotations
 
 from django.conf import settings

@@ -191,8 +191,8 @@ COLLECTED = """
     ORDER BY card.curator_id, batch.event_id
     ON CONFLICT DO NOTHING
 """
-# Whoever inserted a notification saw all that it names committed. So what is missing from a later
-# snapshot is gone for good, and no lock is needed.
+# A notification is inserted only after its users, card and collection were committed. A row that
+# is missing now is therefore deleted for good, and no lock is needed.
 PRUNE_ORPHANS = """
     DELETE FROM notifications_notification USING (
         SELECT recipient_id, event_id

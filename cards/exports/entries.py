@@ -86,6 +86,7 @@ class Selection:
         return {str(id): name for id, name in found}
 
     def _places(self, cards: list[UUID]) -> dict[UUID, dict[str, str]]:
+        """Return, by card id, the names and visibilities of the card's exported collections."""
         found: dict[UUID, dict[str, str]] = defaultdict(dict)
         places = CollectionCard.objects.filter(card__in=cards, collection__in=self.collections())
         named = places.order_by("id").values_list(

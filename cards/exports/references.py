@@ -26,6 +26,7 @@ def csl_of(entry: Entry) -> dict[str, Any]:
 
 
 def _reference(entry: Entry) -> dict[str, Any]:
+    """Return the card's own reference and title, completed from its page's metadata."""
     card = entry.card
     known = shown_of(card)
     own = {"title": card.title} if card.title else {}

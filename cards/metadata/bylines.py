@@ -80,6 +80,7 @@ def shown(html: str) -> Shown:
 
 
 def _best(people: list[tuple[int, list[str]]]) -> list[str]:
+    """Return the names of all elements at rank 1, else of the first element of the best rank."""
     best = min((rank for rank, _ in people), default=0)
     if best == 1:  # pages mark each of several authors
         return cleaning.names(name for rank, found in people if rank == 1 for name in found)
@@ -108,6 +109,7 @@ def _elements(html: str) -> Iterator[tuple[str, dict[str, str], str]]:
 
 
 def _text(html: str, name: str, begin: int) -> str:
+    """Return an element's text up to its end tag, at most LONGEST_TEXT characters of HTML."""
     limit = begin + LONGEST_TEXT
     end = html.find(f"</{name}", begin, limit)
     part = html[begin : end if end >= 0 else limit]
@@ -131,6 +133,7 @@ def _rank_of_author(name: str, said: dict[str, str]) -> int:
 
 
 def _rank_of_date(name: str, said: dict[str, str]) -> int:
+    """Return how reliably an element marks the date: 1 is best, and 0 means not at all."""
     words = _words(said, "itemprop", "class", "id")
     if any(map(CHANGED.search, words)):
         return 0

@@ -62,6 +62,7 @@ def _decoded(content: bytes, charset: str | None) -> str:
 
 
 def _named(content: bytes, charset: str | None) -> Iterator[str]:
+    """Yield the codecs that the header and the markup declare, as far as they are known."""
     found = DECLARED.search(content[:DECLARED_WITHIN])
     for label in (charset, found and found.group(1).decode("ascii", "replace")):
         try:

@@ -173,6 +173,7 @@ def apart(values: Iterable[str]) -> Iterator[str]:
 
 
 def _parted(text: str) -> list[str]:
+    """Split a text into people wherever a separator has at least two words on each side."""
     for separator in (",", " & ", " und ", " et ", " y ", " e ", " en ", " och ", " og ", " with "):
         parts = [part.strip() for part in text.split(separator) if part.strip()]
         people = [part for part in parts if part.rstrip(".").lower() not in SUFFIXES]

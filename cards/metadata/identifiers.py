@@ -130,6 +130,7 @@ def _doi_of_path(path: str) -> str:
 
 
 def _doi_of_query(search: str) -> str:
+    """Return the first DOI among the values of a query string, or an empty string."""
     values = (part.partition("=")[2] for part in search[1:LONGEST].split("&"))
     return next((name for value in values if (name := doi(value))), "")
 

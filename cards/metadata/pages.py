@@ -63,6 +63,7 @@ def of_address(url: str) -> PageMetadata:
 
 
 def _follow(url: str, headers: Mapping[str, str]) -> Fetched:
+    """Fetch an address along its redirects, within SECONDS in all."""
     deadline = time.monotonic() + SECONDS
     visited: set[str] = set()
     for _ in range(MOST_REDIRECTS + 1):

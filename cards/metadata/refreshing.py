@@ -54,6 +54,7 @@ def refresh() -> dict[str, int]:
 
 
 def _take_expired(limit: int) -> list[Url]:
+    """Claim the most saved of the expired pages, by setting the time they are due next."""
     numbers = {"limit": limit, "looked_at": LOOKED_AT * limit}
     with connection.cursor() as cursor:
         cursor.execute(TAKE_EXPIRED, numbers)

@@ -78,6 +78,7 @@ def rules_of(origin: str) -> str:
 
 
 def _fetched(origin: str) -> str:
+    """Fetch a robots.txt; return an empty string if the site has none; raise FetchFailed."""
     try:
         content = fetch(f"{origin}/robots.txt", limits=PATIENCE).content
     except Answered as error:

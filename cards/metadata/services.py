@@ -69,6 +69,7 @@ def _newer(page: Url, asked_at: datetime) -> Iterator[Metadata | None]:
 
 
 def _keep_answer(page: Url, answer: Answer, *, asked_at: datetime) -> str:
+    """Store a successful response, and return the outcome."""
     with _newer(page, asked_at) as metadata:
         if metadata is None:
             return "outdated"
@@ -85,6 +86,7 @@ def _keep_answer(page: Url, answer: Answer, *, asked_at: datetime) -> str:
 
 
 def _keep_failure(page: Url, failure: FetchFailed, *, asked_at: datetime) -> str:
+    """Store a failed fetch, and return the outcome; raise Later if another attempt is due soon."""
     policy = policy_of(QUEUE)
     with _newer(page, asked_at) as metadata:
         if metadata is None:
@@ -118,6 +120,7 @@ def _wait(failure: FetchFailed, rounds: int) -> timedelta:
 
 
 def _keep_fields(metadata: Metadata, found: PageMetadata) -> None:
+    """Store the page's own metadata. If it is not a complete reference, request a registry's."""
     fields = {name: value for name, value in asdict(found).items() if value}
     is_reference = fields.pop("is_reference", False)
     metadata.page = fields
@@ -127,6 +130,7 @@ def _keep_fields(metadata: Metadata, found: PageMetadata) -> None:
 
 
 def _keep_columns(metadata: Metadata) -> None:
+    """Copy title and DOI into their columns, for the admin and the index."""
     both = metadata.page | metadata.registered
     metadata.title, metadata.doi = both.get("title", ""), both.get("doi", "")
 
@@ -169,13 +173,14 @@ def consult_registry(*, url_id: int, registry: str, identifier: str, age: timede
             raise
         raise Later(_asked_to_wait(failure) or REGISTRY_WAIT, str(failure)) from failure
     finally:
-        time.sleep(known.pause)
+        time.sleep(known.pause)  # the registry demands this pause between requests
     _keep_details(url_id, registry, identifier, details, asked_at=asked_at)
 
 
 def _keep_details(
     url_id: int, registry: str, identifier: str, details: dict[str, Any], *, asked_at: datetime
 ) -> None:
+    """Store a registry's metadata, unless it is older than the stored one, or outdated."""
     with transaction.atomic():
         metadata = Metadata.objects.select_for_update().get(pk=url_id)
         if metadata.registered_at and metadata.registered_at >= asked_at:

@@ -24,6 +24,7 @@ def expiry(headers: Mapping[str, str], *, now: datetime) -> datetime:
 
 
 def _until(text: str, now: datetime) -> timedelta:
+    """Return the time left until an `Expires` date; zero if it is missing or malformed."""
     try:
         moment = parsedate_to_datetime(text[:100])
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now

@@ -141,6 +141,7 @@ def _checked(curator: User, drafts: Sequence[CardDraft]) -> list[tuple[Page | No
 def _check(
     draft: CardDraft, parents: set[UUID], collections: set[UUID]
 ) -> tuple[Page | None, rules.Errors]:
+    """Return the page and errors of a draft, given the parents and collections it may use."""
     page, errors = rules.page_of(draft.url)
     page = None if draft.shares_page else page
     if not errors:
@@ -216,6 +217,7 @@ def _identity(card: Card) -> object:
 
 
 def _existing(curator: User, cards: Sequence[Card], inserted: set[UUID]) -> dict[object, AddedCard]:
+    """Return the curator's cards that blocked an insert because they have the same page."""
     pages = [card.url_id for card in cards if card.url_id and card.pk not in inserted]
     found = with_representation(own_cards(curator), own=True).filter(url_id__in=pages)
     return {_identity(card): AddedCard(card, created=False) for card in found}
@@ -228,6 +230,7 @@ def _outcome(card: Card, settled: Mapping[object, AddedCard]) -> AddedCard:
 
 
 def _announce(outcomes: Iterable[Outcome], import_id: UUID | None) -> None:
+    """Record an event for each new card."""
     for outcome in outcomes:
         if isinstance(outcome, AddedCard) and outcome.created:
             card = outcome.card
@@ -250,6 +253,7 @@ def _place(
     outcomes: Sequence[Outcome],
     import_id: UUID | None,
 ) -> None:
+    """Add the cards, new or existing, to the collections of their drafts."""
     wanted = [
         (collection, outcome.card.pk)
         for draft, outcome in zip(drafts, outcomes, strict=True)

@@ -67,6 +67,7 @@ def remove_card(*, card: Card) -> bool:
 
 
 def _content(card: Card) -> tuple[Any, ...]:
+    """Return the values to compare for a change; the page's id comes first."""
     return (
         card.url_id,
         card.link,
@@ -80,6 +81,7 @@ def _content(card: Card) -> tuple[Any, ...]:
 
 
 def _apply(card: Card, changes: dict[str, Any]) -> None:
+    """Set the changed fields on the card; raise ValidationError."""
     link = changes.get("url", card.link)
     title, text = changes.get("title", card.title), changes.get("text", card.text)
     page, errors = rules.page_of(link)
@@ -124,11 +126,12 @@ def _tell_page(card: Card, before: tuple[Any, ...]) -> None:
         elif is_public:
             publish([card], since=card.updated_at)
     elif is_public:
-        # The page has been public since the save, so what was fetched since then may be shown.
+        # Metadata fetched since the save reveals only this card, which is public now.
         publish([card], since=saved_at(card))
 
 
 def _save(card: Card) -> None:
+    """Save the card; raise ValidationError if the curator has another card about the page."""
     card.updated_at = timezone.now()
     try:
         with transaction.atomic():

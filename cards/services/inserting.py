@@ -70,7 +70,7 @@ class Inserted(NamedTuple):
 
 
 def insert(cards: Sequence[Card]) -> Inserted:
-    """Insert cards and their pages; skip a card whose curator has one of the same page.
+    """Insert cards and their pages; skip a card if its curator has another about the page.
 
     `card.url` is an unsaved Url of each card's own, or None. Each gets its id, `public_since` and
     metadata here, whether the page is new or known. A page that a concurrent transaction has just

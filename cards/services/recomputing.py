@@ -59,6 +59,7 @@ def _page_of(link: str) -> Page | None:
 
 
 def _move(card_id: UUID, link: str, today: Page) -> str:
+    """Move one card to a page, and return the outcome: moved, apart, done or gone."""
     try:
         with transaction.atomic(), recording(priority=Priority.BULK):
             # Skip a card that its curator changed or removed meanwhile.

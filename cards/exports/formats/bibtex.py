@@ -170,6 +170,7 @@ def _keywords(tags: list[str]) -> str:
 
 
 def _name(person: dict[str, str]) -> str:
+    """Return a name as BibTeX writes it: `Last, Suffix, Given`; an organization in braces."""
     family, given = person.get("family", ""), person.get("given", "")
     if not (family and (given or len(person) > 1)):
         whole = person.get("literal") or family or given

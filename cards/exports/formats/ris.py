@@ -39,6 +39,7 @@ def write(selection: Selection) -> Iterator[str]:
 
 
 def _record(entry: Entry) -> str:
+    """Return a card as one RIS record."""
     csl = csl_of(entry)
     lines: list[tuple[str, Any]] = [("TY", TYPES.get(csl["type"], "GEN"))]
     lines += [(tag, csl[key]) for key, tag in FIELDS.items() if csl.get(key)]
