@@ -138,7 +138,8 @@ def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> li
 def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
     """Record all events sent in the block with this priority, by one statement at its end.
 
-    Events with a key are recorded at once. If the block raises, the others are not recorded.
+    Enter it inside transaction.atomic(): otherwise the events are written after their changes have
+    committed. Events with a key are recorded at once. If the block raises, the others are dropped.
     """
     block = Recording(priority)
     token = _open_recording.set(block)

@@ -53,8 +53,7 @@ GATHERED = 256  # after a step with this many events, don't wait for more
 AWAKE = 7310579
 LAST_LOOK_SECONDS = 0.03  # from releasing that lock until writers who saw it held have committed
 LOOK_SECONDS = 0.05  # between two polls of the broker's queue lengths, if a lane may be half full
-# Postpone housekeeping this long after a single event, so that its workers get the CPU.
-ASIDE_SECONDS = 0.01
+ASIDE_SECONDS = 0.01  # housekeeping waits this long after a single event: workers get the CPU
 OUTAGE_SECONDS = 1.0  # between attempts while the broker or PostgreSQL is down
 CATCH_UP_SECONDS = 15.0  # between two checks for deliveries that an older release left out
 
@@ -241,6 +240,7 @@ class Relay:
         sweep: bool,
         since: float,
     ) -> None:
+        """Publish a lane's due deliveries; poll again at once if a whole batch was due."""
         pending = due.take(
             policy,
             priority=lane,
