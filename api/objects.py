@@ -1,4 +1,4 @@
-"""Views of one object: its ETag, and changes on condition that it is still the version read."""
+"""Views of one object: ETags, and conditional changes that fail if the object has changed."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from rest_framework.response import Response
 from api.views import APIView
 
 CHANGES = ("PATCH", "DELETE")
-# Compressing a response, here or in a proxy, marks its ETag as weak; the object is the same.
+# Compression, here or in a proxy, marks an ETag as weak, though the object is the same.
 WEAK = re.compile(r'(?:^|(?<=,)|(?<=\s))W/(?=")')
 
 
 class PreconditionFailed(APIException):
-    """The object is not the one whose ETag the client sent."""
+    """The object has another version than the ETag that the client sent."""
 
     status_code = status.HTTP_412_PRECONDITION_FAILED
-    default_detail = "It was changed since you read it: read it again, and decide anew."
+    default_detail = "The object has changed since you read it: read it again before you change it."
     default_code = "changed"
 
 
 class ObjectView(APIView):
     """A view of one object (RFC 9110, sections 8.8.3 and 13).
 
-    GET sends an ETag, and 304 to a client that has this version. PATCH and DELETE with `If-Match`
-    change only that version; others get 412.
+    GET returns an ETag, or 304 to a client that has this version. PATCH and DELETE with `If-Match`
+    change only that version; if the object has another one, they return 412.
     """
 
-    # What to lock while a version is compared, and the part of the address that names it.
+    # The model whose row is locked during the comparison, and the URL's keyword with its key.
     model: ClassVar[type[Model]]
     key: ClassVar[str] = ""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Put the comparison before a change that depends on a version."""
+        """Wrap a change with an `If-Match` header in the comparison of versions."""
         super().initial(request, *args, **kwargs)
         if sent := request.META.get("HTTP_IF_MATCH"):
             request.META["HTTP_IF_MATCH"] = WEAK.sub("", sent)
@@ -55,7 +55,7 @@ class ObjectView(APIView):
     def if_unchanged(
         self, change: Callable[..., Response], request: Request, **kwargs: Any
     ) -> Response:
-        """Make a change if the object is still the version that the client read."""
+        """Make a change if the object still has a version in `If-Match`; else raise 412."""
         wanted = {each.strip() for each in request.META["HTTP_IF_MATCH"].split(",")}
         with transaction.atomic():
             self.lock(request, **kwargs)
@@ -65,12 +65,12 @@ class ObjectView(APIView):
             return change(request, **kwargs)
 
     def lock(self, request: Request, **kwargs: Any) -> None:
-        """Let nobody else change the object until the transaction ends."""
+        """Lock the object's row until the transaction ends."""
         rows = self.model._default_manager.filter(pk=kwargs[self.key])  # noqa: SLF001
         list(rows.select_for_update().values_list("pk"))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Add the ETag to what GET answers."""
+        """Add the ETag to the response of a GET, or return 304 if the client has this version."""
         response = super().finalize_response(request, response, *args, **kwargs)
         is_read = request.method in ("GET", "HEAD") and response.status_code == status.HTTP_200_OK
         if not is_read or not isinstance(response, Response):

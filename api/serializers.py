@@ -1,6 +1,6 @@
-"""The serializers of the API: whatever a client sends that is not known is refused, by its name.
+"""Strict serializers: they refuse unknown fields and values of another type.
 
-A misspelt `visibility` that was passed over would publish what its author wants to keep private.
+If a misspelt `visibility` were ignored, a card that should be private would be public.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-REPORTED = 20  # names that one response says are not known
+REPORTED = 20  # the most unknown names in one error response
 FIXED = "The server sets this; leave it out."
 ONCE = "Give this once."
 BOOLEAN, WHOLE, NUMBER = "Give true or false.", "Give a whole number.", "Give a number."
-TEXT, ID = "Give a text, in quotes.", "Give an id, as 01890000-0000-7000-8000-000000000000."
+TEXT, ID = "Give a string, in quotes.", "Give an id, as 01890000-0000-7000-8000-000000000000."
 IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 IS_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-# Python writes a capital in a form.
+# Python clients send True and False in forms.
 IS_BOOLEAN = re.compile(r"[Tt]rue|[Ff]alse")
-# The shapes of values, by field. The framework takes 1 for true, 1.0 for 1, and any number for a
-# text.
+# For each kind of field: its JSON types, the pattern of its texts, and the error message. The REST
+# framework alone would accept 1 for true, 1.0 for 1, and any number for a string.
 SHAPES: tuple[tuple[type[Any], tuple[type[Any], ...], re.Pattern[str] | None, str], ...] = (
     (serializers.BooleanField, (bool,), IS_BOOLEAN, BOOLEAN),
     (serializers.IntegerField, (int,), IS_WHOLE, WHOLE),
@@ -45,7 +45,7 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a value is in JSON, how it is written in a form, and what to say otherwise."""
+    """The allowed form of a value: its JSON types, its pattern as text, and the error message."""
 
     types: tuple[type[Any], ...]
     pattern: re.Pattern[str] | None
@@ -54,20 +54,20 @@ class Shape:
 
 
 class Strict:
-    """What makes a serializer refuse fields that it does not have, and values of another type."""
+    """A mixin by which a serializer refuses unknown fields and values of another type."""
 
-    noun: ClassVar[str] = "field"
-    # Fields that a response shows and a request cannot set, each with what to do instead.
+    noun: ClassVar[str] = "field"  # for error messages: the kind of name that the client sends
+    # Fields that a response has and a request cannot set, each with a message that says what to do.
     fixed: ClassVar[Mapping[str, str]] = {}
-    # CSL-JSON, for one, has numbers where it could have texts.
+    # Accept numbers for strings, as CSL-JSON may have them.
     takes_numbers_as_texts: ClassVar[bool] = False
-    # Names in the same request that somebody else reads.
+    # Other allowed names in the request, which other code reads.
     others: Collection[str] = ()
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the values of a request; raise ValidationError for all that is wrong with it."""
+        """Return the validated values of a request; raise ValidationError with all errors."""
         if not isinstance(data, Mapping):
-            return super().to_internal_value(data)  # type: ignore[misc]  # which says so
+            return super().to_internal_value(data)  # type: ignore[misc]  # raises the error
         given, errors = self._plain(data) if isinstance(data, QueryDict) else (data, {})
         is_form, shapes, strange = given is not data, self._shapes, []
         for name, value in given.items():
@@ -95,7 +95,7 @@ class Strict:
         return {name: shape_of(field, lenient) for name, field in self._writable.items()}
 
     def _plain(self, form: QueryDict) -> tuple[dict[str, Any], Errors]:
-        """Return the values of a form or an address, and an error for what came twice."""
+        """Return the values of a form or query string, and an error for each repeated name."""
         values: dict[str, Any] = {}
         errors: Errors = {}
         for name, given in form.lists():
@@ -119,15 +119,18 @@ class Strict:
 
 
 class Serializer(Strict, serializers.Serializer[Any]):
-    """A serializer that refuses what it does not know."""
+    """A strict serializer."""
 
 
 class ModelSerializer(Strict, serializers.ModelSerializer[Row]):
-    """A model's serializer that refuses what it does not know."""
+    """A strict serializer of a model."""
 
 
 def shape_of(field: Field, lenient: bool) -> Shape | None:
-    """Return the shape of a field's values, if it has one; lenient texts have none."""
+    """Return the shape of a field's values, or None if any is allowed.
+
+    With `lenient`, strings may have any shape.
+    """
     if isinstance(field, serializers.ListField):
         child = shape_of(field.child, lenient)
         return child and replace(child, is_list=True)
@@ -139,13 +142,16 @@ def shape_of(field: Field, lenient: bool) -> Shape | None:
 
 
 def wrong(shape: Shape | None, value: Any, *, is_form: bool) -> Any:
-    """Return what is wrong with the type of a value, if anything; null is the field's affair."""
+    """Return the errors of a value that does not fit its shape, or None.
+
+    For a list, the errors are by index. Whether null is allowed is checked by the field.
+    """
     if shape is None or value is None:
         return None
     if not shape.is_list:
         return None if fits(shape, value, is_form) else [ErrorDetail(shape.message, code="invalid")]
     if not isinstance(value, list):
-        return None  # which the field itself says
+        return None  # the field reports this error
     return {
         place: [ErrorDetail(shape.message, code="invalid")]
         for place, each in enumerate(value)
@@ -154,7 +160,10 @@ def wrong(shape: Shape | None, value: Any, *, is_form: bool) -> Any:
 
 
 def fits(shape: Shape, value: Any, is_form: bool) -> bool:
-    """Return whether a value has a shape; by its very class, for true is a number to Python."""
+    """Return whether a value fits a shape.
+
+    Classes must be equal: with isinstance, true would pass as a number.
+    """
     if value.__class__ is not str:
         return not is_form and value.__class__ in shape.types
     if not is_form and str not in shape.types:
@@ -163,7 +172,7 @@ def fits(shape: Shape, value: Any, is_form: bool) -> bool:
 
 
 def unknown(noun: str, name: str, known: Collection[str]) -> str:
-    """Return what to say of a name that is not known."""
+    """Return the error message for an unknown name: a similar known name, or all known names."""
     short = name[:100]
     if near := get_close_matches(short, known, n=1):
         return f"There is no {noun} {short}. Did you mean {near[0]}?"

@@ -1,7 +1,7 @@
-"""The views of the API: each refuses parameters and bodies that it does not know.
+"""The base classes of the API's views, which refuse unknown parameters and unexpected bodies.
 
-A parameter is known when the view's `query_serializer` has it, which the OpenAPI schema shows too.
-The system check `config.E002` refuses a route whose view does not derive from these.
+A view's known parameters are the fields of its `query_serializer`, which the OpenAPI schema shows
+too. The system check `config.E002` reports a route whose view has another base class.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from api.serializers import Serializer
 
 Row = TypeVar("Row", bound=Model)
 
-# Statuses that say that something was made, or will be.
+# Statuses of responses to a request that created an object, or will create it later.
 MADE = (201, 202)
 NO_BODY = "This takes no body; leave this out."
 
 
 class QuerySerializer(Serializer):
-    """The parameters of a view; this one has none."""
+    """The query parameters of a view: a view without parameters uses this base class."""
 
     noun = "parameter"
 
 
 class ByHeader(DefaultContentNegotiation):
-    """The `Accept` header alone chooses the type; `?format=` is a parameter like any other."""
+    """Content negotiation by the `Accept` header alone; `?format=` has no special meaning."""
 
     class settings:  # noqa: N801 - the framework's name
         URL_FORMAT_OVERRIDE = None
 
 
 class APIView(views.APIView):
-    """A view that refuses what it does not know, once it knows who asks."""
+    """A view that refuses unknown parameters and unexpected bodies, after authentication."""
 
     content_negotiation_class: Any = ByHeader
-    # The parameters of GET; other methods take none.
+    # The parameters of GET and HEAD; other methods have none.
     query_serializer: ClassVar[type[QuerySerializer]] = QuerySerializer
-    # Methods whose body must be empty; views that read none add theirs.
+    # Methods whose body must be empty. A view that reads no body for others adds them.
     without_body: ClassVar[frozenset[str]] = frozenset({"DELETE"})
-    # The route of what a POST makes, and where the response has the name of it.
+    # Of an object that POST creates: its route, and the dotted path to its key in the response.
     location: ClassVar[tuple[str, str]] = ("", "")
-    # Statuses of errors beyond those that the schema knows from the method and the path.
+    # Error statuses for the schema, beyond those that follow from the method and the path.
     other_errors: ClassVar[frozenset[str]] = frozenset()
-    # The values of the parameters, by name.
+    # The validated parameters of this request, by name.
     query: Mapping[str, Any] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse parameters and bodies that are not known, after the checks of who asks."""
+        """Refuse unknown parameters and unexpected bodies, after the checks of permissions."""
         super().initial(request, *args, **kwargs)
         if request.method == "OPTIONS":
             return
@@ -63,7 +63,7 @@ class APIView(views.APIView):
             refuse_body(request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Say in `Location` where to find what a POST has made."""
+        """Add the `Location` header to the response of a POST that created an object."""
         if request.method == "POST" and response.status_code in MADE:
             for name, value in self.where_made(response.data).items():
                 response[name] = value
@@ -71,7 +71,10 @@ class APIView(views.APIView):
 
     @classmethod
     def where_made(cls, made: Any) -> dict[str, str]:
-        """Return the header that says where to find what a POST has made, if there is one."""
+        """Return the `Location` header of an object that POST created, or {} without a route.
+
+        `made` is the data of the response.
+        """
         route, name = cls.location
         if not route:
             return {}
@@ -81,11 +84,14 @@ class APIView(views.APIView):
 
     @classmethod
     def may_see(cls, viewer: Any, made: Any) -> bool:
-        """Return whether a person may still see what a POST answered; it was theirs, mostly."""
+        """Return whether a person may still see the data that a POST returned.
+
+        Asked before a stored response is sent again. True by default: mostly, it is their own.
+        """
         return True
 
     def known_parameters(self, request: Request) -> Mapping[str, Any]:
-        """Return the values of the parameters; raise ValidationError."""
+        """Return the validated parameters; raise ValidationError if one is unknown or invalid."""
         reads = request.method in ("GET", "HEAD")
         own = self.query_serializer if reads else QuerySerializer
         if not request.query_params and own is QuerySerializer:
@@ -102,7 +108,7 @@ class APIView(views.APIView):
 
 
 class ListAPIView(APIView, generics.ListAPIView[Row]):
-    """A list that refuses what it does not know."""
+    """A list view that refuses unknown parameters; those of its pagination are known."""
 
     def page_parameters(self) -> tuple[str, ...]:
         """Return the names of the parameters that the pagination reads."""
@@ -111,7 +117,7 @@ class ListAPIView(APIView, generics.ListAPIView[Row]):
 
 
 def refuse_body(request: Request) -> None:
-    """Raise ValidationError for a body where none is read."""
+    """Raise ValidationError if the request has a body."""
     if isinstance(request.data, Mapping):
         names = [str(name)[:100] for name in request.data][:20]
         if names:

@@ -1,1 +1,1 @@
-"""The main job on real input: 300 readers who follow each other add 3,000 pages."""
+"""The demo: 300 readers who follow each other add 3,000 real pages through the API."""

@@ -1,6 +1,6 @@
-"""`python -m demo`: run the main job against a running installation, and prove what came of it.
+"""`python -m demo`: run the demo against a running installation, and verify every delivery.
 
-The environment says which: BASE_URL, DATABASE_URL, REDIS_URL.
+BASE_URL, DATABASE_URL and REDIS_URL in the environment name the installation.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ T = TypeVar("T")
 
 
 class NotDrained(Exception):
-    """The workers did not finish in time."""
+    """Deliveries were still open after DRAIN_SECONDS."""
 
 
 def main() -> int:
-    """Run the demo, and return the exit code: 0 when all was delivered exactly once."""
+    """Run the demo and return the exit code: 0 if every event was delivered exactly once."""
     console = Console()
     work = plan.draw()
     client = Client(os.environ.get("BASE_URL", "http://127.0.0.1:8000"), connections=THREADS)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def progress_bars(console: Console) -> Progress:
-    """Return the bars that show how far the work is."""
+    """Return the progress bars."""
     return Progress(
         TextColumn("{task.description:<29}"),
         BarColumn(),
@@ -69,7 +69,7 @@ def progress_bars(console: Console) -> Progress:
 def run(
     work: plan.Plan, client: Client, bars: Progress, pool: ThreadPoolExecutor
 ) -> dict[str, str]:
-    """Do the work through the API, and return everybody's token."""
+    """Do the work through the API and return each reader's token, by username."""
     password = secrets.token_urlsafe(12)
 
     def each(title: str, do: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
@@ -92,7 +92,7 @@ def run(
         "pages, a second time", lambda card: client.add(tokens[card[0]], card[1]), work.repeats
     )
     if any(again):
-        raise Refused("A page that was added twice made a second card.")
+        raise Refused("A page that was added twice created a second card.")
     latest = [card["id"] for card in client.page(tokens[work.people[0]], "feeds/global/")]
     each(
         "collections of others' pages",
@@ -123,7 +123,7 @@ def drained(bars: Progress, since: datetime) -> None:
 def show(
     console: Console, client: Client, since: datetime, tokens: dict[str, str], seconds: float
 ) -> int:
-    """Print and keep the figures, and return the exit code."""
+    """Print the figures, write them to demo.json, and return the exit code."""
     proofs, entries = proof.by_handler(since), proof.timelines(since)
     statuses = queries.queue_status(since=since)
     report.queues(console, statuses, proofs)
@@ -158,14 +158,14 @@ def show(
 
 
 def somebody(client: Client, tokens: dict[str, str]) -> tuple[str, list[Any]]:
-    """Return a reader who has notifications of many kinds, and these."""
+    """Return the name of a reader with notifications of many kinds, and the notifications."""
     busy = sorted(tokens, key=lambda name: -unread_count(client, tokens[name]))[:30]
     pages = {name: client.page(tokens[name], "notifications/?page_size=200") for name in busy}
     return max(pages.items(), key=lambda page: len({item["kind"] for item in page[1]}))
 
 
 def unread_count(client: Client, token: str) -> int:
-    """Return how many notifications a reader has not read."""
+    """Return how many unread notifications a reader has."""
     path = "notifications/unread-count/"
     count: int = client.call("GET", path, token=token, expect={200})["count"]
     return count

@@ -1,4 +1,4 @@
-"""A client of the REST API, as anyone would write it."""
+"""A plain client of the REST API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import httpx
 
 
 class Refused(Exception):
-    """The API answered something else than the demo expected."""
+    """The API returned a response that the demo does not expect."""
 
 
 class Client:
@@ -19,7 +19,7 @@ class Client:
         self._http = httpx.Client(base_url=f"{base_url}/api/v1/", limits=limits, timeout=30)
 
     def register(self, name: str, password: str) -> str:
-        """Register a person, and return the token."""
+        """Register a person and return their token."""
         body = {"username": name, "email": f"{name}@example.org", "password": password}
         token: str = self.call("POST", "auth/register/", body=body, expect={201})["token"]
         return token
@@ -30,12 +30,12 @@ class Client:
         self.call("PUT", path, token=token, body={"notify": notify}, expect={200, 201})
 
     def add(self, token: str, url: str) -> bool:
-        """Add a page, and says whether it is new in the library."""
+        """Add a page; return whether that created a card: False if the reader had it already."""
         response = self._send("POST", "cards/", token, {"type": "URL", "url": url}, {200, 201})
         return response.status_code == 201
 
     def add_many(self, token: str, urls: list[str]) -> int:
-        """Add pages in one request, and return how many are new in the library."""
+        """Add pages in one request and return how many cards that created."""
         cards = [{"type": "URL", "url": url} for url in urls]
         answer = self.call("POST", "cards/bulk/", token=token, body={"cards": cards}, expect={201})
         outcomes = [result["status"] for result in answer["results"]]
@@ -44,7 +44,7 @@ class Client:
         return outcomes.count("created")
 
     def gather(self, token: str, name: str, cards: list[str]) -> None:
-        """Make a collection of cards."""
+        """Create a collection of the cards with these ids."""
         body = {"name": name}
         made = self.call("POST", "collections/", token=token, body=body, expect={201})
         for card in cards:
@@ -52,7 +52,7 @@ class Client:
             self.call("POST", path, token=token, body={"card": card}, expect={200, 201})
 
     def tidy(self, token: str, followed: str) -> None:
-        """Hide one's newest card, remove the one before, and unfollow somebody."""
+        """Hide the reader's newest card, remove the one before it, and unfollow `followed`."""
         mine = [card["id"] for card in self.page(token, "cards/")]
         for card in mine[:1]:
             body = {"visibility": "PRIVATE"}
@@ -67,7 +67,7 @@ class Client:
         return results
 
     def newest(self, token: str, path: str, limit: int) -> list[Any]:
-        """Return the first `limit` of a list, from as many pages as it takes."""
+        """Return the first `limit` items of a list, from as many pages as needed."""
         found: list[Any] = []
         following: str | None = f"{path}?page_size=200"
         while following and len(found) < limit:
@@ -79,7 +79,7 @@ class Client:
     def call(
         self, method: str, path: str, *, token: str = "", body: Any = None, expect: set[int]
     ) -> Any:
-        """Send a request and return the JSON; raise Refused for any other status."""
+        """Send a request and return the JSON; raise Refused for a status not in `expect`."""
         return self._send(method, path, token, body, expect).json()
 
     def _send(

@@ -1,9 +1,8 @@
-"""`python -m demo.load`: readers who add pages at a steady rate, to try operating on.
+"""`python -m demo.load`: add pages at a steady rate, as a load to practise operating with.
 
-It needs nothing but the API of a running installation (`--url`), registers readers of its own, and
-ends after `--seconds`, however slow the installation is, or with Ctrl-C or SIGTERM. Then it says
-how many pages were added, and waits until the last of them is in everybody's feed; told once more,
-it waits for nothing.
+The load needs only the API of a running installation (`--url`) and registers its own readers. It
+adds pages for `--seconds`, or until Ctrl-C or SIGTERM. Then it prints how many pages were added,
+and waits until the last one is in every reader's feed. A second Ctrl-C or SIGTERM ends that wait.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from demo.client import Client, Refused
 READERS = 10
 DRAIN_SECONDS = 600.0
 POLL_SECONDS = 0.5
-LOOKED_AT = 1000  # of the newest entries of a feed; older ones are trimmed
-# Above which this would measure the client, not the system; `make bench` does that.
+LOOKED_AT = 1000  # the newest entries of a feed that are counted; older ones are trimmed
+# Above this rate the client is the limit, not the system; use `make bench` instead.
 MOST_A_SECOND = 200.0
 LONGEST_SECONDS = 86_400.0
 
@@ -33,7 +32,7 @@ class NotDelivered(Exception):
 
 
 def main() -> int:
-    """Run the load, and return the exit code: 0 when everything arrived."""
+    """Run the load and return the exit code: 0 if every page arrived in every feed."""
     options = parsed()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     client = Client(options.url, connections=2)
@@ -48,28 +47,28 @@ def main() -> int:
         print(f"The load stopped: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; what was added is delivered without it.", file=sys.stderr)
+        print("Stopped; the added pages will still be delivered.", file=sys.stderr)
         return 130
     return 0
 
 
 def parsed() -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m demo.load", description=__doc__)
     default = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
-    parser.add_argument("--url", default=default, help=f"of the installation ({default})")
+    parser.add_argument("--url", default=default, help=f"the installation's address ({default})")
     parser.add_argument("--rate", type=float, default=10.0, help="pages a second (10)")
-    parser.add_argument("--seconds", type=float, default=300.0, help="until the end (300)")
+    parser.add_argument("--seconds", type=float, default=300.0, help="how long to add pages (300)")
     options = parser.parse_args()
     if not 0 < options.seconds <= LONGEST_SECONDS:
-        parser.error(f"--seconds is more than 0 and at most {LONGEST_SECONDS:g}.")
+        parser.error(f"--seconds must be more than 0 and at most {LONGEST_SECONDS:g}.")
     if not 0 < options.rate <= MOST_A_SECOND:
-        parser.error(f"--rate is more than 0 and at most {MOST_A_SECOND:g}.")
+        parser.error(f"--rate must be more than 0 and at most {MOST_A_SECOND:g}.")
     return options
 
 
 def settle(client: Client) -> tuple[str, list[str]]:
-    """Register an author and followers, and return their tokens."""
+    """Register an author and followers; return the author's token and the followers' tokens."""
     run, password = secrets.token_hex(3), secrets.token_urlsafe(12)
     author = f"author-{run}"
     token = client.register(author, password)
@@ -80,8 +79,11 @@ def settle(client: Client) -> tuple[str, list[str]]:
 
 
 def add(client: Client, token: str, *, rate: float, seconds: float) -> int:
-    """Add pages until the time is over or somebody says stop, and return how many."""
-    # Noted down, not raised: an exception that comes while Python tidies up is lost.
+    """Add pages until the time is over or a signal asks to stop, and return how many.
+
+    `rate` is in pages a second.
+    """
+    # The handler only notes the signal: an exception raised during garbage collection is lost.
     stopped: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: stopped.append(number))
@@ -101,14 +103,14 @@ def add(client: Client, token: str, *, rate: float, seconds: float) -> int:
 
 
 def wait(client: Client, followers: list[str], added: int) -> None:
-    """Return when every follower has as many pages in the feed, or raise NotDelivered."""
+    """Wait until every follower's feed has the added pages; raise NotDelivered after a timeout."""
     deadline, due = time.monotonic() + DRAIN_SECONDS, min(added, LOOKED_AT)
     for follower in followers:
         while (arrived := len(client.newest(follower, "feeds/following/", due))) < due:
             if time.monotonic() > deadline:
                 raise NotDelivered(
                     f"after {DRAIN_SECONDS:.0f} s a follower has {arrived} of {due} pages."
-                    " Ask `manage.py doctor`."
+                    " Run `manage.py doctor`."
                 )
             time.sleep(POLL_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Who follows whom, and who adds what: drawn from a seed, so that each run does the same work."""
+"""The demo's plan of follows and pages, from a fixed seed so that each run does the same work."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ PEOPLE = 300
 SEED = 2026
 URLS = Path(__file__).parent / "data" / "urls.txt"
 BULK_SIZE = 50
-# Of a hundred pages, so many are added in bulk; saved by a second reader; added again by the same.
+# Percentages of pages: added in bulk, saved by a second reader too, added twice by one reader.
 IN_BULK, SAVED_BY_ANOTHER, ADDED_TWICE = 60, 10, 5
 GATHERERS, TIDY = 30, 20
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The work: follows as (follower, followed, notify); cards as (curator, url).
+    """The demo's work, by usernames.
 
-    `gatherers` make a collection of what others added last. `tidy` are readers who change their
-    mind: they hide their newest card, remove the one before, and unfollow whom they follow.
+    `follows` has (follower, followed, notify); `singles` and `repeats` have (curator, url), `bulks`
+    (curator, urls). `gatherers` create a collection of the newest cards. `tidy` has (follower,
+    followed): the follower hides their newest card, removes the one before it, and unfollows.
     """
 
     people: list[str]
@@ -37,7 +38,7 @@ class Plan:
 
 
 def draw() -> Plan:
-    """Draw the plan; the names are new in each run, since the data is kept between runs."""
+    """Return the plan, with new usernames in each run, since the data of earlier runs stays."""
     chance = random.Random(SEED)
     run = secrets.token_hex(3)
     people = [f"reader-{number:03}-{run}" for number in range(1, PEOPLE + 1)]

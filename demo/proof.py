@@ -1,4 +1,4 @@
-"""The proof, counted in the database: every event reached every handler, exactly once."""
+"""The proof, counted in the database, that every event reached every handler exactly once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import connection
 
 from events.registry import subscriptions
 
-# What should be: one delivery for each event since `since` and each handler subscribed to it.
+# The expected deliveries: one for each event since `since` and each handler subscribed to it.
 EXPECTED = """
     SELECT subscribed.handler, count(*) FROM events_event
     JOIN unnest(%s::text[], %s::text[]) AS subscribed (type, handler) USING (type)
@@ -29,8 +29,8 @@ OPEN = """
          + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
 """
 DONE = "SELECT count(*) FROM events_delivery WHERE state = 'done' AND recorded_at >= %s"
-# What the handlers should have written, by one plain query over follows and cards; and what they
-# did write, among the readers who joined in this run.
+# For the readers of this run: the timeline entries that follows and cards imply (`due`), compared
+# with those that the handlers wrote (`written`).
 TIMELINES = """
     WITH reader AS (SELECT id FROM accounts_user WHERE date_joined >= %s),
     due AS (
@@ -53,7 +53,7 @@ LAST = "SELECT max(finished_at) FROM events_delivery WHERE recorded_at >= %s"
 
 @dataclass(frozen=True)
 class HandlerProof:
-    """One handler's count of deliveries: what should be, and what is."""
+    """The expected and actual deliveries of one handler."""
 
     handler: str
     queue: str
@@ -65,12 +65,12 @@ class HandlerProof:
 
     @property
     def holds(self) -> bool:
-        """Return whether every event was delivered, once."""
+        """Return whether every event was delivered exactly once."""
         return self.expected == self.done and not self.dead and not self.doubled
 
 
 def by_handler(since: datetime) -> list[HandlerProof]:
-    """Return the count for each handler."""
+    """Return the proof of each handler, for the events since `since`."""
     known = subscriptions()
     names = [[handler.event_name for handler in known], [handler.name for handler in known]]
     expected = dict(_rows(EXPECTED, [*names, since]))
@@ -88,7 +88,7 @@ def by_handler(since: datetime) -> list[HandlerProof]:
 
 
 def timelines(since: datetime) -> tuple[int, int, int]:
-    """Return how many timeline entries are due, how many are missing, and how many wrong."""
+    """Return how many timeline entries are due, how many are missing, and how many are wrong."""
     ((due, missing, wrong),) = _rows(TIMELINES, [since, settings.FEED_LENGTH, settings.FEED_LENGTH])
     return due, missing, wrong
 
@@ -100,13 +100,13 @@ def events_by_type(since: datetime) -> list[tuple[str, int]]:
 
 
 def progress(since: datetime) -> tuple[int, int]:
-    """Return how much is done and how much is open."""
+    """Return how many deliveries are done, and how many events and deliveries are still open."""
     ((done,),), ((still_open,),) = _rows(DONE, [since]), _rows(OPEN, [])
     return done, still_open
 
 
 def now() -> datetime:
-    """Return PostgreSQL's clock, which all times of the event system come from."""
+    """Return the time by PostgreSQL's clock, which sets all times of the event system."""
     ((moment,),) = _rows("SELECT clock_timestamp()", [])
     return cast(datetime, moment)
 

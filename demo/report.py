@@ -1,4 +1,4 @@
-"""What happened, as a person likes to read it in a terminal."""
+"""The demo's report for a terminal: queues, proof, and one reader's notifications and feed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from events.queries import QueueStatus
 def queues(
     console: Console, statuses: Sequence[QueueStatus], proofs: Sequence[HandlerProof]
 ) -> None:
-    """Print what happened in each queue."""
+    """Print each queue's events, deliveries and latencies."""
     table = Table(title="Queues", title_justify="left")
     table.add_column("queue")
     for heading in ("events", "deliveries done", "dead", "p50 ms", "p95 ms", "p99 ms"):
@@ -41,7 +41,7 @@ def queues(
 def proof(
     console: Console, proofs: Sequence[HandlerProof], timelines: tuple[int, int, int]
 ) -> None:
-    """Print the count that proves each event's way to each handler."""
+    """Print the proof of each handler and of the timelines (due, missing, wrong)."""
     table = Table(title="Every event reached every handler, exactly once", title_justify="left")
     table.add_column("handler")
     for heading in ("events", "done", "dead", "doubled"):
@@ -58,7 +58,7 @@ def proof(
 
 
 def few_of_each_kind(notifications: Sequence[Any], *, few: int = 3) -> list[Any]:
-    """Leave out what there is much of."""
+    """Return the notifications without those beyond the first `few` of each kind."""
     seen: Counter[str] = Counter()
     chosen = []
     for item in notifications:

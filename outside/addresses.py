@@ -1,4 +1,4 @@
-"""Which addresses may be fetched."""
+"""The rules for which URLs may be fetched."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_LABEL_LENGTH = 63
 
 
 def checked(url: str, *, base: str | None = None) -> str:
-    """Return an address as it is fetched; raise Refused for one that must not be.
+    """Return the normalized form of a URL; raise Refused for one that must not be fetched.
 
-    Every spelling of it ends in one form (https://url.spec.whatwg.org/), without user name,
-    password and fragment. What its host resolves to is checked when it is connected to.
+    Normalization follows https://url.spec.whatwg.org/ and drops user name, password and fragment. A
+    relative URL is resolved against `base`. The host's IP address is checked later, at connection.
     """
     if len(url) > MAX_LENGTH:
         raise Refused(f"The address is longer than {MAX_LENGTH} characters.")
@@ -44,12 +44,12 @@ def origin(url: str) -> tuple[str, int]:
 
 
 def is_trusted(host: str, port: int) -> bool:
-    """Return whether an operator has named this place, on the loopback interface, as safe."""
+    """Return whether FETCH_TRUSTED lists this host and port, of an operator's local service."""
     return f"{host}:{port}" in settings.FETCH_TRUSTED
 
 
 def problem_of_host(name: str) -> str:
-    """Return why this can be no host's name, though the URL standard takes it; else nothing."""
+    """Return why a name that the URL standard accepts is not a valid host name, or ""."""
     if len(name) > MAX_HOST_LENGTH:
         return "The address has a host name that is too long."
     labels = name.split(".")

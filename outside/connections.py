@@ -1,4 +1,4 @@
-"""Connections that go to checked addresses only, and that can be ended from another thread."""
+"""HTTP connections to checked IP addresses only, which another thread can cut."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _current = threading.local()
 
 
 class Line:
-    """The sockets of one fetch: `cut` ends it wherever it is, in a handshake or a header too.
+    """The sockets of one fetch; `cut` ends it at any point, even in a TLS handshake or a header.
 
-    A timeout of each read alone would let a server drip for ever.
+    A timeout of each read is not enough: a server may send one byte at a time for ever.
     """
 
     def __init__(self) -> None:
@@ -30,18 +30,18 @@ class Line:
         self._is_cut = False
 
     def enter(self) -> None:
-        """Make the line that of this thread's connections."""
+        """Register the sockets that this thread opens from now on."""
         _current.line = self
 
     def watch(self, connected: socket.socket) -> None:
-        """Keep a way to a socket that TLS takes over."""
+        """Keep a duplicate of a socket, because TLS replaces the original."""
         with self._lock:
             self._sockets.append(connected.dup())
         if self._is_cut:
             self.cut()
 
     def cut(self) -> None:
-        """End everything that goes over the line."""
+        """Shut down all sockets of the fetch, and those it opens later."""
         with self._lock:
             self._is_cut = True
             for connected in self._sockets:
@@ -49,7 +49,7 @@ class Line:
                     connected.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let the sockets go."""
+        """Close the duplicates."""
         with self._lock:
             for connected in self._sockets:
                 connected.close()
@@ -79,20 +79,20 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class SafeAdapter(IPFilterAdapter):  # type: ignore[misc]  # the package has no types
-    """An adapter that resolves a host once, refuses what isn't public, and connects to just that.
+    """An adapter that resolves a host once, checks the IP address, and connects to that address.
 
-    So a name that resolves to another address a moment later changes nothing.
+    So DNS rebinding fails: if the name resolves to another address a moment later, nothing changes.
     """
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools whose connections can be cut."""
+        """Create a pool manager whose connections can be cut."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def build_connection_pool_key_attributes(
         self, request: PreparedRequest, verify: Any, cert: Any = None
     ) -> Any:
-        """Let operators' own services on the loopback interface be reached, and no others."""
+        """Refuse a host that is not public, except the operators' services in FETCH_TRUSTED."""
         self._allow_loopback = is_trusted(*origin(request.url or ""))
         host, options = super().build_connection_pool_key_attributes(request, verify, cert)
         require_public(host["host"].strip("[]"), or_loopback=self._allow_loopback)

@@ -1,12 +1,12 @@
-"""Why a page could not be fetched."""
+"""The reasons why an address could not be fetched."""
 
 from __future__ import annotations
 
 
 class FetchFailed(Exception):
-    """What was asked for could not be fetched; the message says why, and holds no address.
+    """The address could not be fetched; the message says why, without the address.
 
-    `code` names the reason for programs. `lasting` says that trying again soon is of no use.
+    `code` names the reason for programs. If `lasting`, a retry soon is of no use.
     """
 
     code = "failed"
@@ -14,52 +14,52 @@ class FetchFailed(Exception):
 
 
 class Refused(FetchFailed):
-    """The address must not be fetched, whatever answers there."""
+    """The address must not be fetched, for example because it is not on the public internet."""
 
     code = "refused"
     lasting = True
 
 
 class Unreachable(FetchFailed):
-    """No server answered, or it broke off."""
+    """No server responded, or the connection broke off."""
 
     code = "unreachable"
 
 
 class TooSlow(FetchFailed):
-    """The answer was not complete in time."""
+    """The response was not complete within the time limit."""
 
     code = "too_slow"
 
 
 class TooLarge(FetchFailed):
-    """The answer, unpacked, is longer than what is wanted."""
+    """The response, decompressed, is longer than the limit."""
 
     code = "too_large"
     lasting = True
 
 
 class TooManyRedirects(FetchFailed):
-    """The server sends its visitors round and round."""
+    """The server redirected more often than the fetcher follows."""
 
     code = "too_many_redirects"
     lasting = True
 
 
 class WrongType(FetchFailed):
-    """The answer is of a kind that is not wanted; `size` has its bytes, if the server says."""
+    """The response has an unwanted content type; `size` is its length in bytes, if known."""
 
     code = "wrong_type"
     lasting = True
 
     def __init__(self, type: str, size: int | None) -> None:
-        super().__init__(f"The answer is of type {type[:100] or 'unknown'}.")
+        super().__init__(f"The response is of type {type[:100] or 'unknown'}.")
         self.type = type
         self.size = size
 
 
 class Moved(FetchFailed):
-    """The server sends its visitors to another address: `url`, checked like the first."""
+    """The server redirected to `url`, which was checked like the first address."""
 
     code = "moved"
     lasting = True
@@ -70,13 +70,13 @@ class Moved(FetchFailed):
 
 
 class Answered(FetchFailed):
-    """The server answered with an error; `retry_after` has the seconds it asks to wait, if any."""
+    """The server responded with an error; `retry_after` is its Retry-After in seconds, or None."""
 
     code = "answered"
 
     def __init__(self, status: int, retry_after: int | None = None) -> None:
-        super().__init__(f"The server answered with status {status}.")
+        super().__init__(f"The server responded with status {status}.")
         self.status = status
         self.retry_after = retry_after
-        # What is forbidden or gone stays so for long; 408, 425 and 429 ask to come again.
+        # Most 4xx stay: the page is forbidden or gone. 408, 425 and 429 invite a retry.
         self.lasting = 400 <= status < 500 and status not in {408, 425, 429}

@@ -1,4 +1,7 @@
-"""The only way out of the system to an address that somebody gave."""
+"""The fetcher: all requests to addresses that users or pages give go through it.
+
+It guards against requests to internal servers, endless or huge responses, and redirect loops.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ HTML = ("text/html", "application/xhtml+xml")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How long a fetch may take in all, and how many bytes its answer may have, unpacked."""
+    """The limits of a fetch: its total time, and the decompressed size of the response in bytes."""
 
     seconds: float = 15.0
     size: int = 5 * 1024 * 1024
@@ -47,18 +50,18 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
-    """A server's answer: 200 with its content, or 304 without."""
+    """A server's response: 200 or 203 with its content, or 304 without."""
 
     status: int
-    url: str  # where the redirects ended
+    url: str  # the last one, after all redirects
     content: bytes
-    type: str  # as `text/html`
+    type: str  # for example `text/html`
     charset: str | None
     headers: Mapping[str, str]
 
     @property
     def is_unchanged(self) -> bool:
-        """Return that what was fetched before is still what the server has."""
+        """Return whether the server says that the content is the one fetched before."""
         return self.status == 304
 
 
@@ -70,19 +73,21 @@ def fetch(
     limits: Limits = Limits(),
     follow: bool = True,
 ) -> Fetched:
-    """Fetch what is at an address, or raise FetchFailed with the reason.
+    """Fetch an address; raise FetchFailed if that fails, with the reason.
 
-    Only http(s), to the ports in FETCH_PORTS, and to public addresses: each host is resolved once,
-    checked, and connected to at just that address, after each redirect again. Neither cookies nor
-    credentials are sent. `types` are the beginnings of content types that are wanted. Without
-    `follow`, a redirect raises Moved: for who asks first whether he may go there.
+    Only http(s) is fetched, from the ports in FETCH_PORTS and from public IP addresses. At each
+    redirect too, the host is resolved once, its IP address checked, and exactly that IP address
+    connected to. Neither cookies nor credentials are sent.
+
+    `types` are prefixes of wanted content types. Without `follow`, a redirect raises Moved, so that
+    the caller can check (robots.txt, say) whether it may go there.
     """
     asked = _Fetch(checked(url), tuple(types), dict(headers or {}), limits, follow)
     return asked.wait()
 
 
 class _Fetch:
-    """One fetch in a thread of its own: even a resolver that hangs costs no more than the limit."""
+    """One fetch, in its own thread: so the time limit holds even while name resolution hangs."""
 
     def __init__(
         self,
@@ -99,20 +104,20 @@ class _Fetch:
         self.error: BaseException | None = None
 
     def wait(self) -> Fetched:
-        """Return what came, within the limit."""
+        """Run the fetch and return its response; raise TooSlow when the time limit has passed."""
         run = contextvars.copy_context().run
         thread = threading.Thread(target=run, args=(self.run,), name="fetch", daemon=True)
         thread.start()
         thread.join(self.limits.seconds)
         if thread.is_alive():
             self.line.cut()
-            raise TooSlow(f"The answer was not complete after {self.limits.seconds:g} s.")
+            raise TooSlow(f"The response was not complete after {self.limits.seconds:g} s.")
         if self.fetched is None:
-            raise self.error or Unreachable("The fetch ended without an answer.")
+            raise self.error or Unreachable("The fetch ended without a response.")
         return self.fetched
 
     def run(self) -> None:
-        """Fetch, and keep what came of it."""
+        """Fetch, and keep the response or the error for `wait`; runs in the thread."""
         self.line.enter()
         try:
             with session() as out:
@@ -127,13 +132,13 @@ class _Fetch:
             OSError,
             ValueError,
         ) as error:
-            # Its text may have the whole address in it.
-            self.error = Unreachable(f"No complete answer came ({type(error).__name__}).")
+            # The error's text is left out, because it may contain the whole address.
+            self.error = Unreachable(f"No complete response came ({type(error).__name__}).")
         finally:
             self.line.close()
 
     def follow(self, out: requests.Session) -> Fetched:
-        """Go where redirects lead, as often as is reasonable."""
+        """Request the address and follow at most MOST_REDIRECTS redirects."""
         url = self.url
         for _ in range(MOST_REDIRECTS + 1):
             with out.get(
@@ -141,20 +146,20 @@ class _Fetch:
                 headers=self.headers,
                 stream=True,
                 allow_redirects=False,
-                # Longer than the whole limit, which is what says that an answer is too slow.
+                # Longer than the whole time limit, so that `wait` raises TooSlow first.
                 timeout=(CONNECT_SECONDS, self.limits.seconds + CONNECT_SECONDS),
             ) as response:
                 target = response.headers.get("Location")
                 if response.status_code not in REDIRECTS or target is None:
                     return self.read(url, response)
-                # Bytes as they came; requests reads headers as Latin-1.
+                # `requests` decodes headers as Latin-1; most servers send UTF-8.
                 url = checked(target.encode("latin-1").decode("utf-8", "replace"), base=url)
                 if not self.goes_on:
                     raise Moved(url)
         raise TooManyRedirects(f"There were more than {MOST_REDIRECTS} redirects.")
 
     def read(self, url: str, response: requests.Response) -> Fetched:
-        """Read an answer, unless it is an error, too long, or of no use."""
+        """Read a response; raise FetchFailed if it is an error, too long or of an unwanted type."""
         if response.status_code not in (200, 203, 304):
             raise Answered(response.status_code, _retry_after(response))
         type, charset = _content_type(response)
@@ -175,26 +180,26 @@ class _Fetch:
     def _content(self, response: requests.Response) -> bytes:
         limit, parts, length = self.limits.size, [], 0
         if int(response.headers.get("Content-Length") or 0) > limit:
-            raise TooLarge(f"The answer is longer than {limit} bytes.")
-        # In small steps: a few bytes of a bomb unpack to gigabytes.
+            raise TooLarge(f"The response is longer than {limit} bytes.")
+        # In small chunks: a few bytes of a decompression bomb expand to gigabytes.
         for part in response.raw.stream(CHUNK, decode_content=True):
             parts.append(part)
             length += len(part)
             if length > limit:
-                raise TooLarge(f"The answer is longer than {limit} bytes.")
+                raise TooLarge(f"The response is longer than {limit} bytes.")
         return b"".join(parts)
 
 
 class Session(requests.Session):
-    """A session that leaves redirects to its user."""
+    """A session that leaves redirects to the caller."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Find none: the package would look at where they lead, before anybody checked."""
+        """Return None: `requests` would otherwise process the target before it is checked."""
         return None
 
 
 def session() -> Session:
-    """Return a session that keeps nothing, and takes nothing from the environment."""
+    """Return a session without cookies, and without proxies or credentials of the environment."""
     out = Session()
     out.trust_env = False
     out.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -207,7 +212,7 @@ def session() -> Session:
 
 
 def user_agent() -> str:
-    """Return who fetches, and where to complain."""
+    """Return the User-Agent header, with the operator's contact address if one is set."""
     return (
         f"Commonplace/0.1 (+{settings.FETCH_CONTACT})"
         if settings.FETCH_CONTACT

@@ -1,8 +1,8 @@
-"""Which IP addresses are on the public internet, by a list of our own.
+"""The rule for which IP addresses are on the public internet.
 
-A list of what is forbidden has gaps: a new way to write an IPv4 address as an IPv6 one is in
-nobody's list at first. So of IPv6 only the block that is given out for the public internet is
-allowed, and the special networks inside it, and those of IPv4, are taken out.
+A list of forbidden IPv6 networks would have gaps: a new way to embed an IPv4 address in an IPv6 one
+is on no list at first. So only the IPv6 block that is assigned to the public internet is allowed.
+Special networks inside that block, and special IPv4 networks, are forbidden.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from ipaddress import ip_network
 
 from requests_hardened.ip_filter import InvalidIPAddress
 
-# The one block that regional registries give addresses from (RFC 4291; IANA, ipv6-address-space).
+# The only block that registries assign addresses from (RFC 4291; IANA, ipv6-address-space).
 GLOBAL_IPV6 = ip_network("2000::/3")
-# https://www.iana.org/assignments/iana-ipv6-special-registry, as far as it is inside that block.
+# The entries of https://www.iana.org/assignments/iana-ipv6-special-registry inside that block.
 SPECIAL_IPV6 = tuple(
     map(
         ip_network,
@@ -37,7 +37,7 @@ SPECIAL_IPV4 = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",
             "127.0.0.0/8",
-            "168.63.129.16/32",  # public by the registry, but inside of Azure
+            "168.63.129.16/32",  # public by the registry, but internal to Azure
             "169.254.0.0/16",
             "172.16.0.0/12",
             "192.0.0.0/24",
@@ -70,12 +70,12 @@ def require_public(text: str, *, or_loopback: bool) -> None:
 
 
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Return whether an address is one that anybody on the internet can have."""
+    """Return whether an address can be a host on the public internet."""
     if isinstance(address, ipaddress.IPv6Address):
         listed = address in GLOBAL_IPV6
         special = any(address in network for network in SPECIAL_IPV6)
     else:
         listed = True
         special = any(address in network for network in SPECIAL_IPV4)
-    # Python's own list may be newer than ours.
+    # Python's own list may be newer than the one above.
     return listed and not special and address.is_global and not address.is_multicast

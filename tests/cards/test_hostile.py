@@ -27,8 +27,8 @@ FILES = files.REFUSED | files.READ
 # How an import of a page of the web of the tests ends, and what is said of such a page.
 BOMB = gzip.compress(bytes(30_000_000))
 SERVED: dict[str, tuple[dict[str, Any], str]] = {
-    "/gone": ({"status": 410}, "answered: The server answered with status 410."),
-    "/forbidden": ({"status": 403}, "answered: The server answered with status 403."),
+    "/gone": ({"status": 410}, "answered: The server responded with status 410."),
+    "/forbidden": ({"status": 403}, "answered: The server responded with status 403."),
     "/loop": (
         {"status": 302, "Location": "/loop"},
         "too_many_redirects: There were more than 5 redirects.",
@@ -47,11 +47,11 @@ SERVED: dict[str, tuple[dict[str, Any], str]] = {
     "/to-nowhere": ({"status": 302, "Location": "http://["}, f"refused: {NOT_THE_WEB}"),
     "/bomb": (
         {"body": BOMB, "Content_Encoding": "gzip"},
-        "too_large: The answer is longer than 20971520 bytes.",
+        "too_large: The response is longer than 20971520 bytes.",
     ),
     "/huge": (
         {"Content_Length": "99999999999"},
-        "too_large: The answer is longer than 20971520 bytes.",
+        "too_large: The response is longer than 20971520 bytes.",
     ),
     "/entities": (
         {"body": files.REFUSED["billion_laughs"][0]},

@@ -116,7 +116,7 @@ def test_a_feed_that_fails_is_asked_again_within_a_day_and_not_before_it_wants(
 
     assert 19_000 < first <= 20_000
     assert 86_000 < last <= 86_400
-    assert WebFeed.objects.get().error == "The server answered with status 503."
+    assert WebFeed.objects.get().error == "The server responded with status 503."
 
 
 def test_what_is_no_feed_is_told(subscription: FeedSubscription, feed: Any) -> None:
@@ -186,7 +186,7 @@ def test_an_address_without_an_answer_is_tried_again_and_a_refused_one_is_not(
     handlers._read(again)
 
     job.refresh_from_db()
-    assert (job.status, job.error) == ("failed", "answered: The server answered with status 404.")
+    assert (job.status, job.error) == ("failed", "answered: The server responded with status 404.")
 
 
 def test_a_readers_list_becomes_subscriptions_that_are_due_at_once(

@@ -175,8 +175,8 @@ def test_a_site_that_is_down_is_tried_again_and_leaves_no_dead_letter(
     drain()
 
     found = metadata(client, card)
-    assert (found["status"], found["error"][:21]) == ("failed", "No complete answer ca")
-    assert metadata(client, busy)["error"] == "The server answered with status 503."
+    assert (found["status"], found["error"][:20]) == ("failed", "No complete response")
+    assert metadata(client, busy)["error"] == "The server responded with status 503."
     assert len(web.visits("/down")) == len(web.visits("/busy")) == 3
     assert set(Delivery.objects.values_list("state", "attempts")) == {("done", 0)}
 
@@ -279,4 +279,4 @@ def test_a_page_that_is_gone_keeps_what_it_said(
     found = metadata(client, card)
 
     assert (found["status"], found["title"]) == ("fetched", "As We May Think")
-    assert found["error"] == "The server answered with status 410."
+    assert found["error"] == "The server responded with status 410."
