@@ -43,8 +43,8 @@ TRACKING = frozenset(
     ).split()
 )
 TRACKING_PREFIXES = ("utm_", "mtm_", "matomo_", "hsa_", "pk_campaign", "pk_kwd")
-# These parameters mostly name the referrer, but some sites use them to select content. A number
-# does, and so does a branch name on a code host; only values like a referrer's name are dropped.
+# These parameters mostly name the referrer, but may select content: a number, or a branch on a code
+# host. Only values that look like a referrer's name are dropped.
 REFERRING = {"ref", "ref_", "via", "referrer"}
 REFERRER = re.compile(r"(?:https?%3A|@)?[A-Za-z][\w.%-]{0,200}", re.IGNORECASE)
 CODE_HOST = re.compile(r"(?:^|\.)(?:git\w{0,20}|codeberg|bitbucket|sourcehut|sr)\.")

@@ -170,7 +170,7 @@ def ranges_of_followers(
 
 # A common table expression for the live stream, to follow its relation `since`: cards changed or
 # removed recently. Cards that were private before and are private now are left out, because an
-# event on the stream would reveal that they exist.
+# event about them would reveal that they exist.
 CHANGED_CARDS = """
     changed AS MATERIALIZED (
         SELECT event.card_id, event.curator_id, event.written,

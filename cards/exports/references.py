@@ -11,7 +11,7 @@ from cards.references import VISIBILITY
 
 
 def csl_of(entry: Entry) -> dict[str, Any]:
-    """Return a card as a CSL-JSON item; its own fields win over its page's metadata."""
+    """Return a card as a CSL-JSON item; the card's fields win over its page's metadata."""
     card = entry.card
     item = {"id": str(card.pk), "type": "webpage", "title": "", **_reference(entry)}
     if card.link:

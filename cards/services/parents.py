@@ -7,8 +7,8 @@ from uuid import UUID
 from cards.services import rules
 from events.sql import execute
 
-# How many ancestors are checked. A card with more is refused as a parent, so that a cycle of any
-# length is refused, too.
+# How many ancestors are checked. A card with this many is refused as a parent, so that a cycle of
+# any length is refused, too.
 DEPTH = 30
 # The namespaces of advisory locks; arbitrary numbers that no other code uses.
 PARENTS, ARRIVALS = 0x7061, 0x6172

@@ -66,9 +66,10 @@ def _find_or_add(hosts: dict[str, str]) -> list[tuple[str, int, bool]]:
 
 
 def save_hidden(cards: Sequence[Card]) -> None:
-    """Fetch the pages of new cards again, if they are hidden: so far only on others' private cards.
+    """Set `page_since` of cards about hidden pages, and record events to fetch the pages again.
 
-    Otherwise the curator could infer from existing metadata that another user keeps the page.
+    A hidden page has been only on other users' private cards so far. To the curator it must look
+    new, or its existing metadata would reveal those cards.
     """
     if not cards:
         return

@@ -54,7 +54,7 @@ def _card(entry: Entry) -> dict[str, Any]:
 
 
 def csl(selection: Selection) -> Iterator[str]:
-    """Yield references, and other cards with an address as type `webpage`."""
+    """Yield an item for each card with a reference or an address; notes have no item."""
     entries = (entry for entry in selection.entries() if entry.card.link or entry.card.reference)
     yield from listed(csl_of(entry) for entry in entries)
     yield "\n"
