@@ -1,1 +1,1 @@
-"""Commonplace beside its peers: the same work, on the same servers, in the same run."""
+"""Compare Commonplace with its peers: the same work, on the same servers, in the same run."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: runs all systems in turn, and says which goals were met."""
+"""`python -m benchmarks`: measure all systems in turn, and report which goals were met."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Run the benchmark."""
+    """Run the benchmark, and publish its figures."""
     options = arguments()
     DATA.mkdir(exist_ok=True)
     install_node()
@@ -33,15 +33,17 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one small round: five minutes")
     parser.add_argument("--rounds", type=int, help="rounds (3, short 1)")
-    parser.add_argument("--events", type=int, help="events of a backlog (5,000, short 2,000)")
+    parser.add_argument("--events", type=int, help="events in a backlog (5,000, short 2,000)")
     parser.add_argument("--systems", nargs="+", help="only these systems")
     parser.add_argument("--parts", nargs="+", help="only these parts: see benchmarks/run.py")
-    parser.add_argument("--keep", action="store_true", help="keep what the file has of other parts")
-    parser.add_argument("--out", type=Path, help="where the figures go (short: .bench/short.json)")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the file's figures of other parts"
+    )
+    parser.add_argument("--out", type=Path, help="file for the figures (short: .bench/short.json)")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.short else 3)
     options.events = options.events or (2_000 if options.short else 5_000)
@@ -50,7 +52,7 @@ def arguments() -> argparse.Namespace:
 
 
 def install_node() -> None:
-    """Install the peers that run on Node.js, by their lock file, once."""
+    """Install the Node.js peers from their lock file, unless that is done already."""
     there = DATA / "node"
     lock = (HERE / "node" / "package-lock.json").read_bytes()
     shutil.copytree(HERE / "node", there, dirs_exist_ok=True)
@@ -64,7 +66,7 @@ def install_node() -> None:
 
 
 def publish(results: dict[str, Any], options: argparse.Namespace) -> None:
-    """Print the figures, and keep them; those of a full run go into the documents."""
+    """Print and store the figures; write those of a full run into the documents."""
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
     report.show(results)

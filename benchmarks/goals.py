@@ -1,4 +1,4 @@
-"""What Commonplace is to reach, and whether a run reached it: one row a goal."""
+"""The performance goals of Commonplace, and whether a run met them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ MIB = 2**20
 
 
 def of(name: str) -> Callable[[Round], float]:
-    """Return the function that reads one figure of a round."""
+    """Return a function that reads one figure of a round."""
     return lambda figures: float(figures[name])
 
 
 def cpu_ms(figures: Round) -> float:
-    """Return the CPU milliseconds of an event, of all that took part but the benchmark."""
+    """Return the CPU milliseconds per event of all processes, except the benchmark's own."""
     used: float = sum(seconds for name, seconds in figures["cpu"].items() if name != "benchmark")
     return 1000.0 * used / float(figures["events"])
 
 
 def largest_mib(figures: Round) -> float:
-    """Return the memory of the largest worker group (PSS)."""
+    """Return the memory of the largest worker group, in MiB (PSS)."""
     workers: list[int] = [
         size for name, size in figures["memory"].items() if name.endswith("-worker")
     ]
@@ -33,16 +33,16 @@ def largest_mib(figures: Round) -> float:
 
 
 def neighbours(figures: Round) -> float:
-    """Return the median latency of cards beside a celebrity's, or of all."""
+    """Return the median latency of the cards beside a celebrity's card, or of all cards, in ms."""
     return float(figures.get("neighbours_p50_ms") or figures["p50_ms"])
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure of ours, against a peer's in the same run, or against a number.
+    """A figure of Commonplace, compared with a peer's in the same run or with a number.
 
-    `bound` is what the ratio must reach, or our figure where there is no peer; with `at_most` it
-    is what must not be passed.
+    `bound` is the least ratio of ours to the peer's, or without a peer the least figure. With
+    `at_most`, `bound` is the greatest instead.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Goal:
     at_most: bool = False
     ours: str = OURS
     peer_scenario: str = ""
-    # Rounds that count, where a scenario has several sizes.
+    # Count only rounds of this many events, in scenarios with several sizes (0: all rounds).
     events: int = 0
     peer_events: int = 0
 
@@ -83,7 +83,7 @@ class Goal:
 
 
 def _spread(ours: Sequence[float], peers: Sequence[float]) -> str:
-    """Return the least and the most: of the ratio round by round, or of our figure."""
+    """Return the range of the ratios of each round, or of our figure, as "least–greatest"."""
     pairs = zip(ours, peers, strict=False)
     found = [own / other for own, other in pairs if other] if peers else list(ours)
     return f"{min(found):.3g}–{max(found):.3g}" if found else ""
@@ -144,5 +144,5 @@ GOALS = (
 
 
 def judge(rounds: Rounds, goals: Iterable[Goal] = GOALS) -> list[dict[str, Any]]:
-    """Return a row for each goal that the run measured."""
+    """Return the result of each goal that the run measured."""
     return [row for goal in goals if (row := goal.result(rounds))]

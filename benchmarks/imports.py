@@ -1,8 +1,8 @@
-"""`python -m benchmarks.imports`: parsers' pace, and 50,000 bookmarks from end to end.
+"""`python -m benchmarks.imports`: measure parsers, and an import of 50,000 bookmarks.
 
-While they are added, somebody else adds a card every 50 ms: how long those take from commit to
-notification and feed is measured with the import beside them, without it, and beside a process that
-does nothing but count, behind all others: what one busy core costs, whoever it is that keeps it so.
+Meanwhile another user adds a card every 50 ms. The latency of these cards, from commit to
+notification and feed, is measured three times: without the import, beside it, and beside a loop
+with the lowest priority. The loop shows the cost of one busy core, whatever keeps it busy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.servers import Processes, command_of, environment, wait_until
 GROUPS = ("relay", "notification-worker", "feed-worker", "import-worker")
 FORMATS = 10_000  # rows of each format
 CARD_SECONDS = 0.05
-SECONDS = 10  # without an import
+SECONDS = 10  # duration of the measurements without the import
 LATENCY = """
     SELECT handler, extract(epoch FROM finished_at - recorded_at) * 1000 FROM events_delivery
     WHERE priority = 5 AND state = 'done' AND handler = ANY(%s) AND recorded_at > %s
@@ -36,7 +36,7 @@ HANDLERS = ["notifications.notify_card_added", "feeds.fan_out"]
 
 
 def main() -> None:
-    """Measure, print, and write the figures beside the data."""
+    """Measure, and write the figures to imports.json in the data directory and the terminal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.imports")
     parser.add_argument("--rows", type=int, default=50_000)
     options = parser.parse_args()
@@ -51,14 +51,14 @@ def main() -> None:
 
 
 def addresses(count: int) -> Iterator[str]:
-    """Return as many different addresses of real sites."""
+    """Yield `count` different addresses on real sites."""
     real = (bench.ROOT / "demo" / "data" / "urls.txt").read_text().splitlines()
     for number in range(count):
         yield f"{real[number % len(real)]}?n={number // len(real)}"
 
 
 def bookmarks(count: int) -> bytes:
-    """Make a bookmark file with 200 folders."""
+    """Return a bookmark file with `count` bookmarks in 200 folders."""
     parts, size = ["<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>\n"], max(1, count // 200)
     for number, url in enumerate(addresses(count)):
         if number % size == 0:
@@ -73,7 +73,7 @@ def bookmarks(count: int) -> bytes:
 
 
 def parsers() -> Iterator[tuple[str, dict[str, float]]]:
-    """Return rows a second of each parser, on one core."""
+    """Yield the rows per second of each parser, on one core."""
     from cards.imports.documents import Document
     from cards.imports.formats import rows
     from cards.imports.items import Item
@@ -104,7 +104,7 @@ def parsers() -> Iterator[tuple[str, dict[str, float]]]:
 
 
 def run(servers: Any, count: int) -> dict[str, Any]:
-    """Import bookmarks by real processes, beside somebody who adds cards one by one."""
+    """Import bookmarks with real processes, while another user adds cards one by one."""
     from django.core.management import call_command
 
     call_command("flush", interactive=False, verbosity=0)
@@ -156,13 +156,13 @@ def _measured(processes: Processes, count: int) -> dict[str, Any]:
 
 
 def keep_a_core_busy() -> None:
-    """Keep a core busy, by a process that goes behind all others."""
+    """Keep a core busy for SECONDS, with the lowest priority."""
     program = f"import time\nend = time.time() + {SECONDS}\nwhile time.time() < end: pass"
     subprocess.run(["nice", "-n", "19", sys.executable, "-c", program], check=True)
 
 
 def ended(processes: Processes, memory: list[int]) -> bool:
-    """Note the worker's memory, and says whether the import has ended."""
+    """Record the worker's memory, and return whether the import has ended."""
     from cards.imports.models import Import
 
     memory.append(processes.memory()["import-worker"])
@@ -171,14 +171,14 @@ def ended(processes: Processes, memory: list[int]) -> bool:
 
 
 def warm() -> bool:
-    """Return whether the workers have begun to deliver, a while ago."""
+    """Return whether the workers have warmed up: over 100 deliveries are done."""
     from events.models import Delivery
 
     return Delivery.objects.filter(state="done").count() > 100
 
 
 def delivered() -> bool:
-    """Return whether nothing is open."""
+    """Return whether all events have been delivered."""
     from benchmarks.systems.commonplace import LEFT
     from events.sql import execute
 
@@ -186,7 +186,7 @@ def delivered() -> bool:
 
 
 def person() -> Any:
-    """Register somebody."""
+    """Register a user with a random name."""
     from accounts import services
 
     name = f"p{secrets.token_hex(5)}"
@@ -196,7 +196,7 @@ def person() -> Any:
 
 
 class Steady:
-    """Somebody who adds a card every 50 ms while the block runs."""
+    """A user who adds a card every CARD_SECONDS during the block."""
 
     def __init__(self, author: Any) -> None:
         self.author = author
@@ -221,7 +221,7 @@ class Steady:
             add_card(curator=self.author, type="URL", url=url)
 
     def measured(self, work: Callable[[], None]) -> dict[str, dict[str, float]]:
-        """Do something, and return how long cards took from commit to done meanwhile."""
+        """Call `work`; return the latency of cards meanwhile, in ms by handler and percentile."""
         from django.utils import timezone
 
         from events.sql import execute

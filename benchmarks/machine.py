@@ -1,4 +1,4 @@
-"""On what a run was made: machine, servers and packages."""
+"""Describe the environment of a run: machine, servers and packages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PEERS = ("dramatiq", "procrastinate")
 
 
 def machine(session: psycopg.Connection, node_modules: Path) -> dict[str, Any]:
-    """Return what has to be known to compare the figures with those of another run."""
+    """Return the facts that a comparison with another run needs."""
     row = session.execute("SHOW server_version").fetchone()
     return {
         "cpu": _cpu(),

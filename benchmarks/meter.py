@@ -1,4 +1,4 @@
-"""What a run costs: CPU seconds by component, memory, and what is written to disk."""
+"""Measure the costs of a run: CPU seconds by component, memory, and WAL bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLE_SECONDS = 0.05
 
 
 class Meter:
-    """The figures of one run, from when it is made until `end`."""
+    """Measures a run from its creation until `end`."""
 
     def __init__(self, servers: Servers, session: psycopg.Connection, processes: Processes) -> None:
         self.servers, self.session, self.processes = servers, session, processes
@@ -30,11 +30,11 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Return how long it has run."""
+        """Return the seconds since the beginning."""
         return round(time.monotonic() - self.began, 4)
 
     def end(self) -> dict[str, Any]:
-        """Return seconds, CPU seconds, bytes of WAL, and memory: the broker's at its most."""
+        """Stop, and return the figures; the broker's bytes are the growth to its peak."""
         seconds, cpu = self.seconds, self._cpu()
         self._ended.set()
         return {

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.producer MODULE`: a process that adds cards, as base.Producer tells it.
+"""`python -m benchmarks.producer MODULE`: a process that adds cards on orders of base.Producer.
 
-The module has a function of (card id, curator id) for each way: `write` commits the card and hands
-it over, `enqueue` hands over one that is there.
+The module has a function of (card id, curator id) for each *way*: `write` commits the card and
+enqueues its work; `enqueue` enqueues the work of an existing card.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Way = Callable[[UUID, int], None]
 
 
 def main() -> None:
-    """Serve until its input ends."""
+    """Carry out orders, one per line of standard input."""
     django.setup()
     module = importlib.import_module(sys.argv[1])
     print("ready", flush=True)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def produce(way: Way, cards: list[tuple[UUID, int]], writers: int, rate: float) -> None:
-    """Add the cards by so many threads: each card at its time, if there is a rate."""
+    """Add cards with `writers` threads; with a rate (cards per second), each at its due time."""
     began = time.monotonic() + 0.01
     numbered = iter(enumerate(cards))
     lock = threading.Lock()

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.profile SCENARIO`: where an event's time goes, statement by statement.
+"""`python -m benchmarks.profile SCENARIO`: show where the time of an event goes.
 
-It runs one scenario of Commonplace, and prints the CPU time of each process and, from
-pg_stat_statements, the time and WAL of each statement, all of it per event.
+Run one scenario of Commonplace. Print, per event, the CPU time of each process, and the time and
+WAL of each statement from pg_stat_statements.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TOP = """
 
 
 def main() -> None:
-    """Run the scenario, and print what it cost."""
+    """Run the scenario, and print its costs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("scenario", choices=["drain", "sustained", "latency"])
     parser.add_argument("--events", type=int, default=5_000)
-    parser.add_argument("--rate", type=int, default=50, help="events a second, for latency")
+    parser.add_argument("--rate", type=int, default=50, help="events per second, for latency")
     options = parser.parse_args()
     with (
         bench.project(DATA) as servers,
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def run(servers: Any, session: psycopg.Connection, options: argparse.Namespace) -> None:
-    """Run it twice, and count the second time."""
+    """Run the scenario twice, and show the second time."""
     from benchmarks import work
     from benchmarks.scenarios import latency, throughput
     from benchmarks.systems.base import System

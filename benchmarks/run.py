@@ -1,4 +1,4 @@
-"""One run of the benchmark: which systems do what, in which order."""
+"""Run the benchmark: measure the scenarios of each system in a fixed order."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from benchmarks.systems.base import System
 from config.embedded import Servers
 
 Figures = dict[str, Any]
-# Those that can commit a card and hand it over, one at a time.
+# The systems that implement `System.write`.
 WRITING = (
     "Commonplace", "BullMQ add", "Celery, connection kept", "Dramatiq, idle for 20 ms",
     "Procrastinate",
 )  # fmt: skip
 
 FAST = ("Commonplace", "BullMQ add", "Dramatiq, idle for 20 ms")
-# What is printed at once.
+# The figures printed while running.
 SHOWN = (
     "events", "rate", "p50_ms", "p99_ms", "feeds_seconds", "notifications_seconds",
     "neighbours_p50_ms", "alone_p50_ms", "alone_p99_ms", "flooded_p50_ms", "flooded_p99_ms",
@@ -35,7 +35,7 @@ SHOWN = (
 
 
 class Run:
-    """What was measured so far, by scenario and system, a dict of figures a round."""
+    """A run; `rounds` has the figures of each round, by scenario and system."""
 
     def __init__(self, servers: Servers, options: argparse.Namespace) -> None:
         self.servers, self.options = servers, options
@@ -44,7 +44,7 @@ class Run:
         self.session = psycopg.connect(servers.database_url, autocommit=True)
 
     def all(self) -> None:
-        """Measure every part, the systems of each round in turn."""
+        """Measure every chosen part; within each round, the systems take turns."""
         parts: dict[str, Callable[[], None]] = {
             "work": self.work, "growth": self.growth, "mixed": self.mixed,
             "celebrity": self.celebrity, "http": self.http,
@@ -55,7 +55,7 @@ class Run:
                 part()
 
     def work(self) -> None:
-        """Measure backlogs, sustained writing and light load."""
+        """Measure draining a backlog, sustained writing, and latency."""
         seconds = 4 if self.options.short else 10
         for _ in range(self.options.rounds):
             for name in self._chosen(SYSTEMS):
@@ -69,7 +69,7 @@ class Run:
                         self._note("latency_500", system, latency.at_rate(system, 500, seconds / 2))
 
     def growth(self) -> None:
-        """Measure backlogs of several sizes, which take turns like the systems."""
+        """Measure draining backlogs of several sizes; the largest only in the first round."""
         sizes = (1_000, 5_000, 20_000) if self.options.short else (1_000, 5_000, 20_000, 100_000)
         for number in range(self.options.rounds):
             for size in sizes:
@@ -79,7 +79,7 @@ class Run:
                             self._note("growth", system, throughput.drain(system, size))
 
     def mixed(self) -> None:
-        """Measure interactive work beside bulk work."""
+        """Measure the latency of interactive work beside bulk work."""
         flood, seconds = (10_000, 3) if self.options.short else (50_000, 10)
         for _ in range(self.options.rounds):
             for name in self._chosen((OURS, "BullMQ add")):
@@ -87,7 +87,7 @@ class Run:
                     self._note("mixed", system, latency.beside_a_flood(system, flood, seconds))
 
     def celebrity(self) -> None:
-        """Measure one author with very many followers."""
+        """Measure the fan-out for one author with very many followers."""
         sizes = {"celebrity_100k": 100_000} | (
             {} if self.options.short else {"celebrity_1m": 1_000_000}
         )
@@ -101,7 +101,7 @@ class Run:
         work.make_people(self.session)
 
     def http(self) -> None:
-        """Measure requests."""
+        """Measure the HTTP API."""
         from benchmarks import http
 
         found = http.measure(
@@ -110,7 +110,7 @@ class Run:
         self.rounds |= found
 
     def results(self, node_modules: Path) -> dict[str, Any]:
-        """Return all that was found."""
+        """Return the goals, the rounds and the machine, as published."""
         form = "short" if self.options.short else "full"
         return {
             "goals": judge(self.rounds),
@@ -134,7 +134,7 @@ class Run:
     def _note(self, scenario: str, system: System, figures: Figures) -> None:
         if (scenario, system.name) not in self._noted:
             self._noted.add((scenario, system.name))
-            self.rounds[scenario][system.name] = []  # what an earlier run left is replaced
+            self.rounds[scenario][system.name] = []  # replaces figures kept from an earlier run
         self.rounds[scenario][system.name].append(figures)
         words = "  ".join(f"{name} {figures[name]:g}" for name in SHOWN if name in figures)
         print(f"{scenario:16} {system.name:26} {words}", flush=True)

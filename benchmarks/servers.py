@@ -1,4 +1,4 @@
-"""The servers and processes of a benchmark: one PostgreSQL and one Valkey, for all systems."""
+"""Run the servers and processes of a benchmark: one PostgreSQL and one Valkey for all systems."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass
 class Processes:
-    """The processes of one system, with what they used."""
+    """The processes of one system, and their use of CPU and memory."""
 
     log: Path
     started: dict[str, subprocess.Popen[Any]] = field(default_factory=dict)
 
     def start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
-        """Start a process in a group of its own; log to `log`/name.log."""
+        """Start a process in its own process group; log to `log`/name.log."""
         self.log.mkdir(parents=True, exist_ok=True)
         with (self.log / f"{name}.log").open("wb") as output:
             self.started[name] = subprocess.Popen(
@@ -45,11 +45,11 @@ class Processes:
             )  # fmt: skip
 
     def adopt(self, name: str, process: subprocess.Popen[Any]) -> None:
-        """Take in a process that was started elsewhere."""
+        """Include a process that was started elsewhere."""
         self.started[name] = process
 
     def stop(self) -> None:
-        """End all of them, at once: nothing waits any more."""
+        """Kill all processes, with their groups, at once."""
         for process in self.started.values():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -57,19 +57,19 @@ class Processes:
         self.started.clear()
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return what each has used, its children included."""
+        """Return the CPU seconds of each process, including its children."""
         return {name: _tree_seconds(process.pid) for name, process in self.started.items()}
 
     def memory(self) -> dict[str, int]:
-        """Return the proportional set size of each, its children included, in bytes."""
+        """Return the memory of each process (PSS), including its children, in bytes."""
         return {name: _tree_memory(process.pid) for name, process in self.started.items()}
 
     def has_said(self, name: str, words: bytes) -> bool:
-        """Return whether a process has logged these words."""
+        """Return whether the log of a process contains these words."""
         return words in (self.log / f"{name}.log").read_bytes()
 
     def require_alive(self) -> None:
-        """Raise RuntimeError with the end of the log if one has ended."""
+        """Raise RuntimeError, with the end of its log, if a process has ended."""
         for name, process in self.started.items():
             if process.poll() is not None:
                 log = self.log / f"{name}.log"
@@ -104,7 +104,7 @@ def _tree_memory(pid: int) -> int:
 
 
 def server_seconds(servers: Servers) -> dict[str, float]:
-    """Return the CPU seconds of PostgreSQL and of the broker so far."""
+    """Return the CPU seconds that PostgreSQL and the broker have used so far."""
     found = {}
     for name, server in (("postgres", servers.postgres), ("broker", servers.valkey)):
         pid = server.pid()
@@ -112,8 +112,8 @@ def server_seconds(servers: Servers) -> dict[str, float]:
     return found
 
 
-# A server of this size; and the times at which transactions committed, by which latency is
-# measured alike for all systems. Durability is as PostgreSQL has it: fsync, synchronous commits.
+# Memory for a server of this size, and commit timestamps, by which latency is measured. Durability
+# is PostgreSQL's default: fsync and synchronous commits.
 POSTGRES = {
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
@@ -123,8 +123,8 @@ POSTGRES = {
 
 @contextmanager
 def bench_servers(data: Path) -> Iterator[Servers]:
-    """Run the servers of the benchmark's own data directory."""
-    # What is still there when this process is killed, ends with it.
+    """Run servers in the benchmark's own data directory."""
+    # The watcher ends remaining processes if this one is killed.
     mark = os.environ[VARIABLE] = new_mark(data)
     with owning(data) as servers, watching(mark):
         servers.postgres.command.extend(
@@ -137,7 +137,7 @@ def bench_servers(data: Path) -> Iterator[Servers]:
 
 @contextmanager
 def project(data: Path) -> Iterator[Servers]:
-    """Run the servers, with Django set up on them and its tables made."""
+    """Run the servers, set up Django on them, and migrate its tables."""
     data.mkdir(exist_ok=True)
     with bench_servers(data) as servers:
         os.environ |= environment(servers) | {"DJANGO_SETTINGS_MODULE": "config.settings"}
@@ -151,7 +151,7 @@ def project(data: Path) -> Iterator[Servers]:
 
 
 def _empty_broker(servers: Servers) -> None:
-    """Forget what an earlier run left, in memory and on disk."""
+    """Delete the broker's data of an earlier run, in memory and on disk."""
     retry = Retry(ConstantBackoff(0.1), 300)
     with closing(
         redis.Redis.from_url(servers.unix_url, retry=retry, retry_on_error=[BusyLoadingError])
@@ -163,7 +163,7 @@ def _empty_broker(servers: Servers) -> None:
 
 
 def environment(servers: Servers) -> dict[str, str]:
-    """Return the environment of every process of the benchmark."""
+    """Return the environment variables for all processes of the benchmark."""
     from config.stack.programs import fly
 
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -193,7 +193,7 @@ def command_of(group: str) -> list[str]:
 def wait_until(
     done: Callable[[], bool], *, seconds: float, what: str, processes: Processes
 ) -> None:
-    """Return when a condition holds; raise TimeoutError, or RuntimeError for a crash."""
+    """Wait until a condition holds; raise TimeoutError, or RuntimeError if a process crashes."""
     ends = time.monotonic() + seconds
     while not done():
         if time.monotonic() > ends:

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.snapshots`: latency while somebody holds an old snapshot, as a dump does.
+"""`python -m benchmarks.snapshots`: measure latency while a session holds an old snapshot.
 
-PostgreSQL keeps what is deleted meanwhile, and whoever reads a queue from its beginning steps over
-it. So this measures, every so many events, what a card takes from commit to both of its effects.
+A dump holds such a snapshot. PostgreSQL then keeps deleted rows, and each scan of a queue from its
+beginning steps over them. Latency is measured after every `--events` events.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ RATE, SECONDS = 50, 4
 
 
 def main() -> None:
-    """Measure without such a snapshot, and with one, and print."""
+    """Measure without an old snapshot and with one, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.snapshots")
-    parser.add_argument("--events", type=int, default=20_000, help="of each step")
+    parser.add_argument("--events", type=int, default=20_000, help="events per step")
     parser.add_argument("--steps", type=int, default=4)
     options = parser.parse_args()
     with (
@@ -40,7 +40,7 @@ def main() -> None:
 def measure(
     servers: Any, session: psycopg.Connection, options: argparse.Namespace, *, held: bool
 ) -> Iterator[dict[str, float]]:
-    """Return, after each step, how many events there were, and the latency in ms."""
+    """Yield, after each step, the number of events so far and the latency in ms."""
     from benchmarks.scenarios import latency, throughput
     from benchmarks.systems.commonplace import Commonplace
 
@@ -63,7 +63,7 @@ def measure(
 
 @contextmanager
 def snapshot(servers: Any) -> Iterator[None]:
-    """Keep all that is deleted meanwhile."""
+    """Hold a snapshot during the block, so that PostgreSQL keeps rows deleted meanwhile."""
     with psycopg.connect(servers.database_url) as session:
         session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         session.execute("SET idle_in_transaction_session_timeout = 0")

@@ -1,6 +1,6 @@
-"""The rows that a card makes, as SQL: the same for every peer that writes whole sets of rows.
+"""The SQL that writes a card's effects, shared by all peers that write sets of rows.
 
-`node/effects.mjs` has them in JavaScript; a test holds the two together.
+`node/effects.mjs` has the same statements in JavaScript; a test compares the two.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ FAN_OUT = """
     SELECT follow.follower_id, card.id, card.curator_id
     FROM cards_card card JOIN accounts_follow follow ON follow.followed_id = card.curator_id
 """
-# A message may come twice.
+# A message may be delivered twice.
 OF_CARDS = "WHERE card.id = ANY(%s::uuid[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING"
 OF_ALL = "ORDER BY 1, 2"
 
-# One statement a queue, for the cards of one message.
+# One statement per queue, for the cards of one message.
 EFFECTS = {"notifications": f"{NOTIFY} {OF_CARDS}", "feeds": f"{FAN_OUT} {OF_CARDS}"}
 
 INSERT_CARD = """

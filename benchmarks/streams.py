@@ -1,6 +1,7 @@
-"""`python -m benchmarks.streams`: what idle live streams cost, and how soon they tell.
+"""`python -m benchmarks.streams`: measure the cost of idle live streams, and their latency.
 
-Everybody holds one stream, on one web process, and has 100 timeline entries and 60 notifications.
+Each user holds one stream to the same web process, and has 100 timeline entries and 60
+notifications.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from benchmarks.http.lengths import Size
 from benchmarks.http.sites import Commonplace
 from events.ids import new_id
 
-SECONDS = 20  # that idle streams are watched
-TOLD = 30  # notifications, one by one
+SECONDS = 20  # duration of the idle measurement
+TOLD = 30  # notifications sent one by one
 TIMELINES = """
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
     SELECT owner, card.id, card.curator_id
@@ -47,23 +48,23 @@ NOTIFY = """
 
 
 class OneWorker(Commonplace):
-    """The web process, as one process."""
+    """Commonplace's site with a single web process."""
 
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """Return the command of fly.toml, for one worker."""
+        """Return the command in fly.toml, with one worker."""
         command, variables = super().program()
         return command, variables | {"WEB_PROCESSES": "1"}
 
 
 class Costs:
-    """CPU that the web process and PostgreSQL use, in milliseconds a second."""
+    """Measures the CPU time of the web process and PostgreSQL."""
 
     def __init__(self, site: OneWorker) -> None:
         self.site, self.at = site, time.monotonic()
         self.before = self._seconds()
 
     def so_far(self) -> dict[str, float]:
-        """Return what each used since the beginning."""
+        """Return the CPU milliseconds per second since the beginning."""
         passed = time.monotonic() - self.at
         now = self._seconds()
         return {name: round(1000 * (now[name] - self.before[name]) / passed, 1) for name in now}
@@ -76,7 +77,7 @@ class Costs:
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.streams")
     parser.add_argument("--streams", type=int, default=1_500)
     streams: int = parser.parse_args().streams
@@ -96,7 +97,7 @@ def main() -> None:
 
 
 def make_people(session: psycopg.Connection, streams: int) -> Sequence[str]:
-    """Fill timelines and lists, and return a token for everybody who will listen."""
+    """Fill timelines and notifications, and return a token for each stream's user."""
     last = streams + 1
     library.make_reader(session, Size(cards=100_000, people=last, followed=500, notifications=60))
     session.execute(TIMELINES, [last])
@@ -106,13 +107,13 @@ def make_people(session: psycopg.Connection, streams: int) -> Sequence[str]:
 
 
 def measured(site: OneWorker, session: psycopg.Connection, tokens: Sequence[str]) -> dict[str, Any]:
-    """Return the figures."""
+    """Return the figures: CPU and memory of idle streams, then the latency of notifications."""
     children = psutil.Process(site.processes.started["web"].pid).children()
     (worker,) = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
     before = {"memory_mib": memory(worker), "threads": worker.num_threads()}
     with ExitStack() as stack:
         listening = [stack.enter_context(closing(opened(site.port, token))) for token in tokens]
-        time.sleep(3)  # until all that comes of opening them is over
+        time.sleep(3)  # lets the work of opening streams end
         costs = Costs(site)
         time.sleep(SECONDS)
         return {
@@ -126,12 +127,12 @@ def measured(site: OneWorker, session: psycopg.Connection, tokens: Sequence[str]
 
 
 def memory(process: psutil.Process) -> int:
-    """Return the proportional set size, in MiB."""
+    """Return the proportional set size of a process, in MiB."""
     return int(process.memory_full_info().pss) >> 20
 
 
 def opened(port: int, token: str) -> socket.socket:
-    """Open a stream, and wait until it has begun."""
+    """Open a stream, and wait for its first bytes."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.sendall(
         b"GET /api/v1/stream/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -142,10 +143,10 @@ def opened(port: int, token: str) -> socket.socket:
 
 
 def one_by_one(session: psycopg.Connection, listening: Sequence[socket.socket]) -> dict[str, float]:
-    """Notify one after the other, and return how long it took to tell them."""
+    """Notify users one after the other; return the median and greatest latency, in ms."""
     took = []
     for number in range(TOLD):
-        time.sleep(0.13)  # so that they come at all moments between two looks
+        time.sleep(0.13)  # spreads notifications over the interval between two polls
         place = number * 37 % len(listening)
         took.append(notify(session, listening, place, place + 1))
     return {"median": round(statistics.median(took)), "most": round(max(took))}
@@ -154,7 +155,7 @@ def one_by_one(session: psycopg.Connection, listening: Sequence[socket.socket]) 
 def notify(
     session: psycopg.Connection, listening: Sequence[socket.socket], first: int, after: int
 ) -> float:
-    """Notify some at once, and return after how many milliseconds the last one knew."""
+    """Notify the users of some streams at once; return the ms until the last stream shows it."""
     began = time.monotonic()
     key = new_id()
     session.execute(NOTIFY, [key, first + 2, after + 1])
@@ -164,7 +165,7 @@ def notify(
 
 
 def wait_for(connection: socket.socket, words: bytes) -> None:
-    """Read until the words have come."""
+    """Read from a connection until these words were received."""
     heard = b""
     while words not in heard:
         piece = connection.recv(65_536)

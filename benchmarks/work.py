@@ -1,9 +1,9 @@
-"""The work W: cards of people who are followed, each to be told and shown to every follower.
+"""The work that all systems do: notify the followers of each card's curator, and fill their feeds.
 
 1,000 people follow each other by a power law (20 followers on average, 200 at most). Each event
-writes one notification and one feed entry a follower; every system writes the same rows of the
-same tables. The state at the end is compared with what follows from cards and follows, row by row.
-Only for a celebrity Commonplace writes no feed entries: it finds those cards when a feed is read.
+writes one notification and one feed entry per follower. Every system writes the same rows to the
+same tables, and the final rows are compared with those that cards and follows imply. One exception:
+Commonplace writes no feed entries for a celebrity, whose cards are merged into feeds on reading.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ AVERAGE, MOST = 20, 200
 SEED = 7
 JOINED = ADDED = "2026-01-01T00:00Z"
 
-# Cards to be told of, as (card id, curator id).
+# Cards as (card id, curator id).
 Cards = Sequence[tuple[UUID, int]]
 
 
 class Wrong(AssertionError):
-    """A system did not do the work."""
+    """A system left missing or wrong rows."""
 
 
 def follower_counts(dice: random.Random) -> list[int]:
-    """Return how many follow each person, by a power law."""
+    """Return the number of followers of each person, distributed by a power law."""
     raw = [min(MOST, int(5 * dice.paretovariate(1.16))) for _ in range(PEOPLE)]
     scale = AVERAGE * PEOPLE / sum(raw)
     return [max(1, min(MOST, round(count * scale))) for count in raw]
 
 
 def make_people(session: psycopg.Connection) -> None:
-    """Make the people and their follows, and forget all that there was before."""
+    """Delete all data, and create the people and their follows."""
     clear(session)
     session.execute("TRUNCATE accounts_user, cards_url RESTART IDENTITY CASCADE")
     add_people(session, 1, PEOPLE)
@@ -49,7 +49,7 @@ def make_people(session: psycopg.Connection) -> None:
 
 
 def add_people(session: psycopg.Connection, first: int, last: int) -> None:
-    """Make people with the ids from the first to the last."""
+    """Create people with the ids `first` to `last`."""
     with session.cursor().copy(
         "COPY accounts_user (id, password, is_superuser, username, first_name, last_name, email,"
         " is_staff, is_active, date_joined, display_name, bio) FROM STDIN"
@@ -61,7 +61,7 @@ def add_people(session: psycopg.Connection, first: int, last: int) -> None:
 
 
 def add_followers(session: psycopg.Connection, followed: int, followers: Sequence[int]) -> None:
-    """Let people follow one, and ask to be told."""
+    """Let people follow one person, with notifications on."""
     with session.cursor().copy(
         "COPY accounts_follow (follower_id, followed_id, notify, created_at) FROM STDIN"
     ) as copy:
@@ -76,9 +76,9 @@ CLEARED = (
 
 
 def clear(session: psycopg.Connection) -> None:
-    """Forget all cards and what came of them."""
+    """Delete all cards, their events and their effects."""
     while True:
-        # A system at work locks the same tables, a row each, in another order.
+        # A running system may lock the same tables in another order.
         with suppress(psycopg.errors.DeadlockDetected):
             session.execute(f"TRUNCATE {', '.join(CLEARED)} CASCADE")
             return
@@ -91,10 +91,10 @@ FILLED = """
 
 
 def settle(session: psycopg.Connection) -> None:
-    """Let PostgreSQL do its upkeep now: nobody pays for what another one left behind.
+    """Vacuum, analyze and checkpoint now, so that no system pays for the rows of another.
 
-    But it leaves alone the tables that are empty for the moment: plans that are made for them as
-    empty would be kept, and no installation at work has them.
+    Skip empty tables: once analyzed as empty, they would get plans that a real installation never
+    has, and sessions keep their plans.
     """
     (filled,) = session.execute(FILLED).fetchone() or ("",)
     session.execute(f"VACUUM (ANALYZE) {filled}")
@@ -102,13 +102,13 @@ def settle(session: psycopg.Connection) -> None:
 
 
 def plan(events: int, *, seed: int = SEED) -> Cards:
-    """Return cards that are not there yet."""
+    """Return new cards of random curators, without inserting them."""
     dice = random.Random(seed)
     return [(new_id(), dice.randint(1, PEOPLE)) for _ in range(events)]
 
 
 def insert(session: psycopg.Connection, cards: Cards) -> None:
-    """Put cards into the library, and tell nobody."""
+    """Insert cards without recording events."""
     with session.cursor().copy(
         "COPY cards_card (id, curator_id, type, link, title, text, reference, visibility,"
         " created_at, updated_at) FROM STDIN"
@@ -123,7 +123,7 @@ EXPECTED = """
     FROM cards_card card JOIN accounts_follow follow ON follow.followed_id = card.curator_id
 """
 FOUND = {
-    # In timelines, or merged into feeds as they are read.
+    # Entries of timelines, and cards that are merged into feeds on reading.
     "feed entries": (
         "SELECT owner_id AS person, card_id AS card FROM feeds_timelineentry UNION ALL"
         " SELECT follower_id, card.id FROM feeds_mergedcurator"
@@ -137,9 +137,9 @@ FOUND = {
 
 
 def check(session: psycopg.Connection, cards: int) -> int:
-    """Return how many rows each of the two tables has.
+    """Return the number of rows in each of the two tables of effects.
 
-    Raises Wrong unless so many cards are there, and both tables have the rows that they must have.
+    Raise Wrong unless there are `cards` cards, and both tables have exactly the expected rows.
     """
     if (found := count(session, "SELECT * FROM cards_card")) != cards:
         raise Wrong(f"{found} cards, not {cards}")
@@ -154,7 +154,7 @@ def check(session: psycopg.Connection, cards: int) -> int:
 
 
 def count(session: psycopg.Connection, query: str) -> int:
-    """Return how many rows a query has."""
+    """Return the number of rows of a query."""
     row = session.execute(f"SELECT count(*) FROM ({query}) AS rows").fetchone()
     assert row
     return int(row[0])

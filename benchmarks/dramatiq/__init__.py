@@ -1,1 +1,1 @@
-"""Dramatiq as its guide has it: an actor a queue, a message an event, small arguments."""
+"""Dramatiq, used as its guide says: one actor per queue, one message per event."""

@@ -1,4 +1,4 @@
-"""What the producer of Dramatiq does (benchmarks/producer.py)."""
+"""The functions of Dramatiq's producer process (benchmarks/producer.py)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from benchmarks.statements import INSERT_CARD
 
 
 def enqueue(id: UUID, _: int) -> None:
-    """Send the two messages of a card."""
+    """Send a card's two messages."""
     notify.send(str(id))
     fan_out.send(str(id))
 
 
 def write(id: UUID, curator: int) -> None:
-    """Add a card, and send its messages."""
+    """Insert a card, and send its messages."""
     session().execute(INSERT_CARD, [id, curator], prepare=True)
     enqueue(id, curator)

@@ -11,7 +11,7 @@ from dramatiq.brokers.redis import RedisBroker
 from benchmarks.statements import EFFECTS
 from config.embedded import Servers
 
-# With the middleware that it has by default: age and time limits, retries, callbacks, pipelines.
+# With Dramatiq's default middleware: age and time limits, retries, callbacks, pipelines.
 broker = RedisBroker(url=Servers(Path(os.environ["DATA_DIR"])).unix_url)
 dramatiq.set_broker(broker)
 _thread = threading.local()
@@ -19,7 +19,7 @@ _thread = threading.local()
 
 @dramatiq.actor(queue_name="notifications")
 def notify(card_id: str) -> None:
-    """Tell the followers of a card's curator."""
+    """Notify the followers of a card's curator."""
     _write("notifications", card_id)
 
 
@@ -30,7 +30,7 @@ def fan_out(card_id: str) -> None:
 
 
 def session() -> psycopg.Connection:
-    """Return the connection that each thread keeps: faster than a pool."""
+    """Return this thread's own connection, which is faster than a pool."""
     kept = getattr(_thread, "session", None)
     if kept is None or kept.closed:
         kept = _thread.session = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)

@@ -1,7 +1,7 @@
-"""The HTTP API beside its peers: writing, writing in bulk, reading, and without a broker.
+"""Compare the HTTP API with its peers: writing, bulk writing, reading, and without a broker.
 
-The systems take turns, so that whatever else the machine does concerns all of them. After every
-measurement the database and the broker are looked at: what was answered must be so.
+The systems take turns, so that other load on the machine affects all of them. After each
+measurement, database and broker are checked: each successful response must have had its effects.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def measure(
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Return {scenario: {system: [the figures of each round]}}.
 
-    All cards and people are lost. The session must commit every statement, and the peers on
-    Node.js must have been installed. Raises Wrong when a system did not do what it answered.
+    Delete all cards and people. The session must be in autocommit mode, and the Node.js peers must
+    be installed. Raise Wrong if a system did not do what it responded.
     """
     lengths = SHORT if short else FULL
     found: defaultdict[str, Figures] = defaultdict(lambda: defaultdict(list))
@@ -52,7 +52,7 @@ def measure(
     tokens = library.make_writers(session)
     library.forget_cards(servers, session)
     with running(outages.Stack(servers, session)) as whole:
-        # Uncounted: what is used for the first time takes longer, in whatever state comes first.
+        # A warm-up that is not counted: the first requests are slower.
         outages.post(whole, "normal", tokens, SHORT)
         for number in range(rounds):
             for state in outages.in_turn(number):
@@ -63,7 +63,7 @@ def measure(
 
 @contextmanager
 def running(site: AnySite) -> Iterator[AnySite]:
-    """Run a site."""
+    """Run a site during the block."""
     try:
         site.start()
         yield site

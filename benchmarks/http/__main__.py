@@ -1,4 +1,4 @@
-"""`python -m benchmarks.http`: this part of the benchmark alone."""
+"""`python -m benchmarks.http`: run only the HTTP part of the benchmark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.__main__ import DATA, install_node
 
 
 def main() -> None:
-    """Measure, and write the figures beside the data."""
+    """Measure, and write the figures to http.json in the data directory."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--short", action="store_true")
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def measure(servers: Any, options: argparse.Namespace) -> Any:
-    """Measure on servers that run, once Django is set up."""
+    """Measure on running servers; call after Django is set up."""
     from benchmarks import http
 
     with psycopg.connect(servers.database_url, autocommit=True) as session:

@@ -1,4 +1,4 @@
-"""How long, and how large, everything is."""
+"""Durations, sizes and rates of the HTTP benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Size:
-    """How much a reader finds."""
+    """The size of the database around the reader."""
 
     cards: int
     people: int
@@ -17,10 +17,10 @@ class Size:
 
 @dataclass(frozen=True)
 class Lengths:
-    """The seconds of each measurement, and the reader's library."""
+    """The seconds of each measurement, and the size of the reader's library."""
 
-    warm: float  # before a measurement, uncounted
-    busy: float  # as fast as it goes
+    warm: float  # the warm-up before a measurement
+    busy: float  # as fast as possible
     light: float  # at a fixed rate
     outage: float
     library: Size
@@ -35,11 +35,11 @@ SHORT = Lengths(
     library=Size(cards=20_000, people=1_000, followed=500, notifications=2_000),
 )  # fmt: skip
 
-# Of the API's write; enough to keep every process of each system busy.
+# Enough connections to keep every process of each system busy.
 WRITING_CONNECTIONS = 16
 BULK_CONNECTIONS = 4
 CARDS_PER_REQUEST = 1_000
 READING_CONNECTIONS = 4
-# Of requests a second at a fixed rate.
+# Requests per second at a fixed rate.
 READING_RATE = 50
 OUTAGE_RATE = 100

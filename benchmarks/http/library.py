@@ -1,4 +1,4 @@
-"""What is in the database: a few people who write, or a reader among very many cards."""
+"""Fill the database for the HTTP benchmark: a few writers, or one reader and very many cards."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from benchmarks.http.lengths import Size
 from config.embedded import Servers
 
 WRITERS = 200
-FOLLOWS = 10  # of each writer
-TOKEN_LENGTH, KEY_LENGTH = 64, 15  # knox's
-TIMELINE = 1_000  # FEED_LENGTH
-MERGED = 500  # one person in so many has cards that feeds find when they are read
+FOLLOWS = 10  # followers of each writer
+TOKEN_LENGTH, KEY_LENGTH = 64, 15  # the lengths that knox uses
+TIMELINE = 1_000  # the setting FEED_LENGTH
+MERGED = 500  # one in this many people is a curator whose cards are merged into feeds on reading
 KEPT_MADE = "cards_card, cards_url, accounts_idempotentrequest"
 KEPT_TOLD = (
     "feeds_timelineentry, feeds_mergedcurator, notifications_notification, events_event,"
@@ -26,7 +26,7 @@ KEPT_TOLD = (
 
 
 def forget_cards(servers: Servers, session: psycopg.Connection) -> None:
-    """Forget all cards and what came of them, so that nobody pays for the others'."""
+    """Delete all cards and their effects, so that no system is slowed down by another's rows."""
     session.execute(f"TRUNCATE {KEPT_MADE}, {KEPT_TOLD} CASCADE")
     with closing(redis.Redis.from_url(servers.unix_url)) as broker:
         broker.flushall()
@@ -34,7 +34,7 @@ def forget_cards(servers: Servers, session: psycopg.Connection) -> None:
 
 
 def make_writers(session: psycopg.Connection) -> Sequence[str]:
-    """Make the people who write, each followed by some of the others; their tokens."""
+    """Create the writers, each followed by FOLLOWS others; return their tokens."""
     _make_people(session, WRITERS)
     session.execute(
         """
@@ -50,10 +50,10 @@ def make_writers(session: psycopg.Connection) -> Sequence[str]:
 
 
 def make_reader(session: psycopg.Connection, size: Size) -> Sequence[str]:
-    """Fill the database around one reader, the first person; the reader's token."""
+    """Fill the database around one reader, the person with id 1; return the reader's token."""
     _make_people(session, size.people)
     sizes = vars(size) | {"timeline": TIMELINE, "merged": MERGED}
-    # Checking each row's foreign keys would take longer than all the rest.
+    # Skip foreign key checks, which would take longer than everything else.
     session.execute("SET session_replication_role = replica")
     for statement in FILL:
         session.execute(statement, sizes)
@@ -89,8 +89,8 @@ def make_tokens(session: psycopg.Connection, people: Sequence[int]) -> Sequence[
     return tokens
 
 
-# The server makes these rows faster than anybody could send them. Person 1 reads; the next ones,
-# up to `followed`, are followed. Keys are UUIDv7, one a second.
+# PostgreSQL generates these rows itself, which is faster than sending them. Person 1 is the reader,
+# who follows the next `followed` people. Keys are UUIDv7, one per second.
 KEY = "(lpad(to_hex(1750000000000 + n * 1000), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))"
 PAGES = """
     INSERT INTO cards_url (id, canonical, host, created_at)
@@ -118,7 +118,7 @@ FOLLOWED = """
 TIMELINES = """
     INSERT INTO feeds_timeline (owner_id, read_at) SELECT id, now() FROM accounts_user
 """
-# The newest cards of each one's followed: a full timeline for the reader, a short one for others.
+# The newest cards of followed people: a full timeline for the reader, short ones for others.
 OWN_ENTRIES = """
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
     SELECT 1, card.id, card.curator_id FROM cards_card card
@@ -146,7 +146,7 @@ NOTIFICATIONS = f"""
     ) told
     JOIN cards_card card ON card.id = {KEY}::uuid
 """
-# The peers find all in timelines: so these have the entries as well.
+# Timelines hold the cards of merged curators too, because the peers read timelines only.
 MERGED_CURATORS = """
     INSERT INTO feeds_mergedcurator (curator_id, since)
     SELECT id, now() FROM generate_series(2, %(people)s, %(merged)s) AS id

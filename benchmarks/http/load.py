@@ -1,4 +1,4 @@
-"""Sending requests to a site, by a process of its own."""
+"""Send requests to a site from a separate process (node/load.mjs)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from benchmarks.http.sites import Site
 from benchmarks.servers import server_seconds
 
-PATIENCE = 60.0  # seconds, beyond those that the load itself takes
+PATIENCE = 60.0  # timeout in seconds, in addition to the duration of the load
 _number = count(1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What is sent: at a rate of so many requests a second, or as fast as they are answered."""
+    """A load of requests: `rate` per second, or without a rate as fast as responses come."""
 
     path: str
     tokens: Sequence[str]
@@ -27,24 +27,24 @@ class Load:
     status: int = 200
     rate: float | None = None
     body: str | None = None
-    cards: int = 1  # of a request whose body is "cards"
+    cards: int = 1  # cards per request, if `body` is "cards"
 
     def lasting(self, seconds: float) -> Load:
-        """Return the same for another time."""
+        """Return the same load with another duration."""
         return replace(self, seconds=seconds)
 
 
 def send(site: Site, load: Load) -> dict[str, Any]:
-    """Send the load to a site, and return what came of it and which CPU seconds it took.
+    """Send the load to a site; return the figures, with CPU seconds by process.
 
-    Raises RuntimeError with an example if a request was not answered as it should be.
+    Raise RuntimeError with an example if any response had another status than `load.status`.
     """
     before = _cpu(site)
     found = _run(site, load)
     after = _cpu(site)
     used = {name: round(after[name] - before.get(name, 0.0), 2) for name in after}
     if found["errors"]:
-        raise RuntimeError(f"{site.name}: {found['errors']} errors, such as {found['example']}")
+        raise RuntimeError(f"{site.name}: {found['errors']} errors, e.g. {found['example']}")
     return found | {"cpu": used | {"load": round(found["cpu"], 2)}}
 
 
@@ -55,7 +55,7 @@ def _cpu(site: Site) -> dict[str, float]:
 
 def _run(site: Site, load: Load) -> dict[str, Any]:
     where = site.servers.data / "node"
-    # Pages and idempotency keys never come twice, whatever was sent before.
+    # A new name for each load, so that its pages and idempotency keys are new.
     plan = asdict(load) | {"origin": f"http://127.0.0.1:{site.port}", "name": f"r{next(_number)}"}
     file = where / "load.json"
     file.write_text(json.dumps(plan))
@@ -70,7 +70,7 @@ def _run(site: Site, load: Load) -> dict[str, Any]:
 
 
 def result(found: dict[str, Any], *, rate: float | None = None) -> dict[str, Any]:
-    """Return the figures of a round."""
+    """Return the rounded figures of a round; `rate` replaces the measured one."""
     return {
         "rate": round(found["rate"] if rate is None else rate, 1),
         "p50_ms": round(found["p50_ms"], 2),

@@ -1,4 +1,4 @@
-"""Adding cards while the broker is gone, frozen or cut off: nobody who writes should notice."""
+"""Measure adding cards while the broker is stopped, frozen or silent: writers shouldn't notice."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ LEFT = """
 
 
 class Stack(Commonplace):
-    """The whole of Commonplace: web process, relay and workers."""
+    """Commonplace as a whole: web process, relay and workers."""
 
     def start(self) -> None:
-        """Start the relay and the workers, and then the site."""
+        """Start the relay and the workers, then the web process."""
         for group in GROUPS:
             variables = environment(self.servers) | {"LOG_LEVEL": "INFO", "PROCESS_NAME": group}
             self.processes.start(group, command_of(group), variables)
@@ -44,25 +44,28 @@ class Stack(Commonplace):
         return all(READY.get(name, b"worker.started") in log for name, log in logs.items())
 
     def is_idle(self) -> bool:
-        """Return whether all that was recorded has been delivered."""
+        """Return whether all recorded events have been delivered."""
         return self.session.execute(LEFT).fetchone() == (False,)
 
 
 def in_turn(number: int) -> Sequence[str]:
-    """Return the states in another order each round."""
+    """Return the states, rotated by the number of the round."""
     first = number % len(STATES)
     return STATES[first:] + STATES[:first]
 
 
 def post(stack: Stack, state: str, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
-    """Add cards at a fixed rate while the broker is in a state; all arrive in the end."""
+    """Measure adding cards at a fixed rate while the broker is in a state.
+
+    Raise Wrong unless all cards, events and deliveries are there after the broker's recovery.
+    """
     load = Load(
         path=PATH, tokens=tokens, connections=of.READING_CONNECTIONS, seconds=lengths.outage,
         status=201, body="card", rate=of.OUTAGE_RATE,
     )  # fmt: skip
     before = _counts(stack)
     with broker(stack.servers, state):
-        # The first second belongs to the change of state.
+        # A warm-up, because the change of state itself slows requests down.
         warm = send(stack, load.lasting(lengths.warm))
         found = send(stack, load)
     wait_until(stack.is_idle, seconds=RECOVERY, what="all is delivered", processes=stack.processes)
@@ -85,7 +88,7 @@ def _counts(stack: Stack) -> dict[str, int]:
 
 @contextmanager
 def broker(servers: Servers, state: str) -> Iterator[None]:
-    """Return the broker in a state, while the block runs."""
+    """Hold the broker in a state during the block."""
     match state:
         case "refused":
             with _stopped(servers):
@@ -122,7 +125,7 @@ def _paused(servers: Servers) -> Iterator[None]:
 
 @contextmanager
 def _silence(servers: Servers) -> Iterator[None]:
-    """Take connections in the place of the broker, and never answers."""
+    """Accept connections at the broker's address, and never respond."""
     address = servers.valkey_socket
     address.unlink(missing_ok=True)
     held: list[socket.socket] = []
@@ -142,7 +145,7 @@ def _silence(servers: Servers) -> Iterator[None]:
 
 
 def _take(listener: socket.socket, held: list[socket.socket]) -> None:
-    """Take connections until the listener is shut down."""
+    """Accept connections until the listener is shut down."""
     with suppress(OSError):
         while True:
             held.append(listener.accept()[0])

@@ -1,4 +1,4 @@
-"""Reading, by one who follows very many people."""
+"""Measure reading a feed and notifications, for a user who follows very many people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXPECTED = {
 
 
 def read(site: Site, scenario: str, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
-    """Read a page again and again: slowly, which gives the times, then as fast as it goes."""
+    """Measure reading one page repeatedly: latency at a low rate, then the greatest rate."""
     _check(site, scenario, tokens)
     busy = Load(
         path=PATHS[scenario], tokens=tokens, connections=of.READING_CONNECTIONS,
@@ -58,4 +58,4 @@ def _check(site: Site, scenario: str, tokens: Sequence[str]) -> None:
     found = [row.get("id") or row["event_id"] for row in results]
     expected = [str(id) for (id,) in site.session.execute(EXPECTED[scenario], [PAGE])]
     if found != expected or len(found) != PAGE:
-        raise Wrong(f"{site.name} answers other rows to {scenario} than there are")
+        raise Wrong(f"{site.name} responds to {scenario} with wrong rows")

@@ -1,4 +1,4 @@
-"""The sites that are compared: the same addresses, each served in its own way."""
+"""The HTTP servers that are compared; all serve the same addresses."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ GRANIAN = ["granian", "--interface", "wsgi", "benchmarks.plain.web.wsgi:applicat
 
 
 class Wrong(AssertionError):
-    """A site did not do what it answered."""
+    """A site's responses and its effects don't match."""
 
 
 class Site(ABC):
-    """One site, on a port of its own."""
+    """An HTTP server to measure, on its own port."""
 
     name: str
 
@@ -31,21 +31,21 @@ class Site(ABC):
         self.port = free_port()
 
     def start(self) -> None:
-        """Start the site, and return when it answers."""
+        """Start the site, and wait until it responds."""
         command, variables = self.program()
         self.processes.start("web", command, environment(self.servers) | variables)
         wait_until(self.answers, seconds=60, what=f"{self.name} serves", processes=self.processes)
 
     @abstractmethod
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """Return the command of the site, and what it needs in its environment."""
+        """Return the site's command and its environment variables."""
 
     @abstractmethod
     def told(self) -> dict[str, int]:
-        """Return how many cards each of its queues was told of, by the name of the queue."""
+        """Return how many cards were handed to each of its queues, by queue name."""
 
     def answers(self) -> bool:
-        """Return whether the site serves requests: it refuses one without a token."""
+        """Return whether the site responds: with 401 to a request without a token."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         with closing(connection):
             try:
@@ -68,11 +68,11 @@ class Commonplace(Site):
     name = "commonplace"
 
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """Return the command of fly.toml, on loopback."""
+        """Return the command in fly.toml, listening on loopback."""
         return command_of("web"), {"WEB_PORT": str(self.port), "PROCESS_NAME": "web"}
 
     def told(self) -> dict[str, int]:
-        """Count the events, and those that the relay has not taken yet: none has run."""
+        """Count recorded events and outbox entries; no relay runs that would delete entries."""
         return {
             "the event store": count(self.session, "events_event WHERE type = 'card.added'"),
             "the outbox": count(self.session, "events_outboxentry"),
@@ -80,7 +80,7 @@ class Commonplace(Site):
 
 
 class Fastify(Site):
-    """Fastify, node-postgres and BullMQ, in one process or in several."""
+    """Fastify with node-postgres and BullMQ, in one or several processes."""
 
     name = "fastify"
 
@@ -89,7 +89,7 @@ class Fastify(Site):
         self.cluster = processes
 
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """Return the peer on Node.js."""
+        """Return the command of node/fastify.mjs."""
         script = self.servers.data / "node" / "fastify.mjs"
         return ["node", str(script), str(self.port), str(self.cluster)], {
             "NODE_ENV": "production",
@@ -101,22 +101,22 @@ class Fastify(Site):
         }
 
     def told(self) -> dict[str, int]:
-        """Count the jobs that wait."""
+        """Count the waiting jobs."""
         return waiting(self.servers, "bull:notifications:wait", "bull:feeds:wait")
 
 
 class Drf(Site):
-    """Django REST Framework by its manual, and Celery; on the same server as Commonplace."""
+    """Django REST Framework, used as its manual says, with Celery, on Commonplace's web server."""
 
     name = "drf"
 
     def program(self) -> tuple[list[str], dict[str, str]]:
-        """Return the peer, with granian as fly.toml sets it."""
+        """Return the command of granian, set up as in fly.toml."""
         variables = {"DJANGO_SETTINGS_MODULE": "benchmarks.plain.web.settings"}
         return GRANIAN, self._granian() | variables
 
     def told(self) -> dict[str, int]:
-        """Count the messages that wait."""
+        """Count the waiting messages."""
         return waiting(self.servers, "plain-notifications", "plain-feeds")
 
 
@@ -127,13 +127,13 @@ def waiting(servers: Servers, *lists: str) -> dict[str, int]:
 
 
 def count(session: psycopg.Connection, rows: str) -> int:
-    """Count rows of a table, which may be narrowed by a WHERE."""
+    """Count the rows of a table; `rows` may include a WHERE clause."""
     found = session.execute(f"SELECT count(*) FROM {rows}").fetchone()
     assert found
     return int(found[0])
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses."""
+    """Return a free port of the loopback interface."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         return int(listener.getsockname()[1])

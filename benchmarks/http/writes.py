@@ -1,4 +1,4 @@
-"""Adding cards, one a request and a thousand a request."""
+"""Measure adding cards: one per request, and a thousand per request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BULK_PATH = "/api/v1/cards/bulk/"
 
 
 def post(site: Site, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
-    """Let a site add cards one by one, as fast as it can."""
+    """Measure adding cards one by one, as fast as the site can."""
     load = Load(
         path=PATH, tokens=tokens, connections=of.WRITING_CONNECTIONS, seconds=lengths.busy,
         status=201, body="card",
@@ -28,7 +28,7 @@ def post(site: Site, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
 
 
 def post_in_bulk(site: Site, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
-    """Let a site add cards by the thousand; the rate is that of the cards."""
+    """Measure adding a thousand cards per request; the rate is in cards per second."""
     load = Load(
         path=BULK_PATH, tokens=tokens, connections=of.BULK_CONNECTIONS, seconds=lengths.busy,
         status=201, body="cards", cards=of.CARDS_PER_REQUEST,
@@ -40,7 +40,7 @@ def post_in_bulk(site: Site, tokens: Sequence[str], lengths: Lengths) -> dict[st
 def faster_fastify(
     servers: Servers, session: psycopg.Connection, tokens: Sequence[str], lengths: Lengths
 ) -> Fastify:
-    """Return the peer with as many processes as serve it best: one, or two."""
+    """Return Fastify with one or two processes, whichever is faster here."""
     rates: dict[int, float] = {}
     for processes in (1, 2):
         site = Fastify(servers, session, processes)
@@ -54,7 +54,7 @@ def faster_fastify(
 
 
 def _measured(site: Site, load: Load, lengths: Lengths) -> dict[str, Any]:
-    """Measure a load, after a short one, in a database without cards."""
+    """Measure a load after a warm-up, in a database without cards; check the effects."""
     forget_cards(site.servers, site.session)
     warm = send(site, load.lasting(lengths.warm))
     found = send(site, load)
@@ -63,7 +63,7 @@ def _measured(site: Site, load: Load, lengths: Lengths) -> dict[str, Any]:
 
 
 def _check(site: Site, cards: int) -> None:
-    """Raise Wrong unless there are so many cards, and each of them was told of."""
+    """Raise Wrong unless this many cards exist and were handed to each queue."""
     counts = {"the library": count(site.session, "cards_card")} | site.told()
     for what, number in counts.items():
         if number != cards:

@@ -1,4 +1,4 @@
-// The rows that a card makes, by one statement for all cards of a job.
+// Writes the notifications or feed entries of all cards of a job with one statement.
 import pg from "pg";
 
 const STATEMENTS = {

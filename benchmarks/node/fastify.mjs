@@ -1,4 +1,4 @@
-// The API's two reads and its most frequent write, on Fastify, node-postgres and BullMQ.
+// Serves two reads of the API and its most frequent write with Fastify, node-postgres and BullMQ.
 import cluster from "node:cluster";
 import { createHash, randomBytes } from "node:crypto";
 import { Queue } from "bullmq";

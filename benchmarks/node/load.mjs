@@ -1,8 +1,7 @@
-// Sends requests, as fast as they are answered or at a fixed rate, and prints what came of it.
+// Sends requests, at a fixed rate or as fast as responses come, and prints the figures.
 //
-// The connections are undici's. autocannon is no use here: it sends the requests of a second in one
-// burst at its beginning, and at the end leaves those alone that are still to be answered, so that
-// nobody could say how many rows there must be.
+// Uses undici, because autocannon doesn't fit: it sends each second's requests in one burst, and
+// drops open requests at the end, so that the expected number of rows would be unknown.
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
@@ -15,7 +14,7 @@ const refused = [];
 let answered = 0;
 let sent = 0;
 
-// Every card is about a page of its own.
+// Every card has a page of its own.
 const card = (number, place = 0) => ({
   type: "URL",
   url: `https://www.journal-${number % 97}.example.org/${plan.name}/articles/${number}-${place}?volume=7`,
@@ -50,13 +49,13 @@ async function send(client) {
   }
 }
 
-// Each connection sends its next request when the last one is answered.
+// Each connection sends its next request after the last response.
 const unbounded = (until) =>
   Promise.all(clients.map(async (client) => {
     while (performance.now() < until) await send(client);
   }));
 
-// Each request is sent when it is due, however long the others take; the connections take turns.
+// Each request is sent when it is due, even if earlier ones are still open; connections take turns.
 async function paced(began, until) {
   const open = [];
   for (let number = 0; ; number++) {

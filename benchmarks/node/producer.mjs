@@ -1,4 +1,4 @@
-// Adds cards in one of several ways, when it is told to by a line of JSON.
+// Reads orders as lines of JSON, and adds cards in the way that each order names.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,7 +22,7 @@ const job = (cards) => ({ name: "card.added", data: { ids: cards.map(([id]) => i
 const addToBoth = ({ name, data }) => Promise.all(queues.map((queue) => queue.add(name, data)));
 const addAllToBoth = (jobs) => Promise.all(queues.map((queue) => queue.addBulk(jobs)));
 
-// Works off cards by so many loops at once, each card at its time if there is a rate.
+// Processes cards with `loops` concurrent loops; with a rate, each card at its due time.
 async function produce(cards, loops, rate, one) {
   const began = performance.now() + 10;
   let next = 0;
@@ -40,27 +40,27 @@ async function produce(cards, loops, rate, one) {
 }
 
 const ways = {
-  // Each card is committed, and is a job in each queue then.
+  // Each card is committed, then added as a job to each queue.
   write: (cards, { writers, rate }) =>
     produce(cards, writers, rate, async ([id, curator]) => {
       await database.query({ ...INSERT, values: [id, curator] });
       await addToBoth(job([[id]]));
     }),
-  // Each event a job in each queue, by many producers at once.
+  // One job per event and queue, added by many producers at once.
   add: (cards) => produce(cards, PRODUCERS, 0, (card) => addToBoth(job([card]))),
   async addBulk(cards) {
     for (let at = 0; at < cards.length; at += BULK) {
       await addAllToBoth(cards.slice(at, at + BULK).map((card) => job([card])));
     }
   },
-  // Bulk work, which others may overtake: BullMQ serves jobs without a priority first.
+  // Bulk work that other jobs overtake: BullMQ serves jobs without a priority first.
   async flood(cards) {
     for (let at = 0; at < cards.length; at += BULK) {
       const jobs = cards.slice(at, at + BULK).map((card) => job([card]));
       await addAllToBoth(jobs.map((each) => ({ ...each, opts: { priority: 10 } })));
     }
   },
-  // Hand-made batches: 100 events a job.
+  // Batches made by hand: 100 events per job.
   async "batches of 100"(cards) {
     const jobs = [];
     for (let at = 0; at < cards.length; at += 100) jobs.push(job(cards.slice(at, at + 100)));

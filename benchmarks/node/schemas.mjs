@@ -1,4 +1,4 @@
-// What Fastify checks, and how it writes what it answers.
+// The schemas by which Fastify validates requests and serializes responses.
 const text = { type: "string" };
 const orNull = { type: ["string", "null"] };
 const time = { type: "string", format: "date-time" };

@@ -3,7 +3,7 @@ export const PERSON = `
   FROM knox_authtoken token JOIN accounts_user person ON person.id = token.user_id
   WHERE token.digest = $1 AND (token.expiry IS NULL OR token.expiry > now()) AND person.is_active`;
 
-// An update that changes nothing makes the row of a known page come back.
+// An update that changes nothing, so that RETURNING also yields the row of a known page.
 export const ADD_URL = `
   INSERT INTO cards_url (canonical, host, created_at) VALUES ($1, $2, $3)
   ON CONFLICT (canonical) DO UPDATE SET canonical = EXCLUDED.canonical

@@ -1,4 +1,4 @@
-// A BullMQ worker process of one queue, with the concurrency of the source documents.
+// A BullMQ worker process for one queue.
 import { Worker } from "bullmq";
 import IORedis from "ioredis";
 import { effects } from "./effects.mjs";

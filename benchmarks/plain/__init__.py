@@ -1,1 +1,1 @@
-"""Celery as it is used without an event system: a task an event and queue, on Django's models."""
+"""Plain Celery without an event system: one task per event and queue, using Django's models."""

@@ -6,7 +6,7 @@ from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.plain.settings")
 
-# Celery's defaults, but for the addresses and routes; `CELERY_DB_REUSE_MAX` is Django's fixup's.
+# Celery's defaults, except addresses and routes. Celery's Django fixup reads CELERY_DB_REUSE_MAX.
 app = Celery("plain", set_as_current=False, broker=os.environ.get("REDIS_URL"))
 app.conf.imports = ["benchmarks.plain.tasks"]
 app.conf.task_ignore_result = True

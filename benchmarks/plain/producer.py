@@ -1,4 +1,4 @@
-"""What the producer of plain Celery does (benchmarks/producer.py)."""
+"""The functions of plain Celery's producer process (benchmarks/producer.py)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ app.set_current()
 
 
 def enqueue(id: UUID, _: int) -> None:
-    """Send the two tasks of a card."""
+    """Send a card's two tasks."""
     notify.delay(str(id))
     fan_out.delay(str(id))
 
 
 def write(id: UUID, curator: int) -> None:
-    """Add a card, and send its tasks."""
+    """Insert a card, and send its tasks."""
     now = timezone.now()
     Card.objects.create(
         id=id, curator_id=curator, type="NOTE", text="a note", created_at=now, updated_at=now

@@ -1,4 +1,4 @@
-"""The project's settings with Django's own database backend, and none of our Celery settings."""
+"""The project's settings with Django's own database backend, without our Celery settings."""
 
 from __future__ import annotations
 

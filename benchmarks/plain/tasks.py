@@ -11,7 +11,7 @@ from notifications.models import Kind, Notification
 
 @app.task(queue="plain-notifications")
 def notify(card_id: str) -> None:
-    """Tell the followers of a card's curator."""
+    """Notify the followers of a card's curator."""
     card = Card.objects.get(pk=card_id)
     followers = Follow.objects.filter(followed_id=card.curator_id, notify=True)
     now = timezone.now()

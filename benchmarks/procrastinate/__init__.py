@@ -1,1 +1,1 @@
-"""Procrastinate as its guide has it: the queue is PostgreSQL, the workers are asynchronous."""
+"""Procrastinate, used as its guide says: PostgreSQL is the queue, and workers are asynchronous."""

@@ -9,12 +9,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.statements import EFFECTS, INSERT_CARD
 
-SCHEMA = "procrastinate"  # of its own tables
+SCHEMA = "procrastinate"  # for Procrastinate's tables
 CONCURRENCY = 15
 
 
 async def _commit_each(session: psycopg.AsyncConnection) -> None:
-    # All that it does is one statement each: without BEGIN and COMMIT, a third of the ways.
+    # Each job needs one statement: without BEGIN and COMMIT, a third of the round trips.
     await session.set_autocommit(True)
 
 
@@ -24,7 +24,7 @@ _connector = PsycopgConnector(
     min_size=4, max_size=CONCURRENCY,
 )  # fmt: skip
 app = App(connector=_connector)
-# What the tasks write with.
+# The connections with which tasks write rows.
 _pool = AsyncConnectionPool(
     os.environ["DATABASE_URL"], configure=_commit_each, open=False,
     min_size=4, max_size=CONCURRENCY,
@@ -33,7 +33,7 @@ _pool = AsyncConnectionPool(
 
 @app.task(queue="notifications")
 async def notify(card_id: str) -> None:
-    """Tell the followers of a card's curator."""
+    """Notify the followers of a card's curator."""
     await _write("notifications", card_id)
 
 
@@ -50,6 +50,6 @@ async def _write(queue: str, card_id: str) -> None:
 
 
 async def insert_card(id: UUID, curator: int) -> None:
-    """Add a card, by a producer: its connections live in its loop, a new one each time."""
+    """Insert a card. Uses the connector's pool, whose connections belong to the producer's loop."""
     async with _connector.pool.connection() as session:
         await session.execute(INSERT_CARD, [id, curator])

@@ -1,4 +1,4 @@
-"""The report of a run: tables in the terminal, plots and figures in the documents."""
+"""Report a run: tables in the terminal, plots and figures in the documents."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def show(results: Mapping[str, Any], console: Console | None = None) -> None:
 
 
 def publish(results: Mapping[str, Any]) -> None:
-    """Write the plots, and the figures into the document."""
+    """Draw the plots, and write the figures into docs/performance.md."""
     draw(results, PLOTS)
     DOCUMENT.write_text(filled(DOCUMENT.read_text(), tables(results)))

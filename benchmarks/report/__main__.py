@@ -1,4 +1,4 @@
-"""`python -m benchmarks.report`: the report of the latest run, anew."""
+"""`python -m benchmarks.report`: report the latest run again."""
 
 from __future__ import annotations
 

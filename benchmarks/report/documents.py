@@ -1,4 +1,4 @@
-"""The figures in the documents: blocks between markers, written by the run alone."""
+"""Fill in the figures of documents: blocks between markers, which only the benchmark writes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ NAMES = frozenset([*SCENARIOS, "goals", "growth", "machine"])
 
 
 class UnknownFigures(ValueError):
-    """A document asks for figures that no report has."""
+    """A document names figures that no report has."""
 
 
 def names(text: str) -> list[str]:
-    """Return which figures a document asks for."""
+    """Return the names of the figures that a document includes."""
     return [block["name"] for block in BLOCK.finditer(text)]
 
 
 def filled(text: str, tables: Mapping[str, Table]) -> str:
-    """Return the document with these tables; what was not measured says so.
+    """Return the document with these tables in its blocks, or a note where one is missing.
 
-    Raises UnknownFigures for a name that no run could have.
+    Raise UnknownFigures for a name that no run can have.
     """
     unknown = sorted(set(names(text)) - NAMES)
     if unknown:

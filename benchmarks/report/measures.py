@@ -1,4 +1,7 @@
-"""What is read from a round, and how rounds become one figure."""
+"""Read figures from rounds, and combine rounds into one figure.
+
+A *measure* is a function that returns one figure of a round, or None if the round lacks it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ Round = Mapping[str, Any]
 Measure = Callable[[Round], float | None]
 
 MIB = 1024 * 1024
-# Whose CPU time it is; a process with another name is a worker.
+# The component of each process; processes with other names are workers.
 COMPONENTS = {
     "benchmark": "producer",
     "producer": "producer",
@@ -26,7 +29,7 @@ WORKERS = "workers"
 
 @dataclass(frozen=True)
 class Spread:
-    """This is the median of the rounds, between the least and the greatest."""
+    """The median of several rounds, with the least and the greatest value."""
 
     median: float
     least: float
@@ -39,13 +42,13 @@ class Spread:
 
 
 def spread(rounds: Iterable[Round], measure: Measure) -> Spread | None:
-    """Return a measure over rounds; None if no round has it."""
+    """Return the spread of a measure over rounds; None if no round has it."""
     found = [value for one in rounds if (value := measure(one)) is not None]
     return Spread(statistics.median(found), min(found), max(found)) if found else None
 
 
 def number(value: float | None) -> str:
-    """Write a number with three significant digits, or all those before the point."""
+    """Format a number with two or three significant digits, or more before the decimal point."""
     if value is None:
         return "–"
     size = abs(value)
@@ -54,7 +57,7 @@ def number(value: float | None) -> str:
 
 
 def field(name: str, *, times: float = 1.0) -> Measure:
-    """Measure a field of the round, in another unit."""
+    """Return the measure of a field, multiplied by `times`."""
 
     def measure(one: Round) -> float | None:
         value = one.get(name)
@@ -64,7 +67,7 @@ def field(name: str, *, times: float = 1.0) -> Measure:
 
 
 def each(name: str, *, times: float = 1.0) -> Measure:
-    """Measure a field of the round, for each event."""
+    """Return the measure of a field per event, multiplied by `times`."""
 
     def measure(one: Round) -> float | None:
         value, events = one.get(name), one.get("events")
@@ -74,13 +77,13 @@ def each(name: str, *, times: float = 1.0) -> Measure:
 
 
 def cpu_each(one: Round) -> float | None:
-    """Measure the milliseconds of CPU for each event, of all processes and servers."""
+    """Return the CPU milliseconds per event of all processes and servers."""
     used = cpu_by_component(one)
     return sum(used.values()) if used else None
 
 
 def cpu_by_component(one: Round) -> dict[str, float]:
-    """Return the milliseconds of CPU for each event, by whose they are."""
+    """Return the CPU milliseconds per event by component."""
     events = one.get("events")
     found: dict[str, float] = {}
     for process, seconds in (one.get("cpu") or {}).items():
@@ -91,13 +94,13 @@ def cpu_by_component(one: Round) -> dict[str, float]:
 
 
 def memory(one: Round) -> float | None:
-    """Measure the memory of the system's processes together, in MiB."""
+    """Return the memory of all of the system's processes, in MiB."""
     sizes = _sizes(one)
     return sum(sizes) / MIB if sizes else None
 
 
 def largest_memory(one: Round) -> float | None:
-    """Measure the memory of the largest process group, in MiB."""
+    """Return the memory of the largest process group, in MiB."""
     sizes = _sizes(one)
     return max(sizes) / MIB if sizes else None
 

@@ -1,4 +1,4 @@
-"""The parts of plots: bars, stacks, ranges and lines, a row or a line for each system."""
+"""Draw the parts of plots: bars, stacks, ranges and lines, one for each system."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.report.scenarios import HTTP as HTTP_SCENARIOS
 
 Systems = Mapping[str, Sequence[Round]]
 
-# All read on white and on black.
+# All colours are legible on white and on black.
 OURS, THEIRS = "#3987e5", "#8a8f98"
 QUIET, LOUD = "#3987e5", "#e0803a"
 COMPONENTS = {
@@ -24,7 +24,7 @@ COMPONENTS = {
     "PostgreSQL": "#2e9e78",
 }
 MARKERS = "osD^v<>P"
-CUT = 4  # a bar that is so many times longer than the median would hide all others
+CUT = 4  # bars are cut at this multiple of the median, or a long one would dwarf all others
 HTTP = {name: (shown.title, shown.columns[0][0]) for name, shown in HTTP_SCENARIOS.items()}
 
 
@@ -34,17 +34,17 @@ def color(system: str) -> str:
 
 
 def height(rows: int) -> float:
-    """Return the inches that so many bars need."""
+    """Return the height of a plot with this many bars, in inches."""
     return 0.8 + 0.3 * rows
 
 
 def has_cpu(rounds: Sequence[Round]) -> bool:
-    """Return whether CPU time was measured."""
+    """Return whether any round has CPU times."""
     return any(cpu_by_component(one) for one in rounds)
 
 
 def legend(axes: Any, colors: Mapping[str, str]) -> None:
-    """Name colours, above the plot."""
+    """Draw a legend of colours above the plot."""
     for name, shade in colors.items():
         axes.plot([], [], color=shade, linewidth=6, label=name)
     axes.legend(
@@ -54,7 +54,7 @@ def legend(axes: Any, colors: Mapping[str, str]) -> None:
 
 
 def rates(axes: Any, systems: Systems, unit: str, *, with_p99: bool = False) -> None:
-    """Draw a bar for each system, with its figure and a whisker over its rounds."""
+    """Draw a bar for each system's median rate, with a line from its least to its greatest."""
     _name_rows(axes, list(systems))
     greatest = 0.0
     for at, (name, rounds) in enumerate(systems.items()):
@@ -74,7 +74,7 @@ def rates(axes: Any, systems: Systems, unit: str, *, with_p99: bool = False) -> 
 
 
 def costs(axes: Any, systems: Systems, unit: str) -> None:
-    """Draw a stack of components for each system; one much longer than others is cut."""
+    """Draw a bar of stacked components for each system; cut a bar much longer than the others."""
     _name_rows(axes, list(systems))
     stacks = {name: _stack(rounds) for name, rounds in systems.items()}
     limit = _limit([sum(stack.values()) for stack in stacks.values()])
@@ -89,7 +89,7 @@ def costs(axes: Any, systems: Systems, unit: str) -> None:
             _label(axes, left, at, number(left))
     axes.set_xlim(0, limit)
     is_cut = any(sum(stack.values()) > limit for stack in stacks.values())
-    axes.set_xlabel(f"{unit} (→: the bar goes on)" if is_cut else unit)
+    axes.set_xlabel(f"{unit} (→: the bar is cut)" if is_cut else unit)
     used = {component for stack in stacks.values() for component in stack}
     legend(axes, {name: shade for name, shade in COMPONENTS.items() if name in used})
 
@@ -105,7 +105,7 @@ def _limit(totals: Sequence[float]) -> float:
 
 
 def ranges(axes: Any, systems: Systems, rows: Mapping[str, Sequence[tuple[str, str, str]]]) -> None:
-    """Draw a line from p50 to p99 for each system and each (p50, p99, colour) of it."""
+    """Draw lines from p50 to p99: `rows` has (p50 field, p99 field, colour) by system."""
     _name_rows(axes, list(systems))
     axes.set_xscale("log")
     axes.grid(axis="x")
@@ -127,14 +127,14 @@ def ranges(axes: Any, systems: Systems, rows: Mapping[str, Sequence[tuple[str, s
 
 
 def share_scale(all_axes: Sequence[Any]) -> None:
-    """Give plots below each other one scale, so that they compare."""
+    """Give plots the same scale, so that they can be compared."""
     limits = [axes.get_xlim() for axes in all_axes]
     for axes in all_axes:
         axes.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def lines(axes: Any, systems: Systems) -> None:
-    """Draw a line for each system: its rate over the size of the backlog."""
+    """Draw a line for each system: its rate by size of the backlog."""
     axes.grid(axis="y")
     for (name, rounds), marker in zip(systems.items(), MARKERS * len(systems), strict=False):
         sizes = sorted({int(one["events"]) for one in rounds})

@@ -1,7 +1,7 @@
-"""The plots of a report, as SVG files that read well on white and on black.
+"""Draw the plots of a report as SVG files, legible on white and on black.
 
-The same results give the same bytes: nothing in a file depends on the time or on chance.
-Matplotlib is imported when something is drawn: only the environment of `make bench` has it.
+The same results give the same bytes, without dates or random ids. Matplotlib is imported only when
+drawing, because only the environment of `make bench` has it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.report import panels
 
 INK = "#888888"  # in the middle between black and white
 STYLE = {
-    "svg.fonttype": "none",  # text stays text: small files
+    "svg.fonttype": "none",  # keeps text as text, for small files
     "svg.hashsalt": "commonplace",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -39,7 +39,7 @@ Rounds = Mapping[str, Mapping[str, list[Mapping[str, Any]]]]
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draw every plot that the results have something for."""
+    """Draw every plot for which there are results; return the files."""
     import matplotlib as mpl
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def _figure(heights: list[float]) -> tuple[Any, list[Any]]:
 
 
 def drain(rounds: Rounds) -> Any:
-    """Draw how fast each system works off a backlog."""
+    """Draw how fast each system drains a backlog."""
     systems = rounds.get("drain")
     if not systems:
         return None
@@ -74,7 +74,7 @@ def drain(rounds: Rounds) -> Any:
 
 
 def cpu(rounds: Rounds) -> Any:
-    """Draw what an event costs, by who pays."""
+    """Draw the CPU time per event, by component."""
     systems = {name: all for name, all in rounds.get("drain", {}).items() if panels.has_cpu(all)}
     if not systems:
         return None
@@ -84,7 +84,7 @@ def cpu(rounds: Rounds) -> Any:
 
 
 def latency(rounds: Rounds) -> Any:
-    """Draw latency under light and under steady load."""
+    """Draw latency at 50 and at 500 events per second."""
     found = {rate: rounds[f"latency_{rate}"] for rate in (50, 500) if rounds.get(f"latency_{rate}")}
     if not found:
         return None
@@ -99,7 +99,7 @@ def latency(rounds: Rounds) -> Any:
 
 
 def growth(rounds: Rounds) -> Any:
-    """Draw whether more work is done as fast."""
+    """Draw the rate by size of the backlog."""
     systems = rounds.get("growth")
     if not systems:
         return None
@@ -111,7 +111,7 @@ def growth(rounds: Rounds) -> Any:
 
 
 def mixed(rounds: Rounds) -> Any:
-    """Draw what a flood does to the latency of everybody else."""
+    """Draw the latency of interactive work, alone and beside a flood of bulk work."""
     systems = rounds.get("mixed")
     if not systems:
         return None
@@ -129,7 +129,7 @@ def mixed(rounds: Rounds) -> Any:
 
 
 def http(rounds: Rounds) -> Any:
-    """Draw how many requests are answered, and how soon."""
+    """Draw the rate and p99 of HTTP requests."""
     found = {name: rounds[name] for name in panels.HTTP if rounds.get(name)}
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""What is shown of each scenario."""
+"""The title and columns of each scenario in the report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CELEBRITY: Columns = (
 
 @dataclass(frozen=True)
 class Scenario:
-    """This is a scenario's title and columns: a heading, and what stands below it."""
+    """The title of a scenario's table, and its columns as (heading, measure)."""
 
     title: str
     columns: Columns

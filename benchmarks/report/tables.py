@@ -1,4 +1,4 @@
-"""The tables of a report, for the terminal and for Markdown."""
+"""Build the tables of a report, for the terminal and for Markdown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rounds = Mapping[str, Sequence[Round]]
 
 @dataclass(frozen=True)
 class Table:
-    """This is a table; all columns but the first are numbers unless `texts` names them."""
+    """A table. All columns except the first hold numbers, unless `texts` names them."""
 
     title: str
     columns: Sequence[str]
@@ -26,12 +26,12 @@ class Table:
     texts: frozenset[str] = frozenset()
 
     def is_text(self, column: str) -> bool:
-        """Return whether a column is read from its left."""
+        """Return whether a column holds text, which is aligned left."""
         return column == self.columns[0] or column in self.texts
 
 
 def tables(results: Mapping[str, Any]) -> dict[str, Table]:
-    """Return every table that the results have something for, by its name."""
+    """Return every table for which there are results, by name."""
     found = {"goals": goals(results), "machine": machine(results)}
     rounds = results.get("rounds") or {}
     for name in SCENARIOS:
@@ -43,7 +43,7 @@ def tables(results: Mapping[str, Any]) -> dict[str, Table]:
 
 
 def scenario(name: str, systems: Rounds) -> Table:
-    """Return a scenario's table: a row a system, the columns that any of them has."""
+    """Return a scenario's table: one row per system, without columns that are all empty."""
     shown = SCENARIOS[name]
     cells = {
         system: [spread(rounds, measure) for _, measure in shown.columns]
@@ -58,7 +58,7 @@ def scenario(name: str, systems: Rounds) -> Table:
 
 
 def growth(systems: Rounds) -> Table:
-    """Return the rates at several sizes of the backlog: a row a system, a column a size."""
+    """Return the table of rates: one row per system, one column per size of the backlog."""
     sizes = sorted({int(one["events"]) for rounds in systems.values() for one in rounds})
     rows = [
         [system, *[str(spread(rounds, _rate_at(size)) or "–") for size in sizes]]
@@ -73,7 +73,7 @@ def _rate_at(size: int) -> Measure:
 
 
 def goals(results: Mapping[str, Any]) -> Table:
-    """Return the goals: what was promised, what was measured."""
+    """Return the table of goals and measured figures."""
     rows = [
         [
             goal["name"], number(goal.get("ours")), number(goal.get("peer")),
@@ -87,7 +87,7 @@ def goals(results: Mapping[str, Any]) -> Table:
 
 
 def machine(results: Mapping[str, Any]) -> Table:
-    """Return what the run ran on, and with what."""
+    """Return the table of the run's machine, servers and packages."""
     facts = dict(results.get("machine") or {})
     packages = facts.pop("packages", None) or {}
     rows = [[name.replace("_", " "), _fact(value)] for name, value in facts.items()]
@@ -100,7 +100,7 @@ def _fact(value: object) -> str:
 
 
 def as_rich(table: Table) -> RichTable:
-    """Draw a table for the terminal, the spreads below the medians, to save width."""
+    """Return a table for the terminal, with spreads below the medians to save width."""
     drawn = RichTable(title=table.title, title_justify="left", box=SIMPLE, padding=0)
     for column in table.columns:
         side: JustifyMethod = "left" if table.is_text(column) else "right"
@@ -111,7 +111,7 @@ def as_rich(table: Table) -> RichTable:
 
 
 def as_markdown(table: Table) -> str:
-    """Write a table in Markdown."""
+    """Return a table in Markdown."""
     ruler = ["---" if table.is_text(column) else "--:" for column in table.columns]
     lines = [table.columns, ruler, *table.rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"

@@ -1,1 +1,1 @@
-"""What is measured; each function takes a system that runs, and answers the figures of a round."""
+"""The scenarios; each function measures a running system, and returns the figures of a round."""

@@ -1,4 +1,4 @@
-"""One author whom very many follow, while others add cards as ever."""
+"""Measure a card of one author with very many followers, while others add cards as usual."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLLOW = """
     INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
     SELECT id, %s, true, now() FROM accounts_user WHERE id > %s
 """
-# From the commit of the card to that of the last row by which a follower finds it.
+# Seconds from the commit of the card to the commit of the last row that shows it to a follower.
 SPREAD = """
     SELECT extract(epoch FROM max(pg_xact_commit_timestamp(row.xmin)) - max(card.at))::float
     FROM ({}) row JOIN (
@@ -38,8 +38,8 @@ ROWS = {
 
 
 def make_followers(session: psycopg.Connection, followers: int) -> None:
-    """Make a celebrity, and so many who follow and ask to be told."""
-    # Millions of foreign keys are not what is measured.
+    """Create a celebrity, and this many followers with notifications on."""
+    # Skip foreign key checks, which would take very long.
     session.execute("SET session_replication_role = replica")
     work.add_people(session, CELEBRITY, CELEBRITY + followers)
     session.execute(FOLLOW, [CELEBRITY, CELEBRITY])
@@ -48,7 +48,7 @@ def make_followers(session: psycopg.Connection, followers: int) -> None:
 
 
 def fan_out(system: System, *, beside_others: bool = True) -> dict[str, Any]:
-    """Measure a celebrity's card, while others add theirs."""
+    """Measure a celebrity's card, while others add cards at a rate of RATE per second."""
     work.clear(system.session)
     work.settle(system.session)
     others = list(work.plan(RATE * SECONDS if beside_others else 0))
@@ -65,7 +65,7 @@ def fan_out(system: System, *, beside_others: bool = True) -> dict[str, Any]:
 
 
 def seconds_of(session: psycopg.Connection) -> dict[str, float]:
-    """Return how long feeds took, notifications, and both."""
+    """Return the seconds until all feeds, all notifications, and both were written."""
     found = {}
     for name, rows in ROWS.items():
         row = session.execute(SPREAD.format(rows), [CELEBRITY]).fetchone()

@@ -1,4 +1,4 @@
-"""How long after a card is committed both of its effects are, when there is little to do."""
+"""Measure latency: from the commit of a card to the commit of both its effects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.meter import Meter
 from benchmarks.scenarios.throughput import figures, finish
 from benchmarks.systems.base import System
 
-# By PostgreSQL's own record of when each transaction committed: the same for every system.
+# Uses the commit timestamps that PostgreSQL records, which are comparable between systems.
 LATENCIES = """
     SELECT 1000 * extract(epoch FROM greatest(told.at, shown.at)
                                      - pg_xact_commit_timestamp(card.xmin))::float
@@ -25,11 +25,11 @@ LATENCIES = """
           FROM feeds_timelineentry GROUP BY card_id) shown ON shown.card_id = card.id
     WHERE card.id = ANY(%s)
 """
-INTERACTIVE = 50  # cards a second, beside a flood
+INTERACTIVE = 50  # cards per second beside a flood
 
 
 def at_rate(system: System, rate: int, seconds: float) -> dict[str, Any]:
-    """Measure cards that come at a rate, from commit to commit."""
+    """Measure the latency of cards added at a rate, in cards per second."""
     work.clear(system.session)
     work.settle(system.session)
     cards = work.plan(int(rate * seconds))
@@ -40,7 +40,7 @@ def at_rate(system: System, rate: int, seconds: float) -> dict[str, Any]:
 
 
 def beside_a_flood(system: System, flood: int, seconds: float) -> dict[str, Any]:
-    """Measure interactive cards while bulk work is worked off, and as long before it."""
+    """Measure the latency of interactive cards, alone and then while bulk work is drained."""
     work.clear(system.session)
     background = work.plan(flood)
     work.insert(system.session, background)
@@ -61,7 +61,7 @@ def beside_a_flood(system: System, flood: int, seconds: float) -> dict[str, Any]
 
 
 def percentiles(session: psycopg.Connection, cards: work.Cards) -> dict[str, float]:
-    """Return the median and the 99th percentile from a card's commit to its last effect's."""
+    """Return the median and 99th percentile of the cards' latency, in milliseconds."""
     ids: Sequence[Any] = [id for id, _ in cards]
     milliseconds = [each for (each,) in session.execute(LATENCIES, [ids]).fetchall()]
     cuts = statistics.quantiles(milliseconds, n=100, method="inclusive")

@@ -1,4 +1,4 @@
-"""How many events a second, when they are a backlog, and when writers go on adding to it."""
+"""Measure throughput: draining a backlog, and keeping up with writers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WRITERS = 8
 
 
 def drain(system: System, events: int) -> dict[str, Any]:
-    """Measure a backlog: from the first enqueue to the last row committed."""
+    """Measure draining a backlog, from the first enqueue to the last committed row."""
     cards = prepare(system, events)
     meter = Meter(system.servers, system.session, system.processes)
     system.enqueue(cards)
@@ -23,7 +23,7 @@ def drain(system: System, events: int) -> dict[str, Any]:
 
 
 def sustained(system: System, events: int) -> dict[str, Any]:
-    """Measure cards that eight writers commit one by one, until the last row is there."""
+    """Measure cards that WRITERS writers commit one by one, until the last row is committed."""
     work.clear(system.session)
     work.settle(system.session)
     cards = work.plan(events)
@@ -35,7 +35,7 @@ def sustained(system: System, events: int) -> dict[str, Any]:
 
 
 def warm_up(system: System) -> None:
-    """Let a system do a little of everything first: connections, caches, plans."""
+    """Let a system process 100 events first, to open connections and fill caches."""
     cards = prepare(system, 100)
     system.enqueue(cards)
     finish(system)
@@ -43,7 +43,7 @@ def warm_up(system: System) -> None:
 
 
 def prepare(system: System, events: int) -> work.Cards:
-    """Make the cards of a backlog."""
+    """Insert the cards of a backlog into an empty library, and return them."""
     cards = work.plan(events)
     work.clear(system.session)
     work.insert(system.session, cards)
@@ -52,12 +52,12 @@ def prepare(system: System, events: int) -> work.Cards:
 
 
 def finish(system: System) -> None:
-    """Wait until all is done."""
+    """Wait until the system has no work left."""
     wait_until(system.is_done, seconds=600, what="all is done", processes=system.processes)
 
 
 def figures(system: System, meter: Meter, events: int) -> dict[str, Any]:
-    """Return what was measured, if the work was done."""
+    """Return the figures; raise work.Wrong if rows are missing or wrong."""
     found = meter.end()
     rows = work.check(system.session, events)
     return found | {"events": events, "rows": rows, "rate": round(events / found["seconds"], 1)}

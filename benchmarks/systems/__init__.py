@@ -1,4 +1,4 @@
-"""The systems that are compared; each does the same work in its own way."""
+"""The systems that are compared; all do the same work (benchmarks/work.py)."""
 
 from __future__ import annotations
 

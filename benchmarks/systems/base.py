@@ -1,4 +1,4 @@
-"""What a system has to be able to do."""
+"""The interface of the systems that are compared, and their producer processes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from config.embedded import Servers
 
 
 class System(ABC):
-    """One way to do the work; it is started once a round, and stopped at its end."""
+    """One way to do the work, started and stopped in each round."""
 
     name: str
-    # Events of a backlog, as a part of what the others get: so that a slow one ends, too.
+    # The fraction of a backlog's events that this system gets, so that slow systems finish too.
     share = 1.0
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class System(ABC):
         self.session: psycopg.Connection
 
     def start(self, servers: Servers, session: psycopg.Connection) -> None:
-        """Start the system's processes, and return when they are ready for work."""
+        """Start the system's processes, and wait until they are ready."""
         self.servers, self.session = servers, session
         self.processes = Processes(servers.data / "log" / self.name.replace(" ", "-"))
         self.processes.log.mkdir(parents=True, exist_ok=True)
@@ -37,26 +37,27 @@ class System(ABC):
 
     @abstractmethod
     def launch(self) -> None:
-        """Start the processes."""
+        """Start the processes and wait for them; `servers` and `session` are set."""
 
     @abstractmethod
     def enqueue(self, cards: Cards) -> None:
-        """Hand over cards that are there, as fast as it can."""
+        """Enqueue the work of existing cards, as fast as possible."""
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Add cards that are not there yet, each by a commit of its own, and hand it over.
+        """Insert new cards, each with a commit of its own, and enqueue their work.
 
-        So many writers do that at once: as fast as they can, or at a rate (cards a second).
+        `writers` do this concurrently, at `rate` cards per second, or without a rate as fast as
+        possible.
         """
         raise NotImplementedError
 
     def flood(self, cards: Cards) -> None:
-        """Hand over cards that are there as work that others may overtake."""
+        """Enqueue the work of existing cards as bulk work, which other work may overtake."""
         raise NotImplementedError
 
     @abstractmethod
     def is_done(self) -> bool:
-        """Return whether nothing that was handed over is left to do."""
+        """Return whether all enqueued work is done."""
 
     def stop(self) -> None:
         """End the processes."""
@@ -64,7 +65,7 @@ class System(ABC):
 
 
 class Producer:
-    """A process that adds cards when it is told to: it hears a line of JSON, and answers a word."""
+    """A process that adds cards on order. Each order is a line of JSON; it prints "done" after."""
 
     def __init__(
         self, processes: Processes, name: str, command: list[str], environment: Mapping[str, str]
@@ -78,7 +79,7 @@ class Producer:
         self._hear("ready")
 
     def tell(self, way: str, cards: Cards, *, writers: int = 1, rate: float = 0) -> None:
-        """Let it add cards in one of its ways, and return when it has."""
+        """Order the process to add cards in one of its ways, and wait until that is done."""
         self.file.write_text(json.dumps([[str(id), curator] for id, curator in cards]))
         order = {"way": way, "file": str(self.file), "writers": writers, "rate": rate}
         assert self.process.stdin
@@ -94,7 +95,7 @@ class Producer:
 
 
 def python_producer(processes: Processes, module: str, environment: Mapping[str, str]) -> Producer:
-    """Start benchmarks/producer.py for the functions of a module."""
+    """Start benchmarks/producer.py with the functions of a module."""
     command = [sys.executable, "-m", "benchmarks.producer", module]
     variables = {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": os.fspath(ROOT)}
     return Producer(processes, "producer", command, {**variables, **environment})

@@ -14,7 +14,7 @@ CONCURRENCY = 15
 
 
 class BullMQ(System):
-    """BullMQ with node-postgres: a worker process a queue, 15 jobs at once."""
+    """BullMQ with node-postgres: one worker process per queue, 15 concurrent jobs each."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class BullMQ(System):
         self.name = f"BullMQ {way}"
 
     def launch(self) -> None:
-        """Start both workers and the producer, which waits for work."""
+        """Start both workers and the producer."""
         self.broker = redis.Redis.from_url(self.servers.unix_url)
         self.broker.flushall()
         modules = {
@@ -50,19 +50,19 @@ class BullMQ(System):
         return Producer(self.processes, name, command, self.variables)
 
     def enqueue(self, cards: Cards) -> None:
-        """Let the producer add a job a card and queue (or what its way is)."""
+        """Let the producer add jobs in this system's way (node/producer.mjs)."""
         self.producer.tell(self.way, cards)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Let the producer insert each card, and add its two jobs."""
+        """Let the producer insert each card and add its two jobs."""
         self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def flood(self, cards: Cards) -> None:
-        """Let a second producer add jobs of a lower priority."""
+        """Let a second producer add jobs with a lower priority."""
         self._producer("background producer").tell("flood", cards)
 
     def is_done(self) -> bool:
-        """Return whether no job waits or runs."""
+        """Return whether no job is waiting or running."""
         with self.broker.pipeline(transaction=False) as pipe:
             for queue in QUEUES:
                 pipe.llen(f"bull:{queue}:wait")
@@ -72,7 +72,7 @@ class BullMQ(System):
             return not any(pipe.execute())
 
     def stop(self) -> None:
-        """End the processes, and forget their jobs."""
+        """End the processes, and delete their jobs."""
         super().stop()
         with closing(self.broker) as broker:
             broker.flushall()

@@ -13,7 +13,10 @@ QUEUES = ("plain-notifications", "plain-feeds")
 
 
 class PlainCelery(System):
-    """Plain Celery: a task an event and queue, by Django's ORM; defaults, or a kept connection."""
+    """Plain Celery with Django's ORM: one task per event and queue.
+
+    With `keeps_connection`, workers keep their database connection; Celery's default is not to.
+    """
 
     share = 0.1
 
@@ -23,7 +26,7 @@ class PlainCelery(System):
         self.name = "Celery, connection kept" if keeps_connection else "Celery"
 
     def launch(self) -> None:
-        """Start a worker for each queue, with Celery's default pool, and the producer."""
+        """Start the producer, and a worker with Celery's default pool for each queue."""
         self.broker = redis.Redis.from_url(self.servers.unix_url)
         self.broker.flushall()
         variables = environment(self.servers) | {
@@ -45,17 +48,18 @@ class PlainCelery(System):
         return len(app.control.inspect(timeout=0.5).ping() or {}) == len(QUEUES)
 
     def enqueue(self, cards: Cards) -> None:
-        """Let the producer send two tasks a card."""
+        """Let the producer send two tasks per card."""
         self.producer.tell("enqueue", cards)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Let the producer commit each card, and send its two tasks."""
+        """Let the producer commit each card and send its two tasks."""
         self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def is_done(self) -> bool:
-        """Return whether no message waits, or is in a worker's hands.
+        """Return whether no message is waiting or being processed.
 
-        For a moment, one that is taken is neither: so both looks must agree.
+        A message that a worker has just fetched is briefly in neither list, so two checks must
+        agree.
         """
         if self._is_empty():
             time.sleep(0.02)
@@ -70,7 +74,7 @@ class PlainCelery(System):
             return not any(pipe.execute())
 
     def stop(self) -> None:
-        """End the workers, and forget their messages."""
+        """End the workers, and delete their messages."""
         super().stop()
         with closing(self.broker) as broker:
             broker.flushall()

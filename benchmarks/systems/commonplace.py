@@ -14,7 +14,7 @@ from cards.signals import card_added
 from events.outbox import Priority, recording
 
 GROUPS = ("relay", "notification-worker", "feed-worker")
-TRANSACTION = 1_000  # events recorded by one transaction of a backlog, as by cards/bulk/
+TRANSACTION = 1_000  # events per transaction when recording a backlog, as in cards/bulk/
 LEFT = """
     SELECT EXISTS (SELECT FROM events_outboxentry)
         OR EXISTS (SELECT FROM events_delivery WHERE due_at IS NOT NULL)
@@ -22,28 +22,28 @@ LEFT = """
 
 
 class Commonplace(System):
-    """The real outbox, relay and workers, by the commands of fly.toml."""
+    """Commonplace's outbox, relay and workers, started with the commands in fly.toml."""
 
     name = "Commonplace"
 
     def launch(self) -> None:
-        """Start the relay, the workers and the producer; what comes sooner waits for them."""
+        """Start the relay, the workers and the producer; events may be recorded at once."""
         variables = environment(self.servers)
         for group in GROUPS:
             self.processes.start(group, command_of(group), variables | {"PROCESS_NAME": group})
         self.producer = python_producer(self.processes, __name__, variables)
 
     def enqueue(self, cards: Cards) -> None:
-        """Record each event as the application does."""
+        """Record the events as interactive work."""
         for at in range(0, len(cards), TRANSACTION):
             record(cards[at : at + TRANSACTION], Priority.INTERACTIVE)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Let the producer commit each card together with its event."""
+        """Let the producer commit each card with its event."""
         self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def flood(self, cards: Cards) -> None:
-        """Record each event as an import does."""
+        """Record the events as bulk work, as an import does."""
         for at in range(0, len(cards), TRANSACTION):
             record(cards[at : at + TRANSACTION], Priority.BULK)
 
@@ -60,7 +60,7 @@ def record(cards: Cards, priority: Priority) -> None:
 
 
 def write(id: UUID, curator: int) -> None:
-    """Add a card and records its event, by one statement and so in one transaction."""
+    """Insert a card and record its event with one statement."""
     insert = f"{INSERT_CARD} RETURNING 1"
     card_added.send_with(insert, [id, curator], sender=Card, event=about(id, curator))
 

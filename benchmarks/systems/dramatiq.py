@@ -9,15 +9,15 @@ from benchmarks.systems.base import System, python_producer
 from benchmarks.work import Cards
 
 QUEUES = ("notifications", "feeds")
-PROCESSES, THREADS = 2, 16  # more threads than the default of 8: a little faster
+PROCESSES, THREADS = 2, 16  # a little faster than the default of 8 threads
 PRODUCERS = 4
 
 
 class Dramatiq(System):
-    """Dramatiq on the same broker: two processes of sixteen threads, an actor a queue.
+    """Dramatiq on the same broker: two processes with 16 threads, one actor per queue.
 
-    An idle worker looks for messages at growing intervals, up to a second by default. Looking
-    every 20 ms makes its latency less, and its CPU time at light load twice as much.
+    An idle worker polls for messages at growing intervals, up to 1 s by default. Polling every
+    20 ms reduces latency, but doubles the CPU time at light load.
     """
 
     def __init__(self, *, longest_wait_ms: int = 1000) -> None:
@@ -28,7 +28,7 @@ class Dramatiq(System):
         )
 
     def launch(self) -> None:
-        """Start the producer and the workers; each works on both queues, as by default."""
+        """Start the producer and the workers, which serve both queues, as is the default."""
         self.broker = redis.Redis.from_url(self.servers.unix_url)
         self.broker.flushall()
         variables = environment(self.servers) | {
@@ -47,15 +47,15 @@ class Dramatiq(System):
         )  # fmt: skip
 
     def enqueue(self, cards: Cards) -> None:
-        """Send two messages a card, from four threads: fewer or more are slower."""
+        """Let the producer send two messages per card from 4 threads, the fastest number."""
         self.producer.tell("enqueue", cards, writers=PRODUCERS)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Let the producer insert each card, and send its two messages."""
+        """Let the producer insert each card and send its two messages."""
         self.producer.tell("write", cards, writers=writers, rate=rate)
 
     def is_done(self) -> bool:
-        """Return whether the broker holds no message: none waits, is delayed, or runs."""
+        """Return whether no message is waiting, delayed or being processed."""
         with self.broker.pipeline(transaction=False) as pipe:
             for queue in QUEUES:
                 pipe.hlen(f"dramatiq:{queue}.msgs")
@@ -63,7 +63,7 @@ class Dramatiq(System):
             return not any(pipe.execute())
 
     def stop(self) -> None:
-        """End the workers, and forget their messages."""
+        """End the workers, and delete their messages."""
         super().stop()
         with closing(self.broker) as broker:
             broker.flushall()

@@ -9,12 +9,12 @@ from benchmarks.systems.base import System
 from benchmarks.work import Cards
 
 QUEUES = ("notifications", "feeds")
-SCHEMA = "procrastinate"  # of its own tables
+SCHEMA = "procrastinate"  # for Procrastinate's tables
 CONCURRENCY = 15
 PRODUCERS = 15
 BULK = 500
-# What an installation at work has. Without, the planner takes the tables for empty, and keeps plans
-# that cost four times the CPU.
+# The old jobs of a real installation. Without them, PostgreSQL's planner assumes empty tables, and
+# keeps plans that cost four times the CPU.
 HISTORY = f"""
     WITH job AS (
         INSERT INTO {SCHEMA}.procrastinate_jobs (queue_name, task_name, args, status, attempts)
@@ -34,9 +34,10 @@ LEFT = f"""
 
 
 class Procrastinate(System):
-    """Procrastinate: PostgreSQL is the queue; a worker process a queue, 15 jobs at once.
+    """Procrastinate, with PostgreSQL as queue: one worker per queue, 15 concurrent jobs each.
 
-    Finished jobs stay, as by default; deleting them is no faster, nor are two processes a queue.
+    Finished jobs are kept, as is the default. Deleting them is not faster, and neither are two
+    processes per queue.
     """
 
     share = 0.2
@@ -47,7 +48,7 @@ class Procrastinate(System):
         self.name = "Procrastinate batch_defer" if in_batches else "Procrastinate"
 
     def launch(self) -> None:
-        """Make the tables, open the producer's connections, and start the workers."""
+        """Create the tables, open the producer's connections, and start the workers."""
         self.session.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
         self.session.execute(f"CREATE SCHEMA {SCHEMA}")
         self.producer = asyncio.Runner()
@@ -69,20 +70,20 @@ class Procrastinate(System):
         return found.fetchone() == (len(QUEUES),)
 
     def enqueue(self, cards: Cards) -> None:
-        """Defer two jobs a card: one by one from 15 producers, or 500 by a statement."""
+        """Defer two jobs per card: one by one from 15 producers, or 500 per statement."""
         ids = [str(id) for id, _ in cards]
         self.producer.run(_defer_batches(ids) if self.in_batches else _defer_each(ids))
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Insert each card, and defer its two jobs."""
+        """Insert each card and defer its two jobs."""
         self.producer.run(_write(cards, writers, rate))
 
     def is_done(self) -> bool:
-        """Return whether no job waits or runs."""
+        """Return whether no job is waiting or running."""
         return self.session.execute(LEFT).fetchone() == (False,)
 
     def stop(self) -> None:
-        """End the workers, and forget the tables."""
+        """End the workers, and drop the tables."""
         super().stop()
         self.producer.run(_close())
         self.producer.close()

@@ -1,1 +1,1 @@
-"""The API's two reads and its most frequent write, as Django REST Framework's manual has them."""
+"""Two reads of the API and its most frequent write, as Django REST Framework's manual shows."""

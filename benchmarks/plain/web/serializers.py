@@ -29,7 +29,7 @@ class CardSerializer(serializers.ModelSerializer[Card]):
         ]  # fmt: skip
 
     def create(self, validated_data: dict[str, Any]) -> Card:
-        """Add a card, and its page if it is new."""
+        """Create a card, and its page if that is new."""
         link = validated_data["link"]
         url, _ = Url.objects.get_or_create(
             canonical=link, defaults={"host": urlsplit(link).hostname}

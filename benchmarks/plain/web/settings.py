@@ -1,4 +1,4 @@
-"""The settings of `startproject` on the project's own tables; connections are kept."""
+"""The settings that `startproject` generates, with the project's tables and kept connections."""
 
 from __future__ import annotations
 

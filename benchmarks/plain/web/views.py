@@ -29,7 +29,7 @@ class CardList(generics.CreateAPIView[Card]):
 
     @transaction.atomic
     def perform_create(self, serializer: BaseSerializer[Card]) -> None:
-        """Save the card, and send the tasks once it is committed."""
+        """Save the card, and send its tasks after the commit."""
         card = serializer.save(curator=cast(User, self.request.user))
         transaction.on_commit(lambda: notify.apply_async((str(card.pk),)))
         transaction.on_commit(lambda: fan_out.apply_async((str(card.pk),)))
@@ -40,7 +40,7 @@ class FollowingFeed(generics.ListAPIView[Card]):
     pagination_class = NewestCard
 
     def get_queryset(self) -> QuerySet[Card]:
-        """Return what those who are followed made public."""
+        """Return the public cards of followed people in the reader's timeline."""
         reader = cast(User, self.request.user)
         entries = TimelineEntry.objects.filter(owner=reader)
         return Card.objects.filter(
@@ -55,6 +55,6 @@ class NotificationList(generics.ListAPIView[Notification]):
     pagination_class = NewestEvent
 
     def get_queryset(self) -> QuerySet[Notification]:
-        """Return what the reader was told."""
+        """Return the reader's notifications."""
         told = Notification.objects.filter(recipient=cast(User, self.request.user))
         return told.filter(actor__is_active=True).select_related("actor", "card")
