@@ -1,4 +1,4 @@
-# The builder has pip and its caches; the image that runs has neither, nor a compiler.
+# Only the builder has pip and its caches; the final image has neither, and no compiler.
 FROM python:3.11-slim AS builder
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /app/.venv && /app/.venv/bin/pip install --quiet --upgrade pip
@@ -15,11 +15,11 @@ RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin commo
 WORKDIR /app
 COPY --from=builder /app/.venv /app/.venv
 COPY . .
-# The key and the addresses are for this one command: collectstatic uses none of them.
+# The settings require these variables, but collectstatic uses none of them.
 RUN SECRET_KEY=only-for-collectstatic DATABASE_URL=postgres:///none REDIS_URL=redis://none \
     python manage.py collectstatic --noinput --verbosity=0
 USER commonplace
 EXPOSE 8080
-# Every process group brings its own command (fly.toml); alone, the image is a web server.
+# Each process group has its own command (fly.toml); the image's default command is a web server.
 ENV WEB_ADDRESS=0.0.0.0 WEB_PORT=8080
 CMD ["python", "-m", "config.web"]

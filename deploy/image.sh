@@ -1,8 +1,8 @@
 #!/bin/sh
-# Build the image without a container engine, and let the doctor look around in it: `make image`.
+# Build the image without a container engine, and run `manage.py doctor` in it: `make image`.
 #
-# It needs root and Debian's packages buildah and debootstrap. Where no registry has the base image,
-# one is made from Debian's archive under the same name; Debian 12 has the same Python 3.11.
+# This needs root and Debian's packages buildah and debootstrap. If no registry can be reached, a base
+# image of the same name is built from Debian's archive; Debian 12 has the same Python 3.11.
 set -eu
 cd "$(dirname "$0")/.."
 BASE=python:3.11-slim
@@ -17,7 +17,7 @@ for program in buildah debootstrap; do
 done
 
 make_base() {
-    echo "Making $BASE from Debian's archive …"
+    echo "Building $BASE from Debian's archive …"
     root=$(mktemp -d)
     trap 'rm -rf "$root"' EXIT
     mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\(http[^ ]*\) .*/\2/p' \
@@ -35,7 +35,7 @@ make_base() {
 buildah inspect --type image "$BASE" >/dev/null 2>&1 || buildah pull --quiet "$BASE" 2>/dev/null \
     || make_base
 
-# The build reaches package indexes as this machine does.
+# The build uses this machine's certificates and pip configuration for package indexes.
 set -- --volume /etc/ssl/certs:/etc/ssl/certs:ro
 [ ! -e /etc/pip.conf ] || set -- "$@" --volume /etc/pip.conf:/etc/pip.conf:ro
 buildah bud --quiet --layers "$@" --tag "$IMAGE" .
@@ -43,7 +43,7 @@ echo "Built $IMAGE."
 
 container=$(buildah from "$IMAGE")
 trap 'buildah rm "$container" >/dev/null' EXIT
-# There are no servers, and so it can't be well; but it must get to the point of saying so.
+# Without servers, the doctor must find faults; the image is good if it gets as far as reporting them.
 told=$(buildah run --env SECRET_KEY=only-for-this-look --env DATABASE_URL=postgres://nobody@127.0.0.1:1/none \
     --env REDIS_URL=redis://127.0.0.1:1/0 "$container" -- python manage.py doctor 2>&1) || true
 echo "$told" | grep "^BAD database" || {

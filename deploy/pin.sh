@@ -1,17 +1,17 @@
 #!/bin/sh
-# Pin every image of the Dockerfile, Compose and the autoscaler to the digest that its tag has now:
-# `make pin`, before a release, where the registries can be reached. It needs skopeo.
+# Pin each image of the Dockerfile, Compose and the autoscaler to the current digest of its tag.
+# Run `make pin` before a release; it needs skopeo and access to the registries.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 command -v skopeo >/dev/null || { echo "skopeo is needed: apt-get install skopeo" >&2; exit 1; }
 FILES="Dockerfile docker-compose.yml deploy/fly/fly.toml"
 
-# Names with a tag and perhaps an older digest; an image that is built here has no tag.
+# Image names with a tag, and perhaps an older digest. The image that we build has no tag.
 images=$(sed -nE 's/^(FROM| *image:|image =) "?([a-z0-9./-]+:[A-Za-z0-9._-]+)(@sha256:[0-9a-f]+)?.*/\2/p' \
     $FILES | sort -u)
 for image in $images; do
     digest=$(skopeo inspect --no-tags --format '{{.Digest}}' "docker://$image") || {
-        echo "$image cannot be looked up; nothing of it was changed." >&2
+        echo "$image cannot be looked up; its digest is unchanged." >&2
         exit 1
     }
     echo "$image@$digest"

@@ -1,4 +1,4 @@
--- The role and the database of Commonplace, made once by the superuser of the container.
+-- Creates the role and the database of Commonplace; the container's superuser runs this once.
 \getenv password COMMONPLACE_PASSWORD
 CREATE ROLE commonplace LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'password';
 CREATE DATABASE commonplace OWNER commonplace;
