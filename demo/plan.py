@@ -65,6 +65,7 @@ def draw() -> Plan:
 
 
 def _in_steps(in_bulk: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+    """Split each curator's pages into bulk requests of at most BULK_SIZE."""
     return [
         (curator, urls[start : start + BULK_SIZE])
         for curator, urls in in_bulk.items()

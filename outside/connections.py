@@ -57,6 +57,8 @@ class Line:
 
 
 class _Watched(HTTPConnection):
+    """A connection whose socket is registered with the fetch of its thread."""
+
     def _new_conn(self) -> socket.socket:
         connected = super()._new_conn()
         _current.line.watch(connected)
@@ -64,6 +66,8 @@ class _Watched(HTTPConnection):
 
 
 class _WatchedTLS(HTTPSConnection):
+    """The same for https."""
+
     def _new_conn(self) -> socket.socket:
         connected = super()._new_conn()
         _current.line.watch(connected)

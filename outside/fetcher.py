@@ -178,6 +178,7 @@ class _Fetch:
         )
 
     def _content(self, response: requests.Response) -> bytes:
+        """Read and decompress the body; raise TooLarge beyond the limit."""
         limit, parts, length = self.limits.size, [], 0
         if int(response.headers.get("Content-Length") or 0) > limit:
             raise TooLarge(f"The response is longer than {limit} bytes.")

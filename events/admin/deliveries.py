@@ -63,6 +63,8 @@ def last_line(error: str) -> str:
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
+    """The pages of deliveries: state, failed attempts, and operators' actions."""
+
     list_display = (
         "id", "shown_state", "queue", "handler", "attempts", "last_error", "recorded_at", "due_at",
         "finished_at", "event",

@@ -81,6 +81,8 @@ class ControlForm(ModelForm[QueueControl]):
 
 @admin.register(QueueControl)
 class QueueAdmin(admin.ModelAdmin[QueueControl]):
+    """The pages of queues: a list with live figures and actions, and a form for the numbers."""
+
     list_display = (
         "queue",
         "state",

@@ -35,6 +35,8 @@ class ReadOnlyAdmin(admin.ModelAdmin[Row]):
 
 
 class DeliveryInline(admin.TabularInline[Delivery, Event]):
+    """The deliveries of an event, one to each handler."""
+
     model = Delivery
     fields = ("handler", "queue", "state", "attempts", "finished_at", "error")
     readonly_fields = fields
@@ -47,6 +49,8 @@ class DeliveryInline(admin.TabularInline[Delivery, Event]):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin[Event]):
+    """The pages of the event store."""
+
     list_display = ("id", "type", "version", "subject", "priority", "recorded_at")
     list_filter = ("type", "priority")
     search_fields = ("=id", "=subject")
@@ -78,6 +82,8 @@ class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
 
 @admin.register(Audit)
 class AuditAdmin(ReadOnlyAdmin[Audit]):
+    """The auditor's last result under each rule, with advice on a violation."""
+
     list_display = ("rule", "violations", "examples", "checked_at", "advice")
     ordering = ("-violations", "rule")
 
@@ -104,6 +110,8 @@ GONE_SECONDS = 15  # a live process writes its row every 5 seconds
 
 @admin.register(Process)
 class ProcessAdmin(ReadOnlyAdmin[Process]):
+    """The long-running processes, as each last wrote its row."""
+
     list_display = (
         "group", "state", "trouble", "host", "pid", "queues", "concurrency", "memory", "clock",
         "release", "started_at", "progressed_at",

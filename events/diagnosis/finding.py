@@ -1,3 +1,5 @@
+"""The result of a check, and how a duration is written in it."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -39,6 +39,7 @@ def findings(*, ask: bool) -> Iterator[Finding]:
 
 
 def _workers(present: Sequence[ProcessStatus], *, ask: bool) -> Iterator[Finding]:
+    """Yield a finding for the workers of each queue."""
     there = {
         queue: [process for process in present if queue in process.queues]
         for queue in all_policies()
@@ -50,6 +51,10 @@ def _workers(present: Sequence[ProcessStatus], *, ask: bool) -> Iterator[Finding
 
 
 def _workers_of(policy: QueuePolicy, there: int, consuming: int | None) -> Finding:
+    """Return the finding of a queue's workers.
+
+    `there` counts their rows; `consuming` counts workers that consume the queue, None if unknown.
+    """
     subject = f"workers of {policy.name}"
     if consuming:
         return Finding(subject, True, f"{consuming} running")
@@ -68,6 +73,10 @@ def _workers_of(policy: QueuePolicy, there: int, consuming: int | None) -> Findi
 
 
 def _consumers(expected: set[str]) -> dict[str, list[str]] | None:
+    """Return the workers of each queue as they report themselves; None if the broker is down.
+
+    A second query, with a longer timeout, follows if a queue in `expected` has none.
+    """
     consumers: dict[str, list[str]] = {}
     try:
         for seconds in ANSWER_SECONDS:
@@ -80,6 +89,7 @@ def _consumers(expected: set[str]) -> dict[str, list[str]] | None:
 
 
 def _single(group: str, present: Sequence[ProcessStatus]) -> Finding:
+    """Return whether a process of a group without queues runs: the relay or beat."""
     count = sum(process.group == group for process in present)
     if count:
         return Finding(f"{group} processes", True, f"{count} running")
@@ -115,6 +125,7 @@ def _process(process: ProcessStatus) -> Iterator[Finding]:
 
 
 def _releases(present: Sequence[ProcessStatus]) -> Finding:
+    """Return whether all processes run one release; several are well during a deploy."""
     groups: dict[str, set[str]] = defaultdict(set)
     for process in present:
         groups[process.release].add(process.group)

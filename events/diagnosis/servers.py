@@ -59,6 +59,7 @@ def database_settings() -> Iterator[Finding]:
 
 
 def _session() -> Finding:
+    """Return whether the session's settings are those that statements need."""
     if differ := queries.settings_that_differ():
         advice = (
             "A proxy before PostgreSQL drops our `options`: connect directly, or set these"
@@ -70,6 +71,7 @@ def _session() -> Finding:
 
 
 def _connections() -> Finding:
+    """Return whether PostgreSQL has enough free connections."""
     used, allowed = queries.connections()
     text = f"{used} of {allowed} in use"
     if used > MANY * allowed:
@@ -82,6 +84,7 @@ def _connections() -> Finding:
 
 
 def _clock() -> Finding:
+    """Return whether this machine's clock agrees with PostgreSQL's."""
     ahead = figures.clock_ahead_seconds()
     if abs(ahead) > CLOCK_SECONDS:
         return Finding("clock", False, f"this machine's is {off(ahead)} PostgreSQL's", KEEP_TIME)

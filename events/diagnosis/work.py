@@ -40,6 +40,7 @@ def findings(*, broker_well: bool) -> Iterator[Finding]:
 
 
 def _outbox(broker_well: bool) -> Finding:
+    """Return whether the relay keeps up with the outbox."""
     lag, length = queries.relay_lag_seconds(), queries.outbox_length()
     waiting = f"{length} events wait in the outbox"
     if lag > RELAY_LAG_SECONDS:
@@ -51,6 +52,7 @@ def _outbox(broker_well: bool) -> Finding:
 
 
 def _dead_letters() -> Iterator[Finding]:
+    """Yield a finding for each queue with dead letters."""
     for queue, handlers_of_queue in queries.dead_by_queue().items():
         named = ", ".join(f"{count} of {name}" for name, count in handlers_of_queue.items())
         advice = (
@@ -61,6 +63,7 @@ def _dead_letters() -> Iterator[Finding]:
 
 
 def _fails(failing: queries.Failing) -> Finding:
+    """Return the finding of a handler with failed deliveries: bad from MANY_RETRIES on."""
     text = f"{failing.count} deliveries failed and wait for a retry"
     command = f"manage.py queues list {failing.queue} --state retrying --handler {failing.handler}"
     advice = f"Find the cause: `{command} --limit 5`."
@@ -86,6 +89,7 @@ def _trouble(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -
 def _queue(
     status: queries.QueueStatus, policy: QueuePolicy | None, trouble: str
 ) -> tuple[bool, str, str]:
+    """Return (well, text, advice) of a queue; `trouble` replaces the advice to add workers."""
     if policy is None:
         advice = "The queue is not in config/queues.py: put it back, or move its deliveries."
         return False, f"{status.depth} deliveries wait in a removed queue", advice
@@ -99,6 +103,7 @@ def _queue(
 
 
 def _paused(status: queries.QueueStatus, seconds: float) -> tuple[bool, str, str]:
+    """Return (well, text, advice) of a queue that has been paused for `seconds`."""
     why = f" ({status.reason})" if status.reason else ""
     text = f"paused for {duration(seconds)} by {status.paused_by}{why}; {status.depth} wait"
     if status.restored:
@@ -108,6 +113,7 @@ def _paused(status: queries.QueueStatus, seconds: float) -> tuple[bool, str, str
 
 
 def _handlers() -> Finding:
+    """Return whether open deliveries wait for handlers that this release does not have."""
     unknown = queries.handlers_unknown_here(list(handlers))
     if unknown:
         return Finding(
@@ -121,6 +127,7 @@ def _handlers() -> Finding:
 
 
 def _audits() -> Iterator[Finding]:
+    """Yield a finding for each violated audit rule, or for an auditor that has stopped."""
     found = [(rules[name], count) for name, count in queries.audits() if count and name in rules]
     for rule, count in found:
         text = f"{count} violations of {rule.name}; examples are in the admin, under Audits"

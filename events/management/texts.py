@@ -50,7 +50,7 @@ def limits_of(status: QueueStatus) -> str:
 
 
 def lines_of(choice: Choice) -> list[str]:
-    """Return lines that count the deliveries a purge would discard, by handler, and leave."""
+    """Return lines that count the deliveries a purge would discard, by handler, or leave."""
     lines = [f"{count:>9}  {handler}" for handler, count in choice.by_handler.items()]
     if choice.in_hand:
         lines.append(f"{choice.in_hand:>9}  held by workers: left as they are")

@@ -33,6 +33,10 @@ class Alert:
 
 
 def _burn(rate: float, long: str, short: str) -> str:
+    """Return the expression of a burn-rate alert over a long and a short window.
+
+    The short window ends the alert soon after the fault ends.
+    """
     limit = f"{rate * BUDGET:g}"
     return (
         f"queue:deliveries_bad:rate{long} / queue:deliveries:rate{long} > {limit}\n"

@@ -92,6 +92,7 @@ def observe_each(metric: str, values: Sequence[float], **labels: str) -> None:
 
 @cache
 def _bounds(metric: str) -> tuple[float, ...]:
+    """Return the bucket bounds of a histogram, with +Inf; raise ValueError for a counter."""
     bounds = FAMILIES[metric].bounds
     if bounds is None:
         raise ValueError(f"{metric} is a counter: use count().")
@@ -131,6 +132,7 @@ def flush(*, older_than: float = 0.0) -> None:
 
 
 def _columns(added: dict[Key, float]) -> list[list[Any]]:
+    """Return the counts as columns: metrics, labels, bounds and values."""
     rows: defaultdict[tuple[str, str, str], float] = defaultdict(float)
     for (metric, pairs, bound), amount in added.items():
         rows[metric, labels_text(dict(pairs)), bound_text(bound)] += amount

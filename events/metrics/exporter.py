@@ -28,6 +28,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 def _answer(environ: dict[str, Any]) -> Answer:
+    """Return the response to a request: status, content type and body."""
     path = environ["PATH_INFO"]
     if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
         return "405 Method Not Allowed", TEXT, b""
@@ -39,6 +40,7 @@ def _answer(environ: dict[str, Any]) -> Answer:
 
 
 def _metrics(accept: str) -> Answer:
+    """Return the response to a scrape: 503 if the database does not respond."""
     try:
         body, content_type = exposition(accept)
     except Unavailable as error:

@@ -51,6 +51,7 @@ class Run:
             self._count_late(elapsed)
 
     def _count_late(self, elapsed: float) -> None:
+        """Count the deliveries done later than the queue's SLO; none right after a pause."""
         queue = self.handler.queue
         slo = policy_of(queue).slo_seconds
         if max(self.owed) + elapsed <= slo or running_seconds(queue) <= slo:

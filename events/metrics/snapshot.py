@@ -44,6 +44,7 @@ class Snapshot:
         self._until = 0.0
 
     def _collect(self) -> None:
+        """Read the metrics from all sources, or keep the reason why that failed."""
         self._metrics, self._failure = [], ""
         deadline = time.monotonic() + LIMIT_SECONDS
         try:

@@ -1,3 +1,5 @@
+"""The tables of deliveries, their failed attempts, and workers' leases."""
+
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField

@@ -1,3 +1,5 @@
+"""The tables of events: the event store, the outbox, and handlers' subscriptions."""
+
 from __future__ import annotations
 
 from django.db import models

@@ -1,3 +1,5 @@
+"""The tables of rate limits."""
+
 from __future__ import annotations
 
 from django.db import models

@@ -1,3 +1,5 @@
+"""Tables of audits, operators' actions, queue settings, processes, metrics and stream resets."""
+
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField

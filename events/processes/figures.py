@@ -35,6 +35,7 @@ def family(pid: int) -> list[int]:
 
 
 def _memory_of(pid: int) -> int:
+    """Return a process's share of memory (PSS), or its resident memory if that is not readable."""
     process = PROC / str(pid)
     with suppress(OSError):
         for line in (process / "smaps_rollup").read_text(encoding="utf-8").splitlines():
@@ -56,6 +57,7 @@ def memory_limit_bytes() -> int:
 
 
 def _limits() -> list[Path]:
+    """Return the files that may have the container's memory limit, by cgroup v2 and v1."""
     paths = [CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_bytes"]
     with suppress(OSError):
         own = (

@@ -94,6 +94,7 @@ class Presence:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
+        """Check the vitals each second; write the row every 5 seconds or on new trouble."""
         told, watchdog = float("-inf"), Watchdog(self.vitals)
         self._ask(lambda: execute(FORGET))
         while not self._stopped.is_set():
@@ -133,6 +134,7 @@ class Presence:
         self._trouble = trouble.partition(":")[0]
 
     def _ask(self, question: Callable[[], object]) -> None:
+        """Run a function that queries the database; note whether the database is down."""
         try:
             with _bounded():
                 question()

@@ -62,7 +62,7 @@ class WorkerVitals(Vitals):
             self.symptoms.note(f"it does not consume {queue}", present=lost)
         children = self.worker.pool._pool._pool  # noqa: SLF001 - Celery has no public way
         alive = any(child.exitcode is None for child in children)
-        self.symptoms.note("none of its child processes lives", present=not alive)
+        self.symptoms.note("none of its child processes is alive", present=not alive)
         self._adjust()
 
     def _adjust(self) -> None:
@@ -95,6 +95,7 @@ class WorkerVitals(Vitals):
         self._wanted = sum(policy_in_force(queue).concurrency for queue in self.queues)
 
     def _look_at_failures(self) -> None:
+        """Log when the worker's tasks begin to fail one after another."""
         # Failures while the database is down don't count, as the worker is not at fault.
         if DATABASE in self.missing:
             tally.forget()
@@ -112,6 +113,7 @@ class WorkerVitals(Vitals):
         return min(limit, FAILING_SECONDS) if self._failing else limit
 
     def _look_at_work(self) -> None:
+        """Note whether messages wait while the worker accepts none."""
         accepted, began = state.all_total_count[0], self._accepted
         self._accepted = accepted
         at_work = bool(state.active_requests) or accepted != began
@@ -119,9 +121,10 @@ class WorkerVitals(Vitals):
         # While tasks run and the loop turns, the broker need not be queried.
         if not at_work or time.monotonic() > self._ticked + BROKER_SECONDS:
             waits = self._messages_wait() or waits
-        self.symptoms.note("messages wait, and it takes none", present=waits and not at_work)
+        self.symptoms.note("messages wait, but it accepts none", present=waits and not at_work)
 
     def _messages_wait(self) -> bool:
+        """Return whether the broker has messages for this worker, not counting paused queues."""
         from events.broker import Broker, BrokerDown
 
         if self._broker is None:

@@ -103,6 +103,7 @@ def queue_status(*, since: datetime | None = None, finished: bool = True) -> lis
 
 
 def _numbers(policy: QueuePolicy | None, control: Control) -> dict[str, Any]:
+    """Return the limits and the concurrency in force for a queue."""
     if policy is None:
         return {}
     in_force = control.over(policy)
@@ -110,6 +111,7 @@ def _numbers(policy: QueuePolicy | None, control: Control) -> dict[str, Any]:
 
 
 def _done(since: datetime | None) -> dict[str, dict[str, Any]]:
+    """Return the throughput and latencies of each queue's done deliveries, by queue."""
     counts: dict[str, dict[int, int]] = defaultdict(dict)
     lately: dict[str, int] = defaultdict(int)
     for queue, step, count, last_minute in _rows(DONE, [since]):

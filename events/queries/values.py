@@ -1,3 +1,5 @@
+"""A helper to read a single value."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -76,6 +76,7 @@ class Hub:
             self._count(stream.person_id, -1)
 
     def _count(self, person_id: int, number: int) -> None:
+        """Add to the number of a person's streams; the caller holds the lock."""
         self._held[person_id] += number
         if not self._held[person_id]:
             del self._held[person_id]
@@ -89,6 +90,7 @@ class Hub:
             self.leave(stream)
 
     def _join(self, stream: Stream) -> None:
+        """Add a stream to those that are polled, and wake or start the thread."""
         with self._lock:
             if self._closing:
                 stream.end()
@@ -109,6 +111,7 @@ class Hub:
     # -- the thread ------------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        """Poll for the open streams for ever; sleep while there are none."""
         while True:
             wait = max(0.0, self._next_look - time.monotonic()) if self._open else None
             self._woken.wait(wait)
@@ -120,6 +123,7 @@ class Hub:
                 self._beat(streams)
 
     def _attempt(self, streams: list[Stream]) -> None:
+        """Poll once; log an error instead of raising it."""
         try:
             self._round(streams)
             self._database_down = False
@@ -135,6 +139,7 @@ class Hub:
             connection.close()
 
     def _round(self, streams: list[Stream]) -> None:
+        """Poll for all streams if that is due, else for new ones; check credentials if due."""
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
@@ -146,6 +151,7 @@ class Hub:
             self._check(streams)
 
     def _whose_turn(self, streams: list[Stream]) -> set[Stream]:
+        """Return the next streams to poll fully: a full poll of all would cost too much."""
         if len(streams) <= FULLY_AT_ONCE:
             return set(streams)
         self._turn = self._turn % len(streams)
@@ -154,12 +160,14 @@ class Hub:
         return set(chosen)
 
     def _check(self, streams: list[Stream]) -> None:
+        """End the streams whose credentials are no longer valid."""
         valid = self._still_valid({stream.credential for stream in streams})
         for stream in streams:
             if stream.credential not in valid:
                 stream.end()
 
     def _beat(self, streams: list[Stream]) -> None:
+        """Send a heartbeat to each stream that has sent nothing for HEARTBEAT_SECONDS."""
         silent_since = time.monotonic() - HEARTBEAT_SECONDS
         for stream in streams:
             if stream.sent_at < silent_since:

@@ -140,12 +140,14 @@ class Stream:
             self._pump = None
 
     async def _send_all(self, send: Send) -> None:
+        """Send pieces as they come, until END."""
         # A stored CancelledError would refer to this frame, and so keep the transport alive.
         with suppress(asyncio.CancelledError):
             while piece := await self._waiting.get():
                 await send(piece)
 
     def _put(self, piece: bytes) -> None:
+        """Add a piece to the buffer; cut the stream if the buffer is full."""
         try:
             self._waiting.put_nowait(piece)
         except asyncio.QueueFull:

@@ -83,6 +83,7 @@ def prepare() -> None:
 
 
 def _are_wanted(environment: Mapping[str, str]) -> bool:
+    """Return whether the environment turns traces on; raise ImproperlyConfigured if invalid."""
     # By OpenTelemetry's own variables; its SDK reads the rest of them by itself.
     named = any(environment.get(name) for name in COLLECTORS)
     exporter = environment.get("OTEL_TRACES_EXPORTER") or ("otlp" if named else "none")

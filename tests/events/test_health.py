@@ -102,7 +102,7 @@ def test_a_worker_whose_children_take_nothing_fails_while_messages_wait(worker: 
         assert worker.health()[0] == 200  # there is nothing to do
 
         send(3)
-        worker.wait_health(503, "messages wait, and it takes none")
+        worker.wait_health(503, "messages wait, but it accepts none")
 
     worker.wait_health(200)
     wait_for(lambda: delivered() == 3, seconds=15, what="everything is delivered")

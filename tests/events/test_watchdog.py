@@ -67,7 +67,7 @@ def test_a_worker_that_has_got_stuck_ends_itself_and_the_next_one_delivers(syste
 
     assert worker.popen.returncode == 1
     assert [child for child in children if child.is_running()] == []
-    assert "messages wait, and it takes none" in last_words(worker)
+    assert "messages wait, but it accepts none" in last_words(worker)
     start(system, WORKER)
     wait_for(lambda: delivered() == 3, seconds=30, what="everything is delivered")
     assert set(Delivery.objects.values_list("attempts", flat=True)) == {0}

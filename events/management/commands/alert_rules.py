@@ -1,3 +1,5 @@
+"""`manage.py alert_rules`: print the Prometheus rules file."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""`manage.py dead-letters`: list, show, replay or discard dead letters."""
+
 from __future__ import annotations
 
 import dataclasses

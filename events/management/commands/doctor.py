@@ -1,3 +1,5 @@
+"""`manage.py doctor`: check an installation and say what to do."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""`manage.py exporter`: serve the metrics for Prometheus."""
+
 from __future__ import annotations
 
 import logging

@@ -1,3 +1,5 @@
+"""`manage.py queues`: show and control the queues."""
+
 from __future__ import annotations
 
 import dataclasses

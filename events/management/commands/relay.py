@@ -1,3 +1,5 @@
+"""`manage.py relay`: turn recorded events into deliveries and publish them."""
+
 from __future__ import annotations
 
 import logging

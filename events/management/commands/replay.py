@@ -1,3 +1,5 @@
+"""`manage.py replay`: deliver stored events again."""
+
 from __future__ import annotations
 
 import json

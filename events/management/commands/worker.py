@@ -1,3 +1,5 @@
+"""`manage.py worker`: run a Celery worker for one or several queues."""
+
 from __future__ import annotations
 
 import os
