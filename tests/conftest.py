@@ -12,18 +12,21 @@ from tests.running import Workers, drain_with
 
 Drain = Callable[..., None]
 
-# Those that take longest begin first, so that both halves of a run end together.
+# Folders with the slowest tests, which run first so that all test processes end together.
 FIRST = ("flows", "faults", "config", "deploy", "events")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """This puts them there; the files go to the processes of a run in this order."""
+    """Sort tests by FIRST; files are given to the test processes in this order."""
     places = {name: place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path.parent.name, len(FIRST)))
 
 
 class Sharing(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """It gives out whole files, and all of those at once that share the stack."""
+    """Give each test process whole files, and one process all files of tests/flows.
+
+    These share one running stack.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
@@ -31,13 +34,13 @@ class Sharing(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
-    """This isn't left to xdist's groups, which do nothing with pytest 9.2."""
+    """Use our scheduler, because xdist's own groups have no effect with pytest 9.2."""
     return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")
 def workers(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    """Real worker processes for all queues, on the test database; one set for the whole run."""
+    """Start real workers of all queues on the test database, once per test process."""
     running = Workers(tmp_path_factory.mktemp("workers"))
     running.start()
     yield running
@@ -46,13 +49,13 @@ def workers(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def drain(transactional_db: None, workers: Workers) -> Drain:
-    """Runs the relay, beside the real workers, until every delivery is done or dead."""
+    """Return a function that runs the relay until the workers have finished every delivery."""
     return lambda seconds=30.0: drain_with(workers, seconds=seconds)
 
 
 @pytest.fixture(autouse=True)
 def nothing_counted_yet() -> None:
-    """Lets no test find the attempts that another one made, or the queues that it paused."""
+    """Clear caches and counters, so that no test sees the attempts or pauses of another."""
     from django.core.cache import cache
 
     from events import controls
@@ -66,9 +69,9 @@ def nothing_counted_yet() -> None:
 
 @pytest.fixture(autouse=True)
 def no_worker_believes_in_a_pause(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Ends each test only when the workers have forgotten what it set for their queues.
+    """Remove a test's queue controls, and wait until the workers no longer cache them.
 
-    A worker keeps what it has read for FRESH_SECONDS, and would refuse the next test's messages.
+    A worker caches them for FRESH_SECONDS, and would refuse the next test's messages.
     """
     if "workers" not in request.fixturenames:
         yield
@@ -100,7 +103,7 @@ def charlie(db: None) -> Any:
 
 
 def person(name: str) -> Any:
-    """This registers one of the cast."""
+    """Register a user of the cast: Alice, Bob or Charlie."""
     from accounts import services
 
     return services.register(
@@ -110,7 +113,7 @@ def person(name: str) -> Any:
 
 @pytest.fixture
 def client_of() -> Callable[[Any], APIClient]:
-    """Answers an API client with a token of the user's own."""
+    """Return a function that returns an API client logged in as a user."""
     from knox.models import AuthToken
 
     def client(user: Any) -> APIClient:

@@ -1,4 +1,4 @@
-"""What the doctor finds, as tests ask for it."""
+"""Read the doctor's findings in tests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from events.diagnosis import Finding
 
 
 def found(findings: Iterable[Finding]) -> dict[str, Finding]:
-    """These are the findings by their subject."""
+    """Return findings by subject."""
     return {finding.subject: finding for finding in findings}
 
 
 def bad(findings: Iterable[Finding], subject: str) -> str:
-    """This is what is wrong with a subject, and what is to be done."""
+    """Return "text → advice" of a subject's finding; fail if the subject is well."""
     finding = found(findings)[subject]
     assert not finding.well, finding
     assert finding.advice
@@ -25,5 +25,5 @@ def bad(findings: Iterable[Finding], subject: str) -> str:
 
 
 def ago(seconds: float) -> Any:
-    """This is the time so many seconds ago, by PostgreSQL's clock."""
+    """Return the time this many seconds ago, as an expression on PostgreSQL's clock."""
     return Now() - timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""Transactions of two people, in an order that a test chooses."""
+"""Run two transactions in an interleaved order that the test chooses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 from django.db import connection, transaction
 
 T = TypeVar("T")
-# Another session that waits for a lock which this one, or a third one, holds.
+# Finds a session that waits for a lock.
 WAITING = """
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid = %s
@@ -18,7 +18,7 @@ WAITING = """
 
 
 class Other:
-    """Somebody else's session, on a connection of its own, with a transaction that is open."""
+    """A second session with an open transaction, on its own connection and thread."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
@@ -26,25 +26,25 @@ class Other:
         self.pid = self.do(self._begin)
 
     def do(self, work: Callable[[], T]) -> T:
-        """Run something in the transaction, and return what it returns."""
+        """Run a function in the transaction, and return its result."""
         return self.start(work).result(timeout=30)
 
     def start(self, work: Callable[[], T]) -> Future[T]:
-        """Begin something that may have to wait for a lock."""
+        """Start a function that may wait for a lock, and return its future."""
         return self._thread.submit(work)
 
     def commit(self) -> None:
-        """End the transaction."""
+        """Commit the transaction."""
         self.do(self._commit)
 
     def waits(self) -> bool:
-        """Return whether it waits for a lock."""
+        """Return whether the session waits for a lock."""
         with connection.cursor() as cursor:
             cursor.execute(WAITING, [self.pid])
             return bool(cursor.fetchall())
 
     def leave(self) -> None:
-        """Close the session; what was not committed is rolled back."""
+        """Close the session; an uncommitted transaction is rolled back."""
         self._thread.submit(self._leave).result(timeout=30)
         self._thread.shutdown()
 
@@ -66,7 +66,7 @@ class Other:
 
 @contextmanager
 def another() -> Iterator[Other]:
-    """Open a transaction in a session of its own."""
+    """Open a transaction in a second session during the block."""
     other = Other()
     try:
         yield other

@@ -1,4 +1,4 @@
-"""What the cast does to cards, in few words, and the events that it leaves."""
+"""Shortcuts with which tests create cards and collections, and read recorded events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from events.envelope import Recorded, decode, type_of_class
 from events.models import Event
 
 PAGE = "https://example.org/a-page"
-# So many people, who all follow one.
+# Creates %s users who all follow one user.
 CROWD = """
     WITH crowd AS (
         INSERT INTO accounts_user (password, is_superuser, username, first_name, last_name, email,
@@ -27,7 +27,7 @@ CROWD = """
 
 
 def save(curator: User, url: str = PAGE, *, private: bool = False, **content: Any) -> Card:
-    """This saves a page."""
+    """Save a page, and return its card."""
     visibility = Visibility.PRIVATE if private else Visibility.PUBLIC
     card, _ = services.add_card(
         curator=curator, type="URL", url=url, visibility=visibility, **content
@@ -36,18 +36,18 @@ def save(curator: User, url: str = PAGE, *, private: bool = False, **content: An
 
 
 def save_many(curator: User, count: int, *, private: bool = False) -> list[Card]:
-    """This saves as many different pages, the oldest first."""
+    """Save `count` different pages, and return their cards, oldest first."""
     return [save(curator, f"{PAGE}/{curator.pk}/{n}", private=private) for n in range(count)]
 
 
 def collection_of(owner: User, *, private: bool = False) -> Collection:
-    """This makes a collection named "Reading"."""
+    """Create a collection named "Reading"."""
     visibility = Visibility.PRIVATE if private else Visibility.PUBLIC
     return services.create_collection(owner=owner, name="Reading", visibility=visibility)
 
 
 def recorded(event_class: type[Any]) -> list[Recorded[Any]]:
-    """This answers all events of one type, as handlers get them."""
+    """Return all recorded events of one class, in the form that handlers get, oldest first."""
     return [
         Recorded(
             event.id,

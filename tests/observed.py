@@ -1,4 +1,4 @@
-"""Processes of the project that tell all they can, and who listens: logs, traces, reports."""
+"""Run the project's processes with full logs, traces and error reports, and collect those."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ READY = {"web": "web.started", "relay": "relay.started", "worker": "worker.start
 
 @dataclass
 class Heard:
-    """A span as the collector got it, in plain words."""
+    """A span that the collector received, as plain Python values."""
 
     name: str
     process: str
@@ -51,12 +51,12 @@ class Heard:
 
 @dataclass
 class Ear:
-    """A server that listens as an OTLP collector, as Sentry, and as a service outside."""
+    """An HTTP server that acts as OTLP collector, as Sentry, and as an outside service."""
 
     spans: list[Heard] = field(default_factory=list)
     envelopes: list[bytes] = field(default_factory=list)
     calls: list[dict[str, str]] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)  # of all that came, as it came
+    bodies: list[bytes] = field(default_factory=list)  # of all traces and reports
 
     def __post_init__(self) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._answerer())
@@ -66,21 +66,21 @@ class Ear:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """This stops listening."""
+        """Stop the server."""
         self.server.shutdown()
         self.server.server_close()
 
     def of_trace(self, trace_id: str) -> list[Heard]:
-        """This answers what was heard of one trace."""
+        """Return the received spans of one trace."""
         return [span for span in list(self.spans) if span.trace_id == trace_id]
 
     def reports(self) -> list[dict[str, Any]]:
-        """This answers the events of Sentry's envelopes."""
+        """Return the error reports sent to Sentry."""
         items = [json.loads(lines[2]) for e in list(self.envelopes) if (lines := e.split(b"\n"))]
         return [item for item in items if "logentry" in item or "exception" in item]
 
     def hear(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """This takes in one request."""
+        """Store the content of one request, by its path."""
         if headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         if path == "/v1/traces":
@@ -108,13 +108,13 @@ class Ear:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:
-                """This writes no access log."""
+                """Write no access log."""
 
         return Answer
 
 
 class Observed:
-    """A web process, a relay and a worker on the test database, with a broker of their own."""
+    """A web process, a relay and a worker, on the test database and their own broker database."""
 
     programs = PROGRAMS
 
@@ -127,20 +127,20 @@ class Observed:
         self._running.callback(self.ear.close)
 
     def start(self) -> None:
-        """This starts them, and returns when all are ready."""
+        """Start the processes, and wait until all are ready."""
         for name, command in PROGRAMS.items():
             self.launch(name, command, **self.more)
         for name, word in READY.items():
             wait_for(lambda: word in self.log(name), seconds=40, what=f"{name} is ready")  # noqa: B023
 
     def stop(self) -> None:
-        """This stops them in the regular way, all at once."""
+        """Stop all processes at once with SIGTERM, and wait for them."""
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
         self._running.close()
 
     def launch(self, name: str, command: str, **more: str) -> subprocess.Popen[bytes]:
-        """This starts a process that tells everything; it ends with the others."""
+        """Start a process with full logs and traces; `stop` ends it too."""
         with (self.folder / f"{name}.log").open("ab") as output:
             process = subprocess.Popen(
                 [Path(sys.executable).parent / command.split(maxsplit=1)[0], *command.split()[1:]],
@@ -156,7 +156,7 @@ class Observed:
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
-        """This keeps a process from running while the block does."""
+        """Suspend a process (SIGSTOP) during the block."""
         self.processes[name].send_signal(signal.SIGSTOP)
         try:
             yield
@@ -164,10 +164,10 @@ class Observed:
             self.processes[name].send_signal(signal.SIGCONT)
 
     def environment(self, name: str) -> dict[str, str]:
-        """This is the environment of a process."""
+        """Return the environment variables of a process."""
         return environment() | {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
-            # Queues of their own, in which no other worker of the tests looks.
+            # Separate queues, which no other worker of the tests consumes.
             "REDIS_URL": settings.REDIS_URL.replace("virtual_host=0", "virtual_host=1"),
             "PROCESS_NAME": name,
             "RELEASE": "2026.1",
@@ -183,20 +183,20 @@ class Observed:
         }
 
     def log(self, name: str) -> str:
-        """This answers all that a process has written."""
+        """Return the whole log of a process."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def lines(self, name: str, message: str = "") -> list[dict[str, Any]]:
-        """This answers the lines of a process's log, of one message if wanted."""
+        """Return the parsed lines of a process's log, optionally only those with one message."""
         made = [json.loads(line) for line in self.log(name).splitlines() if line]
         return [line for line in made if message in ("", line["event"])]
 
 
 @contextmanager
 def observing(folder: Path, blocker: DjangoDbBlocker, **more: str) -> Iterator[Observed]:
-    """This runs them for the tests of a module, and empties the database when they have ended.
+    """Run the processes for the tests of a module, and empty the database after they ended.
 
-    Not after each test: nobody can empty tables that a relay and workers look at.
+    Not after each test, because the running relay and worker lock the tables.
     """
     with blocker.unblock():
         running = Observed(folder, more)
@@ -209,7 +209,7 @@ def observing(folder: Path, blocker: DjangoDbBlocker, **more: str) -> Iterator[O
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """This waits until a process that was told to has ended; not for ever."""
+    """Wait until a stopping process has ended, and kill it after 15 seconds."""
     try:
         process.wait(timeout=15)
     except subprocess.TimeoutExpired:

@@ -1,7 +1,7 @@
-"""All regular expressions of the project, and texts that are meant to make each one slow.
+"""Find all regular expressions of the project, and search for texts that make them slow.
 
-`python -m tests.patterns` prints those that are: a quantifier inside another one that can give
-back what it took, and a time that grows faster than the text.
+`python -m tests.patterns` prints the expressions at fault: those with nested quantifiers that can
+both backtrack, and those that exceed a time limit on a long text.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ parser: Any = importlib.import_module("re._parser")
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("accounts", "cards", "config", "demo", "events", "feeds", "notifications", "outside")
-# A repeat of more is taken as one without end.
+# A quantifier that allows this many repeats counts as unlimited.
 MANY = 64
 LENGTH = 50_000
-# Of processor time. An expression of quadratic time needs a minute for such a text.
+# Of CPU time. An expression with quadratic time needs about a minute for a text of LENGTH.
 SECONDS = 1.0
-ATTACKS = 50  # on each expression
+ATTACKS = 50  # texts tried on each expression
 SIGNS = " \t\n<>a0Z-.,:;/\"'[]{}()=!?&#@%\\|é_~–"
-# Expressions that meet no long text, and why.
+# Expressions that never get a long text, and why.
 BOUNDED = {
     r"<(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>": "matched at one place, within 8,192 characters",
     "[^:]+:.+": "an operator's own setting",
@@ -42,7 +42,7 @@ REPEATS = (*GIVING_BACK, sre.POSSESSIVE_REPEAT)
 
 @dataclass(frozen=True)
 class Found:
-    """A regular expression, and where it is written."""
+    """A regular expression and its place in the source (file:line)."""
 
     place: str
     pattern: Any
@@ -54,7 +54,7 @@ class TooSlow(BaseException):
 
 
 def patterns() -> list[Found]:
-    """Return every expression that is compiled on import, or written inside a function."""
+    """Return every expression that is compiled on import or written inside a function."""
     found: dict[tuple[Any, int], Found] = {}
     compiled = re._compile  # type: ignore[attr-defined]
 
@@ -97,22 +97,22 @@ def _inside_functions(module: Any) -> Iterator[Found]:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[first, *_]):
                 if name == "escape" or isinstance(first, ast.Name):
-                    continue  # what is made of names is compiled on import, or it is no pattern
+                    continue  # compiled on import under its name, or no pattern
                 try:
                     pattern = eval(compile(ast.Expression(first), "", "eval"), vars(module))
                 except NameError:
-                    continue  # a factory's, compiled on import as well
+                    continue  # uses a factory's arguments, and is compiled on import as well
                 place = f"{Path(module.__file__).relative_to(ROOT)}:{node.lineno}"
                 yield Found(place, pattern, 0)
 
 
 def parsed(found: Found) -> Any:
-    """Return the tree of an expression."""
+    """Return the parsed tree of an expression."""
     return parser.parse(found.pattern, found.flags)
 
 
 def nested(tree: Any, *, inside: bool = False) -> bool:
-    """Return whether a quantifier without end stands in another one, and both can give back."""
+    """Return whether unlimited quantifiers are nested, and both can backtrack."""
     for op, value in tree:
         if op in GIVING_BACK and value[1] >= MANY:
             if inside or nested(value[2], inside=True):
@@ -123,7 +123,7 @@ def nested(tree: Any, *, inside: bool = False) -> bool:
 
 
 def _parts(op: Any, value: Any) -> list[Any]:
-    """Return the sequences in a node, except those of what keeps all that it took."""
+    """Return the sequences within a node, except in atomic groups and possessive quantifiers."""
     if op in GIVING_BACK:
         return [value[2]]
     if op is sre.SUBPATTERN:
@@ -136,7 +136,7 @@ def _parts(op: Any, value: Any) -> list[Any]:
 
 
 def attacks(found: Found) -> Iterator[str]:
-    """Yield texts that almost match: what may be repeated is, behind what stands before it."""
+    """Yield texts that almost match: a prefix, then a quantifier's body repeated very often."""
     tree = parsed(found)
     seen = set()
     for before, body in _pumps(tree, ""):
@@ -163,7 +163,7 @@ def _pumps(tree: Any, before: str) -> Iterator[tuple[str, str]]:
 
 
 def _samples(tree: Any) -> list[str]:
-    """Return some texts that a sequence matches, more or less."""
+    """Return some texts that a sequence matches approximately."""
     choices = [_of_node(op, value) for op, value in tree]
     return ["".join(parts) for parts in itertools.islice(itertools.product(*choices), 6)]
 
@@ -208,7 +208,7 @@ def _is_in(kind: Any, what: Any, sign: str) -> bool:
 
 
 def slow(found: Found) -> str:
-    """Return the beginning of a text on which a search takes too long, or nothing."""
+    """Return the beginning of a text on which a search takes too long, or ""."""
     pattern = re.compile(found.pattern, found.flags)
     for text in itertools.islice(attacks(found), ATTACKS):
         given: Any = text.encode("utf-8", "replace") if isinstance(found.pattern, bytes) else text
@@ -237,7 +237,7 @@ def main() -> None:
 
 
 def fault_of(found: Found) -> str:
-    """Return what is wrong with an expression, or nothing."""
+    """Return the fault of an expression ("nested" or "slow: …"), or ""."""
     signal.signal(signal.SIGVTALRM, _stop)
     if nested(parsed(found)):
         return "nested"

@@ -1,4 +1,4 @@
-"""What statements read, by PostgreSQL's own count."""
+"""Count the index and table entries that statements read, with PostgreSQL's statistics."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ READ = """
 
 
 def entries_read(table: str) -> int:
-    """This answers how many entries of a table and its indexes this session has read so far.
+    """Return how many entries of a table and its indexes this session has read so far.
 
-    It begins anew now and then, but not within a transaction: the difference in one is what counts.
+    PostgreSQL resets the count between transactions, so only compare counts within one.
     """
     with connection.cursor() as cursor:
         cursor.execute(READ, [table])

@@ -1,16 +1,16 @@
-"""What a PromQL expression names."""
+"""Find the metrics and labels in a PromQL expression."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-# What is no metric, and stands where one may.
+# Words that look like metrics in an expression.
 WORDS = {"and", "or", "unless", "on", "by", "without", "ignoring", "offset", "bool", "e9"}
 
 
 def selected(expression: str) -> Iterator[tuple[str, set[str]]]:
-    """These are the metrics of an expression, each with the labels that its selector names."""
+    """Yield the metrics of an expression, each with the labels in its selector."""
     grouped = re.sub(r"\b(?:by|on|without|ignoring) \([^)]*\)", " ", expression)
     for name, selector in re.findall(
         r"([a-zA-Z_:][\w:]*)(?!\w)(?!\s*\()(\{[^}]*\})?", re.sub(r"\[[^]]*\]", "", grouped)
@@ -20,6 +20,6 @@ def selected(expression: str) -> Iterator[tuple[str, set[str]]]:
 
 
 def grouped_by(expression: str) -> set[str]:
-    """These are the labels by which an expression groups."""
+    """Return the labels by which an expression groups or joins."""
     lists = re.findall(r"\b(?:by|on) \(([^)]*)\)", expression)
     return {label.strip() for text in lists for label in text.split(",") if label.strip()}

@@ -1,4 +1,4 @@
-"""Real processes for tests: start them, wait for what they do, stop them."""
+"""Start, await and stop real processes in tests."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from django.conf import settings
 from django.db import connection
 
 ROOT = Path(__file__).resolve().parent.parent
-# Between two looks; who has waited for long can wait a little longer, and leave the machine to what
-# is waited for: many a look is a connection to the database.
+# Pauses between two polls. They grow during a long wait, because many conditions connect to the
+# database, and polling takes CPU from the process that the test waits for.
 POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 0.05
 
 
 class DeadlinePassed(AssertionError):
-    """What a test waited for did not happen in time."""
+    """A condition that a test waited for did not hold in time."""
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> None:
-    """This polls until the condition holds, or raises DeadlinePassed."""
+    """Poll until the condition holds; raise DeadlinePassed, with `what`, after `seconds`."""
     deadline = time.monotonic() + seconds
     pause = POLL_SECONDS
     while not condition():
@@ -38,7 +38,7 @@ def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> N
 
 
 def environment() -> dict[str, str]:
-    """This answers the environment of a process of the project, on the test database."""
+    """Return the environment of one of the project's processes, on the test database."""
     name = connection.settings_dict["NAME"]
     url = settings.DATABASE_URL.replace("/commonplace?", f"/{name}?")
     assert url != settings.DATABASE_URL, "The test run must not use another database."
@@ -52,7 +52,7 @@ def environment() -> dict[str, str]:
 
 
 def launch(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
-    """This starts `manage.py` with these arguments, in a process group of its own."""
+    """Start `manage.py` with these arguments, in its own process group."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
@@ -80,7 +80,7 @@ def without_a_broker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def end(process: subprocess.Popen[bytes], *, seconds: float = 30) -> int:
-    """This stops a process in the regular way, or by force when that takes too long."""
+    """Stop a process with SIGTERM, or kill it after `seconds`; return its exit code."""
     process.send_signal(signal.SIGTERM)
     try:
         return process.wait(timeout=seconds)
@@ -90,14 +90,14 @@ def end(process: subprocess.Popen[bytes], *, seconds: float = 30) -> int:
 
 
 class Workers:
-    """The workers of all queues, in processes of their own."""
+    """A worker of all queues, as a separate process."""
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "workers.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """This starts them, and waits until each queue has its consumer."""
+        """Start the worker, and wait until each queue has a consumer."""
         from events.broker import worker_queues
 
         self.process = launch("worker", *settings.QUEUES, log=self.log)
@@ -111,19 +111,19 @@ class Workers:
             raise DeadlinePassed(f"{error}\n{self.tail()}") from error
 
     def stop(self) -> None:
-        """This stops them."""
+        """Stop the worker, and wait until its database sessions have ended."""
         if self.process is not None:
             end(self.process)
-            # Its sessions end a moment later, and the database can't be dropped before.
+            # The sessions end a moment later; until then the database can't be dropped.
             wait_for(lambda: not sessions(), seconds=10, what="its sessions have ended")
 
     def tail(self) -> str:
-        """This answers the end of their log."""
+        """Return the end of the worker's log."""
         return self.log.read_text(errors="replace")[-4000:]
 
 
 def sessions() -> int:
-    """This counts the other sessions of the test database."""
+    """Return the number of workers' sessions on the test database."""
     others = (
         "SELECT FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name LIKE '%worker'"
@@ -134,7 +134,7 @@ def sessions() -> int:
 
 @contextmanager
 def nobody_consumes(queue: str) -> Iterator[None]:
-    """This takes the workers off a queue while the block runs."""
+    """Stop the worker from consuming a queue during the block."""
     from celery import current_app
 
     current_app.control.cancel_consumer(queue, reply=True, timeout=2, limit=1)
@@ -145,7 +145,7 @@ def nobody_consumes(queue: str) -> Iterator[None]:
 
 
 def drain_with(workers: Workers, *, seconds: float) -> None:
-    """This runs the relay until nothing is open, or raises DeadlinePassed with what is."""
+    """Run the relay until no delivery is open; raise DeadlinePassed with those that are."""
     from events.broker import BrokerDown
     from events.relay import Relay
 
@@ -167,7 +167,7 @@ def drain_with(workers: Workers, *, seconds: float) -> None:
 
 
 def open_deliveries() -> list[tuple[str, str, int]]:
-    """This answers what is open: (handler or 'outbox', state, count)."""
+    """Return the open deliveries and outbox entries as (handler or 'outbox', state, count)."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT handler, state, count(*) FROM events_delivery WHERE due_at IS NOT NULL"

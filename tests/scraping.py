@@ -1,4 +1,4 @@
-"""Scrapes: what /metrics answers, as Prometheus reads it."""
+"""Read the metrics that /metrics exposes, parsed as Prometheus does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Samples = dict[tuple[str, Labels], float]
 
 
 def parsed(text: str) -> Samples:
-    """These are the samples of a text, by name and labels."""
+    """Return the samples of an exposition by (name, labels)."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -20,12 +20,12 @@ def parsed(text: str) -> Samples:
 
 
 def scrape() -> Samples:
-    """These are the samples as they are now, in this process."""
+    """Return the current samples of this process."""
     snapshot.snapshot.forget()
     body, _ = snapshot.exposition("")
     return parsed(body.decode())
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:
-    """This is one sample's value."""
+    """Return the value of one sample."""
     return samples[name, frozenset(labels.items())]

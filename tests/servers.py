@@ -1,6 +1,7 @@
-"""The test run's own PostgreSQL and Valkey, in a directory of their own.
+"""Run a PostgreSQL and a Valkey for the tests, in a temporary directory.
 
-Loaded with `-p`, before the settings are: they take the servers from the environment.
+Loaded with pytest's `-p` before the settings, which read the servers' addresses from the
+environment.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ for given in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG"):
 os.environ["DATA_DIR"] = str(DATA)
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 os.environ["IDLE_TRANSACTION_SECONDS"] = "3"
-# Who has more than 40 followers has many.
+# Small, so that tests need few followers to exceed it.
 os.environ["FAN_OUT_RANGE"] = "20"
-# Retries at once, and a dead worker noticed soon: the waiting is not what is tested.
+# Immediate retries and short leases, so that tests don't wait.
 for queue in ("NOTIFICATIONS", "FEEDS", "EVENTS", "IMPORTS"):
     os.environ[f"{queue}_MAX_ATTEMPTS"] = "3"
     os.environ[f"{queue}_BACKOFF_SECONDS"] = "0"
     os.environ[f"{queue}_LEASE_SECONDS"] = "2"
     os.environ[f"{queue}_REDELIVERY_SECONDS"] = "2"
 
-# Nothing is fetched but by the tests of that, and those fetch from a server of their own.
+# No metadata is fetched, except by the tests of fetching, which run a web server at this address.
 os.environ["FETCH_METADATA"] = "0"
 with socket.create_server(("127.0.0.1", 0)) as _free:
     WEB_PORT = _free.getsockname()[1]
@@ -46,10 +47,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from config import embedded
     from config.watcher import VARIABLE, new_mark, watching
 
-    # One that only gives the tests out to processes of its own needs no servers.
+    # The xdist controller, which only distributes tests, needs no servers.
     option, is_one_of_them = session.config.option, "PYTEST_XDIST_WORKER" in os.environ
     if not option.collectonly and (option.dist == "no" or is_one_of_them):
-        # What is still there when this process is killed, ends with it.
+        # The watcher ends the servers if this process is killed.
         mark = os.environ[VARIABLE] = new_mark(DATA)
         _running.enter_context(watching(mark))
         _running.enter_context(embedded.using(DATA))

@@ -1,4 +1,4 @@
-"""The project's settings, with an app of probes and a fast password hasher."""
+"""The project's settings, with the app tests.probe and a fast password hasher."""
 
 from config.settings import *  # noqa: F403
 from config.settings import INSTALLED_APPS

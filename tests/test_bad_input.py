@@ -1,4 +1,4 @@
-"""Whatever a client sends to any operation of the API, the answer is one that the schema names."""
+"""Whatever a client sends to any operation, the API gives a response that its schema declares."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-# Not config.wsgi: that would tell the database that a web process is there.
+# Not config.wsgi, which would register a web process in the database.
 django = get_wsgi_application()
-# It lets streams in, as a web process does; here, nobody keeps them open.
+# Accepts streams, as a web process does, but no stream stays open here.
 hub = Hub(still_valid=set, render=bytes, per_person=10_000, most=10_000, vitals=Vitals())
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """This is what a web process has Django do."""
-    # The client of these tests does not unpack what is sent compressed.
+    """Handle a request as Django does in a web process."""
+    # The test client does not decompress responses.
     return django(environ | {HUB: hub, "HTTP_ACCEPT_ENCODING": "identity"}, start_response)
 
 
 schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
 known: dict[str, list[Any]] = {}
-# What the fields of bodies and queries that refer to something can be, from a number.
+# Existing values for fields of bodies and queries, chosen by a number.
 EXISTING: dict[str, Callable[[int], Any]] = {
     "url": lambda choice: f"https://example.org/{choice % 7}",
     "parent": lambda choice: known["card_id"][choice % 2],
@@ -55,8 +55,8 @@ EXISTING: dict[str, Callable[[int], Any]] = {
 
 
 def name_what_exists(case: schemathesis.Case[Any]) -> None:
-    """This lets three of four requests name what exists, to get beyond 404 and bad addresses."""
-    # Deterministic: the request itself decides, so that a failure can be repeated.
+    """Make three of four requests refer to existing objects, to get beyond 404 responses."""
+    # The request itself determines the choice, so that a failure can be repeated.
     choice = crc32(repr((case.path_parameters, case.query, case.body)).encode())
     if choice % 4 == 0:
         return
@@ -100,6 +100,6 @@ def test_every_answer_is_one_that_the_schema_names(
     case: schemathesis.Case[Any], token: str
 ) -> None:
     name_what_exists(case)
-    # Schemathesis reads a WSGI application's responses as they are, compressed or not.
+    # Schemathesis does not decompress the responses of a WSGI application.
     headers = {"Authorization": f"Token {token}", "Accept-Encoding": "identity"}
     case.call_and_validate(headers=headers, checks=CHECKS)

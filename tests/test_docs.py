@@ -1,4 +1,4 @@
-"""What docs/events.md states is shown by tests that exist."""
+"""Each test that docs/events.md names as evidence exists."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_a_request_with_a_key_is_authenticated_once(
     assert len(asked) == 1
 
 
-# -- Registering, when nobody is logged in yet ---------------------------------------------------
+# -- Registration, which has no logged-in user ---------------------------------------------------
 
 REGISTER = "/api/v1/auth/register/"
 PERSON = {"username": "dora", "email": "dora@example.org", "password": "explores-a-lot"}

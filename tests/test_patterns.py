@@ -1,4 +1,4 @@
-"""No text can keep a regular expression of the project busy."""
+"""No text makes a regular expression of the project slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of the code, held by a test: short files, short functions, one way of imports."""
+"""Rules for the form of the code: short files, short functions, telling module names."""
 
 from __future__ import annotations
 

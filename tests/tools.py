@@ -1,7 +1,7 @@
-"""Programs that tests need and Python has no package of: from the PATH, or from Debian's archive.
+"""Find programs that tests need and PyPI lacks: on the PATH, or in Debian's archive.
 
-What is fetched stays in .data/tools, so that the second run is instant. Nobody needs to be root:
-apt works in directories of our own, and what it fetches is unpacked, not installed.
+Fetched programs are kept in .data/tools, so that the second run is fast. Root is not needed: apt
+uses our own directories, and packages are unpacked, not installed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from config.locks import locked
 from tests.running import ROOT
 
 TOOLS = ROOT / ".data" / "tools"
-SECONDS = 150  # for one command of apt
+SECONDS = 150  # timeout of one command
 
 
 class ToolMissing(RuntimeError):
-    """A program is neither on the PATH nor to be had; the message says what to install."""
+    """A program is neither on the PATH nor can be fetched; the message says what to install."""
 
 
 def tool(name: str, *, package: str, tools: Path = TOOLS) -> Path:
-    """This answers the path of a program that is on the PATH, or in a Debian package."""
+    """Return the path of a program on the PATH, or fetch it from a Debian package.
+
+    Raise ToolMissing if neither is possible.
+    """
     if found := shutil.which(name):
         return Path(found)
     path = tools / package / "usr" / "bin" / name
@@ -50,13 +53,13 @@ def _fetch(name: str, package: str, tools: Path) -> None:
             told = (getattr(error, "stderr", None) or b"").decode(errors="replace")
             raise ToolMissing(f"{advice}. Fetching it failed: {error}\n{told}") from error
         if not (own / "unpacked" / "usr" / "bin" / name).exists():
-            raise ToolMissing(f"{advice}: the package of this system does not contain it.")
+            raise ToolMissing(f"{advice}: this system's package does not contain it.")
         shutil.rmtree(tools / package, ignore_errors=True)
         (own / "unpacked").rename(tools / package)
 
 
 def _options(own: Path) -> list[str]:
-    """These keep apt to directories of our own; only its sources and keys are the system's."""
+    """Return options with which apt uses our own directories, but the system's sources and keys."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (own / folder).mkdir(parents=True, exist_ok=True)
     settings = {
@@ -64,7 +67,7 @@ def _options(own: Path) -> list[str]:
         "Dir::State::status": "/var/lib/dpkg/status",
         "Dir::Cache": f"{own}/cache",
         "Dir::Log": str(own),
-        # Root would become a user to whom these directories are closed.
+        # As root, apt would switch to a user without access to these directories.
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
         "Acquire::Retries": "2",

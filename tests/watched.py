@@ -1,7 +1,7 @@
-"""Processes whose health is watched, on links that a test can break.
+"""Run processes with health checks, on links to the servers that a test can break.
 
-Their broker is a part of Valkey that nobody else uses, so that the other tests' workers don't take
-what is theirs.
+They use a separate Valkey database as broker, so that other tests' workers don't consume their
+messages.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from tests.running import ROOT, end, environment, wait_for
 
 BROKER_PART = 5
 STALL_SECONDS = 1.5
-# Of a worker of notifications, as the queue table says.
+# The number of child processes of a notifications worker.
 CHILDREN = policy_of("notifications").concurrency
 
 
 class Watched:
-    """One process; `health` is what its check answers."""
+    """A process with a health check."""
 
     def __init__(self, command: list[str], log: Path, variables: dict[str, str]) -> None:
         self.port = free_port()
@@ -53,16 +53,16 @@ class Watched:
 
     @property
     def process(self) -> psutil.Process:
-        """This is the main process, and knows its children."""
+        """Return the main process, which also gives access to its children."""
         return psutil.Process(self.popen.pid)
 
     def wait_children(self, *, seconds: float = 30) -> None:
-        """This waits until a worker of notifications has its children."""
+        """Wait until a notifications worker has started all its child processes."""
         children = self.process.children
         wait_for(lambda: len(children()) == CHILDREN, seconds=seconds, what="it has its children")
 
     def health(self) -> tuple[int, dict[str, Any]]:
-        """This asks the health check: the status of HTTP, 0 for no answer, and what it tells."""
+        """Return the health check's HTTP status (0 without a response) and its JSON."""
         try:
             with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=1) as answer:
                 return answer.status, json.load(answer)
@@ -73,7 +73,7 @@ class Watched:
             return 0, {}
 
     def wait_health(self, code: int, words: str = "", *, seconds: float = 20) -> None:
-        """This waits until the check answers so."""
+        """Wait until the health check has this status, and these words in its reason."""
 
         def is_so() -> bool:
             status, facts = self.health()
@@ -88,7 +88,7 @@ class Watched:
 
     @contextmanager
     def frozen(self, *processes: psutil.Process) -> Iterator[None]:
-        """This keeps processes, or the main one, from running while the block does."""
+        """Suspend the given processes, or the main one, during the block."""
         chosen = processes or (self.process,)
         for process in chosen:
             process.suspend()
@@ -99,17 +99,17 @@ class Watched:
                 process.resume()
 
     def stop(self) -> int:
-        """This ends it in the regular way."""
+        """Stop the process with SIGTERM, and return its exit code."""
         return end(self.popen)
 
     def kill(self) -> None:
-        """This ends it without a word."""
+        """Kill the process and its group."""
         os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
 
 
 class System:
-    """Links to the servers, and processes on them."""
+    """The links to both servers, and the processes that use them."""
 
     def __init__(self, folder: Path) -> None:
         servers = Servers(settings.DATA_DIR)
@@ -120,7 +120,7 @@ class System:
         self.processes: dict[str, Watched] = {}
 
     def start(self, name: str, *command: str, **variables: str) -> Watched:
-        """This starts a process of that name."""
+        """Start a process under this name, with its servers behind the links."""
         database = connection.settings_dict["NAME"]
         places = {
             "PROCESS_NAME": name,
@@ -134,12 +134,12 @@ class System:
         return process
 
     def control(self, command: str, *arguments: str) -> None:
-        """This is a command of Celery's remote control."""
+        """Send a command of Celery's remote control, and require a reply."""
         with Celery("remote", broker=self.broker_url, set_as_current=False) as remote:
             assert getattr(remote.control, command)(*arguments, reply=True, timeout=5, limit=1)
 
     def stop(self) -> None:
-        """This ends everything."""
+        """Repair the links, and stop all processes."""
         self.database.pass_on()
         self.broker.pass_on()
         for process in self.processes.values():

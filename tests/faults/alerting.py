@@ -1,8 +1,8 @@
-"""Which alerts a fault trips: real scrapes, and the real rules in promtool's hands.
+"""Find the alerts that a fault fires, from real scrapes and the real rules, run by promtool.
 
-An alert wants a state to last for minutes, and a test can't. So the exporter is scraped before the
-fault and twice in it. From then on ages and counters are taken to go on as they did between these
-two, and all else to stay as it was.
+An alert needs a state that lasts for minutes, which a test can't wait for. So the exporter is
+scraped once before the fault and twice during it, and the rest is extrapolated: ages and counters
+keep the slope between the two scrapes, and all other metrics keep their value.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.scraping import Samples, parsed
 BEFORE, DURING = 30, 70  # minutes
 LOOKS = (BEFORE + 2, BEFORE + 5, BEFORE + 12, BEFORE + 40, BEFORE + DURING - 1)
 FIRING = 'count by (alertname, queue) (ALERTS{alertstate="firing"})'
-APART = 1.2  # seconds between two looks: longer than the exporter keeps an answer
+APART = 1.2  # seconds between two scrapes: longer than the exporter caches a response
 
 GROWS = re.compile(r"(_total|_bucket|_count|_sum|oldest_seconds|lag_seconds|age_seconds)$")
 
@@ -35,23 +35,23 @@ Firing = set[tuple[str, str]]  # alert and queue
 
 @dataclass(frozen=True)
 class Look:
-    """One scrape, and when; nothing, if the exporter could not answer."""
+    """One scrape and its time; without samples if the exporter did not respond."""
 
     samples: Samples
     at: float
 
 
 class Watch:
-    """What Prometheus sees of a fault."""
+    """The scrapes that Prometheus would make of a fault; created before the fault."""
 
     def __init__(self, world: World) -> None:
         self.url = f"http://127.0.0.1:{world.ports['exporter']}/metrics"
         wait_for(lambda: self.look().samples, seconds=10, what="the exporter answers")
-        # The first answer may be one that was kept from before the tables were emptied.
+        # The first response may be cached from before the tables were emptied.
         _, self.before = self.look_twice()
 
     def look(self) -> Look:
-        """This scrapes the exporter."""
+        """Scrape the exporter."""
         samples: Samples = {}
         with suppress(httpx.TransportError):
             answer = httpx.get(self.url, timeout=20)
@@ -59,18 +59,18 @@ class Watch:
         return Look(samples, time.monotonic())
 
     def look_twice(self, *, apart: float = APART) -> tuple[Look, Look]:
-        """This scrapes it, and once more when there is something new to see."""
+        """Scrape the exporter twice, `apart` seconds from each other."""
         first = self.look()
         time.sleep(apart)
         return first, self.look()
 
     def tripped(self, first: Look, second: Look) -> Firing:
-        """These are the alerts that fire if it goes on like that, and did not fire before."""
+        """Return the alerts that fire if the fault continues, and did not fire before it."""
         firing = evaluate(self.series(first, second))
         return set().union(*(firing[at] for at in LOOKS)) - firing[BEFORE - 1]
 
     def series(self, first: Look, second: Look) -> list[dict[str, str]]:
-        """These are the time series of all that the rules ask for."""
+        """Return the extrapolated time series of all metrics in the rules, for promtool."""
         asked = {name for rule in rules() for name, _ in selected(rule["expr"])}
         keys = sorted(self.before.samples | first.samples | second.samples, key=str)
         minutes = (second.at - first.at) / 60
@@ -89,19 +89,19 @@ class Watch:
 
 
 def held(value: float | None, minutes: int) -> str:
-    """This is a value that stays, in promtool's notation."""
+    """Return a constant series of this many minutes, in promtool's notation."""
     return f"_x{minutes}" if value is None else f"{value:.6f}+0x{minutes - 1}"
 
 
 def going_on(value: float | None, slope: float) -> str:
-    """This is a value that goes on, and changes by so much a minute."""
+    """Return a series of DURING minutes that changes by `slope` per minute."""
     if value is None:
         return f"stale _x{DURING - 1}"
     return f"{value:.6f}{slope:+.6f}x{DURING - 1}"
 
 
 def evaluate(series: list[dict[str, str]]) -> dict[int, Firing]:
-    """This answers which alerts fire at each of the minutes that are looked at."""
+    """Return the firing alerts at each minute of LOOKS, and before the fault."""
     minutes = (BEFORE - 1, *LOOKS)
     checks = [{"expr": FIRING, "eval_time": f"{at}m", "exp_samples": []} for at in minutes]
     test = {"interval": "1m", "input_series": series, "promql_expr_test": checks}
@@ -110,7 +110,7 @@ def evaluate(series: list[dict[str, str]]) -> dict[int, Firing]:
         path = Path(folder) / "test.yml"
         path.write_text(yaml.dump(whole))
         done = promtool("test", "rules", path)
-    # It tells what differs from nothing.
+    # The expected samples are empty, so promtool prints each firing alert as a difference.
     told = done.stdout + done.stderr
     assert "SUCCESS" in told or "got:" in told, told
     found: dict[int, Firing] = {at: set() for at in minutes}

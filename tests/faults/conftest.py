@@ -23,19 +23,19 @@ def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def world(_world: World) -> World:
-    """Real servers and processes, all up, with nothing in them."""
+    """Return real servers and processes, all running and empty."""
     _world.reset()
     return _world
 
 
 @pytest.fixture(scope="session")
 def report(request: pytest.FixtureRequest) -> Report:
-    """What is printed at the end."""
+    """Return the report that is printed at the end of the run."""
     return request.config.stash.setdefault(REPORT, Report())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In the small form, faults marked long have a shorter one of their kind beside them."""
+    """Deselect tests marked long in the small form, where a shorter test covers the same kind."""
     long = [] if FULL else [item for item in items if item.get_closest_marker("long")]
     if long:
         config.hook.pytest_deselected(items=long)

@@ -1,4 +1,4 @@
-"""A disk that is full: a small file system under a server's data."""
+"""Simulate a full disk, with a small file system under a server's data."""
 
 from __future__ import annotations
 
@@ -16,28 +16,25 @@ CHUNK = b"\0" * 65_536
 
 
 class Disk:
-    """A small file system, which can be filled up."""
+    """A small file system that can be filled."""
 
     def __init__(self, directory: Path) -> None:
         self.ballast = directory / "ballast"
 
     def fill(self) -> None:
-        """This leaves not one byte."""
+        """Fill the disk to the last byte."""
         with suppress(OSError), self.ballast.open("ab", buffering=0) as ballast:
             while True:
                 ballast.write(CHUNK)
 
     def clear(self) -> None:
-        """This gives the space back."""
+        """Free the space again."""
         self.ballast.unlink(missing_ok=True)
 
 
 @contextmanager
 def small_disk(directory: Path, *, spare: int) -> Iterator[Disk]:
-    """This puts a directory on a file system of its own, with so many megabytes to spare.
-
-    Its server must not be running.
-    """
+    """Put a directory on its own file system, with `spare` MiB free. Its server must not run."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
     aside = directory.with_name(f"{directory.name}.aside")
@@ -48,13 +45,13 @@ def small_disk(directory: Path, *, spare: int) -> Iterator[Disk]:
         run("cp", "-a", f"{aside}/.", directory)
         yield Disk(directory)
     finally:
-        # Whoever had files there may be about to close them.
+        # Processes may still be closing their files there.
         wait_for(lambda: is_unmounted(directory), seconds=20, what="nobody uses the disk")
         run("rm", "-r", aside)
 
 
 def is_unmounted(directory: Path) -> bool:
-    """This takes the disk away, unless somebody still uses it."""
+    """Try to unmount the disk; return False while a process still uses it."""
     return subprocess.run(["umount", directory], check=False).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""The judge of every fault: what was promised is there, everything ended, nothing came twice."""
+"""Judge the state after a fault: no event is lost, all deliveries ended, no effect is doubled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from events.registry import handlers, subscriptions
 from tests.faults.load import Load
 from tests.faults.world import World
 
-# What people see, in words that two runs have in common; no ids, no times.
+# The effects that users see, without ids and times, so that two runs can be compared.
 EFFECTS = {
     "cards": """
         SELECT curator.username, card.type, coalesce(url.canonical, card.text), card.title,
@@ -38,31 +38,30 @@ EFFECTS = {
     """,
     "probes": "SELECT key, handler FROM probe_effect",
 }
-# A page that is hidden before it was fanned out notifies nobody, one hidden after that does, and
-# shows nothing either way: so both count only what can be seen.
+# Hidden cards are left out: whether a card was fanned out before it was hidden depends on timing.
 
 Rows = dict[str, Counter[Hashable]]
 
 
 class Unclean(AssertionError):
-    """The guarantee was broken."""
+    """An event or effect was lost or doubled, or a delivery is still open."""
 
 
 @dataclass
 class Verdict:
-    """What the judge found."""
+    """The numbers of lost and doubled rows, and a description of each problem."""
 
     lost: int = 0
     doubled: int = 0
     problems: list[str] = field(default_factory=list)
 
     def require_clean(self) -> None:
-        """This raises Unclean with every problem, if there is one."""
+        """Raise Unclean, listing all problems, if there are any."""
         if self.problems:
             raise Unclean("\n".join(self.problems))
 
     def compare(self, what: str, expected: Counter[Hashable], found: Counter[Hashable]) -> None:
-        """This counts what is missing, and what is there more often than it should be."""
+        """Count missing rows as lost, and surplus rows as doubled."""
         missing, surplus = expected - found, found - expected
         self.lost += missing.total()
         self.doubled += surplus.total()
@@ -73,14 +72,14 @@ class Verdict:
 
 
 def first(rows: Iterable[Hashable]) -> str:
-    """This shows a few."""
+    """Return the first five rows as text."""
     return ", ".join(str(row) for row in list(rows)[:5])
 
 
 def judge(world: World, load: Load, *, states: frozenset[str] = frozenset({"done"})) -> Verdict:
-    """This judges a world after a fault and its healing; nothing may be open any more.
+    """Judge a world that has recovered from a fault; all deliveries must be in one of `states`.
 
-    A reference run of the same operations, without a fault, follows: the world is empty after it.
+    This runs the same operations again without a fault, for comparison, and leaves the world reset.
     """
     verdict = Verdict()
     check_promises(world, load, verdict)
@@ -93,7 +92,7 @@ def judge(world: World, load: Load, *, states: frozenset[str] = frozenset({"done
 
 
 def check_promises(world: World, load: Load, verdict: Verdict) -> None:
-    """Each 201 has its event in the store, exactly one."""
+    """Check that each 201 response has exactly one event in the store."""
     stored = Counter[Hashable](
         subject
         for (subject,) in world.rows(
@@ -104,7 +103,7 @@ def check_promises(world: World, load: Load, verdict: Verdict) -> None:
 
 
 def check_deliveries(world: World, verdict: Verdict, states: frozenset[str]) -> None:
-    """Nothing is open, and each (event, handler) is there once, in a final state."""
+    """Check that no delivery is open, and each (event, handler) ended exactly once."""
     subscribed = Counter[Hashable]()
     for type_, count in world.rows("SELECT type, count(*) FROM events_event GROUP BY 1"):
         for handler in subscriptions():
@@ -125,7 +124,7 @@ def check_deliveries(world: World, verdict: Verdict, states: frozenset[str]) -> 
 
 
 def check_outside(world: World, verdict: Verdict) -> None:
-    """Every outside effect happened, and all calls of one delivery carried one key."""
+    """Check that all outside calls happened, and those of one delivery used one key."""
     keys: dict[str, set[str]] = {}
     for call in list(world.outside.calls):
         keys.setdefault(call.subject, set()).add(call.key)
@@ -140,12 +139,12 @@ def check_outside(world: World, verdict: Verdict) -> None:
     )
     expected = Counter[Hashable](done)
     called = Counter[Hashable]({(subject, key) for subject in keys for key in keys[subject]})
-    # A delivery that is dead may have called, too.
+    # A dead letter may have called too, so surplus calls are allowed.
     verdict.compare("calls outside", expected, expected & called)
 
 
 def effects(world: World) -> Rows:
-    """This answers what people see."""
+    """Return the effects that users see, counted by row."""
     return {what: Counter(world.rows(sql)) for what, sql in EFFECTS.items()}
 
 
@@ -153,7 +152,7 @@ _references: dict[tuple[object, ...], Rows] = {}
 
 
 def reference(world: World, load: Load) -> Rows:
-    """This answers the effects of the same operations in a world without a fault."""
+    """Return the effects of the same operations without a fault; cached by operations."""
     counts = tuple(author.ledger.done for author in load.authors)
     known = (load.seed, tuple(load.kinds), counts)
     if known not in _references:

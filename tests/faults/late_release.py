@@ -1,4 +1,4 @@
-"""What the next release has: a newer version of the probe's event, and one handler more."""
+"""Simulate the next release: a new version of the probe's event, and one more handler."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def late(events: Sequence[Recorded[ProbeSent]]) -> None:
 
 
 def know_version_two() -> None:
-    """From now on this process reads, and writes, version 2 of `probe.sent`."""
+    """Make this process read and write version 2 of `probe.sent`."""
     before = type_of_name["probe.sent"]
     known = EventType(before.name, 2, before.dataclass, {1: lambda data: data})
     type_of_name[before.name] = type_of_class[before.dataclass] = known

@@ -1,6 +1,6 @@
-"""A link between one process and one server, which the suite can cut, refuse or blackhole.
+"""Links between a process and a server, which tests can cut, refuse or blackhole.
 
-A TCP proxy on the loopback interface, in front of the server's Unix socket.
+A *link* is a TCP proxy on the loopback interface, in front of the server's Unix socket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHUNK = 65_536
 
 
 class Link:
-    """One link; `port` is where its process finds the server."""
+    """One link; its process connects to `port`."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -29,7 +29,7 @@ class Link:
         self.pass_on()
 
     def pass_on(self) -> None:
-        """This lets everything through, from now on."""
+        """Let all traffic through from now on."""
         self._doomed = None
         self._flowing.set()
         if self._listener is None:
@@ -38,32 +38,32 @@ class Link:
             threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def blackhole(self) -> None:
-        """This moves no byte any more, and closes nothing: as when packets are dropped."""
+        """Forward nothing and close nothing, as if packets were dropped."""
         self._flowing.clear()
 
     def refuse(self) -> None:
-        """This refuses connections and ends those that are open: as when the server is gone."""
+        """Refuse new connections and close open ones, as if the server were gone."""
         listener, self._listener = self._listener, None
         if listener is not None:
-            # A thread in accept() keeps the port until it is woken.
+            # Wake the thread in accept(), which keeps the port.
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
         self.cut()
 
     def cut(self) -> None:
-        """This ends every open connection; new ones are let through."""
+        """Close every open connection; new ones are accepted."""
         for wire in list(self._wires):
             wire.close()
 
     def cut_reply_to(self, words: bytes) -> None:
-        """This ends the next connection that sends these words once the server has answered."""
+        """Close the next connection that sends these words, when the server's reply arrives."""
         self.swallowed.clear()
         self._doomed = words
 
     @contextmanager
     def broken(self, how: str) -> Iterator[None]:
-        """This is `refuse` or `blackhole` while the block runs."""
+        """Apply `refuse` or `blackhole` during the block."""
         getattr(self, how)()
         try:
             yield
@@ -71,7 +71,7 @@ class Link:
             self.pass_on()
 
     def close(self) -> None:
-        """This ends the link."""
+        """Close the link for good."""
         self._flowing.set()
         self.refuse()
 
@@ -93,18 +93,18 @@ class Link:
             wire.start()
 
     def wait_flowing(self) -> None:
-        """This returns when bytes may move."""
+        """Wait until traffic may pass."""
         self._flowing.wait()
 
     def is_doomed(self, data: bytes) -> bool:
-        """This says, once, that what is sent must not be answered."""
+        """Return whether the reply to this data must be cut off; True only once."""
         if self._doomed is None or self._doomed not in data:
             return False
         self._doomed = None
         return True
 
     def forget(self, wire: Wire) -> None:
-        """This drops a connection that ended."""
+        """Remove a connection that has ended."""
         self._wires.discard(wire)
 
 
@@ -116,12 +116,12 @@ class Wire:
         self._doomed = False
 
     def start(self) -> None:
-        """This begins to move bytes both ways."""
+        """Start forwarding bytes both ways."""
         for pump in (self._upstream, self._downstream):
             threading.Thread(target=pump, daemon=True).start()
 
     def close(self) -> None:
-        """This ends the connection on both sides."""
+        """Close the connection on both sides."""
         for side in (self.client, self.server):
             with contextlib.suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)

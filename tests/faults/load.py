@@ -1,4 +1,4 @@
-"""People who work while a fault happens: the same operations for the same seed, to the end."""
+"""Authors who use the API during a fault. The same seed gives the same operations."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.faults.world import World
 
 AUTHORS = ("alice", "bob", "charlie")
 KINDS = ("page", "page", "page", "note", "bulk", "change", "remove", "probe")
-PATIENCE = 120.0  # seconds until an operation must have been answered
+PATIENCE = 120.0  # seconds within which an operation must succeed
 
 
 @dataclass
 class Ledger:
-    """What the API answered to one author."""
+    """The API's responses to one author."""
 
     events: list[str] = field(default_factory=list)  # subjects whose event was promised by a 201
     codes: Counter[int] = field(default_factory=Counter)
@@ -32,7 +32,7 @@ class Ledger:
 
 
 class Author(threading.Thread):
-    """One author: each operation is sent until it is answered, under a key of its own."""
+    """One author, who repeats each operation, with its own idempotency key, until it succeeds."""
 
     def __init__(self, load: Load, name: str) -> None:
         super().__init__(daemon=True)
@@ -44,7 +44,7 @@ class Author(threading.Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """This works until the load is done or told to end."""
+        """Perform operations until the load is done."""
         try:
             while not self.load.is_done(self.name, self.ledger.done):
                 self.operate(self.random.choice(self.load.kinds), self.ledger.done)
@@ -56,55 +56,58 @@ class Author(threading.Thread):
             self.http.close()
 
     def operate(self, kind: str, number: int) -> None:
-        """This does one thing."""
+        """Perform one operation; without cards, save a page instead of changing or removing one."""
         if kind in ("change", "remove") and not self.cards:
             kind = "page"
         getattr(self, kind)(f"{self.name}-{number}")
 
     def page(self, label: str) -> None:
-        """This saves a page."""
+        """Save a page."""
         body = {"type": "URL", "url": f"https://example.org/{label}", "title": label}
         self.added(self.post("/api/v1/cards/", label, body).json())
 
     def note(self, label: str) -> None:
-        """This writes a note."""
+        """Write a note."""
         body = {"type": "NOTE", "text": label}
         self.added(self.post("/api/v1/cards/", label, body).json())
 
     def bulk(self, label: str) -> None:
-        """This saves several pages at once."""
+        """Save several pages with one request."""
         cards = [{"type": "URL", "url": f"https://example.org/{label}/{n}"} for n in range(5)]
         for result in self.post("/api/v1/cards/bulk/", label, {"cards": cards}).json()["results"]:
             self.added(result["card"])
 
     def change(self, label: str) -> None:
-        """This hides a card for good: whom a card told before it was hidden depends on timing."""
+        """Hide a card for good. Showing it again would make its notifications depend on timing."""
         path = f"/api/v1/cards/{self.random.choice(self.cards)}/"
         self.send("PATCH", path, label, {"visibility": "PRIVATE"})
 
     def remove(self, label: str) -> None:
-        """This removes a card; one that is gone was removed by the same request before."""
+        """Remove a card. A 404 means that an earlier attempt of this request removed it."""
         card = self.cards.pop(self.random.randrange(len(self.cards)))
         self.send("DELETE", f"/api/v1/cards/{card}/", label, None, also=(404,))
 
     def probe(self, label: str, behaviour: str = "ok") -> None:
-        """This sends a probe, which has an effect outside too."""
+        """Send a probe, which also has an outside effect."""
         self.post(f"/probe/?key={label}&behaviour={behaviour}", label, None)
         self.ledger.events.append(f"probes/{label}")
 
     def added(self, card: dict[str, Any]) -> None:
-        """This remembers a card that the API says is there."""
+        """Record a card for which the API promised an event."""
         self.cards.append(card["id"])
         self.ledger.events.append(f"cards/{UUID(card['id'])}")
 
     def post(self, path: str, label: str, body: Any) -> httpx.Response:
-        """This sends a POST."""
+        """Send a POST request until it succeeds."""
         return self.send("POST", path, label, body)
 
     def send(
         self, method: str, path: str, label: str, body: Any, *, also: Sequence[int] = ()
     ) -> httpx.Response:
-        """This sends a request until it is answered; 5xx and broken connections are tried again."""
+        """Send a request until it succeeds; retry after 429, 503 and broken connections.
+
+        Raise AssertionError for another error status, and after PATIENCE seconds.
+        """
         headers = {"Authorization": f"Token {self.load.tokens[self.name]}"}
         headers |= {"Idempotency-Key": label} if method == "POST" else {}
         deadline = time.monotonic() + PATIENCE
@@ -130,7 +133,7 @@ class Author(threading.Thread):
 
 
 class Load:
-    """All authors at once; `operations` each, or until `finish` if it is None."""
+    """All authors at once. Each performs `operations`, or if that is None works until `finish`."""
 
     def __init__(
         self,
@@ -153,14 +156,14 @@ class Load:
         world.loads.append(self)
 
     def start(self) -> None:
-        """This registers the authors, who all follow each other, and lets them work."""
+        """Register the authors, who all follow each other, and start them."""
         self._register()
         self.authors = [Author(self, name) for name in AUTHORS]
         for author in self.authors:
             author.start()
 
     def finish(self) -> None:
-        """This returns when the last operation was answered."""
+        """Wait until all operations have succeeded; raise an author's error."""
         self._ended.set()
         for author in self.authors:
             author.join(timeout=PATIENCE + 30)
@@ -169,7 +172,7 @@ class Load:
                 raise author.error
 
     def abandon(self) -> None:
-        """This lets authors that still work go home; what they do does not count."""
+        """Stop authors that still work, and ignore their results."""
         self.abandoned = True
         self._ended.set()
         self.operations = None
@@ -177,16 +180,16 @@ class Load:
             author.join(timeout=30)
 
     def run(self) -> None:
-        """This does all of it."""
+        """Start the authors, and wait until they have finished."""
         self.start()
         self.finish()
 
     def is_abandoned(self) -> bool:
-        """This says whether nobody waits for the load any more."""
+        """Return whether the load was abandoned."""
         return self.abandoned
 
     def is_done(self, name: str, operations: int) -> bool:
-        """This says whether an author may stop."""
+        """Return whether an author may stop after this many operations."""
         if self.operations is None:
             return self._ended.is_set()
         if isinstance(self.operations, int):
@@ -195,22 +198,22 @@ class Load:
 
     @property
     def done(self) -> int:
-        """This is how many operations were answered."""
+        """Return the number of operations that succeeded."""
         return sum(author.ledger.done for author in self.authors)
 
     @property
     def codes(self) -> Counter[int]:
-        """These are the status codes that were answered."""
+        """Return the counts of all status codes in responses."""
         return sum((author.ledger.codes for author in self.authors), Counter())
 
     @property
     def promised(self) -> list[str]:
-        """These are the subjects of the events that a 201 promised."""
+        """Return the subjects of the events that a 201 promised."""
         return [subject for author in self.authors for subject in author.ledger.events]
 
     @property
     def seconds(self) -> list[float]:
-        """These are the times that answers took."""
+        """Return the response times."""
         return [second for author in self.authors for second in author.ledger.seconds]
 
     def _register(self) -> None:
@@ -232,7 +235,7 @@ class Load:
 
 
 def wait_for_more(load: Load, operations: int, *, seconds: float = 60) -> None:
-    """This returns when so many more operations were answered, or the load is through."""
+    """Wait until this many more operations have succeeded, or the load is done."""
     from tests.running import wait_for
 
     enough = load.done + operations

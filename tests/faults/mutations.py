@@ -1,6 +1,7 @@
-"""What a test switches off, to see the suite fail without it; nothing of this is in the product.
+"""Mutations: deliberate defects, with which tests show that the fault suite detects them.
 
-Applied in the processes that are started with MUTATION set to names, joined by commas.
+A process applies those that its variable MUTATION names, separated by commas. Some mutations
+simulate a crash at a certain point, a wrong clock, or another release instead.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any
 
 
 def apply(names: str) -> None:
-    """This switches off what the names say."""
+    """Apply the named mutations to this process."""
     for name in filter(None, names.split(",")):
         MUTATIONS[name]()
 
 
 def no_sweep() -> None:
-    """Messages that got lost are not published again."""
+    """Never publish lost messages again."""
     from events import due
 
     take = due.take
@@ -32,7 +33,7 @@ def no_sweep() -> None:
 
 
 def no_outbox() -> None:
-    """Events are recorded after the commit of what they tell of, as a message to a broker is."""
+    """Record events after the commit of their change, as if sent straight to a broker."""
     from django.db import transaction
 
     from events import outbox, signals
@@ -51,7 +52,7 @@ def no_outbox() -> None:
 
 
 def unmarked() -> None:
-    """The relay dies after publishing, before it has marked the entry: each is expanded twice."""
+    """Let the relay expand each outbox entry twice, as if it died before it deleted the entry."""
     from events import expansion
 
     before, _, rest = expansion.EXPAND.partition("claimed AS (")
@@ -68,7 +69,7 @@ def unmarked() -> None:
 
 
 def no_uniqueness() -> None:
-    """A delivery may be there twice; the test drops the constraint."""
+    """Let the relay insert deliveries twice; the test drops the unique constraint."""
     from events import expansion
 
     conflict = "ON CONFLICT (event_id, handler, part) DO NOTHING"
@@ -77,7 +78,7 @@ def no_uniqueness() -> None:
 
 
 def skew() -> None:
-    """The process's clock is off by SKEW_SECONDS."""
+    """Shift the process's clock by SKEW_SECONDS."""
     import datetime
 
     from django.utils import timezone
@@ -91,7 +92,10 @@ def skew() -> None:
 
 
 def die_once(before: str, name: str) -> None:
-    """The relay dies once, before it publishes or after it has."""
+    """Kill the relay once: before it publishes, or after it if `before` is empty.
+
+    The file `name` records that it happened.
+    """
     import signal
 
     from django.conf import settings
@@ -115,14 +119,14 @@ def die_once(before: str, name: str) -> None:
 
 
 def forget(handler: str) -> None:
-    """This release doesn't have the handler yet."""
+    """Remove a handler, to simulate a release that doesn't have it yet."""
     from events import registry
 
     del registry.handlers[handler]
 
 
 def late_release() -> None:
-    """This release has handlers and events that the one before has not."""
+    """Add handlers and events, to simulate the next release."""
     import tests.faults.late_release  # noqa: F401
 
 

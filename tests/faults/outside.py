@@ -1,4 +1,4 @@
-"""An outside service, which keeps what it was asked and under which idempotency key."""
+"""An outside service that records each call with its idempotency key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Call:
-    """One request: what for, under which key, and when (monotonic seconds)."""
+    """One request: its subject, its idempotency key, and its time (monotonic seconds)."""
 
     subject: str
     key: str
@@ -19,7 +19,7 @@ class Call:
 
 
 class Outside(ThreadingHTTPServer):
-    """The service; `down` lets it answer 503, `seconds` is how long a call takes."""
+    """The service. While `down` is set it responds with 503; a call takes `seconds`."""
 
     daemon_threads = True
 
@@ -32,11 +32,11 @@ class Outside(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """This is its address."""
+        """Return the address of the service."""
         return f"http://127.0.0.1:{self.server_port}/"
 
     def forget(self) -> None:
-        """This begins anew."""
+        """Reset the service: forget calls, respond with 200 and at once."""
         self.calls.clear()
         self.down.clear()
         self.seconds = 0.0
@@ -48,7 +48,7 @@ class Answer(BaseHTTPRequestHandler):
     server: Outside
 
     def do_POST(self) -> None:
-        """This keeps the call and answers."""
+        """Record the call and respond."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         call = Call(body["subject"], self.headers["Idempotency-Key"], time.monotonic())
         self.server.calls.append(call)
@@ -59,4 +59,4 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """This writes no access log."""
+        """Write no access log."""

@@ -1,4 +1,4 @@
-"""One process of the project, with links of its own to the servers."""
+"""Processes of the project, each with its own links to the servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.running import ROOT, wait_for
 
 
 class Process:
-    """A process as fly.toml starts it; whoever supervises it starts it again when it dies."""
+    """A process started with its command in fly.toml; the world restarts it when it dies."""
 
     def __init__(
         self,
@@ -48,23 +48,23 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """This is the process id of the main process, or 0."""
+        """Return the process id of the main process, or 0 if it isn't running."""
         return self.popen.pid if self.popen and self.popen.poll() is None else 0
 
     def start(self, **extra: str) -> None:
-        """This starts it, with more of an environment if wanted, and returns when it is ready."""
+        """Start the process with extra environment variables, and wait until it is ready."""
         self.spawn(**extra)
         self.wait_ready()
 
     def spawn(self, **extra: str) -> None:
-        """This starts it."""
+        """Start the process without waiting for it."""
         with self._changing:
             self._extra = extra
             self._spawn()
             self.wanted = True
 
     def respawn(self) -> None:
-        """This starts it again if it died."""
+        """Start the process again if it should run but has died."""
         with self._changing:
             if self.wanted and not self.pid:
                 self._end_group()
@@ -84,18 +84,18 @@ class Process:
             )
 
     def wait_ready(self, *, seconds: float = 40) -> None:
-        """This returns when it has written that it is ready."""
+        """Wait until the process has logged that it is ready."""
         what = f"{self.name} is ready"
         wait_for(lambda: self.ready in self.output(), seconds=seconds, what=what)
 
     def output(self) -> str:
-        """This is what it has written since it was started."""
+        """Return the log since the last start."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
     def stop(self, *, seconds: float = 30) -> float:
-        """This stops it in the regular way, and answers how long that took."""
+        """Stop the process with SIGTERM, and return how many seconds that took."""
         with self._changing:
             self.wanted = False
         assert self.popen is not None
@@ -108,30 +108,30 @@ class Process:
         return time.monotonic() - began
 
     def kill(self) -> None:
-        """This kills the main process, with no warning; its children notice."""
+        """Kill the main process with SIGKILL; its children notice and end."""
         self._signal(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """This stops the main process from running, but does not end it."""
+        """Suspend the main process (SIGSTOP)."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """This lets it run again."""
+        """Resume the main process (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def children(self) -> list[psutil.Process]:
-        """These are its worker processes; it has none if it died a moment ago."""
+        """Return its child processes, or none if it has died."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return psutil.Process(self.pid).children() if self.pid else []
         return []
 
     def memory(self) -> int:
-        """This is the memory of the process and its children (PSS, bytes)."""
+        """Return the memory of the process and its children, in bytes (PSS)."""
         processes = [psutil.Process(self.pid), *self.children()]
         return sum(process.memory_full_info().pss for process in processes)
 
     def _signal(self, number: signal.Signals) -> None:
-        # Not os.kill(self.pid): that is 0 for a dead one, and 0 is the group of the tests.
+        # Not os.kill(self.pid): that is 0 for a dead process, which means the tests' own group.
         assert self.popen is not None
         self.popen.send_signal(number)
 

@@ -1,4 +1,4 @@
-"""What each fault did, and how the guarantee held: a table, and figures for programs."""
+"""Report each fault and its verdict, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.running import ROOT
 
 @dataclass
 class Case:
-    """One fault; `seconds` is the time from its healing to the last delivery's end."""
+    """One fault; `seconds` is the longest time from its repair until all deliveries ended."""
 
     fault: str
     did: str
@@ -26,11 +26,11 @@ class Case:
     verdict: str = "fail"
 
     def recovered(self, seconds: float) -> None:
-        """This notes how long recovery took; the longest counts."""
+        """Record the seconds of a recovery; the longest counts."""
         self.seconds = max(self.seconds, round(seconds, 1))
 
     def judged(self, verdict: Verdict) -> None:
-        """This notes what the judge found, and raises Unclean if the guarantee was broken."""
+        """Record a verdict; raise Unclean if the judge found problems."""
         self.lost += verdict.lost
         self.doubled += verdict.doubled
         verdict.require_clean()
@@ -45,14 +45,14 @@ class Report:
 
     @contextmanager
     def case(self, fault: str, *, did: str) -> Iterator[Case]:
-        """This is one fault; it passes if the block ends without an exception."""
+        """Report one fault, which passes if the block ends without an exception."""
         case = Case(fault, did)
         self.cases.append(case)
         yield case
         case.verdict = "pass"
 
     def table(self) -> Iterator[str]:
-        """These are the lines to print."""
+        """Yield the lines of the table."""
         names = ("fault", "what was done", "seconds", "lost", "doubled", "verdict")
         rows = [
             (c.fault, c.did, f"{c.seconds:.1f}", str(c.lost), str(c.doubled), c.verdict)
@@ -66,7 +66,7 @@ class Report:
         yield f"seed {SEED}, {time.monotonic() - self.began:.0f} s"
 
     def write(self, path: Path = ROOT / ".data" / "faults.json") -> None:
-        """This writes the figures where programs look for them."""
+        """Write the figures as JSON."""
         path.parent.mkdir(exist_ok=True)
         figures = {"seed": SEED, "faults": [asdict(case) for case in self.cases]}
         path.write_text(json.dumps(figures, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The settings of the fault suite's processes: probes over HTTP, and what a test switches off."""
+"""The settings of the fault suite's processes, with probes over HTTP and mutations."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS

@@ -1,4 +1,4 @@
-"""How large the faults are: small in `make test`, the real sizes in `make faults`."""
+"""The sizes of the fault tests: small in `make test`, full in `make faults`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 FULL = os.environ.get("FAULTS") == "full"
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
-OPERATIONS = 60 if FULL else 20  # of each author
+OPERATIONS = 60 if FULL else 20  # per author
 KILLS = 25 if FULL else 4
-ROUNDS = 20 if FULL else 1  # of restarts
+ROUNDS = 20 if FULL else 1  # rounds of restarts
 FLOOD = 100_000 if FULL else 3_000  # bulk events
 FOLLOWERS = 1_000_000 if FULL else 5_000
-POSTS = 400 if FULL else 100  # measured for their latency
+POSTS = 400 if FULL else 100  # posts whose latency is measured
 
-# The judge compares whole timelines, so nothing is trimmed. In the small form a dead worker is
-# noticed soon, and a busy one ends soon; the full one waits as production does.
+# The judge compares whole timelines, so timelines aren't trimmed. The small form has short leases
+# and shutdowns; the full form has production's.
 ENVIRONMENT = {"FEED_LENGTH": "1000000"} | (
     {}
     if FULL
@@ -25,6 +25,6 @@ ENVIRONMENT = {"FEED_LENGTH": "1000000"} | (
         for name in ("LEASE_SECONDS", "REDELIVERY_SECONDS")
     }
     | {"FAN_OUT_RANGE": "500", "IDLE_TRANSACTION_SECONDS": "5", "SOFT_SHUTDOWN_SECONDS": "3"}
-    # The fourth and the fifth attempt of a notification come after up to half a minute.
+    # The fourth and fifth attempt of a notification wait up to 30 seconds.
     | {"NOTIFICATIONS_MAX_ATTEMPTS": "3"}
 )

@@ -1,4 +1,4 @@
-"""A way to record probes over HTTP, as an application's own view would."""
+"""A view that records probes, as an application's own view records events."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tests.probe.signals import ProbeSent, probe_sent
 
 @csrf_exempt
 def probe(request: HttpRequest) -> JsonResponse:
-    """This records `count` probes of a behaviour; an event's key makes repeating it harmless.
+    """Record one probe with a behaviour, or with `count` that many as bulk work.
 
-    With `fail` it raises these words, as a view does that nobody expected to.
+    A single probe has an event key, so that repeating the request is harmless. With `fail`, raise
+    an unexpected error with these words.
     """
     if words := request.GET.get("fail"):
         raise ValueError(words)

@@ -1,4 +1,4 @@
-"""Everything that a fault can hit: real servers, and every process of the project on links."""
+"""The world of a fault test: real servers, and all of the project's processes on links."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ READY = {
     "beat": "beat.started",
     "exporter": "exporter.started",
 }
-# A process writes its row every few seconds: without it, nobody would seem to work meanwhile.
+# Tables that are not emptied. Processes write their row in events_process only every few seconds;
+# without it, none would seem to run.
 KEPT = (
     "django_migrations", "django_content_type", "auth_permission",
     "events_subscription", "events_process",
@@ -49,7 +50,7 @@ WAITING = """
 
 
 class World:
-    """The servers, the processes, and the outside service of one session."""
+    """The servers, the processes and the outside service of one test session."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -63,7 +64,7 @@ class World:
         self._supervising = threading.Lock()
 
     def start(self) -> None:
-        """This starts the servers and the processes that a test always has."""
+        """Start the servers and the processes of ALWAYS."""
         self.servers.start()
         self.manage("migrate", "--run-syncdb", "--verbosity", "0")
         threading.Thread(target=self._supervise, daemon=True).start()
@@ -73,7 +74,7 @@ class World:
             self.process(name).wait_ready()
 
     def stop(self) -> None:
-        """This stops everything."""
+        """Stop all processes, links and servers."""
         self._ended.set()
         for process in self.processes.values():
             process.wanted = False
@@ -87,7 +88,7 @@ class World:
         self.outside.server_close()
 
     def process(self, name: str) -> Process:
-        """This is a process by its name in fly.toml; a number at the end makes another of it."""
+        """Return the process of a group in fly.toml; a number as suffix names a further one."""
         if name not in self.processes:
             group = name.rstrip("0123456789")
             self.processes[name] = Process(
@@ -102,7 +103,7 @@ class World:
         return self.processes[name]
 
     def environment(self, name: str) -> dict[str, str]:
-        """This is the environment of a process, but for its addresses of the servers."""
+        """Return the environment of a process, with the servers' direct addresses."""
         port = self.ports.setdefault(name, free_port())
         mine = {key: text for key, text in os.environ.items() if not is_tests(key)}
         return mine | fly()["env"] | ENVIRONMENT | {
@@ -125,7 +126,7 @@ class World:
         }  # fmt: skip
 
     def manage(self, *arguments: str, fails: bool = False) -> str:
-        """This runs a management command, straight on the servers, and answers its output."""
+        """Run a management command without links, and return its output; `fails`: it must fail."""
         import subprocess
 
         done = subprocess.run(
@@ -141,35 +142,35 @@ class World:
         return done.stdout
 
     def url(self, web: str = "web") -> str:
-        """This is the address of a web process."""
+        """Return the address of a web process."""
         return f"http://127.0.0.1:{self.ports[web]}"
 
     def rows(self, statement: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
-        """This asks the database, not through a link."""
+        """Execute a statement without a link, and return its rows."""
         address = self.servers.database_url
         with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
             cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def broker(self) -> redis.Redis:
-        """This is a client of the broker, not through a link."""
+        """Return a client of the broker without a link."""
         return redis.Redis.from_url(self.servers.unix_url, socket_timeout=10)
 
     def stop_postgres_immediately(self) -> None:
-        """This ends PostgreSQL as a crash does."""
+        """Stop PostgreSQL like a crash (immediate shutdown), and wait until it has ended."""
         pid = self.servers.postgres.pid()
         assert pid
         os.kill(pid, signal.SIGQUIT)
         wait_for(lambda: not self.servers.postgres.pid(), seconds=20, what="PostgreSQL has gone")
 
     def postgres_processes(self) -> list[psutil.Process]:
-        """These are the server's processes, connections and all."""
+        """Return all of PostgreSQL's processes, including those of connections."""
         pid = self.servers.postgres.pid()
         assert pid
         return [psutil.Process(pid), *psutil.Process(pid).children()]
 
     def stop_valkey(self, *, forget: bool = False) -> None:
-        """This stops the broker; with `forget`, what it had on disk is gone."""
+        """Stop the broker; with `forget`, also delete its data on disk."""
         self.servers.valkey.stop()
         if forget:
             import shutil
@@ -177,21 +178,21 @@ class World:
             shutil.rmtree(self.data / "valkey")
 
     def start_servers(self) -> None:
-        """This starts the servers that do not run."""
+        """Start the servers that are not running."""
         self.servers.start()
 
     def freeze(self, pid: int | None) -> None:
-        """This stops a process from running, but does not end it."""
+        """Suspend a process (SIGSTOP)."""
         assert pid
         os.kill(pid, signal.SIGSTOP)
 
     def thaw(self, pid: int | None) -> None:
-        """This lets a process run again."""
+        """Resume a process (SIGCONT), if there is one."""
         if pid:
             os.kill(pid, signal.SIGCONT)
 
     def wait_recovered(self, *, seconds: float = 60) -> float:
-        """This answers the seconds until nothing is open, which must be less than the bound."""
+        """Wait until nothing is open, for `seconds` at most; return how many it took."""
         began = time.monotonic()
         try:
             wait_for(self.is_quiet, seconds=seconds, what="every delivery is finished")
@@ -200,17 +201,17 @@ class World:
         return time.monotonic() - began
 
     def wait_published(self, *, seconds: float = 30) -> None:
-        """This returns when the broker has a message for everything."""
+        """Wait until every open delivery has been published."""
         wait_for(
             lambda: self.rows(WAITING) == [(0,)], seconds=seconds, what="everything is published"
         )
 
     def is_quiet(self) -> bool:
-        """This says whether nothing is open."""
+        """Return whether no outbox entry, delivery or lease is open."""
         return self.rows(OPEN) == [(0,)]
 
     def open(self) -> list[tuple[Any, ...]]:
-        """These are the open deliveries: handler, state, error, count."""
+        """Return open deliveries and outbox entries as (handler, state, error, count)."""
         return self.rows(
             "SELECT handler, state, left(error, 300), count(*) FROM events_delivery"
             " WHERE due_at IS NOT NULL GROUP BY 1, 2, 3 UNION ALL"
@@ -218,7 +219,7 @@ class World:
         )
 
     def tails(self) -> str:
-        """These are the ends of the logs."""
+        """Return the ends of the logs of all running processes."""
         return "\n".join(
             f"--- {name}\n{process.output()[-2000:]}"
             for name, process in self.processes.items()
@@ -226,7 +227,7 @@ class World:
         )
 
     def reset(self) -> None:
-        """This makes the world as new: everything up, nothing in it."""
+        """Restore the initial state: all processes of ALWAYS run, and tables are empty."""
         while self.loads:
             self.loads.pop().abandon()
         self.start_servers()
@@ -246,7 +247,7 @@ class World:
         wait_for(self._serves, seconds=30, what="the API answers")
 
     def reset_tables(self) -> None:
-        """This forgets all that happened."""
+        """Empty the tables and the outside service."""
         self.outside.forget()
         wait_for(self._empty, seconds=30, what="the tables are empty")
 
@@ -268,7 +269,7 @@ class World:
             return False
 
     def _supervise(self) -> None:
-        # What a supervisor, or Fly, does: whatever ends is started again.
+        # Restart processes that end, as a supervisor or Fly does.
         while not self._ended.wait(0.2):
             for process in list(self.processes.values()):
                 if process.wanted and process.popen and process.popen.poll() is not None:
