@@ -118,6 +118,7 @@ def run(servers: Any, count: int) -> dict[str, Any]:
 
 
 def _measured(processes: Processes, count: int) -> dict[str, Any]:
+    """Measure cards alone, beside a loop, and beside an import; return the figures."""
     from accounts import services as people
     from cards.imports.models import Import
     from cards.imports.services import request_import

@@ -119,10 +119,12 @@ class Run:
         }
 
     def _chosen(self, names: Sequence[str] | dict[str, Any]) -> Iterator[str]:
+        """Return the systems chosen on the command line among these names."""
         return (n for n in names if not self.options.systems or n in self.options.systems)
 
     @contextmanager
     def _running(self, name: str) -> Iterator[System]:
+        """Start and warm up a system during the block."""
         system = SYSTEMS[name]()
         try:
             system.start(self.servers, self.session)
@@ -132,6 +134,7 @@ class Run:
             system.stop()
 
     def _note(self, scenario: str, system: System, figures: Figures) -> None:
+        """Record and print the figures of one round."""
         if (scenario, system.name) not in self._noted:
             self._noted.add((scenario, system.name))
             self.rounds[scenario][system.name] = []  # replaces figures kept from an earlier run

@@ -78,11 +78,13 @@ class Processes:
 
 
 def _tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all its descendants."""
     main = psutil.Process(pid)
     return [main, *main.children(recursive=True)]
 
 
 def _tree_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process and all its descendants."""
     total = 0.0
     for process in _tree(pid):
         try:
@@ -94,6 +96,7 @@ def _tree_seconds(pid: int) -> float:
 
 
 def _tree_memory(pid: int) -> int:
+    """Return the memory of a process and all its descendants, in bytes (PSS)."""
     total = 0
     for process in _tree(pid):
         try:

@@ -65,6 +65,7 @@ def make_reader(session: psycopg.Connection, size: Size) -> Sequence[str]:
 
 
 def _make_people(session: psycopg.Connection, people: int) -> None:
+    """Delete all data, and create people with the ids 1 to `people`."""
     session.execute(f"TRUNCATE accounts_user, {KEPT_MADE}, {KEPT_TOLD} RESTART IDENTITY CASCADE")
     session.execute(
         """
@@ -79,6 +80,7 @@ def _make_people(session: psycopg.Connection, people: int) -> None:
 
 
 def make_tokens(session: psycopg.Connection, people: Sequence[int]) -> Sequence[str]:
+    """Create an API token for each person id, and return the tokens."""
     tokens = [secrets.token_hex(TOKEN_LENGTH // 2) for _ in people]
     with session.cursor().copy(
         "COPY knox_authtoken (digest, token_key, created, user_id) FROM STDIN"

@@ -54,6 +54,7 @@ def _cpu(site: Site) -> dict[str, float]:
 
 
 def _run(site: Site, load: Load) -> dict[str, Any]:
+    """Run the load generator, and return its figures; raise RuntimeError if it fails."""
     where = site.servers.data / "node"
     # A new name for each load, so that its pages and idempotency keys are new.
     plan = asdict(load) | {"origin": f"http://127.0.0.1:{site.port}", "name": f"r{next(_number)}"}

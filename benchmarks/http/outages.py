@@ -77,6 +77,7 @@ def post(stack: Stack, state: str, tokens: Sequence[str], lengths: Lengths) -> d
 
 
 def _counts(stack: Stack) -> dict[str, int]:
+    """Return the numbers of cards, events and finished fan-outs."""
     return {
         "cards": count(stack.session, "cards_card"),
         "events": count(stack.session, "events_event WHERE type = 'card.added'"),
@@ -105,6 +106,7 @@ def broker(servers: Servers, state: str) -> Iterator[None]:
 
 @contextmanager
 def _stopped(servers: Servers) -> Iterator[None]:
+    """Stop the broker during the block."""
     servers.valkey.stop()
     try:
         yield
@@ -114,6 +116,7 @@ def _stopped(servers: Servers) -> Iterator[None]:
 
 @contextmanager
 def _paused(servers: Servers) -> Iterator[None]:
+    """Suspend the broker (SIGSTOP) during the block."""
     pid = servers.valkey.pid()
     assert pid
     os.kill(pid, signal.SIGSTOP)

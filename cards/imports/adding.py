@@ -155,6 +155,7 @@ class _Adding:
             self.own = {key for key, id in ids.items() if id in found}
 
     def _draft(self, item: Item) -> CardDraft:
+        """Return the draft of an item's card, in the existing collections that it names."""
         wanted = [self.collections[name] for name in names_of(item) if name in self.collections]
         return draft_of(item, self.wishes, wanted)
 
@@ -178,6 +179,7 @@ class _Adding:
         return refused
 
     def _note(self, key: UUID, item: Item, outcome: AddedCard) -> None:
+        """Record the card of a new item: created, or found by its page."""
         self.cards[key] = outcome.card.pk
         (self.made if outcome.created else self.by_page).add(key)
         if outcome.created:
@@ -257,6 +259,7 @@ class _Adding:
             self._execute(statements.RELEASE, identities=refused)
 
     def _subscribe(self) -> None:
+        """Subscribe to the feeds of the batch, and count the results."""
         subscribed, refused = subscribe(
             self.owner, self.feeds, options=self.job.options, collections=self.collections
         )

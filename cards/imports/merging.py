@@ -77,6 +77,7 @@ def merge(owner: User, meetings: Sequence[Meeting]) -> Merging:
 
 
 def _settle(outcome: Merging, meeting: Meeting, changed: bool | None, placed: bool) -> None:
+    """Sort a row into the result that it had. `changed` is None if the card has no room."""
     if changed is None:
         outcome.refused.append(meeting)
     else:
@@ -84,6 +85,7 @@ def _settle(outcome: Merging, meeting: Meeting, changed: bool | None, placed: bo
 
 
 def _is_other(card: Card, draft: CardDraft) -> bool:
+    """Return whether a draft and a card are references to different works."""
     if not (card.reference and draft.reference):
         return False
     one, other = ({"title": each.title, **each.reference} for each in (card, draft))
@@ -91,6 +93,7 @@ def _is_other(card: Card, draft: CardDraft) -> bool:
 
 
 def _places(meetings: Iterable[Meeting]) -> set[tuple[UUID, UUID]]:
+    """Return the existing (collection id, card id) pairs among those that the rows name."""
     collections = {each for meeting in meetings for each in meeting.draft.collections}
     places = CollectionCard.objects.filter(
         collection__in=collections, card__in={meeting.card_id for meeting in meetings}
@@ -134,10 +137,12 @@ def _notes(kept: Mapping[str, Any], brought: Mapping[str, Any]) -> list[str]:
 
 
 def _content(card: Card) -> tuple[Any, ...]:
+    """Return the values of the fields that a merge may change."""
     return tuple(getattr(card, name) for name in CHANGED)
 
 
 def _save(cards: Sequence[Card]) -> None:
+    """Save changed cards with one statement, and record an event for each."""
     if not cards:
         return
     rows = [{"id": card.pk, **dict(zip(CHANGED, _content(card), strict=True))} for card in cards]

@@ -46,6 +46,7 @@ def of_chrome(value: Any) -> datetime | None:
 
 
 def _of_text(text: str) -> datetime:
+    """Parse a number, an ISO date, one of FORMS, or an email date; raise ValueError."""
     if NUMBER.fullmatch(text):
         return _since_1970(float(text))
     try:
@@ -61,6 +62,7 @@ def _of_text(text: str) -> datetime:
 
 
 def _since_1970(number: float) -> datetime:
+    """Return the time of a number of seconds, milliseconds or microseconds."""
     for limit, scale in SCALES:
         if abs(number) < limit:
             found = datetime.fromtimestamp(number / scale, UTC)
@@ -70,5 +72,6 @@ def _since_1970(number: float) -> datetime:
 
 
 def _possible(found: datetime) -> datetime | None:
+    """Return a time in UTC, or None if it is before EARLIEST or over a day ahead."""
     found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     return found if EARLIEST <= found <= datetime.now(UTC) + timedelta(days=1) else None

@@ -111,6 +111,7 @@ def refusal(item: Item) -> Problem | None:
 
 
 def _shown(item: Item, job: Import) -> dict[str, Any]:
+    """Return a row as the preview shows it."""
     draft = draft_of(item, Wishes.of(job.options, job.owner), [])
     return {
         "line": item.line,

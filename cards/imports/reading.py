@@ -61,6 +61,7 @@ def _go_on(
     open_it: Callable[[], Opened],
     others_wait: Callable[[Import], bool] | None = None,
 ) -> bool:
+    """Open a file and read it; put it aside and return True when its turn ends."""
     began = time.monotonic()
     try:
         opened = open_it()
@@ -94,6 +95,7 @@ def open_file(job: Import, document: Document) -> Opened:
 
 
 def _work(job: Import, known: Format, parts: Iterator[list[Row]]) -> Iterator[None]:
+    """Read all rows, subscribe to the address if it is a feed, and mark the import as read."""
     yield from Reader(job).steps(parts)
     if known.name in FEEDS and job.source_kind == Import.Source.URL:
         feed = Item(line=0, guid=job.source, feed=job.source)
@@ -199,6 +201,7 @@ class Reader:
             quotas.take(self.job.owner, rows=len(items), collections=new)
 
     def _write_batch(self, number: int, items: list[Item]) -> None:
+        """Store a batch, after creating its missing collections, and announce it."""
         self._make_collections(items)
         ImportBatch.objects.create(
             origin=self.job,
@@ -239,6 +242,7 @@ class Reader:
 
 
 def _said_of(name: str, item: Item) -> Mapping[str, Any]:
+    """Return what a row's file says about a collection: visibility, description."""
     return item.folder if item.folder.get("name") == name else item.told.get(name, {})
 
 

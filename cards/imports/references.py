@@ -150,10 +150,12 @@ def _key(title: object) -> str:
 
 
 def _first_page(reference: Mapping[str, Any]) -> str:
+    """Return the first page of a reference in lower case, or ""."""
     return re.split(r"[-–—,]", str(reference.get("page", "")), maxsplit=1)[0].strip().casefold()
 
 
 def _names(reference: Mapping[str, Any]) -> str:
+    """Return the family names of authors and editors, for a fingerprint."""
     people = reference.get("author", []) + reference.get("editor", [])
     return "; ".join(person.get("family") or person.get("literal", "") for person in people)
 
@@ -181,12 +183,14 @@ def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _people(value: Any) -> list[dict[str, str]]:
+    """Return the valid CSL-JSON names in a value, up to REFERENCE_PEOPLE."""
     given = value if isinstance(value, list) else [value]
     people = [_person(person) for person in given[: limits.REFERENCE_PEOPLE]]
     return [person for person in people if person]
 
 
 def _person(value: Any) -> dict[str, str]:
+    """Return a CSL-JSON name cut to its limits; {} for "et al." and for no name."""
     parts = {"literal": value} if isinstance(value, str) else value
     if not isinstance(parts, dict):
         return {}
@@ -196,6 +200,7 @@ def _person(value: Any) -> dict[str, str]:
 
 
 def _of_size(found: dict[str, Any]) -> dict[str, Any]:
+    """Drop long fields until the reference fits into REFERENCE_BYTES."""
     for name in ("abstract", "note", "translator", "editor", "author"):
         if len(msgspec.json.encode(found)) <= limits.REFERENCE_BYTES:
             break

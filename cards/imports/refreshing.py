@@ -132,5 +132,6 @@ def _is_gone(reason: FetchFailed) -> bool:
 
 
 def _wait(reason: FetchFailed) -> timedelta:
+    """Return the server's `Retry-After`, up to GONE_LONGEST; zero if there is none."""
     seconds = reason.retry_after if isinstance(reason, Answered) else None
     return timedelta(seconds=min(seconds or 0, GONE_LONGEST.total_seconds()))

@@ -57,6 +57,7 @@ def announce(owner_id: int, *, ended: int = 0, with_dead: bool = False) -> None:
 
 
 def _announce_import(owner_id: int, *, with_dead: bool) -> None:
+    """Announce the user's next queued import, unless another is being read."""
     uploads = Import.objects.filter(owner=owner_id).exclude(source_kind=Import.Source.FEED)
     queued = uploads.filter(status=Import.Status.QUEUED, announced=False).order_by("id")
     # A transaction that ends one of these holds its row and waits for our lock. Skip that row, or
@@ -77,6 +78,7 @@ def _announce_import(owner_id: int, *, with_dead: bool) -> None:
 
 
 def _announce_batches(owner_id: int, *, ended: int, with_dead: bool) -> None:
+    """Announce the user's next waiting batches, as far as turns are free."""
     batches = ImportBatch.objects.filter(owner=owner_id)
     waiting = batches.filter(announced=False).select_related("origin").defer("items")
     waiting = waiting.select_for_update(of=("self",), skip_locked=True)

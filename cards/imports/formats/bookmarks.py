@@ -85,6 +85,7 @@ class _Reading:
             raise flaw
 
     def _take(self, tag: Tag) -> Iterator[Row]:
+        """Process one tag, and yield the bookmark that it completes."""
         if tag.name in STRUCTURE:
             if self._is_quoted(tag):
                 return
@@ -121,6 +122,7 @@ class _Reading:
         return wanted and not tag.closes and self.opened != "dd"
 
     def _take_structure(self, tag: Tag) -> None:
+        """Enter or leave a folder's list, or begin a note."""
         match tag.name, tag.closes:
             case "dl", False:
                 if len(self.folders) >= limits.IMPORT_DEPTH:
@@ -158,11 +160,13 @@ class _Reading:
             self.folders = [] if name.lower() in STATES else [Folder(name)]
 
     def _finished(self) -> Iterator[Row]:
+        """Yield the current bookmark, if there is one."""
         link, self.link = self.link, None
         if link is not None:
             yield self._row(link)
 
     def _row(self, link: _Link) -> Row:
+        """Return the row of a complete bookmark: a link, a note or a subscription."""
         attributes = link.attributes
         url, feed = clean(attributes.get("href", "")), clean(attributes.get("feedurl", ""))
         if not (url or feed):

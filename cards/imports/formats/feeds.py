@@ -98,6 +98,7 @@ def item_of(entry: Any, source: str, line: int) -> Item:
 
 
 def _moment(parts: Any) -> datetime | None:
+    """Return the time of feedparser's time tuple, or None."""
     from cards.imports.moments import moment
 
     try:
@@ -107,6 +108,7 @@ def _moment(parts: Any) -> datetime | None:
 
 
 def _link_of_itself(feed: Any) -> str:
+    """Return the address that a feed gives for itself, or for its site."""
     links = feed.get("links") or []
     own = next((link.get("href") for link in links if link.get("rel") == "self"), None)
     return clean(own or feed.get("link"))

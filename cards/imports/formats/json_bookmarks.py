@@ -129,6 +129,7 @@ def _of_groups(value: Entry, groups_in: str, links_in: str) -> list[Any] | None:
 
 
 def _path(group: Entry, above: Mapping[Any, Entry], parent: str) -> str:
+    """Return the path of a group, `outer / inner`; cycles of parents end."""
     names, seen = list[str](), set[Any]()
     node: Any = group
     while isinstance(node, dict) and id(node) not in seen and len(seen) < 100:
@@ -262,6 +263,7 @@ def read_zotero(document: Document) -> Iterator[Row]:
 
 
 def _paths_of_zotero(value: Entry) -> dict[Any, list[str]]:
+    """Return the paths of Zotero's collections by the id of each item in them."""
     groups = value.get("collections")
     named = (
         {k: v for k, v in groups.items() if isinstance(v, dict)} if isinstance(groups, dict) else {}

@@ -44,6 +44,7 @@ def csl(document: Document) -> Iterator[Row]:
 
 
 def _csl(number: int, entry: Any) -> Row:
+    """Return the item of a CSL-JSON reference."""
     tags = strings(entry.get("categories") or entry.get("keyword"))
     url, text = text_of(entry, "URL"), text_of(entry, "annote")
     item = reference_item(line=number, fields=entry, url=url, text=text, tags=tags)
@@ -62,6 +63,7 @@ def commonplace(document: Document) -> Iterator[Row]:
 
 
 def _collection(number: int, entry: Any) -> Row:
+    """Return the item that creates an exported collection."""
     name = one_line(entry.get("name"))
     folder = {part: text_of(entry, part) for part in ("name", "description")}
     privacy = stated_by("visibility", entry.get("visibility"))
@@ -74,6 +76,7 @@ def _collection(number: int, entry: Any) -> Row:
 
 
 def _subscription(number: int, entry: Any) -> Row:
+    """Return the item of an exported subscription."""
     feed, name = text_of(entry, "url"), one_line(entry.get("collection"))
     privacy = stated_by("visibility", entry.get("visibility"))
     return Item(
@@ -84,6 +87,7 @@ def _subscription(number: int, entry: Any) -> Row:
 
 
 def _commonplace(number: int, entry: Any) -> Row:
+    """Return the item of an exported card."""
     places = entry.get("collections")
     privacy = stated_by("visibility", entry.get("visibility"))
     return Item(

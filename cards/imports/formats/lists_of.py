@@ -125,6 +125,7 @@ def _creators(value: list[Any]) -> dict[str, list[dict[str, str]]]:
 
 
 def _names(text: str) -> list[str]:
+    """Split a text into names by the separators that fit: `;`, `|`, "and" or commas."""
     if ";" in text or "|" in text:
         return re.split(r"[;|]", text)
     if AND.search(text):

@@ -103,6 +103,7 @@ def _without_header(text: str, line: int) -> Table | None:
 
 
 def _of_header(text: str, delimiter: str, line: int) -> Table | None:
+    """Return the layout of a table whose first row names its columns, or None."""
     try:
         reader = csv.reader(_lines(text[:LONGEST_CELL]), delimiter=delimiter)
         header = next(reader, [])[:MOST_COLUMNS]
@@ -115,6 +116,7 @@ def _of_header(text: str, delimiter: str, line: int) -> Table | None:
 
 
 def _is_enough(columns: set[str]) -> bool:
+    """Return whether columns suffice for a table: addresses, or titles and more."""
     kinds = {fields.PLACES[name][0] for name in columns if name in fields.PLACES}
     others = {"note", "highlight", "author", *fields.OF_REFERENCES}
     return "url" in kinds or ("title" in kinds and bool(kinds & others))

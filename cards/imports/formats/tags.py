@@ -75,6 +75,7 @@ class Tags:
         return self._line
 
     def _tag(self, name: str, closes: bool, found: re.Match[str]) -> Tag:
+        """Parse the rest of a tag; raise Unreadable if it never ends."""
         text, place, attributes = self.text, found.end(), dict[str, str]()
         while True:
             before, place = place, SPACE.match(text, place).end()  # type: ignore[union-attr]
@@ -109,12 +110,14 @@ class Tags:
         return REFERENCE_OF_XML.sub(_referred, text) if self.is_xml else attribute_value(text)
 
     def _find(self, sign: str, place: int) -> int:
+        """Return the next position of a sign, or -1; search only once for a missing sign."""
         end = -1 if sign in self._missing else self.text.find(sign, place)
         if end < 0:
             self._missing.add(sign)
         return end
 
     def _end_of_text(self, tag: Tag) -> int:
+        """Return where the text of an element such as `title` ends."""
         found = None if tag.name in self._missing else END_OF[tag.name].search(self.text, tag.end)
         if not found:
             self._missing.add(tag.name)

@@ -170,6 +170,7 @@ def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
 
 
 def _people(sequence: Node) -> list[dict[str, str]]:
+    """Return the CSL-JSON names in a sequence of persons."""
     persons = [item.find("Person") for seq in sequence.all("Seq") for item in seq.all("li")]
     return [
         {"family": person.content("surname"), "given": person.content("givenName")}
@@ -179,11 +180,13 @@ def _people(sequence: Node) -> list[dict[str, str]]:
 
 
 def _tags(node: Node) -> Iterator[str]:
+    """Yield the tags of an element, the owner's and automatic ones."""
     for subject in node.all("subject"):
         yield clean(subject.text) or subject.content("AutomaticTag", "value")
 
 
 def _identifiers(csl: dict[str, Any], nodes: list[Node]) -> None:
+    """Add the first ISBN, ISSN and DOI among some elements."""
     for node in nodes:
         for identifier in node.all("identifier"):
             kind, _, value = clean(identifier.text).partition(" ")

@@ -78,6 +78,7 @@ class Reading:
                     self.family.parents.setdefault(key.group(1).lower(), found[0])
 
     def _block(self, text: str, line: int) -> Iterator[Found]:
+        """Parse one block: remember its macros, and yield its entries and problems."""
         from bibtexparser.splitter import Splitter
 
         if len(text) > LONGEST_BLOCK:
@@ -108,6 +109,7 @@ class Reading:
             yield Problem(line=at, code="malformed", detail=detail, label=one_line(text[:80]))
 
     def _entry(self, entry: Any) -> Entry:
+        """Return the known fields of a parsed entry, with macros replaced."""
         fields: dict[str, str] = {}
         for each in entry.fields:
             name = each.key.lower().strip()

@@ -93,6 +93,7 @@ def _one(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
 
 
 def _script(sign: str, text: str) -> str:
+    """Return a text in superscript or subscript; raise _NoText if a letter has no such form."""
     if text == "°":  # `^\circ`
         return text
     letters = SCRIPTS[sign]
@@ -102,6 +103,7 @@ def _script(sign: str, text: str) -> str:
 
 
 def _sign_of(macro: str, escaped: str) -> str:
+    """Return the sign that a macro or an escaped character stands for; raise _NoText."""
     if escaped:
         if escaped == "!":
             return ""

@@ -64,6 +64,7 @@ class Family:
         return found
 
     def _parent(self, key: str, depth: int) -> tuple[str, dict[str, str]]:
+        """Return the type and completed fields of a parent; ("", {}) if it is missing."""
         if key not in self.parents:
             return "", {}
         parent = self.parents[key]

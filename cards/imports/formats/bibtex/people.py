@@ -39,6 +39,7 @@ def _undoubled(text: str) -> str:
 
 
 def _person(name: str) -> dict[str, str]:
+    """Return the CSL-JSON name of one name; {} for "others"."""
     from bibtexparser.middlewares.names import parse_single_name_into_parts
 
     if not name or OTHERS.fullmatch(name.strip("{} .,")):

@@ -79,6 +79,7 @@ def csl_of(record: Record) -> dict[str, Any]:
 
 
 def _type_of(record: Record) -> str:
+    """Return the CSL type of a record, by DT and PT."""
     words = [word.strip().lower() for word in record.first("DT").split(";")]
     # Proceedings that appear in a journal are cited as articles of the journal.
     if record.first("PT")[:1] == "J":
