@@ -125,6 +125,7 @@ def _joins(text: str, place: int) -> bool:
 
 
 def _lookalike_scripts(word: str) -> Iterator[str]:
+    """Yield the look-alike script of each letter that is in one."""
     for character in word:
         script = unicodedata.name(character, "").partition(" ")[0]
         if script in LOOKALIKE:

@@ -125,6 +125,7 @@ def follower_ranges(user_ids: Collection[int], *, cards: int = 1) -> dict[int, l
 
 
 def _ranges(user_id: int, size: int) -> list[KeyRange]:
+    """Return ranges of follower ids that hold at most `size` followers each and cover all ids."""
     limits = [ALL_KEYS.first]
     while limits[-1] < ALL_KEYS.after:
         rows = execute(NEXT_RANGE, [user_id, str(limits[-1]), size], prepare=False).rows

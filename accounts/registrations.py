@@ -48,6 +48,7 @@ def register(request: Request, person: dict[str, Any]) -> tuple[User, bool]:
 
 
 def _is_new(key: str, person: dict[str, Any], caller: Caller) -> bool:
+    """Claim the key; return False for a repetition, raise KeyOfAnotherRequest for another body."""
     # Without a login, a key belongs to the client's address, and also to the username, for a client
     # whose address has changed. Always claimed in this order, to avoid deadlocks.
     name, body = lookup_form(person["username"]), digest(person["username"], person["email"])

@@ -177,6 +177,7 @@ def unfollow(*, follower: User, followed: User) -> bool:
 
 
 def _check(field: str, check: Callable[[str], None], value: str) -> None:
+    """Run a check of one field, and raise its ValidationError under the field's name."""
     try:
         check(value)
     except ValidationError as error:
@@ -184,6 +185,7 @@ def _check(field: str, check: Callable[[str], None], value: str) -> None:
 
 
 def _taken(error: IntegrityError) -> Exception:
+    """Return the ValidationError for a violated unique constraint, or the error itself."""
     cause = error.__cause__
     name = cause.diag.constraint_name if isinstance(cause, UniqueViolation) else None
     if name not in TAKEN:

@@ -75,6 +75,7 @@ class GuardedAdminSite(admin.AdminSite):
         return response
 
     def _too_many(self, request: HttpRequest, refused: TooManyTries) -> TemplateResponse:
+        """Return the page, with status 429, that says when to try again."""
         context = {**self.each_context(request), "title": "Too many tries", "refusal": refused}
         headers = {"Retry-After": str(refused.retry_after)}
         return TemplateResponse(

@@ -75,6 +75,7 @@ def server_account() -> pwd.struct_passwd | None:
 
 
 def _nobody() -> list[str]:
+    """Return setpriv's options that run a command as the account `nobody`."""
     account = pwd.getpwnam("nobody")
     options = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     capability = _path_capability()
@@ -89,6 +90,7 @@ def _nobody() -> list[str]:
 
 @cache
 def _path_capability() -> str:
+    """Return a capability that opens all paths and that this process has, or an empty string."""
     # In containers, root often lacks dac_read_search, but has dac_override.
     status = Path("/proc/self/status")
     found = (

@@ -259,6 +259,7 @@ class Servers:
             self.run.chmod(0o770)
 
     def _make_cluster(self) -> None:
+        """Create PostgreSQL's data directory with initdb; raise ServerFailed if that fails."""
         # Created under another name and then renamed: an interrupted initdb leaves no half cluster.
         unfinished = Path(tempfile.mkdtemp(prefix="postgres.", dir=self.data.absolute()))
         account = server_account()

@@ -102,6 +102,7 @@ async def _ask(question: Any) -> Any:
 
 
 def _on_a_connection(question: Any) -> Any:
+    """Run a database call in the thread, and close the thread's connection."""
     try:
         return question()
     finally:

@@ -55,6 +55,7 @@ class IdempotencyMiddleware:
             return answer(413, f"With an Idempotency-Key, a body has up to {limit} bytes.")
 
     def _once(self, request: HttpRequest, sender: User, key: str) -> HttpResponse:
+        """Return the stored response if the key was used before; otherwise run the view."""
         name = digest(f"{sender.pk}\n{request.path_info}\n{key}".encode())
         if kept := repeats.claim(name, digest(request.body)):
             return repeated(request, kept, sender)

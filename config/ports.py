@@ -41,6 +41,7 @@ def _number(variable: str, text: str) -> int:
 
 
 def _bindable(variable: str, port: int) -> int:
+    """Return the port, or the one chosen by the system for 0; raise PortTaken if it is in use."""
     with socket.socket() as probe:
         # The servers set this too. Without it, a connection that closed a moment ago (TIME_WAIT)
         # would make the port look taken.

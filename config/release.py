@@ -16,6 +16,7 @@ def of(folder: Path) -> str:
 
 
 def _commit(git: Path) -> str:
+    """Return the id of the commit that HEAD names, or an empty string."""
     with suppress(OSError):
         if git.is_file():  # a worktree, whose HEAD is in another directory, named in this file
             git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir: ").strip()
@@ -27,6 +28,7 @@ def _commit(git: Path) -> str:
 
 
 def _branch(git: Path, name: str) -> str:
+    """Return the id of the commit of a branch, from its own file or from packed-refs."""
     with suppress(OSError):
         git = git / (git / "commondir").read_text(encoding="utf-8").strip()
     with suppress(OSError):

@@ -80,6 +80,7 @@ class Server:
         raise ServerFailed(f"{self.name} (process {pid}) does not stop, not even by SIGKILL.")
 
     def _spawn(self) -> int:
+        """Start the server in its own session, with its output in the log; return its pid."""
         # The server may outlive this process; Popen would warn about that, posix_spawn doesn't.
         _rotate(self.log)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -83,6 +83,7 @@ def _having(words: str) -> list[int]:
 
 
 def _environments() -> Iterator[tuple[int, str]]:
+    """Yield the id and the environment of each process that this user may read."""
     if not PROC.exists():
         yield from _listed_environments()
         return
@@ -102,6 +103,7 @@ def _listed_environments() -> Iterator[tuple[int, str]]:
 
 
 def _gone(pids: list[int], *, seconds: float) -> bool:
+    """Wait up to `seconds` for the processes to end; return whether all have."""
     deadline = time.monotonic() + seconds
     while any(map(_lives, pids)):
         if time.monotonic() >= deadline:

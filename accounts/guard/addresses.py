@@ -27,6 +27,7 @@ def client_address(peer: str, forwarded_for: str, *, proxies: int) -> str:
 
 
 def _parsed(text: str) -> str:
+    """Return an address in normal form, without its port, or an empty string if it is none."""
     text = text.strip()
     if match := WITH_PORT.fullmatch(text):
         text = match["six"] or match["four"]

@@ -94,6 +94,7 @@ def remember_address(account: str, caller: Caller) -> None:
 
 
 def _pay(account: str, caller: Caller) -> tuple[tuple[Budget, str], ...]:
+    """Spend the budgets of a login, and return them with their holders."""
     known = execute(KNOWS, [_place(account, caller.address)]).count
     if caller.device.knows(account):
         prices = [(PLACE, f"{account}\ndevice\n{caller.device.id}")]

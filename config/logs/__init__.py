@@ -82,6 +82,7 @@ def _reports(sentry: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, frames: Any) -> None:
+    """Log an uncaught exception; Ctrl-C is printed as Python does."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, frames)
         return

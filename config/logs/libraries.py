@@ -108,6 +108,7 @@ def words_for(record: logging.LogRecord) -> Words | None:
 
 
 def _fields(words: Words, args: Any) -> dict[str, Any]:
+    """Return the arguments of a library's record that become fields."""
     given = args if isinstance(args, tuple) else ()
     return {
         name: _argument(given[place], named=True)
@@ -117,6 +118,7 @@ def _fields(words: Words, args: Any) -> dict[str, Any]:
 
 
 def _told(logger: str, template: str, args: Any) -> str:
+    """Return a library's message with all arguments that may be private replaced by `…`."""
     named = logger.partition(".")[0] in ABOUT_THEMSELVES
     if not args:
         return template if named else template[:200]
@@ -129,6 +131,7 @@ def _told(logger: str, template: str, args: Any) -> str:
 
 
 def _argument(value: Any, named: bool) -> Any:
+    """Return an argument in loggable form; `named` says whether names and link errors are safe."""
     if isinstance(value, int | float):
         return value
     if isinstance(value, BaseException):

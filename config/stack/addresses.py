@@ -42,6 +42,7 @@ def admin_password(data: Path) -> str:
 
 
 def _addresses(servers: Servers, ports: Mapping[str, int], given: list[str]) -> dict[str, str]:
+    """Return each address or login by its label."""
     environment = stack_environment(servers, ports)
     web = f"http://127.0.0.1:{ports['PORT']}"
     conf = _short(servers.data / "supervisord.conf")

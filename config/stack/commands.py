@@ -86,6 +86,7 @@ interrupts = Interrupts()
 
 @contextmanager
 def _stack(console: Console, *, show_lines: bool) -> Iterator[Stack]:
+    """Own the data directory, end leftovers of an earlier stack, and stop the stack at the end."""
     with owning(data_directory()) as servers:
         stack = Stack(servers=servers, console=console, show_lines=show_lines)
         end_previous(stack)
@@ -121,6 +122,7 @@ def end_previous(stack: Stack) -> None:
 
 
 def _guarded(command: Callable[[Console], int]) -> int:
+    """Run a command with signal handlers; print an expected error, and return the exit code."""
     console = Console(soft_wrap=True)
     signal.signal(signal.SIGINT, interrupts)
     signal.signal(signal.SIGTERM, interrupts)

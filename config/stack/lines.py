@@ -31,6 +31,7 @@ class Follower:
         return [line.decode("utf-8", "replace").rstrip("\r") for line in whole]
 
     def _added(self) -> bytes:
+        """Return the new bytes; after a rotation, first the rest of the rotated file."""
         text = b""
         for path in (self.rotated, self.path):
             with suppress(FileNotFoundError), path.open("rb") as log:

@@ -122,6 +122,7 @@ def with_groups(conf: str, programs: list[Program], servers: Servers) -> str:
 
 
 def _sections(programs: list[Program], servers: Servers) -> str:
+    """Return the [program:…] sections of the configuration."""
     return "".join(
         PROGRAM.format(
             log=_literal(servers.log),

@@ -67,6 +67,7 @@ def restart(arguments: list[str]) -> int:
 
 @contextmanager
 def _running() -> Iterator["RunningStack"]:
+    """Yield the running stack, locked against other changes; raise NoStack without one."""
     data = data_directory()
     if not locks.is_locked(data / "owner.lock"):
         raise NoStack(f"No stack runs on {data}: start one with `make up`.")
@@ -120,6 +121,7 @@ class RunningStack:
                 _say(f"{name:24} has        {variable}={value}")
 
     def _bring(self, names: list[str]) -> None:
+        """Start programs, and wait until all are running; raise StackFailed after START_SECONDS."""
         self.supervisor.bring(names)
         deadline = time.monotonic() + START_SECONDS
         while any(state != RUNNING for state in self._states(names)):

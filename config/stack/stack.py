@@ -107,6 +107,7 @@ class Stack:
         return f"http://127.0.0.1:{self.environment[port_variable]}"
 
     def _wait_for(self, name: str, works: Callable[[], bool]) -> None:
+        """Show output until `works()` is true; raise StackFailed on a failure or at the deadline."""
         deadline = time.monotonic() + READY_SECONDS
         while not works():
             for program, state in self.supervisor.states().items():
@@ -123,6 +124,7 @@ class Stack:
         return StackFailed(f"{name} did not come up.{end}")
 
     def _workers_answer(self) -> bool:
+        """Return whether every worker process has responded to Celery's ping."""
         workers = sum("-worker" in program.name for program in self.groups)
         command = [sys.executable, "-m", "celery", "-A", "config", "inspect", "ping", "--json"]
         asked = subprocess.run(
@@ -139,6 +141,7 @@ class Stack:
         return False
 
     def _manage(self, *arguments: str, **variables: str) -> None:
+        """Run a management command in the stack's environment; raise StackFailed if it fails."""
         command = [sys.executable, "manage.py", *arguments]
         done = subprocess.run(
             command,

@@ -118,6 +118,7 @@ class Supervisor:
         self._kill_what_is_left(hard)
 
     def _stop_together(self, names: set[str], hard: Callable[[], bool]) -> None:
+        """Stop programs, and wait until all have stopped, the time is up, or `hard()` is true."""
         for name in names:
             with suppress(Fault):  # not running
                 self._ask("stopProcess", name, False)
@@ -129,6 +130,7 @@ class Supervisor:
             time.sleep(0.1)
 
     def _terminate(self, hard: Callable[[], bool]) -> None:
+        """Send supervisord SIGTERM; then SIGKILL at the deadline, or when `hard()` is true."""
         if self._process is None:
             return
         self._process.terminate()
@@ -165,6 +167,7 @@ class Supervisor:
         raise SupervisorGone(f"supervisord does not respond; see {self.log}/supervisord.log.")
 
     def _ask(self, method: str, *arguments: object) -> list[Any]:
+        """Call a method of supervisord's XML-RPC interface; raise SupervisorGone without one."""
         transport = SupervisorTransport(serverurl=f"unix://{self.socket}")
         try:
             with ServerProxy("http://localhost", transport=transport) as server:

@@ -68,6 +68,7 @@ class Body:
             budget.in_memory += len(piece)
 
     def _to_disk(self) -> None:
+        """Move the body from memory to a temporary file."""
         if self.is_on_disk:
             return
         self.file.seek(0)

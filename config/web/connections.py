@@ -148,13 +148,14 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def _count(self, size: int, *, status: int, what: str) -> None:
+        """Add to the head's size, and refuse a head that is too long."""
         self.head_size += size
         if self.head_size > self.limits.head_bytes:
             self._fail(status, f"The {what} longer than {self.limits.head_bytes} bytes.")
 
     def _fail(self, status: int, detail: str) -> None:
         self.status, self.refusal = status, detail
-        # The parser reports it to data_received as an error of its own.
+        # httptools turns this into an HttpParserError, which data_received catches.
         raise HeadRefused(detail)
 
     def on_headers_complete(self) -> None:
@@ -216,6 +217,7 @@ class Connection(HttpToolsProtocol):
             self._look_at_sender(now - self.waiting_since)
 
     def _look_at_sender(self, waited: float) -> None:
+        """Close a connection whose client sends no request, or its head too slowly."""
         limits, is_first = self.limits, self.cycle is None
         if self.head_begun and waited > limits.head_seconds:
             self.refuse(408, f"The headers took longer than {limits.head_seconds:g} seconds.")
@@ -223,6 +225,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def _look_at_reader(self, now: float) -> None:
+        """Close a connection whose client has read too little of the response."""
         if now - self.unsent_since < self.limits.send_stall_seconds:
             return
         left = self.transport.get_write_buffer_size()

@@ -52,6 +52,7 @@ class Gateway:
                 body.close()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: Body) -> None:
+        """Receive the body, run the request in a thread, and send the response."""
         try:
             await self._take(scope, receive, body)
             exchange = Exchange(scope, body)
@@ -71,6 +72,7 @@ class Gateway:
             await self._send(exchange, first, receive, send)
 
     async def _take(self, scope: Scope, receive: Receive, body: Body) -> None:
+        """Receive the request's body; a large one only with a valid token."""
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:
@@ -82,6 +84,7 @@ class Gateway:
         await take(receive, body, most=most, declared=declared)
 
     async def _send(self, exchange: Exchange, first: bytes, receive: Receive, send: Send) -> None:
+        """Send a response; a streamed one piece by piece, until the client disconnects."""
         await send(start_of(exchange, length=None if exchange.has_more else len(first)))
         if not exchange.has_more:
             await send({"type": "http.response.body", "body": first})
@@ -106,6 +109,7 @@ class Gateway:
     async def _keep_open(
         self, stream: Stream, exchange: Exchange, receive: Receive, send: Send
     ) -> None:
+        """Send a live stream until it ends or the client disconnects."""
         try:
             await send(start_of(exchange, length=None))
         except BaseException:

@@ -36,6 +36,7 @@ class Threads:
             self._take(*self._steps.get())
 
     def _take(self, step: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        """Run a function, and hand its result or error to the event loop."""
         made, error = None, None
         try:
             made = step()

@@ -45,6 +45,7 @@ class Command(migrate.Command):
 
 
 def _refuse_other_encodings() -> None:
+    """Raise CommandError unless the database's encoding is UTF-8."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_encoding')")
         ((encoding,),) = cursor.fetchall()
