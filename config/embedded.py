@@ -64,7 +64,7 @@ class DataInUse(SaysWhatToDo):
 
 @contextmanager
 def using(data: Path) -> Iterator["Servers"]:
-    """Run the servers of a data directory during the block, and as long as others use them."""
+    """Start the servers if they don't run; after the block, stop them if no process uses them."""
     servers = Servers(data)
     with locks.opened(data / "users.lock") as users:
         try:

@@ -145,6 +145,7 @@ def tail(log: Path, lines: int = 12) -> str:
 
 
 def _listed_command_line(pid: int) -> str:
+    """Return the command line of a process on a system without /proc, for example macOS."""
     listed = subprocess.run(
         ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
         capture_output=True,

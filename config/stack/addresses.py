@@ -16,7 +16,7 @@ FILE = "addresses.json"
 # If one of these is set in the environment of `make up`, no file has its value, and none should:
 # `status` then prints GIVEN in its place.
 SECRETS = ("ADMIN_PASSWORD", "FLOWER_BASIC_AUTH")
-GIVEN = "as {} said when the stack was started"
+GIVEN = "as set in {} when the stack was started"
 
 
 def keep(data: Path, ports: Mapping[str, int]) -> None:

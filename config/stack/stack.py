@@ -107,7 +107,7 @@ class Stack:
         return f"http://127.0.0.1:{self.environment[port_variable]}"
 
     def _wait_for(self, name: str, works: Callable[[], bool]) -> None:
-        """Show output until `works()` is true; raise StackFailed on a failure or at the deadline."""
+        """Show output until `works()` is true; raise StackFailed on failure or at the deadline."""
         deadline = time.monotonic() + READY_SECONDS
         while not works():
             for program, state in self.supervisor.states().items():

@@ -236,7 +236,7 @@ class Connection(HttpToolsProtocol):
     # -- responses of the server itself ------------------------------------------------------------
 
     def refuse(self, status: int, detail: str) -> None:
-        """Send a problem document (RFC 9457) with this status, and close the connection."""
+        """Send a problem document (RFC 9457), unless a response has begun; close the connection."""
         if self.is_busy:
             # The client would take it for a part of the response that is being sent.
             self.transport.abort()
