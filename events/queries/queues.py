@@ -73,8 +73,8 @@ DONE = f"""
 def queue_status(*, since: datetime | None = None, finished: bool = True) -> list[QueueStatus]:
     """Return each queue's figures; done deliveries count from `since` on, or over 5 minutes.
 
-    Without `finished`, the figures of done deliveries and workers are left out, which saves the
-    statement that reads all of those deliveries.
+    Without `finished`, the figures of done deliveries are left out, which saves the statement that
+    reads all of them.
     """
     policies, set_by_operators = all_policies(), controls.read()
     workers, done = dict(_rows(WORKERS)), _done(since) if finished else {}
