@@ -1,3 +1,5 @@
+"""The API's authentication: find the user of a request's token, and record the token's use."""
+
 from __future__ import annotations
 
 import logging

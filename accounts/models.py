@@ -1,3 +1,5 @@
+"""Users, follows, stored responses to repeated requests, and rate-limit state."""
+
 from __future__ import annotations
 
 from typing import Any, ClassVar

@@ -1,3 +1,5 @@
+"""An admin list for large tables whose rows belong to one person each."""
+
 from __future__ import annotations
 
 from typing import Any, TypeVar

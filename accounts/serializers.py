@@ -1,3 +1,5 @@
+"""The JSON forms of users, follows and logins."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Scheduled cleanup of tokens, stored responses and rate-limit state."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""The API's views of accounts: registration, login, logout, profiles and follows."""
+
 from __future__ import annotations
 
 from typing import Any, cast

@@ -1,3 +1,5 @@
+"""Django's plain ASGI application, without live streams. The site runs config/web instead."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The URLs of the site, and its error views."""
+
 from __future__ import annotations
 
 from django.contrib import admin

@@ -94,7 +94,7 @@ def _environments() -> Iterator[tuple[int, str]]:
 
 
 def _listed_environments() -> Iterator[tuple[int, str]]:
-    """Yield the same on a system without /proc: `ps` shows environments after the commands."""
+    """Yield process ids and environments where there is no /proc (macOS), from `ps`."""
     command = ["/bin/ps", "-axEww", "-o", "pid=,command="]
     listed = subprocess.run(command, capture_output=True, check=False).stdout
     for line in listed.decode("utf-8", "replace").splitlines():

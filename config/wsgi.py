@@ -1,3 +1,8 @@
+"""Django's WSGI application, and the settings that differ in web processes.
+
+This module must be imported before the settings are loaded.
+"""
+
 from __future__ import annotations
 
 import os

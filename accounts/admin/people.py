@@ -1,3 +1,5 @@
+"""The admin pages of users, follows and idempotent requests."""
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,3 +1,5 @@
+"""The admin page of API tokens."""
+
 from __future__ import annotations
 
 from typing import cast

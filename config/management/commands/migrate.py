@@ -1,3 +1,5 @@
+"""Django's `migrate`, made safe to run while the site is in use."""
+
 from __future__ import annotations
 
 import logging
