@@ -78,7 +78,7 @@ def queues() -> Iterator[Metric]:
         ((each.queue, each.depth) for each in backlogs),
     )  # fmt: skip
     yield by_queue(
-        "queue_runnable", "Open deliveries that wait for a worker or are held by one.",
+        "queue_runnable", "Deliveries that wait for a worker or are held by one; 0 while paused.",
         ((each.queue, each.runnable) for each in backlogs),
     )  # fmt: skip
     yield by_queue(

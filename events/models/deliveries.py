@@ -19,7 +19,9 @@ class Delivery(models.Model):
     """
 
     class State(models.TextChoices):
+        # A handler in a transaction runs in this state: the lock on the row is its claim.
         QUEUED = "queued", "Queued"
+        # Only handlers with outside effects (`atomic=False`), which run outside a transaction.
         RUNNING = "running", "Running"
         RETRY = "retry", "Waiting for a retry"
         DONE = "done", "Done"

@@ -9,12 +9,13 @@ from django.db.models.functions import Now
 class RateGroup(models.Model):
     """The calls that share a rate limit: of a queue, or of one account, host or recipient in it.
 
-    Permits are given while its row is locked. `reserved_until` is the end of its waiting line:
-    the time up to which turns are reserved.
+    Permits are given while the row is locked. A refused call reserves a turn, a time to try again.
     """
 
     name = models.TextField(primary_key=True)
+    # The end of the line of turns: the next refused call reserves its turn after this time.
     reserved_until = models.DateTimeField(db_default=Now())
+    # A token bucket, which limits the retries that the relay publishes in a second.
     tokens = models.FloatField(default=0)
     refilled_at = models.DateTimeField(db_default=Now())
 
