@@ -40,6 +40,7 @@ def produce(way: Way, cards: list[tuple[UUID, int]], writers: int, rate: float) 
     errors: list[Exception] = []
 
     def work() -> None:
+        """Add cards until none is left or one fails."""
         try:
             while True:
                 with lock:

@@ -97,6 +97,7 @@ class Ear:
             self.calls.append({name.lower(): text for name, text in headers.items()})
 
     def _answerer(self) -> type[BaseHTTPRequestHandler]:
+        """Return the request handler class, bound to this server."""
         ear = self
 
         class Answer(BaseHTTPRequestHandler):
@@ -219,6 +220,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _heard(span: Span, process: str) -> Heard:
+    """Convert a span from OTLP."""
     return Heard(
         name=span.name,
         process=process,

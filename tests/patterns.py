@@ -92,6 +92,7 @@ def _modules() -> Iterator[str]:
 
 
 def _inside_functions(module: Any) -> Iterator[Found]:
+    """Yield the patterns passed to `re` functions in a module's source."""
     tree = ast.parse(Path(module.__file__).read_text())
     for node in ast.walk(tree):
         match node:
@@ -151,6 +152,7 @@ def attacks(found: Found) -> Iterator[str]:
 
 
 def _pumps(tree: Any, before: str) -> Iterator[tuple[str, str]]:
+    """Yield (prefix, body) for each quantifier that allows MANY repeats."""
     for op, value in tree:
         if op in REPEATS and value[1] >= MANY:
             yield from ((before, body) for body in _samples(value[2]) if body)
@@ -169,6 +171,7 @@ def _samples(tree: Any) -> list[str]:
 
 
 def _of_node(op: Any, value: Any) -> list[str]:
+    """Return up to six texts that one node of the tree matches approximately."""
     if op is sre.LITERAL:
         return [chr(value)]
     if op in (sre.IN, sre.NOT_LITERAL, sre.ANY):
@@ -184,6 +187,7 @@ def _of_node(op: Any, value: Any) -> list[str]:
 
 
 def _takes(op: Any, value: Any, sign: str) -> bool:
+    """Return whether a node that matches single characters matches this one."""
     if op is sre.ANY:
         return sign != "\n"
     if op is sre.NOT_LITERAL:
@@ -193,6 +197,7 @@ def _takes(op: Any, value: Any, sign: str) -> bool:
 
 
 def _is_in(kind: Any, what: Any, sign: str) -> bool:
+    """Return whether a character is in one member of a character class."""
     if kind is sre.LITERAL:
         return bool(ord(sign) == what)
     if kind is sre.RANGE:

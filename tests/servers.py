@@ -44,6 +44,7 @@ _running = ExitStack()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the servers, in each process that runs tests."""
     from config import embedded
     from config.watcher import VARIABLE, new_mark, watching
 

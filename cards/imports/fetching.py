@@ -14,7 +14,7 @@ LIMITS = Limits(seconds=60, size=limits.IMPORT_BYTES)
 
 
 def document_of(job: Import) -> Document | None:
-    """Return the file of an import, or None if it is gone; raise FetchFailed.
+    """Return the file of an import, or None if it is gone; raise FetchFailed or QuotaExceeded.
 
     A fetched file is stored, so that a reader that continues after a crash reads the same bytes.
     """

@@ -43,6 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the report of all faults; in the full form, also write it as JSON."""
     report = terminalreporter.config.stash.get(REPORT, None)
     if report is None or not report.cases:
         return

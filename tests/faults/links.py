@@ -76,6 +76,7 @@ class Link:
         self.refuse()
 
     def _accept(self, listener: socket.socket) -> None:
+        """Accept connections, and connect each to the server."""
         while True:
             try:
                 client, _ = listener.accept()
@@ -129,6 +130,7 @@ class Wire:
         self.link.forget(self)
 
     def _upstream(self) -> None:
+        """Forward bytes from the process to the server."""
         with contextlib.suppress(OSError):
             while data := self.client.recv(CHUNK):
                 self.link.wait_flowing()
@@ -137,6 +139,7 @@ class Wire:
         self.close()
 
     def _downstream(self) -> None:
+        """Forward bytes from the server to the process; stop at a reply that must be cut off."""
         with contextlib.suppress(OSError):
             while data := self.server.recv(CHUNK):
                 self.link.wait_flowing()

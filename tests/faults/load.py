@@ -217,6 +217,7 @@ class Load:
         return [second for author in self.authors for second in author.ledger.seconds]
 
     def _register(self) -> None:
+        """Register the authors, and let each follow the others."""
         with httpx.Client(base_url=f"{self.world.url()}/api/v1", timeout=30) as http:
             for name in AUTHORS:
                 person = {

@@ -252,6 +252,7 @@ class World:
         wait_for(self._empty, seconds=30, what="the tables are empty")
 
     def _empty(self) -> bool:
+        """Try to empty all tables; return False while processes hold locks on them."""
         tables = [name for (name,) in self.rows(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             " AND tablename <> ALL(%s)", list(KEPT),

@@ -1,7 +1,6 @@
 """Turn one row of a table, or one JSON object, into an item, by the names of its fields.
 
-Programs use different names for the same field; `NAMES` lists them. Names are compared in lower
-case and without separators. Fields with other names are ignored.
+`NAMES` lists the names that programs use, in lower case without separators; others are ignored.
 """
 
 from __future__ import annotations
@@ -80,8 +79,7 @@ TEXTS = (
     "title", "ISSN", "PMID", "volume", "issue", "number", "page", "publisher", "publisher-place",
     "collection-title", "event-title", "edition", "language", "abstract", "genre",
 )  # fmt: skip
-# A row with one of these fields is a reference.
-OF_REFERENCES = ("DOI", "container", "ISBN", "ISSN", "PMID", "volume", "kind")
+OF_REFERENCES = ("DOI", "container", "ISBN", "ISSN", "PMID", "volume", "kind")  # mark references
 KINDS = {
     "journalarticle": "article-journal", "article": "article-journal", "review": "article-journal",
     "letter": "article-journal", "editorial": "article-journal", "note": "article-journal",
@@ -101,8 +99,7 @@ KINDS = {
 }  # fmt: skip
 PATH = re.compile(r"\s{0,9}/\s{0,9}")
 NOT_IN_NAMES = re.compile(r"[\s_\-./()'’]+")
-# An address within Shaarli itself, which means that the entry is a note.
-NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")
+NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")  # the address of a note within Shaarli
 # Names of unknown fields whose address is that of a picture.
 PICTURE = re.compile(r"image|cover|icon|thumb|avatar|photo|picture|banner|screenshot")
 DASHES = re.compile(r"\s{0,9}(?:-{2,3}|–|—)\s{0,9}")
@@ -182,6 +179,7 @@ def item_of(fields: Fields, *, line: int, source: str = "table") -> Item:
 
 
 def _bookmark(fields: Fields, line: int, source: str) -> Item:
+    """Return the item of a row that is a link or a note."""
     url, title, text = fields.first("url"), one_line(fields.first("title")), _text(fields)
     row = fields.first("id") if source == "table" else ""
     if NOTE.fullmatch(url):
@@ -200,6 +198,7 @@ def _bookmark(fields: Fields, line: int, source: str) -> Item:
 
 
 def _text(fields: Fields) -> str:
+    """Return the owner's notes (or the excerpt) and highlights; highlights of a book come first."""
     own = fields.texts("note") or [fields.first("excerpt")]
     marked = fields.texts("highlight")
     if marked and "url" not in fields.found and (author := fields.first("author")):
@@ -225,6 +224,7 @@ def _collections(fields: Fields) -> tuple[tuple[str, ...], ...]:
 
 
 def _told(fields: Fields, item: Item) -> Mapping[str, Mapping[str, str]]:
+    """Return the visibility of the item's collection in the form of `Item.told`."""
     mark = fields.first("collectionvisibility")
     if not mark or not item.collections:
         return {}

@@ -49,6 +49,7 @@ def readable(formula: str) -> str:
     return " ".join(text.split()) if text.strip() else ""
 
 
+# (macro, escaped character, sign, other text): exactly one of them is not empty.
 Tokens = list[tuple[str, str, str, str]]
 
 
@@ -71,7 +72,10 @@ def _group(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
 
 
 def _one(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
-    """Return the text of one token or group, and the position after it."""
+    """Return the text of one token or group, and the position after it.
+
+    After `^` or `_`, only the first letter of a text belongs to it; the rest stays in `tokens`.
+    """
     if at >= len(tokens):
         raise _NoText
     macro, escaped, sign, letters = tokens[at]
