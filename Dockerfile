@@ -22,4 +22,4 @@ USER commonplace
 EXPOSE 8080
 # Each process group has its own command (fly.toml); the image's default command is a web server.
 ENV WEB_ADDRESS=0.0.0.0 WEB_PORT=8080
-CMD ["python", "-m", "config.web"]
+CMD ["python", "-m", "server"]

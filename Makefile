@@ -22,7 +22,7 @@ PRODUCTION = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token
 help:
 	@echo "make demo    run the demo on a stack of its own, and show the results"
 	@echo "make up      run the whole stack until Ctrl-C (PORT, FLOWER_PORT, EXPORTER_PORT)"
-	@echo "             meanwhile: $(BIN)/python -m config.stack status | scale feed-worker=3 | restart …"
+	@echo "             meanwhile: $(BIN)/python -m stack status | scale feed-worker=3 | restart …"
 	@echo "make test    run all tests (ARGS='-k name' to choose)"
 	@echo "make faults  break each server and process, and show that nothing is lost (FAULTS_SEED)"
 	@echo "make check   check format, lint, types, import contracts, migrations and deployment"
@@ -34,10 +34,10 @@ help:
 	@echo "make clean   remove everything that the other targets created, except the data in .data"
 
 demo: $(VENV)/local.stamp
-	@$(BIN)/python -m config.stack demo
+	@$(BIN)/python -m stack demo
 
 up: $(VENV)/checked $(VENV)/local.stamp
-	@$(BIN)/python -m config.stack up
+	@$(BIN)/python -m stack up
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -92,7 +92,7 @@ endef
 # Check the ports before the first installation, which takes minutes.
 .PHONY: $(VENV)/checked
 $(VENV)/checked:
-	@test -z "$(PYTHON)" -o -e $(VENV)/local.stamp || $(PYTHON) config/ports.py
+	@test -z "$(PYTHON)" -o -e $(VENV)/local.stamp || $(PYTHON) stack/ports.py
 
 $(VENV)/%.stamp: requirements/%.txt | $(BIN)/python
 	$(INSTALL)

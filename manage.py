@@ -20,14 +20,14 @@ PATIENCE = {
 
 def main() -> None:
     """Run one management command."""
-    from config.terminal import allow_any_text
+    from stack.terminal import allow_any_text
 
     allow_any_text()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     seconds = PATIENCE.get(" ".join(sys.argv[1:2]), "300")
     os.environ.setdefault("DATABASE_REPLY_SECONDS", seconds)
     if sys.argv[1:2] == ["migrate"]:
-        # Less than a request waits for an answer: it may have to wait behind us (config/wsgi.py).
+        # Less than a request waits for an answer: it may have to wait behind us (server/wsgi.py).
         os.environ.setdefault("DATABASE_LOCK_SECONDS", "2")
     if sys.argv[1:2] == ["worker"]:
         from config.queues import group_of
@@ -53,7 +53,7 @@ def run() -> None:
     from config.management.refusals import in_a_line, is_expected
 
     if settings.EMBEDDED and needs_servers(sys.argv):
-        from config import embedded
+        from stack import embedded
 
         servers = embedded.using(settings.DATA_DIR)
     else:

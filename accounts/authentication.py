@@ -21,8 +21,8 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import User
-from events.failures import reason
-from events.sql import execute
+from eventbook.database import execute
+from eventbook.observe import reason
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from events.envelope import event_type
+from eventbook import event_type
 
 
 @event_type("user.registered", version=1)

@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from accounts.queries import user_named
-from events.admin import ReadOnlyAdmin
+from eventbook.operate import ReadOnlyAdmin
 
 Row = TypeVar("Row", bound=Model)
 

@@ -13,8 +13,8 @@ from django.db.models.functions import Coalesce, Lower
 
 from accounts.models import Follow, User
 from accounts.names import lookup_form
-from events.envelope import ALL_KEYS, KeyRange
-from events.sql import execute
+from eventbook import ALL_KEYS, KeyRange
+from eventbook.database import execute
 
 
 def users() -> QuerySet[User]:

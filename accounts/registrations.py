@@ -10,12 +10,13 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from accounts import repeats, services
+from accounts import services
 from accounts.guard import Caller, begin_registration
 from accounts.guard.budgets import digest
 from accounts.guard.tries import remember_address
 from accounts.models import User
 from accounts.names import lookup_form
+from api import repeats
 
 
 class KeyOfAnotherRequest(APIException):

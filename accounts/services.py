@@ -16,7 +16,7 @@ from accounts import names
 from accounts.events import UserFollowed, UserRegistered, UserUnfollowed
 from accounts.models import Follow, User
 from accounts.signals import person_leaving, user_followed, user_registered, user_unfollowed
-from events.sql import execute
+from eventbook.database import execute
 
 # The field and the message for each constraint that a new user can violate.
 TAKEN = {

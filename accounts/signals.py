@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 from accounts.events import UserFollowed, UserRegistered, UserUnfollowed
-from events.signals import DomainSignal
+from eventbook import DomainSignal
 
 user_registered = DomainSignal(UserRegistered)
 user_followed = DomainSignal(UserFollowed)

@@ -1,4 +1,4 @@
-"""Scheduled cleanup of tokens, stored responses and rate-limit state."""
+"""Scheduled cleanup of tokens and rate-limit state."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from datetime import timedelta
 from django.utils import timezone
 from knox.models import AuthToken
 
-from accounts.models import IdempotentRequest, KnownPlace, SpentBudget, TokenUse
-from events.schedule import scheduled
+from accounts.models import KnownPlace, SpentBudget, TokenUse
+from eventbook import scheduled
 
-# How long a response is kept for its Idempotency-Key.
-IDEMPOTENCY_TTL = timedelta(hours=24)
 # How long an address stays known after an account's last login from it.
 KNOWN_PLACE_TTL = timedelta(days=90)
 
 
 @scheduled(every=timedelta(hours=24), name="accounts.delete_expired")
 def delete_expired() -> dict[str, int]:
-    """Delete expired tokens, and responses kept for repeated requests; return the counts."""
+    """Delete expired tokens, and return their number."""
     now = timezone.now()
     tokens, _ = AuthToken.objects.filter(expiry__lte=now).delete()
     TokenUse.objects.exclude(digest__in=AuthToken.objects.values("digest")).delete()
-    answers, _ = IdempotentRequest.objects.filter(created_at__lte=now - IDEMPOTENCY_TTL).delete()
-    return {"tokens": tokens, "answers": answers}
+    return {"tokens": tokens}
 
 
 @scheduled(every=timedelta(hours=1), name="accounts.forget_tries")

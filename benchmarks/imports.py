@@ -29,7 +29,7 @@ FORMATS = 10_000  # rows of each format
 CARD_SECONDS = 0.05
 SECONDS = 10  # duration of the measurements without the import
 LATENCY = """
-    SELECT handler, extract(epoch FROM finished_at - recorded_at) * 1000 FROM events_delivery
+    SELECT handler, extract(epoch FROM finished_at - recorded_at) * 1000 FROM eventbook_delivery
     WHERE priority = 5 AND state = 'done' AND handler = ANY(%s) AND recorded_at > %s
 """
 HANDLERS = ["notifications.notify_card_added", "feeds.fan_out"]
@@ -74,10 +74,10 @@ def bookmarks(count: int) -> bytes:
 
 def parsers() -> Iterator[tuple[str, dict[str, float]]]:
     """Yield the rows per second of each parser, on one core."""
-    from cards.imports.documents import Document
-    from cards.imports.formats import rows
-    from cards.imports.items import Item
-    from tests.cards.imports import samples
+    from imports.files.documents import Document
+    from imports.files.formats import rows
+    from imports.files.items import Item
+    from tests.imports import samples
 
     urls = list(addresses(FORMATS))
     item = "<item><guid>{0}</guid><title>A title of some length</title><link>{0}</link></item>"
@@ -120,9 +120,9 @@ def run(servers: Any, count: int) -> dict[str, Any]:
 def _measured(processes: Processes, count: int) -> dict[str, Any]:
     """Measure cards alone, beside a loop, and beside an import; return the figures."""
     from accounts import services as people
-    from cards.imports.models import Import
-    from cards.imports.services import request_import
     from cards.models import Card
+    from imports.models import Import
+    from imports.services import request_import
 
     importer, author, reader = (person() for _ in range(3))
     for followed in (importer, author):
@@ -164,7 +164,7 @@ def keep_a_core_busy() -> None:
 
 def ended(processes: Processes, memory: list[int]) -> bool:
     """Record the worker's memory, and return whether the import has ended."""
-    from cards.imports.models import Import
+    from imports.models import Import
 
     memory.append(processes.memory()["import-worker"])
     time.sleep(0.25)
@@ -173,7 +173,7 @@ def ended(processes: Processes, memory: list[int]) -> bool:
 
 def warm() -> bool:
     """Return whether the workers have warmed up: over 100 deliveries are done."""
-    from events.models import Delivery
+    from eventbook.models import Delivery
 
     return Delivery.objects.filter(state="done").count() > 100
 
@@ -181,7 +181,7 @@ def warm() -> bool:
 def delivered() -> bool:
     """Return whether all events have been delivered."""
     from benchmarks.systems.commonplace import LEFT
-    from events.sql import execute
+    from eventbook.database.statements import execute
 
     return execute(LEFT).rows == [(False,)]
 
@@ -225,7 +225,7 @@ class Steady:
         """Call `work`; return the latency of cards meanwhile, in ms by handler and percentile."""
         from django.utils import timezone
 
-        from events.sql import execute
+        from eventbook.database.statements import execute
 
         began = timezone.now()
         work()

@@ -11,7 +11,7 @@ import psycopg
 import redis
 
 from benchmarks.servers import Processes, server_seconds
-from config.embedded import Servers
+from stack.embedded import Servers
 
 SAMPLE_SECONDS = 0.05
 

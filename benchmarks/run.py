@@ -17,7 +17,7 @@ from benchmarks.machine import machine
 from benchmarks.scenarios import celebrity, latency, throughput
 from benchmarks.systems import SYSTEMS
 from benchmarks.systems.base import System
-from config.embedded import Servers
+from stack.embedded import Servers
 
 Figures = dict[str, Any]
 # The systems that implement `System.write`.

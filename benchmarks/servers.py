@@ -22,8 +22,8 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
-from config.embedded import Servers, owning
-from config.watcher import VARIABLE, new_mark, watching
+from stack.embedded import Servers, owning
+from stack.watcher import VARIABLE, new_mark, watching
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -167,7 +167,7 @@ def _empty_broker(servers: Servers) -> None:
 
 def environment(servers: Servers) -> dict[str, str]:
     """Return the environment variables for all processes of the benchmark."""
-    from config.stack.programs import fly
+    from stack.programs import fly
 
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     mine = {name: text for name, text in os.environ.items() if not name.startswith("DJANGO")}
@@ -188,7 +188,7 @@ def environment(servers: Servers) -> dict[str, str]:
 
 def command_of(group: str) -> list[str]:
     """Return the command of a process group of fly.toml."""
-    from config.stack.programs import fly
+    from stack.programs import fly
 
     return shlex.split(fly()["processes"][group])
 

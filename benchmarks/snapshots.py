@@ -67,7 +67,7 @@ def snapshot(servers: Any) -> Iterator[None]:
     with psycopg.connect(servers.database_url) as session:
         session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         session.execute("SET idle_in_transaction_session_timeout = 0")
-        session.execute("SELECT count(*) FROM events_event")
+        session.execute("SELECT count(*) FROM eventbook_event")
         yield
         session.rollback()
 

@@ -24,7 +24,7 @@ from benchmarks.__main__ import DATA
 from benchmarks.http import library
 from benchmarks.http.lengths import Size
 from benchmarks.http.sites import Commonplace
-from events.ids import new_id
+from eventbook.database.ids import new_id
 
 SECONDS = 20  # duration of the idle measurement
 TOLD = 30  # notifications sent one by one

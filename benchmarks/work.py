@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psycopg
 
-from events.ids import new_id
+from eventbook.database.ids import new_id
 
 PEOPLE = 1_000
 AVERAGE, MOST = 20, 200
@@ -40,7 +40,7 @@ def follower_counts(dice: random.Random) -> list[int]:
 def make_people(session: psycopg.Connection) -> None:
     """Delete all data, and create the people and their follows."""
     clear(session)
-    session.execute("TRUNCATE accounts_user, cards_url RESTART IDENTITY CASCADE")
+    session.execute("TRUNCATE accounts_user, pages_url RESTART IDENTITY CASCADE")
     add_people(session, 1, PEOPLE)
     dice = random.Random(SEED)
     for followed, count in enumerate(follower_counts(dice), start=1):
@@ -71,7 +71,13 @@ def add_followers(session: psycopg.Connection, followed: int, followers: Sequenc
 
 CLEARED = (
     *("cards_card", "feeds_timelineentry", "feeds_mergedcurator", "notifications_notification"),
-    *("events_event", "events_outboxentry", "events_delivery", "events_attempt", "events_lease"),
+    *(
+        "eventbook_event",
+        "eventbook_outboxentry",
+        "eventbook_delivery",
+        "eventbook_attempt",
+        "eventbook_lease",
+    ),
 )
 
 

@@ -9,13 +9,13 @@ from django.core.exceptions import ValidationError as DomainError
 from rest_framework import serializers
 from rest_framework.serializers import as_serializer_error
 
-from accounts.errors import details_of, field_errors
 from accounts.models import User
+from api.errors import details_of, field_errors
 from api.serializers import Serializer
 from cards import limits, services
 from cards.serializers import CardSerializer, card_input
 from cards.services import AddedCard, CardDraft, RefusedCard
-from events.admission import admit_bulk_work
+from eventbook import admit_bulk_work
 
 
 class Envelope(Serializer):

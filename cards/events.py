@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from events.envelope import event_type
+from eventbook import event_type
 
 
 class _AboutCard:
@@ -26,43 +26,6 @@ class _AboutCollection:
     @property
     def subject(self) -> str:
         return f"collections/{self.collection_id}"
-
-
-class _AboutPage:
-    __slots__ = ()
-    url_id: int
-
-    @property
-    def subject(self) -> str:
-        return f"pages/{self.url_id}"
-
-
-@event_type("page.added", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageAdded(_AboutPage):
-    """A user saved a page that no user had saved before."""
-
-    url_id: int
-    host: str
-
-
-@event_type("page.expired", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageExpired(_AboutPage):
-    """A page must be fetched: its metadata is out of date, hidden from a new card, or missing."""
-
-    url_id: int
-    host: str
-
-
-@event_type("page.identified", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageIdentified(_AboutPage):
-    """A page names a work by an identifier that a registry can look up."""
-
-    url_id: int
-    registry: str
-    identifier: str
 
 
 @event_type("card.added", version=1)
@@ -156,25 +119,6 @@ class _AboutImport:
         return f"imports/{self.import_id}"
 
 
-@event_type("import.requested", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportRequested(_AboutImport):
-    """A user submitted a file or an address for import."""
-
-    import_id: UUID
-    source: str
-
-
-@event_type("import.batch_ready", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportBatchReady(_AboutImport):
-    """A batch of an import's rows has been read and can be added as cards."""
-
-    import_id: UUID
-    number: int
-    source: str
-
-
 @event_type("import.batch_added", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportBatchAdded(_AboutImport):
@@ -193,16 +137,3 @@ class CardsImported(_AboutImport):
     import_id: UUID
     curator_id: int
     count: int
-
-
-@event_type("web_feed.due", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebFeedDue:
-    """It is time to check a web feed for new items."""
-
-    feed_id: int
-    host: str
-
-    @property
-    def subject(self) -> str:
-        return f"web-feeds/{self.feed_id}"

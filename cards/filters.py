@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
+from accounts.models import Visibility
 from api.views import QuerySerializer
 from cards import limits
-from cards.canonical import InvalidUrl, canonical, page
-from cards.models import Card, Visibility
+from cards.models import Card
 from cards.services import rules
+from pages.canonical import InvalidUrl, canonical, page
 
 WORDS, TAGS = 10, 10  # the most of each in one search
 

@@ -16,11 +16,10 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import User
-from cards.models import Card, Collection, CollectionCard, Url
-from events import history
-from events.history import MILLISECOND
-from events.ids import first_id_at, seconds_of
-from events.sql import execute
+from cards.models import Card, Collection, CollectionCard
+from eventbook import history
+from eventbook.database import execute, first_id_at, seconds_of
+from pages.models import Url
 
 # The ids of all that existed then: present rows, and removal events recorded since. Existing
 # indexes return both in the order of the page.
@@ -28,7 +27,7 @@ KEYS = """
     SELECT id FROM (
         SELECT id FROM {table} WHERE {owner} = %(owner)s
         UNION
-        SELECT (data ->> '{key}')::uuid FROM events_event
+        SELECT (data ->> '{key}')::uuid FROM eventbook_event
         WHERE type = '{removed}' AND id >= %(events_since)s AND recorded_at >= %(moment)s
           AND (data ->> '{owner}')::bigint = %(owner)s
     ) AS there (id)
@@ -83,9 +82,9 @@ def keys_at(
     way = {"beside": "<", "order": "DESC"} if descending else {"beside": ">", "order": "ASC"}
     parameters = {
         "owner": owner.pk,
-        "since": first_id_at(moment + MILLISECOND),
+        "since": first_id_at(moment + history.MILLISECOND),
         "events_since": first_id_at(moment - history.CLOCKS),
-        "moment": moment + MILLISECOND,
+        "moment": moment + history.MILLISECOND,
         "beside": beside or (LAST if descending else FIRST),
         "limit": limit,
     }

@@ -9,11 +9,11 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from accounts.queries import follower_ranges, has_very_many_followers
 from cards.events import CardAdded, CardsImported
-from cards.models import Card, Collection, CollectionCard, Visibility
-from events.envelope import KeyRange, Recorded
+from cards.models import Card, Collection, CollectionCard
+from eventbook import KeyRange, Recorded
 
 UNSEEN = "There is no collection with this id that you can see."
 
@@ -178,14 +178,14 @@ CHANGED_CARDS = """
         FROM (
             SELECT id, subject, (data ->> 'card_id')::uuid AS card_id,
                    (data ->> 'curator_id')::bigint AS curator_id, xmin AS written
-            FROM events_event
+            FROM eventbook_event
             WHERE type IN ('card.updated', 'card.removed') AND id >= %(earliest)s
               AND age(xmin) BETWEEN 0 AND (SELECT max(age(horizon)) FROM since)
             OFFSET 0
         ) event
         LEFT JOIN cards_card card ON card.id = event.card_id
         WHERE card.visibility = 'PUBLIC' OR 'PUBLIC' = (
-            SELECT data ->> 'visibility' FROM events_event before
+            SELECT data ->> 'visibility' FROM eventbook_event before
             WHERE before.subject = event.subject AND before.id < event.id
             ORDER BY before.id DESC LIMIT 1
         )

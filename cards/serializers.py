@@ -5,14 +5,15 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.models import Visibility
 from accounts.names import check_line
 from accounts.serializers import PersonSerializer
 from api.serializers import FIXED, ModelSerializer, Serializer
 from cards import limits
-from cards.metadata.serializers import MetadataSerializer, shown
-from cards.metadata.showing import shown_of
-from cards.models import Card, Collection, Visibility
+from cards.models import Card, Collection
 from cards.references import ReferenceSerializer
+from cards.showing import shown_of
+from pages.metadata.serializers import MetadataSerializer, shown
 
 
 class CardSerializer(ModelSerializer[Card]):

@@ -15,14 +15,8 @@ from cards.events import (
     CollectionRemoved,
     CollectionUpdated,
     ImportBatchAdded,
-    ImportBatchReady,
-    ImportRequested,
-    PageAdded,
-    PageExpired,
-    PageIdentified,
-    WebFeedDue,
 )
-from events.signals import DomainSignal
+from eventbook import DomainSignal
 
 card_added = DomainSignal(CardAdded)
 card_imported = DomainSignal(CardImported)
@@ -34,11 +28,5 @@ collection_removed = DomainSignal(CollectionRemoved)
 collection_card_added = DomainSignal(CollectionCardAdded)
 collection_card_imported = DomainSignal(CollectionCardImported)
 collection_card_removed = DomainSignal(CollectionCardRemoved)
-import_requested = DomainSignal(ImportRequested)
-import_batch_ready = DomainSignal(ImportBatchReady)
 import_batch_added = DomainSignal(ImportBatchAdded)
 cards_imported = DomainSignal(CardsImported)
-web_feed_due = DomainSignal(WebFeedDue)
-page_added = DomainSignal(PageAdded)
-page_expired = DomainSignal(PageExpired)
-page_identified = DomainSignal(PageIdentified)

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import path
 
 from cards import collection_views, history_views, views
 
 urlpatterns = [
-    path("", include("cards.imports.urls")),
-    path("", include("cards.exports.urls")),
     path("cards/", views.Library.as_view(), name="library"),
     path("cards/bulk/", views.BulkAdd.as_view(), name="cards-bulk"),
     path("cards/about/", views.CardsAbout.as_view(), name="cards-about"),

@@ -1,4 +1,4 @@
-"""The queue table: the policy of each queue (the fields are explained in events/queues.py).
+"""The queue table: the policy of each queue (fields: eventbook/declare/queues.py).
 
 Celery's queues and routes, the workers' command lines, retries, retention and alerts all derive
 from this table. The environment can set every number: `NOTIFICATIONS_CONCURRENCY=4` overrides
@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from events.queues import QueuePolicy
+from eventbook import QueuePolicy
 
 QUEUES = (
     QueuePolicy(

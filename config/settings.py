@@ -13,11 +13,12 @@ import django_stubs_ext
 import environ
 from kombu.entity import Queue
 
-from config import logs, openapi, queues, release
+from api import openapi
+from config import logs, queues, release
 from config.people import *  # noqa: F403
-from config.postgres.configuration import configured
-from config.web.settings import *  # noqa: F403
-from config.web.settings import URL_PREFIX
+from config.web import *  # noqa: F403
+from config.web import URL_PREFIX
+from eventbook.database import configured
 
 # Without this, generic base classes (`ModelAdmin[Card]`) fail at run time.
 django_stubs_ext.monkeypatch()
@@ -26,14 +27,14 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 # -- The environment ---------------------------------------------------------------------------
-# Embedded servers replace a missing DATABASE_URL or REDIS_URL (config/embedded.py).
+# Embedded servers replace a missing DATABASE_URL or REDIS_URL (stack/embedded.py).
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / ".data")))
 DATABASE_URL = env("DATABASE_URL", default="")
 REDIS_URL = env("REDIS_URL", default="")
 EMBEDDED = not (DATABASE_URL and REDIS_URL)
 if EMBEDDED:
-    from config.embedded import Servers
-    from config.local_secret import local_secret
+    from stack.embedded import Servers
+    from stack.local_secret import local_secret
 
     _servers = Servers(DATA_DIR)
     DATABASE_URL = DATABASE_URL or _servers.database_url
@@ -57,13 +58,13 @@ INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 # Whether all statements are prepared (parsed and planned once for many executions). Useful in web
 # processes, whose statements are few and repeat; impossible through a pooler that changes sessions
-# between transactions. If unset, only the statements of events/sql.py are prepared.
+# between transactions. If unset, only statements run by eventbook.database.execute are prepared.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=None)
 # The schema of the tables; overrides any `search_path` of the server, the database or the role.
 DATABASE_SCHEMA = env("DATABASE_SCHEMA", default="public")
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
 # The time limit of a statement, in seconds; 0: none. Web processes have a shorter one
-# (config/wsgi.py), workers and operators' commands a longer one (manage.py).
+# (server/wsgi.py), workers and operators' commands a longer one (manage.py).
 DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=30)
 # How long a statement may wait for a lock, in seconds; 0: as long as the statement may take.
 DATABASE_LOCK_SECONDS = env.float("DATABASE_LOCK_SECONDS", default=0)
@@ -102,13 +103,17 @@ METRICS_TOKEN = env("METRICS_TOKEN", default="")
 # Flower's address; the admin links to it.
 FLOWER_URL = env("FLOWER_URL", default="")
 # This process's kind and release, for logs, traces, error reports and the table of processes.
-PROCESS_NAME = env("PROCESS_NAME", default=env("FLY_PROCESS_GROUP", default="commonplace"))
+PROCESS_GROUP = env("PROCESS_NAME", default="") or env("FLY_PROCESS_GROUP", default="")
+PROCESS_NAME = PROCESS_GROUP or "commonplace"
 RELEASE = env("RELEASE", default=env("FLY_IMAGE_REF", default="")) or release.of(BASE_DIR)
 ENVIRONMENT = env("ENVIRONMENT", default="local" if INSECURE_HTTP else "production")
 SENTRY_DSN = env("SENTRY_DSN", default="")
 # The port on which workers, relays and beat respond to health checks; 0: none.
 HEALTH_PORT = env.int("HEALTH_PORT", default=0)
 HEALTH_ADDRESS = env("HEALTH_ADDRESS", default="127.0.0.1")
+# Where `manage.py exporter` serves metrics.
+EXPORTER_ADDRESS = env("EXPORTER_ADDRESS", default="127.0.0.1")
+EXPORTER_PORT = env.int("EXPORTER_PORT", default=9108)
 # A process without progress for this many seconds is unhealthy. Must be longer than any wait for a
 # server (the broker, or DATABASE_REPLY_SECONDS of the relay).
 HEALTH_STALL_SECONDS = env.float("HEALTH_STALL_SECONDS", default=60)
@@ -121,6 +126,9 @@ LOG_LEVEL = env("LOG_LEVEL", default="INFO")
 
 # -- Applications ------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    # Before Django and drf-spectacular: their templates replace some of those packages'.
+    "server",
+    "api",
     "accounts.apps.GuardedAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -132,26 +140,30 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_results",
-    "events",
+    "eventbook",
+    "eventbook.operate",
     "accounts",
+    "pages",
     "cards",
+    "imports",
+    "exports",
     "notifications",
     "feeds",
     "config",
 ]
 ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
+WSGI_APPLICATION = "server.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "config" / "templates"],
+        "DIRS": [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "config.pages.links",
+                "server.links.links",
             ],
         },
     },
@@ -174,7 +186,7 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 # -- Database ----------------------------------------------------------------------------------
 DATABASES = {
     "default": configured(
-        env.db_url_config(DATABASE_URL, engine="config.postgres"),
+        env.db_url_config(DATABASE_URL, engine="eventbook.database"),
         process=PROCESS_NAME,
         reply_seconds=DATABASE_REPLY_SECONDS,
         lock_seconds=DATABASE_LOCK_SECONDS,
@@ -189,12 +201,12 @@ DATABASES = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["config.rendering.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["config.parsing.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["api.rendering.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["api.parsing.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": [],
-    "DEFAULT_PAGINATION_CLASS": "config.pagination.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "config.schema.ProblemSchema",
-    "EXCEPTION_HANDLER": "config.problems.problem_handler",
+    "DEFAULT_PAGINATION_CLASS": "api.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "api.schema.ProblemSchema",
+    "EXCEPTION_HANDLER": "api.problems.problem_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
@@ -217,7 +229,7 @@ CELERY_BROKER_URL = REDIS_URL
 # Each queue needs its own routing key: with the default one, all would get the same messages.
 CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]
 CELERY_TASK_DEFAULT_QUEUE = "events"
-CELERY_TASK_ROUTES = ["events.registry.route"]
+CELERY_TASK_ROUTES = ["eventbook.declare.handlers.route"]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]
@@ -245,7 +257,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 10,
     "socket_connect_timeout": 3,
     "health_check_interval": 10,
-    # A queue's two lanes: interactive work, then bulk work (events/broker.py).
+    # A queue's two lanes: interactive work, then bulk work (eventbook/brokers/broker.py).
     "priority_steps": [0, 9],
 }
 # For maintenance tasks only: the tasks that deliver events keep no results, since each delivery's
@@ -256,7 +268,7 @@ CELERY_RESULT_EXPIRES = timedelta(days=30)
 # Uses of a database connection before it is closed: connecting costs more than a task's work.
 CELERY_DB_REUSE_MAX = 500
 CELERY_TIMEZONE = TIME_ZONE
-CELERY_BEAT_SCHEDULER = "events.beat:SlotScheduler"
+CELERY_BEAT_SCHEDULER = "eventbook.beat.scheduler:SlotScheduler"
 
 # -- Logs --------------------------------------------------------------------------------------
 LOGGING_CONFIG = "config.logs.configure"

@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import health, well_known
-from config.stream import LiveStream
+from server import health, well_known
+from server.stream import LiveStream
 
 admin.site.site_header = admin.site.site_title = "Commonplace"
 admin.site.index_title = "Library, people and events"
@@ -15,6 +15,8 @@ admin.site.index_title = "Library, people and events"
 api: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("cards.urls")),
+    path("", include("imports.urls")),
+    path("", include("exports.urls")),
     path("", include("notifications.urls")),
     path("", include("feeds.urls")),
     path("stream/", LiveStream.as_view(), name="stream"),
@@ -34,7 +36,7 @@ urlpatterns = [
     path(".well-known/security.txt", well_known.security_txt, name="security-txt"),
 ]
 
-handler400 = "config.problems.bad_request"
-handler403 = "config.problems.permission_denied"
-handler404 = "config.problems.not_found"
-handler500 = "config.problems.server_error"
+handler400 = "api.problems.bad_request"
+handler403 = "api.problems.permission_denied"
+handler404 = "api.problems.not_found"
+handler500 = "api.problems.server_error"

@@ -26,7 +26,7 @@ from django.conf import settings  # noqa: E402  the settings come first
 
 from demo import plan, proof, report  # noqa: E402
 from demo.client import Client, Refused  # noqa: E402
-from events import queries  # noqa: E402
+from eventbook.operate import queue_status  # noqa: E402
 
 THREADS = 8
 DRAIN_SECONDS = 120.0
@@ -125,7 +125,7 @@ def show(
 ) -> int:
     """Print the figures, write them to demo.json, and return the exit code."""
     proofs, entries = proof.by_handler(since), proof.timelines(since)
-    statuses = queries.queue_status(since=since)
+    statuses = queue_status(since=since)
     report.queues(console, statuses, proofs)
     report.proof(console, proofs, entries)
     name, notifications = somebody(client, tokens)

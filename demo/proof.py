@@ -9,11 +9,11 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import connection
 
-from events.registry import subscriptions
+from eventbook.operate import subscriptions
 
 # The expected deliveries: one for each event since `since` and each handler subscribed to it.
 EXPECTED = """
-    SELECT subscribed.handler, count(*) FROM events_event
+    SELECT subscribed.handler, count(*) FROM eventbook_event
     JOIN unnest(%s::text[], %s::text[]) AS subscribed (type, handler) USING (type)
     WHERE recorded_at >= %s GROUP BY 1
 """
@@ -21,14 +21,14 @@ FOUND = """
     SELECT handler, count(DISTINCT event_id) FILTER (WHERE delivery.state = 'done'),
            count(*) FILTER (WHERE delivery.state = 'dead'),
            count(*) - count(DISTINCT event_id)
-    FROM events_delivery AS delivery JOIN events_event AS event ON event.id = event_id
+    FROM eventbook_delivery AS delivery JOIN eventbook_event AS event ON event.id = event_id
     WHERE event.recorded_at >= %s GROUP BY 1
 """
 OPEN = """
-    SELECT (SELECT count(*) FROM events_outboxentry)
-         + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
+    SELECT (SELECT count(*) FROM eventbook_outboxentry)
+         + (SELECT count(*) FROM eventbook_delivery WHERE due_at IS NOT NULL)
 """
-DONE = "SELECT count(*) FROM events_delivery WHERE state = 'done' AND recorded_at >= %s"
+DONE = "SELECT count(*) FROM eventbook_delivery WHERE state = 'done' AND recorded_at >= %s"
 # For the readers of this run: the timeline entries that follows and cards imply (`due`), compared
 # with those that the handlers wrote (`written`).
 TIMELINES = """
@@ -48,7 +48,7 @@ TIMELINES = """
            (SELECT count(*) FROM written LEFT JOIN due USING (owner_id, card_id)
             WHERE due.card_id IS NULL)
 """
-LAST = "SELECT max(finished_at) FROM events_delivery WHERE recorded_at >= %s"
+LAST = "SELECT max(finished_at) FROM eventbook_delivery WHERE recorded_at >= %s"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def timelines(since: datetime) -> tuple[int, int, int]:
 
 def events_by_type(since: datetime) -> list[tuple[str, int]]:
     """Return how many events of each type were recorded."""
-    statement = "SELECT type, count(*) FROM events_event WHERE recorded_at >= %s GROUP BY 1"
+    statement = "SELECT type, count(*) FROM eventbook_event WHERE recorded_at >= %s GROUP BY 1"
     return sorted(_rows(statement, [since]))
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from demo.proof import HandlerProof
-from events.queries import QueueStatus
+from eventbook.operate import QueueStatus
 
 
 def queues(

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.person_rows import PersonRowsAdmin
-from events.admin import ReadOnlyAdmin
+from eventbook.operate import ReadOnlyAdmin
 from feeds.models import MergedCurator, Timeline, TimelineEntryRow
 
 

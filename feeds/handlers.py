@@ -9,9 +9,7 @@ from accounts.signals import user_followed, user_unfollowed
 from cards.events import CardAdded, CardRemoved, CardUpdated, ImportBatchAdded
 from cards.queries import FEW_FOLLOWERS
 from cards.signals import card_added, card_removed, card_updated, import_batch_added
-from events.envelope import Recorded
-from events.statement import Statement
-from events.subscription import handler
+from eventbook import Recorded, Statement, handler
 from feeds import services, statements
 from feeds.queries import ranges_of_batches
 

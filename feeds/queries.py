@@ -14,7 +14,7 @@ from accounts.queries import follower_ranges, with_more_followers
 from cards.events import ImportBatchAdded
 from cards.models import Card, Collection, CollectionCard
 from cards.queries import public, public_cards, with_cards, with_representation
-from events.envelope import KeyRange, Recorded
+from eventbook import KeyRange, Recorded
 
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 # Evaluated for each entry of the page. A join would read all follows of the reader first.

@@ -25,9 +25,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from events import sql
-from events.envelope import FEW, KeyRange, is_large, span
-from events.stream import reset
+from eventbook import FEW, KeyRange, database, is_large, span
+from eventbook.stream import reset
 from feeds import statements
 from feeds.models import Timeline
 
@@ -82,7 +81,7 @@ def retract_cards(batch: Batch) -> None:
 def _fan_out(batch: Batch) -> None:
     few = len(batch.cards) <= FEW
     statement = statements.FAN_OUT_FEW if few else statements.FAN_OUT_MANY
-    sql.insert_new(statement, batch.parameters, many=is_large(batch.followers))
+    database.insert_new(statement, batch.parameters, many=is_large(batch.followers))
 
 
 def _without_merged(batch: Batch) -> Batch | None:
@@ -90,7 +89,7 @@ def _without_merged(batch: Batch) -> Batch | None:
 
     These curators are recorded as merged (feeds/models.py).
     """
-    merged = {id for (id,) in sql.execute(statements.MERGE, [sorted({*batch.curators})]).rows}
+    merged = {id for (id,) in database.execute(statements.MERGE, [sorted({*batch.curators})]).rows}
     if not merged:
         return batch
     rows = zip(batch.cards, batch.curators, batch.followers, strict=True)
@@ -122,7 +121,7 @@ def open_timeline(*, owner: User) -> None:
     """
     now = timezone.now()
     # Plain SQL: the ORM takes five times as long, and every read of the feed waits for it.
-    read_at = [row[0] for row in sql.execute(statements.KEPT_SINCE, [owner.pk]).rows]
+    read_at = [row[0] for row in database.execute(statements.KEPT_SINCE, [owner.pk]).rows]
     if not read_at or read_at[0] < now - timedelta(days=settings.FEED_EVICT_DAYS):
         rebuild_timeline(owner_id=owner.pk)
     elif read_at[0] < now - READ_PRECISION:

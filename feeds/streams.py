@@ -7,7 +7,7 @@ from typing import Any
 
 from cards.queries import CHANGED_CARDS
 from cards.serializers import CardSerializer
-from events.stream import Pair, Source, register
+from eventbook.stream import Pair, Source, register
 from feeds import queries
 
 # Finds, in order: new entries of timelines; new cards of merged curators (feeds/models.py), looked
@@ -21,7 +21,7 @@ CHANGED = f"""
             UNION ALL
             SELECT card.id, card.curator_id, page.written
             FROM (
-                SELECT url_id, xmin AS written FROM cards_metadata
+                SELECT url_id, xmin AS written FROM pages_metadata
                 WHERE greatest(asked_at, registered_at) > now() - %(seconds)s * interval '1 second'
                   AND status <> 'pending'
                   AND age(xmin) BETWEEN 0 AND (SELECT max(age(horizon)) FROM since)
@@ -31,7 +31,7 @@ CHANGED = f"""
                 SELECT id, curator_id FROM cards_card
                 WHERE url_id = page.url_id AND visibility = 'PUBLIC' LIMIT 200
             ) card
-            WHERE EXISTS (SELECT FROM events_event
+            WHERE EXISTS (SELECT FROM eventbook_event
                           WHERE subject = 'cards/' || card.id AND type = 'card.added')
         ) card
     ), reader AS MATERIALIZED (

@@ -15,7 +15,7 @@ from api.views import ListAPIView
 from cards.models import Card, CollectionCard
 from cards.queries import visible_collections
 from cards.serializers import CardSerializer
-from events.sql import in_order
+from eventbook.database import in_order
 from feeds import queries, services
 from feeds.serializers import CollectionFeedItemSerializer
 

@@ -9,9 +9,7 @@ from accounts.signals import user_followed
 from cards.events import CardAdded, CardsImported, CollectionCardAdded
 from cards.queries import FEW_FOLLOWERS, ranges_of_followers
 from cards.signals import card_added, cards_imported, collection_card_added
-from events.envelope import Recorded
-from events.statement import Statement
-from events.subscription import handler
+from eventbook import Recorded, Statement, handler
 from notifications import services, statements
 
 

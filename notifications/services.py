@@ -11,9 +11,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from events.envelope import FEW, KeyRange, is_large, span
-from events.sql import insert_new
-from events.stream import reset
+from eventbook import FEW, KeyRange, is_large, span
+from eventbook.database import insert_new
+from eventbook.stream import reset
 from notifications import statements
 from notifications.models import Kind, Notification
 from notifications.queries import visible_notifications

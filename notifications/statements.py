@@ -5,7 +5,7 @@ Where two batches may write the same rows, rows are inserted in key order to pre
 
 from __future__ import annotations
 
-from events.ids import first_id_in_sql
+from eventbook.database import first_id_in_sql
 from notifications.models import Kind
 
 # Of two users who saved a page, the one with the earlier card is notified of the later card. Ids
@@ -36,7 +36,7 @@ CARD_ADDED = """
         UNION ALL
         SELECT curator_id, later.event_id, later.recorded_at, other_id, other_curator_id
         FROM meeting added CROSS JOIN LATERAL (
-            SELECT event.id AS event_id, recorded_at FROM events_event event
+            SELECT event.id AS event_id, recorded_at FROM eventbook_event event
             WHERE subject = 'cards/' || other_id AND type = 'card.added'
               AND data ->> 'visibility' = 'PUBLIC' AND NOT EXISTS (
                   SELECT FROM accounts_follow
@@ -78,7 +78,7 @@ FOLLOWER = """
       ON follow.followed_id = added.curator_id AND follow.created_at <= added.time
      AND follow.follower_id >= added.first AND follow.follower_id < added.after
 """
-# A row written by the other card's delivery would make the whole batch fail (events/sql.py).
+# A row written by the other card's delivery would make the whole batch fail (insert_new).
 NOT_TOLD = """
     WHERE NOT EXISTS (
         SELECT FROM notifications_notification told
@@ -154,7 +154,7 @@ ADDED_MEANWHILE = f"""
         OFFSET 0
     ) card
     CROSS JOIN LATERAL (
-        SELECT event.id AS event_id, recorded_at FROM events_event event
+        SELECT event.id AS event_id, recorded_at FROM eventbook_event event
         WHERE subject = 'cards/' || card.id AND type = 'card.added'
           AND data ->> 'visibility' = 'PUBLIC' AND recorded_at >= follow.created_at
         OFFSET 0

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from cards.queries import CHANGED_CARDS
-from events.stream import Pair, Source, register
+from eventbook.stream import Pair, Source, register
 from notifications import queries
 from notifications.serializers import NotificationSerializer
 
@@ -29,14 +29,14 @@ STALE = f"""
         SELECT event.subject, event.written
         FROM (
             SELECT id, subject, (data ->> 'collection_id')::uuid AS collection_id, xmin AS written
-            FROM events_event
+            FROM eventbook_event
             WHERE type IN ('collection.updated', 'collection.removed') AND id >= %(earliest)s
               AND age(xmin) BETWEEN 0 AND (SELECT max(age(horizon)) FROM since)
             ORDER BY id DESC LIMIT %(most)s
         ) event
         LEFT JOIN cards_collection collection ON collection.id = event.collection_id
         WHERE collection.visibility = 'PUBLIC' OR 'PUBLIC' = (
-            SELECT data ->> 'visibility' FROM events_event before
+            SELECT data ->> 'visibility' FROM eventbook_event before
             WHERE before.subject = event.subject AND before.id < event.id
               AND before.type IN ('collection.created', 'collection.updated')
             ORDER BY before.id DESC LIMIT 1
@@ -44,7 +44,7 @@ STALE = f"""
     )
     SELECT since.person_id, latest.written
     FROM latest
-    JOIN events_event added
+    JOIN eventbook_event added
       ON added.subject = 'cards/' || latest.card_id AND added.type = 'card.added'
     JOIN since ON age(latest.written) BETWEEN 0 AND age(since.horizon)
     JOIN notifications_notification told
@@ -63,7 +63,7 @@ STALE = f"""
     SELECT since.person_id, renamed.written
     FROM renamed
     CROSS JOIN LATERAL (
-        SELECT id, (data ->> 'card_id')::uuid AS card_id FROM events_event
+        SELECT id, (data ->> 'card_id')::uuid AS card_id FROM eventbook_event
         WHERE subject = renamed.subject AND type = 'collection.card_added'
         ORDER BY id DESC LIMIT 200
     ) placed

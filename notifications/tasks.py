@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from events.schedule import scheduled
+from eventbook import scheduled
 from notifications import services
 
 

@@ -58,8 +58,9 @@ def nothing_counted_yet() -> None:
     """Clear caches and counters, so that no test sees the attempts or pauses of another."""
     from django.core.cache import cache
 
-    from events import controls
-    from events.metrics import counters, snapshot
+    from eventbook.deliveries import controls
+    from eventbook.observe import counters
+    from eventbook.operate.metrics import snapshot
 
     cache.clear()
     controls.forget()
@@ -76,8 +77,8 @@ def no_worker_believes_in_a_pause(request: pytest.FixtureRequest) -> Iterator[No
     if "workers" not in request.fixturenames:
         yield
         return
-    from events import controls
-    from events.models import QueueControl
+    from eventbook.deliveries import controls
+    from eventbook.models import QueueControl
     from tests.running import wait_for
 
     request.getfixturevalue("transactional_db")

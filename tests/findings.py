@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from events.diagnosis import Finding
+from eventbook.operate.diagnosis import Finding
 
 
 def found(findings: Iterable[Finding]) -> dict[str, Finding]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from cards import services
-from cards.models import Card, Collection, Visibility
-from events.envelope import Recorded, decode, type_of_class
-from events.models import Event
+from cards.models import Card, Collection
+from eventbook.declare.events import Recorded, decode, type_of_class
+from eventbook.models import Event
 
 PAGE = "https://example.org/a-page"
 # Creates %s users who all follow one user.

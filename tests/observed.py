@@ -26,7 +26,7 @@ from tests.flows.running_stack import free_port
 from tests.running import ROOT, environment, wait_for
 
 PROGRAMS = {
-    "web": "python -m config.web",
+    "web": "python -m server",
     "relay": "python manage.py relay",
     "worker": "python manage.py worker notifications feeds events",
 }

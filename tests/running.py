@@ -98,7 +98,7 @@ class Workers:
 
     def start(self) -> None:
         """Start the worker, and wait until each queue has a consumer."""
-        from events.broker import worker_queues
+        from eventbook.brokers.broker import worker_queues
 
         self.process = launch("worker", *settings.QUEUES, log=self.log)
         try:
@@ -146,8 +146,8 @@ def nobody_consumes(queue: str) -> Iterator[None]:
 
 def drain_with(workers: Workers, *, seconds: float) -> None:
     """Run the relay until no delivery is open; raise DeadlinePassed with those that are."""
-    from events.broker import BrokerDown
-    from events.relay import Relay
+    from eventbook.brokers.broker import BrokerDown
+    from eventbook.relay.relay import Relay
 
     relay = Relay()
 
@@ -170,8 +170,8 @@ def open_deliveries() -> list[tuple[str, str, int]]:
     """Return the open deliveries and outbox entries as (handler or 'outbox', state, count)."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT handler, state, count(*) FROM events_delivery WHERE due_at IS NOT NULL"
+            "SELECT handler, state, count(*) FROM eventbook_delivery WHERE due_at IS NOT NULL"
             " GROUP BY 1, 2 UNION ALL"
-            " SELECT 'outbox', type, count(*) FROM events_outboxentry GROUP BY 2"
+            " SELECT 'outbox', type, count(*) FROM eventbook_outboxentry GROUP BY 2"
         )
         return list(cursor.fetchall())

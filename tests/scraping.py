@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from events.metrics import snapshot
+from eventbook.operate.metrics import snapshot
 
 Labels = frozenset[tuple[str, str]]
 Samples = dict[tuple[str, Labels], float]

@@ -45,8 +45,8 @@ _running = ExitStack()
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the servers, in each process that runs tests."""
-    from config import embedded
-    from config.watcher import VARIABLE, new_mark, watching
+    from stack import embedded
+    from stack.watcher import VARIABLE, new_mark, watching
 
     # The xdist controller, which only distributes tests, needs no servers.
     option, is_one_of_them = session.config.option, "PYTEST_XDIST_WORKER" in os.environ

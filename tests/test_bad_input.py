@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
 from accounts import services
 from accounts.models import User
 from cards.services import add_card, create_collection
-from config.stream import HUB
-from events.processes.vitals import Vitals
-from events.stream import Hub
+from eventbook.observe.vitals import Vitals
+from eventbook.stream import Hub
+from server.stream import HUB
 
 CHECKS = [
     not_a_server_error,
@@ -31,7 +31,7 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-# Not config.wsgi, which would register a web process in the database.
+# Not server.wsgi, which would register a web process in the database.
 django = get_wsgi_application()
 # Accepts streams, as a web process does, but no stream stays open here.
 hub = Hub(still_valid=set, render=bytes, per_person=10_000, most=10_000, vitals=Vitals())

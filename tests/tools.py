@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from config.locks import locked
+from stack.locks import locked
 from tests.running import ROOT
 
 TOOLS = ROOT / ".data" / "tools"

@@ -23,8 +23,8 @@ from celery import Celery
 from django.conf import settings
 from django.db import connection
 
-from config.embedded import PORT, Servers
-from events.queues import policy_of
+from eventbook.declare.queues import policy_of
+from stack.embedded import PORT, Servers
 from tests.faults.links import Link
 from tests.flows.running_stack import free_port
 from tests.running import ROOT, end, environment, wait_for

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 
 from accounts.reading import READ
-from events.admin import ReadOnlyAdmin
+from eventbook.operate import ReadOnlyAdmin
 
 
 @admin.register(LogEntry)

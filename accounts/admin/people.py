@@ -15,8 +15,7 @@ from django.http import HttpRequest
 
 from accounts import queries, services
 from accounts.admin.power import POWERS, is_superuser, may_act_on
-from accounts.models import Follow, IdempotentRequest, User
-from events.admin import ReadOnlyAdmin
+from accounts.models import Follow, User
 
 # The most people, and rows of each person, that one request deletes; more would time out.
 MOST_PEOPLE, MOST_ROWS = 20, 5000
@@ -129,18 +128,3 @@ class FollowAdmin(admin.ModelAdmin[Follow]):
         """Delete each follow through the service."""
         for follow in queryset.select_related("follower", "followed"):
             services.unfollow(follower=follow.follower, followed=follow.followed)
-
-
-@admin.register(IdempotentRequest)
-class IdempotentRequestAdmin(ReadOnlyAdmin[IdempotentRequest]):
-    """Requests with an Idempotency-Key, without their responses, which are private."""
-
-    list_display = ("key", "status", "created_at")
-    exclude = ("answer", "body_digest")
-    ordering = ("-created_at",)
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse to filter by a field that is not shown."""
-        return not lookup.startswith(self.exclude) and super().lookup_allowed(
-            lookup, value, request
-        )

@@ -14,7 +14,7 @@ from knox.models import AuthToken
 from accounts import services
 from accounts.admin.power import may_act_on
 from accounts.models import TokenUse
-from events.admin import ReadOnlyAdmin
+from eventbook.operate import ReadOnlyAdmin
 
 admin.site.unregister(AuthToken)
 

@@ -12,15 +12,16 @@ from datetime import timedelta
 
 from django.utils.crypto import salted_hmac
 
-from events.sql import execute
+from api.refusals import TryLater
+from eventbook.database import execute
 
 
-class TooManyTries(Exception):
+class TooManyTries(TryLater):
     """A budget is used up; `retry_after` is the number of seconds until the next allowed try."""
 
     def __init__(self, wait: float) -> None:
-        self.retry_after = max(1, math.ceil(wait))
-        super().__init__(f"Too many tries; try again in {self.retry_after} seconds.")
+        seconds = max(1, math.ceil(wait))
+        super().__init__(f"Too many tries; try again in {seconds} seconds.", seconds)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from accounts.guard import budgets
 from accounts.guard.addresses import client_address
 from accounts.guard.budgets import Budget, TooManyTries, digest
 from accounts.guard.devices import Device, device_of
-from events.sql import execute
+from eventbook.database import execute
 
 logger = logging.getLogger(__name__)
 

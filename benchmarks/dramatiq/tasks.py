@@ -9,7 +9,7 @@ import psycopg
 from dramatiq.brokers.redis import RedisBroker
 
 from benchmarks.statements import EFFECTS
-from config.embedded import Servers
+from stack.embedded import Servers
 
 # With Dramatiq's default middleware: age and time limits, retries, callbacks, pipelines.
 broker = RedisBroker(url=Servers(Path(os.environ["DATA_DIR"])).unix_url)

@@ -16,7 +16,7 @@ import psycopg
 from benchmarks.http import library, outages, reads, writes
 from benchmarks.http.lengths import FULL, SHORT
 from benchmarks.http.sites import Commonplace, Drf, Site
-from config.embedded import Servers
+from stack.embedded import Servers
 
 __all__ = ["measure"]
 

@@ -11,17 +11,17 @@ import psycopg
 import redis
 
 from benchmarks.http.lengths import Size
-from config.embedded import Servers
+from stack.embedded import Servers
 
 WRITERS = 200
 FOLLOWS = 10  # followers of each writer
 TOKEN_LENGTH, KEY_LENGTH = 64, 15  # the lengths that knox uses
 TIMELINE = 1_000  # the setting FEED_LENGTH
 MERGED = 500  # one in this many people is a curator whose cards are merged into feeds on reading
-KEPT_MADE = "cards_card, cards_url, accounts_idempotentrequest"
+KEPT_MADE = "cards_card, pages_url, api_idempotentrequest"
 KEPT_TOLD = (
-    "feeds_timelineentry, feeds_mergedcurator, notifications_notification, events_event,"
-    " events_outboxentry, events_delivery, events_attempt, events_lease"
+    "feeds_timelineentry, feeds_mergedcurator, notifications_notification, eventbook_event,"
+    " eventbook_outboxentry, eventbook_delivery, eventbook_attempt, eventbook_lease"
 )
 
 
@@ -95,8 +95,8 @@ def make_tokens(session: psycopg.Connection, people: Sequence[int]) -> Sequence[
 # who follows the next `followed` people. Keys are UUIDv7, one per second.
 KEY = "(lpad(to_hex(1750000000000 + n * 1000), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))"
 PAGES = """
-    INSERT INTO cards_url (id, canonical, host, created_at)
-    SELECT nextval('cards_url_id_seq'),
+    INSERT INTO pages_url (id, canonical, host, created_at)
+    SELECT nextval('pages_url_id_seq'),
            'https://www.journal-' || n %% 997 || '.example.org/articles/' || n,
            'www.journal-' || n %% 997 || '.example.org', now()
     FROM generate_series(1, %(cards)s / 4 + 1) AS n
@@ -107,7 +107,7 @@ CARDS = f"""
     SELECT {KEY}::uuid, 2 + n %% (%(people)s - 1), 'URL', page.id, page.canonical,
            'On the measurement of ' || n, repeat('Why it was worth keeping. ', 6), '{{}}',
            'PUBLIC', to_timestamp(1750000000 + n), to_timestamp(1750000000 + n)
-    FROM generate_series(1, %(cards)s) AS n JOIN cards_url page ON page.id = 1 + n / 4
+    FROM generate_series(1, %(cards)s) AS n JOIN pages_url page ON page.id = 1 + n / 4
 """
 FOLLOWED = """
     INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)

@@ -16,15 +16,15 @@ from benchmarks.http.load import Load, result, send
 from benchmarks.http.sites import Commonplace, Wrong, count
 from benchmarks.http.writes import PATH
 from benchmarks.servers import command_of, environment, wait_until
-from config.embedded import START_SECONDS, Servers
+from stack.embedded import START_SECONDS, Servers
 
 STATES = ("normal", "refused", "paused", "blackholed")
 RECOVERY = 90.0  # seconds
 GROUPS = ("relay", "notification-worker", "feed-worker", "event-worker")
 READY = {"relay": b"relay.started"}
 LEFT = """
-    SELECT EXISTS (SELECT FROM events_outboxentry)
-        OR EXISTS (SELECT FROM events_delivery WHERE due_at IS NOT NULL)
+    SELECT EXISTS (SELECT FROM eventbook_outboxentry)
+        OR EXISTS (SELECT FROM eventbook_delivery WHERE due_at IS NOT NULL)
 """
 
 
@@ -80,9 +80,9 @@ def _counts(stack: Stack) -> dict[str, int]:
     """Return the numbers of cards, events and finished fan-outs."""
     return {
         "cards": count(stack.session, "cards_card"),
-        "events": count(stack.session, "events_event WHERE type = 'card.added'"),
+        "events": count(stack.session, "eventbook_event WHERE type = 'card.added'"),
         "fan-outs": count(
-            stack.session, "events_delivery WHERE handler = 'feeds.fan_out' AND state = 'done'"
+            stack.session, "eventbook_delivery WHERE handler = 'feeds.fan_out' AND state = 'done'"
         ),
     }
 

@@ -11,7 +11,7 @@ import psycopg
 import redis
 
 from benchmarks.servers import Processes, command_of, environment, wait_until
-from config.embedded import NAME, PORT, Servers
+from stack.embedded import NAME, PORT, Servers
 
 GRANIAN = ["granian", "--interface", "wsgi", "benchmarks.plain.web.wsgi:application"]
 
@@ -74,8 +74,8 @@ class Commonplace(Site):
     def told(self) -> dict[str, int]:
         """Count recorded events and outbox entries; no relay runs that would delete entries."""
         return {
-            "the event store": count(self.session, "events_event WHERE type = 'card.added'"),
-            "the outbox": count(self.session, "events_outboxentry"),
+            "the event store": count(self.session, "eventbook_event WHERE type = 'card.added'"),
+            "the outbox": count(self.session, "eventbook_outboxentry"),
         }
 
 

@@ -12,7 +12,7 @@ from benchmarks.http.lengths import Lengths
 from benchmarks.http.library import forget_cards
 from benchmarks.http.load import Load, result, send
 from benchmarks.http.sites import Fastify, Site, Wrong, count
-from config.embedded import Servers
+from stack.embedded import Servers
 
 PATH = "/api/v1/cards/"
 BULK_PATH = "/api/v1/cards/bulk/"

@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks.servers import ROOT, Processes
 from benchmarks.work import Cards
-from config.embedded import Servers
+from stack.embedded import Servers
 
 
 class System(ABC):

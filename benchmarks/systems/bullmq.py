@@ -7,7 +7,7 @@ import redis
 from benchmarks.servers import environment, wait_until
 from benchmarks.systems.base import Producer, System
 from benchmarks.work import Cards
-from config.embedded import NAME, PORT
+from stack.embedded import NAME, PORT
 
 QUEUES = ("notifications", "feeds")
 CONCURRENCY = 15

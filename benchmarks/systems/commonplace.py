@@ -11,13 +11,13 @@ from benchmarks.work import Cards
 from cards.events import CardAdded
 from cards.models import Card
 from cards.signals import card_added
-from events.outbox import Priority, recording
+from eventbook.record.outbox import Priority, recording
 
 GROUPS = ("relay", "notification-worker", "feed-worker")
 TRANSACTION = 1_000  # events per transaction when recording a backlog, as in cards/bulk/
 LEFT = """
-    SELECT EXISTS (SELECT FROM events_outboxentry)
-        OR EXISTS (SELECT FROM events_delivery WHERE due_at IS NOT NULL)
+    SELECT EXISTS (SELECT FROM eventbook_outboxentry)
+        OR EXISTS (SELECT FROM eventbook_delivery WHERE due_at IS NOT NULL)
 """
 
 

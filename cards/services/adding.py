@@ -12,17 +12,19 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import User
-from cards.canonical import Page
+from accounts.models import User, Visibility
 from cards.events import CardAdded, CardImported
-from cards.models import Card, Collection, Url, Visibility
+from cards.models import Card, Collection
 from cards.queries import own_cards, own_collections, visible_cards, with_representation
 from cards.services import rules
+from cards.services.hidden_pages import save_hidden
 from cards.services.inserting import insert
 from cards.services.places import place
-from cards.services.urls import announce_pages, save_hidden
 from cards.signals import card_added, card_imported
-from events.outbox import Priority, recording
+from eventbook import Priority, recording
+from pages.canonical import Page
+from pages.models import Url
+from pages.services import announce_pages
 
 
 @dataclass(frozen=True, kw_only=True)

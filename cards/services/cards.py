@@ -9,15 +9,17 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from psycopg.errors import UniqueViolation
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from cards.events import CardRemoved, CardUpdated
-from cards.metadata.showing import saved_at
-from cards.models import Card, Url, Visibility
+from cards.models import Card
 from cards.queries import visible_cards, with_representation
 from cards.services import rules
+from cards.services.hidden_pages import save_hidden
 from cards.services.parents import errors_of_place, hold_parents
-from cards.services.urls import publish, save_hidden, url_ids
+from cards.showing import saved_at
 from cards.signals import card_removed, card_updated
+from pages.models import Url
+from pages.services import publish, url_ids
 
 # The fields that can be changed; the type and the curator cannot.
 CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
@@ -124,10 +126,10 @@ def _tell_page(card: Card, before: tuple[Any, ...]) -> None:
         if card.url.public_since is None and not is_new:
             save_hidden([card])
         elif is_public:
-            publish([card], since=card.updated_at)
+            publish([card.url], since=card.updated_at)
     elif is_public:
         # Metadata fetched since the save reveals only this card, which is public now.
-        publish([card], since=saved_at(card))
+        publish([card.url], since=saved_at(card))
 
 
 def _save(card: Card) -> None:

@@ -8,14 +8,14 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from cards.events import (
     CollectionCardRemoved,
     CollectionCreated,
     CollectionRemoved,
     CollectionUpdated,
 )
-from cards.models import Card, Collection, CollectionCard, Visibility
+from cards.models import Card, Collection, CollectionCard
 from cards.queries import visible_cards
 from cards.services import rules
 from cards.services.places import place

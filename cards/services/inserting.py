@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from cards.models import Card, Metadata, Url
-from events.sql import execute
+from cards.models import Card
+from eventbook.database import execute
+from pages.models import Metadata, Url
 
 # One JSON parameter, so that the statement is the same for one card and for a thousand. Known pages
 # are looked up first, because even an insert that conflicts uses up a number of the sequence. Pages
@@ -23,10 +24,10 @@ INSERT = """
             created_at timestamptz, updated_at timestamptz
         )
     ), known AS (
-        SELECT id, canonical, public_since FROM cards_url
+        SELECT id, canonical, public_since FROM pages_url
         WHERE canonical = ANY(ARRAY(SELECT canonical FROM new))
     ), added AS (
-        INSERT INTO cards_url (canonical, host, created_at, public_since)
+        INSERT INTO pages_url (canonical, host, created_at, public_since)
         SELECT canonical, host, created_at,
                CASE WHEN visibility = 'PUBLIC' THEN clock_timestamp() END
         FROM new
@@ -53,7 +54,7 @@ INSERT = """
     SELECT new.id, page.id, card.id IS NOT NULL, page.is_new, page.public_since,
            to_json(metadata)::text
     FROM new LEFT JOIN page USING (canonical) LEFT JOIN card ON card.id = new.id
-         LEFT JOIN cards_metadata AS metadata ON metadata.url_id = page.id AND NOT page.is_new
+         LEFT JOIN pages_metadata AS metadata ON metadata.url_id = page.id AND NOT page.is_new
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from cards.services import rules
-from events.sql import execute
+from eventbook.database import execute
 
 # How many ancestors are checked. A card with this many is refused as a parent, so that a cycle of
 # any length is refused, too.

@@ -12,8 +12,7 @@ from accounts.models import User
 from cards.events import CollectionCardAdded, CollectionCardImported
 from cards.models import CollectionCard
 from cards.signals import collection_card_added, collection_card_imported
-from events.ids import new_id
-from events.sql import execute
+from eventbook.database import execute, new_id
 
 # Inserted in the order of the pairs, so that two requests never deadlock. The ids are created
 # before, in the order of adding.

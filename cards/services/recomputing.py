@@ -1,4 +1,4 @@
-"""Move cards to the pages that the present rules of `cards/canonical.py` give them."""
+"""Move cards to the pages that the present rules of `pages/canonical.py` give them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from psycopg.errors import UniqueViolation
 
-from cards.canonical import InvalidUrl, Page, page
 from cards.events import CardUpdated
 from cards.models import Card
-from cards.services.urls import url_ids
 from cards.signals import card_updated
-from events.outbox import Priority, recording
+from eventbook import Priority, recording
+from pages.canonical import InvalidUrl, Page, page
+from pages.services import url_ids
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 
-from cards.canonical import InvalidUrl, Page, page
 from cards.models import Card
+from pages.canonical import InvalidUrl, Page, page
 
 Errors = dict[str, list[ValidationError]]
 

@@ -52,7 +52,7 @@ def server_formatter(**_: Any) -> logging.Formatter:
     """Return the formatter for the log lines of the web server's main process.
 
     That process must not load the settings, because its child processes need different ones
-    (config/wsgi.py). So the formatter is configured from the environment alone.
+    (server/wsgi.py). So the formatter is configured from the environment alone.
     """
     return Lines(as_json=wants_json(os.environ), secrets=secrets_of(os.environ))
 

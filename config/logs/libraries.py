@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from events.failures import name_of, reason
+from eventbook.observe import name_of, reason
 
 # The lowest level of each of these loggers. Below it, their lines repeat our own ones (each request
-# is logged by config/requests.py), and contain paths and queries.
+# is logged by server/requests.py), and contain paths and queries.
 QUIET = {
     "celery.app.trace": "WARNING",
     "celery.worker.strategy": "WARNING",

@@ -17,7 +17,7 @@ from structlog.dev import ConsoleRenderer
 
 from config.logs.libraries import in_our_words
 from config.logs.secrets import masking
-from events.failures import reason, told, trace
+from eventbook.observe import reason, told, trace
 
 # The only fields that are written; messages are constants. Libraries attach other fields to their
 # records, for example whole requests.

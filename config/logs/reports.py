@@ -16,7 +16,7 @@ from sentry_sdk.utils import event_from_exception
 
 from config.logs.libraries import OURS, TRACE, words_for
 from config.logs.lines import fields_of
-from events.failures import name_of
+from eventbook.observe import name_of
 
 # The parts of a report that are sent; Sentry and libraries attach others, which are removed.
 KEPT = {

@@ -8,9 +8,9 @@ from kombu.exceptions import OperationalError as PublishFailed
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
-from config.errors import SaysWhatToDo
-from events.broker import BrokerDown
-from events.sql import is_refusal
+from eventbook.database import is_refusal
+from eventbook.operate import BrokerDown
+from stack.terminal import SaysWhatToDo
 
 DATABASE = (OperationalError, InterfaceError, psycopg.OperationalError, PoolTimeout)
 BROKER = (BrokerDown, PublishFailed, RedisError)

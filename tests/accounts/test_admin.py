@@ -17,10 +17,11 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from accounts import services
-from accounts.models import IdempotentRequest, TokenUse, User
+from accounts.models import TokenUse, User
+from api.models import IdempotentRequest
 from cards.models import Card, Collection
 from cards.services import add_card, create_collection
-from events.models import Event
+from eventbook.models import Event
 
 pytestmark = pytest.mark.django_db
 NEW = "quite-another-word-9"
@@ -298,7 +299,7 @@ def test_one_click_deletes_no_crowd(admin: User) -> None:
     assert User.objects.count() == 22
 
 
-LISTS = ("accounts/user", "accounts/follow", "cards/card", "cards/robots", "knox/authtoken")
+LISTS = ("accounts/user", "accounts/follow", "cards/card", "pages/robots", "knox/authtoken")
 CHOSEN = [{"_selected_action": key} for key in ("x", "\0", "9" * 40)]
 
 
@@ -332,7 +333,7 @@ def test_nothing_is_done_to_what_can_not_be_there(
 def test_lists_are_not_asked_for_what_no_page_asks(admin: User, query: str) -> None:
     IdempotentRequest.objects.create(key="k", body_digest="abc", answer=b"a secret")
 
-    answer = as_staff(admin).get(f"/admin/accounts/idempotentrequest/?{query}")
+    answer = as_staff(admin).get(f"/admin/api/idempotentrequest/?{query}")
 
     assert answer.status_code == 400
 

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts import services
 from accounts.models import Follow, User
-from events.models import Event
+from eventbook.models import Event
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from accounts import services
 from accounts.models import TokenUse, User
 from accounts.tasks import delete_expired
-from events.models import Event
+from eventbook.models import Event
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db

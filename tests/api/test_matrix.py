@@ -21,12 +21,13 @@ from rest_framework.test import APIClient
 from accounts import services as people
 from accounts.models import User
 from cards.events import CardAdded, CollectionCardAdded
-from cards.imports.models import FeedSubscription, Import, WebFeed
-from cards.models import Card, Collection, CollectionCard, Metadata, Url
+from cards.models import Card, Collection, CollectionCard
 from cards.services import add_card, add_card_to_collection, create_collection
-from events.ids import new_id
+from eventbook.database.ids import new_id
 from feeds.handlers import fan_out
+from imports.models import FeedSubscription, Import, WebFeed
 from notifications.handlers import notify_card_added, notify_collected
+from pages.models import Metadata, Url
 from tests.api.walking import Operation, operations
 from tests.conftest import person
 from tests.library import PAGE, recorded, save

@@ -64,7 +64,7 @@ def test_every_example_is_valid(schema: dict[str, Any]) -> None:
 
 
 def test_examples_have_every_field_of_what_is_answered(schema: dict[str, Any]) -> None:
-    from config.schema import EXAMPLES
+    from api.schema import EXAMPLES
 
     components = schema["components"]["schemas"]
     for name, example in EXAMPLES.items():

@@ -13,11 +13,11 @@ from rest_framework import serializers as framework
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from cards.imports.models import Import
+from api.checks import every_endpoint_is_strict
+from api.parsing import count_keys
 from cards.models import Card, Collection
 from cards.services import add_card, create_collection
-from config.checks import every_endpoint_is_strict
-from config.parsing import count_keys
+from imports.models import Import
 from tests.api.walking import Operation, operations
 
 Client = Callable[[Any], APIClient]
@@ -78,7 +78,7 @@ def test_every_operation_refuses_an_unknown_field(
 
 
 def subscription(owner: User) -> Any:
-    from cards.imports.services import subscribe_to
+    from imports.services import subscribe_to
 
     return subscribe_to(owner=owner, url="https://example.org/feed")[0].pk
 
@@ -298,7 +298,7 @@ def loose() -> Iterator[None]:
 
 
 def test_a_serializer_that_is_not_strict_fails_the_system_check(loose: None) -> None:
-    assert [error.id for error in every_endpoint_is_strict()] == ["config.E003"]
+    assert [error.id for error in every_endpoint_is_strict()] == ["api.E002"]
 
 
 def test_all_that_there_is_passes_the_system_check() -> None:

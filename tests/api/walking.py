@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from config.checks import api_views
+from api.checks import api_views
 
 METHODS = ("get", "post", "put", "patch", "delete")
 PARAMETER = re.compile(r"<\w+:(\w+)>")

@@ -10,8 +10,8 @@ import pytest
 from benchmarks.report import ROOT
 from benchmarks.statements import EFFECTS, INSERT_CARD
 from cards.models import Card
-from events.ids import new_id
-from events.sql import execute
+from eventbook.database.ids import new_id
+from eventbook.database.statements import execute
 
 SOURCE = (ROOT / "benchmarks" / "node" / "effects.mjs").read_text()
 

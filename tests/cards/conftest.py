@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.cards.metadata import web as webs
-from tests.cards.metadata.web import Web
+from tests.pages.metadata import web as webs
+from tests.pages.metadata.web import Web
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,12 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from cards.models import Card, Url
+from cards.models import Card
 from cards.serializers import CardSerializer
 from cards.services import AddedCard, CardDraft, add_card, add_cards, create_collection
-from events.models import Event
-from events.outbox import Priority
+from eventbook.models import Event
+from eventbook.record.outbox import Priority
+from pages.models import Url
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from accounts.models import Follow, User
 from accounts.services import follow
 from cards.models import Card, Collection
 from cards.services import add_card, create_collection
-from events.models import Event
+from eventbook.models import Event
 
 pytestmark = pytest.mark.django_db
 
@@ -34,12 +34,12 @@ def told() -> list[str]:
         "cards/card/",
         "cards/collection/",
         "cards/collectioncard/",
-        "cards/url/",
-        "cards/import/",
-        "cards/feedsubscription/",
-        "cards/webfeed/",
-        "cards/metadata/",
-        "cards/robots/",
+        "pages/url/",
+        "imports/import/",
+        "imports/feedsubscription/",
+        "imports/webfeed/",
+        "pages/metadata/",
+        "pages/robots/",
         "knox/authtoken/",
     ],
 )

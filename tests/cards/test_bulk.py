@@ -8,9 +8,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from cards.models import Card
-from events import admission
-from events.admission import Backlog
-from events.models import Event
+from eventbook.models import Event
+from eventbook.record import admission
+from eventbook.record.admission import Backlog
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db

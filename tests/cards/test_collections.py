@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cards.models import Card, Collection, CollectionCard
 from cards.services import add_card, add_card_to_collection, create_collection
-from events.models import Event
+from eventbook.models import Event
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from cards import history
-from cards.models import Card, Collection, CollectionCard, Visibility
+from cards.models import Card, Collection, CollectionCard
 from cards.services import (
     CardDraft,
     add_card_to_collection,
@@ -25,8 +25,8 @@ from cards.services import (
     update_card,
     update_collection,
 )
-from events.ids import first_id_at, new_id
-from events.models import Event
+from eventbook.database.ids import first_id_at, new_id
+from eventbook.models import Event
 from tests.library import PAGE, collection_of, save
 
 pytestmark = pytest.mark.django_db
@@ -228,7 +228,7 @@ def test_the_last_change_counts_whichever_clock_was_ahead(
     clocks = [lambda: first_id_at(timezone.now() + timedelta(minutes=1)), new_id]
 
     for number, visibility in enumerate((Visibility.PRIVATE, Visibility.PUBLIC)):
-        monkeypatch.setattr("events.outbox.new_id", clocks[number != ahead])
+        monkeypatch.setattr("eventbook.record.outbox.new_id", clocks[number != ahead])
         update_card(card=card, visibility=visibility)
         if visibility == Visibility.PRIVATE:
             add_card_to_collection(collection=collection, card=card, added_by=alice)

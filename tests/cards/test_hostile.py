@@ -12,13 +12,15 @@ import requests
 from knox.models import AuthToken
 
 from accounts.models import User
-from cards.models import Card, Import, Metadata
-from events.models import Delivery
-from tests.cards.imports import hostile as files
-from tests.cards.metadata.web import Web
+from cards.models import Card
+from eventbook.models import Delivery
+from imports.models import Import
+from pages.models import Metadata
 from tests.conftest import Drain
-from tests.events.streaming import WebProcess
+from tests.eventbook.streaming import WebProcess
+from tests.imports import hostile as files
 from tests.outside.hostile import NOT_FETCHED, NOT_PUBLIC, NOT_THE_WEB, REFUSED, TOO_LONG
+from tests.pages.metadata.web import Web
 
 pytestmark = pytest.mark.django_db(transaction=True)
 (LONG,) = REFUSED[TOO_LONG]

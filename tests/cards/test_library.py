@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cards.models import Card
 from cards.services import add_card, create_collection, remove_card, update_card
-from events.models import Event
+from eventbook.models import Event
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db

@@ -11,12 +11,13 @@ from django.core.exceptions import ValidationError
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from cards.imports.adding import add_items
-from cards.imports.completion import complete
-from cards.imports.items import Item
-from cards.models import Card, Import
+from cards.models import Card
 from cards.services import remove_card, update_card
 from cards.services.parents import DEPTH
+from imports.files.items import Item
+from imports.jobs.adding import add_items
+from imports.jobs.completion import complete
+from imports.models import Import
 from tests.interleaving import another
 from tests.library import PAGE, save
 from tests.running import wait_for

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from accounts import services as people
 from accounts.models import User
-from cards.imports.models import FeedSubscription, Import, WebFeed
-from cards.models import Card, Collection, CollectionCard, Metadata, Url
+from cards.models import Card, Collection, CollectionCard
 from cards.services import add_card_to_collection, create_collection
+from imports.models import FeedSubscription, Import, WebFeed
 from notifications.models import Notification
+from pages.models import Metadata, Url
 from tests.library import save
 
 pytestmark = pytest.mark.django_db
@@ -44,11 +45,11 @@ def private(alice: User, bob: User) -> dict[str, Any]:
         "cards_card": card.pk,
         "cards_collection": collection.pk,
         "cards_collectioncard": CollectionCard.objects.get().pk,
-        "cards_url": page.pk,
-        "cards_metadata": known.pk,
-        "cards_import": job.pk,
-        "cards_webfeed": feed.pk,
-        "cards_feedsubscription": subscription.pk,
+        "pages_url": page.pk,
+        "pages_metadata": known.pk,
+        "imports_import": job.pk,
+        "imports_webfeed": feed.pk,
+        "imports_feedsubscription": subscription.pk,
     }
 
 
@@ -85,12 +86,12 @@ def test_no_list_shows_what_is_private(staff: Client, private: dict[str, Any]) -
         ("cards_card", "tags__contains"),
         ("cards_card", "reference__title__startswith"),
         ("cards_collection", "name__startswith"),
-        ("cards_url", "canonical__contains"),
-        ("cards_url", "host__startswith"),
-        ("cards_metadata", "title__startswith"),
-        ("cards_import", "source__startswith"),
-        ("cards_webfeed", "url__contains"),
-        ("cards_feedsubscription", "title__startswith"),
+        ("pages_url", "canonical__contains"),
+        ("pages_url", "host__startswith"),
+        ("pages_metadata", "title__startswith"),
+        ("imports_import", "source__startswith"),
+        ("imports_webfeed", "url__contains"),
+        ("imports_feedsubscription", "title__startswith"),
         ("cards_collectioncard", "card__title__startswith"),
     ],
 )

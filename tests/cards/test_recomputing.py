@@ -14,9 +14,10 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from cards import services
-from cards.models import Card, Url
+from cards.models import Card
 from cards.services import recompute_pages
-from events.models import Event
+from eventbook.models import Event
+from pages.models import Url
 from tests.interleaving import another
 from tests.running import wait_for
 

@@ -213,10 +213,10 @@ def test_a_filter_by_a_hidden_collection_is_answered_as_one_by_none(
 def test_what_is_imported_is_as_its_owner_wants(
     alice: User, client_of: Client, setting: str, asked: dict[str, str], expected: str
 ) -> None:
-    from cards.imports import reading
-    from cards.imports.adding import add_items
-    from cards.imports.items import Item
-    from cards.imports.models import Import
+    from imports.files.items import Item
+    from imports.jobs import reading
+    from imports.jobs.adding import add_items
+    from imports.models import Import
 
     client = client_of(alice)
     if setting:

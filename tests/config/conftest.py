@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from config.embedded import PORT, Servers
+from stack.embedded import PORT, Servers
 from tests.faults.links import Link
 
 

@@ -21,7 +21,7 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from config.logs.lines import Lines
-from events.models import Delivery
+from eventbook.models import Delivery
 from tests.flows.running_stack import free_port
 from tests.observed import Observed, observing
 from tests.running import wait_for
@@ -84,7 +84,7 @@ def test_a_request_is_told_by_its_route(
 ) -> None:
     answer = client_of(alice).get("/api/v1/users/alice/?q=words")
 
-    (record,) = [record for record in caplog.records if record.name == "config.requests"]
+    (record,) = [record for record in caplog.records if record.name == "server.requests"]
     line = Lines(as_json=True).format(record)
     assert answer.status_code == 400
     assert json.loads(line)["route"] == "api/v1/users/<username:username>/"
@@ -246,7 +246,7 @@ def test_errors_are_reported_once_with_what_finds_them(observed: Observed) -> No
     assert report["fingerprint"][:2] == ["delivery.dead", "probe.call"]
     (request,) = unexpected(observed)
     assert request["tags"]["request_id"]
-    assert request["fingerprint"] == ["request.failed", "config.requests", "ValueError"]
+    assert request["fingerprint"] == ["request.failed", "server.requests", "ValueError"]
 
 
 def test_nothing_planted_is_in_logs_traces_reports_or_flower(

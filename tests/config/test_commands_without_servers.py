@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
-from config.embedded import Servers
+from stack.embedded import Servers
 from tests.running import ROOT, environment
 
 # A process needs a second or two to load, and more where it shares its machine.
@@ -51,6 +52,15 @@ def test_commands_end_with_a_line_while_postgres_is_down(servers: Servers, tmp_p
     ended = run(COMMANDS[::3], DATABASE_URL=nowhere, REDIS_URL=servers.redis_url)
 
     assert_one_line(ended, "PostgreSQL can't be reached", "correct DATABASE_URL")
+
+
+def test_a_database_of_before_the_first_release_is_refused(servers: Servers) -> None:
+    with psycopg.connect(servers.database_url, autocommit=True) as session:
+        session.execute("CREATE TABLE events_event (id uuid)")
+        ended = run([["migrate"]], DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url)
+        session.execute("DROP TABLE events_event")
+
+    assert_one_line(ended, "before the first release", "use a new database")
 
 
 def test_commands_say_that_the_tables_are_missing(servers: Servers) -> None:

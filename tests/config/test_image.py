@@ -23,7 +23,7 @@ class Lacking:
             raise ImportError(f"The image has no {name}.")
 sys.meta_path.insert(0, Lacking())
 from django.core.management import call_command
-from config.web.application import application
+from server.application import application
 from config.celery import app
 app.loader.import_default_modules()
 import manage

@@ -18,7 +18,9 @@ from tests.running import ROOT
 
 def line(*, as_json: bool = True, **fields: Any) -> str:
     """This answers the line of one record."""
-    record = logging.makeLogRecord({"name": "events.relay", "levelname": "WARNING", **fields})
+    record = logging.makeLogRecord(
+        {"name": "eventbook.relay.relay", "levelname": "WARNING", **fields}
+    )
     return Lines(as_json=as_json, secrets=logs.secrets_of(SECRETS)).format(record)
 
 
@@ -42,7 +44,7 @@ def test_a_line_for_machines_has_the_message_and_its_fields() -> None:
     assert said(msg="deliveries.swept", queue="feeds", count=3) == {
         "event": "deliveries.swept",
         "level": "warning",
-        "logger": "events.relay",
+        "logger": "eventbook.relay.relay",
         "queue": "feeds",
         "count": 3,
     }
@@ -115,7 +117,7 @@ def test_lines_are_for_machines_in_production(environment: dict[str, str], expec
 
 
 def test_the_main_process_of_the_web_server_keeps_from_the_settings() -> None:
-    # Its children set variables before they load them (config/wsgi.py).
+    # Its children set variables before they load them (server/wsgi.py).
     script = (
         "import sys; from config.logs import server_formatter; server_formatter();"
         "print('config.settings' in sys.modules)"

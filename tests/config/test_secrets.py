@@ -11,7 +11,7 @@ from django.core import signing
 from django.test import Client, override_settings
 
 from accounts.models import User
-from config.embedded import Servers
+from stack.embedded import Servers
 
 NEW = "the-new-key-" + "n" * 50
 

@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from accounts.models import User
-from cards.limits import IMPORT_BYTES
 from config.settings import WEB
-from tests.config.slow.clients import LOGIN, Slow, head, post
-from tests.events.streaming import Client, WebProcess
-from tests.events.test_stream import token_of
+from imports.limits import IMPORT_BYTES
+from tests.eventbook.streaming import Client, WebProcess
+from tests.eventbook.test_stream import token_of
 from tests.flows.running_stack import free_port
 from tests.running import ROOT, wait_for
+from tests.server.slow.clients import LOGIN, Slow, head, post
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TEXT = (ROOT / "deploy/systemd/Caddyfile").read_text()

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
-from config.binaries import postgres_bin
+from stack.binaries import postgres_bin
 from tests.running import ROOT
 
 pytestmark = pytest.mark.django_db

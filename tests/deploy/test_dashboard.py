@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from events.audit import audit
-from events.models import Process
+from eventbook.models import Process
+from eventbook.operate.audit import audit
 from tests.deploy.test_rules import promtool, rules
 from tests.promql import grouped_by, selected
 from tests.running import ROOT

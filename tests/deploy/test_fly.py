@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from config.queues import QUEUES
-from events.queues import QueuePolicy
+from eventbook.declare.queues import QueuePolicy
 from tests.deploy.facts import FLY, MEASURED, PROCESSES, WORKERS, mebibytes, seconds
 from tests.running import ROOT
 
@@ -180,7 +180,7 @@ def test_machines_stop_only_when_nothing_needed_them_lately() -> None:
 
 @pytest.mark.django_db
 def test_the_autoscaler_asks_for_metrics_that_are_exported() -> None:
-    from events.metrics.snapshot import exposition
+    from eventbook.operate.metrics.snapshot import exposition
 
     exported = exposition("")[0].decode()
     queries = [

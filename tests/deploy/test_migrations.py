@@ -22,7 +22,7 @@ OURS = ["accounts", "cards", "events", "feeds", "notifications"]
 UNRELEASED = {"events.0003_parts_limits_and_audit"}
 # The release before writes what is to be unique with ON CONFLICT DO NOTHING.
 UNIQUE_ALREADY = {"notifications.0003_one_per_follower"}
-# What a request waits for an answer of the database (config/wsgi.py).
+# What a request waits for an answer of the database (server/wsgi.py).
 REPLY_SECONDS = 4
 
 

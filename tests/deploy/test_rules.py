@@ -12,8 +12,8 @@ import pytest
 import yaml
 from django.core.management import call_command
 
-from events.metrics.alerts import ALERTS
-from events.metrics.rules import rules_file
+from eventbook.operate.metrics.alerts import ALERTS
+from eventbook.operate.metrics.rules import rules_file
 from tests.running import ROOT
 from tests.tools import ToolMissing, tool
 

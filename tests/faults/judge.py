@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-from events.registry import handlers, subscriptions
+from eventbook.declare.handlers import handlers, subscriptions
 from tests.faults.load import Load
 from tests.faults.world import World
 
@@ -16,7 +16,7 @@ EFFECTS = {
         SELECT curator.username, card.type, coalesce(url.canonical, card.text), card.title,
                card.visibility
         FROM cards_card card JOIN accounts_user curator ON curator.id = card.curator_id
-        LEFT JOIN cards_url url ON url.id = card.url_id
+        LEFT JOIN pages_url url ON url.id = card.url_id
     """,
     "timelines": """
         SELECT owner.username, author.username, coalesce(url.canonical, card.text)
@@ -24,7 +24,7 @@ EFFECTS = {
         JOIN accounts_user owner ON owner.id = entry.owner_id
         JOIN accounts_user author ON author.id = entry.author_id
         JOIN cards_card card ON card.id = entry.card_id AND card.visibility = 'PUBLIC'
-        LEFT JOIN cards_url url ON url.id = card.url_id
+        LEFT JOIN pages_url url ON url.id = card.url_id
     """,
     "notifications": """
         SELECT recipient.username, notification.kind, actor.username,
@@ -33,7 +33,7 @@ EFFECTS = {
         JOIN accounts_user recipient ON recipient.id = notification.recipient_id
         JOIN accounts_user actor ON actor.id = notification.actor_id
         LEFT JOIN cards_card card ON card.id = notification.card_id
-        LEFT JOIN cards_url url ON url.id = card.url_id
+        LEFT JOIN pages_url url ON url.id = card.url_id
         WHERE notification.card_id IS NULL OR card.id IS NOT NULL AND card.visibility = 'PUBLIC'
     """,
     "probes": "SELECT key, handler FROM probe_effect",
@@ -96,7 +96,7 @@ def check_promises(world: World, load: Load, verdict: Verdict) -> None:
     stored = Counter[Hashable](
         subject
         for (subject,) in world.rows(
-            "SELECT subject FROM events_event WHERE type IN ('card.added', 'probe.sent')"
+            "SELECT subject FROM eventbook_event WHERE type IN ('card.added', 'probe.sent')"
         )
     )
     verdict.compare("events of what was answered 201", Counter(load.promised), stored)
@@ -105,11 +105,13 @@ def check_promises(world: World, load: Load, verdict: Verdict) -> None:
 def check_deliveries(world: World, verdict: Verdict, states: frozenset[str]) -> None:
     """Check that no delivery is open, and each (event, handler) ended exactly once."""
     subscribed = Counter[Hashable]()
-    for type_, count in world.rows("SELECT type, count(*) FROM events_event GROUP BY 1"):
+    for type_, count in world.rows("SELECT type, count(*) FROM eventbook_event GROUP BY 1"):
         for handler in subscriptions():
             if handler.event_name == type_:
                 subscribed[handler.name] += count
-    whole = world.rows("SELECT handler, state, event_id::text FROM events_delivery WHERE part = 0")
+    whole = world.rows(
+        "SELECT handler, state, event_id::text FROM eventbook_delivery WHERE part = 0"
+    )
     ended = Counter[Hashable](
         handlers[name].name if name in handlers else name
         for name, state, _ in whole
@@ -133,8 +135,8 @@ def check_outside(world: World, verdict: Verdict) -> None:
             verdict.doubled += 1
             verdict.problems.append(f"outside: {subject} under {len(used)} keys")
     done = world.rows(
-        "SELECT event.subject, event.id::text FROM events_delivery delivery"
-        " JOIN events_event event ON event.id = delivery.event_id"
+        "SELECT event.subject, event.id::text FROM eventbook_delivery delivery"
+        " JOIN eventbook_event event ON event.id = delivery.event_id"
         " WHERE handler = 'probe.call' AND state = 'done'"
     )
     expected = Counter[Hashable](done)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from events.envelope import EventType, Recorded, type_of_class, type_of_name
-from events.subscription import handler
+from eventbook.declare.events import EventType, Recorded, type_of_class, type_of_name
+from eventbook.declare.handlers import handler
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
 

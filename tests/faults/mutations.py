@@ -21,7 +21,7 @@ def apply(names: str) -> None:
 
 def no_sweep() -> None:
     """Never publish lost messages again."""
-    from events import due
+    from eventbook.relay import due
 
     take = due.take
 
@@ -36,7 +36,7 @@ def no_outbox() -> None:
     """Record events after the commit of their change, as if sent straight to a broker."""
     from django.db import transaction
 
-    from events import outbox, signals
+    from eventbook.record import outbox, signals
 
     record = outbox.record
 
@@ -53,24 +53,25 @@ def no_outbox() -> None:
 
 def unmarked() -> None:
     """Let the relay expand each outbox entry twice, as if it died before it deleted the entry."""
-    from events import expansion
+    from eventbook.relay import expansion
 
     before, _, rest = expansion.EXPAND.partition("claimed AS (")
-    _, _, after = rest.partition("RETURNING events_outboxentry.*\n    )")
+    _, _, after = rest.partition("RETURNING eventbook_outboxentry.*\n    )")
     expansion.EXPAND = f"""{before} claimed AS (
-        SELECT events_outboxentry.* FROM events_outboxentry JOIN picked
-          ON events_outboxentry.ctid = picked.place
+        SELECT eventbook_outboxentry.* FROM eventbook_outboxentry JOIN picked
+          ON eventbook_outboxentry.ctid = picked.place
     ), marked AS (
-        DELETE FROM events_outboxentry USING picked
-        WHERE events_outboxentry.ctid = picked.place
+        DELETE FROM eventbook_outboxentry USING picked
+        WHERE eventbook_outboxentry.ctid = picked.place
           AND (type = 'user.registered'  -- which has no handler
-               OR EXISTS (SELECT FROM events_delivery WHERE event_id = events_outboxentry.event_id))
+               OR EXISTS (SELECT FROM eventbook_delivery
+                          WHERE event_id = eventbook_outboxentry.event_id))
     ){after}"""
 
 
 def no_uniqueness() -> None:
     """Let the relay insert deliveries twice; the test drops the unique constraint."""
-    from events import expansion
+    from eventbook.relay import expansion
 
     conflict = "ON CONFLICT (event_id, handler, part) DO NOTHING"
     assert conflict in expansion.EXPAND
@@ -100,7 +101,7 @@ def die_once(before: str, name: str) -> None:
 
     from django.conf import settings
 
-    from events.broker import Broker
+    from eventbook.brokers.broker import Broker
 
     publish = Broker.publish
 
@@ -120,9 +121,9 @@ def die_once(before: str, name: str) -> None:
 
 def forget(handler: str) -> None:
     """Remove a handler, to simulate a release that doesn't have it yet."""
-    from events import registry
+    from eventbook.declare.handlers import handlers
 
-    del registry.handlers[handler]
+    del handlers[handler]
 
 
 def late_release() -> None:

@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from events.metrics.alerts import ALERTS
+from eventbook.operate.metrics.alerts import ALERTS
 from tests.faults.alerting import Firing, Watch
 from tests.faults.report import Report
 from tests.faults.world import World
@@ -229,9 +229,9 @@ def ahead(watch: Watch) -> float:
 
 # As if it had happened two minutes ago: the auditor leaves what is younger alone.
 BY_HAND = """
-    WITH known AS (UPDATE events_subscription SET since = since - interval '1 hour'),
-         aged AS (UPDATE events_event SET recorded_at = recorded_at - interval '2 minutes')
-    DELETE FROM events_delivery WHERE handler = 'probe.call'
+    WITH known AS (UPDATE eventbook_subscription SET since = since - interval '1 hour'),
+         aged AS (UPDATE eventbook_event SET recorded_at = recorded_at - interval '2 minutes')
+    DELETE FROM eventbook_delivery WHERE handler = 'probe.call'
 """
 
 
@@ -243,6 +243,6 @@ def test_a_delivery_that_somebody_deleted_trips_audit_violation(
         send(world, "deleted")
         world.wait_recovered()
         world.rows(BY_HAND)
-        world.manage("shell", "-c", "from events.audit import audit; audit()")
+        world.manage("shell", "-c", "from eventbook.audit import audit; audit()")
 
         assert pages(watch.tripped(*watch.look_twice())) == {("AuditViolation", "")}

@@ -22,9 +22,9 @@ from tests.running import wait_for
 TICKS = """
 from django.db import transaction
 from django.utils import timezone
-from events.schedule import Schedule, schedules
+from eventbook.beat.schedule import Schedule, schedules
 with transaction.atomic():
-    for name in ("events.audit", "events.prune", "imports.refresh_due"):
+    for name in ("eventbook.audit", "eventbook.prune", "imports.refresh_due"):
         schedule = schedules[name]
         schedule.signal.send(sender=Schedule, event=schedule.event(slot=str(timezone.now())))
 """

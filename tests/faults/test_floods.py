@@ -53,7 +53,7 @@ def test_a_flood_of_bulk_events_leaves_interactive_work_alone(world: World, repo
 
 # From the commit of a card to its followers' notifications, in seconds.
 NOTIFIED = """
-    SELECT extract(epoch FROM finished_at - recorded_at)::float FROM events_delivery
+    SELECT extract(epoch FROM finished_at - recorded_at)::float FROM eventbook_delivery
     WHERE handler = 'notifications.notify_card_added' AND state = 'done'
 """
 
@@ -91,12 +91,12 @@ def test_an_author_with_very_many_followers(world: World, report: Report) -> Non
 
 TOLD = """
     SELECT count(*), count(DISTINCT recipient_id) FROM notifications_notification
-    JOIN cards_card card ON card.id = card_id JOIN cards_url url ON url.id = url_id
+    JOIN cards_card card ON card.id = card_id JOIN pages_url url ON url.id = url_id
     WHERE canonical = 'https://example.org/celebrated'
 """
 PARTS = """
     SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state <> 'done')
-    FROM events_delivery WHERE part > 0
+    FROM eventbook_delivery WHERE part > 0
 """
 
 
@@ -129,8 +129,8 @@ def others_working(world: World, load: Load) -> Iterator[list[float]]:
 
 OTHERS = """
     SELECT extract(epoch FROM finished_at - delivery.recorded_at)::float
-    FROM events_delivery delivery JOIN events_event event ON event.id = event_id
+    FROM eventbook_delivery delivery JOIN eventbook_event event ON event.id = event_id
     JOIN cards_card card ON event.subject = 'cards/' || card.id
-    JOIN cards_url url ON url.id = url_id
+    JOIN pages_url url ON url.id = url_id
     WHERE canonical LIKE 'https://example.org/other/%'
 """

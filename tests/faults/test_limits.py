@@ -58,7 +58,7 @@ def test_a_rate_limit_is_strict_over_any_window(world: World, report: Report) ->
         assert closest >= SECONDS, f"{COUNT + 1} calls within {closest:.3f} s"
         assert quiet < SECONDS + 15, "the busy account held the quiet one up"
         assert world.rows(
-            "SELECT DISTINCT state, attempts FROM events_delivery WHERE handler = 'probe.call'"
+            "SELECT DISTINCT state, attempts FROM eventbook_delivery WHERE handler = 'probe.call'"
         ) == [("done", 0)]
 
 
@@ -73,7 +73,7 @@ def test_a_service_that_heals_meets_no_second_spike(world: World, report: Report
             )
         world.outside.down.set()
         send(world, "spike", count)
-        refused = "SELECT count(*) FROM events_delivery WHERE attempts > 0"
+        refused = "SELECT count(*) FROM eventbook_delivery WHERE attempts > 0"
         wait_for(lambda: world.rows(refused) == [(count,)], seconds=30, what="all were refused")
         time.sleep(2)
         world.outside.down.clear()

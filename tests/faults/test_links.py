@@ -60,9 +60,9 @@ def test_a_worker_whose_clock_is_wrong(world: World, report: Report, seconds: in
         load.finish()
         case.recovered(world.wait_recovered())
 
-        assert world.rows("SELECT max(publications) FROM events_delivery WHERE attempts = 0") == [
-            (1,)
-        ], "a delivery was taken for lost, or a lease stolen"
+        assert world.rows(
+            "SELECT max(publications) FROM eventbook_delivery WHERE attempts = 0"
+        ) == [(1,)], "a delivery was taken for lost, or a lease stolen"
         early = world.rows(RETRIES)
         assert early, "nothing was retried: the test tested nothing"
         assert all(wait >= 0 for (wait,) in early)
@@ -73,7 +73,7 @@ def test_a_worker_whose_clock_is_wrong(world: World, report: Report, seconds: in
 # Seconds from one failed attempt to the next of the same delivery.
 RETRIES = """
     SELECT extract(epoch FROM later.failed_at - earlier.failed_at)::float
-    FROM events_attempt earlier
-    JOIN events_attempt later USING (delivery_id)
+    FROM eventbook_attempt earlier
+    JOIN eventbook_attempt later USING (delivery_id)
     WHERE later.number = earlier.number + 1
 """

@@ -12,7 +12,7 @@ from tests.faults.test_database import kill_connections
 from tests.faults.world import World
 from tests.running import DeadlinePassed
 
-UNIQUE = "events_delivery DROP CONSTRAINT one_delivery_per_handler"
+UNIQUE = "eventbook_delivery DROP CONSTRAINT one_delivery_per_handler"
 
 
 def test_without_the_sweep_a_forgetful_broker_loses(world: World) -> None:
@@ -65,7 +65,7 @@ def test_a_relay_that_forgets_what_it_published_doubles_only_without_uniqueness(
     finally:
         world.reset()
         world.rows(
-            "ALTER TABLE events_delivery ADD CONSTRAINT one_delivery_per_handler"
+            "ALTER TABLE eventbook_delivery ADD CONSTRAINT one_delivery_per_handler"
             " UNIQUE (event_id, handler, part)"
         )
 

@@ -69,8 +69,8 @@ def test_two_relays_deliver_once(world: World, report: Report) -> None:
 
         effects = world.rows("DELETE FROM probe_effect WHERE key LIKE 'flood%' RETURNING key")
         assert len(effects) == len(set(effects)) == 500
-        world.rows("DELETE FROM events_delivery USING events_event event"
+        world.rows("DELETE FROM eventbook_delivery USING eventbook_event event"
                    " WHERE event.id = event_id AND subject LIKE 'probes/flood%'")  # fmt: skip
-        world.rows("DELETE FROM events_event WHERE subject LIKE 'probes/flood%'")
+        world.rows("DELETE FROM eventbook_event WHERE subject LIKE 'probes/flood%'")
         world.outside.calls[:] = [c for c in world.outside.calls if "flood" not in c.subject]
         case.judged(judge(world, load))

@@ -44,9 +44,9 @@ def test_a_rolling_restart_of_everything(world: World, report: Report) -> None:
 
 def forget_schedules(world: World) -> None:
     """This leaves out of the judgement what the scheduler added."""
-    world.rows("DELETE FROM events_delivery USING events_event e WHERE e.id = event_id"
+    world.rows("DELETE FROM eventbook_delivery USING eventbook_event e WHERE e.id = event_id"
                " AND e.type LIKE '%.due'")  # fmt: skip
-    world.rows("DELETE FROM events_event WHERE type LIKE '%.due'")
+    world.rows("DELETE FROM eventbook_event WHERE type LIKE '%.due'")
 
 
 def test_an_older_event_is_read_and_a_newer_one_waits_for_its_release(
@@ -57,13 +57,13 @@ def test_an_older_event_is_read_and_a_newer_one_waits_for_its_release(
         send(world, "web2", "newer")  # recorded as version 2
         wait_for(lambda: deferred(world) == 2, seconds=20, what="both deliveries are put off")
         assert world.rows(
-            "SELECT max(attempts), count(*) FROM events_attempt, events_delivery"
+            "SELECT max(attempts), count(*) FROM eventbook_attempt, eventbook_delivery"
         ) == [(None, 0)]
         for name in ("notification-worker", "feed-worker"):
             world.process(name).stop()
             world.process(name).start(MUTATION="late_release")
         send(world, "web", "older")  # recorded as version 1
-        world.rows("UPDATE events_delivery SET due_at = now() WHERE state = 'retry'")
+        world.rows("UPDATE eventbook_delivery SET due_at = now() WHERE state = 'retry'")
         case.recovered(world.wait_recovered())
 
         assert versions(world) == [("probes/newer", 2, "done"), ("probes/older", 1, "done")]
@@ -75,16 +75,16 @@ def send(world: World, web: str, key: str) -> None:
 
 def deferred(world: World) -> int:
     return int(
-        world.rows("SELECT count(*) FROM events_delivery WHERE state = 'retry' AND attempts = 0")[
-            0
-        ][0]
+        world.rows(
+            "SELECT count(*) FROM eventbook_delivery WHERE state = 'retry' AND attempts = 0"
+        )[0][0]
     )
 
 
 def versions(world: World) -> list[tuple[object, ...]]:
     return world.rows(
-        "SELECT DISTINCT subject, version, state FROM events_delivery"
-        " JOIN events_event event ON event.id = event_id WHERE handler LIKE 'probe.%' ORDER BY 1"
+        "SELECT DISTINCT subject, version, state FROM eventbook_delivery"
+        " JOIN eventbook_event event ON event.id = event_id WHERE handler LIKE 'probe.%' ORDER BY 1"
     )
 
 
@@ -116,7 +116,7 @@ def test_schedulers_that_meet_and_die_run_each_slot_once(world: World, report: R
 SLOTS = """
     SELECT count(DISTINCT event.id), count(DISTINCT event.key),
            count(*) FILTER (WHERE state = 'done' AND attempts = 0)
-    FROM events_event event LEFT JOIN events_delivery delivery ON delivery.event_id = event.id
+    FROM eventbook_event event LEFT JOIN eventbook_delivery delivery ON delivery.event_id = event.id
     WHERE type LIKE '%.due'
 """
 
@@ -125,11 +125,11 @@ def test_a_handler_that_the_next_release_adds(world: World, report: Report) -> N
     with report.case("20 handler added", did="old relay still running") as case:
         relay2 = world.process("relay2")
         relay2.start(MUTATION="late_release")
-        late = "SELECT 1 FROM events_subscription WHERE handler = 'probe.late'"
+        late = "SELECT 1 FROM eventbook_subscription WHERE handler = 'probe.late'"
         wait_for(lambda: world.rows(late), seconds=10, what="the new handler is subscribed")
         relay2.freeze()  # so that the old relay gets the event
         send(world, "web", "during")
-        wait_for(lambda: not world.rows("SELECT 1 FROM events_outboxentry"), seconds=10,
+        wait_for(lambda: not world.rows("SELECT 1 FROM eventbook_outboxentry"), seconds=10,
                  what="the old relay has expanded it")  # fmt: skip
         relay2.thaw()
         world.process("event-worker").stop()
@@ -147,9 +147,9 @@ def test_a_handler_that_is_renamed_or_removed(world: World, report: Report) -> N
         send(world, "web", "renamed")
         wait_for(lambda: effects_of(world, "probe.write") == ["renamed"], seconds=10, what="done")
         world.rows(
-            "INSERT INTO events_delivery (event_id, handler, queue, state, priority, due_at,"
+            "INSERT INTO eventbook_delivery (event_id, handler, queue, state, priority, due_at,"
             " recorded_at) SELECT event_id, name, 'events', 'queued', 5, now(), now()"
-            " FROM events_delivery, unnest(ARRAY['probe.early', 'probe.removed']) AS name"
+            " FROM eventbook_delivery, unnest(ARRAY['probe.early', 'probe.removed']) AS name"
             " WHERE handler = 'probe.write'"
         )
         for name in ("relay", "event-worker"):
@@ -159,10 +159,10 @@ def test_a_handler_that_is_renamed_or_removed(world: World, report: Report) -> N
         wait_for(lambda: effects_of(world, "probe.late") == ["renamed"], seconds=30,
                  what="the handler with the new name has run")  # fmt: skip
 
-        left = world.rows("SELECT handler, state FROM events_delivery WHERE due_at IS NOT NULL")
+        left = world.rows("SELECT handler, state FROM eventbook_delivery WHERE due_at IS NOT NULL")
         assert left == [("probe.removed", "queued")]
         assert "probe.removed" in world.manage("doctor", fails=True)
-        world.rows("DELETE FROM events_delivery WHERE handler = 'probe.removed'")
+        world.rows("DELETE FROM eventbook_delivery WHERE handler = 'probe.removed'")
         case.recovered(world.wait_recovered())
         forget_late_release(world)
 
@@ -174,4 +174,4 @@ def effects_of(world: World, handler: str) -> list[str]:
 
 def forget_late_release(world: World) -> None:
     """This lets the next test begin with this release."""
-    world.rows("DELETE FROM events_subscription WHERE handler = 'probe.late'")
+    world.rows("DELETE FROM eventbook_subscription WHERE handler = 'probe.late'")

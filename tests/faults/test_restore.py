@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psycopg
 
-from config.binaries import postgres_bin
+from stack.binaries import postgres_bin
 from tests.faults.judge import Verdict, check_deliveries, effects
 from tests.faults.load import Load, wait_for_more
 from tests.faults.report import Report
 from tests.faults.world import ALWAYS, World
 
 OPERATIONS = 20  # before, in and after the backup
-STORED = "SELECT substr(subject, 8), 'probe.write' FROM events_event WHERE type = 'probe.sent'"
+STORED = "SELECT substr(subject, 8), 'probe.write' FROM eventbook_event WHERE type = 'probe.sent'"
 
 
 def test_a_backup_taken_under_load_is_restored_and_delivered_once(
@@ -34,10 +34,12 @@ def test_a_backup_taken_under_load_is_restored_and_delivered_once(
         client(world, "pg_dump", "--format=custom", f"--file={dump}")
         wait_for_more(load, OPERATIONS)
         load.finish()
-        recorded = world.rows("SELECT count(*) FROM events_event")
+        recorded = world.rows("SELECT count(*) FROM eventbook_event")
 
         restore(world, dump)
-        assert world.rows("SELECT count(*) FROM events_event") < recorded, "nothing came after it"
+        assert world.rows("SELECT count(*) FROM eventbook_event") < recorded, (
+            "nothing came after it"
+        )
         assert not world.is_quiet(), "nothing was open at the moment of the backup"
         for name in ALWAYS:
             world.process(name).start()

@@ -17,14 +17,14 @@ from tests.faults.world import World
 
 WORKERS = ("notification-worker", "feed-worker")
 OUTCOMES = """
-    SELECT subject = %s, handler, state, attempts, count(*) FROM events_delivery
-    JOIN events_event ON events_event.id = event_id WHERE subject LIKE %s OR subject LIKE %s
+    SELECT subject = %s, handler, state, attempts, count(*) FROM eventbook_delivery
+    JOIN eventbook_event ON eventbook_event.id = event_id WHERE subject LIKE %s OR subject LIKE %s
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2
 """
 ATTEMPTS = """
-    SELECT number, attempt.error FROM events_attempt attempt
-    JOIN events_delivery delivery ON delivery.id = delivery_id
-    JOIN events_event event ON event.id = event_id
+    SELECT number, attempt.error FROM eventbook_attempt attempt
+    JOIN eventbook_delivery delivery ON delivery.id = delivery_id
+    JOIN eventbook_event event ON event.id = event_id
     WHERE handler = 'probe.write' AND state = 'dead' AND subject = %s ORDER BY number
 """
 EFFECTS = "SELECT count(*), count(DISTINCT key) FROM probe_effect WHERE key LIKE %s"
@@ -154,4 +154,4 @@ def outcomes(world: World, behaviour: str) -> list[tuple[object, ...]]:
 
 def swept(world: World) -> int:
     """This is how many deliveries were published more than once."""
-    return int(world.rows("SELECT count(*) FROM events_delivery WHERE publications > 1")[0][0])
+    return int(world.rows("SELECT count(*) FROM eventbook_delivery WHERE publications > 1")[0][0])

@@ -4,9 +4,9 @@ from django.urls import include, path
 
 from tests.faults.views import probe
 
-handler400 = "config.problems.bad_request"
-handler403 = "config.problems.permission_denied"
-handler404 = "config.problems.not_found"
-handler500 = "config.problems.server_error"
+handler400 = "api.problems.bad_request"
+handler403 = "api.problems.permission_denied"
+handler404 = "api.problems.not_found"
+handler500 = "api.problems.server_error"
 
 urlpatterns = [path("probe/", probe), path("", include("config.urls"))]

@@ -6,8 +6,8 @@ from django.db import transaction
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from events.models import Priority
-from events.outbox import recording
+from eventbook.models import Priority
+from eventbook.record.outbox import recording
 from tests.probe.signals import ProbeSent, probe_sent
 
 

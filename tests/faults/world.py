@@ -16,8 +16,8 @@ import psutil
 import psycopg
 import redis
 
-from config.embedded import PORT, Servers
-from config.stack.programs import fly
+from stack.embedded import PORT, Servers
+from stack.programs import fly
 from tests.faults.links import Link
 from tests.faults.outside import Outside
 from tests.faults.processes import Process
@@ -32,20 +32,20 @@ READY = {
     "beat": "beat.started",
     "exporter": "exporter.started",
 }
-# Tables that are not emptied. Processes write their row in events_process only every few seconds;
-# without it, none would seem to run.
+# Tables that are not emptied. Processes write their row in eventbook_process only every few
+# seconds; without it, none would seem to run.
 KEPT = (
     "django_migrations", "django_content_type", "auth_permission",
-    "events_subscription", "events_process",
+    "eventbook_subscription", "eventbook_process",
 )  # fmt: skip
 OPEN = """
-    SELECT (SELECT count(*) FROM events_outboxentry)
-         + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
-         + (SELECT count(*) FROM events_lease)
+    SELECT (SELECT count(*) FROM eventbook_outboxentry)
+         + (SELECT count(*) FROM eventbook_delivery WHERE due_at IS NOT NULL)
+         + (SELECT count(*) FROM eventbook_lease)
 """
 WAITING = """
-    SELECT (SELECT count(*) FROM events_outboxentry)
-         + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL AND publications = 0)
+    SELECT (SELECT count(*) FROM eventbook_outboxentry)
+         + (SELECT count(*) FROM eventbook_delivery WHERE due_at IS NOT NULL AND publications = 0)
 """
 
 
@@ -213,9 +213,9 @@ class World:
     def open(self) -> list[tuple[Any, ...]]:
         """Return open deliveries and outbox entries as (handler, state, error, count)."""
         return self.rows(
-            "SELECT handler, state, left(error, 300), count(*) FROM events_delivery"
+            "SELECT handler, state, left(error, 300), count(*) FROM eventbook_delivery"
             " WHERE due_at IS NOT NULL GROUP BY 1, 2, 3 UNION ALL"
-            " SELECT 'outbox', type, '', count(*) FROM events_outboxentry GROUP BY 2"
+            " SELECT 'outbox', type, '', count(*) FROM eventbook_outboxentry GROUP BY 2"
         )
 
     def tails(self) -> str:

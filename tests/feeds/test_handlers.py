@@ -11,12 +11,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.events import UserFollowed, UserUnfollowed
-from accounts.models import User
+from accounts.models import User, Visibility
 from accounts.services import follow, unfollow
 from cards.events import CardAdded, CardRemoved, CardUpdated
-from cards.models import Card, Visibility
+from cards.models import Card
 from cards.services import remove_card, update_card
-from events.envelope import Recorded
+from eventbook.declare.events import Recorded
 from feeds import handlers
 from feeds.models import TimelineEntry
 from tests.conftest import Drain

@@ -11,20 +11,20 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.events import UserFollowed, UserUnfollowed
-from accounts.models import User
+from accounts.models import User, Visibility
 from accounts.services import follow, unfollow
 from cards.events import CardAdded, CardUpdated, ImportBatchAdded
-from cards.models import Card, Visibility
+from cards.models import Card
 from cards.services import CardDraft, add_cards, update_card
 from cards.signals import import_batch_added
-from events.audit import audit
-from events.execution import execute
-from events.ids import new_id
-from events.registry import handlers
+from eventbook.database.ids import new_id
+from eventbook.declare.handlers import handlers
+from eventbook.operate.audit import audit
+from eventbook.work.execution import execute
 from feeds.handlers import backfill, fan_out, fan_out_imported, refresh_card, withdraw
 from feeds.models import Timeline, TimelineEntry
 from feeds.statements import ADMIT
-from tests.events.test_statement import waiting
+from tests.eventbook.test_statement import waiting
 from tests.feeds.reading import shown
 from tests.interleaving import another
 from tests.library import PAGE, recorded, save
@@ -146,7 +146,7 @@ def deliver_and_wait() -> None:
     execute(handlers["feeds.fan_out"], waiting())
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE events_delivery SET finished_at = finished_at - interval '2 minutes'"
+            "UPDATE eventbook_delivery SET finished_at = finished_at - interval '2 minutes'"
         )
 
 

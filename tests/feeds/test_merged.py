@@ -15,16 +15,16 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
-from accounts.models import Follow, User
+from accounts.models import Follow, User, Visibility
 from accounts.services import follow, unfollow
-from cards.models import Card, Visibility
+from cards.models import Card
 from cards.services import remove_card, update_card
-from events.audit import audit
-from events.models import Delivery
+from eventbook.models import Delivery
+from eventbook.operate.audit import audit
 from feeds.models import MergedCurator, TimelineEntry
 from feeds.upkeep import trim
 from tests.conftest import Drain
-from tests.events.test_parts import followers_of
+from tests.eventbook.test_parts import followers_of
 from tests.feeds.reading import shown
 from tests.library import save, save_many
 
@@ -184,7 +184,7 @@ def test_the_auditor_misses_nothing(celebrity: User, drain: Drain) -> None:
     drain()
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE events_delivery SET finished_at = finished_at - interval '2 minutes'"
+            "UPDATE eventbook_delivery SET finished_at = finished_at - interval '2 minutes'"
         )
         cursor.execute("UPDATE accounts_follow SET created_at = created_at - interval '1 hour'")
 

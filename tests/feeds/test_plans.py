@@ -9,14 +9,13 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from accounts.services import follow
 from cards.events import CardAdded, CardRemoved, CardUpdated
-from cards.models import Visibility
 from cards.queries import ranges_of_followers
 from cards.services import remove_card, update_card
-from events.envelope import FEW
-from events.sql import in_order, plan
+from eventbook.database.statements import in_order, plan
+from eventbook.declare.events import FEW
 from feeds.handlers import fan_out, refresh_card, retract_card
 from feeds.queries import following_page
 from notifications.handlers import notify_card_added

@@ -12,9 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from accounts.services import follow, unfollow
-from cards.models import Card, Visibility
+from cards.models import Card
 from cards.services import remove_card, update_card
 from feeds.models import Timeline, TimelineEntry
 from feeds.services import rebuild_timeline

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 from django.conf import settings
 
-from config.embedded import Servers
-from config.stack.programs import fly
+from stack.embedded import Servers
+from stack.programs import fly
 from tests.faults.links import Link
 from tests.flows.running_stack import free_port
 from tests.running import ROOT, DeadlinePassed, end, environment, wait_for

@@ -15,9 +15,9 @@ from xmlrpc.client import Fault
 import httpx
 import psycopg
 
-from config.embedded import Servers
-from config.local_secret import local_secret
-from config.stack.supervision import Supervisor, SupervisorGone
+from stack.embedded import Servers
+from stack.local_secret import local_secret
+from stack.supervision import Supervisor, SupervisorGone
 from tests.running import ROOT, DeadlinePassed, wait_for
 
 # The regular environment, but with a shorter wait until a dead worker's work is taken over, and
@@ -28,13 +28,13 @@ OWN = {
     for name in ("LEASE_SECONDS", "REDELIVERY_SECONDS")
 } | {"SOFT_SHUTDOWN_SECONDS": "3"}
 OPEN = """
-    SELECT (SELECT count(*) FROM events_outboxentry)
-         + (SELECT count(*) FROM events_delivery WHERE due_at IS NOT NULL)
+    SELECT (SELECT count(*) FROM eventbook_outboxentry)
+         + (SELECT count(*) FROM eventbook_delivery WHERE due_at IS NOT NULL)
 """
 
 
 class RunningStack:
-    """`python -m config.stack up` on free ports."""
+    """`python -m stack up` on free ports."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -50,7 +50,7 @@ class RunningStack:
         environment = {name: text for name, text in os.environ.items() if not is_tests(name)}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "config.stack", "up"],
+                [sys.executable, "-m", "stack", "up"],
                 cwd=ROOT,
                 env=environment
                 | OWN

@@ -14,14 +14,14 @@ from django.conf import settings
 from django.test import Client
 from django_celery_results.models import TaskResult
 
-from config.flower_guard import refusal
-from events import services
-from events.broker import Broker
-from events.models import Delivery, Event
-from events.outbox import Priority
-from events.relay import Relay
+from eventbook.brokers.broker import Broker
+from eventbook.models import Delivery, Event
+from eventbook.operate import acts
+from eventbook.record.outbox import Priority
+from eventbook.relay.relay import Relay
+from server.flower.guard import refusal
 from tests.conftest import Drain
-from tests.events.test_delivery import send
+from tests.eventbook.test_delivery import send
 from tests.flows.flowers import LOGIN, Flower
 from tests.flows.outside import IdentityProvider, log_in, proxy_to, serving
 from tests.running import Workers, nobody_consumes, wait_for
@@ -102,7 +102,7 @@ def told(message: str) -> str:
 def test_what_a_task_did_is_shown_and_tasks_that_put_all_off_are_not(
     flower: Flower, drain: Drain
 ) -> None:
-    services.tune("feeds", actor="test", changes={"rate_limit": 1, "rate_seconds": 3_600})
+    acts.tune("feeds", actor="test", changes={"rate_limit": 1, "rate_seconds": 3_600})
     relay = Relay()
     ours = Delivery.objects.filter(handler="probe.call")
     for number, (state, count) in enumerate([("done", 1), ("retry", 1), ("retry", 2)]):
@@ -114,7 +114,7 @@ def test_what_a_task_did_is_shown_and_tasks_that_put_all_off_are_not(
             seconds=10,
             what=f"{count} are {state}",
         )
-    services.tune("feeds", actor="test", changes={"rate_limit": None, "rate_seconds": None})
+    acts.tune("feeds", actor="test", changes={"rate_limit": None, "rate_seconds": None})
     drain()
 
     wait_for(

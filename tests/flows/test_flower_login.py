@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from config.embedded import PORT, Servers
+from stack.embedded import PORT, Servers
 from tests.faults.links import Link
 from tests.flows.flowers import LOGIN, Flower
 from tests.running import Workers

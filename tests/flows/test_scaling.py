@@ -102,7 +102,7 @@ def operate(stack: RunningStack, *arguments: str, code: int = 0) -> str:
 def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: text for name, text in os.environ.items() if not is_tests(name)}
     return subprocess.run(
-        [sys.executable, "-m", "config.stack", *arguments],
+        [sys.executable, "-m", "stack", *arguments],
         cwd=ROOT,
         env=environment | {"DATA_DIR": str(data)},
         capture_output=True,
@@ -113,7 +113,9 @@ def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def working(stack: RunningStack) -> int:
     """This answers how many feed workers say that they are there."""
-    there = "SELECT FROM events_process WHERE \"group\" = %s AND seen_at > now() - interval '15 s'"
+    there = (
+        "SELECT FROM eventbook_process WHERE \"group\" = %s AND seen_at > now() - interval '15 s'"
+    )
     return len(stack.rows(there, "feed-worker"))
 
 

@@ -14,8 +14,8 @@ import httpx
 import psutil
 import redis
 
-from config.embedded import Servers
-from config.local_secret import local_secret
+from stack.embedded import Servers
+from stack.local_secret import local_secret
 from tests.flows.load import Load
 from tests.flows.running_stack import Reader, RunningStack
 from tests.running import wait_for
@@ -145,7 +145,7 @@ def test_whatever_is_killed_nothing_is_lost_or_doubled(
     stack.wait_until_delivered(seconds=90)
 
     assert set(load.codes) <= {201, 503}, load.codes
-    assert stack.rows("SELECT DISTINCT state FROM events_delivery") == [("done",)]
+    assert stack.rows("SELECT DISTINCT state FROM eventbook_delivery") == [("done",)]
     mine = "SELECT count(*) FROM cards_card JOIN accounts_user u ON u.id = curator_id"
     assert stack.rows(f"{mine} WHERE u.username = %s", author.name) == [(len(load.added),)]
     assert follower.feed() == follower.notified() == load.added

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from config.local_secret import local_secret
+from stack.local_secret import local_secret
 from tests.flows.console import Step, fits, steps
 from tests.flows.running_stack import RunningStack, free_port, is_tests
 from tests.running import ROOT, wait_for
@@ -144,9 +144,11 @@ def test_an_operator_finds_mends_and_replays_under_load(
     assert len(walk) >= 15
     stack.wait_until_delivered(seconds=60)
     assert stack.rows(
-        "SELECT count(*) FROM events_delivery WHERE state = 'dead' AND handler = 'feeds.fan_out'"
+        "SELECT count(*) FROM eventbook_delivery WHERE state = 'dead' AND handler = 'feeds.fan_out'"
     ) == [(0,)]
-    assert len(stack.rows("SELECT FROM events_operation WHERE starts_with(action, 'queue')")) >= 2
+    assert (
+        len(stack.rows("SELECT FROM eventbook_operation WHERE starts_with(action, 'queue')")) >= 2
+    )
 
 
 def test_an_output_fits_but_for_what_changes() -> None:

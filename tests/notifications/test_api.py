@@ -11,10 +11,10 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.events import UserFollowed
-from accounts.models import User
+from accounts.models import User, Visibility
 from accounts.services import follow
 from cards.events import CardAdded, CollectionCardAdded
-from cards.models import Card, Visibility
+from cards.models import Card
 from cards.services import (
     add_card_to_collection,
     remove_card,

@@ -8,17 +8,17 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from accounts.services import follow
-from cards.models import Card, Visibility
+from cards.models import Card
 from cards.services import CardDraft, add_cards, remove_card, update_card
-from events.audit import audit
-from events.execution import execute
-from events.ids import new_id
-from events.models import Delivery
-from events.registry import handlers
+from eventbook.database.ids import new_id
+from eventbook.declare.handlers import handlers
+from eventbook.models import Delivery
+from eventbook.operate.audit import audit
+from eventbook.work.execution import execute
 from notifications.models import Notification
-from tests.events.test_statement import waiting
+from tests.eventbook.test_statement import waiting
 from tests.interleaving import another
 from tests.library import PAGE, save
 
@@ -32,9 +32,11 @@ def deliver_all() -> None:
     """Deliver what waits, and let two minutes pass."""
     execute(handlers[NAME], waiting(NAME))
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE events_event SET recorded_at = recorded_at - interval '2 minutes'")
         cursor.execute(
-            "UPDATE events_delivery SET finished_at = finished_at - interval '2 minutes'"
+            "UPDATE eventbook_event SET recorded_at = recorded_at - interval '2 minutes'"
+        )
+        cursor.execute(
+            "UPDATE eventbook_delivery SET finished_at = finished_at - interval '2 minutes'"
         )
 
 
@@ -89,7 +91,7 @@ def left(alices: Card, bobs: Card) -> None:
 
 def has_no_event_any_more(alices: Card, bobs: Card) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM events_event WHERE subject = %s", [f"cards/{bobs.pk}"])
+        cursor.execute("DELETE FROM eventbook_event WHERE subject = %s", [f"cards/{bobs.pk}"])
 
 
 @pytest.mark.parametrize(

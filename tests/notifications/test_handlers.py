@@ -11,12 +11,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.events import UserFollowed
-from accounts.models import User
+from accounts.models import User, Visibility
 from accounts.services import follow, unfollow
 from cards.events import CardAdded, CollectionCardAdded
-from cards.models import Card, Visibility
+from cards.models import Card
 from cards.services import add_card, add_card_to_collection, remove_card, update_card
-from events.envelope import FEW, Recorded
+from eventbook.declare.events import FEW, Recorded
 from notifications import handlers
 from notifications.models import Kind, Notification
 from tests.conftest import Drain

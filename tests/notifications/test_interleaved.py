@@ -18,13 +18,13 @@ from accounts.services import follow, unfollow
 from cards.events import CardAdded
 from cards.models import Card
 from cards.services import CardDraft, add_cards
-from events.envelope import ALL_KEYS, FEW, KeyRange, Recorded
-from events.execution import execute
-from events.models import Delivery
-from events.registry import handlers
+from eventbook.declare.events import ALL_KEYS, FEW, KeyRange, Recorded
+from eventbook.declare.handlers import handlers
+from eventbook.models import Delivery
+from eventbook.work.execution import execute
 from notifications.handlers import notify_card_added, notify_followed
 from notifications.models import Kind, Notification
-from tests.events.test_statement import waiting
+from tests.eventbook.test_statement import waiting
 from tests.interleaving import another
 from tests.library import recorded, save
 from tests.running import wait_for

@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection, transaction
 
-from events.execution import Later
+from eventbook.work.execution import Later
 from tests.probe.signals import ProbeSent
 
 ABOUT_TRANSACTIONS = {"freeze_once", "die_after_commit_once", "hang_up_once"}

@@ -7,9 +7,9 @@ from urllib.request import Request, urlopen
 
 from django.conf import settings
 
-from events import tracing
-from events.envelope import Recorded
-from events.subscription import handler
+from eventbook.declare.events import Recorded
+from eventbook.declare.handlers import handler
+from eventbook.observe import tracing
 from tests.probe.behaviours import ABOUT_TRANSACTIONS, behave
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from events.envelope import event_type
-from events.signals import DomainSignal
+from eventbook.declare.events import event_type
+from eventbook.record.signals import DomainSignal
 
 
 @event_type("probe.sent", version=1)

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 from rest_framework import serializers
 
 from accounts.models import User
-from cards.models import Card, Url
+from cards.models import Card
 from notifications.models import Notification
+from pages.models import Url
 
 
 class PersonSerializer(serializers.ModelSerializer[User]):

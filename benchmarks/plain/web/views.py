@@ -8,10 +8,10 @@ from rest_framework import generics
 from rest_framework.pagination import CursorPagination
 from rest_framework.serializers import BaseSerializer
 
-from accounts.models import User
+from accounts.models import User, Visibility
 from benchmarks.plain.tasks import fan_out, notify
 from benchmarks.plain.web.serializers import CardSerializer, NotificationSerializer
-from cards.models import Card, Visibility
+from cards.models import Card
 from feeds.models import TimelineEntry
 from notifications.models import Notification
 

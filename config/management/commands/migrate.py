@@ -30,6 +30,7 @@ class Command(migrate.Command):
         migration that times out is rolled back as a whole; earlier ones stay applied.
         """
         _refuse_other_encodings()
+        _refuse_older_tables()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 super().handle(*args, **options)
@@ -55,4 +56,19 @@ def _refuse_other_encodings() -> None:
         raise CommandError(
             f"The database's encoding is {encoding}, which can't store all text. Create one by"
             " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and set DATABASE_URL to it."
+        )
+
+
+def _refuse_older_tables() -> None:
+    """Refuse a database from before the first release: its tables have other names."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT to_regclass('events_event') IS NOT NULL"
+            " AND to_regclass('eventbook_event') IS NULL"
+        )
+        ((is_older,),) = cursor.fetchall()
+    if is_older:
+        raise CommandError(
+            "This database is of a version before the first release, and can't be migrated. Export"
+            " its libraries with that version, and use a new database (local stack: remove .data)."
         )

@@ -1,0 +1,199 @@
+"""Error responses of the API, as problem documents (RFC 9457).
+
+Also the error pages of all other URLs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.core.exceptions import ValidationError as DomainError
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.views import defaults
+from psycopg.errors import ForeignKeyViolation, ReadOnlySqlTransaction
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from api import outage
+from api.errors import details_of, field_errors
+from api.refusals import TryLater
+from eventbook import BacklogFull, history
+from eventbook.observe import reason
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+INVALID = "Some of what was sent is not valid; see `errors`."
+
+Problem = dict[str, Any]
+
+
+class Unavailable(exceptions.APIException):
+    """A server that the request needs does not respond; the same request may succeed later."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The database cannot be reached at the moment; try again in a few seconds."
+    default_code = "unavailable"
+    wait = RETRY_AFTER_SECONDS
+
+
+class Busy(exceptions.APIException):
+    """Too much bulk work is open, or too many logins were tried; a later request may succeed."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_code = "busy"
+
+    def __init__(self, refused: BacklogFull | TryLater) -> None:
+        super().__init__(str(refused))
+        self.wait = refused.retry_after
+
+
+class Conflict(exceptions.APIException):
+    """The request refers to an object that another request has just deleted."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "Something that this request refers to has just been removed."
+    default_code = "conflict"
+
+
+def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the problem document for an exception; None for an unknown one, left to Django.
+
+    This is REST framework's EXCEPTION_HANDLER.
+    """
+    known = known_as(exc)
+    if known is None:
+        return None
+    log_outage(exc)
+    set_rollback()
+    return Response(
+        problem_of(known),
+        status=known.status_code,
+        headers=headers_of(known),
+        content_type=MEDIA_TYPE,
+    )
+
+
+def log_outage(exc: BaseException) -> bool:
+    """Return whether an exception means that a server doesn't respond; if so, log the reason."""
+    is_outage = isinstance(known_as(exc), Unavailable)
+    if is_outage:
+        logger.warning("request.unavailable", extra={"error": reason(exc)})
+    return is_outage
+
+
+def known_as(exc: BaseException | None) -> exceptions.APIException | None:
+    """Return the API error to send for an exception; None for an unexpected exception."""
+    known: exceptions.APIException | None = None
+    match exc:
+        case exceptions.APIException():
+            known = exc
+        # A service raises ObjectDoesNotExist for an object deleted since the view read it.
+        case Http404() | ObjectDoesNotExist():
+            known = exceptions.NotFound()
+        case PermissionDenied():
+            known = exceptions.PermissionDenied(str(exc) or None)
+        case DomainError():
+            known = exceptions.ValidationError(details_of(exc))
+        case BacklogFull() | TryLater():
+            known = Busy(exc)
+        case history.HistoryPruned():
+            known = exceptions.NotFound(str(exc))
+        case OperationalError() | InterfaceError():
+            outage.note(exc)
+            known = Unavailable()
+        # A primary that has just become a standby, or refuses to write because its disk is full.
+        case InternalError() if isinstance(exc.__cause__, ReadOnlySqlTransaction):
+            known = Unavailable()
+        case IntegrityError() if isinstance(exc.__cause__, ForeignKeyViolation):
+            known = Conflict()
+    return known
+
+
+def problem_of(exc: exceptions.APIException) -> Problem:
+    """Return the problem document of an API error."""
+    if isinstance(exc, exceptions.ValidationError):
+        return problem(exc.status_code, INVALID, errors=field_errors(exc.detail))
+    return problem(exc.status_code, str(exc.detail))
+
+
+def problem(code: int, detail: str, **members: Any) -> Problem:
+    """Return a problem document of type `about:blank` (RFC 9457, section 4.2.1)."""
+    title = HTTPStatus(code).phrase
+    return {"type": "about:blank", "title": title, "status": code, "detail": detail} | members
+
+
+def headers_of(exc: exceptions.APIException) -> dict[str, str]:
+    """Return the error's WWW-Authenticate and Retry-After headers, if it has any."""
+    headers = {}
+    if challenge := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(exc, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    return headers
+
+
+# -- Error views of Django, used outside the API's views (named in config/urls.py) ---------------
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response with status 400 to a request that Django itself refused."""
+    if not is_api(request):
+        return defaults.bad_request(request, exception)
+    return answer(400, "The request cannot be understood.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response with status 403."""
+    if not is_api(request):
+        return defaults.permission_denied(request, exception)
+    return answer(403, "You may not do this.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response with status 404 to an unknown URL."""
+    if not is_api(request):
+        return defaults.page_not_found(request, exception)
+    return answer(404, "There is nothing at this address.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Return the response to an unhandled exception: 503 if a server doesn't respond, else 500."""
+    if isinstance(known_as(sys.exc_info()[1]), Unavailable):
+        return unavailable(request)
+    if not is_api(request):
+        return defaults.server_error(request)
+    return answer(500, "Something went wrong on our side; it has been logged.")
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Return status 503 with Retry-After: as a page for browsers, else as a problem document."""
+    refusal = Unavailable()
+    detail, headers = str(refusal.detail), headers_of(refusal)
+    is_browser = "text/html" in request.headers.get("Accept", "")
+    if not is_browser or request.path_info.startswith("/api/v1/"):
+        return answer(refusal.status_code, detail, headers)
+    said = {"detail": detail, "seconds": refusal.wait, "stylesheet": static("server/site.css")}
+    page = render_to_string("server/unavailable.html", said)
+    return HttpResponse(page, status=refusal.status_code, headers=headers)
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Return whether the request's path is in the API."""
+    return request.path_info.startswith("/api/")
+
+
+def answer(code: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
+    """Return a response with a problem document, for code outside REST framework's views."""
+    return JsonResponse(
+        problem(code, detail), status=code, content_type=MEDIA_TYPE, headers=headers
+    )

@@ -1,7 +1,0 @@
-from __future__ import annotations
-
-from django.urls import path
-
-from cards.exports import views
-
-urlpatterns = [path("exports/", views.Exports.as_view(), name="exports")]

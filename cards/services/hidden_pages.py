@@ -1,0 +1,37 @@
+"""Hidden pages: until now only other users' private cards were about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from accounts.models import Visibility
+from cards.models import Card
+from eventbook.database import execute
+from pages.events import PageExpired
+from pages.models import Url
+from pages.services import publish
+from pages.signals import page_expired
+
+# Not `now()`, when the transaction began: the page may have been fetched for another user since.
+NOW = "SELECT clock_timestamp()"
+
+
+def save_hidden(cards: Sequence[Card]) -> None:
+    """Set `page_since` of cards about hidden pages, and record events to fetch the pages again.
+
+    A hidden page has been only on other users' private cards so far. To the curator it must look
+    new, or its existing metadata would reveal those cards.
+    """
+    if not cards:
+        return
+    ((now,),) = execute(NOW).rows
+    Card.objects.filter(pk__in=[card.pk for card in cards]).update(page_since=now)
+    for card in cards:
+        card.page_since = now
+    pages = {card.url_id: card.url for card in cards if card.url}
+    publish([card.url for card in cards if card.visibility == Visibility.PUBLIC], since=now)
+    if settings.FETCH_METADATA:
+        for page in pages.values():
+            page_expired.send(sender=Url, event=PageExpired(url_id=page.pk, host=page.host))

@@ -1,0 +1,87 @@
+"""Events, queues and feeds for Django that lose nothing: docs/architecture.md draws its rooms.
+
+What an application needs is here; operators' and other special needs have doors of their own:
+`eventbook.celery`, `.database`, `.observe`, `.operate`, `.stream` and `.testing`. Everything
+else inside is private. The names load on first use, because Django imports this package before
+models can be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventbook.lazy import loading
+
+if TYPE_CHECKING:
+    from eventbook.beat.schedule import scheduled
+    from eventbook.declare.events import (
+        ALL_KEYS,
+        FEW,
+        KeyRange,
+        Recorded,
+        event_type,
+        is_large,
+        span,
+        upcaster,
+    )
+    from eventbook.declare.handlers import handler
+    from eventbook.declare.queues import QueuePolicy, policy_of
+    from eventbook.declare.statement import Statement
+    from eventbook.deliveries.limits import Limit, Refused, acquire
+    from eventbook.record.admission import BacklogFull, admit_bulk_work
+    from eventbook.record.outbox import Priority, recording
+    from eventbook.record.signals import DomainSignal
+    from eventbook.store import history
+    from eventbook.work.execution import Later
+
+__all__ = [
+    "ALL_KEYS",
+    "FEW",
+    "BacklogFull",
+    "DomainSignal",
+    "KeyRange",
+    "Later",
+    "Limit",
+    "Priority",
+    "QueuePolicy",
+    "Recorded",
+    "Refused",
+    "Statement",
+    "acquire",
+    "admit_bulk_work",
+    "event_type",
+    "handler",
+    "history",
+    "is_large",
+    "policy_of",
+    "recording",
+    "scheduled",
+    "span",
+    "upcaster",
+]
+
+__getattr__ = loading(
+    __name__,
+    {
+        "beat.schedule": ["scheduled"],
+        "declare.events": [
+            "ALL_KEYS",
+            "FEW",
+            "KeyRange",
+            "Recorded",
+            "event_type",
+            "is_large",
+            "span",
+            "upcaster",
+        ],
+        "declare.handlers": ["handler"],
+        "declare.queues": ["QueuePolicy", "policy_of"],
+        "declare.statement": ["Statement"],
+        "deliveries.limits": ["Limit", "Refused", "acquire"],
+        "record.admission": ["BacklogFull", "admit_bulk_work"],
+        "record.outbox": ["Priority", "recording"],
+        "record.signals": ["DomainSignal"],
+        "store.history": [],
+        "work.execution": ["Later"],
+    },
+)

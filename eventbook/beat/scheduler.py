@@ -1,0 +1,66 @@
+"""The scheduler of `celery beat`: record the due slots of all schedules in PostgreSQL.
+
+A slot is one interval of a schedule, for example one minute (schedule.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery.beat import Scheduler
+from celery.signals import beat_init
+from django.db import InterfaceError, OperationalError, connection
+
+from eventbook.beat.schedule import record_due_slots
+from eventbook.observe.failures import reason
+from eventbook.observe.presence import Presence, appear
+from eventbook.observe.vitals import Pulse
+
+logger = logging.getLogger(__name__)
+
+OUTAGE_SECONDS = 1.0  # between attempts while PostgreSQL is down
+
+
+class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
+    """A scheduler that needs neither the broker nor a schedule file; any number may run at once."""
+
+    def setup_schedule(self) -> None:
+        """Set the attributes that Celery and `tick` need; schedules are in schedule.py."""
+        self.schedule: dict[str, Any] = {}
+        self.pulse = Pulse()
+        self.presence: Presence | None = None
+
+    def appear(self) -> None:
+        """Register the process as running, so that operators and health checks see it."""
+        self.presence = appear("beat", self.pulse)
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Record the due slots, and return the seconds until the next one.
+
+        While PostgreSQL is down, return OUTAGE_SECONDS.
+        """
+        try:
+            seconds = record_due_slots().total_seconds()
+            self.pulse.progress(silent_for=seconds)
+            return seconds
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("beat.database_down", extra={"error": reason(error)})
+            connection.close()
+            self.pulse.wait_for("the database")
+            return OUTAGE_SECONDS
+
+    def close(self) -> None:
+        """Unregister the process and close; Celery calls this more than once."""
+        if self.presence is not None:
+            self.presence.stop()
+        super().close()
+
+
+def appear_at_the_start(sender: Any, **_: Any) -> None:
+    """Register the process when beat starts: Celery also creates schedulers that never run."""
+    if isinstance(sender.scheduler, SlotScheduler):
+        sender.scheduler.appear()
+
+
+beat_init.connect(appear_at_the_start, weak=False)

@@ -1,0 +1,92 @@
+"""How a Celery application becomes one of ours: its transport, its watch, and its children."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import logging
+from typing import Any
+
+from celery import Celery, current_app, signals
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils.log import configure_logging
+
+from eventbook.brokers import transport
+from eventbook.brokers.watch import Watch
+
+__all__ = ["prepare"]
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(app: Celery) -> None:
+    """Give an application our transport, and its workers our watch; call it once, at import.
+
+    The receivers below act in every process that imports this module.
+    """
+    transport.install()
+    app.steps["worker"].add(Watch)
+
+
+@signals.setup_logging.connect(weak=False)
+def leave_logs_to_django(**_: Any) -> None:
+    """Configure logging as Django does; with this receiver, Celery doesn't set up its own."""
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
+@signals.celeryd_init.connect(weak=False)
+def tell_of_the_end(**_: Any) -> None:
+    """Log `worker.stopped` when a worker's main process exits; Celery has no signal for that.
+
+    Celery's own messages about it bypass the logs, so they are turned off.
+    """
+    from celery.apps import worker
+
+    worker.safe_say = lambda *_: None
+    # Child processes exit without running atexit functions.
+    atexit.register(logger.info, "worker.stopped")
+
+
+@signals.task_prerun.connect(weak=False)
+def begin_with_a_usable_connection(**_: Any) -> None:
+    """Close a broken or outdated database connection before each task, as Django before a request.
+
+    Celery may write to the database before the task's own code runs.
+    """
+    close_old_connections()
+
+
+@signals.worker_before_create_process.connect(weak=False)
+def keep_memory_shared(**_: Any) -> None:
+    """Exclude all present objects from garbage collection, just before a fork.
+
+    A collection in a child process would write to every object, and so copy the memory that the
+    child shares with its parent.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@signals.worker_init.connect(weak=False)
+def warm_children_up(**_: Any) -> None:
+    """Connect `warm_up` to the start of child processes.
+
+    Only now, when the worker starts: Celery's Django support closes connections at the same signal
+    of the child, and its receiver must run first.
+    """
+    signals.worker_process_init.connect(warm_up, weak=False)
+
+
+def warm_up(**_: Any) -> None:
+    """Prepare a new child process for its first batch, before it receives messages."""
+    # Models cannot load before the settings do, and those load this module.
+    from eventbook.work import execution
+
+    execution.warm_up(current_app.amqp.queues.consume_from)
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def tell_of_stopping(**_: Any) -> None:
+    """Log that a worker has begun to stop."""
+    logger.info("worker.stopping")

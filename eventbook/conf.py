@@ -1,0 +1,66 @@
+"""Every Django setting that eventbook reads, with its type and default.
+
+`conf.NAME` is `settings.NAME`, or the default where the project doesn't set it. Celery's and
+Django's own settings, and OpenTelemetry's environment, are not listed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from eventbook.declare.queues import QueuePolicy
+
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
+    """One setting; the comment above it says what it is for."""
+
+    def __init__(self, default: T) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> T:
+        value: Any = getattr(settings, self.name, self.default)
+        return value  # type: ignore[no-any-return]
+
+
+class Conf:
+    """The settings, by the names that they have in the project's settings module."""
+
+    # The policy of each queue, by name.
+    QUEUES = Setting[dict[str, "QueuePolicy"]]({})
+    # Open events and deliveries of bulk work from which on more of it is refused.
+    BULK_BACKLOG_LIMIT = Setting(500_000)
+    # Days for which events are kept; 0 keeps them for ever.
+    KEEP_EVENTS_DAYS = Setting(365)
+    # Seconds that a statement may take; 0 for no limit.
+    DATABASE_REPLY_SECONDS = Setting(30.0)
+    # The process group of this process, as fly.toml names it; empty for tools and tests.
+    PROCESS_GROUP = Setting("")
+    # The name of this process in traces.
+    PROCESS_NAME = Setting("eventbook")
+    # The release of the project, for traces and the rows of processes.
+    RELEASE = Setting("")
+    # Address and port of the health check of workers, relays and beat; port 0 for none.
+    HEALTH_ADDRESS = Setting("127.0.0.1")
+    HEALTH_PORT = Setting(0)
+    # Seconds without progress after which a process fails its health check.
+    HEALTH_STALL_SECONDS = Setting(60.0)
+    # Seconds of a failing health check after which a process ends itself; 0 for never.
+    WATCHDOG_SECONDS = Setting(300.0)
+    # Address and port of `manage.py exporter`.
+    EXPORTER_ADDRESS = Setting("127.0.0.1")
+    EXPORTER_PORT = Setting(9108)
+    # What the doctor checks: whether servers are embedded, HTTP is plain, and metrics have a token.
+    EMBEDDED = Setting(False)
+    INSECURE_HTTP = Setting(False)
+    METRICS_TOKEN = Setting("")
+
+
+conf = Conf()

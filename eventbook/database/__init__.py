@@ -1,0 +1,17 @@
+"""Django's PostgreSQL backend with an end to every wait, and statements that run often."""
+
+from eventbook.database.configuration import configured
+from eventbook.database.ids import first_id_at, first_id_in_sql, new_id, seconds_of
+from eventbook.database.statements import execute, in_order, insert_new, is_refusal
+
+__all__ = [
+    "configured",
+    "execute",
+    "first_id_at",
+    "first_id_in_sql",
+    "in_order",
+    "insert_new",
+    "is_refusal",
+    "new_id",
+    "seconds_of",
+]

@@ -1,0 +1,186 @@
+"""Rate limits for the whole cluster, strict over any window.
+
+A permit allows one call. It counts from before the call until one window after the call's end.
+While `count` permits count, further calls are refused, so no window, wherever it begins, has more
+than `count` calls. A turn is the time reserved for a refused call; a line is a sequence of turns.
+
+Permits are rows in PostgreSQL, written under the lock of their group's row and timed by
+PostgreSQL's clock. If a process dies in a call, its permit counts for as long as the call could
+have lasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `count` calls in any window of `seconds`, for all calls of one `group`.
+
+    Refused calls get turns in their order within a `line`. The lines of a group share its limit, so
+    that a line with many waiting calls doesn't hold up the others. Without a name, the group has
+    one line.
+    """
+
+    group: str
+    count: int
+    seconds: int
+    line: str = ""
+
+    @property
+    def turns(self) -> str:
+        """Return the name of the eventbook_rategroup row that holds the end of the line."""
+        return self.line or self.group
+
+
+@dataclass(frozen=True)
+class Permits:
+    """Permission for one call: the id of a permit under each limit, for `give_back` at its end."""
+
+    ids: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """No permission now; the call's turn comes in `seconds`."""
+
+    seconds: float
+
+
+ENSURE = """
+    INSERT INTO eventbook_rategroup (name, tokens, refilled_at)
+    SELECT unnest(%s::text[]), 0, 'epoch'
+    ON CONFLICT (name) DO NOTHING
+"""
+LOCK = "SELECT name FROM eventbook_rategroup WHERE name = ANY(%s) ORDER BY name FOR UPDATE"
+# Not now(), the transaction's beginning: the transaction may have waited for the lock.
+FREE = """
+    SELECT %(count)s - count(*) FILTER (WHERE until > clock_timestamp()),
+           greatest(extract(epoch FROM
+               (SELECT reserved_until FROM eventbook_rategroup WHERE name = %(turns)s)
+               - clock_timestamp())::float, 0)
+    FROM eventbook_permit WHERE "group" = %(group)s
+"""
+TAKE = """
+    WITH expired AS (
+        DELETE FROM eventbook_permit WHERE "group" = %(group)s AND until <= clock_timestamp()
+    )
+    INSERT INTO eventbook_permit ("group", until)
+    VALUES (%(group)s, clock_timestamp() + %(longest)s * interval '1 second') RETURNING id
+"""
+# A turn is window / count after the last turn of the line, or after the oldest permit's end.
+RESERVE = """
+    UPDATE eventbook_rategroup
+    SET reserved_until = greatest(
+            reserved_until,
+            coalesce((SELECT min(until) FROM eventbook_permit
+                      WHERE "group" = %(group)s AND until > clock_timestamp()
+                        AND until < clock_timestamp() + %(seconds)s * interval '1 second'),
+                     clock_timestamp())
+        ) + %(seconds)s::float / %(count)s * interval '1 second'
+    WHERE name = %(turns)s
+    RETURNING extract(epoch FROM reserved_until - clock_timestamp())::float
+"""
+GIVE_BACK = """
+    UPDATE eventbook_permit SET until = clock_timestamp() + limits.seconds * interval '1 second'
+    FROM unnest(%s::bigint[], %s::int[]) AS limits (id, seconds)
+    WHERE eventbook_permit.id = limits.id
+"""
+FORGET = """
+    WITH idle AS (
+        SELECT name FROM eventbook_rategroup
+        WHERE reserved_until < now() - interval '1 day' AND refilled_at < now() - interval '1 day'
+          AND NOT EXISTS (SELECT FROM eventbook_permit WHERE "group" = name AND until > now())
+        FOR UPDATE SKIP LOCKED
+    ), expired AS (
+        DELETE FROM eventbook_permit WHERE until < now() - interval '1 day'
+    )
+    DELETE FROM eventbook_rategroup USING idle WHERE eventbook_rategroup.name = idle.name
+"""
+
+
+def acquire(limits: Sequence[Limit], *, longest: float, waited: bool) -> Permits | Refused:
+    """Return a permit under every limit, or reserve a turn and return when it comes.
+
+    `longest` is the most seconds that the call may take. A call that has not `waited` for a turn
+    before is refused while others of its line wait.
+    """
+    names = sorted({name for limit in limits for name in (limit.group, limit.turns)})
+    with transaction.atomic(), connection.cursor() as cursor:
+        _lock(cursor, names)
+        for limit in limits:
+            cursor.execute(FREE, _numbers(limit))
+            free, queue = cursor.fetchone()
+            if free <= 0 or (queue > 0 and not waited):
+                cursor.execute(RESERVE, _numbers(limit))
+                return Refused(float(cursor.fetchone()[0]))
+        ids = []
+        for limit in limits:
+            cursor.execute(TAKE, _numbers(limit) | {"longest": longest})
+            ids.append(int(cursor.fetchone()[0]))
+        return Permits(ids)
+
+
+def give_back(permits: Permits, limits: Sequence[Limit]) -> None:
+    """Let the permits of a call that has just ended count for one more window."""
+    if not permits.ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(GIVE_BACK, [list(permits.ids), [limit.seconds for limit in limits]])
+
+
+def forget_idle() -> None:
+    """Delete groups and lines that were not used for a day; `_lock` creates them again."""
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET)
+
+
+def _lock(cursor: CursorWrapper, names: list[str]) -> None:
+    """Lock the rows of these groups until the transaction ends; create missing ones."""
+    while True:
+        cursor.execute(ENSURE, [names])
+        cursor.execute(LOCK, [names])
+        if len(cursor.fetchall()) == len(names):
+            return
+        # `forget_idle` deleted a row between the two statements: try again.
+
+
+def _numbers(limit: Limit) -> dict[str, str | int | float]:
+    return {
+        "group": limit.group,
+        "turns": limit.turns,
+        "count": limit.count,
+        "seconds": limit.seconds,
+    }
+
+
+# A token bucket that holds at most the tokens of two seconds.
+SPEND = """
+    WITH bucket AS (
+        SELECT name, least(2 * %(rate)s, tokens + %(rate)s *
+            extract(epoch FROM clock_timestamp() - refilled_at)::float) AS tokens
+        FROM eventbook_rategroup WHERE name = %(name)s
+    ), spent AS (
+        SELECT name, tokens, least(floor(tokens), %(wanted)s) AS taken FROM bucket
+    )
+    UPDATE eventbook_rategroup
+    SET tokens = spent.tokens - spent.taken, refilled_at = clock_timestamp()
+    FROM spent WHERE eventbook_rategroup.name = spent.name
+    RETURNING spent.taken
+"""
+
+
+def spend(name: str, *, rate: int, wanted: int) -> int:
+    """Take up to `wanted` tokens from a budget that gains `rate` a second; return how many.
+
+    Call this in the transaction that uses the tokens, so that a rollback returns them.
+    """
+    with connection.cursor() as cursor:
+        _lock(cursor, [name])
+        cursor.execute(SPEND, {"name": name, "rate": rate, "wanted": wanted})
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,235 @@
+"""The states of deliveries: each transition is one SQL statement, timed by PostgreSQL's clock.
+
+    outbox ── expand ──▶ queued ── claim, finish ──▶ done
+                          │  ▲
+                     fail ▼  │ due.take
+                         retry          attempts used up: fail ──▶ dead
+
+A delivery is one event for one handler; a part is a delivery of one range of an event's keys. An
+open delivery (queued, running or retry) has a `due_at`: the time at which the relay publishes it,
+retries it, or takes its message for lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from eventbook.database.statements import execute
+from eventbook.declare.events import KeyRange
+from eventbook.declare.handlers import Handler
+from eventbook.declare.queues import QueuePolicy
+from eventbook.models import Priority
+
+ERROR_LIMIT = 8_000  # characters of an error that are kept with a delivery
+# The payload of a notification that makes the relay poll for due deliveries at once.
+DUE_NOW = "due"
+# The `error` of a delivery that a rate limit postpones.
+WAITS = "It waits for its turn under a rate limit."
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A delivery to publish.
+
+    `isolated`: it runs alone, since it is a part, or was in a batch that timed out or lost its
+    worker. `swept`: an earlier message was lost, perhaps with a worker that died before it wrote a
+    lease. Either makes it `suspect`: it may kill its worker.
+    """
+
+    id: int
+    event_id: UUID
+    handler: str
+    priority: int
+    isolated: bool = False
+    swept: bool = False
+
+    @property
+    def suspect(self) -> bool:
+        return self.isolated or self.swept
+
+
+def reopen(ids: Sequence[int]) -> None:
+    """Make open deliveries due at once, since their message didn't reach the broker or handler."""
+    execute(
+        "UPDATE eventbook_delivery SET state = 'queued', due_at = now(), publications = 0"
+        " WHERE id = ANY(%s) AND state IN ('queued', 'running')",
+        [list(ids)],
+    )
+
+
+HAND_BACK = """
+    UPDATE eventbook_delivery SET state = 'queued', due_at = now(), publications = %s
+    FROM (
+        SELECT id FROM eventbook_delivery WHERE id = ANY(%s) AND state = %s
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    ) AS mine
+    WHERE eventbook_delivery.id = mine.id
+"""
+
+
+def hand_back(ids: Sequence[int], *, begun: bool, suspect: bool) -> int:
+    """Make deliveries of a paused queue due without charging an attempt; return how many.
+
+    Deliveries that another worker has locked are passed over. `begun` says that this worker has
+    marked them as running. With `suspect`, they count as swept when they are published again.
+    """
+    state = "running" if begun else "queued"
+    return execute(HAND_BACK, [int(suspect), list(ids), state]).count
+
+
+def isolate(ids: Sequence[int]) -> None:
+    """Make deliveries due at once, each in a message of its own, without charging an attempt."""
+    execute(
+        "UPDATE eventbook_delivery SET state = 'queued', due_at = now(), publications = 0,"
+        " isolated = true WHERE id = ANY(%s) AND state IN ('queued', 'running')",
+        [list(ids)],
+    )
+
+
+CLAIM = """
+    SELECT delivery.id, event.id, event.type, event.version, event.data, event.recorded_at,
+           event.priority, delivery.bounds, delivery.attempts, event.traceparent,
+           delivery.error = %s,
+           date_part('epoch', greatest(statement_timestamp() - delivery.recorded_at, '0')),
+           date_part('epoch', greatest(
+               statement_timestamp() - greatest(delivery.recorded_at, delivery.ready_at), '0'))
+    FROM eventbook_delivery AS delivery
+    JOIN eventbook_event AS event ON event.id = delivery.event_id
+    WHERE delivery.id = ANY(%s) AND delivery.handler = ANY(%s) AND delivery.state = 'queued'
+    ORDER BY delivery.id FOR UPDATE OF delivery SKIP LOCKED
+"""
+
+
+def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Lock the queued ones of these deliveries until the transaction ends, and return their rows.
+
+    Deliveries that are finished or locked by another worker are passed over, so a message received
+    twice has no effect. A row is (delivery id, event id, type, version, data, recorded_at,
+    priority, bounds, attempts, traceparent, whether it waited for a rate limit, age in seconds,
+    seconds since it could run).
+    """
+    return execute(CLAIM, [WAITS, list(ids), handler.names]).rows
+
+
+SPLIT = """
+    INSERT INTO eventbook_delivery (event_id, handler, part, bounds, queue, state, priority, due_at,
+                                 isolated, recorded_at)
+    SELECT event_id, handler, place, jsonb_build_array(first, after), queue, 'queued', %s, now(),
+           true, recorded_at
+    FROM eventbook_delivery,
+         unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS range (first, after, place)
+    WHERE id = %s
+    ON CONFLICT (event_id, handler, part) DO NOTHING
+"""
+
+
+def split(id: int, ranges: Sequence[KeyRange]) -> None:
+    """Insert a delivery for each range of keys; each runs alone, in the bulk lane.
+
+    Notify the relay, so that the parts don't wait for its next poll.
+    """
+    firsts, afters = zip(*ranges, strict=True)
+    execute("SELECT pg_notify('outbox', %s)", [DUE_NOW])
+    execute(SPLIT, [Priority.BULK, list(firsts), list(afters), id])
+
+
+def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
+    """Mark claimed deliveries as running, for a handler that works outside a transaction.
+
+    If their worker dies, the expiry of its lease makes them due again (rescue.py).
+    """
+    execute(
+        "UPDATE eventbook_delivery SET state = 'running', due_at = now() + %s * interval '1 second'"
+        " WHERE id = ANY(%s)",
+        [policy.lease_seconds, list(ids)],
+    )
+
+
+def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
+    """Mark open deliveries as done, and delete the lease of that id, if one is given."""
+    execute(
+        "WITH released AS (DELETE FROM eventbook_lease WHERE id = %s::uuid)"
+        " UPDATE eventbook_delivery SET state = 'done', due_at = NULL,"
+        " finished_at = clock_timestamp(), error = '' WHERE id = ANY(%s)"
+        " AND state IN ('queued', 'running')",
+        [lease, list(ids)],
+    )
+
+
+def release(id: UUID) -> None:
+    """Delete a lease's row."""
+    execute("DELETE FROM eventbook_lease WHERE id = %s", [id])
+
+
+FAIL = """
+    WITH failed AS (
+        UPDATE eventbook_delivery
+        SET attempts = attempts + 1, error = %(error)s,
+            state = CASE WHEN attempts + 1 >= %(max)s THEN 'dead' ELSE 'retry' END,
+            due_at = CASE WHEN attempts + 1 < %(max)s
+                THEN now() + random() * least(%(cap)s, %(base)s * power(2, attempts))
+                     * interval '1 second' END,
+            finished_at = CASE WHEN attempts + 1 >= %(max)s THEN clock_timestamp() END
+        WHERE id = %(id)s AND state IN ('queued', 'running')
+        RETURNING id, attempts, state
+    ), noted AS (
+        INSERT INTO eventbook_attempt (delivery_id, number, worker, error, failed_at)
+        SELECT id, attempts, %(worker)s, %(error)s, clock_timestamp() FROM failed
+    )
+    SELECT state FROM failed
+"""
+
+
+def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None:
+    """Charge an attempt, and return the new state: `retry`, or `dead` after the last one.
+
+    Return None if the delivery is no longer open. A retry waits a random time between 0 and
+    min(cap, base × 2^attempts) seconds: exponential back-off with full jitter
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    """
+    numbers: dict[str, Any] = {
+        "id": id,
+        "worker": worker,
+        "error": error.replace("\x00", "�")[-ERROR_LIMIT:],
+        "max": policy.max_attempts,
+        "base": policy.backoff_seconds,
+        "cap": policy.backoff_cap_seconds,
+    }
+    rows = execute(FAIL, numbers).rows
+    return str(rows[0][0]) if rows else None
+
+
+def defer(id: int, *, seconds: float, reason: str) -> None:
+    """Postpone a delivery by `seconds` without charging an attempt."""
+    execute(
+        "UPDATE eventbook_delivery SET state = 'retry', error = %s,"
+        " due_at = now() + %s * interval '1 second'"
+        " WHERE id = %s AND state IN ('queued', 'running')",
+        [reason, seconds, id],
+    )
+
+
+DISCARD_FREE = """
+    WITH free AS MATERIALIZED (
+        SELECT id FROM eventbook_delivery
+        WHERE id = ANY(%(ids)s) AND state IN ('queued', 'retry')
+          AND id NOT IN (SELECT unnest(deliveries) FROM eventbook_lease WHERE expires_at > now())
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    ), discarded AS (
+        UPDATE eventbook_delivery
+        SET state = 'discarded', due_at = NULL, finished_at = clock_timestamp()
+        FROM free WHERE eventbook_delivery.id = free.id
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM discarded), count(*)
+    FROM eventbook_delivery WHERE id = ANY(%(ids)s) AND due_at IS NOT NULL
+"""
+
+
+def discard_free(ids: Sequence[int]) -> tuple[int, int]:
+    """Discard waiting deliveries; return how many, and how many open ones a worker still holds."""
+    ((discarded, were_open),) = execute(DISCARD_FREE, {"ids": list(ids)}, prepare=False).rows
+    return discarded, were_open - discarded

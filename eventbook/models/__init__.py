@@ -1,0 +1,24 @@
+"""The tables of the event system."""
+
+from eventbook.models.deliveries import Attempt, Delivery, Lease
+from eventbook.models.events import Event, OutboxEntry, Priority, Subscription
+from eventbook.models.limits import Permit, RateGroup
+from eventbook.models.operating import Audit, Measure, Operation, Process, QueueControl, StreamReset
+
+__all__ = [
+    "Attempt",
+    "Audit",
+    "Delivery",
+    "Event",
+    "Lease",
+    "Measure",
+    "Operation",
+    "OutboxEntry",
+    "Permit",
+    "Priority",
+    "Process",
+    "QueueControl",
+    "RateGroup",
+    "StreamReset",
+    "Subscription",
+]

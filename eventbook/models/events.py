@@ -1,0 +1,94 @@
+"""The tables of events: the event store, the outbox, and handlers' subscriptions."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from eventbook.database.ids import new_id
+from eventbook.declare.queues import BULK
+
+
+class Priority(models.IntegerChoices):
+    """The urgency of an event's deliveries.
+
+    Each priority has its own lane, a separate line through outbox, relay and broker.
+    """
+
+    BULK = BULK, "Bulk"
+    INTERACTIVE = 5, "Interactive"
+
+
+class Event(models.Model):
+    """One recorded domain event, written once and never changed: the event store."""
+
+    # UUIDv7: the key is also the order of recording.
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    type = models.TextField()
+    version = models.SmallIntegerField()
+    subject = models.TextField()
+    data = models.JSONField()
+    priority = models.SmallIntegerField(choices=Priority)
+    traceparent = models.TextField(blank=True, default="")
+    recorded_at = models.DateTimeField(db_default=Now())
+    # An idempotency key: recording a second event with the same key writes nothing.
+    key = models.TextField(null=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], condition=Q(key__isnull=False), name="one_event_per_key"
+            ),
+        ]
+        indexes = [
+            # For one subject's history, and for replays of one type.
+            models.Index(fields=["subject", "id"], name="event_by_subject"),
+            models.Index(fields=["type", "id"], name="event_by_type"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class OutboxEntry(models.Model):
+    """An event without deliveries yet: the relay deletes the entry when it inserts them.
+
+    In its own table, so that the event store stays append-only and the relay reads open entries
+    only.
+    """
+
+    # No foreign key in the database: its check would lock the event's row for each event. One
+    # statement writes both rows, and retention keeps events that have an entry.
+    event = models.OneToOneField(
+        Event, models.CASCADE, primary_key=True, related_name="+", db_constraint=False
+    )
+    type = models.TextField()
+    priority = models.SmallIntegerField(choices=Priority)
+    recorded_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "outbox entries"
+        constraints = [
+            # The relay reads one lane per priority; it would never read an entry of another one.
+            models.CheckConstraint(
+                name="outbox_priority_has_lane", condition=Q(priority__in=list(Priority))
+            ),
+        ]
+        # A lane is one range of the index, in order. The relay scans it from its floor on
+        # (eventbook/relay/floors.py).
+        indexes = [models.Index(fields=["priority", "event"], name="outbox_by_lane")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"
+
+
+class Subscription(models.Model):
+    """A handler that relays know; it gets the events recorded from `since` on."""
+
+    handler = models.TextField(primary_key=True)
+    event_type = models.TextField()
+    since = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.handler} of {self.event_type}"

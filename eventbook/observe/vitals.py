@@ -1,0 +1,131 @@
+"""Vitals: what a process knows of its own health, and whether it makes progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from eventbook.conf import conf
+
+
+class Status(StrEnum):
+    """The result of a health check."""
+
+    OK = "ok"
+    # A server is down. The process is well: it goes on when the server is back.
+    WAITING = "waiting"
+    # The process has made no progress for too long.
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True)
+class Health:
+    """The result of a health check, with the reason if it is not OK."""
+
+    status: Status
+    reason: str = ""
+
+    @property
+    def well(self) -> bool:
+        """Return whether the check passes: waiting for a server that is down is well."""
+        return self.status != Status.STALLED
+
+
+class Vitals:
+    """The vitals of one process, written and read by its own threads.
+
+    This base class is for a process without a loop of its own: it is well as long as it runs.
+    """
+
+    queues: Sequence[str] = ()
+    # The number of live streams that it holds open (eventbook/stream).
+    streams = 0
+
+    def __init__(self) -> None:
+        # Names of the servers that do not respond to this process.
+        self.missing: set[str] = set()
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many batches the process runs at once."""
+        return 1
+
+    def look(self) -> None:
+        """Check what only a query can tell; a thread calls it about once a second."""
+
+    def stalled(self) -> str:
+        """Return what has made no progress for too long, as text, or ""."""
+        return ""
+
+    def trouble(self) -> str:
+        """Return the current fault, even a recent one, as text, or ""."""
+        return self.stalled()
+
+    @property
+    def watchdog_seconds(self) -> float:
+        """How long the process may be stalled before it ends itself; 0 for ever."""
+        return float(conf.WATCHDOG_SECONDS)
+
+    def idle_seconds(self) -> float:
+        """Return how long ago the process last made progress."""
+        return 0.0
+
+    def health(self) -> Health:
+        """Return the result of a health check."""
+        if reason := self.stalled():
+            return Health(Status.STALLED, reason)
+        if self.missing:
+            return Health(Status.WAITING, f"waiting for {' and '.join(sorted(self.missing))}")
+        return Health(Status.OK)
+
+
+class Pulse(Vitals):
+    """The vitals of a process that runs in rounds, such as a relay or beat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progressed = self._signed = time.monotonic()
+        self._silent_for = 0.0
+
+    def progress(self, *, silent_for: float = 0.0) -> None:
+        """Note the end of a round; the next may begin as late as `silent_for` seconds from now."""
+        self._progressed = self._signed = time.monotonic()
+        self._silent_for = silent_for
+        if self.missing:
+            self.missing.clear()
+
+    def wait_for(self, server: str) -> None:
+        """Note that a round failed because the named server is down."""
+        self._signed = time.monotonic()
+        self._silent_for = 0.0
+        self.missing.add(server)
+
+    def stalled(self) -> str:
+        silent = time.monotonic() - self._signed
+        if silent > self._silent_for + conf.HEALTH_STALL_SECONDS:
+            return f"nothing was finished for {silent:.0f} s"
+        return ""
+
+    def idle_seconds(self) -> float:
+        return max(time.monotonic() - self._progressed - self._silent_for, 0.0)
+
+
+class Symptoms:
+    """The symptoms of a process, each with the time since when it is present."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def note(self, name: str, *, present: bool) -> None:
+        """Note whether a symptom is present now."""
+        if present:
+            self._since.setdefault(name, time.monotonic())
+        else:
+            self._since.pop(name, None)
+
+    def lasting(self) -> dict[str, float]:
+        """Return how long each present symptom has lasted, in seconds."""
+        now = time.monotonic()
+        return {name: now - since for name, since in list(self._since.items())}

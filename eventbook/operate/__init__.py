@@ -1,0 +1,66 @@
+"""What operators see and do: figures, acts, diagnosis, the auditor, the admin and commands.
+
+The names load on first use, because Django imports this app before models can be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventbook.lazy import loading
+
+if TYPE_CHECKING:
+    from eventbook.brokers.broker import BrokerDown
+    from eventbook.declare.handlers import subscriptions
+    from eventbook.declare.queues import all_policies
+    from eventbook.models import Delivery
+    from eventbook.operate.acts.dead_letters import DeadLetters, replay_dead_letters
+    from eventbook.operate.admin.records import ReadOnlyAdmin
+    from eventbook.operate.audit import audit_rule
+    from eventbook.operate.metrics.snapshot import Unavailable, exposition
+    from eventbook.operate.queries import (
+        QueueStatus,
+        backlogs,
+        missing_migrations,
+        outbox_length,
+        queue_status,
+    )
+
+__all__ = [
+    "BrokerDown",
+    "DeadLetters",
+    "Delivery",
+    "QueueStatus",
+    "ReadOnlyAdmin",
+    "Unavailable",
+    "all_policies",
+    "audit_rule",
+    "backlogs",
+    "exposition",
+    "missing_migrations",
+    "outbox_length",
+    "queue_status",
+    "replay_dead_letters",
+    "subscriptions",
+]
+
+__getattr__ = loading(
+    "eventbook",
+    {
+        "declare.queues": ["all_policies"],
+        "declare.handlers": ["subscriptions"],
+        "operate.acts.dead_letters": ["DeadLetters", "replay_dead_letters"],
+        "operate.admin.records": ["ReadOnlyAdmin"],
+        "operate.audit": ["audit_rule"],
+        "operate.metrics.snapshot": ["Unavailable", "exposition"],
+        "brokers.broker": ["BrokerDown"],
+        "models": ["Delivery"],
+        "operate.queries": [
+            "QueueStatus",
+            "backlogs",
+            "missing_migrations",
+            "outbox_length",
+            "queue_status",
+        ],
+    },
+)

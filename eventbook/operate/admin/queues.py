@@ -1,0 +1,226 @@
+"""The admin's pages of queues: live figures, actions, and the numbers that operators set."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextInputWidget
+from django.db.models import QuerySet, TextField
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from eventbook.declare.queues import all_policies
+from eventbook.models import Delivery, QueueControl
+from eventbook.operate import acts, queries
+from eventbook.operate.acts import Purged, Waiting
+from eventbook.operate.admin.confirmation import confirmation, is_confirmed, told
+from eventbook.operate.admin.states import badge
+from eventbook.operate.management.texts import limits_of, pause_of
+from eventbook.operate.queries import QueueStatus
+
+RESTORED = "before this database was restored: to let the queue go on, select and resume it"
+
+
+class QueueList(ChangeList):
+    """The list of queues with their live figures, in the order of the queue table."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        found = {status.queue: status for status in queries.queue_status()}
+        rows = {control.queue: control for control in self.result_list}
+        for control in rows.values():
+            control.status = found.get(control.queue, QueueStatus(queue=control.queue))
+        first = [rows.pop(queue) for queue in all_policies() if queue in rows]
+        self.result_list = [*first, *rows.values()]
+
+
+def figure(name: str, description: str) -> Any:
+    """Return a list column that shows the field `name` of QueueStatus."""
+
+    @admin.display(description=description, empty_value="–")
+    def column(control: Any) -> Any:
+        return getattr(control.status, name)
+
+    return column
+
+
+def linked(name: str, description: str, **filters: str) -> Any:
+    """Return a list column that shows a count, linked to the deliveries that it counts.
+
+    `filters` are the query parameters of the deliveries' list, beside the queue.
+    """
+
+    @admin.display(description=description)
+    def column(control: Any) -> SafeString:
+        count = getattr(control.status, name)
+        if not count:
+            return format_html("{}", count)
+        query = urlencode({"queue": control.queue, **filters})
+        address = f"{reverse('admin:eventbook_delivery_changelist')}?{query}"
+        return format_html('<a class="state-{}" href="{}">{}</a>', name, address, count)
+
+    return column
+
+
+class ControlForm(ModelForm[QueueControl]):
+    """The form for a queue's numbers; a limit without effect is an error."""
+
+    def clean(self) -> dict[str, Any]:
+        numbers = super().clean() or self.cleaned_data
+        changes = {name: numbers[name] for name in self.changed_data if name in numbers}
+        acts.refuse_idle_limits(self.instance.queue, changes)
+        return numbers
+
+
+@admin.register(QueueControl)
+class QueueAdmin(admin.ModelAdmin[QueueControl]):
+    """The pages of queues: a list with live figures and actions, and a form for the numbers."""
+
+    list_display = (
+        "queue",
+        "state",
+        linked("dead", "dead", state__exact=Delivery.State.DEAD),
+        "oldest",
+        figure("depth", "open"),
+        figure("waiting", "waiting"),
+        figure("in_progress", "in progress"),
+        linked("retrying", "retrying", state__exact=Delivery.State.RETRY),
+        figure("rate_per_second", "done/s"),
+        "latency",
+        figure("workers", "workers"),
+        figure("concurrency", "concurrency"),
+        "limits",
+    )
+    form = ControlForm
+    sortable_by = ()
+    ordering = ("queue",)
+    list_per_page = 200
+    show_full_result_count = False
+    change_list_template = "operate/list.html"
+    formfield_overrides = {TextField: {"widget": AdminTextInputWidget}}
+    actions = ("pause", "resume", "retry_now", "purge")
+    fields = (
+        "queue",
+        "state",
+        "reason",
+        "concurrency",
+        "rate_limit",
+        "rate_seconds",
+        "group_limit",
+        "group_seconds",
+    )
+    readonly_fields = ("queue", "state")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or self.has_operate_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_operate_permission(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may control queues."""
+        return request.user.has_perm("eventbook.operate_queues")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return QueueList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        acts.ensure_controls()
+        return super().changelist_view(request, {"title": "Queues", **(extra_context or {})})
+
+    def save_model(
+        self, request: HttpRequest, obj: QueueControl, form: ModelForm[QueueControl], change: bool
+    ) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        acts.tune(obj.queue, actor=request.user.get_username(), changes=changes)
+
+    @admin.display(description="state")
+    def state(self, control: QueueControl) -> SafeString:
+        if control.paused_at is None:
+            return badge("running", "running")
+        text, status = pause_of(control), getattr(control, "status", None)
+        if status is not None and status.restored:
+            text = f"{text} ({RESTORED})"
+        return format_html("{} {}", badge("paused", "paused"), text)
+
+    @admin.display(description="waits for")
+    def oldest(self, control: Any) -> str:
+        return f"{control.status.oldest_seconds:.0f} s" if control.status.depth else "–"
+
+    @admin.display(description="p50, p95, p99 ms")
+    def latency(self, control: Any) -> str:
+        """Return the percentiles of the time from commit to done, over the last 5 minutes."""
+        status: QueueStatus = control.status
+        found = (status.p50_ms, status.p95_ms, status.p99_ms)
+        return ", ".join("–" if each is None else f"{each:.0f}" for each in found)
+
+    @admin.display(description="limits")
+    def limits(self, control: Any) -> str:
+        return limits_of(control.status)
+
+    @admin.action(description="Pause the selected queues", permissions=["operate"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
+        for queue in names_of(queryset):
+            acts.pause(queue, actor=request.user.get_username())
+        self.message_user(
+            request,
+            "These queues are paused: no new work begins. Give the reason in a queue's form.",
+            messages.WARNING,
+        )
+
+    @admin.action(description="Resume the selected queues", permissions=["operate"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
+        for queue in names_of(queryset):
+            acts.resume(queue, actor=request.user.get_username())
+        self.message_user(request, "These queues are resumed, with all waiting deliveries.")
+
+    @admin.action(description="Make waiting retries due now", permissions=["operate"])
+    def retry_now(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
+        count = sum(
+            acts.retry_now(Waiting(queue=queue), actor=request.user.get_username())
+            for queue in names_of(queryset)
+        )
+        self.message_user(request, f"{count} retries are due now.")
+
+    @admin.action(description="Purge: discard all waiting deliveries", permissions=["operate"])
+    def purge(
+        self, request: HttpRequest, queryset: QuerySet[QueueControl]
+    ) -> TemplateResponse | None:
+        queues = names_of(queryset)
+        if not is_confirmed(request):
+            choices = [queries.choice(Waiting(queue=queue)) for queue in queues]
+            return confirmation(
+                self,
+                request,
+                queryset,
+                title=f"Discard all waiting deliveries of {', '.join(queues)}?",
+                counts={name: n for each in choices for name, n in each.by_handler.items()},
+                left=sum(each.in_hand for each in choices),
+            )
+        total = Purged()
+        for queue in queues:
+            purged = acts.purge(Waiting(queue=queue), actor=request.user.get_username())
+            total.discarded += purged.discarded
+            total.in_hand += purged.in_hand
+        self.message_user(request, told(total), messages.WARNING)
+        return None
+
+
+def names_of(chosen: QuerySet[QueueControl]) -> list[str]:
+    """Return the names of the chosen queues, sorted."""
+    return list(chosen.order_by("queue").values_list("queue", flat=True))

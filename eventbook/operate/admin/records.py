@@ -1,0 +1,139 @@
+"""The admin's read-only pages of the rows that the event system writes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from django.contrib import admin
+from django.db.models import F, FloatField, Model, QuerySet
+from django.db.models.functions import Extract, Now
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from eventbook.declare.events import cloud_event
+from eventbook.models import Audit, Delivery, Event, Lease, Operation, OutboxEntry, Process
+from eventbook.operate.audit import rules
+
+Row = TypeVar("Row", bound=Model)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Row]):
+    """An admin page of rows that only the system writes: nobody may add, change or delete any."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class DeliveryInline(admin.TabularInline[Delivery, Event]):
+    """The deliveries of an event, one to each handler."""
+
+    model = Delivery
+    fields = ("handler", "queue", "state", "attempts", "finished_at", "error")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin[Event]):
+    """The pages of the event store."""
+
+    list_display = ("id", "type", "version", "subject", "priority", "recorded_at")
+    list_filter = ("type", "priority")
+    search_fields = ("=id", "=subject")
+    search_help_text = "An event's id, or a subject, for example cards/…"
+    ordering = ("-id",)
+    inlines = (DeliveryInline,)
+    fields = ("id", "recorded_at", "priority", "envelope")
+
+    @admin.display(description="CloudEvents envelope")
+    def envelope(self, event: Event) -> str:
+        """Return the event as CloudEvents JSON, in HTML."""
+        made = cloud_event(
+            id=event.id,
+            type=event.type,
+            version=event.version,
+            subject=event.subject,
+            time=event.recorded_at,
+            data=event.data,
+            traceparent=event.traceparent,
+        )
+        return format_html("<pre>{}</pre>", json.dumps(made, indent=2))
+
+
+@admin.register(OutboxEntry)
+class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
+    list_display = ("event_id", "type", "priority", "recorded_at")
+    ordering = ("-priority", "event_id")
+
+
+@admin.register(Audit)
+class AuditAdmin(ReadOnlyAdmin[Audit]):
+    """The auditor's last result under each rule, with advice on a violation."""
+
+    list_display = ("rule", "violations", "examples", "checked_at", "advice")
+    ordering = ("-violations", "rule")
+
+    @admin.display(description="what to do")
+    def advice(self, audit: Audit) -> str:
+        return rules[audit.rule].advice if audit.violations and audit.rule in rules else ""
+
+
+@admin.register(Lease)
+class LeaseAdmin(ReadOnlyAdmin[Lease]):
+    list_display = ("id", "handler", "queue", "worker", "started_at", "expires_at")
+    list_filter = ("queue",)
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnlyAdmin[Operation]):
+    list_display = ("at", "action", "actor", "count", "details")
+    list_filter = ("action",)
+    ordering = ("-id",)
+
+
+GONE_SECONDS = 15  # a live process writes its row every 5 seconds
+
+
+@admin.register(Process)
+class ProcessAdmin(ReadOnlyAdmin[Process]):
+    """The long-running processes, as each last wrote its row."""
+
+    list_display = (
+        "group", "state", "trouble", "host", "pid", "queues", "concurrency", "memory", "clock",
+        "release", "started_at", "progressed_at",
+    )  # fmt: skip
+    list_filter = ("group",)
+    ordering = ("group", "-seen_at")
+    change_list_template = "operate/list.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Process]:
+        silent = Extract(Now() - F("seen_at"), "epoch", output_field=FloatField())
+        return super().get_queryset(request).annotate(silent_seconds=silent)
+
+    @admin.display(description="state", ordering="-seen_at")
+    def state(self, process: Process) -> str:
+        seconds = float(getattr(process, "silent_seconds", 0))
+        seen = f"seen {seconds:.0f} s ago"
+        return seen if seconds < GONE_SECONDS else f"gone: {seen}"
+
+    @admin.display(description="memory", ordering="memory_bytes")
+    def memory(self, process: Process) -> str:
+        return f"{process.memory_bytes / 2**20:.0f} MB" if process.memory_bytes else "–"
+
+    @admin.display(description="clock ahead", ordering="clock_ahead_seconds")
+    def clock(self, process: Process) -> str:
+        return f"{process.clock_ahead_seconds:.1f} s"

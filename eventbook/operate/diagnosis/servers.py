@@ -1,0 +1,148 @@
+"""Checks of PostgreSQL and the broker: whether they respond, how fast, and if they lose data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from django.db import DatabaseError
+
+from eventbook.brokers.broker import Broker, BrokerDown
+from eventbook.declare.queues import all_policies
+from eventbook.observe import figures
+from eventbook.operate import queries
+from eventbook.operate.diagnosis.finding import Finding
+
+SLOW_SECONDS = 0.1  # for a query without work; a handler sends several
+CLOCK_SECONDS = 1.0  # a larger difference to PostgreSQL's clock is a fault
+MANY = 0.8  # the share of connections, or of memory, above which little is left
+
+
+def database() -> Finding:
+    """Return whether PostgreSQL can be reached, and how long a query takes."""
+    try:
+        seconds = queries.round_trip_seconds()
+        version = queries.server_version()
+    except DatabaseError as error:
+        advice = "Start PostgreSQL, or correct DATABASE_URL. Until then every request gets a 503."
+        return Finding("database", False, f"unreachable: {error}".strip(), advice)
+    text = f"PostgreSQL {version} responds in {1000 * seconds:.1f} ms"
+    if seconds > SLOW_SECONDS:
+        advice = (
+            "Check its load (`SELECT * FROM pg_stat_activity WHERE state <> 'idle'`), and run the"
+            " processes in its region (`fly platform regions`)."
+        )
+        return Finding("database", False, text, advice)
+    return Finding("database", True, text)
+
+
+def migrations() -> Finding:
+    """Return whether all migrations of this release are applied."""
+    if missing := queries.missing_migrations():
+        text = f"{len(missing)} missing: {', '.join(missing)}"
+        return Finding("migrations", False, text, "Run `manage.py migrate`.")
+    return Finding("migrations", True, "all applied")
+
+
+def database_settings() -> Iterator[Finding]:
+    """Yield findings about durability, session settings, connections and the clock."""
+    if unsafe := queries.not_durable():
+        names = ", ".join(unsafe)
+        text = f"{names} off: a crash of PostgreSQL loses or damages committed data"
+        advice = f"`ALTER SYSTEM SET {unsafe[0]} = on;`, and `SELECT pg_reload_conf();`."
+        yield Finding("database settings", False, text, advice)
+    else:
+        yield Finding("database settings", True, "committed data survives a crash")
+    yield _session()
+    yield _connections()
+    yield _clock()
+
+
+def _session() -> Finding:
+    """Return whether the session's settings are those that statements need."""
+    if differ := queries.settings_that_differ():
+        advice = (
+            "A proxy before PostgreSQL drops our `options`: connect directly, or set these"
+            " by `ALTER ROLE … SET` (docs/scaling.md). A database in another encoding can't hold"
+            " every text: create one with `ENCODING 'UTF8' TEMPLATE template0`."
+        )
+        return Finding("database session", False, "; ".join(differ), advice)
+    return Finding("database session", True, "its settings are as required")
+
+
+def _connections() -> Finding:
+    """Return whether PostgreSQL has enough free connections."""
+    used, allowed = queries.connections()
+    text = f"{used} of {allowed} in use"
+    if used > MANY * allowed:
+        advice = (
+            "Raise max_connections, lower DATABASE_POOL_SIZE, or scale down idle processes. To see"
+            " who uses them: `SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1`."
+        )
+        return Finding("connections", False, text, advice)
+    return Finding("connections", True, text)
+
+
+def _clock() -> Finding:
+    """Return whether this machine's clock agrees with PostgreSQL's."""
+    ahead = figures.clock_ahead_seconds()
+    if abs(ahead) > CLOCK_SECONDS:
+        return Finding("clock", False, f"this machine's is {off(ahead)} PostgreSQL's", KEEP_TIME)
+    return Finding("clock", True, "agrees with PostgreSQL's")
+
+
+KEEP_TIME = "Mend its time service (`chronyc tracking`), or replace it: `fly machine clone ID`."
+
+
+def off(ahead: float) -> str:
+    """Return in words how far a clock is ahead, or behind if `ahead` (seconds) is negative."""
+    return f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'}"
+
+
+def broker() -> Finding:
+    """Return whether the broker can be reached, and how long a query takes."""
+    connection = Broker()
+    try:
+        waiting = sum(connection.depths(list(all_policies())).values())
+        began = time.monotonic()
+        connection.depths(list(all_policies()))
+        seconds = time.monotonic() - began
+    except BrokerDown as error:
+        advice = "Start Valkey/Redis, or correct REDIS_URL. Until then events wait in PostgreSQL."
+        return Finding("broker", False, f"unreachable: {error}", advice)
+    finally:
+        connection.close()
+    text = f"{waiting} messages wait; it responds in {1000 * seconds:.1f} ms"
+    if seconds > SLOW_SECONDS:
+        advice = "Find slow commands (`valkey-cli slowlog get`), and run it in the same region."
+        return Finding("broker", False, text, advice)
+    return Finding("broker", True, text)
+
+
+def broker_settings() -> Iterator[Finding]:
+    """Yield findings about settings by which the broker loses messages.
+
+    The relay publishes a lost message again, but only once its delivery is due again.
+    """
+    connection = Broker()
+    try:
+        info = connection.info()
+    except BrokerDown:
+        return
+    finally:
+        connection.close()
+    findings = []
+    if (policy := info.get("maxmemory_policy", "noeviction")) != "noeviction":
+        text = f"maxmemory-policy is {policy}: waiting messages may be dropped"
+        advice = "`valkey-cli config set maxmemory-policy noeviction`, and in its config file too."
+        findings.append(Finding("broker eviction", False, text, advice))
+    if not info.get("aof_enabled", 1):
+        text = "appendonly is off: a restart loses the waiting messages"
+        advice = "`valkey-cli config set appendonly yes`, and in its config file too."
+        findings.append(Finding("broker persistence", False, text, advice))
+    used, allowed = info.get("used_memory", 0), info.get("maxmemory", 0)
+    if allowed and used > MANY * allowed:
+        text = f"{used // 2**20} of {allowed // 2**20} MiB in use"
+        advice = "Raise maxmemory: when it is full, nothing can be published."
+        findings.append(Finding("broker memory", False, text, advice))
+    yield from findings or [Finding("broker settings", True, "they keep waiting messages")]

@@ -1,0 +1,102 @@
+"""`manage.py replay`: deliver stored events again."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from eventbook.conf import conf
+from eventbook.operate import queries
+from eventbook.operate.management.moments import moment
+from eventbook.store import replay
+from eventbook.store.replay import Progress, UnknownHandler, UnknownType, Which
+
+
+class Command(BaseCommand):
+    help = "Deliver stored events again (handlers are idempotent)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--handler", default="", help="a handler, for example `feeds.fan_out`")
+        parser.add_argument("--type", default="", help="an event type, for example `card.added`")
+        parser.add_argument("--since", type=moment, help="from this ISO 8601 date or time on (UTC)")
+        parser.add_argument("--until", type=moment, help="before this ISO 8601 date or time (UTC)")
+        parser.add_argument("--event", type=UUID, help="the id of one event")
+        parser.add_argument("--rate", type=pace, help="deliveries a second for each handler")
+        parser.add_argument("--dry-run", action="store_true", help="count only, change nothing")
+        parser.add_argument("--wait", action="store_true", help="wait until all are delivered")
+        parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        fields = ("handler", "type", "since", "until", "event")
+        which = Which(**{name: options[name] for name in fields})
+        if not (which.handler or which.type):
+            raise CommandError("Give --handler NAME, or --type TYPE for all handlers of a type.")
+        if which.since and which.until and which.since >= which.until:
+            raise CommandError("--since must be before --until.")
+        try:
+            results = self.run(which, options)
+        except (UnknownHandler, UnknownType) as error:
+            raise CommandError(str(error)) from error
+        self.show(results, options)
+        self.warn(which)
+        if options["wait"] and not options["dry_run"]:
+            self.wait(results)
+
+    def run(self, which: Which, options: dict[str, Any]) -> list[Progress]:
+        """Replay the events, or with --dry-run count what a replay would do."""
+        if options["dry_run"]:
+            return replay.count(which)
+        return replay.replay(which, actor="command line", rate=options["rate"], tell=self.tell)
+
+    def tell(self, progress: Progress) -> None:
+        """Show the progress, unless the output goes to a program."""
+        if self.stderr.isatty():
+            text = f"\r{progress.handler}: {progress.events} events …"
+            self.stderr.write(text, ending="")
+
+    def show(self, results: list[Progress], options: dict[str, Any]) -> None:
+        """Print the number of deliveries that were replayed, or would be."""
+        if options["json"]:
+            self.stdout.write(json.dumps([asdict(result) for result in results], indent=2))
+            return
+        begin = "would be replayed" if options["dry_run"] else "replayed"
+        for result in results:
+            self.stdout.write(
+                f"{begin}: {result.new + result.again} deliveries to {result.handler}"
+                f" ({result.new} new, {result.again} again; {result.still_open} still open)"
+            )
+
+    def warn(self, which: Which) -> None:
+        """Warn if the replay's period begins before the oldest event that is kept."""
+        days = conf.KEEP_EVENTS_DAYS
+        if days and not which.event:
+            oldest = timezone.now() - timedelta(days=days)
+            if which.since is None or which.since < oldest:
+                self.stderr.write(
+                    f"Events older than {days} days (KEEP_EVENTS_DAYS) are deleted: nothing before"
+                    f" {oldest:%Y-%m-%d} can be replayed."
+                )
+
+    def wait(self, results: list[Progress]) -> None:
+        """Wait until no delivery is open for the replayed handlers."""
+        names = [result.handler for result in results]
+        while left := queries.open_count(names):
+            self.stdout.write(f"{left} still open")
+            self.stdout.flush()
+            time.sleep(1)
+        self.stdout.write("All deliveries are done or dead.")
+
+
+def pace(text: str) -> float:
+    """Return a rate in deliveries a second; raise ValueError unless it is above 0 and finite."""
+    rate = float(text)
+    if not 0 < rate < float("inf"):
+        raise ValueError(f"{text!r} is not a rate: it must be more than 0.")
+    return rate

@@ -1,0 +1,87 @@
+"""Texts of the management commands: figures and deliveries for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from eventbook.models import Delivery, QueueControl
+from eventbook.operate.queries import Choice, QueueStatus
+
+
+def agreed(question: str) -> bool:
+    """Ask the user at the terminal a yes-or-no question; return whether the reply was yes."""
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table: its titles, then a line for each row.
+
+    `columns` maps a key of the rows to its title. The first column is aligned left, others right.
+    """
+    cells = [list(columns.values())]
+    cells += [["–" if row[name] is None else str(row[name]) for name in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        _, *rest = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join([row[0].ljust(widths[0]), *rest])
+
+
+def pause_of(status: QueueStatus | QueueControl) -> str:
+    """Return since when a queue is paused, by which operator and why."""
+    since = f"since {status.paused_at:%F %T %Z} by {status.paused_by}"
+    return f"{since}: {status.reason}" if status.reason else since
+
+
+def lines_of_pause(status: QueueStatus) -> Iterator[str]:
+    """Yield the lines that describe a queue's pause and how to end it."""
+    yield f"{status.queue} is paused {pause_of(status)}"
+    if status.restored:
+        yield "    The pause came with the backup from which this database was restored."
+    yield f"    To let it go on: manage.py queues resume {status.queue}"
+
+
+def limits_of(status: QueueStatus) -> str:
+    """Return how often a queue's handlers may call outside services, as text."""
+    limits = [f"{status.rate_limit} in {status.rate_seconds} s"] if status.rate_limit else []
+    if status.group_limit:
+        limits.append(f"per group {status.group_limit} in {status.group_seconds} s")
+    return ", ".join(limits) or "no limit"
+
+
+def lines_of(choice: Choice) -> list[str]:
+    """Return lines that count the deliveries a purge would discard, by handler, or leave."""
+    lines = [f"{count:>9}  {handler}" for handler, count in choice.by_handler.items()]
+    if choice.in_hand:
+        lines.append(f"{choice.in_hand:>9}  held by workers: left as they are")
+    return lines
+
+
+def story_of(delivery: Delivery) -> dict[str, Any]:
+    """Return a delivery as a dict for JSON."""
+    return {
+        "id": delivery.pk,
+        "queue": delivery.queue,
+        "handler": delivery.handler,
+        "event": delivery.event_id,
+        "type": delivery.event.type,
+        "state": delivery.state,
+        "priority": delivery.priority,
+        "attempts": delivery.attempts,
+        "recorded_at": delivery.recorded_at,
+        "due_at": delivery.due_at,
+        "finished_at": delivery.finished_at,
+        "error": delivery.error,
+    }
+
+
+def line_of(delivery: Delivery) -> str:
+    """Return a delivery as one line of text."""
+    parts = [delivery.pk, delivery.handler, delivery.event.type, delivery.event_id]
+    parts.append(f"recorded {delivery.recorded_at:%F %T}")
+    if delivery.due_at:
+        parts.append(f"due {delivery.due_at:%F %T}")
+    if delivery.attempts:
+        parts.append(f"{delivery.attempts} attempts")
+    parts += delivery.error.strip().splitlines()[-1:]
+    return "  ".join(str(part)[:120] for part in parts)

@@ -1,0 +1,82 @@
+"""A cache of the metrics: concurrent scrapes share one collection, which has a time limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+
+from django.db import DatabaseError, InterfaceError
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from eventbook.operate.metrics.collector import sources
+
+KEEP_SECONDS = 1.0  # how long a collection is reused for other scrapes
+LIMIT_SECONDS = 5.0  # after which a collection is aborted
+
+
+class Unavailable(Exception):
+    """The database can't be reached, or is too slow for a scrape: run `manage.py doctor`."""
+
+
+class Snapshot:
+    """The metrics, collected at most once a second; a failure is cached for as long."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._metrics: list[Metric] = []
+        self._failure = ""
+        self._until = 0.0
+
+    def take(self) -> list[Metric]:
+        """Return all metrics, or raise Unavailable."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._collect()
+            if self._failure:
+                raise Unavailable(self._failure)
+            return self._metrics
+
+    def forget(self) -> None:
+        """Drop the cached metrics: the next `take` collects again."""
+        self._until = 0.0
+
+    def _collect(self) -> None:
+        """Read the metrics from all sources, or keep the reason why that failed."""
+        self._metrics, self._failure = [], ""
+        deadline = time.monotonic() + LIMIT_SECONDS
+        try:
+            for source in sources():
+                if time.monotonic() > deadline:
+                    self._failure = f"PostgreSQL took more than {LIMIT_SECONDS:g} s."
+                    return
+                self._metrics += source()
+        except (DatabaseError, InterfaceError) as error:
+            self._failure = str(error) or type(error).__name__
+        finally:
+            self._until = time.monotonic() + KEEP_SECONDS
+
+
+class Taken(Collector):
+    """A prometheus_client collector of metrics that were already read."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self.metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics."""
+        return self.metrics
+
+
+snapshot = Snapshot()
+
+
+def exposition(accept: str) -> tuple[bytes, str]:
+    """Return the metrics in the format that an `Accept` header names, and its content type.
+
+    Raises Unavailable when the database can't be reached or is too slow.
+    """
+    encode, content_type = choose_encoder(accept)
+    return encode(Taken(snapshot.take())), content_type

@@ -1,0 +1,159 @@
+"""Reads of deliveries for operators: dead letters, failing handlers, and lists by state."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db import connection
+from django.db.models import Count, F, Func, Q, QuerySet
+from django.db.models.functions import Now
+
+from eventbook.declare.queues import all_policies
+from eventbook.models import Delivery, Lease, Priority
+from eventbook.operate.acts.dead_letters import DeadLetters
+from eventbook.operate.acts.waiting import Waiting
+
+
+def handlers_unknown_here(known: list[str]) -> list[str]:
+    """Return the handlers of open deliveries that are not in `known`, this release's handlers."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT handler FROM eventbook_delivery"
+            " WHERE due_at IS NOT NULL AND handler <> ALL(%s) ORDER BY handler",
+            [known],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def open_count(names: list[str]) -> int:
+    """Return how many deliveries are open for these handlers."""
+    return Delivery.objects.filter(handler__in=names, due_at__isnull=False).count()
+
+
+def dead_letters(which: DeadLetters, *, limit: int) -> list[Delivery]:
+    """Return the newest dead letters, with their events."""
+    letters = Delivery.objects.filter(**which.filters())
+    letters = letters.select_related("event").prefetch_related("failures")
+    return list(letters.order_by("-finished_at")[:limit])
+
+
+def dead_by_handler(which: DeadLetters) -> dict[str, int]:
+    """Return how many of the selected dead letters each handler has."""
+    letters = Delivery.objects.filter(**which.filters()).order_by("handler")
+    return dict(letters.values_list("handler").annotate(Count("id")))
+
+
+def dead_by_queue() -> dict[str, dict[str, int]]:
+    """Return how many dead letters each handler has, by queue."""
+    letters = Delivery.objects.filter(state=Delivery.State.DEAD).order_by("queue", "handler")
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for queue, handler, count in letters.values_list("queue", "handler").annotate(Count("id")):
+        found[queue][handler] = count
+    return found
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A handler with deliveries that failed and wait for a retry, and their number."""
+
+    queue: str
+    handler: str
+    count: int
+
+
+def failing() -> list[Failing]:
+    """Return the handlers with deliveries that wait for a retry, the most deliveries first."""
+    waiting = Delivery.objects.filter(state=Delivery.State.RETRY, attempts__gt=0).order_by()
+    rows = waiting.values_list("queue", "handler").annotate(count=Count("id"))
+    return [Failing(*row) for row in rows.order_by("-count")]
+
+
+class Kind(StrEnum):
+    """The states in which operators list deliveries: a queued one is waiting or active."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    RETRYING = "retrying"
+    DEAD = "dead"
+    DONE = "done"
+    DISCARDED = "discarded"
+
+
+def deliveries_of(
+    queue: str, kind: Kind, *, handler: str = "", type: str = "", limit: int = 50
+) -> list[Delivery]:
+    """Return a queue's deliveries of one kind, with their events.
+
+    Waiting deliveries come in the order in which they are published, retries by their due time,
+    and finished ones newest first.
+    """
+    chosen = Delivery.objects.select_related("event").filter(queue=queue)
+    if handler:
+        chosen = chosen.filter(handler=handler)
+    if type:
+        chosen = chosen.filter(event__type=type)
+    if kind == Kind.WAITING:
+        return _in_order(chosen.filter(state=Delivery.State.QUEUED).exclude(in_hand()), limit)
+    if kind == Kind.ACTIVE:
+        begun = chosen.filter(in_hand(), state__in=["queued", "running"])
+        return list(begun.order_by("id")[:limit])
+    if kind == Kind.RETRYING:
+        waiting = chosen.filter(state=Delivery.State.RETRY, due_at__isnull=False)
+        return list(waiting.order_by("due_at")[:limit])
+    return list(chosen.filter(state=kind).order_by("-id")[:limit])
+
+
+def _in_order(chosen: QuerySet[Delivery], limit: int) -> list[Delivery]:
+    """Return the first deliveries, interactive ones first.
+
+    Each lane is read by its index: one sort over all lanes would read the whole backlog.
+    """
+    found: list[Delivery] = []
+    for lane in sorted(Priority, reverse=True):
+        waiting = chosen.filter(priority=lane, due_at__isnull=False).order_by("due_at")
+        found += waiting[: limit - len(found)]
+    return found
+
+
+def in_hand() -> Q:
+    """Return a filter for the deliveries that a worker holds a lease on."""
+    held = Lease.objects.filter(expires_at__gt=Now())
+    return Q(id__in=held.values(held_id=Func(F("deliveries"), function="unnest")))
+
+
+def known_queue(queue: str) -> bool:
+    """Return whether a queue is in the queue table, or has open deliveries from when it was."""
+    return (
+        queue in all_policies()
+        or Delivery.objects.filter(queue=queue, due_at__isnull=False).exists()
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preview of a purge: deliveries to discard by handler, and the number held by workers."""
+
+    by_handler: dict[str, int]
+    in_hand: int
+
+    @property
+    def free(self) -> int:
+        """Return how many deliveries the purge would discard."""
+        return sum(self.by_handler.values())
+
+
+def choice(which: Waiting) -> Choice:
+    """Return the preview of a purge of the selected deliveries."""
+    held = Q(in_hand()) | Q(state=Delivery.State.RUNNING)
+    counts = (
+        which.deliveries()
+        .order_by("handler")
+        .values("handler")
+        .annotate(free=Count("id", filter=~held), held=Count("id", filter=held))
+    )
+    return Choice(
+        {row["handler"]: row["free"] for row in counts if row["free"]},
+        sum(row["held"] for row in counts),
+    )

@@ -1,0 +1,29 @@
+"""Pauses that came with a backup: an operator paused the original database, not this copy."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+from eventbook.operate.queries.values import value
+
+# The object ids of the database and the table: restoring a dump creates both with new ids.
+HERE = """
+    SELECT concat_ws('/', oid, 'eventbook_queuecontrol'::regclass::oid)
+    FROM pg_database WHERE datname = current_database()
+"""
+RESTORED = f"""
+    SELECT queue FROM eventbook_queuecontrol
+    WHERE paused_at IS NOT NULL AND paused_in NOT IN ('', ({HERE}))
+"""  # noqa: S608 - put together from constants
+
+
+def this_database() -> str:
+    """Return an identity of this database, which a copy restored from a backup does not share."""
+    return str(value(HERE))
+
+
+def restored_pauses() -> set[str]:
+    """Return the queues that were paused before this database was restored from a backup."""
+    with connection.cursor() as cursor:
+        cursor.execute(RESTORED)
+        return {queue for (queue,) in cursor.fetchall()}

@@ -1,0 +1,20 @@
+"""The relay's lag and backlog: the outbox."""
+
+from __future__ import annotations
+
+from eventbook.operate.queries.values import value
+
+
+def relay_lag_seconds() -> float:
+    """Return the age of the oldest event in the outbox; 0 if the outbox is empty."""
+    return float(
+        value(
+            "SELECT coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float"
+            " FROM eventbook_outboxentry"
+        )
+    )
+
+
+def outbox_length() -> int:
+    """Return how many events are in the outbox."""
+    return int(value("SELECT count(*) FROM eventbook_outboxentry"))

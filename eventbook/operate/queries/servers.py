@@ -1,0 +1,54 @@
+"""The state of PostgreSQL: its speed, version, settings and migrations."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from eventbook.operate.queries.values import value
+
+# The settings that must be on, or a crash of the server can lose committed transactions.
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+def round_trip_seconds(*, of: int = 3) -> float:
+    """Return how long PostgreSQL takes for an empty query: the shortest of `of` tries."""
+    seconds = []
+    with connection.cursor() as cursor:
+        for _ in range(of):
+            began = time.monotonic()
+            cursor.execute("SELECT 1")
+            seconds.append(time.monotonic() - began)
+    return min(seconds)
+
+
+def server_version() -> str:
+    """Return PostgreSQL's version."""
+    return str(value("SELECT current_setting('server_version')"))
+
+
+def not_durable() -> list[str]:
+    """Return the names of settings in DURABLE that are off."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM pg_settings WHERE setting = 'off' AND name = ANY(%s) ORDER BY name",
+            [list(DURABLE)],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def settings_that_differ() -> list[str]:
+    """Return the settings of the session or database that differ from what statements need."""
+    backend: Any = connections[DEFAULT_DB_ALIAS]
+    differ: list[str] = backend.settings_that_differ()  # eventbook/database
+    return differ
+
+
+def missing_migrations() -> list[str]:
+    """Return the migrations of this release that are not applied to the database."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [str(migration) for migration, _ in plan]

@@ -1,0 +1,150 @@
+"""The outbox: record an event in the same transaction as the change that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import connection
+
+from eventbook.database.ids import new_id
+from eventbook.database.statements import execute
+from eventbook.declare.events import Subject, encode, type_of_class
+from eventbook.models import Event, Priority
+from eventbook.observe import tracing
+
+__all__ = ["OutsideTransaction", "Priority", "record", "record_with", "recording"]
+
+_open_recording: ContextVar[Recording | None] = ContextVar("open_recording", default=None)
+
+# One statement writes the event store's row and the outbox entry that the relay claims. All events
+# are in one parameter, so the statement's text is the same for any number of them.
+RECORDED = """
+    recorded AS (
+        INSERT INTO eventbook_event (id, type, version, subject, data, priority, traceparent,
+                                  recorded_at, key)
+        SELECT id, type, version, subject, data, %s, %s, clock_timestamp(), key
+        FROM json_to_recordset(%s::json)
+             AS new (id uuid, type text, version smallint, subject text, data jsonb, key text)
+        {}
+        ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
+        RETURNING id, type, priority, recorded_at
+    )
+"""
+ENTER = """
+    INSERT INTO eventbook_outboxentry (event_id, type, priority, recorded_at)
+    SELECT id, type, priority, recorded_at FROM recorded
+"""
+INSERT = f"WITH {RECORDED.format('')} {ENTER}"
+# The same with the statement that makes the change; no event is written if that returns no row.
+IF_CHANGED = RECORDED.format("WHERE EXISTS (SELECT FROM change)")
+INSERT_WITH = f"WITH change AS ({{}}), {IF_CHANGED}, entered AS ({ENTER}) SELECT * FROM change"  # noqa: S608
+
+
+class OutsideTransaction(Exception):
+    """A domain signal must be sent inside transaction.atomic(), together with its change."""
+
+
+@dataclass
+class Recording:
+    """The events sent in one `recording` block, to be written by one statement at its end."""
+
+    priority: Priority
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, event: Subject, key: str | None) -> UUID:
+        """Collect an event, and return its new id."""
+        known = type_of_class[type(event)]
+        id = new_id()
+        self.events.append(
+            {
+                "id": id,
+                "type": known.name,
+                "version": known.version,
+                "subject": event.subject,
+                "data": msgspec.Raw(encode(event)),
+                "key": key,
+            }
+        )
+        return id
+
+    def write(self) -> None:
+        """Write the collected events with one statement."""
+        if self.events:
+            with self._span():
+                execute(INSERT, self._parameters())
+
+    def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        """Run a changing statement and write the events, if it returns rows; return these."""
+        together = INSERT_WITH.replace("{}", statement)
+        with self._span():
+            return execute(together, [*parameters, *self._parameters()]).rows
+
+    def _span(self) -> AbstractContextManager[tracing.Span]:
+        """Return a span for the recording, whose trace the events' deliveries continue."""
+        if not tracing.is_on():
+            return tracing.NOTHING
+        types = ", ".join({event["type"]: None for event in self.events})
+        attributes: dict[str, tracing.Value] = {"count": len(self.events)}
+        if len(self.events) == 1:
+            attributes["event"] = str(self.events[0]["id"])
+        return tracing.span(f"record {types}", kind="producer", attributes=attributes)
+
+    def _parameters(self) -> list[Any]:
+        events = msgspec.json.encode(self.events).decode()
+        return [int(self.priority), tracing.traceparent.get(), events]
+
+
+def record(event: Subject, *, key: str | None = None) -> UUID:
+    """Record an event in the outbox, and return its id.
+
+    If an event with this `key` was recorded before, record nothing and return the first one's id.
+    Inside `recording`, an event without a key is written at the end of the block. Raises
+    OutsideTransaction if no transaction is open: otherwise a crash could lose the event of a
+    committed change, or leave the event of a change that was rolled back.
+    """
+    if not connection.in_atomic_block:
+        raise OutsideTransaction(
+            f"{type(event).__name__} was sent outside a transaction. "
+            "Send the signal inside transaction.atomic(), together with the change it describes."
+        )
+    block = _open_recording.get()
+    if block is not None and key is None:
+        return block.add(event, None)
+    single = Recording(block.priority if block else Priority.INTERACTIVE)
+    id = single.add(event, key)
+    single.write()
+    return id if key is None else Event.objects.values_list("pk", flat=True).get(key=key)
+
+
+def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> list[Any]:
+    """Run a changing statement, record the event if it returned a row, and return its rows.
+
+    The statement must end in RETURNING. It is sent as one with the recording, so no transaction
+    needs to be open.
+    """
+    block = _open_recording.get()
+    single = Recording(block.priority if block else Priority.INTERACTIVE)
+    single.add(event, None)
+    return single.write_with(statement, parameters)
+
+
+@contextmanager
+def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
+    """Record all events sent in the block with this priority, by one statement at its end.
+
+    Enter it inside transaction.atomic(): otherwise the events are written after their changes have
+    committed. Events with a key are recorded at once. If the block raises, the others are dropped.
+    """
+    block = Recording(priority)
+    token = _open_recording.set(block)
+    try:
+        yield
+    finally:
+        _open_recording.reset(token)
+    block.write()

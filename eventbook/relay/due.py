@@ -1,0 +1,123 @@
+"""Due deliveries: those to publish for the first time, to retry, or whose message was lost.
+
+To sweep is to publish a delivery again because its message counts as lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from django.db import transaction
+
+from eventbook.database.statements import execute
+from eventbook.declare.queues import QueuePolicy
+from eventbook.deliveries.limits import spend
+from eventbook.deliveries.states import Pending
+from eventbook.models import Priority
+from eventbook.relay.floors import Floor
+
+# This long after `due_at`, a message counts as lost even in a long queue: a message in a queue at
+# its high-water mark waits for less.
+OVERDUE_SECONDS = 30
+# Subtracted from a time that was read as a number: more than that conversion's rounding error.
+ROUNDED_SECONDS = 0.001
+# The first due time of each lane, at most now: a delivery due in a minute must not set the floor
+# above new deliveries, which are due at once.
+FIRST_DUE = """
+    SELECT queue, lane.priority, date_part('epoch', least(first.due_at, now())),
+           first.due_at <= now()
+    FROM unnest(%s::text[], %s::smallint[], %s::float[]) AS lane (queue, priority, since)
+    CROSS JOIN LATERAL (
+        SELECT due_at FROM eventbook_delivery
+        WHERE eventbook_delivery.queue = lane.queue AND eventbook_delivery.priority = lane.priority
+          AND due_at >= to_timestamp(lane.since)
+        ORDER BY due_at LIMIT 1
+    ) AS first
+"""
+
+
+def lanes(queues: Sequence[str], floor: Floor) -> dict[tuple[str, int], float]:
+    """Return the (queue, priority) lanes that have due deliveries, and the first due time of each.
+
+    Times are in seconds since 1970.
+    """
+    places = list(product(queues, map(int, Priority)))
+    with floor.look() as since:
+        begin = [since.get(lane, 0.0) for lane in places]
+        rows = execute(FIRST_DUE, [*map(list, zip(*places, strict=True)), begin]).rows
+        for queue, priority, at, _ in rows:
+            floor.found((queue, priority), at)
+    return {(queue, priority): at for queue, priority, at, is_due in rows if is_due}
+
+
+DUE = """
+    FROM eventbook_delivery
+    WHERE queue = %(queue)s AND priority = %(priority)s
+      AND due_at BETWEEN to_timestamp(%(since)s) AND now()
+      AND handler = ANY(%(handlers)s)
+"""
+RETRIES = f"""
+    SELECT count(*) FROM (
+        SELECT {DUE} AND state = 'retry' AND attempts > 0 LIMIT %(limit)s
+    ) AS due
+"""  # noqa: S608 - put together from constants
+# Joined by ctid: in a join by id, PostgreSQL may choose a merge through the whole table.
+TAKE_DUE = f"""
+    WITH retries AS MATERIALIZED (
+        SELECT ctid AS place, false AS swept {DUE} AND state = 'retry' AND attempts > 0
+        ORDER BY due_at LIMIT %(retries)s FOR UPDATE SKIP LOCKED
+    ), others AS MATERIALIZED (
+        SELECT ctid AS place, state = 'queued' AND publications > 0 AS swept {DUE}
+          AND (state = 'queued' OR state = 'retry' AND attempts = 0)
+          AND (%(sweep)s OR publications = 0 OR state = 'retry'
+               OR due_at < now() - %(overdue)s * interval '1 second')
+        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), due AS (
+        SELECT * FROM retries UNION ALL SELECT * FROM others
+    )
+    UPDATE eventbook_delivery
+    SET state = 'queued', due_at = now() + %(redelivery)s * interval '1 second',
+        ready_at = CASE WHEN state = 'retry' THEN now() ELSE ready_at END,
+        publications = least(publications + 1, 30000)
+    FROM due WHERE eventbook_delivery.ctid = due.place
+    RETURNING eventbook_delivery.id, event_id, handler, priority, isolated, swept
+"""  # noqa: S608
+
+
+def take(
+    policy: QueuePolicy,
+    *,
+    priority: int,
+    handlers: Sequence[str],
+    sweep: bool,
+    limit: int,
+    since: float = 0.0,
+) -> list[Pending]:
+    """Claim due deliveries of a lane and return them for publishing.
+
+    Each becomes `queued`, and due again after the queue's `redelivery_seconds`. Deliveries that a
+    worker has locked are passed over. The scan begins at due time `since`, in seconds since 1970.
+    `sweep` includes all deliveries whose message counts as lost; without it, only those that are
+    OVERDUE_SECONDS late, in case the queue is never short. `limit` applies to all but retries,
+    which the queue's `retry_rate` limits.
+    """
+    parameters: dict[str, Any] = {
+        "queue": policy.name,
+        "priority": priority,
+        "handlers": list(handlers),
+        "since": since - ROUNDED_SECONDS,
+        "sweep": sweep,
+        "overdue": OVERDUE_SECONDS,
+        "limit": limit,
+        "redelivery": policy.redelivery_seconds,
+    }
+    with transaction.atomic():
+        # Planned at each execution, since the number of due rows varies by orders of magnitude.
+        ((wanted,),) = execute(RETRIES, parameters, prepare=False).rows
+        budget = f"retries of {policy.name}"
+        parameters["retries"] = (
+            spend(budget, rate=policy.retry_rate, wanted=wanted) if wanted else 0
+        )
+        return [Pending(*row) for row in execute(TAKE_DUE, parameters, prepare=False).rows]

@@ -1,0 +1,112 @@
+"""Expansion: turn each outbox entry into one delivery per subscribed handler, by one statement."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from eventbook.database.ids import first_id_at_seconds, seconds_of
+from eventbook.database.statements import execute
+from eventbook.declare.events import type_of_name
+from eventbook.declare.handlers import Handler
+from eventbook.declare.queues import QueuePolicy
+from eventbook.deliveries.states import Pending
+from eventbook.models import Priority
+from eventbook.observe import counters
+from eventbook.observe.families import OTHER
+from eventbook.relay.floors import Floor
+
+Columns = dict[str, str]
+
+# Commit without waiting for the disk: if PostgreSQL crashes before this is written, the outbox
+# entries are back, too. A worker's later commits for these deliveries can't be on disk before it.
+EXPAND = """
+    WITH relaxed AS (
+        SELECT set_config('synchronous_commit', 'off', true)
+    ), urgent AS MATERIALIZED (
+        SELECT ctid AS place FROM eventbook_outboxentry
+        WHERE (priority, event_id) >= (%(interactive)s, %(since)s)
+        ORDER BY priority, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), bulk AS MATERIALIZED (
+        SELECT ctid AS place FROM eventbook_outboxentry
+        WHERE (priority, event_id) >= (%(bulk)s, %(bulk_since)s) AND priority <= %(bulk)s
+        ORDER BY priority, event_id LIMIT %(bulk_limit)s FOR UPDATE SKIP LOCKED
+    ), picked AS MATERIALIZED (
+        SELECT place FROM urgent UNION ALL SELECT place FROM bulk
+    ), claimed AS (
+        DELETE FROM eventbook_outboxentry USING picked
+        WHERE eventbook_outboxentry.ctid = picked.place
+        RETURNING eventbook_outboxentry.*
+    ), made AS (
+        INSERT INTO eventbook_delivery (event_id, handler, queue, state, priority, due_at,
+                                     publications, recorded_at)
+        SELECT event_id, handler, queue, 'queued', priority,
+               now() + redelivery * (room >> priority & 1) * interval '1 second',
+               room >> priority & 1, recorded_at
+        FROM claimed JOIN unnest(%(types)s::text[], %(handlers)s::text[], %(queues)s::text[],
+                                 %(redelivery)s::int[], %(room)s::int[])
+             AS subscribed (type, handler, queue, redelivery, room)
+             USING (type), relaxed
+        ORDER BY event_id
+        ON CONFLICT (event_id, handler, part) DO NOTHING
+        RETURNING id, event_id, handler, priority, publications
+    )
+    SELECT event_id, priority, NULL, type, 0 FROM claimed
+    UNION ALL SELECT event_id, priority, id, handler, publications FROM made
+"""
+
+
+def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Columns:
+    """Return the handlers as EXPAND's parameters: a PostgreSQL array literal for each column.
+
+    `lanes` has a row for each handler and priority, with the queue's policy and whether the
+    broker has room in that lane. With room, a new delivery counts as published; otherwise it is due
+    at once, and is published when there is room.
+    """
+    names = ("types", "handlers", "queues", "redelivery", "room")
+    rooms: dict[tuple[str | int, ...], int] = defaultdict(int)
+    for handler, priority, policy, has_room in lanes:
+        row = handler.event_name, handler.name, handler.queue, policy.redelivery_seconds
+        # A bit for each lane with room, not a row: each step reads all rows, even for one event.
+        rooms[row] |= has_room << priority
+    rows = [(*row, room) for row, room in rooms.items()]
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    # PostgreSQL quotes the elements of an array as JSON quotes strings.
+    arrays = ("{" + ",".join(map(json.dumps, column)) + "}" for column in columns)
+    return dict(zip(names, arrays, strict=True))
+
+
+def expand(
+    columns: Columns, floor: Floor, *, limit: int, bulk_limit: int, many: bool = True
+) -> tuple[Counter[int], list[Pending]]:
+    """Turn up to `limit` interactive and `bulk_limit` bulk outbox entries into deliveries.
+
+    Return how many entries of each priority were claimed, and the deliveries to publish now. With
+    `many`, PostgreSQL plans for the present tables; without, it uses a stored plan for few rows.
+    """
+    with floor.look() as since:
+        begin = {
+            "limit": limit,
+            "interactive": int(Priority.INTERACTIVE),
+            "since": first_id_at_seconds(since.get(Priority.INTERACTIVE, 0)),
+            "bulk_limit": bulk_limit,
+            "bulk": int(Priority.BULK),
+            "bulk_since": first_id_at_seconds(since.get(Priority.BULK, 0)),
+        }
+        rows = execute(EXPAND, begin | columns, prepare=not many).rows
+        for event, priority, id, *_ in rows:
+            if id is None:
+                floor.found(priority, seconds_of(event))
+    entries = Counter(priority for _, priority, id, *_ in rows if id is None)
+    _count_types(name for _, _, id, name, _ in rows if id is None)
+    pending = [Pending(id, event, name, lane) for event, lane, id, name, now in rows if now]
+    return entries, pending
+
+
+def _count_types(names: Iterable[str]) -> None:
+    """Count recorded events by type, for the metrics."""
+    for name, amount in Counter(names).items():
+        # A type of a newer release is unknown here: the label must be one of this release's.
+        known = name if name in type_of_name else OTHER
+        counters.count("events_recorded_total", amount, type=known)

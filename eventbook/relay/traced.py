@@ -1,0 +1,56 @@
+"""The relay's spans in the traces of the events that it relays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from eventbook.database.statements import execute
+from eventbook.deliveries.states import Pending
+from eventbook.observe import tracing
+
+# In each step, at most this many events are checked for a trace, and this many traces get spans. In
+# a backlog nobody follows single events, so spans for all would be a waste.
+LOOKED_AT = 100
+TRACED = 10
+
+FIND = """
+    SELECT id, type, traceparent FROM eventbook_event
+    WHERE id = ANY(%s) AND traceparent ~ '[13579bdf]$' LIMIT %s
+"""
+
+
+def relayed(
+    pending: Sequence[Pending], expanding_since: int | None, publishing_since: int, failed: str = ""
+) -> None:
+    """Add spans for the expansion and the publishing of these deliveries to their events' traces.
+
+    Times are in nanoseconds since 1970. Publishing ends now; without `expanding_since` there was no
+    expansion. `failed` is the class of the exception, if publishing failed. Call this after the
+    work is done, since it needs a query.
+    """
+    if not tracing.is_on() or not pending:
+        return
+    ended = time.time_ns()
+    wanted = list(dict.fromkeys(delivery.event_id for delivery in pending[:LOOKED_AT]))
+    for id, type, traceparent in execute(FIND, [wanted, TRACED]).rows:
+        attributes: dict[str, tracing.Value] = {"event_id": str(id), "count": len(pending)}
+        if expanding_since is not None:
+            tracing.happened(
+                f"expand {type}",
+                parent=traceparent,
+                began=expanding_since,
+                ended=publishing_since,
+                attributes=attributes,
+            )
+        for delivery in pending:
+            if delivery.event_id == id:
+                tracing.happened(
+                    f"publish {delivery.handler}",
+                    parent=traceparent,
+                    kind="producer",
+                    began=publishing_since,
+                    ended=ended,
+                    attributes=attributes | {"delivery": delivery.id, "again": delivery.swept},
+                    failed=failed,
+                )

@@ -1,0 +1,202 @@
+"""Replay: deliver stored events again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from eventbook.declare.events import type_of_name
+from eventbook.declare.handlers import Handler, handlers, subscriptions
+from eventbook.models import Operation, Priority
+
+STEP = 5_000  # events a transaction
+
+
+class UnknownHandler(Exception):
+    """No handler of this name is registered."""
+
+
+class UnknownType(Exception):
+    """No event type of this name is registered, or no selected handler takes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """The selection of a replay: the events that match all given fields, and their handlers.
+
+    A type without a handler selects all handlers of the type. `until` itself is excluded.
+    """
+
+    handler: str = ""
+    type: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    event: UUID | None = None
+
+    def receivers(self) -> list[Handler]:
+        """Return the selected handlers; raise UnknownHandler or UnknownType."""
+        if self.handler and self.handler not in handlers:
+            names = ", ".join(known.name for known in subscriptions())
+            raise UnknownHandler(
+                f"There is no handler {self.handler!r}. The handlers are: {names}."
+            )
+        if self.type and self.type not in type_of_name:
+            names = ", ".join(sorted(type_of_name))
+            raise UnknownType(f"There is no event type {self.type!r}. The types are: {names}.")
+        found = [
+            known
+            for known in subscriptions()
+            if (not self.handler or self.handler in known.names)
+            and (not self.type or known.event_name == self.type)
+        ]
+        if not found:
+            raise UnknownType(f"{self.handler} does not take events of the type {self.type!r}.")
+        return found
+
+
+@dataclass
+class Progress:
+    """A replay's counts for one handler: events read, and what became of each.
+
+    A delivery was created (`new`), reopened (`again`), or left alone because it is `still_open`.
+    """
+
+    handler: str
+    events: int = 0
+    new: int = 0
+    again: int = 0
+    still_open: int = 0
+
+
+CHOSEN = """
+    SELECT id FROM eventbook_event
+    WHERE type = %(type)s AND id > %(after)s
+      AND (%(event)s::uuid IS NULL OR id = %(event)s)
+      AND (%(since)s::timestamptz IS NULL OR recorded_at >= %(since)s)
+      AND (%(until)s::timestamptz IS NULL OR recorded_at < %(until)s)
+      AND NOT EXISTS (SELECT FROM eventbook_outboxentry WHERE event_id = eventbook_event.id)
+    ORDER BY id LIMIT %(step)s
+    FOR KEY SHARE  -- retention must not delete them meanwhile
+"""
+# An event with an open delivery, or an open part, is left alone: it will be delivered anyway.
+SORTED = f"""
+    WITH chosen AS MATERIALIZED ({CHOSEN}), known AS (
+        SELECT chosen.id, count(delivery.id) AS deliveries,
+               coalesce(bool_or(delivery.due_at IS NOT NULL), false) AS is_open
+        FROM chosen LEFT JOIN eventbook_delivery delivery
+          ON delivery.event_id = chosen.id AND delivery.handler = ANY(%(names)s)
+        GROUP BY chosen.id
+    )
+"""  # noqa: S608 - put together from constants
+COUNT = f"""
+    {SORTED}
+    SELECT (SELECT id FROM chosen ORDER BY id DESC LIMIT 1), count(*),
+           count(*) FILTER (WHERE deliveries = 0),
+           count(*) FILTER (WHERE deliveries > 0 AND NOT is_open),
+           count(*) FILTER (WHERE is_open)
+    FROM known
+"""  # noqa: S608
+# The n-th delivery is due after n / rate seconds, so the pace holds even after the command has
+# ended. An event's parts are deleted, since its whole delivery will be split again.
+REPLAY = f"""
+    {SORTED}, wanted AS (
+        SELECT id, row_number() OVER (ORDER BY id) + %(done)s AS place FROM known WHERE NOT is_open
+    ), forgotten AS (
+        DELETE FROM eventbook_attempt USING eventbook_delivery part, wanted
+        WHERE part.event_id = wanted.id AND part.handler = ANY(%(names)s) AND part.part > 0
+          AND eventbook_attempt.delivery_id = part.id
+    ), parts AS (
+        DELETE FROM eventbook_delivery USING wanted
+        WHERE event_id = wanted.id AND handler = ANY(%(names)s) AND part > 0
+    ), queued AS (
+        INSERT INTO eventbook_delivery AS delivery
+            (event_id, handler, queue, state, priority, due_at, recorded_at)
+        SELECT id, %(handler)s, %(queue)s, 'queued', %(bulk)s, due_at, due_at
+        FROM wanted, LATERAL (
+            SELECT now() + coalesce(place / %(rate)s::float, 0) * interval '1 second' AS due_at
+        ) AS paced
+        ON CONFLICT (event_id, handler, part) DO UPDATE
+        SET state = 'queued', queue = excluded.queue, priority = excluded.priority,
+            attempts = 0, publications = 0, isolated = false, due_at = excluded.due_at,
+            recorded_at = excluded.recorded_at, finished_at = NULL, error = ''
+        WHERE delivery.due_at IS NULL
+        RETURNING 1
+    )
+    SELECT (SELECT id FROM chosen ORDER BY id DESC LIMIT 1), count(*),
+           count(*) FILTER (WHERE deliveries = 0),
+           count(*) FILTER (WHERE deliveries > 0 AND NOT is_open),
+           count(*) FILTER (WHERE is_open)
+    FROM known
+"""  # noqa: S608
+
+
+def count(which: Which) -> list[Progress]:
+    """Return the counts that a replay would have, without changing anything."""
+    return [last(_steps(which, known, COUNT)) for known in which.receivers()]
+
+
+def replay(
+    which: Which,
+    *,
+    actor: str,
+    rate: float | None = None,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> list[Progress]:
+    """Deliver stored events again, and return the counts for each handler.
+
+    This is for a new handler that needs past events, and for one whose effects were lost. Replays
+    are bulk work, which interactive work overtakes. `rate` is how many deliveries fall due each
+    second; None means all at once. `tell` is called with the progress after each step. The replay
+    is recorded as an operation of `actor`. Raises UnknownHandler or UnknownType.
+    """
+    results = []
+    for known in which.receivers():
+        progress = Progress(known.name)
+        for progress in _steps(which, known, REPLAY, rate=rate):
+            tell(progress)
+        results.append(progress)
+    details = {name: str(value) for name, value in asdict(which).items() if value}
+    total = sum(progress.new + progress.again for progress in results)
+    Operation.objects.create(action="replay", actor=actor, count=total, details=details)
+    return results
+
+
+def last(steps: Iterator[Progress]) -> Progress:
+    """Return the progress after the last step."""
+    *_, end = steps
+    return end
+
+
+def _steps(
+    which: Which, known: Handler, statement: str, *, rate: float | None = None
+) -> Iterator[Progress]:
+    """Run the statement on STEP events at a time; yield the totals so far after each step."""
+    progress = Progress(known.name)
+    parameters: dict[str, Any] = asdict(which) | {
+        "type": known.event_name,
+        "handler": known.name,
+        "names": known.names,
+        "queue": known.queue,
+        "rate": rate,
+        "bulk": Priority.BULK,
+        "step": STEP,
+        "after": UUID(int=0),
+    }
+    while parameters["after"] is not None:
+        parameters["done"] = progress.new + progress.again
+        parameters["after"], *counts = _row(statement, parameters)
+        for name, number in zip(("events", "new", "again", "still_open"), counts, strict=True):
+            setattr(progress, name, getattr(progress, name) + number)
+        yield progress
+
+
+def _row(statement: str, parameters: dict[str, Any]) -> Sequence[Any]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        row: Sequence[Any] = cursor.fetchone()
+        return row

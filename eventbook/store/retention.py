@@ -1,0 +1,106 @@
+"""Retention: delete done deliveries beyond each queue's `keep_done`, and events beyond an age."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from eventbook.beat.schedule import schedules
+from eventbook.conf import conf
+from eventbook.database.ids import first_id_at
+from eventbook.declare.queues import all_policies
+from eventbook.deliveries import limits
+from eventbook.models import StreamReset
+
+STEP = 5_000  # rows deleted in one transaction
+SLOT_AGE = timedelta(days=7)  # the age at which events of schedules are deleted
+
+# Counted by id, since times may be equal: the newest `keep` done deliveries stay. So do those of
+# the last hour, since the auditor and catch_up check that recent events have deliveries.
+DELIVERIES = """
+    WITH surplus AS MATERIALIZED (
+        SELECT id FROM eventbook_delivery
+        WHERE queue = %(queue)s AND state = 'done' AND id <= (
+            SELECT id FROM eventbook_delivery WHERE queue = %(queue)s AND state = 'done'
+            ORDER BY id DESC OFFSET %(keep)s LIMIT 1
+        ) AND finished_at < now() - interval '1 hour'
+        ORDER BY id LIMIT %(step)s
+    ), attempts AS (
+        DELETE FROM eventbook_attempt USING surplus WHERE delivery_id = surplus.id
+    )
+    DELETE FROM eventbook_delivery USING surplus WHERE eventbook_delivery.id = surplus.id
+"""
+# A separate statement locks the events. EVENTS then sees the deliveries that replays created
+# before, and a replay that begins later waits for the lock and finds the events deleted.
+OLD = """
+    SELECT id FROM eventbook_event
+    WHERE recorded_at < now() - %(age)s AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s))
+      AND id > %(after)s AND id < %(before)s
+    ORDER BY id LIMIT %(step)s FOR UPDATE SKIP LOCKED
+"""
+# Events with an outbox entry, an open delivery or a dead letter stay.
+EVENTS = """
+    WITH settled AS MATERIALIZED (
+        SELECT id FROM unnest(%s::uuid[]) AS old (id)
+        WHERE NOT EXISTS (SELECT FROM eventbook_outboxentry WHERE event_id = old.id)
+          AND NOT EXISTS (
+              SELECT FROM eventbook_delivery WHERE event_id = old.id
+              AND (due_at IS NOT NULL OR state = 'dead'))
+    ), attempts AS (
+        DELETE FROM eventbook_attempt USING eventbook_delivery delivery, settled
+        WHERE delivery.event_id = settled.id AND delivery_id = delivery.id
+    ), deliveries AS (
+        DELETE FROM eventbook_delivery USING settled WHERE event_id = settled.id
+    )
+    DELETE FROM eventbook_event USING settled WHERE eventbook_event.id = settled.id
+"""
+
+
+def prune() -> dict[str, int]:
+    """Delete outdated rows in small transactions; return the number of deleted rows by queue.
+
+    Deleted events are counted for the queue `events`. Dead letters and their events stay until an
+    operator replays or discards them.
+    """
+    pruned = {queue: _prune_deliveries(queue) for queue in all_policies()}
+    slots = [f"{name}.due" for name in schedules]
+    pruned["events"] += _prune_events(SLOT_AGE, types=slots)
+    if conf.KEEP_EVENTS_DAYS:
+        pruned["events"] += _prune_events(timedelta(days=conf.KEEP_EVENTS_DAYS), types=None)
+    limits.forget_idle()
+    StreamReset.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
+    return pruned
+
+
+def _prune_deliveries(queue: str) -> int:
+    """Delete a queue's done deliveries except the newest `keep_done`; return how many."""
+    keep = all_policies()[queue].keep_done
+    numbers: dict[str, Any] = {"queue": queue, "keep": keep, "step": STEP}
+    total = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(DELIVERIES, numbers)
+            total += int(cursor.rowcount)
+            if cursor.rowcount < STEP:
+                return total
+
+
+def _prune_events(age: timedelta, *, types: list[str] | None) -> int:
+    """Delete finished events of these types (None: all) beyond an age; return how many."""
+    # Ids carry times of the web machines' clocks; a day covers the clocks' errors.
+    before = first_id_at(timezone.now() - age + timedelta(days=1))
+    numbers: dict[str, Any] = {"age": age, "types": types, "step": STEP, "before": before}
+    numbers["after"] = UUID(int=0)
+    total = 0
+    while numbers["after"] is not None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(OLD, numbers)
+            old = [id for (id,) in cursor.fetchall()]
+            numbers["after"] = old[-1] if old else None
+            cursor.execute(EVENTS, [old])
+            total += int(cursor.rowcount)
+    return total

@@ -1,0 +1,174 @@
+"""The hub: all open streams of one web process, and the one thread that polls for them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from eventbook.observe.failures import reason
+from eventbook.observe.vitals import Vitals
+from eventbook.stream.looking import Render, look
+from eventbook.stream.streams import Send, Stream
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5  # between two polls
+CHECK_SECONDS = 5.0  # between two checks of the streams' credentials
+HEARTBEAT_SECONDS = 15.0
+# The number of streams in one poll that are polled fully; all streams take turns.
+FULLY_AT_ONCE = 100
+
+# Returns those of the given credentials that are still valid.
+StillValid = Callable[[Collection[str]], set[str]]
+
+
+class TooManyStreams(Exception):
+    """This person has as many open streams as one person may have: close one first."""
+
+
+class ProcessFull(Exception):
+    """This process has as many open streams as it can hold; another process may have room."""
+
+
+class Hub:
+    """All open streams of this process.
+
+    `still_valid` returns those of some credentials that are valid. `render` turns data into JSON.
+    At most `per_person` streams of one person, and `most` in all, may be open.
+    """
+
+    def __init__(
+        self, *, still_valid: StillValid, render: Render, per_person: int, most: int, vitals: Vitals
+    ) -> None:
+        self._still_valid, self._render, self._vitals = still_valid, render, vitals
+        self._per_person, self._most = per_person, most
+        self._lock = threading.Lock()
+        self._held: Counter[int] = Counter()
+        self._open: dict[Stream, None] = {}
+        self._woken = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closing = self._database_down = False
+        self._next_look = self._next_check = 0.0
+        self._turn = 0
+
+    def admit(self, *, person_id: int, credential: str, last_event_id: str) -> Stream:
+        """Return a new stream, which the caller must `run` or `leave`.
+
+        Raises TooManyStreams or ProcessFull.
+        """
+        with self._lock:
+            if self._closing or self._held.total() >= self._most:
+                raise ProcessFull
+            if self._held[person_id] >= self._per_person:
+                raise TooManyStreams
+            self._count(person_id, 1)
+        return Stream(person_id=person_id, credential=credential, last_event_id=last_event_id)
+
+    def leave(self, stream: Stream) -> None:
+        """Remove a stream that has ended."""
+        with self._lock:
+            self._open.pop(stream, None)
+            self._count(stream.person_id, -1)
+
+    def _count(self, person_id: int, number: int) -> None:
+        """Add to the number of a person's streams; the caller holds the lock."""
+        self._held[person_id] += number
+        if not self._held[person_id]:
+            del self._held[person_id]
+        self._vitals.streams = self._held.total()
+
+    async def run(self, stream: Stream, send: Send, gone: Awaitable[None]) -> None:
+        """Send a stream's events until it ends; called in the event loop."""
+        try:
+            await stream.run(send, gone, joined=lambda: self._join(stream))
+        finally:
+            self.leave(stream)
+
+    def _join(self, stream: Stream) -> None:
+        """Add a stream to those that are polled, and wake or start the thread."""
+        with self._lock:
+            if self._closing:
+                stream.end()
+                return
+            self._open[stream] = None
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, daemon=True, name="stream")
+                self._thread.start()
+        self._woken.set()
+
+    def close(self) -> None:
+        """End all streams and admit no more, because the process is stopping."""
+        # Without the lock: this runs in a signal handler, and the interrupted code may hold it.
+        self._closing = True
+        for stream in list(self._open):
+            stream.end()
+
+    # -- the thread ------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Poll for the open streams for ever; sleep while there are none."""
+        while True:
+            wait = max(0.0, self._next_look - time.monotonic()) if self._open else None
+            self._woken.wait(wait)
+            self._woken.clear()
+            with self._lock:
+                streams = list(self._open)
+            if streams:
+                self._attempt(streams)
+                self._beat(streams)
+
+    def _attempt(self, streams: list[Stream]) -> None:
+        """Poll once; log an error instead of raising it."""
+        try:
+            self._round(streams)
+            self._database_down = False
+        except (DatabaseError, InterfaceError) as error:
+            if not self._database_down:
+                logger.warning("stream.database_down", extra={"error": reason(error)})
+            self._database_down = True
+        except Exception:
+            # A source that fails must not end the thread, and with it all streams.
+            logger.exception("stream.look_failed")
+        finally:
+            # Release the connection to its pool: streams hold none between polls.
+            connection.close()
+
+    def _round(self, streams: list[Stream]) -> None:
+        """Poll for all streams if that is due, else for new ones; check credentials if due."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            look(streams, fully=self._whose_turn(streams), render=self._render)
+        elif fresh := [stream for stream in streams if not stream.settled]:
+            look(fresh, fully=(), render=self._render)
+        if now >= self._next_check:
+            self._next_check = now + CHECK_SECONDS
+            self._check(streams)
+
+    def _whose_turn(self, streams: list[Stream]) -> set[Stream]:
+        """Return the next streams to poll fully: a full poll of all would cost too much."""
+        if len(streams) <= FULLY_AT_ONCE:
+            return set(streams)
+        self._turn = self._turn % len(streams)
+        chosen = (streams * 2)[self._turn : self._turn + FULLY_AT_ONCE]
+        self._turn += FULLY_AT_ONCE
+        return set(chosen)
+
+    def _check(self, streams: list[Stream]) -> None:
+        """End the streams whose credentials are no longer valid."""
+        valid = self._still_valid({stream.credential for stream in streams})
+        for stream in streams:
+            if stream.credential not in valid:
+                stream.end()
+
+    def _beat(self, streams: list[Stream]) -> None:
+        """Send a heartbeat to each stream that has sent nothing for HEARTBEAT_SECONDS."""
+        silent_since = time.monotonic() - HEARTBEAT_SECONDS
+        for stream in streams:
+            if stream.sent_at < silent_since:
+                stream.send_heartbeat()

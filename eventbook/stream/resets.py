@@ -1,0 +1,58 @@
+"""Resets: for a change that no new row shows, a stream tells its client which page to read again.
+
+Few changes need one; each writes one row per person. Streams find it by the transaction that wrote
+it, like the rows of sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from eventbook.database.statements import execute
+from eventbook.stream.cursors import mark_of
+from eventbook.stream.sources import SINCE, Since, sources
+
+# Sorted by key, so that two concurrent resets can't deadlock.
+RESET = """
+    INSERT INTO eventbook_streamreset (person_id, source, at)
+    SELECT DISTINCT person, %s, now() FROM unnest(%s::bigint[]) AS person ORDER BY person
+    ON CONFLICT (person_id, source) DO UPDATE SET at = excluded.at
+"""
+WRITTEN = """
+    SELECT since.person_id, reset.source, reset.written
+    FROM (
+        SELECT person_id, source, xmin AS written FROM eventbook_streamreset
+        WHERE at > now() - %(seconds)s * interval '1 second'
+        OFFSET 0
+    ) reset
+    JOIN since ON since.person_id = reset.person_id
+    WHERE age(reset.written) BETWEEN 0 AND age(since.horizon)
+"""
+
+
+def reset(source: str, people: Iterable[int]) -> None:
+    """Make people's streams tell their clients to read a source's pages again.
+
+    Call it in the transaction of the change, as its last write.
+    """
+    execute(RESET, [source, list(people)])
+
+
+def resets(since: Since) -> list[tuple[int, str, int, str]]:
+    """Return (person, source, transaction, mark) of each reset since the streams' horizons."""
+    found: list[Any] = list(execute(SINCE + WRITTEN, since.parameters).rows)
+    for source in sources.values():
+        if source.resets:
+            rows = execute(SINCE + source.resets, since.parameters).rows
+            found += [(person, source.name, xid) for person, xid in rows]
+    return [
+        (
+            person,
+            name,
+            (xid := since.full(written)),
+            mark_of(f"{name} reset", UUID(int=person), xid),
+        )
+        for person, name, written in found
+    ]

@@ -1,1 +1,0 @@
-"""The long-running processes: their rows in the database, health checks and watchdogs."""

@@ -1,0 +1,69 @@
+"""Write JSON: Commonplace's own format, which holds everything, and CSL-JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from django.utils import timezone
+
+from exports.entries import Entry, Selection
+from exports.references import csl_of
+
+
+def commonplace(selection: Selection) -> Iterator[str]:
+    """Yield the whole selection: collections, subscriptions and cards."""
+    yield f'{{"commonplace": 1, "exported_at": "{timezone.now().isoformat()}",\n'
+    yield '"collections": '
+    yield from listed(
+        {"name": found.name, "description": found.description, "visibility": found.visibility}
+        for found in selection.collections().iterator()
+    )
+    yield ',\n"subscriptions": '
+    names = selection.names()
+    yield from listed(
+        {
+            "url": found.feed.url,
+            "title": found.title,
+            "collection": names.get(found.options.get("collection", "")),
+            "visibility": found.options.get("visibility"),
+        }
+        for found in selection.subscriptions().iterator()
+    )
+    yield ',\n"cards": '
+    yield from listed(_card(entry) for entry in selection.entries())
+    yield "}\n"
+
+
+def _card(entry: Entry) -> dict[str, Any]:
+    card = entry.card
+    return {
+        "id": card.pk,
+        "type": card.type,
+        "url": card.link or None,
+        "title": card.title,
+        "text": card.text,
+        "tags": card.tags,
+        "reference": card.reference,
+        "collections": entry.collections,
+        "parent": card.shown_parent_id,  # type: ignore[attr-defined]
+        "visibility": card.visibility,
+        "created_at": card.created_at,
+    }
+
+
+def csl(selection: Selection) -> Iterator[str]:
+    """Yield an item for each card with a reference or an address; notes have no item."""
+    entries = (entry for entry in selection.entries() if entry.card.link or entry.card.reference)
+    yield from listed(csl_of(entry) for entry in entries)
+    yield "\n"
+
+
+def listed(values: Iterable[Any]) -> Iterator[str]:
+    """Yield a JSON list, one value per line."""
+    between = "[\n"
+    for value in values:
+        yield between + msgspec.json.encode(value).decode()
+        between = ",\n"
+    yield "\n]" if between == ",\n" else "[]"

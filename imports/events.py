@@ -1,0 +1,49 @@
+"""Events of imports and of the web feeds that people subscribe to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from eventbook import event_type
+
+
+class _AboutImport:
+    __slots__ = ()
+    import_id: UUID
+
+    @property
+    def subject(self) -> str:
+        return f"imports/{self.import_id}"
+
+
+@event_type("import.requested", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequested(_AboutImport):
+    """A user submitted a file or an address for import."""
+
+    import_id: UUID
+    source: str
+
+
+@event_type("import.batch_ready", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportBatchReady(_AboutImport):
+    """A batch of an import's rows has been read and can be added as cards."""
+
+    import_id: UUID
+    number: int
+    source: str
+
+
+@event_type("web_feed.due", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebFeedDue:
+    """It is time to check a web feed for new items."""
+
+    feed_id: int
+    host: str
+
+    @property
+    def subject(self) -> str:
+        return f"web-feeds/{self.feed_id}"

@@ -1,0 +1,206 @@
+"""The formats that can be imported, and how a file's format is detected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from imports.files.documents import Document
+from imports.files.errors import Unreadable
+from imports.files.formats import (
+    bibtex,
+    bookmarks,
+    dublin_core,
+    endnote,
+    feeds,
+    json_bookmarks,
+    json_files,
+    json_trees,
+    lists,
+    opml,
+    posts,
+    tables,
+    zotero,
+)
+from imports.files.formats import json_kinds as kinds
+from imports.files.formats.tagged import medline, refer, ris, wos
+from imports.files.items import Row
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: its name, its label for people, its test for a file, and its parser."""
+
+    name: str
+    label: str
+    looks_like_it: Callable[[Document], bool]
+    read: Callable[[Document], Iterator[Row]]
+
+
+def xml(pattern: str) -> Callable[[Document], bool]:
+    """Return a test for XML whose first element's name matches the pattern."""
+    root = re.compile(rf"<{pattern}[\s/>]")
+    return lambda document: bool(root.match(document.head, first_element(document.head)))
+
+
+# The beginnings of declarations and comments before the first element, with their ends.
+PROLOG = {"<?": "?>", "<!--": "-->", "<!doctype": ">"}
+SPACE = re.compile(r"\s*+")
+DOCTYPE_PART = re.compile(r"[>\[]")
+
+
+def first_element(text: str) -> int:
+    """Return the position of the first element, behind declarations and comments.
+
+    Each character is scanned once. A regular expression would backtrack.
+    """
+    place = 0
+    while True:
+        begin = SPACE.match(text, place).end()  # type: ignore[union-attr]
+        ends = (end for sign, end in PROLOG.items() if text.startswith(sign, begin))
+        if (end := next(ends, "")) == "":
+            return begin
+        stop = _end_of_doctype(text, begin) if end == ">" else text.find(end, begin)
+        if stop < 0:
+            return len(text)
+        place = stop + len(end)
+
+
+def _end_of_doctype(text: str, place: int) -> int:
+    """Return the end of a DOCTYPE, which may contain declarations in brackets, or -1."""
+    found = DOCTYPE_PART.search(text, place)
+    if found and found.group() == "[":
+        place = text.find("]", found.end())
+        return text.find(">", place) if place >= 0 else -1
+    return found.start() if found else -1
+
+
+def json(says: Callable[[Any], bool]) -> Callable[[Document], bool]:
+    """Return a test for JSON by its parsed value, never by words in its texts."""
+    return lambda document: document.is_json and says(document.json)
+
+
+def has(pattern: str) -> Callable[[Document], bool]:
+    """Return a test for a pattern in the first 64 KiB of the text (lower case)."""
+    text = re.compile(pattern, re.MULTILINE)
+    return lambda document: bool(text.search(document.head))
+
+
+RDF = xml(r"(?:\w+:)?rdf")
+ZOTERO = has(r"purl\.org/net/biblio|zotero\.org/namespaces")
+# Netscape bookmark files, and the pages of links that Pocket and Instapaper export.
+BOOKMARKS = has(
+    r"netscape-bookmark-file|<dt>\s{0,99}<(?:a|h3)[\s>]|<title>(?:pocket|instapaper)|"
+    r"<a\s[^<>]{0,4000}\stime_added="
+)
+FEED = xml(r"(?:\w+:)?(?:rss|feed|rdf|channel)")
+RSS = has(r"purl\.org/rss/|netscape\.com/rdf/|<(?:\w{1,20}:)?(?:channel|item)[\s>]")
+ENDNOTE = xml("xml")
+# How a reference begins in line-based formats. A text may quote another format, so the first match
+# in the file decides.
+LINES = {
+    name: re.compile(pattern, re.MULTILINE)
+    for name, pattern in {
+        "ris": r"^ ?ty {1,2}-",
+        "nbib": r"^pmid {0,2}- ?\d",
+        "wos": r"^fn .{1,100}\nvr |^pt [jbspc]$",
+        # EndNote begins a reference with its type (%0); plain `refer` has no types.
+        "enw": r"^%0 [a-z]|\A%[a-z] \S.{0,1000}\n%[0-9a-z@] \S",
+        "bibtex": r"^[ \t]*@[ \t]*[a-z]\w*[ \t]*[{(]",
+    }.items()
+}
+
+
+def first_of_lines(name: str) -> Callable[[Document], bool]:
+    """Return a test for text whose first reference has the named format."""
+
+    def is_first(document: Document) -> bool:
+        found = {each: pattern.search(document.head) for each, pattern in LINES.items()}
+        places = {each: begin.start() for each, begin in found.items() if begin}
+        return bool(places) and min(places, key=lambda each: places[each]) == name
+
+    return is_first
+
+
+def is_zotero(document: Document) -> bool:
+    """Return whether a file is Zotero's RDF of references, and not a feed."""
+    return RDF(document) and ZOTERO(document)
+
+
+def is_dublin_core(document: Document) -> bool:
+    """Return whether a file is RDF but no feed (Zotero's RDF was tested before)."""
+    return RDF(document) and not RSS(document)
+
+
+def is_endnote(document: Document) -> bool:
+    """Return whether a file is EndNote's XML, whose root element is named `xml`."""
+    return ENDNOTE(document) and "<record" in document.head
+
+
+def is_table(document: Document) -> bool:
+    """Return whether a file is a table with recognizable columns."""
+    return tables.layout(document) is not None
+
+
+def is_html(document: Document) -> bool:
+    """Return whether a file is HTML with bookmarks, not another format that quotes such HTML."""
+    return document.head[:1] == "<" and BOOKMARKS(document)
+
+
+# The first format whose test succeeds is used, so more specific formats come first.
+FORMATS = {
+    found.name: found
+    for found in (
+        Format("opml", "OPML", xml("opml"), opml.read),
+        Format("zotero", "Zotero RDF", is_zotero, zotero.read),
+        Format("dublin_core", "Dublin Core (RDF)", is_dublin_core, dublin_core.read),
+        Format("endnote", "EndNote (XML)", is_endnote, endnote.read),
+        Format("feed", "RSS, Atom or RDF feed", FEED, feeds.read),
+        Format("posts", "Delicious or Pinboard (XML)", xml("posts"), posts.read),
+        Format("html", "Bookmarks (HTML)", is_html, bookmarks.read),
+        Format("commonplace", "Commonplace", json(kinds.commonplace), json_files.commonplace),
+        Format("chrome", "Chrome bookmarks (JSON)", json(kinds.chrome), json_trees.chrome),
+        Format("firefox", "Firefox backup (JSON)", json(kinds.firefox), json_trees.firefox),
+        Format("json_feed", "JSON Feed", json(kinds.json_feed), json_files.json_feed),
+        Format("pinboard", "Pinboard (JSON)", json(kinds.pinboard), json_bookmarks.read),
+        Format("zotero_json", "Zotero (JSON)", json(kinds.zotero), json_bookmarks.read_zotero),
+        Format("csl", "CSL-JSON", json(kinds.csl), json_files.csl),
+        Format("json", "Bookmarks (JSON)", json(json_bookmarks.looks_like_it), json_bookmarks.read),
+        Format("csv", "CSV", is_table, tables.read),
+        Format("ris", "RIS", first_of_lines("ris"), ris.read),
+        Format("nbib", "PubMed (MEDLINE)", first_of_lines("nbib"), medline.read),
+        Format("wos", "Web of Science", first_of_lines("wos"), wos.read),
+        Format("enw", "EndNote (refer)", first_of_lines("enw"), refer.read),
+        Format("bibtex", "BibTeX", first_of_lines("bibtex"), bibtex.read),
+        Format("list", "Addresses or DOIs", lists.looks_like_it, lists.read),
+    )
+}
+# Formats that can be subscribed to.
+FEEDS = ("feed", "json_feed")
+
+
+UNKNOWN_JSON = (
+    "This is JSON of an unknown program. Export HTML, CSV, OPML, BibTeX or RIS there, and import "
+    "that file."
+)
+
+
+def detected(document: Document) -> Format:
+    """Return the format of a file by its content; raise Unreadable if no format matches."""
+    for known in FORMATS.values():
+        if known.looks_like_it(document):
+            return known
+    if document.flaw_of_json:
+        raise document.flaw_of_json
+    if document.is_json:
+        raise Unreadable("unknown_format", UNKNOWN_JSON)
+    labels = ", ".join(known.label for known in FORMATS.values())
+    raise Unreadable("unknown_format", f"This is none of the known formats: {labels}.")
+
+
+def rows(document: Document, name: str = "") -> tuple[Format, Iterator[Row]]:
+    """Return the format of a file, and its rows. `name` sets the format instead of detection."""
+    found = FORMATS[name] if name else detected(document)
+    return found, found.read(document)

@@ -1,0 +1,94 @@
+"""Read EndNote's XML: one `record` per reference, with texts in `style` elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from imports.files.dates import date_of
+from imports.files.documents import Document
+from imports.files.elements import Node, elements
+from imports.files.errors import Unreadable
+from imports.files.formats.tagged.endnote_types import NUMBERED, TYPES
+from imports.files.formats.tagged.records import keywords, notes, pages, people
+from imports.files.items import Problem, Row, clean, one_line
+from imports.files.references import doi_in, reference_item, serials_in
+
+# CSL fields with their elements.
+FIELDS = {
+    "title": "title", "collection-title": "tertiary-title", "volume": "volume",
+    "edition": "edition", "publisher": "publisher", "publisher-place": "pub-location",
+    "language": "language", "genre": "work-type", "abstract": "abstract",
+}  # fmt: skip
+PEOPLE = {
+    "author": ("authors",), "editor": ("secondary-authors", "tertiary-authors"),
+    "translator": ("translated-authors", "subsidiary-authors"),
+}  # fmt: skip
+
+
+def read(document: Document) -> Iterator[Row]:
+    """Yield the references of a file; report faulty XML as a problem after the last record."""
+    try:
+        for node in elements(document, depth=2):
+            if node.name == "record":
+                yield item_of(node)
+    except Unreadable as flaw:
+        if flaw.code != "malformed":
+            raise
+        yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
+
+
+def item_of(record: Node) -> Row:
+    """Return the item of a reference."""
+    urls = [url for text in _all(record, "urls", "url") for url in text.split()]
+    web = next((url for url in urls if url.startswith(("http://", "https://"))), "")
+    return reference_item(
+        line=record.line,
+        fields=csl_of(record),
+        url=web,
+        text=notes([*_all(record, "notes"), *_all(record, "research-notes")]),
+        tags=keywords(_all(record, "keywords", "keyword")),
+    )
+
+
+def csl_of(record: Node) -> dict[str, Any]:
+    """Return a record as CSL-JSON."""
+    csl: dict[str, Any] = {name: _first(record, element) for name, element in FIELDS.items()}
+    named = record.find("ref-type")
+    label = one_line(named.attributes.get("name", "")).lower() if named else ""
+    kind = csl["type"] = TYPES.get(label, "document")
+    csl["container-title"] = _first(record, "full-title") or _first(record, "secondary-title")
+    if kind == "book":
+        series = csl.pop("container-title")
+        csl["collection-title"] = csl["collection-title"] or series
+    csl["number" if kind in NUMBERED else "issue"] = _first(record, "number")
+    for role, groups in PEOPLE.items():
+        target = "editor" if (role, label) == ("author", "edited book") else role
+        found = [name for group in groups for name in _all(record, group, "author")]
+        csl[target] = csl.get(target, []) + people(found)
+    csl["page"] = pages(_first(record, "pages"))
+    csl["DOI"] = doi_in(_first(record, "electronic-resource-num"))
+    csl |= serials_in(_all(record, "isbn"), is_book=kind in ("book", "chapter"))
+    csl["issued"] = date_of(_first(record, "year"), _first(record, "date"))
+    return csl
+
+
+def _first(record: Node, name: str) -> str:
+    return next(iter(_all(record, name)), "")
+
+
+def _all(record: Node, *names: str) -> list[str]:
+    """Return the texts at a path of element names, at any depth below each step."""
+    found = [record]
+    for name in names:
+        found = [node for outer in found for node in _within(outer, name)]
+    return [text for node in found if (text := clean(node.whole_text))]
+
+
+def _within(node: Node, name: str) -> Iterator[Node]:
+    """Yield the elements of a name at any depth, because EndNote nests most in groups."""
+    for child in node.children:
+        if child.name == name:
+            yield child
+        elif child.name != "style":
+            yield from _within(child, name)

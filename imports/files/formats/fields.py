@@ -1,0 +1,300 @@
+"""Turn one row of a table, or one JSON object, into an item, by the names of its fields.
+
+`NAMES` lists the names that programs use, in lower case without separators; others are ignored.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from imports.files.formats.lists_of import people_of, person_of, tags_of, texts_of
+from imports.files.formats.privacy import privacy_of
+from imports.files.items import Item, clean, fingerprint, one_line
+from imports.files.markup import plain
+from imports.files.moments import moment
+from imports.files.references import doi_in, issued_of, reference_item
+
+# The names of each field, best first.
+NAMES = {
+    "url": "url link href uri address website givenurl resolvedurl pageurl sourceurl originalurl "
+    "uniqueurl permalink adresse lien enlace webadresse",
+    "title": "customtitle title name giventitle resolvedtitle articletitle documenttitle "
+    "readabletitle pagetitle booktitle ti titel titre titulo",
+    # The owner's own words. The page's words (excerpt) are used only without a note.
+    "note": "note notes text comment comments extended description desc mynote mynotes "
+    "documentnote documentnotes customdescription myreview review notiz notizen kommentar "
+    "remarque commentaire nota",
+    "excerpt": "excerpt summary websitedescription",
+    "highlight": "highlight highlights annotation annotations selection quote quotes",
+    "secret": "privatenotes privatenote",
+    "tags": "tags tag labels keywords manualtags automatictags documenttags booktags categories "
+    "tagnames authorkeywords indexkeywords keywordsplus mendeleytags bookshelves topics "
+    "etiketten schlagworter motscles etiquetas",
+    "folder": "folder folders folderpath list ordner dossier carpeta",
+    "collection": "collection collections",
+    "collectionvisibility": "collectionvisibility",
+    "added": "dateadded addedat timeadded adddate datesaved saveddate savedat createdat created "
+    "datecreated dateentered entrydate added timestamp highlightedat time importdate",
+    "date": "date datum fecha issued",
+    "id": "id",
+    "kind": "itemtype documenttype publicationtype referencetype",
+    "author": "author authors bookauthor authorfullnames authorlf creators primaryauthor autor "
+    "auteur auteurs",
+    "moreauthors": "additionalauthors",
+    "editor": "editor editors",
+    "translator": "translator translators",
+    "container": "publicationtitle journal journaltitle sourcetitle journalbook publication "
+    "journalname containertitle",
+    "year": "publicationdate datepublished year publicationyear yearpublished coverdate "
+    "originalpublicationyear",
+    "firstpage": "startpage pagestart firstpage",
+    "lastpage": "endpage pageend lastpage",
+    "DOI": "doi doilink",
+    "ISBN": "isbn13 isbn isbns isbnuid",
+    "ISSN": "issn eissn issns",
+    "PMID": "pmid pubmedid",
+    "volume": "volume vol",
+    "issue": "issue issuenumber",
+    "number": "number reportnumber patentnumber",
+    "page": "pages page artno articlenumber",
+    "publisher": "publisher verlag editeur editorial",
+    "publisher-place": "place publisherplace city",
+    "collection-title": "series seriestitle",
+    "event-title": "conferencename meetingname conferencetitle",
+    "edition": "edition",
+    "language": "language languageoforiginaldocument",
+    "abstract": "abstractnote abstract",
+    "extra": "extra",
+    "genre": "thesistype type",
+}  # fmt: skip
+PLACES = {
+    name: (what, place) for what, names in NAMES.items() for place, name in enumerate(names.split())
+}
+TEXTS = (
+    "title", "ISSN", "PMID", "volume", "issue", "number", "page", "publisher", "publisher-place",
+    "collection-title", "event-title", "edition", "language", "abstract", "genre",
+)  # fmt: skip
+OF_REFERENCES = ("DOI", "container", "ISBN", "ISSN", "PMID", "volume", "kind")  # mark references
+KINDS = {
+    "journalarticle": "article-journal", "article": "article-journal", "review": "article-journal",
+    "letter": "article-journal", "editorial": "article-journal", "note": "article-journal",
+    "articleinpress": "article-journal", "shortsurvey": "article-journal",
+    "articlejournal": "article-journal", "magazinearticle": "article-magazine",
+    "newspaperarticle": "article-newspaper", "book": "book", "books": "book", "monograph": "book",
+    "booksection": "chapter", "bookchapter": "chapter", "chapter": "chapter",
+    "conferencepaper": "paper-conference", "conferenceproceedings": "paper-conference",
+    "proceedingspaper": "paper-conference", "conferencereview": "paper-conference",
+    "thesis": "thesis", "report": "report", "webpage": "webpage", "blogpost": "post-weblog",
+    "forumpost": "post", "preprint": "article", "manuscript": "manuscript", "patent": "patent",
+    "presentation": "speech", "computerprogram": "software", "software": "software",
+    "dataset": "dataset", "datapaper": "article-journal", "videorecording": "motion_picture",
+    "film": "motion_picture", "audiorecording": "song", "map": "map", "interview": "interview",
+    "journal": "article-journal", "conference": "paper-conference", "workingpaper": "report",
+    "encyclopediaarticle": "entry-encyclopedia", "dictionaryentry": "entry-dictionary",
+}  # fmt: skip
+PATH = re.compile(r"\s{0,9}/\s{0,9}")
+NOT_IN_NAMES = re.compile(r"[\s_\-./()'’]+")
+NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")  # the address of a note within Shaarli
+# Names of unknown fields whose address is that of a picture.
+PICTURE = re.compile(r"image|cover|icon|thumb|avatar|photo|picture|banner|screenshot")
+DASHES = re.compile(r"\s{0,9}(?:-{2,3}|–|—)\s{0,9}")
+EXCEL = re.compile(r'="([^"]{0,100})"')
+
+
+@lru_cache(4096)
+def normal(name: str) -> str:
+    """Return the name of a column or JSON member in the form that NAMES uses."""
+    text = unicodedata.normalize("NFKD", one_line(name)).casefold()
+    return NOT_IN_NAMES.sub("", "".join(sign for sign in text if not unicodedata.combining(sign)))
+
+
+class Fields:
+    """The values of a row: by given name (`named`), and by field of NAMES (`found`)."""
+
+    def __init__(self, named: Iterable[tuple[str, Any]]) -> None:
+        everything = dict(named)
+        blank: tuple[Any, ...] = (None, "", [], {})
+        self.named = {name: value for name, value in everything.items() if value not in blank}
+        found: dict[str, list[tuple[int, Any]]] = {}
+        for name, value in self.named.items():
+            if known := PLACES.get(name):
+                found.setdefault(known[0], []).append((known[1], value))
+        self.found = {
+            what: [value for _, value in sorted(values, key=lambda each: each[0])]
+            for what, values in found.items()
+        }
+        if not {"url", "DOI"} & self.found.keys() and (address := self._stray_address()):
+            self.found["url"] = [address]
+        # A program without a title column, like Pinboard, has the title in `description`.
+        if "description" in self.named and not any(map(_is_title, everything)):
+            self.found["title"] = [self.named["description"]]
+            own = [value for name, value in self.named.items() if _is_note_beside(name)]
+            self.found["note"] = own
+
+    def _stray_address(self) -> str:
+        """Return the only address under an unknown name, so that no link is lost, or ""."""
+        found = {
+            value.strip()
+            for name, value in self.named.items()
+            if isinstance(value, str) and name not in PLACES and not PICTURE.search(name)
+            and value.strip()[:8].lower().startswith(("http://", "https://"))
+        }  # fmt: skip
+        return found.pop() if len(found) == 1 else ""
+
+    def first(self, what: str) -> str:
+        """Return the best text of a field, or ""."""
+        return next((text for value in self.found.get(what, []) for text in texts_of(value)), "")
+
+    def texts(self, *names: str) -> list[str]:
+        """Return all different texts of some fields."""
+        found = [t for name in names for value in self.found.get(name, []) for t in texts_of(value)]
+        return list(dict.fromkeys(found))
+
+
+def _is_title(name: str) -> bool:
+    return PLACES.get(name, ("",))[0] == "title"
+
+
+def _is_note_beside(name: str) -> bool:
+    return PLACES.get(name, ("",))[0] == "note" and name != "description"
+
+
+def item_of(fields: Fields, *, line: int, source: str = "table") -> Item:
+    """Return the item of a row: a reference, a link or a note."""
+    privacy = privacy_of(fields.named)
+    secret = fields.texts("secret")
+    made = _reference(fields, line) or _bookmark(fields, line, source)
+    return replace(
+        made,
+        text="\n\n".join(filter(None, [made.text, *secret])),
+        told=_told(fields, made),
+        private=True if secret else privacy.private,
+        warning=privacy.warning,
+    )
+
+
+def _bookmark(fields: Fields, line: int, source: str) -> Item:
+    """Return the item of a row that is a link or a note."""
+    url, title, text = fields.first("url"), one_line(fields.first("title")), _text(fields)
+    row = fields.first("id") if source == "table" else ""
+    if NOTE.fullmatch(url):
+        row, url, source = f"{url}\n{title}", "", "note"
+    return Item(
+        line=line,
+        guid=url or row or f"{title}\n{text}",
+        source="web" if url else source,
+        title="" if title == url else title,
+        url=one_line(url),
+        text=text,
+        tags=_tags(fields),
+        collections=_collections(fields),
+        added_at=_added(fields, "added", "date"),
+    )
+
+
+def _text(fields: Fields) -> str:
+    """Return the owner's notes (or the excerpt) and highlights; highlights of a book come first."""
+    own = fields.texts("note") or [fields.first("excerpt")]
+    marked = fields.texts("highlight")
+    if marked and "url" not in fields.found and (author := fields.first("author")):
+        marked.append(f"— {author}")  # a book's author, for whom a note has no other field
+    return "\n\n".join(
+        filter(None, [*marked, *own] if "url" not in fields.found else [*own, *marked])
+    )
+
+
+def _tags(fields: Fields) -> tuple[str, ...]:
+    by_space = "href" in fields.named and "extended" in fields.named  # Delicious and Pinboard
+    found = fields.found.get("tags", [])
+    return tuple(tag for value in found for tag in tags_of(value, by_space=by_space))
+
+
+def _collections(fields: Fields) -> tuple[tuple[str, ...], ...]:
+    paths = [
+        tuple(name for name in PATH.split(folder) if name) for folder in fields.texts("folder")
+    ]
+    if not any(paths):
+        paths = [(name,) for name in fields.texts("collection")]
+    return tuple(path for path in paths if path)
+
+
+def _told(fields: Fields, item: Item) -> Mapping[str, Mapping[str, str]]:
+    """Return the visibility of the item's collection in the form of `Item.told`."""
+    mark = fields.first("collectionvisibility")
+    if not mark or not item.collections:
+        return {}
+    private = privacy_of({"visibility": mark}).private
+    name = one_line(" / ".join(item.collections[0]))
+    return {name: {"visibility": "PRIVATE" if private else "PUBLIC"}}
+
+
+def _added(fields: Fields, *names: str) -> Any:
+    values = (value for name in names for value in fields.found.get(name, []))
+    return next(filter(None, map(moment, values)), None)
+
+
+def _reference(fields: Fields, line: int) -> Item | None:
+    """Return the item of a row that is a reference, or None."""
+    if not any(name in fields.found for name in OF_REFERENCES):
+        return None
+    csl: dict[str, Any] = {name: fields.first(name) for name in TEXTS}
+    csl["DOI"] = doi_in(fields.first("DOI")) or fields.first("DOI")
+    csl["ISBN"] = next(filter(None, map(_of_excel, fields.texts("ISBN"))), "")
+    csl["note"] = fields.first("extra")  # Zotero's field for everything else
+    csl["container-title"] = fields.first("container")
+    csl["page"] = DASHES.sub("-", csl["page"])
+    csl["type"] = _kind(fields, csl)
+    csl["genre"] = "" if normal(csl["genre"]) in KINDS else csl["genre"]
+    if not csl["page"] and (first := fields.first("firstpage")):
+        last = fields.first("lastpage")
+        csl["page"] = f"{first}-{last}" if last and last != first else first
+    authors = fields.found.get("author", [])
+    # Of "Ann Roe" and "Roe, Ann" in two columns, the second shows the family name.
+    best = fields.named.get("authorfullnames") or fields.named.get("authorlf")
+    csl |= people_of(best or next(iter(authors), ""))
+    more = (person_of(name) for name in re.split("[,;]", fields.first("moreauthors")))
+    csl["author"] = [*csl.get("author", []), *filter(None, more)]
+    for role in ("editor", "translator"):
+        if people := people_of(fields.first(role)).get("author"):
+            csl[role] = people
+    dates = [*fields.found.get("date", []), *fields.texts("date", "year")]
+    csl["issued"] = next(filter(None, map(issued_of, dates)), None)
+    url = fields.first("url")
+    item = reference_item(
+        line=line,
+        fields={name: value for name, value in csl.items() if value},
+        url=url,
+        text=_text_of_reference(fields),
+        tags=_tags(fields),
+        added_at=_added(fields, "added"),
+        collections=_collections(fields),
+    )
+    if item.guid or item.url or csl["title"]:
+        return item
+    return replace(item, guid=fingerprint(csl["title"], line))
+
+
+def _text_of_reference(fields: Fields) -> str:
+    # Zotero's notes and Goodreads' reviews are HTML.
+    return "\n\n".join(plain(text) for text in fields.texts("note", "highlight"))
+
+
+def _of_excel(text: str) -> str:
+    """Return a number without the `="…"` that makes spreadsheets keep it as text."""
+    found = EXCEL.fullmatch(text)
+    return found.group(1) if found else clean(text)
+
+
+def _kind(fields: Fields, csl: Mapping[str, Any]) -> str:
+    kinds = fields.texts("kind", "genre")
+    for name in [part for kind in kinds for part in kind.split(";")]:
+        if known := KINDS.get(normal(name)):
+            return known
+    if csl["container-title"] or csl["ISSN"]:
+        return "article-journal"
+    return "book" if csl["ISBN"] or "bookshelves" in fields.named else "document"

@@ -1,0 +1,82 @@
+"""Tests that detect the kind of a JSON file by its structure, never by words in its texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imports.files.formats import json_bookmarks
+
+# Types of CSL-JSON (https://docs.citationstyles.org/en/stable/specification.html#appendix-iii-types).
+TYPES = frozenset(
+    (  # noqa: SIM905 - one a line would be a page of them
+        "article article-journal article-magazine article-newspaper bill book broadcast chapter "
+        "classic collection dataset document entry entry-dictionary entry-encyclopedia event "
+        "figure graphic hearing interview legal_case legislation manuscript map motion_picture "
+        "musical_score pamphlet paper-conference patent performance periodical "
+        "personal_communication post post-weblog regulation report review review-book software "
+        "song speech standard thesis treaty webpage"
+    ).split()
+)
+MEMBERS = ("container-title", "URL", "DOI", "ISBN", "citation-key", "citation-label")
+SHOWN = 50  # how many entries of a list are checked
+
+
+def commonplace(value: Any) -> bool:
+    """Return whether a JSON value is Commonplace's own export."""
+    return isinstance(value, dict) and "commonplace" in value
+
+
+def chrome(value: Any) -> bool:
+    """Return whether a JSON value is the bookmarks file of Chrome or a related browser."""
+    return isinstance(value, dict) and "roots" in value
+
+
+def firefox(value: Any) -> bool:
+    """Return whether a JSON value is a Firefox backup of bookmarks."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return isinstance(kind, str) and kind.startswith("text/x-moz-place")
+
+
+def json_feed(value: Any) -> bool:
+    """Return whether a JSON value is a JSON Feed."""
+    version = value.get("version") if isinstance(value, dict) else None
+    return isinstance(version, str) and "://jsonfeed.org/version" in version
+
+
+def pinboard(value: Any) -> bool:
+    """Return whether a JSON value is a list of bookmarks with Delicious's member names."""
+    return isinstance(value, list) and any("href" in entry for entry in _objects(value))
+
+
+def zotero(value: Any) -> bool:
+    """Return whether a JSON value holds Zotero items, as Better BibTeX exports them."""
+    return json_bookmarks.zotero(value)
+
+
+def csl(value: Any) -> bool:
+    """Return whether a JSON value is CSL-JSON: a list, alone or in `items` or `references`."""
+    if isinstance(value, dict):
+        value = value.get("items", value.get("references"))
+    if not isinstance(value, list):
+        return False
+    return not value or any(map(_is_reference, _objects(value)))
+
+
+def _objects(value: list[Any]) -> list[dict[str, Any]]:
+    return [entry for entry in value[:SHOWN] if isinstance(entry, dict)]
+
+
+def _is_reference(entry: dict[str, Any]) -> bool:
+    """Return whether an object is a reference; a title and type alone may be a bookmark's."""
+    if any(name in entry for name in MEMBERS):
+        return True
+    if isinstance(entry.get("issued"), dict):
+        return True
+    authors = entry.get("author")
+    people = (
+        [each for each in authors if isinstance(each, dict)] if isinstance(authors, list) else []
+    )
+    if any("family" in person or "literal" in person for person in people):
+        return True
+    has_link = any(isinstance(entry.get(name), str) for name in ("url", "link", "href", "uri"))
+    return entry.get("type") in TYPES and "title" in entry and not has_link

@@ -1,0 +1,134 @@
+"""Limit the CPU time of reading, and divide reading into slices.
+
+A *step* reads up to 100 rows within a limit of CPU time. A *slice* is about a second of reading,
+after which other work of the queue gets the worker.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from imports import limits
+from imports.files.errors import Unreadable
+from imports.files.items import Row
+
+STEP_SECONDS = 20.0  # CPU time allowed for one step
+SLICE_SECONDS = 1.0  # how long one import is read while others wait
+STEP_ROWS = 100
+TOO_SLOW = "Reading this file takes too long. Divide it and import the parts."
+
+
+class _TooSlow(BaseException):
+    """A step takes too long. A BaseException, so that parsers don't catch it as their own error."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise Unreadable if the block takes more CPU seconds than this.
+
+    The limit is a signal (SIGPROF), which also interrupts regular expressions, and repeats every
+    second in case it was caught. Signals only reach the main thread, where workers run their tasks;
+    in other threads there is no limit.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGPROF, _stop)
+    try:
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+        yield
+    except _TooSlow:
+        raise Unreadable("too_slow", TOO_SLOW) from None
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise _TooSlow
+
+
+@dataclass
+class Stopwatch:
+    """The CPU time spent on reading one file, without its pauses."""
+
+    spent: float = 0.0
+    since: float | None = None
+
+    def seconds(self) -> float:
+        """Return the CPU seconds so far."""
+        running = 0.0 if self.since is None else time.process_time() - self.since
+        return self.spent + running
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Add the CPU time of a block."""
+        self.since = time.process_time()
+        try:
+            yield
+        finally:
+            self.spent, self.since = self.seconds(), None
+
+
+def steps(found: Iterator[Row], watch: Stopwatch) -> Iterator[list[Row]]:
+    """Yield rows in lists of up to STEP_ROWS. Raise Unreadable after a step that takes too long."""
+    while True:
+        some: list[Row] = []
+        fault = None
+        try:
+            with watch.running(), within(STEP_SECONDS):
+                began = time.monotonic()
+                for row in found:
+                    some.append(row)
+                    if len(some) == STEP_ROWS or time.monotonic() - began > SLICE_SECONDS:
+                        break
+        except Unreadable as reason:
+            fault = reason
+        if some:
+            yield some
+        if fault:
+            raise fault
+        if not some:
+            return
+
+
+@dataclass
+class Opened:
+    """A file that is being read: each `next(work)` reads further."""
+
+    work: Iterator[None]
+    read: int  # the number of rows read when the file was put aside
+    size: int  # in bytes
+
+
+@dataclass
+class Aside:
+    """Partly read files that this process keeps open, so that it need not start over.
+
+    To bound memory, they hold IMPORT_BYTES together, the limit of a single file. A file that was
+    dropped is parsed from its beginning again, skipping the rows that are counted.
+    """
+
+    files: OrderedDict[UUID, Opened] = field(default_factory=OrderedDict)
+
+    def put(self, id: UUID, opened: Opened) -> None:
+        """Keep a file; drop the oldest ones while all are too large together."""
+        self.files[id] = opened
+        while sum(each.size for each in self.files.values()) > limits.IMPORT_BYTES:
+            self.files.popitem(last=False)
+
+    def take(self, id: UUID, *, read: int) -> Opened | None:
+        """Remove and return a file; None if another process has read further (`read`)."""
+        found = self.files.pop(id, None)
+        return found if found and found.read == read else None
+
+
+aside = Aside()

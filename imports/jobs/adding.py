@@ -1,0 +1,287 @@
+"""Add the rows of a batch. Each row ends as added, known, merged into a card, or refused.
+
+A row is *known* when it was imported before or brings nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from django.db import DataError, IntegrityError, transaction
+
+from accounts.models import User, Visibility
+from cards.limits import LINK_LENGTH
+from cards.models import Card, Collection
+from cards.services import AddedCard, CardDraft, RefusedCard, add_cards, place
+from eventbook.database import execute
+from imports.files.items import Item, Problem, digest, identity
+from imports.jobs import statements
+from imports.jobs.drafts import Wishes, draft_of, names_of
+from imports.jobs.merging import Meeting, merge
+from imports.models import Import
+from imports.subscriptions.subscribing import subscribe
+
+REFUSED_BY_DATABASE = "The database refused this row."
+TOO_LONG = "invalid_url", f"The address is longer than {LINK_LENGTH} characters."
+WITHOUT_ROOM = (
+    "You saved this page before, and its card has no room for this row's note or tags."
+    " Shorten them and import the row again."
+)
+NO_ROOM = "no_room", WITHOUT_ROOM
+
+
+@dataclass
+class Outcome:
+    """The result of a batch: each row counts as added, known, merged or a problem."""
+
+    added: int = 0
+    known: int = 0
+    public: list[UUID] = field(default_factory=list)  # the public ones of the added cards
+    merges: list[tuple[Item, UUID]] = field(default_factory=list)  # each with its card
+    problems: list[Problem] = field(default_factory=list)
+
+    def __iadd__(self, other: Outcome) -> Outcome:
+        self.added += other.added
+        self.known += other.known
+        self.public += other.public
+        self.merges += other.merges
+        self.problems += other.problems
+        return self
+
+
+def add_items(job: Import, items: Sequence[Item]) -> Outcome:
+    """Add the rows of a batch in a few statements. If PostgreSQL refuses one, add each alone.
+
+    Call within a transaction. Calling again is harmless: rows imported before are known.
+    """
+    try:
+        with transaction.atomic():
+            return _Adding(job, items).run()
+    except (DataError, IntegrityError):
+        if len(items) == 1:
+            return Outcome(problems=[problem_of(items[0], "invalid", REFUSED_BY_DATABASE)])
+        outcome = Outcome()
+        for item in items:
+            outcome += add_items(job, [item])
+        return outcome
+
+
+def problem_of(item: Item, code: str, detail: str) -> Problem:
+    """Return the problem that reports a refused row."""
+    return Problem(line=item.line, code=code, detail=detail, label=item.label)
+
+
+def wishes_of(job: Import) -> Wishes:
+    """Return the owner's wishes for an import, without a collection that was removed since."""
+    wishes = Wishes.of(job.options, job.owner)
+    if wishes.collection is None:
+        return wishes
+    own = Collection.objects.filter(owner=job.owner_id, pk=wishes.collection)
+    return wishes if own.exists() else replace(wishes, collection=None)
+
+
+class _Adding:
+    """The state of adding one batch. A *key* is the identity of an item (`items.identity`)."""
+
+    def __init__(self, job: Import, items: Sequence[Item]) -> None:
+        self.job, self.owner = job, job.owner
+        self.wishes = wishes_of(job)
+        self.is_news = job.source_kind == Import.Source.FEED
+        self.outcome = Outcome()
+        self.feeds = [item for item in items if item.feed]
+        # The reader has created all missing collections already.
+        self.outcome.known += sum(bool(item.folder) for item in items)
+        self.rows = [
+            (identity(item.source, item.guid), item)
+            for item in items
+            if not (item.feed or item.folder)
+        ]
+        named = [*self.feeds, *(item for _, item in self.rows)]
+        self.collections = collections_named(
+            self.owner, [name for item in named for name in names_of(item)]
+        )
+        self.cards: dict[UUID, UUID] = {}  # card ids by item key
+        # Keys of items that created a card (`made`), had one before this batch (`old`), come from
+        # an export of this library (`own`), or match a card of the same page (`by_page`).
+        self.made: set[UUID] = set()
+        self.old: set[UUID] = set()
+        self.own: set[UUID] = set()
+        self.by_page: set[UUID] = set()
+        # Digests of the rows that each item's card contains: from earlier batches, and from this.
+        self.seen: dict[UUID, list[UUID]] = {}
+        self.taken: dict[tuple[UUID, UUID], None] = {}
+
+    def run(self) -> Outcome:
+        """Turn new items into cards, and merge the other rows into the cards that exist."""
+        first = dict(reversed(self.rows))  # the first row of each item
+        known = self._known(list(first))
+        new = [key for key in dict(self.rows) if key not in known]
+        refused = self._add([(key, first[key], self._draft(first[key])) for key in new])
+        begun = {id(first[key]) for key in new if key in refused or key in self.made}
+        left = [(key, item) for key, item in self.rows if id(item) not in begun]
+        for key, item in left:
+            if key in refused:
+                self.outcome.problems.append(problem_of(item, *refused[key]))
+        self._meet([(key, item) for key, item in left if key not in refused])
+        self._remember(first)
+        if self.feeds:
+            self._subscribe()
+        return self.outcome
+
+    def _known(self, keys: list[UUID]) -> set[UUID]:
+        """Claim new items; return the keys of known items, and record their cards."""
+        claimed = {row[0] for row in self._execute(statements.CLAIM, identities=keys)}
+        old = [key for key in keys if key not in claimed]
+        held = self._execute(statements.KNOWN_AND_HELD, identities=old) if old else []
+        self.seen = {key: seen for key, _, seen in held}
+        self.cards = {key: card for key, card, _ in held if card}
+        self.old = set(self.cards)
+        # Importing a file again restores cards that the owner removed. A feed doesn't: its entries
+        # come again with every refresh.
+        known = {key for key, card, _ in held if card or self.is_news}
+        self._find_own([key for key in keys if key not in known])
+        return known | self.own
+
+    def _find_own(self, keys: Sequence[UUID]) -> None:
+        """Record the owner's existing cards whose export is being imported."""
+        guids = {key: item.guid for key, item in self.rows if item.source == "commonplace"}
+        ids = {key: UUID(guids[key]) for key in keys if is_id(guids.get(key, ""))}
+        if ids:
+            own = Card.objects.filter(curator=self.owner, pk__in=ids.values())
+            found = set(own.values_list("pk", flat=True))
+            self.cards |= {key: id for key, id in ids.items() if id in found}
+            self.own = {key for key, id in ids.items() if id in found}
+
+    def _draft(self, item: Item) -> CardDraft:
+        """Return the draft of an item's card, in the existing collections that it names."""
+        wanted = [self.collections[name] for name in names_of(item) if name in self.collections]
+        return draft_of(item, self.wishes, wanted)
+
+    def _add(self, rows: Sequence[tuple[UUID, Item, CardDraft]]) -> dict[UUID, tuple[str, str]]:
+        """Add cards, or find the cards of pages saved before; return (code, detail) of refusals."""
+        refused = {key: TOO_LONG for key, item, _ in rows if len(item.url) > LINK_LENGTH}
+        fitting = [row for row in rows if row[0] not in refused]
+        drafts = [draft for _, _, draft in fitting]
+        outcomes = (
+            add_cards(curator=self.owner, drafts=drafts, import_id=self.job.pk) if drafts else []
+        )
+        for (key, item, _), outcome in zip(fitting, outcomes, strict=True):
+            if isinstance(outcome, RefusedCard):
+                error = next(error for errors in outcome.errors.values() for error in errors)
+                refused[key] = error.code or "invalid", " ".join(error.messages)
+            else:
+                self._note(key, item, outcome)
+        for key, item, _ in rows:
+            if key in refused:
+                self.outcome.problems.append(problem_of(item, *refused[key]))
+        return refused
+
+    def _note(self, key: UUID, item: Item, outcome: AddedCard) -> None:
+        """Record the card of a new item: created, or found by its page."""
+        self.cards[key] = outcome.card.pk
+        (self.made if outcome.created else self.by_page).add(key)
+        if outcome.created:
+            self.by_page.discard(key)
+            self.taken[key, digest(item)] = None
+            self.outcome.added += 1
+            if outcome.card.visibility == Visibility.PUBLIC:
+                self.outcome.public.append(outcome.card.pk)
+
+    def _meet(self, rows: Sequence[tuple[UUID, Item]]) -> None:
+        """Merge rows into existing cards, except rows that a card contains already."""
+        meetings = []
+        for key, item in rows:
+            is_first = (key, digest(item)) not in self.taken
+            if is_first and key in self.cards and self._is_merged(key, item):
+                self.taken[key, digest(item)] = None
+                by_page = key in self.by_page
+                meetings.append(Meeting(key, item, self._draft(item), self.cards[key], by_page))
+            else:
+                self.outcome.known += 1
+        again = [(key, item) for key, item in rows if key in self.cards]
+        merging = merge(self.owner, meetings)
+        self.outcome.known += len(merging.known)
+        self.outcome.merges += [(each.item, each.card_id) for each in merging.merged]
+        for each in merging.refused + merging.others:
+            self.taken.pop((each.key, digest(each.item)), None)
+        for each in merging.refused:
+            self.outcome.problems.append(problem_of(each.item, *NO_ROOM))
+        self._add_others(merging.others)
+        self._place(again)
+
+    def _is_merged(self, key: UUID, item: Item) -> bool:
+        """Return whether to merge a row into the card that it matches.
+
+        An exported row never changes the card it was exported from: the card may have been edited
+        since. A feed only changes cards that were created by this batch.
+        """
+        if key in self.own:
+            return False
+        if self.is_news and self.cards[key] not in {self.cards[made] for made in self.made}:
+            return False
+        return digest(item) not in self.seen.get(key, ())
+
+    def _add_others(self, others: Sequence[Meeting]) -> None:
+        """Add cards for different works that share a page with an existing card."""
+        rows = {each.key: each for each in reversed(others)}
+        if rows:
+            wanted = [(m.key, m.item, replace(m.draft, shares_page=True)) for m in rows.values()]
+            self._add(wanted[::-1])
+            self._meet([(m.key, m.item) for m in others if m is not rows[m.key]])
+
+    def _place(self, rows: Sequence[tuple[UUID, Item]]) -> None:
+        """Put existing cards into the collections that their rows name."""
+        pairs = [
+            (collection, self.cards[key])
+            for key, item in rows
+            for collection in self._draft(item).collections
+        ]
+        if pairs and not self.is_news:
+            place(pairs, added_by=self.owner, import_id=self.job.pk)
+
+    def _remember(self, first: dict[UUID, Item]) -> None:
+        """Store each item's card; release refused items, so that a corrected row can be added."""
+        cards = {key: card for key, card in self.cards.items() if key not in self.old}
+        parents = [first[key] for key in cards]
+        self._execute(
+            statements.BECAME,
+            identities=list(cards),
+            cards=list(cards.values()),
+            parents=[identity(p.source, p.parent) if p.parent else None for p in parents],
+        )
+        keys, digests = zip(*self.taken, strict=True) if self.taken else ((), ())
+        self._execute(statements.SEEN, identities=list(keys), digests=list(digests))
+        if self.is_news:
+            return  # refused feed entries stay claimed, or each refresh would report them again
+        if refused := [key for key in first if key not in self.cards]:
+            self._execute(statements.RELEASE, identities=refused)
+
+    def _subscribe(self) -> None:
+        """Subscribe to the feeds of the batch, and count the results."""
+        subscribed, refused = subscribe(
+            self.owner, self.feeds, options=self.job.options, collections=self.collections
+        )
+        self.outcome.added += subscribed
+        self.outcome.known += len(self.feeds) - subscribed - len(refused)
+        self.outcome.problems += refused
+
+    def _execute(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        return execute(statement, {"owner": self.owner.pk, **parameters}, prepare=False).rows
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text has the form of a card's id, a UUID."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def collections_named(owner: User, names: Sequence[str]) -> dict[str, UUID]:
+    """Return the ids of the owner's collections by name; of equal names, the oldest one's."""
+    found = Collection.objects.filter(owner=owner, name__in=set(names)).order_by("-id")
+    return dict(found.values_list("name", "pk")) if names else {}

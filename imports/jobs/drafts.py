@@ -1,0 +1,88 @@
+"""Turn imported items into drafts of cards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from accounts.models import User, Visibility
+from cards.limits import (
+    COLLECTION_NAME_LENGTH,
+    COLLECTIONS_PER_CARD,
+    TAG_LENGTH,
+    TAGS_PER_CARD,
+    TEXT_LENGTH,
+    TITLE_LENGTH,
+)
+from cards.models import Card
+from cards.services import CardDraft
+from imports.files.items import Item, one_line
+from imports.files.references import fitted
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The owner's choices for all cards of an import."""
+
+    visibility: str = ""
+    # The visibility of cards for which neither the request nor the file gives one.
+    otherwise: str = Visibility.PRIVATE
+    collection: UUID | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], owner: User) -> Wishes:
+        """Return the choices stored in an import's `options`, with its owner's own default."""
+        collection = options.get("collection")
+        return cls(
+            visibility=options.get("visibility") or "",
+            otherwise=owner.import_visibility,
+            collection=UUID(collection) if collection else None,
+        )
+
+    def visibility_of(self, item: Item) -> str:
+        """Return the visibility of an item's card. A row marked private always stays private."""
+        if item.private:
+            return Visibility.PRIVATE
+        stated = Visibility.PUBLIC if item.private is False else self.otherwise
+        return self.visibility or stated
+
+
+def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDraft:
+    """Return the draft of an item's card, with texts and lists cut to a card's limits."""
+    reference = fitted(item.reference) if item.reference else {}
+    title = one_line(item.title) or (_title_of(reference) or item.url if item.reference else "")
+    text = item.text
+    if len(title) > TITLE_LENGTH:
+        text = f"{title}\n\n{text}".strip()  # keeps the whole title
+        title = title[: TITLE_LENGTH - 1].rstrip() + "…"
+    kind = Card.Type.REFERENCE if item.reference else Card.Type.URL if item.url else Card.Type.NOTE
+    wanted = [wishes.collection] if wishes.collection else []
+    return CardDraft(
+        type=kind,
+        url=item.url,
+        title=title,
+        text=text[:TEXT_LENGTH],
+        tags=tags_of(item.tags),
+        reference=reference,
+        collections=list(dict.fromkeys([*wanted, *collections]))[:COLLECTIONS_PER_CARD],
+        visibility=wishes.visibility_of(item),
+        created_at=item.added_at,
+    )
+
+
+def _title_of(reference: Mapping[str, Any]) -> str:
+    return str(reference.get("title") or reference.get("container-title") or "")
+
+
+def tags_of(tags: Iterable[str]) -> list[str]:
+    """Return unique tags, cut to the limits of length and number."""
+    found = (one_line(tag)[:TAG_LENGTH].strip() for tag in tags)
+    return list(dict.fromkeys(tag for tag in found if tag))[:TAGS_PER_CARD]
+
+
+def names_of(item: Item) -> list[str]:
+    """Return the names of an item's collections: `outer / inner` for nested folders."""
+    names = (one_line(" / ".join(path)) for path in item.collections)
+    return [name[:COLLECTION_NAME_LENGTH].strip() for name in names if name]

@@ -1,0 +1,126 @@
+"""Dry runs: report the effects of an import without adding anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from cards.models import Card
+from cards.services import rules
+from eventbook.database import execute
+from imports import limits
+from imports.files.documents import Document
+from imports.files.formats import Format, tables
+from imports.files.items import Item, Problem, Row, digest, identity, warnings_of
+from imports.jobs import reading, statements
+from imports.jobs.drafts import Wishes, draft_of, names_of
+from imports.models import Import, ImportProblem
+
+
+def preview(
+    job: Import, known: Format, document: Document, parts: Iterator[list[Row]]
+) -> Iterator[None]:
+    """Count rows by their expected result, store the first rows, and end the import.
+
+    Yield after each part, so that the caller can pause between parts.
+    """
+    ImportProblem.objects.filter(origin=job).delete()  # left by a reader that died
+    counts = {"added": 0, "known": 0, "merged": 0, "failed": 0}
+    shown: list[dict[str, Any]] = []
+    taken, warned = Taken(job), 0
+    for some in parts:
+        items = [row for row in some if isinstance(row, Item)]
+        problems = [row for row in some if isinstance(row, Problem)]
+        taken.look_up(items)
+        for item in items:
+            if refused := refusal(item):
+                problems.append(refused)
+            else:
+                counts[taken.outcome(item)] += 1
+        counts["failed"] += len(problems)
+        warnings = warnings_of(items)
+        warned += len(warnings)
+        reading.note_problems(job.pk, problems + warnings)
+        shown += [_shown(item, job) for item in items[: limits.PREVIEW_ROWS - len(shown)]]
+        yield
+    table = tables.layout(document) if known.name == "csv" else None
+    columns = dict(table.names) if table else {}
+    Import.objects.filter(pk=job.pk, status=Import.Status.READING).update(
+        status=Import.Status.PREVIEWED,
+        preview={"rows": shown, "columns": columns},
+        read=sum(counts.values()),
+        finished_at=timezone.now(),
+        warned=warned,
+        **counts,
+    )
+
+
+class Taken:
+    """The items and pages that the owner has, together with those of the rows so far.
+
+    A reference that shares a page counts as merged here; the real import may find it a different
+    work and add it.
+    """
+
+    def __init__(self, job: Import) -> None:
+        self.owner_id = job.owner_id
+        self.rows: dict[UUID, set[UUID]] = {}  # by item
+        self.pages: set[str] = set()
+
+    def look_up(self, items: Sequence[Item]) -> None:
+        """Load which of these items and pages the owner has already."""
+        keys = list({identity(item.source, item.guid) for item in items} - set(self.rows))
+        found = execute(statements.KNOWN, {"owner": self.owner_id, "identities": keys}).rows
+        self.rows |= {key: set(seen) for key, card, seen in found if card}
+        pages = {page for item in items if (page := page_of(item))} - self.pages
+        own = Card.objects.filter(curator=self.owner_id, url__canonical__in=pages)
+        self.pages |= set(own.values_list("url__canonical", flat=True))
+
+    def outcome(self, item: Item) -> str:
+        """Return a row's expected result (added, known or merged), and record the row."""
+        key, page, row = identity(item.source, item.guid), page_of(item), digest(item)
+        known = row in self.rows.get(key, ()) or bool(item.folder)
+        merged = key in self.rows or page in self.pages
+        self.rows.setdefault(key, set()).add(row)
+        self.pages |= {page} - {""}
+        return "known" if known else "merged" if merged else "added"
+
+
+def page_of(item: Item) -> str:
+    """Return the canonical address of a row's page, or ""."""
+    page, _ = rules.page_of("" if item.feed or item.folder else item.url)
+    return page.canonical if page else ""
+
+
+def refusal(item: Item) -> Problem | None:
+    """Return why an item would be refused, as far as checks without the database show."""
+    draft = draft_of(item, Wishes(), [])
+    if item.feed or item.folder:
+        return None
+    _, errors = rules.page_of(draft.url)
+    errors = errors or rules.errors_of_content(
+        type=draft.type, link=draft.url, title=draft.title, text=draft.text
+    )
+    for error in (error for each in errors.values() for error in each):
+        detail, code = " ".join(error.messages), error.code or "invalid"
+        return Problem(line=item.line, code=code, detail=detail, label=item.label)
+    return None
+
+
+def _shown(item: Item, job: Import) -> dict[str, Any]:
+    """Return a row as the preview shows it."""
+    draft = draft_of(item, Wishes.of(job.options, job.owner), [])
+    return {
+        "line": item.line,
+        "type": "SUBSCRIPTION" if item.feed else str(draft.type),
+        "title": draft.title,
+        "url": item.feed or draft.url or None,
+        "text": draft.text[:500],
+        "tags": list(draft.tags),
+        "collections": names_of(item),
+        "visibility": str(draft.visibility),
+        "created_at": draft.created_at.isoformat() if draft.created_at else None,
+    }

@@ -1,0 +1,115 @@
+"""Limits on how much one user may import per UTC day, and have open at once.
+
+Using a quota locks the user's usage row until the transaction ends. So concurrent requests and
+workers are counted one after the other, and cannot exceed a limit together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.models import User
+from eventbook.database import execute
+from imports.models import FeedSubscription, Import, ImportUsage
+
+TAKE = """
+    INSERT INTO imports_importusage AS used (owner_id, day, bytes, rows, collections)
+    VALUES (%(owner)s, %(day)s, %(bytes)s, %(rows)s, %(collections)s)
+    ON CONFLICT (owner_id) DO UPDATE
+    SET day = excluded.day,
+        bytes = excluded.bytes + CASE WHEN used.day = excluded.day THEN used.bytes ELSE 0 END,
+        rows = excluded.rows + CASE WHEN used.day = excluded.day THEN used.rows ELSE 0 END,
+        collections = excluded.collections
+            + CASE WHEN used.day = excluded.day THEN used.collections ELSE 0 END
+    RETURNING bytes, rows, collections
+"""
+# The setting that holds each daily limit, and the limit's name in messages.
+DAILY = {
+    "bytes": ("IMPORT_BYTES_PER_DAY", "bytes imported today"),
+    "rows": ("IMPORT_ROWS_PER_DAY", "rows imported today"),
+    "collections": ("IMPORT_COLLECTIONS_PER_DAY", "collections made by imports today"),
+}
+TOMORROW = "Import the rest after midnight UTC."
+WAIT = "Wait until one has ended, or cancel one."
+OPEN_SECONDS = 60  # `Retry-After` when too many imports are open
+
+
+@dataclass
+class QuotaExceeded(Exception):
+    """A user would exceed a quota; roll back, and nothing is counted.
+
+    `code` is the quota as a machine-readable word; `retry_after` is in seconds.
+    """
+
+    code: str
+    what: str
+    used: int
+    limit: int
+    advice: str
+    retry_after: int
+
+    def __str__(self) -> str:
+        return f"You have {self.used} of at most {self.limit} {self.what}. {self.advice}"
+
+
+def take(owner: User, **amounts: int) -> None:
+    """Add to a user's usage of today: `bytes`, `rows`, `collections`. Raise QuotaExceeded.
+
+    Call within a transaction: the usage row stays locked until its end. Without amounts, only lock.
+    """
+    wanted = dict.fromkeys(DAILY, 0) | amounts
+    today = timezone.now().date()
+    parameters: dict[str, Any] = {"owner": owner.pk, "day": today, **wanted}
+    ((*counted,),) = execute(TAKE, parameters).rows
+    for name, used in zip(DAILY, counted, strict=True):
+        setting, what = DAILY[name]
+        limit = getattr(settings, setting)
+        if wanted[name] and used > limit:
+            before = used - wanted[name]
+            raise QuotaExceeded(name, what, before, limit, TOMORROW, _until_tomorrow())
+
+
+def open_another(owner: User, *, bytes: int) -> None:
+    """Count an upload's bytes, and raise QuotaExceeded if too many imports are open."""
+    take(owner, bytes=bytes)
+    limit = settings.IMPORTS_OPEN_PER_PERSON
+    if (used := open_imports(owner)) >= limit:
+        raise QuotaExceeded("open", "imports that have not ended", used, limit, WAIT, OPEN_SECONDS)
+
+
+def open_imports(owner: User) -> int:
+    """Return the number of a user's open imports, without those from feeds."""
+    mine = Import.objects.filter(owner=owner, status__in=Import.OPEN)
+    return mine.exclude(source_kind=Import.Source.FEED).count()
+
+
+def usage(owner: User) -> dict[str, Any]:
+    """Return a user's usage and limit of each quota, and when the daily quotas reset."""
+    today = timezone.now().date()
+    found = ImportUsage.objects.filter(owner=owner, day=today).values(*DAILY).first()
+    used = found or dict.fromkeys(DAILY, 0)
+    shown = {
+        name: {"used": used[name], "limit": getattr(settings, setting)}
+        for name, (setting, _) in DAILY.items()
+    }
+    subscriptions = FeedSubscription.objects.filter(owner=owner).count()
+    return {
+        "open": {"used": open_imports(owner), "limit": settings.IMPORTS_OPEN_PER_PERSON},
+        **shown,
+        "subscriptions": {"used": subscriptions, "limit": settings.SUBSCRIPTIONS_PER_PERSON},
+        "resets_at": _tomorrow(),
+    }
+
+
+def _tomorrow() -> datetime:
+    day = timezone.now().date() + timedelta(days=1)
+    return datetime.combine(day, time(), tzinfo=timezone.now().tzinfo)
+
+
+def _until_tomorrow() -> int:
+    return int((_tomorrow() - timezone.now()).total_seconds()) + 1

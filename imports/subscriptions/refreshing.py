@@ -1,0 +1,137 @@
+"""Fetch the feeds that users subscribe to: each feed once, for all its subscribers."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.utils import timezone
+
+from eventbook import Priority, recording
+from imports import limits
+from imports.events import WebFeedDue
+from imports.files.documents import Document
+from imports.files.errors import Unreadable
+from imports.files.formats import FEEDS, rows
+from imports.files.items import one_line
+from imports.files.slices import STEP_SECONDS, within
+from imports.jobs.reading import bounded
+from imports.models import FeedSubscription, WebFeed
+from imports.signals import web_feed_due
+from imports.subscriptions import news
+from imports.subscriptions.news import News
+from imports.subscriptions.subscribing import EVERY, NEWCOMERS_WAIT
+from outside.errors import Answered, FetchFailed
+from outside.fetcher import Fetched, Limits, fetch
+
+LONGEST = timedelta(days=1)  # maximum pause between fetches of a failing feed
+GONE_LONGEST = timedelta(days=30)  # the same for a feed that responds with a status of GONE
+GONE = (404, 410)
+# The time after which a feed whose fetch has not finished is announced again.
+IN_HAND = timedelta(minutes=15)
+AT_ONCE = 500
+LIMITS = Limits(seconds=30, size=limits.IMPORT_BYTES // 4)
+
+
+def announce_due() -> int:
+    """Record an event for each due feed, up to AT_ONCE, and return their number."""
+    now = timezone.now()
+    with transaction.atomic(), recording(priority=Priority.BULK):
+        due = WebFeed.objects.filter(next_refresh__lte=now).order_by("next_refresh")
+        taken = list(due.select_for_update(skip_locked=True)[:AT_ONCE])
+        wanted = forget_unwanted(taken)
+        for feed in wanted:
+            event = WebFeedDue(feed_id=feed.pk, host=urlsplit(feed.url).hostname or "")
+            web_feed_due.send(sender=WebFeed, event=event)
+        asked = WebFeed.objects.filter(pk__in=[feed.pk for feed in wanted])
+        asked.update(asked_at=now, next_refresh=now + IN_HAND)
+    return len(wanted)
+
+
+def forget_unwanted(feeds: list[WebFeed]) -> list[WebFeed]:
+    """Delete feeds without subscribers, and return the others.
+
+    Call with the feeds' rows locked: a concurrent subscription waits, and creates the feed again.
+    """
+    ids = [feed.pk for feed in feeds]
+    subscribed = FeedSubscription.objects.filter(feed__in=ids)
+    wanted = set(subscribed.values_list("feed_id", flat=True).distinct())
+    WebFeed.objects.filter(pk__in=set(ids) - wanted).delete()
+    return [feed for feed in feeds if feed.pk in wanted]
+
+
+def refresh(feed: WebFeed) -> None:
+    """Fetch a feed, and give its subscribers their new entries unless it is unchanged."""
+    try:
+        fetched = fetch(feed.url, headers=conditions(feed), limits=LIMITS)
+        if not fetched.is_unchanged:
+            news.give(feed, news_of(feed, fetched))
+        succeed(feed, fetched)
+    except FetchFailed as reason:
+        fail(feed, str(reason), is_gone=_is_gone(reason), wait=_wait(reason))
+    except Unreadable as reason:
+        fail(feed, str(reason))
+
+
+def conditions(feed: WebFeed) -> dict[str, str]:
+    """Return the headers of a conditional request (RFC 9110, section 13).
+
+    Return none while a new subscriber waits for the current entries.
+    """
+    if feed.subscriptions.filter(caught_up=False).exists():
+        return {}
+    headers = {"If-None-Match": feed.etag, "If-Modified-Since": feed.last_modified}
+    return {name: value for name, value in headers.items() if value}
+
+
+def news_of(feed: WebFeed, fetched: Fetched) -> News:
+    """Return the parsed entries of a feed; raise Unreadable if the file is no feed."""
+    document = Document(fetched.content, feed.url, fetched.charset or "")
+    found, read = rows(document)
+    if found.name not in FEEDS:
+        raise Unreadable("not_a_feed", f"This is not a feed but {found.label}.")
+    with within(STEP_SECONDS):
+        bound = list(bounded(read, time.monotonic()))
+    return News(format=found.name, size=len(fetched.content), rows=bound)
+
+
+def succeed(feed: WebFeed, fetched: Fetched) -> None:
+    """Store a successful fetch, and schedule the next one."""
+    now = timezone.now()
+    changes = {"failures": 0, "error": "", "refreshed_at": now, "next_refresh": now + EVERY}
+    if not fetched.is_unchanged:
+        changes["etag"] = one_line(fetched.headers.get("ETag", ""))[:1000]
+        changes["last_modified"] = one_line(fetched.headers.get("Last-Modified", ""))[:100]
+    with transaction.atomic():
+        # A concurrent subscription locks this row until it commits, so the check below sees it.
+        held = WebFeed.objects.select_for_update().filter(pk=feed.pk)
+        if held and FeedSubscription.objects.filter(feed=feed, caught_up=False).exists():
+            changes["next_refresh"] = now + NEWCOMERS_WAIT
+        held.update(**changes)
+
+
+def fail(
+    feed: WebFeed, reason: str, *, is_gone: bool = False, wait: timedelta = timedelta(0)
+) -> None:
+    """Store why a feed could not be read, and double the pause before the next fetch.
+
+    `wait` is the server's `Retry-After`: the pause is never shorter, up to the maximum.
+    """
+    failures = feed.failures + 1
+    longest = GONE_LONGEST if is_gone else LONGEST
+    pause = max(min(EVERY * 2 ** min(failures, 16), longest), min(wait, longest))
+    WebFeed.objects.filter(pk=feed.pk).update(
+        failures=failures, error=reason, next_refresh=timezone.now() + pause
+    )
+
+
+def _is_gone(reason: FetchFailed) -> bool:
+    return isinstance(reason, Answered) and reason.status in GONE
+
+
+def _wait(reason: FetchFailed) -> timedelta:
+    """Return the server's `Retry-After`, up to GONE_LONGEST; zero if there is none."""
+    seconds = reason.retry_after if isinstance(reason, Answered) else None
+    return timedelta(seconds=min(seconds or 0, GONE_LONGEST.total_seconds()))

@@ -1,0 +1,135 @@
+"""Subscribe users to feeds, one at a time or from an imported list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.backends.postgresql.psycopg_any import Jsonb
+
+from accounts.models import User, Visibility
+from cards.limits import LINK_LENGTH, TITLE_LENGTH
+from eventbook.database import execute, new_id
+from imports.files.items import Item, Problem
+from imports.jobs import quotas, statements
+from imports.jobs.drafts import names_of
+from imports.models import FeedSubscription, WebFeed
+from outside.addresses import checked
+from outside.errors import Refused
+
+# The options of an import that also apply to later entries of its feeds.
+KEPT = ("collection", "visibility")
+EVERY = timedelta(hours=1)
+# The shortest pause between fetches of a feed, however many users subscribe to it.
+NEWCOMERS_WAIT = timedelta(minutes=10)
+TOO_MANY = "You subscribe to {used} of at most {limit} feeds. Unsubscribe from some first."
+TOO_LONG = f"The address is longer than {LINK_LENGTH} characters."
+
+
+# The schemes with which browsers and feed readers mark the address of a feed.
+FEED = re.compile(r"(?:feed|rss|itpc|pcast):(?://)?(?=(https?://)?)", re.IGNORECASE)
+
+
+@transaction.atomic
+def subscribe(
+    owner: User,
+    feeds: Sequence[Item],
+    *,
+    options: Mapping[str, Any],
+    collections: Mapping[str, UUID] = MappingProxyType({}),
+    caught_up: bool = False,
+) -> tuple[int, list[Problem]]:
+    """Subscribe to feeds; return the number of new subscriptions, and the refused feeds.
+
+    The cards of a feed join the collection in `options`, else the one of its folder, from
+    `collections` (ids by name). `caught_up` means that the feeds' current entries are imported.
+    Calls for one user run one after the other; otherwise two could add the same feed with http and
+    https.
+    """
+    wanted, refused = wanted_of(feeds)
+    quotas.take(owner)  # a lock: two requests at once must not both use the last free place
+    own = FeedSubscription.objects.filter(owner=owner)
+    for known in own.filter(feed__url__in=_spellings(wanted)).values_list("feed__url", flat=True):
+        wanted.pop(_page(known), None)
+    used, limit = own.count(), settings.SUBSCRIPTIONS_PER_PERSON
+    room = max(0, limit - used)
+    reason = TOO_MANY.format(used=used, limit=limit)
+    refused += [problem(item, "too_many", reason) for item in list(wanted.values())[room:]]
+    new = dict(list(wanted.items())[:room])
+    asked = WebFeed.objects.filter(url__in=_spellings(new)).values_list("url", flat=True)
+    known_as = {_page(url): url for url in asked}
+    parameters: dict[str, Any] = {
+        "owner": owner.pk,
+        "ids": [new_id() for _ in new],
+        "urls": [known_as.get(page, item.feed) for page, item in new.items()],
+        "titles": [item.title[:TITLE_LENGTH] for item in new.values()],
+        "options": [Jsonb(_options(item, options, collections)) for item in new.values()],
+        "caught_up": caught_up,
+        "first": EVERY if caught_up else timedelta(0),
+        "wait": NEWCOMERS_WAIT,
+    }
+    return execute(statements.SUBSCRIBE, parameters, prepare=False).count, refused
+
+
+def _options(
+    item: Item, options: Mapping[str, Any], collections: Mapping[str, UUID]
+) -> dict[str, Any]:
+    """Return the options for the cards of a feed. A feed marked private in its file stays so."""
+    kept = {name: options[name] for name in KEPT if options.get(name)}
+    folder = next((collections[name] for name in names_of(item) if name in collections), None)
+    if folder and "collection" not in kept:
+        kept["collection"] = str(folder)
+    return kept | {"visibility": Visibility.PRIVATE} if item.private else kept
+
+
+def wanted_of(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
+    """Return feeds by their addresses without scheme, and problems for refused addresses."""
+    wanted: dict[str, Item] = {}
+    refused = []
+    for item in feeds:
+        try:
+            url = checked(address_of(item.feed))
+        except Refused as reason:
+            refused.append(problem(item, "invalid_url", str(reason)))
+            continue
+        if len(url) > LINK_LENGTH:
+            refused.append(problem(item, "invalid_url", TOO_LONG))
+        else:
+            wanted.setdefault(_page(url), replace(item, feed=url))
+    return wanted, refused
+
+
+def address_of(feed: str) -> str:
+    """Return the web address of a feed, also if written as `feed://…` or `feed:https://…`."""
+    found = FEED.match(feed)
+    if not found:
+        return feed
+    return feed[found.end() :] if found.group(1) else f"http://{feed[found.end() :]}"
+
+
+def subscription_of(owner: User, feed: str) -> FeedSubscription:
+    """Return a user's subscription to a feed, whether stored with http or https."""
+    found = FeedSubscription.objects.select_related("feed", "owner").order_by("id")
+    urls = _spellings([_page(checked(address_of(feed)))])
+    return found.filter(owner=owner, feed__url__in=urls)[0]
+
+
+def _page(url: str) -> str:
+    """Return an address without its scheme, because http and https are the same feed."""
+    return url.partition("://")[2]
+
+
+def _spellings(pages: Iterable[str]) -> list[str]:
+    return [f"{scheme}://{page}" for page in pages for scheme in ("http", "https")]
+
+
+def problem(item: Item, code: str, detail: str) -> Problem:
+    """Return the problem that reports a refused feed."""
+    return Problem(line=item.line, code=code, detail=detail, label=item.label)

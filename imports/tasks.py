@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from eventbook import scheduled
+from imports.jobs import turns
+from imports.subscriptions import refreshing
+
+
+@scheduled(every=timedelta(minutes=1), name="imports.refresh_due")
+def refresh_due() -> int:
+    """Announce the feeds that are due for a look, and return how many."""
+    turns.revive()
+    return refreshing.announce_due()

@@ -1,0 +1,103 @@
+"""The admin pages of web pages, their metadata, and robots.txt files.
+
+Every private page that staff open is logged (NotesReading).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.utils.text import Truncator
+
+from accounts.models import Visibility
+from accounts.reading import NotesReading
+from eventbook.operate import ReadOnlyAdmin
+from pages.metadata import refreshing
+from pages.models import Metadata, Robots, Url
+
+
+class PagesOfPeople(NotesReading):
+    """Treat a page as private while every card about it is private, and hide its address."""
+
+    page = "pk"  # the field that holds the page's id
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Annotate each row with `is_public`: whether the page has a public card."""
+        # `cards` is the relation that a card adds to its page.
+        public = Url.objects.filter(pk=OuterRef(self.page), cards__visibility=Visibility.PUBLIC)
+        found: QuerySet[Any] = super().get_queryset(request).annotate(is_public=Exists(public))  # type: ignore[misc]
+        return found
+
+    def is_private(self, obj: Any) -> bool:
+        """Return whether every card about the page is private."""
+        return not obj.is_public
+
+
+@admin.register(Url)
+class UrlAdmin(PagesOfPeople, ReadOnlyAdmin[Url]):
+    """List pages, and let staff fetch their metadata again."""
+
+    list_display = ("address", "created_at")
+    search_fields = ("canonical__exact", "host__exact")
+    search_help_text = "A host or a canonical URL, each in full."
+    ordering = ("-id",)
+    actions = ("fetch_again",)
+
+    @admin.display(description="page")
+    def address(self, page: Url) -> str:
+        """Return the page's address, or only its id if the page is private."""
+        return f"private page {page.pk}" if self.is_private(page) else page.canonical
+
+    @admin.action(description="Fetch again")
+    def fetch_again(self, request: HttpRequest, queryset: QuerySet[Url]) -> None:
+        """Record an event for each page that makes a worker fetch it again."""
+        count = refreshing.ask_again(queryset)
+        self.message_user(request, f"{count} pages will be fetched again.")
+
+
+@admin.register(Metadata)
+class MetadataAdmin(PagesOfPeople, ReadOnlyAdmin[Metadata]):
+    """Show the metadata of pages, or why fetching failed, and let staff fetch it again."""
+
+    page = "url_id"
+    list_display = ("short_title", "host", "status", "error", "fetched_at", "expires_at")
+    list_filter = ("status", "error_code", "registry", "content_type")
+    list_select_related = ("url",)
+    search_fields = ("url__canonical__exact", "url__host__exact", "doi__exact")
+    search_help_text = "A host, a canonical URL or a DOI, each in full."
+    ordering = ("-url_id",)
+    actions = ("fetch_again",)
+
+    @admin.display(description="page")
+    def short_title(self, metadata: Metadata) -> str:
+        """Return the page's title or address, cut to 60 characters; its id if it is private."""
+        if self.is_private(metadata):
+            return f"private page {metadata.pk}"
+        return Truncator(metadata.title or metadata.url.canonical).chars(60)
+
+    @admin.display(description="host")
+    def host(self, metadata: Metadata) -> str:
+        """Return the page's host, or a dash if the page is private."""
+        return "–" if self.is_private(metadata) else metadata.url.host
+
+    @admin.action(description="Fetch again")
+    def fetch_again(self, request: HttpRequest, queryset: QuerySet[Metadata]) -> None:
+        """Record an event for each page that makes a worker fetch it again."""
+        count = refreshing.ask_again(metadata.url for metadata in queryset)
+        self.message_user(request, f"{count} pages will be fetched again.")
+
+
+@admin.register(Robots)
+class RobotsAdmin(ReadOnlyAdmin[Robots]):
+    """Show the cached robots.txt of each site. A deleted one is fetched again when needed."""
+
+    list_display = ("origin", "fetched_at")
+    search_fields = ("origin__exact",)
+    search_help_text = "A site, for example https://example.org."
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let staff delete rules that are out of date."""
+        return request.user.has_perm("pages.delete_robots")

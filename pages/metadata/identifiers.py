@@ -1,0 +1,144 @@
+"""Recognize the identifiers of works in texts and addresses: DOI, arXiv id, PMID and ISBN."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import unquote
+
+import ada_url
+
+from pages import works
+
+DOI_LENGTH = 300
+LONGEST = 4096  # characters of a text that are searched
+
+# https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; case doesn't matter.
+DOI = re.compile(r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]++)*+/[^\s\"<>{}|\\^`\x00-\x20\x7f]+")
+# What addresses of a work's pages append to its DOI.
+VIEWS = re.compile(
+    r"(?:/(?:abstract|full|fulltext|full-text|pdf|epdf|pdfdirect|epub|html|meta|references|summary"
+    r"|supplementary[\w-]*|suppl_file.*)|v[0-9]+\.full|\.full|\.pdf|\.html?|\.xml)(?:[.;/].*)?$"
+)
+PREPRINT_VERSION = re.compile(r"^(10\.(?:1101|64898)/.*)v[0-9]+$")
+# https://info.arxiv.org/help/arxiv_identifier.html
+_MONTH = "[0-9]{2}(?:0[1-9]|1[0-2])"
+ARXIV = rf"(?:{_MONTH}\.[0-9]{{4,5}}|[a-z-]{{2,20}}(?:\.[a-z]{{2}})?/{_MONTH}[0-9]{{3}})"
+ARXIV_ID = re.compile(rf"(?:arxiv:\s*)?({ARXIV})(?:v[0-9]+)?", re.IGNORECASE)
+ARXIV_PATH = re.compile(
+    rf"/(?:abs|pdf|html|format|src|e-print|ps)/({ARXIV})(?:v[0-9]+)?(?:\.pdf)?/?$", re.IGNORECASE
+)
+ARXIV_DOI = re.compile(rf"10\.48550/arxiv\.({ARXIV})(?:v[0-9]+)?$", re.IGNORECASE)
+ARXIV_HOSTS = {"arxiv.org", "www.arxiv.org", "export.arxiv.org", "browse.arxiv.org"}
+PMID = re.compile(r"(?:pmid:?\s*)?([1-9][0-9]{0,7})", re.IGNORECASE)
+PMID_PATHS = {
+    "pubmed.ncbi.nlm.nih.gov": re.compile(r"/([1-9][0-9]{0,7})/?$"),
+    "www.ncbi.nlm.nih.gov": re.compile(r"/pubmed/([1-9][0-9]{0,7})/?$"),
+    "europepmc.org": re.compile(r"/(?:article|abstract)/med/([1-9][0-9]{0,7})/?$", re.IGNORECASE),
+}
+ISBN_PATH = re.compile(r"/(?:isbn|dp|product)/([0-9-]{9,16}[0-9Xx])(?=/|$)")
+
+
+def doi(text: str) -> str:
+    """Return the first DOI in a text, in lower case, or an empty string."""
+    found = DOI.search(unquote(text[:LONGEST]))
+    name = _without_closing(found.group()) if found else ""
+    return name.lower() if len(name) <= DOI_LENGTH and not name.endswith("/") else ""
+
+
+def _without_closing(text: str) -> str:
+    """Return a DOI without the punctuation of the surrounding sentence at its end."""
+    while text:
+        last = text[-1]
+        if last in ".,;:!?'*_&#=" or (
+            last in ")]" and text.count(last) > text.count("(" if last == ")" else "[")
+        ):
+            text = text[:-1]
+        else:
+            break
+    return text
+
+
+def arxiv(text: str) -> str:
+    """Return the arXiv id if the text is one or its DOI, without version, else an empty string."""
+    if found := ARXIV_DOI.search(text[:LONGEST].strip()):
+        return found.group(1).lower()
+    found = ARXIV_ID.fullmatch(text[:LONGEST].strip())
+    return found.group(1).lower() if found else ""
+
+
+def pmid(text: str) -> str:
+    """Return the PubMed id if the text is one, else an empty string."""
+    found = PMID.fullmatch(text[:LONGEST].strip())
+    return found.group(1) if found else ""
+
+
+def isbn(text: str) -> str:
+    """Return the ISBN with 13 digits if the text is one, else an empty string.
+
+    The check digit must be right: https://www.isbn-international.org/content/isbn-users-manual.
+    """
+    digits = re.sub(r"^(?:urn:)?isbn(?:-1[03])?:?|[\s‐-–-]", "", text[:50].strip().lower())
+    if re.fullmatch(r"[0-9]{9}[0-9x]", digits):
+        total = sum((10 - place) * _value(digit) for place, digit in enumerate(digits))
+        return _with_check_digit("978" + digits[:9]) if total % 11 == 0 else ""
+    if re.fullmatch(r"97[89][0-9]{10}", digits) and _with_check_digit(digits[:12]) == digits:
+        return digits
+    return ""
+
+
+def _value(digit: str) -> int:
+    return 10 if digit == "x" else int(digit)
+
+
+def _with_check_digit(twelve: str) -> str:
+    total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(twelve))
+    return f"{twelve}{-total % 10}"
+
+
+def of_address(url: str) -> dict[str, str]:
+    """Return the identifiers in an address, by kind (a key of READERS)."""
+    try:
+        parsed = ada_url.URL(url)
+    except ValueError:
+        return {}
+    host, path = parsed.hostname.lower(), unquote(parsed.pathname[:LONGEST])
+    found: dict[str, str] = {}
+    if host in ARXIV_HOSTS and (named := ARXIV_PATH.search(path)):
+        found["arxiv"] = named.group(1).lower()
+    if (pattern := PMID_PATHS.get(host)) and (named := pattern.search(path)):
+        found["pmid"] = named.group(1)
+    if (named := ISBN_PATH.search(path)) and (number := isbn(named.group(1))):
+        found["isbn"] = number
+    if (
+        name := works.doi_at(host, parsed.pathname)
+        or _doi_of_path(path)
+        or _doi_of_query(parsed.search)
+    ):
+        found["doi"] = name
+        if in_arxiv := arxiv(name):
+            found["arxiv"] = in_arxiv
+    return found
+
+
+def _doi_of_path(path: str) -> str:
+    if not (found := DOI.search(path)):
+        return ""
+    name = VIEWS.sub("", found.group())
+    # bioRxiv and medRxiv append the version to the DOI.
+    return doi(PREPRINT_VERSION.sub(r"\1", name))
+
+
+def _doi_of_query(search: str) -> str:
+    """Return the first DOI among the values of a query string, or an empty string."""
+    values = (part.partition("=")[2] for part in search[1:LONGEST].split("&"))
+    return next((name for value in values if (name := doi(value))), "")
+
+
+# The function that reads each kind of identifier from a text.
+READERS: Mapping[str, Callable[[str], str]] = {
+    "doi": doi,
+    "arxiv": arxiv,
+    "pmid": pmid,
+    "isbn": isbn,
+}

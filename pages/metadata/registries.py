@@ -1,0 +1,242 @@
+"""Look up works in registries, by DOI, arXiv id, PubMed id or ISBN.
+
+https://api.crossref.org/swagger-ui/index.html, https://support.datacite.org/docs/api,
+https://info.arxiv.org/help/api/user-manual.html, https://openlibrary.org/dev/docs/api/books,
+https://www.ncbi.nlm.nih.gov/books/NBK25499/#chapter4.ESummary
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, ParseError
+
+import msgspec
+from django.conf import settings
+
+from outside.errors import Answered
+from outside.fetcher import Limits, fetch
+from pages import limits
+from pages.metadata import cleaning, identifiers
+from pages.metadata.extraction import DESCRIPTION_LENGTH, SHORT_LENGTH
+
+PATIENCE = Limits(seconds=10, size=4 * 1024 * 1024)
+ATOM = "{http://www.w3.org/2005/Atom}"
+ARXIV = "{http://arxiv.org/schemas/atom}"
+
+Details = dict[str, Any]
+
+
+class Unknown(Exception):
+    """The registry has no usable record of the work."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A web service with records of works, found by one kind of identifier.
+
+    `read` parses a response. `otherwise` names the registry to query if this one has no record.
+    `pause` is the time between requests that the registry demands, in seconds, beyond the second
+    that the queue leaves anyway.
+    """
+
+    name: str
+    identifier: str
+    base: str
+    path: str
+    read: Callable[[bytes, str], Details]
+    otherwise: str | None = None
+    pause: int = 0
+
+    def ask(self, value: str) -> Details:
+        """Return the registry's metadata of a work, without empty fields.
+
+        Raise Unknown if it has no record of the work, and FetchFailed if the request fails.
+        """
+        elsewhere = settings.METADATA_REGISTRIES
+        base = f"{elsewhere}/{self.name}" if elsewhere else self.base
+        try:
+            found = fetch(f"{base}{self.path.format(quote(value, safe=''))}", limits=PATIENCE)
+        except Answered as error:
+            if error.status in {400, 404, 410}:
+                raise Unknown(f"{self.name} has no {self.identifier} {value}.") from error
+            raise
+        try:
+            details = self.read(found.content, value)
+        except (msgspec.DecodeError, ParseError, *MISSHAPEN) as error:
+            raise Unknown(f"The response of {self.name} has an unexpected format.") from error
+        if not details["title"]:
+            raise Unknown(f"{self.name} has no title of {value}.")
+        return {name: kept for name, kept in details.items() if kept}
+
+
+# The errors of `read` for a response in an unexpected format.
+MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+def of_crossref(content: bytes, doi: str) -> Details:
+    """Parse Crossref's record of a work."""
+    work = msgspec.json.decode(content)["message"]
+    return {
+        "title": _title(": ".join([*_texts(work, "title")[:1], *_texts(work, "subtitle")[:1]])),
+        "authors": cleaning.names(map(_crossref_name, work.get("author") or [])),
+        "published": _crossref_date(work),
+        "journal": _short(next(iter(_texts(work, "container-title")), "")),
+        "publisher": _short(work.get("publisher")),
+        "volume": cleaning.text(work.get("volume"), 50),
+        "issue": cleaning.text(work.get("issue"), 50),
+        "pages": cleaning.text(work.get("page"), 50),
+        "isbn": next(filter(None, map(identifiers.isbn, _texts(work, "ISBN"))), ""),
+        "description": cleaning.prose(work.get("abstract"), DESCRIPTION_LENGTH),
+        "doi": doi,
+    }
+
+
+def _crossref_name(author: Mapping[str, Any]) -> str:
+    parts = (author.get("given"), author.get("family"), author.get("suffix"))
+    return " ".join(str(part) for part in parts if part) or str(author.get("name") or "")
+
+
+def _crossref_date(work: Mapping[str, Any]) -> str:
+    for key in ("published", "issued", "published-print", "published-online"):
+        parts = ((work.get(key) or {}).get("date-parts") or [[]])[0]
+        if date := cleaning.date("-".join(str(part) for part in parts if part)):
+            return date
+    return ""
+
+
+def of_datacite(content: bytes, doi: str) -> Details:
+    """Parse DataCite's record of a work."""
+    work = msgspec.json.decode(content)["data"]["attributes"]
+    publisher = work.get("publisher")
+    issued = [each["date"] for each in work.get("dates") or [] if each.get("dateType") == "Issued"]
+    about = [
+        each.get("description")
+        for each in work.get("descriptions") or []
+        if each.get("descriptionType") == "Abstract"
+    ]
+    return {
+        "title": _title(work["titles"][0]["title"]),
+        "authors": cleaning.names(
+            map(_datacite_name, work.get("creators") or []), family_first=True
+        ),
+        "published": cleaning.date(issued[0] if issued else work.get("publicationYear")),
+        "journal": _short((work.get("container") or {}).get("title")),
+        "publisher": _short(publisher.get("name") if isinstance(publisher, dict) else publisher),
+        "description": cleaning.prose(about[0], DESCRIPTION_LENGTH) if about else "",
+        "arxiv": identifiers.arxiv(doi),
+        "doi": doi,
+    }
+
+
+def _datacite_name(creator: Mapping[str, Any]) -> str:
+    given, family = creator.get("givenName"), creator.get("familyName")
+    return f"{given} {family}" if given and family else str(creator.get("name") or "")
+
+
+def of_arxiv(content: bytes, id: str) -> Details:
+    """Parse arXiv's record of a work: the entry of an Atom feed."""
+    # Imported here, because only workers need it. Its exception is a ValueError.
+    from defusedxml.ElementTree import fromstring
+
+    entry = fromstring(content, forbid_dtd=True).find(f"{ATOM}entry")
+    # For an unknown id, arXiv returns an entry, too, with the error as its summary.
+    if entry is None or "/api/errors" in _child(entry, f"{ATOM}id"):
+        raise Unknown(f"arXiv has no entry {id}.")
+    authors = entry.iterfind(f"{ATOM}author/{ATOM}name")
+    return {
+        "title": _title(_child(entry, f"{ATOM}title")),
+        "authors": cleaning.names(author.text for author in authors),
+        "published": cleaning.date(_child(entry, f"{ATOM}published")),
+        "modified": cleaning.date(_child(entry, f"{ATOM}updated")),
+        "description": cleaning.prose(_child(entry, f"{ATOM}summary"), DESCRIPTION_LENGTH),
+        "journal": _short(_child(entry, f"{ARXIV}journal_ref")),
+        "doi": identifiers.doi(_child(entry, f"{ARXIV}doi")),
+        "pdf": f"https://arxiv.org/pdf/{id}",
+        "arxiv": id,
+    }
+
+
+def _child(entry: Element, name: str) -> str:
+    return entry.findtext(name) or ""
+
+
+def of_pubmed(content: bytes, pmid: str) -> Details:
+    """Parse PubMed's record of an article."""
+    article = msgspec.json.decode(content)["result"][pmid]
+    if "error" in article:
+        raise Unknown(f"PubMed has no article {pmid}.")
+    ids = {each["idtype"]: each["value"] for each in article.get("articleids") or []}
+    people = (author["name"] for author in article.get("authors") or [])
+    return {
+        "title": _title(article["title"]).removesuffix("."),
+        "authors": cleaning.names(map(cleaning.initials_first, people)),
+        "published": cleaning.date(article.get("pubdate")),
+        "journal": _short(article.get("fulljournalname")),
+        "volume": cleaning.text(article.get("volume"), 50),
+        "issue": cleaning.text(article.get("issue"), 50),
+        "pages": cleaning.text(article.get("pages"), 50),
+        "doi": identifiers.doi(ids.get("doi", "")),
+        "pmid": pmid,
+    }
+
+
+def of_openlibrary(content: bytes, isbn: str) -> Details:
+    """Parse OpenLibrary's record of a book."""
+    books = msgspec.json.decode(content)
+    if not books:
+        raise Unknown(f"OpenLibrary has no book {isbn}.")
+    book = books[f"ISBN:{isbn}"]
+    cover = book.get("cover") or {}
+    return {
+        "title": _title(": ".join(filter(None, [book["title"], book.get("subtitle")]))),
+        "authors": cleaning.names(author["name"] for author in book.get("authors") or []),
+        "published": cleaning.date(book.get("publish_date")),
+        "publisher": _short(next((each["name"] for each in book.get("publishers") or []), "")),
+        "image": cleaning.address(
+            cover.get("large") or cover.get("medium"), "https://openlibrary.org/"
+        ),
+        "isbn": isbn,
+    }
+
+
+def _title(value: Any) -> str:
+    return cleaning.prose(value, limits.TITLE_LENGTH)
+
+
+def _short(value: Any) -> str:
+    return cleaning.prose(value, SHORT_LENGTH)
+
+
+def _texts(work: Mapping[str, Any], name: str) -> list[str]:
+    return [each for each in work.get(name) or [] if isinstance(each, str)]
+
+
+REGISTRIES = {
+    registry.name: registry
+    for registry in (
+        Registry(
+            *("crossref", "doi", "https://api.crossref.org", "/works/{}", of_crossref),
+            otherwise="datacite",
+        ),
+        Registry("datacite", "doi", "https://api.datacite.org", "/dois/{}", of_datacite),
+        # https://info.arxiv.org/help/api/tou.html: no more than one request every three seconds.
+        Registry(
+            *("arxiv", "arxiv", "https://export.arxiv.org"),
+            *("/api/query?max_results=1&id_list={}", of_arxiv),
+            pause=2,
+        ),
+        Registry(
+            *("pubmed", "pmid", "https://eutils.ncbi.nlm.nih.gov"),
+            *("/entrez/eutils/esummary.fcgi?db=pubmed&retmode=json&id={}", of_pubmed),
+        ),
+        Registry(
+            *("openlibrary", "isbn", "https://openlibrary.org"),
+            *("/api/books?format=json&jscmd=data&bibkeys=ISBN:{}", of_openlibrary),
+        ),
+    )
+}
+# The registry to query first for each identifier; of several identifiers, the first here counts.
+FIRST = {"arxiv": "arxiv", "doi": "crossref", "pmid": "pubmed", "isbn": "openlibrary"}

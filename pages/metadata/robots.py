@@ -1,0 +1,92 @@
+"""Obey each site's robots.txt (RFC 9309): fetched once a day per site, for all processes."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+import ada_url
+from django.db import connection
+from django.utils import timezone
+from protego import Protego
+
+from eventbook import Later, Limit, Refused, acquire
+from outside.errors import Answered, FetchFailed
+from outside.fetcher import Limits, fetch
+from pages.models import Robots
+
+AGENT = "Commonplace"
+FRESH = timedelta(days=1)
+PATIENCE = Limits(seconds=8, size=1024 * 1024)
+# In seconds. The queue leaves one second between visits to a site anyway. A delay of more than a
+# minute is cut, because pages of that site could wait for days.
+LEAST_DELAY, LONGEST_DELAY = 1, 60
+KEPT = 500 * 1024  # characters; RFC 9309 requires a parser to read at least 500 KiB
+# An older robots.txt never overwrites a newer one.
+KEEP = """
+    INSERT INTO pages_robots (origin, rules, fetched_at) VALUES (%s, %s, %s)
+    ON CONFLICT (origin) DO UPDATE SET rules = EXCLUDED.rules, fetched_at = EXCLUDED.fetched_at
+    WHERE pages_robots.fetched_at < EXCLUDED.fetched_at
+"""
+
+
+class Disallowed(FetchFailed):
+    """The site's robots.txt does not allow fetching this page."""
+
+    code = "robots"
+    lasting = True
+
+
+def require_allowed(url: str, *, visited: set[str]) -> None:
+    """Raise Disallowed if the site's robots.txt forbids fetching a page.
+
+    Raise FetchFailed if robots.txt cannot be had now: no response, or a server error. Raise Later
+    if the site wants more time between visits (`Crawl-delay`). `visited` are the sites that this
+    fetch has visited already; a redirect within them is no new visit. The page's site is added.
+    """
+    origin = ada_url.URL(url).origin
+    rules = Protego.parse(rules_of(origin))
+    if not rules.can_fetch(url, AGENT):
+        raise Disallowed("The site's robots.txt does not allow fetching this page.")
+    if origin not in visited:
+        visited.add(origin)
+        _take_turn(origin, rules.crawl_delay(AGENT) or 0)
+
+
+def _take_turn(origin: str, delay: float) -> None:
+    """Raise Later unless `delay` seconds have passed since any worker's last visit to a site."""
+    seconds = math.ceil(min(delay, LONGEST_DELAY))
+    if seconds <= LEAST_DELAY:
+        return
+    limit = Limit(f"crawl-delay {origin}", 1, seconds)
+    turn = acquire([limit], longest=seconds, waited=True)
+    if isinstance(turn, Refused):
+        raise Later(turn.seconds, f"The site's robots.txt wants {seconds} s between visits.")
+
+
+def rules_of(origin: str) -> str:
+    """Return a site's robots.txt, at most a day old; an empty string if it has none."""
+    known = Robots.objects.filter(origin=origin, fetched_at__gt=timezone.now() - FRESH).first()
+    if known is not None:
+        return known.rules
+    began = timezone.now()
+    rules = _fetched(origin)
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP, [origin, rules, began])
+    return rules
+
+
+def _fetched(origin: str) -> str:
+    """Fetch a robots.txt; return an empty string if the site has none; raise FetchFailed."""
+    try:
+        content = fetch(f"{origin}/robots.txt", limits=PATIENCE).content
+    except Answered as error:
+        if not 400 <= error.status < 500 or error.status == 429:
+            raise
+        return ""
+    except FetchFailed as error:
+        # A robots.txt that can never be fetched counts as none (RFC 9309, 2.3.1.3).
+        if not error.lasting:
+            raise
+        return ""
+    return content.decode("utf-8", "replace").replace("\x00", "")[:KEPT]

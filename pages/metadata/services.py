@@ -1,0 +1,193 @@
+"""Fetch pages, query registries, and store their metadata."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from eventbook import Later, policy_of
+from outside.errors import Answered, FetchFailed
+from pages.events import PageIdentified
+from pages.metadata import pages, validity
+from pages.metadata.extraction import PageMetadata
+from pages.metadata.pages import Answer
+from pages.metadata.registries import FIRST, REGISTRIES, Unknown
+from pages.models import Metadata, Url
+from pages.signals import page_identified
+
+QUEUE = "metadata"
+DAY = timedelta(days=1)
+LONGEST_WAIT = 3600  # the longest `Retry-After` that is obeyed, in seconds
+# A registry that fails is queried again every 300 seconds, for a day.
+REGISTRY_WAIT, REGISTRY_PATIENCE = 300, DAY
+
+
+def fetch_page(*, url_id: int) -> str:
+    """Fetch a page and store its metadata, or the error; return the outcome as a word.
+
+    Raise Later if another attempt soon may succeed. A site's failure is stored with the page and
+    never becomes a dead letter: operators can do nothing about it.
+    """
+    page = Url.objects.select_related("metadata").annotate(now=Now()).filter(pk=url_id).first()
+    if page is None:
+        return "gone"
+    known = page.known or Metadata()
+    conditions = validity.conditions(known.etag, known.last_modified)
+    try:
+        answer = pages.ask(page.canonical, conditions=conditions)
+    except FetchFailed as failure:
+        return _keep_failure(page, failure, asked_at=page.now)
+    return _keep_answer(page, answer, asked_at=page.now)
+
+
+@contextmanager
+def _newer(page: Url, asked_at: datetime) -> Iterator[Metadata | None]:
+    """Lock a page's metadata, and save it after the block.
+
+    Yield None, and save nothing, if a newer request for the page has been stored meanwhile.
+    """
+    with transaction.atomic():
+        Metadata.objects.bulk_create(
+            [Metadata(url_id=page.pk, expires_at=asked_at + DAY)], ignore_conflicts=True
+        )
+        metadata = Metadata.objects.select_for_update().get(pk=page.pk)
+        if metadata.asked_at and metadata.asked_at >= asked_at:
+            yield None
+            return
+        metadata.asked_at = asked_at
+        yield metadata
+        metadata.save()
+
+
+def _keep_answer(page: Url, answer: Answer, *, asked_at: datetime) -> str:
+    """Store a successful response, and return the outcome."""
+    with _newer(page, asked_at) as metadata:
+        if metadata is None:
+            return "outdated"
+        metadata.status, metadata.failures = Metadata.Status.FETCHED, 0
+        metadata.error = metadata.error_code = ""
+        metadata.fetched_at = asked_at
+        metadata.expires_at = validity.expiry(answer.headers, now=asked_at)
+        if answer.metadata is None:
+            return "unchanged"
+        metadata.etag, metadata.last_modified = validity.validators(answer.headers)
+        metadata.content_type, metadata.size = answer.type[:100], answer.size
+        _keep_fields(metadata, answer.metadata)
+    return "fetched"
+
+
+def _keep_failure(page: Url, failure: FetchFailed, *, asked_at: datetime) -> str:
+    """Store a failed fetch, and return the outcome; raise Later if another attempt is due soon."""
+    policy = policy_of(QUEUE)
+    with _newer(page, asked_at) as metadata:
+        if metadata is None:
+            return "outdated"
+        metadata.failures += 1
+        metadata.error_code, metadata.error = failure.code, str(failure)[:300]
+        again = not failure.lasting and metadata.failures < policy.max_attempts
+        metadata.expires_at = asked_at + _wait(failure, metadata.failures - policy.max_attempts)
+        # A page that was fetched before keeps its old metadata.
+        if not again and metadata.fetched_at is None:
+            metadata.status = Metadata.Status.FAILED
+            _keep_fields(metadata, pages.of_address(page.canonical))
+    if again:
+        longest = min(policy.backoff_cap_seconds, policy.backoff_seconds * 2**metadata.failures)
+        raise Later(_asked_to_wait(failure) or random.uniform(0, longest), str(failure))  # noqa: S311
+    return "failed"
+
+
+def _asked_to_wait(failure: FetchFailed) -> int:
+    wait = failure.retry_after if isinstance(failure, Answered) else None
+    return min(wait or 0, LONGEST_WAIT)
+
+
+def _wait(failure: FetchFailed, rounds: int) -> timedelta:
+    """Return how long not to fetch a failed page: 1, 2, 4 … days by round, or 30 if lasting."""
+    return (
+        validity.LEAST
+        if failure.lasting
+        else min(DAY * 2 ** min(max(rounds, 0), 5), validity.LEAST)
+    )
+
+
+def _keep_fields(metadata: Metadata, found: PageMetadata) -> None:
+    """Store the page's own metadata. If it is not a complete reference, request a registry's."""
+    fields = {name: value for name, value in asdict(found).items() if value}
+    is_reference = fields.pop("is_reference", False)
+    metadata.page = fields
+    _keep_columns(metadata)
+    if not is_reference and not metadata.registered:
+        _ask_registry(metadata.url_id, fields)
+
+
+def _keep_columns(metadata: Metadata) -> None:
+    """Copy title and DOI into their columns, for the admin and the index."""
+    both = metadata.page | metadata.registered
+    metadata.title, metadata.doi = both.get("title", ""), both.get("doi", "")
+
+
+def _ask_registry(url_id: int, fields: dict[str, Any]) -> None:
+    """Record an event to query the best registry for the work, if it has an identifier."""
+    for kind, registry in FIRST.items():
+        # The ISBN of a chapter or a paper is that of the whole book or proceedings.
+        is_of_whole = kind == "isbn" and fields.get("journal")
+        if (identifier := fields.get(kind)) and not is_of_whole:
+            _identify(url_id, registry, identifier)
+            return
+
+
+def _identify(url_id: int, registry: str, identifier: str) -> None:
+    event = PageIdentified(url_id=url_id, registry=registry, identifier=identifier)
+    page_identified.send(sender=Url, event=event)
+
+
+def consult_registry(*, url_id: int, registry: str, identifier: str, age: timedelta) -> None:
+    """Query a registry for a work, and store its metadata beside the page's own.
+
+    `age` is the time since the event. Raise Later if the registry fails. Raise FetchFailed if it
+    has failed for a day or will always fail: an operator can replay the dead letter.
+    """
+    known = REGISTRIES[registry]
+    times = Metadata.objects.annotate(now=Now()).values_list("now", flat=True)
+    asked_at = times.filter(pk=url_id).first()
+    if asked_at is None:
+        return
+    try:
+        details = known.ask(identifier)
+    except Unknown:
+        if known.otherwise:
+            with transaction.atomic():
+                _identify(url_id, known.otherwise, identifier)
+        return
+    except FetchFailed as failure:
+        if failure.lasting or age > REGISTRY_PATIENCE:
+            raise
+        raise Later(_asked_to_wait(failure) or REGISTRY_WAIT, str(failure)) from failure
+    finally:
+        time.sleep(known.pause)  # the registry demands this pause between requests
+    _keep_details(url_id, registry, identifier, details, asked_at=asked_at)
+
+
+def _keep_details(
+    url_id: int, registry: str, identifier: str, details: dict[str, Any], *, asked_at: datetime
+) -> None:
+    """Store a registry's metadata, unless it is older than the stored one, or outdated."""
+    with transaction.atomic():
+        metadata = Metadata.objects.select_for_update().get(pk=url_id)
+        if metadata.registered_at and metadata.registered_at >= asked_at:
+            return
+        # The page may name another work now, if the registry failed for long.
+        if metadata.page and identifier not in metadata.page.values():
+            return
+        metadata.registered, metadata.registry = details, registry
+        metadata.registered_at = asked_at
+        _keep_columns(metadata)
+        metadata.save()

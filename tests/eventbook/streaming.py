@@ -1,0 +1,177 @@
+"""A web process that tests stream from, and clients of its streams."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import psutil
+
+from tests.flows.running_stack import free_port
+from tests.running import ROOT, environment, wait_for
+
+PATH = "/api/v1/stream/"
+
+
+class WebProcess:
+    """The web process of fly.toml with one worker, on the test database."""
+
+    def __init__(self, log: Path, **variables: str) -> None:
+        self.port, self.log = free_port(), log
+        self.url = f"http://127.0.0.1:{self.port}"
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "server"],
+                cwd=ROOT,
+                env=environment()
+                | {
+                    "DJANGO_SETTINGS_MODULE": "tests.settings",
+                    "ALLOWED_HOSTS": "127.0.0.1",
+                    "WEB_PORT": str(self.port),
+                    "LOG_JSON": "1",
+                    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                }
+                | variables,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        wait_for(self.answers, seconds=40, what="the web process answers")
+
+    def answers(self) -> bool:
+        """This says whether it serves."""
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200
+        return False
+
+    @property
+    def worker(self) -> psutil.Process:
+        """This is the process that serves."""
+        children = psutil.Process(self.popen.pid).children()
+        # The other one is Python's own, which tidies up after such processes.
+        (child,) = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+        return child
+
+    def stop(self) -> int:
+        """This ends it in the regular way."""
+        self.popen.send_signal(signal.SIGTERM)
+        return self.popen.wait(timeout=20)
+
+    def lines(self, message: str) -> list[dict[str, Any]]:
+        """This answers the lines of its log that say so."""
+        text = self.log.read_text(errors="replace")
+        made = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        return [line for line in made if line["event"] == message]
+
+
+@dataclass
+class Told:
+    """An event of a stream."""
+
+    kind: str = ""
+    id: str = ""
+    data: Any = None
+
+
+@dataclass
+class Client:
+    """A client that listens; `told` are the events, `last_id` is where it would resume."""
+
+    web: WebProcess
+    token: str
+    last_id: str = ""
+    told: list[Told] = field(default_factory=list)
+    comments: int = 0
+    opened: bool = False  # and up to date
+    ended: bool = False
+
+    def __enter__(self) -> Self:
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.web.port, timeout=60)
+        headers = {"Authorization": f"Token {self.token}"}
+        headers |= {"Last-Event-ID": self.last_id} if self.last_id else {}
+        self._connection.request("GET", PATH, headers=headers)
+        assert self._connection.sock is not None
+        self._socket = self._connection.sock
+        self.response = self._connection.getresponse()
+        assert self.response.status == 200, self.response.read()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+        wait_for(lambda: self.opened, seconds=10, what="the stream is open")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """This breaks the connection off."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self._connection.close()
+        self._socket.close()
+
+    def of(self, kind: str) -> list[Any]:
+        """This answers the data of all events of a kind."""
+        return [event.data for event in list(self.told) if event.kind == kind]
+
+    def wait(self, kind: str, count: int = 1, *, seconds: float = 5) -> list[Any]:
+        """This answers the data of events of a kind, once there are so many."""
+        wait_for(
+            lambda: len(self.of(kind)) >= count, seconds=seconds, what=f"{count} × {kind} came"
+        )
+        return self.of(kind)
+
+    def _listen(self) -> None:
+        event = Told()
+        with suppress(OSError, http.client.HTTPException, ValueError, AttributeError):
+            while line := self.response.readline().decode():
+                name, _, text = line.rstrip("\n").partition(": ")
+                if name == "event":
+                    event.kind = text
+                elif name == "id":
+                    event.id = text
+                elif name == "data":
+                    event.data = json.loads(text)
+                elif line == "\n":
+                    self.last_id = event.id or self.last_id
+                    if event.kind:
+                        self.told.append(event)
+                    event = Told()
+                elif name == "retry":
+                    self.opened = True
+                else:
+                    self.comments += 1
+        self.ended = True
+
+
+@contextmanager
+def idle(web: WebProcess, token: str, count: int) -> Iterator[list[socket.socket]]:
+    """This holds so many streams open, which nobody reads."""
+    request = f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Token {token}\r\n\r\n"
+    sockets: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            sockets.append(socket.create_connection(("127.0.0.1", web.port), timeout=20))
+            sockets[-1].sendall(request.encode())
+        for each in sockets:
+            seen = b""
+            while b"id: " not in seen:
+                piece = each.recv(4096)
+                assert piece, seen
+                seen += piece
+        yield sockets
+    finally:
+        for each in sockets:
+            each.close()

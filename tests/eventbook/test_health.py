@@ -1,0 +1,195 @@
+"""Health checks of workers, relays and beat: what they answer when something is wrong."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+from django.test import Client
+from django.utils import timezone
+
+from eventbook.models import Delivery, QueueControl
+from eventbook.observe.health import serve
+from eventbook.observe.vitals import Vitals
+from server.health import _Migrations
+from tests.probe.signals import ProbeSent, probe_sent
+from tests.running import wait_for
+from tests.watched import CHILDREN, STALL_SECONDS, System, Watched
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(scope="module")
+def system(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A relay, the worker of one queue, and beat."""
+    running = System(tmp_path_factory.mktemp("watched"))
+    running.start("relay", "manage.py", "relay")
+    running.start("notification-worker", "manage.py", "worker", "notifications")
+    running.start("beat", "-m", "celery", "--quiet", "-A", "config", "beat")
+    try:
+        for process in running.processes.values():
+            process.wait_health(200, seconds=40)
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def relay(system: System) -> Watched:
+    return system.processes["relay"]
+
+
+@pytest.fixture
+def worker(system: System) -> Watched:
+    process = system.processes["notification-worker"]
+    process.wait_children(seconds=10)
+    return process
+
+
+def send(count: int = 1) -> None:
+    """This records events for the worker."""
+    with transaction.atomic():
+        for number in range(count):
+            probe_sent.send(sender=None, event=ProbeSent(key=f"probe-{number}"))
+
+
+def delivered() -> int:
+    """This counts what the worker has done."""
+    return Delivery.objects.filter(handler="probe.write", state="done").count()
+
+
+def test_whoever_gets_on_with_its_work_is_well(system: System, worker: Watched) -> None:
+    send()
+    wait_for(lambda: delivered() == 1, seconds=10, what="the worker works")
+
+    answers = {name: process.health() for name, process in system.processes.items()}
+
+    assert {code for code, _ in answers.values()} == {200}
+    facts = answers["notification-worker"][1]
+    assert (facts["status"], facts["queues"]) == ("ok", ["notifications"])
+    assert (facts["group"], facts["concurrency"]) == ("notification-worker", CHILDREN)
+
+
+def test_a_worker_that_is_up_but_no_longer_consumes_fails_its_check(
+    system: System, worker: Watched
+) -> None:
+    system.control("cancel_consumer", "notifications")
+    try:
+        worker.wait_health(503, "it does not consume notifications")
+    finally:
+        system.control("add_consumer", "notifications")
+
+    worker.wait_health(200)
+
+
+def test_a_worker_that_is_frozen_does_not_answer(worker: Watched) -> None:
+    with worker.frozen():
+        assert worker.health() == (0, {})
+
+    worker.wait_health(200)
+
+
+def test_a_worker_whose_children_take_nothing_fails_while_messages_wait(worker: Watched) -> None:
+    with worker.frozen(*worker.process.children()):
+        time.sleep(2 * STALL_SECONDS)
+        assert worker.health()[0] == 200  # there is nothing to do
+
+        send(3)
+        worker.wait_health(503, "messages wait, but it accepts none")
+
+    worker.wait_health(200)
+    wait_for(lambda: delivered() == 3, seconds=15, what="everything is delivered")
+
+
+@contextmanager
+def paused(queue: str) -> Iterator[None]:
+    """This pauses a queue while the block runs."""
+    row, _ = QueueControl.objects.update_or_create(
+        queue=queue, defaults={"paused_at": timezone.now(), "paused_by": "alice"}
+    )
+    try:
+        yield
+    finally:
+        QueueControl.objects.filter(pk=row.pk).delete()
+
+
+def test_a_paused_queue_fails_no_check(worker: Watched, relay: Watched) -> None:
+    with paused("notifications"):
+        send(3)
+        until = time.monotonic() + 2 * STALL_SECONDS + 2
+        while time.monotonic() < until:
+            assert (worker.health()[0], relay.health()[0]) == (200, 200)
+            time.sleep(0.2)
+
+
+def test_a_relay_that_is_kept_from_its_work_fails_its_check(relay: Watched) -> None:
+    with locked("eventbook_outboxentry"):
+        relay.wait_health(503, "nothing was finished")
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            assert relay.health()[0] == 503  # however often it tries
+            time.sleep(0.1)
+
+    relay.wait_health(200)
+    send()
+    wait_for(lambda: delivered() == 1, seconds=15, what="the relay relays")
+
+
+@contextmanager
+def locked(table: str) -> Iterator[None]:
+    """This keeps others off a table while the block runs."""
+    address = settings.DATABASE_URL.replace(
+        "/commonplace?", f"/{connection.settings_dict['NAME']}?"
+    )
+    with psycopg.connect(address) as session:
+        session.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def test_without_the_broker_processes_wait_and_are_not_to_blame(
+    system: System, worker: Watched, relay: Watched
+) -> None:
+    with system.broker.broken("blackhole"):
+        for process in (worker, relay):
+            process.wait_health(200, "waiting for the broker", seconds=30)
+
+    for process in (worker, relay):
+        process.wait_health(200)
+        wait_for(lambda: process.health()[1]["status"] == "ok", seconds=30, what="it goes on")  # noqa: B023
+
+
+def test_without_the_database_processes_wait_and_are_not_to_blame(
+    system: System, worker: Watched
+) -> None:
+    with system.database.broken("blackhole"):
+        for process in system.processes.values():
+            process.wait_health(200, "waiting for the database", seconds=30)
+
+    for process in system.processes.values():
+        wait_for(lambda: process.health()[1].get("status") == "ok", seconds=30, what="it goes on")  # noqa: B023
+
+
+def test_a_web_process_without_its_migrations_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Migrations, "applied", False)  # another test may have asked before
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'feeds'")
+        answer = Client().get("/readyz")
+        transaction.set_rollback(True)
+
+    assert answer.status_code == 503
+    assert "manage.py migrate" in answer.json()["reason"]
+    assert Client().get("/readyz").status_code == 200
+
+
+def test_a_port_that_is_taken_stops_no_work(settings: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings.HEALTH_PORT = taken.getsockname()[1]
+
+        assert serve("relay", Vitals()) is None

@@ -1,0 +1,173 @@
+"""Replays: which events, to whom, at what pace, and what a client gets wrong."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+from io import StringIO
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from accounts.models import User
+from eventbook.models import Delivery, Event, Operation, Priority
+from eventbook.store.replay import Progress, Which, count, replay
+from notifications.models import Notification
+from tests.conftest import Drain
+from tests.eventbook.test_delivery import send, states
+from tests.eventbook.test_parts import (
+    FOLLOWERS,
+    SPLIT,
+    followers_of,
+    parts_of,
+    receivers,
+    split_here,
+)
+from tests.library import save
+from tests.probe.models import Effect
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def printed(*arguments: str) -> str:
+    out = StringIO()
+    call_command("replay", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def delivered(drain: Drain) -> list[Event]:
+    """Three events, delivered, an hour apart."""
+    send("a")
+    send("b")
+    send("c")
+    drain()
+    events = list(Event.objects.order_by("id"))
+    for hours, event in zip((3, 2, 1), events, strict=True):
+        Event.objects.filter(pk=event.pk).update(
+            recorded_at=timezone.now() - timedelta(hours=hours)
+        )
+    return events
+
+
+def effects() -> Counter[str]:
+    return Counter(Effect.objects.filter(handler="probe.write").values_list("key", flat=True))
+
+
+def test_by_type_every_handler_of_it_gets_the_events(delivered: list[Event], drain: Drain) -> None:
+    results = replay(Which(type="probe.sent"), actor="test")
+    drain()
+
+    assert results == [
+        Progress("probe.call", events=3, again=3),
+        Progress("probe.write", events=3, again=3),
+    ]
+    assert effects() == Counter(a=2, b=2, c=2)
+
+
+def test_by_time_and_by_id(delivered: list[Event], drain: Drain) -> None:
+    now = timezone.now()
+    replay(
+        Which(
+            handler="probe.write",
+            since=now - timedelta(hours=2, minutes=30),
+            until=now - timedelta(hours=1, minutes=30),
+        ),
+        actor="test",
+    )
+    replay(Which(handler="probe.write", event=delivered[0].pk), actor="test")
+    drain()
+
+    assert effects() == Counter(a=2, b=2, c=1)
+
+
+def test_a_dry_run_counts_and_changes_nothing(delivered: list[Event]) -> None:
+    Delivery.objects.filter(event=delivered[0], handler="probe.write").delete()
+
+    text = printed("--type", "probe.sent", "--dry-run")
+
+    assert "would be replayed: 3 deliveries to probe.write (1 new, 2 again; 0 still open" in text
+    assert count(Which(handler="probe.write")) == [
+        Progress("probe.write", events=3, new=1, again=2)
+    ]
+    assert states("probe.write") == Counter(done=2)
+    assert not Operation.objects.exists()
+
+
+def test_the_rate_is_kept_by_due_times(delivered: list[Event]) -> None:
+    replay(Which(handler="probe.write"), actor="test", rate=0.5)
+
+    due = [row.due_at for row in Delivery.objects.filter(handler="probe.write").order_by("event")]
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(filter(None, due))]
+    assert gaps == pytest.approx([2, 2], abs=0.01)
+    assert {row.priority for row in Delivery.objects.filter(handler="probe.write")} == {
+        Priority.BULK
+    }
+
+
+def test_what_is_open_is_left_as_it_is(delivered: list[Event], drain: Drain) -> None:
+    replay(Which(handler="probe.write"), actor="test")
+
+    (again,) = replay(Which(handler="probe.write"), actor="test")
+
+    assert again == Progress("probe.write", events=3, still_open=3)
+    drain()
+    assert effects() == Counter(a=2, b=2, c=2)
+
+
+def test_an_event_that_was_split_is_split_again_without_gap_or_double(
+    drain: Drain, alice: User
+) -> None:
+    people = followers_of(alice, FOLLOWERS)
+    card = save(alice)
+    drain()
+    Notification.objects.filter(card_id=card.pk).delete()
+
+    replay(Which(handler=SPLIT), actor="test")
+    drain()
+
+    assert receivers(card) == Counter(person.pk for person in people)
+    assert [part for part, *_ in parts_of(SPLIT)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_while_a_part_is_open_the_event_is_not_replayed(alice: User) -> None:
+    followers_of(alice, FOLLOWERS)
+    split_here(save(alice))
+
+    (progress,) = replay(Which(handler=SPLIT), actor="test")
+
+    assert progress == Progress(SPLIT, events=1, still_open=1)
+
+
+def test_the_command_waits_and_speaks_json(delivered: list[Event]) -> None:
+    shown = json.loads(printed("--handler", "probe.write", "--json"))
+
+    assert shown == [{"handler": "probe.write", "events": 3, "new": 0, "again": 3, "still_open": 0}]
+    note = Operation.objects.get()
+    assert (note.action, note.actor, note.count) == ("replay", "command line", 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--handler NAME, or --type"),
+        (["--handler", "nobody"], "The handlers are: .*feeds.fan_out"),
+        (["--type", "nothing"], "The types are: .*card.added"),
+        (["--type", "user.registered"], "does not take"),
+        (["--handler", "feeds.fan_out", "--type", "probe.sent"], "does not take"),
+        (["--handler", "feeds.fan_out", "--since", "yesterday"], "since"),
+        (["--handler", "feeds.fan_out", "--event", "1"], "event"),
+        (["--handler", "feeds.fan_out", "--rate", "0"], "rate"),
+        (
+            ["--handler", "feeds.fan_out", "--since", "2026-02-01", "--until", "2026-01-01"],
+            "before",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments: list[Any], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        printed(*arguments)

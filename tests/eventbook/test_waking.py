@@ -1,0 +1,144 @@
+"""Who wakes the relay, and who holds a lease."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from eventbook.database.listener import Listener
+from eventbook.database.statements import execute
+from eventbook.deliveries import states as deliveries
+from eventbook.models import Lease, OutboxEntry
+from eventbook.relay.relay import AWAKE, Relay
+from tests.conftest import Drain
+from tests.eventbook.test_delivery import relay_once, send, states
+from tests.eventbook.test_metrics import expand_only
+from tests.running import wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def other() -> psycopg.Connection:
+    """Another session of the test database."""
+    name = connection.settings_dict["NAME"]
+    return psycopg.connect(settings.DATABASE_URL, dbname=name, autocommit=True)
+
+
+def heard() -> bool:
+    """This tells whether recording an event notifies those who listen."""
+    listener = Listener("outbox")
+    listener.wait(0)
+    try:
+        send("a")
+        return bool(listener.wait(0.5))
+    finally:
+        listener.close()
+
+
+def leave(session: psycopg.Connection) -> None:
+    """This ends a session, and returns when its locks are gone."""
+    session.close()
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    wait_for(lambda: execute(held).rows == [(0,)], seconds=5, what="its locks are gone")
+
+
+def test_an_event_wakes_the_relay() -> None:
+    assert heard()
+
+
+def test_nobody_notifies_a_relay_that_is_awake(other: psycopg.Connection) -> None:
+    with other:
+        other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+        assert not heard()
+
+
+def test_a_relay_that_died_awake_is_followed_by_notifications(other: psycopg.Connection) -> None:
+    other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+    leave(other)
+
+    assert heard()
+
+
+def test_what_is_recorded_while_a_relay_is_awake_is_relayed(
+    other: psycopg.Connection, drain: Drain
+) -> None:
+    with other:
+        other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+        send("a", "b")
+
+        drain()
+
+    assert states()["done"] == 2
+    assert not OutboxEntry.objects.exists()
+
+
+def test_two_relays_may_both_be_busy(other: psycopg.Connection) -> None:
+    relay = Relay()
+    other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+    relay._stay_awake()
+
+    assert not relay._fall_asleep()
+    leave(other)
+    relay._stay_awake()
+    assert relay._fall_asleep()
+
+
+def test_events_that_come_one_by_one_keep_the_relay_from_nothing_else(drain: Drain) -> None:
+    relay = Relay()
+    relay.step()
+    send("late")
+    expand_only()
+
+    for key in ("a", "b"):
+        relay._next_due = 0.0
+        send(key)
+        relay.step()
+
+    # It stood aside for the workers of the first one, and not again.
+    wait_for(lambda: states("probe.write")["done"] == 3, seconds=10, what="all are delivered")
+    relay.broker.close()
+
+
+class Busy(Relay):
+    """A relay to which more comes than it can wait for."""
+
+    until = 0.0
+    was_told = False
+
+    def step(self) -> int:
+        self._arrived = 2
+        self.was_told = self._next_due == 0
+        if self.was_told or time.monotonic() > self.until:
+            self.stop()
+        self._next_due = math.inf
+        execute("SELECT pg_notify('outbox', %s)", [deliveries.DUE_NOW])
+        return 2
+
+
+def test_a_busy_relay_is_told_of_what_is_due() -> None:
+    relay = Busy(_next_due=math.inf)
+    relay.until = time.monotonic() + 3
+
+    relay.run()
+
+    assert relay.was_told
+
+
+def test_a_batch_that_lasts_has_a_lease_meanwhile(drain: Drain) -> None:
+    send(*(f"slow-{number}" for number in range(5)), behaviour="slow")
+
+    relay_once()
+
+    wait_for(Lease.objects.exists, seconds=5, what="its worker holds a lease")
+    lease = Lease.objects.first()
+    drain()
+    assert lease is not None
+    assert len(lease.deliveries) == 5
+    assert states()["done"] == 5
+    wait_for(lambda: not Lease.objects.exists(), seconds=5, what="the lease is given back")
