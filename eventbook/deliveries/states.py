@@ -51,12 +51,16 @@ class Pending:
         return self.isolated or self.swept
 
 
-def reopen(ids: Sequence[int]) -> None:
-    """Make open deliveries due at once, since their message didn't reach the broker or handler."""
+def reopen(ids: Sequence[int], *, suspect: Sequence[int] = ()) -> None:
+    """Make open deliveries due at once, since their message didn't reach the broker or handler.
+
+    The ones whose ids are also in `suspect` count as swept when they are published again.
+    """
     execute(
-        "UPDATE eventbook_delivery SET state = 'queued', due_at = now(), publications = 0"
+        "UPDATE eventbook_delivery SET state = 'queued', due_at = now(),"
+        " publications = (id = ANY(%s))::int"
         " WHERE id = ANY(%s) AND state IN ('queued', 'running')",
-        [list(ids)],
+        [list(suspect), list(ids)],
     )
 
 

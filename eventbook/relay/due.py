@@ -24,7 +24,7 @@ OVERDUE_SECONDS = 30
 # Subtracted from a time that was read as a number: more than that conversion's rounding error.
 ROUNDED_SECONDS = 0.001
 # The first due time of each lane, at most now: a delivery due in a minute must not set the floor
-# above new deliveries, which are due at once.
+# above new deliveries, which are due at once. A running delivery is released by its lease's expiry.
 FIRST_DUE = """
     SELECT queue, lane.priority, date_part('epoch', least(first.due_at, now())),
            first.due_at <= now()
@@ -32,7 +32,7 @@ FIRST_DUE = """
     CROSS JOIN LATERAL (
         SELECT due_at FROM eventbook_delivery
         WHERE eventbook_delivery.queue = lane.queue AND eventbook_delivery.priority = lane.priority
-          AND due_at >= to_timestamp(lane.since)
+          AND due_at >= to_timestamp(lane.since) AND state <> 'running'
         ORDER BY due_at LIMIT 1
     ) AS first
 """

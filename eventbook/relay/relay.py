@@ -269,7 +269,8 @@ class Relay:
                 self._depths[queue, lane] += messages
                 counters.count("messages_published_total", messages, queue=queue)
         except BrokerDown as error:
-            states.reopen([delivery.id for delivery in pending])
+            swept = [delivery.id for delivery in pending if delivery.swept]
+            states.reopen([delivery.id for delivery in pending], suspect=swept)
             logger.warning("relay.publish_failed", extra={"count": len(pending)})
             tell(failed=name_of(error))
             raise

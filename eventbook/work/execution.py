@@ -74,7 +74,7 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
                 raise
             # The connection broke, which is no fault of the handler: charge no attempt.
             connection.close()
-            states.reopen(ids)
+            states.reopen(ids, suspect=ids if suspect else ())
             held.release()
             raise
     runs.settled(handler, outcomes, of=len(ids))

@@ -1,16 +1,22 @@
-"""What is due is found and taken by itself, however much is done, or waits."""
+"""Due deliveries are found and claimed without reading the others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
+from eventbook.brokers.broker import Broker, BrokerDown
+from eventbook.database.ids import new_id
 from eventbook.database.statements import plan
 from eventbook.declare.queues import all_policies
-from eventbook.models import Priority
+from eventbook.models import Delivery, Priority
 from eventbook.relay import due
+from eventbook.relay.floors import Floor
+from eventbook.relay.relay import Relay
 from tests.plans import entries_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,3 +53,44 @@ def test_what_is_due_is_taken_without_reading_the_rest(many: None) -> None:
 
     assert len(taken) == LIMIT
     assert read < 10 * LIMIT
+
+
+def overdue(state: str = "queued") -> Delivery:
+    """Return a new delivery whose message counts as lost."""
+    ago = timezone.now() - timedelta(seconds=10)
+    return Delivery.objects.create(
+        event_id=new_id(), handler="probe.write", queue="notifications", recorded_at=ago,
+        due_at=ago, priority=Priority.INTERACTIVE, publications=1, state=state,
+    )  # fmt: skip
+
+
+def test_a_lost_message_stays_suspect_if_publishing_it_again_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise BrokerDown
+
+    delivery = overdue()
+    monkeypatch.setattr(Broker, "publish", fail)
+    relay = Relay()
+
+    with pytest.raises(BrokerDown):
+        relay.step()
+
+    (again,) = due.take(
+        all_policies()["notifications"],
+        priority=Priority.INTERACTIVE,
+        handlers=["probe.write"],
+        sweep=True,
+        limit=LIMIT,
+    )
+    assert (again.id, again.suspect) == (delivery.id, True)
+    relay.broker.close()
+
+
+def test_a_lane_with_only_running_deliveries_is_not_due() -> None:
+    overdue(state="running")
+    assert due.lanes(["notifications"], Floor()) == {}
+
+    overdue()
+    assert list(due.lanes(["notifications"], Floor())) == [("notifications", Priority.INTERACTIVE)]
