@@ -1,7 +1,7 @@
 """The base classes of the API's views, which refuse unknown parameters and unexpected bodies.
 
 A view's known parameters are the fields of its `query_serializer`, which the OpenAPI schema shows
-too. The system check `config.E002` reports a route whose view has another base class.
+too. The system check `api.E001` reports a route whose view has another base class.
 """
 
 from __future__ import annotations

@@ -83,8 +83,11 @@ ABOUT_THEMSELVES = ("celery", "flower", "kombu", "tornado", "uvicorn")
 LINKS = ("kombu.", "redis.")
 NAME = re.compile(r"[\w.@:+-]{1,100}")
 
-# The project's own loggers, for which LOG_LEVEL counts.
-OURS = {"accounts", "cards", "config", "demo", "events", "feeds", "notifications", "tests"}
+# The project's packages. LOG_LEVEL counts for their loggers, whose messages are constants.
+OURS = {
+    "accounts", "api", "cards", "config", "demo", "eventbook", "exports", "feeds", "imports",
+    "notifications", "outside", "pages", "server", "stack", "tests",
+}  # fmt: skip
 
 
 def in_our_words(record: logging.LogRecord) -> Said:

@@ -7,11 +7,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from config.logs.libraries import OURS
 from tests.running import ROOT
 
-PACKAGES = (
-    "accounts", "api", "cards", "config", "events", "feeds", "notifications", "outside",
-)  # fmt: skip
+PACKAGES = sorted(OURS - {"tests"})
 LEVELS = {
     "debug": "debug", "info": "info", "warning": "warning", "error": "error",
     "exception": "error", "critical": "critical",
@@ -60,3 +59,9 @@ def test_every_message_that_is_listed_exists() -> None:
     )
 
     assert [name for name in documented() if name.rstrip("…") not in texts] == []
+
+
+def test_every_package_is_logged_as_our_own() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
+    assert packages - {"benchmarks"} == OURS
