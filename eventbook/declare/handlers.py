@@ -87,7 +87,9 @@ def handler(
     if split is not None and not atomic:
         raise ValueError(f"{name}: `split` needs `atomic=True`.")
     if group is not None and atomic:
-        raise ValueError(f"{name}: `group` needs `atomic=False`, since it is for rate limits.")
+        raise ValueError(
+            f"{name}: `group` needs `atomic=False`: it limits calls outside the database."
+        )
 
     def subscribe(handle: Handle) -> Handle:
         options = (split, tuple(formerly), group, batch_size, statement, keep_result)

@@ -5,8 +5,8 @@ While `count` permits count, further calls are refused, so no window, wherever i
 than `count` calls. A turn is the time reserved for a refused call; a line is a sequence of turns.
 
 Permits are rows in PostgreSQL, written under the lock of their group's row and timed by
-PostgreSQL's clock. If a process dies in a call, its permit counts for as long as the call could
-have lasted.
+PostgreSQL's clock. If a process dies in a call, its permit counts until one window after the time
+at which the call must have ended.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ TAKE = """
         DELETE FROM eventbook_permit WHERE "group" = %(group)s AND until <= clock_timestamp()
     )
     INSERT INTO eventbook_permit ("group", until)
-    VALUES (%(group)s, clock_timestamp() + %(longest)s * interval '1 second') RETURNING id
+    VALUES (%(group)s, clock_timestamp() + (%(longest)s + %(seconds)s) * interval '1 second')
+    RETURNING id
 """
 # A turn is window / count after the last turn of the line, or after the oldest permit's end.
 RESERVE = """

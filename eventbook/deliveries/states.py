@@ -7,7 +7,7 @@
 
 A delivery is one event for one handler; a part is a delivery of one range of an event's keys. An
 open delivery (queued, running or retry) has a `due_at`: the time at which the relay publishes it,
-retries it, or takes its message for lost.
+retries it, or takes its message for lost. Of a running one, only its lease's expiry counts.
 """
 
 from __future__ import annotations

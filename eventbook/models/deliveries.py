@@ -43,7 +43,8 @@ class Delivery(models.Model):
     state = models.TextField(choices=State, default=State.QUEUED)
     priority = models.SmallIntegerField(choices=Priority)
     # When the relay publishes its message next: the first time, for a retry, or because the last
-    # message counts as lost. Null once it is finished.
+    # message counts as lost. Unused while it is running: then the lease's expiry counts. Null once
+    # it is finished.
     due_at = models.DateTimeField(null=True)
     # When its last wait for a retry or a rate limit ended. Lateness counts from then, or from
     # `recorded_at` if it never waited (null).

@@ -47,7 +47,7 @@ INSERT_WITH = f"WITH change AS ({{}}), {IF_CHANGED}, entered AS ({ENTER}) SELECT
 
 
 class OutsideTransaction(Exception):
-    """A domain signal must be sent inside transaction.atomic(), together with its change."""
+    """An event must be recorded inside transaction.atomic(), together with its change."""
 
 
 @dataclass
@@ -108,11 +108,7 @@ def record(event: Subject, *, key: str | None = None) -> UUID:
     OutsideTransaction if no transaction is open: otherwise a crash could lose the event of a
     committed change, or leave the event of a change that was rolled back.
     """
-    if not connection.in_atomic_block:
-        raise OutsideTransaction(
-            f"{type(event).__name__} was sent outside a transaction. "
-            "Send the signal inside transaction.atomic(), together with the change it describes."
-        )
+    _require_transaction(f"{type(event).__name__} was sent")
     block = _open_recording.get()
     if block is not None and key is None:
         return block.add(event, None)
@@ -134,13 +130,23 @@ def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> li
     return single.write_with(statement, parameters)
 
 
+def _require_transaction(done: str) -> None:
+    if not connection.in_atomic_block:
+        raise OutsideTransaction(
+            f"{done} outside a transaction. "
+            "Do so inside transaction.atomic(), together with the change that the event describes."
+        )
+
+
 @contextmanager
 def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
     """Record all events sent in the block with this priority, by one statement at its end.
 
-    Enter it inside transaction.atomic(): otherwise the events are written after their changes have
-    committed. Events with a key are recorded at once. If the block raises, the others are dropped.
+    Raises OutsideTransaction if no transaction is open: a transaction that began in the block would
+    commit its changes before the events are written. Events with a key are recorded at once. If the
+    block raises, the others are dropped.
     """
+    _require_transaction("A recording was begun")
     block = Recording(priority)
     token = _open_recording.set(block)
     try:

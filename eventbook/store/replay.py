@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
-
+from eventbook.database.statements import execute
 from eventbook.declare.events import type_of_name
 from eventbook.declare.handlers import Handler, handlers, subscriptions
 from eventbook.models import Operation, Priority
@@ -17,19 +16,16 @@ from eventbook.models import Operation, Priority
 STEP = 5_000  # events a transaction
 
 
-class UnknownHandler(Exception):
-    """No handler of this name is registered."""
-
-
-class UnknownType(Exception):
-    """No event type of this name is registered, or no selected handler takes it."""
+class InvalidSelection(Exception):
+    """The selection of a replay is too wide, empty, or names an unknown handler or event type."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Which:
+class Selection:
     """The selection of a replay: the events that match all given fields, and their handlers.
 
     A type without a handler selects all handlers of the type. `until` itself is excluded.
+    Raises InvalidSelection without handler and type, or if `since` isn't before `until`.
     """
 
     handler: str = ""
@@ -38,24 +34,30 @@ class Which:
     until: datetime | None = None
     event: UUID | None = None
 
-    def receivers(self) -> list[Handler]:
-        """Return the selected handlers; raise UnknownHandler or UnknownType."""
+    def __post_init__(self) -> None:
+        if not (self.handler or self.type):
+            raise InvalidSelection("Select a handler, or a type for all handlers of the type.")
+        if self.since and self.until and self.since >= self.until:
+            raise InvalidSelection("`since` must be before `until`.")
+
+    def selected_handlers(self) -> list[Handler]:
+        """Return the selected handlers; raise InvalidSelection if there are none."""
         if self.handler and self.handler not in handlers:
-            names = ", ".join(known.name for known in subscriptions())
-            raise UnknownHandler(
+            names = ", ".join(handler.name for handler in subscriptions())
+            raise InvalidSelection(
                 f"There is no handler {self.handler!r}. The handlers are: {names}."
             )
         if self.type and self.type not in type_of_name:
             names = ", ".join(sorted(type_of_name))
-            raise UnknownType(f"There is no event type {self.type!r}. The types are: {names}.")
+            raise InvalidSelection(f"There is no event type {self.type!r}. The types are: {names}.")
         found = [
-            known
-            for known in subscriptions()
-            if (not self.handler or self.handler in known.names)
-            and (not self.type or known.event_name == self.type)
+            handler
+            for handler in subscriptions()
+            if (not self.handler or self.handler in handler.names)
+            and (not self.type or handler.event_name == self.type)
         ]
         if not found:
-            raise UnknownType(f"{self.handler} does not take events of the type {self.type!r}.")
+            raise InvalidSelection(f"{self.handler} does not take events of type {self.type!r}.")
         return found
 
 
@@ -71,6 +73,13 @@ class Progress:
     new: int = 0
     again: int = 0
     still_open: int = 0
+
+    def add(self, events: int, new: int, again: int, still_open: int) -> None:
+        """Add the counts of one step."""
+        self.events += events
+        self.new += new
+        self.again += again
+        self.still_open += still_open
 
 
 CHOSEN = """
@@ -93,14 +102,14 @@ SORTED = f"""
         GROUP BY chosen.id
     )
 """  # noqa: S608 - put together from constants
-COUNT = f"""
-    {SORTED}
+TOTALS = """
     SELECT (SELECT id FROM chosen ORDER BY id DESC LIMIT 1), count(*),
            count(*) FILTER (WHERE deliveries = 0),
            count(*) FILTER (WHERE deliveries > 0 AND NOT is_open),
            count(*) FILTER (WHERE is_open)
     FROM known
-"""  # noqa: S608
+"""
+COUNT = SORTED + TOTALS
 # The n-th delivery is due after n / rate seconds, so the pace holds even after the command has
 # ended. An event's parts are deleted, since its whole delivery will be split again.
 REPLAY = f"""
@@ -127,40 +136,36 @@ REPLAY = f"""
         WHERE delivery.due_at IS NULL
         RETURNING 1
     )
-    SELECT (SELECT id FROM chosen ORDER BY id DESC LIMIT 1), count(*),
-           count(*) FILTER (WHERE deliveries = 0),
-           count(*) FILTER (WHERE deliveries > 0 AND NOT is_open),
-           count(*) FILTER (WHERE is_open)
-    FROM known
+    {TOTALS}
 """  # noqa: S608
 
 
-def count(which: Which) -> list[Progress]:
+def count(selection: Selection) -> list[Progress]:
     """Return the counts that a replay would have, without changing anything."""
-    return [last(_steps(which, known, COUNT)) for known in which.receivers()]
+    return [last(_steps(selection, handler, COUNT)) for handler in selection.selected_handlers()]
 
 
 def replay(
-    which: Which,
+    selection: Selection,
     *,
     actor: str,
     rate: float | None = None,
-    tell: Callable[[Progress], None] = lambda _: None,
+    report: Callable[[Progress], None] = lambda _: None,
 ) -> list[Progress]:
     """Deliver stored events again, and return the counts for each handler.
 
     This is for a new handler that needs past events, and for one whose effects were lost. Replays
     are bulk work, which interactive work overtakes. `rate` is how many deliveries fall due each
-    second; None means all at once. `tell` is called with the progress after each step. The replay
-    is recorded as an operation of `actor`. Raises UnknownHandler or UnknownType.
+    second; None means all at once. `report` is called with the progress after each step. The replay
+    is recorded as an operation of `actor`. Raises InvalidSelection.
     """
     results = []
-    for known in which.receivers():
-        progress = Progress(known.name)
-        for progress in _steps(which, known, REPLAY, rate=rate):
-            tell(progress)
+    for handler in selection.selected_handlers():
+        progress = Progress(handler.name)
+        for progress in _steps(selection, handler, REPLAY, rate=rate):
+            report(progress)
         results.append(progress)
-    details = {name: str(value) for name, value in asdict(which).items() if value}
+    details = {name: str(value) for name, value in asdict(selection).items() if value}
     total = sum(progress.new + progress.again for progress in results)
     Operation.objects.create(action="replay", actor=actor, count=total, details=details)
     return results
@@ -173,15 +178,15 @@ def last(steps: Iterator[Progress]) -> Progress:
 
 
 def _steps(
-    which: Which, known: Handler, statement: str, *, rate: float | None = None
+    selection: Selection, handler: Handler, statement: str, *, rate: float | None = None
 ) -> Iterator[Progress]:
     """Run the statement on STEP events at a time; yield the totals so far after each step."""
-    progress = Progress(known.name)
-    parameters: dict[str, Any] = asdict(which) | {
-        "type": known.event_name,
-        "handler": known.name,
-        "names": known.names,
-        "queue": known.queue,
+    progress = Progress(handler.name)
+    parameters: dict[str, Any] = asdict(selection) | {
+        "type": handler.event_name,
+        "handler": handler.name,
+        "names": handler.names,
+        "queue": handler.queue,
         "rate": rate,
         "bulk": Priority.BULK,
         "step": STEP,
@@ -189,14 +194,6 @@ def _steps(
     }
     while parameters["after"] is not None:
         parameters["done"] = progress.new + progress.again
-        parameters["after"], *counts = _row(statement, parameters)
-        for name, number in zip(("events", "new", "again", "still_open"), counts, strict=True):
-            setattr(progress, name, getattr(progress, name) + number)
+        ((parameters["after"], *counts),) = execute(statement, parameters, prepare=False).rows
+        progress.add(*counts)
         yield progress
-
-
-def _row(statement: str, parameters: dict[str, Any]) -> Sequence[Any]:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        row: Sequence[Any] = cursor.fetchone()
-        return row

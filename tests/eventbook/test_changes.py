@@ -63,7 +63,7 @@ def test_within_a_transaction_it_is_rolled_back_with_it() -> None:
 
 
 def test_it_has_the_priority_of_the_recording_around_it() -> None:
-    with recording(priority=Priority.BULK):
+    with transaction.atomic(), recording(priority=Priority.BULK):
         change("a")
 
     assert Event.objects.get().priority == Priority.BULK

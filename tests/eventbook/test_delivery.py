@@ -21,7 +21,7 @@ from eventbook.operate import acts
 from eventbook.operate.acts import DeadLetters
 from eventbook.record.outbox import OutsideTransaction, Priority, recording
 from eventbook.relay.relay import Relay
-from eventbook.store.replay import Progress, Which, replay
+from eventbook.store.replay import Progress, Selection, replay
 from tests.conftest import Drain
 from tests.probe.behaviours import told
 from tests.probe.models import Effect
@@ -45,6 +45,13 @@ def states(handler: str = "probe.write") -> Counter[str]:
 def test_a_signal_outside_a_transaction_raises() -> None:
     with pytest.raises(OutsideTransaction, match=r"inside transaction\.atomic"):
         probe_sent.send(sender=None, event=ProbeSent(key="a"))
+
+    assert Event.objects.count() == 0
+
+
+def test_a_recording_outside_a_transaction_raises_before_its_changes_can_commit() -> None:
+    with pytest.raises(OutsideTransaction, match=r"inside transaction\.atomic"), recording():
+        send("a")
 
     assert Event.objects.count() == 0
 
@@ -188,7 +195,7 @@ def test_a_replay_delivers_what_was_done_again_and_only_to_that_handler(drain: D
     send("a", "b")
     drain()
 
-    (progress,) = replay(Which(handler="probe.write"), actor="test")
+    (progress,) = replay(Selection(handler="probe.write"), actor="test")
     drain()
 
     assert progress == Progress("probe.write", events=2, again=2)

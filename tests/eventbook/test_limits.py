@@ -73,6 +73,17 @@ def test_a_call_counts_until_a_window_after_its_end() -> None:
     assert answers == [Permits, Permits, Refused]
 
 
+def test_a_process_that_dies_in_a_call_uses_its_permit_until_a_window_after_the_longest_call() -> (
+    None
+):
+    once = Limit("once", 1, 2)
+    assert isinstance(acquire([once], longest=0.1, waited=False), Permits)
+
+    time.sleep(0.5)
+
+    assert isinstance(call(once), Refused)
+
+
 def test_one_group_does_not_wait_for_another() -> None:
     for _ in range(10):
         call()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from eventbook.models import Delivery, Event, Operation, Priority
-from eventbook.store.replay import Progress, Which, count, replay
+from eventbook.store.replay import InvalidSelection, Progress, Selection, count, replay
 from notifications.models import Notification
 from tests.conftest import Drain
 from tests.eventbook.test_delivery import send, states
@@ -59,7 +59,7 @@ def effects() -> Counter[str]:
 
 
 def test_by_type_every_handler_of_it_gets_the_events(delivered: list[Event], drain: Drain) -> None:
-    results = replay(Which(type="probe.sent"), actor="test")
+    results = replay(Selection(type="probe.sent"), actor="test")
     drain()
 
     assert results == [
@@ -69,17 +69,22 @@ def test_by_type_every_handler_of_it_gets_the_events(delivered: list[Event], dra
     assert effects() == Counter(a=2, b=2, c=2)
 
 
+def test_without_handler_and_type_nothing_is_selected() -> None:
+    with pytest.raises(InvalidSelection, match="Select a handler, or a type"):
+        Selection(since=timezone.now())
+
+
 def test_by_time_and_by_id(delivered: list[Event], drain: Drain) -> None:
     now = timezone.now()
     replay(
-        Which(
+        Selection(
             handler="probe.write",
             since=now - timedelta(hours=2, minutes=30),
             until=now - timedelta(hours=1, minutes=30),
         ),
         actor="test",
     )
-    replay(Which(handler="probe.write", event=delivered[0].pk), actor="test")
+    replay(Selection(handler="probe.write", event=delivered[0].pk), actor="test")
     drain()
 
     assert effects() == Counter(a=2, b=2, c=1)
@@ -91,7 +96,7 @@ def test_a_dry_run_counts_and_changes_nothing(delivered: list[Event]) -> None:
     text = printed("--type", "probe.sent", "--dry-run")
 
     assert "would be replayed: 3 deliveries to probe.write (1 new, 2 again; 0 still open" in text
-    assert count(Which(handler="probe.write")) == [
+    assert count(Selection(handler="probe.write")) == [
         Progress("probe.write", events=3, new=1, again=2)
     ]
     assert states("probe.write") == Counter(done=2)
@@ -99,7 +104,7 @@ def test_a_dry_run_counts_and_changes_nothing(delivered: list[Event]) -> None:
 
 
 def test_the_rate_is_kept_by_due_times(delivered: list[Event]) -> None:
-    replay(Which(handler="probe.write"), actor="test", rate=0.5)
+    replay(Selection(handler="probe.write"), actor="test", rate=0.5)
 
     due = [row.due_at for row in Delivery.objects.filter(handler="probe.write").order_by("event")]
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(filter(None, due))]
@@ -110,9 +115,9 @@ def test_the_rate_is_kept_by_due_times(delivered: list[Event]) -> None:
 
 
 def test_what_is_open_is_left_as_it_is(delivered: list[Event], drain: Drain) -> None:
-    replay(Which(handler="probe.write"), actor="test")
+    replay(Selection(handler="probe.write"), actor="test")
 
-    (again,) = replay(Which(handler="probe.write"), actor="test")
+    (again,) = replay(Selection(handler="probe.write"), actor="test")
 
     assert again == Progress("probe.write", events=3, still_open=3)
     drain()
@@ -127,7 +132,7 @@ def test_an_event_that_was_split_is_split_again_without_gap_or_double(
     drain()
     Notification.objects.filter(card_id=card.pk).delete()
 
-    replay(Which(handler=SPLIT), actor="test")
+    replay(Selection(handler=SPLIT), actor="test")
     drain()
 
     assert receivers(card) == Counter(person.pk for person in people)
@@ -138,7 +143,7 @@ def test_while_a_part_is_open_the_event_is_not_replayed(alice: User) -> None:
     followers_of(alice, FOLLOWERS)
     split_here(save(alice))
 
-    (progress,) = replay(Which(handler=SPLIT), actor="test")
+    (progress,) = replay(Selection(handler=SPLIT), actor="test")
 
     assert progress == Progress(SPLIT, events=1, still_open=1)
 
@@ -154,7 +159,7 @@ def test_the_command_waits_and_speaks_json(delivered: list[Event]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--handler NAME, or --type"),
+        ([], "a handler, or a type"),
         (["--handler", "nobody"], "The handlers are: .*feeds.fan_out"),
         (["--type", "nothing"], "The types are: .*card.added"),
         (["--type", "user.registered"], "does not take"),

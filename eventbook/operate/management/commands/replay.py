@@ -16,7 +16,7 @@ from eventbook.conf import conf
 from eventbook.operate import queries
 from eventbook.operate.management.moments import moment
 from eventbook.store import replay
-from eventbook.store.replay import Progress, UnknownHandler, UnknownType, Which
+from eventbook.store.replay import InvalidSelection, Progress, Selection
 
 
 class Command(BaseCommand):
@@ -35,25 +35,23 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         fields = ("handler", "type", "since", "until", "event")
-        which = Which(**{name: options[name] for name in fields})
-        if not (which.handler or which.type):
-            raise CommandError("Give --handler NAME, or --type TYPE for all handlers of a type.")
-        if which.since and which.until and which.since >= which.until:
-            raise CommandError("--since must be before --until.")
         try:
-            results = self.run(which, options)
-        except (UnknownHandler, UnknownType) as error:
+            selection = Selection(**{name: options[name] for name in fields})
+            results = self.run(selection, options)
+        except InvalidSelection as error:
             raise CommandError(str(error)) from error
         self.show(results, options)
-        self.warn(which)
+        self.warn(selection)
         if options["wait"] and not options["dry_run"]:
             self.wait(results)
 
-    def run(self, which: Which, options: dict[str, Any]) -> list[Progress]:
+    def run(self, selection: Selection, options: dict[str, Any]) -> list[Progress]:
         """Replay the events, or with --dry-run count what a replay would do."""
         if options["dry_run"]:
-            return replay.count(which)
-        return replay.replay(which, actor="command line", rate=options["rate"], tell=self.tell)
+            return replay.count(selection)
+        return replay.replay(
+            selection, actor="command line", rate=options["rate"], report=self.tell
+        )
 
     def tell(self, progress: Progress) -> None:
         """Show the progress, unless the output goes to a program."""
@@ -73,12 +71,12 @@ class Command(BaseCommand):
                 f" ({result.new} new, {result.again} again; {result.still_open} still open)"
             )
 
-    def warn(self, which: Which) -> None:
+    def warn(self, selection: Selection) -> None:
         """Warn if the replay's period begins before the oldest event that is kept."""
         days = conf.KEEP_EVENTS_DAYS
-        if days and not which.event:
+        if days and not selection.event:
             oldest = timezone.now() - timedelta(days=days)
-            if which.since is None or which.since < oldest:
+            if selection.since is None or selection.since < oldest:
                 self.stderr.write(
                     f"Events older than {days} days (KEEP_EVENTS_DAYS) are deleted: nothing before"
                     f" {oldest:%Y-%m-%d} can be replayed."
