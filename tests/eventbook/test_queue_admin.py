@@ -133,6 +133,19 @@ def test_a_purge_asks_first_and_tells_what_is_left(operator: Client, in_hand: li
     assert (act.action, act.actor, act.count) == ("queue.purge", "alice", 3)
 
 
+def test_a_purge_of_two_queues_adds_up_a_handler_that_is_in_both(
+    operator: Client, six: list[int]
+) -> None:
+    text_of(operator, QUEUES)
+    Delivery.objects.filter(id__in=six[:2]).update(queue="feeds")
+    Delivery.objects.filter(handler="probe.call").delete()
+
+    page = operator.post(QUEUES, form("purge", QUEUE, "feeds")).content.decode()
+
+    assert re.search(r"probe\.write</th><td>6</td>", page)
+    assert 'value="Yes, discard 6"' in page
+
+
 def test_operators_retry_what_waits_for_its_time(operator: Client, six: list[int]) -> None:
     text_of(operator, QUEUES)
     later = timezone.now() + timedelta(hours=1)

@@ -47,7 +47,7 @@ class Purged:
     """How many deliveries a purge discarded, and how many it left because a worker held them."""
 
     discarded: int = 0
-    in_hand: int = 0
+    held: int = 0
 
 
 def purge(which: Waiting, *, actor: str, progress: Progress = lambda _: None) -> Purged:
@@ -59,8 +59,8 @@ def purge(which: Waiting, *, actor: str, progress: Progress = lambda _: None) ->
     purged = Purged()
 
     def discard(ids: list[int]) -> int:
-        discarded, in_hand = discard_free(ids)
-        purged.in_hand += in_hand
+        discarded, held = discard_free(ids)
+        purged.held += held
         return discarded
 
     operation = note("queue.purge", actor, 0, which.details())

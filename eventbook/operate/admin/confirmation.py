@@ -50,7 +50,7 @@ def confirmation(
     return TemplateResponse(request, "operate/confirmation.html", context)
 
 
-def told(purged: Purged) -> str:
+def purge_message(purged: Purged) -> str:
     """Return a sentence that says how many deliveries were discarded, and how many were not."""
-    left = f" {purged.in_hand} are held by workers and were left." if purged.in_hand else ""
+    left = f" {purged.held} are held by workers and were left." if purged.held else ""
     return f"{purged.discarded} deliveries discarded.{left}"

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from eventbook.models import Attempt, Delivery
 from eventbook.operate import acts, queries
 from eventbook.operate.acts import DeadLetters, Waiting
-from eventbook.operate.admin.confirmation import confirmation, is_confirmed, told
+from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
 from eventbook.operate.admin.records import ReadOnlyAdmin
 from eventbook.operate.admin.states import badge
 
@@ -126,17 +126,17 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     ) -> TemplateResponse | None:
         which = Waiting(among=queryset)
         if not is_confirmed(request):
-            choice = queries.choice(which)
+            preview = queries.purge_preview(which)
             return confirmation(
                 self,
                 request,
                 queryset,
                 title="Discard waiting deliveries for good?",
-                counts=choice.by_handler,
-                left=choice.in_hand,
+                counts=preview.by_handler,
+                left=preview.held,
             )
         purged = acts.purge(which, actor=request.user.get_username())
-        self.message_user(request, told(purged), messages.WARNING)
+        self.message_user(request, purge_message(purged), messages.WARNING)
         return None
 
     def has_operate_permission(self, request: HttpRequest) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from eventbook.declare.queues import all_policies
 from eventbook.models import Delivery, QueueControl
 from eventbook.operate import acts, queries
 from eventbook.operate.acts import Purged, Waiting
-from eventbook.operate.admin.confirmation import confirmation, is_confirmed, told
+from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
 from eventbook.operate.admin.states import badge
 from eventbook.operate.management.texts import limits_of, pause_of
 from eventbook.operate.queries import QueueStatus
@@ -51,7 +52,7 @@ def figure(name: str, description: str) -> Any:
     return column
 
 
-def linked(name: str, description: str, **filters: str) -> Any:
+def linked_count(name: str, description: str, **filters: str) -> Any:
     """Return a list column that shows a count, linked to the deliveries that it counts.
 
     `filters` are the query parameters of the deliveries' list, beside the queue.
@@ -86,12 +87,12 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     list_display = (
         "queue",
         "state",
-        linked("dead", "dead", state__exact=Delivery.State.DEAD),
+        linked_count("dead", "dead", state__exact=Delivery.State.DEAD),
         "oldest",
         figure("depth", "open"),
         figure("waiting", "waiting"),
         figure("in_progress", "in progress"),
-        linked("retrying", "retrying", state__exact=Delivery.State.RETRY),
+        linked_count("retrying", "retrying", state__exact=Delivery.State.RETRY),
         figure("rate_per_second", "done/s"),
         "latency",
         figure("workers", "workers"),
@@ -203,21 +204,19 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     ) -> TemplateResponse | None:
         queues = names_of(queryset)
         if not is_confirmed(request):
-            choices = [queries.choice(Waiting(queue=queue)) for queue in queues]
+            previews = [queries.purge_preview(Waiting(queue=queue)) for queue in queues]
             return confirmation(
                 self,
                 request,
                 queryset,
                 title=f"Discard all waiting deliveries of {', '.join(queues)}?",
-                counts={name: n for each in choices for name, n in each.by_handler.items()},
-                left=sum(each.in_hand for each in choices),
+                counts=dict(sum((Counter(each.by_handler) for each in previews), Counter())),
+                left=sum(each.held for each in previews),
             )
-        total = Purged()
-        for queue in queues:
-            purged = acts.purge(Waiting(queue=queue), actor=request.user.get_username())
-            total.discarded += purged.discarded
-            total.in_hand += purged.in_hand
-        self.message_user(request, told(total), messages.WARNING)
+        actor = request.user.get_username()
+        purged = [acts.purge(Waiting(queue=queue), actor=actor) for queue in queues]
+        total = Purged(sum(each.discarded for each in purged), sum(each.held for each in purged))
+        self.message_user(request, purge_message(total), messages.WARNING)
         return None
 
 

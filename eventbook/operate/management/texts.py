@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eventbook.models import Delivery, QueueControl
-from eventbook.operate.queries import Choice, QueueStatus
+from eventbook.operate.queries import PurgePreview, QueueStatus
 
 
-def agreed(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Ask the user at the terminal a yes-or-no question; return whether the reply was yes."""
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
@@ -49,15 +49,15 @@ def limits_of(status: QueueStatus) -> str:
     return ", ".join(limits) or "no limit"
 
 
-def lines_of(choice: Choice) -> list[str]:
+def preview_lines(preview: PurgePreview) -> list[str]:
     """Return lines that count the deliveries a purge would discard, by handler, or leave."""
-    lines = [f"{count:>9}  {handler}" for handler, count in choice.by_handler.items()]
-    if choice.in_hand:
-        lines.append(f"{choice.in_hand:>9}  held by workers: left as they are")
+    lines = [f"{count:>9}  {handler}" for handler, count in preview.by_handler.items()]
+    if preview.held:
+        lines.append(f"{preview.held:>9}  held by workers: left as they are")
     return lines
 
 
-def story_of(delivery: Delivery) -> dict[str, Any]:
+def as_dict(delivery: Delivery) -> dict[str, Any]:
     """Return a delivery as a dict for JSON."""
     return {
         "id": delivery.pk,
@@ -75,7 +75,7 @@ def story_of(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def line_of(delivery: Delivery) -> str:
+def as_line(delivery: Delivery) -> str:
     """Return a delivery as one line of text."""
     parts = [delivery.pk, delivery.handler, delivery.event.type, delivery.event_id]
     parts.append(f"recorded {delivery.recorded_at:%F %T}")

@@ -3,10 +3,9 @@
 from eventbook.operate.queries.audits import audit_age_seconds, audits
 from eventbook.operate.queries.backlogs import Backlog, backlogs
 from eventbook.operate.queries.deliveries import (
-    Choice,
     Failing,
     Kind,
-    choice,
+    PurgePreview,
     dead_by_handler,
     dead_by_queue,
     dead_letters,
@@ -15,6 +14,7 @@ from eventbook.operate.queries.deliveries import (
     handlers_unknown_here,
     known_queue,
     open_count,
+    purge_preview,
 )
 from eventbook.operate.queries.measures import connections
 from eventbook.operate.queries.processes import ProcessStatus, State, present, processes, workers_of
@@ -30,16 +30,15 @@ from eventbook.operate.queries.servers import (
 
 __all__ = [
     "Backlog",
-    "Choice",
     "Failing",
     "Kind",
     "ProcessStatus",
+    "PurgePreview",
     "QueueStatus",
     "State",
     "audit_age_seconds",
     "audits",
     "backlogs",
-    "choice",
     "connections",
     "dead_by_handler",
     "dead_by_queue",
@@ -54,6 +53,7 @@ __all__ = [
     "outbox_length",
     "present",
     "processes",
+    "purge_preview",
     "queue_status",
     "relay_lag_seconds",
     "round_trip_seconds",

@@ -95,10 +95,10 @@ def deliveries_of(
     if type:
         chosen = chosen.filter(event__type=type)
     if kind == Kind.WAITING:
-        return _in_order(chosen.filter(state=Delivery.State.QUEUED).exclude(in_hand()), limit)
+        return _in_order(chosen.filter(state=Delivery.State.QUEUED).exclude(leased()), limit)
     if kind == Kind.ACTIVE:
-        begun = chosen.filter(in_hand(), state__in=["queued", "running"])
-        return list(begun.order_by("id")[:limit])
+        active = chosen.filter(leased(), state__in=["queued", "running"])
+        return list(active.order_by("id")[:limit])
     if kind == Kind.RETRYING:
         waiting = chosen.filter(state=Delivery.State.RETRY, due_at__isnull=False)
         return list(waiting.order_by("due_at")[:limit])
@@ -117,7 +117,7 @@ def _in_order(chosen: QuerySet[Delivery], limit: int) -> list[Delivery]:
     return found
 
 
-def in_hand() -> Q:
+def leased() -> Q:
     """Return a filter for the deliveries that a worker holds a lease on."""
     held = Lease.objects.filter(expires_at__gt=Now())
     return Q(id__in=held.values(held_id=Func(F("deliveries"), function="unnest")))
@@ -132,11 +132,14 @@ def known_queue(queue: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A preview of a purge: deliveries to discard by handler, and the number held by workers."""
+class PurgePreview:
+    """The deliveries that a purge would discard, by handler, and how many it would leave.
+
+    It leaves those that a worker holds.
+    """
 
     by_handler: dict[str, int]
-    in_hand: int
+    held: int
 
     @property
     def free(self) -> int:
@@ -144,16 +147,16 @@ class Choice:
         return sum(self.by_handler.values())
 
 
-def choice(which: Waiting) -> Choice:
+def purge_preview(which: Waiting) -> PurgePreview:
     """Return the preview of a purge of the selected deliveries."""
-    held = Q(in_hand()) | Q(state=Delivery.State.RUNNING)
+    held = Q(leased()) | Q(state=Delivery.State.RUNNING)
     counts = (
         which.deliveries()
         .order_by("handler")
         .values("handler")
         .annotate(free=Count("id", filter=~held), held=Count("id", filter=held))
     )
-    return Choice(
+    return PurgePreview(
         {row["handler"]: row["free"] for row in counts if row["free"]},
         sum(row["held"] for row in counts),
     )

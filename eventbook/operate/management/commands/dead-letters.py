@@ -13,7 +13,7 @@ from eventbook.models import Delivery
 from eventbook.operate import acts, queries
 from eventbook.operate.acts import DeadLetters
 from eventbook.operate.management.moments import moment, positive
-from eventbook.operate.management.texts import agreed
+from eventbook.operate.management.texts import confirm
 
 ACTIONS = {
     "list": "show the newest dead letters",
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         which = DeadLetters(ids=options["ids"] or None, **filters)
         if options["action"] in ("list", "show"):
             letters = queries.dead_letters(which, limit=options["limit"])
-            self.tell(letters, whole=options["action"] == "show", as_json=options["json"])
+            self.write(letters, whole=options["action"] == "show", as_json=options["json"])
             return
         if options.get("removed"):
             self.discard_removed(options["removed"], as_json=options["json"])
@@ -66,7 +66,7 @@ class Command(BaseCommand):
             raise CommandError("Give ids, a filter such as --queue or --error, --limit, or --all.")
         which = dataclasses.replace(which, limit=options["limit"])
         if options["action"] == "discard" and not options["yes"]:
-            self.ask(which)
+            self.confirm(which)
         act = {
             "replay": acts.replay_dead_letters,
             "discard": acts.discard_dead_letters,
@@ -75,11 +75,11 @@ class Command(BaseCommand):
         text = f"{options['action']}: {count} dead letters"
         self.stdout.write(json.dumps({"count": count}) if options["json"] else text)
 
-    def ask(self, which: DeadLetters) -> None:
+    def confirm(self, which: DeadLetters) -> None:
         """Raise CommandError unless the user confirms; a script, without a terminal, need not."""
         if sys.stdin.isatty():
             count = Delivery.objects.filter(**which.filters()).count()
-            if not agreed(f"Discard these {count} dead letters for good?"):
+            if not confirm(f"Discard these {count} dead letters for good?"):
                 raise CommandError("Nothing was discarded.")
 
     def discard_removed(self, handler: str, *, as_json: bool) -> None:
@@ -91,7 +91,7 @@ class Command(BaseCommand):
         text = f"discard: {count} deliveries to {handler}"
         self.stdout.write(json.dumps({"count": count}) if as_json else text)
 
-    def tell(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
+    def write(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
         """Print dead letters: with `whole`, their events and attempts too."""
         if as_json:
             stories = [describe(letter, whole=whole) for letter in letters]

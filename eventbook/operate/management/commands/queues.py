@@ -19,16 +19,16 @@ from eventbook.operate.acts import LIMITS, TooYoung, Waiting
 from eventbook.operate.acts.cleaning import FINISHED
 from eventbook.operate.management.moments import age, limit, positive
 from eventbook.operate.management.texts import (
-    agreed,
+    as_dict,
+    as_line,
+    confirm,
     limits_of,
-    line_of,
-    lines_of,
     lines_of_pause,
     pause_of,
-    story_of,
+    preview_lines,
     table,
 )
-from eventbook.operate.queries import Choice, Kind, QueueStatus
+from eventbook.operate.queries import Kind, PurgePreview, QueueStatus
 
 ACTOR = "command line"
 COLUMNS = {
@@ -129,7 +129,7 @@ class Command(BaseCommand):
         }
         waiting = [f"{outbox} events wait for the relay, the oldest for {lag:.0f} s"]
         down = [f"The broker is down ({outage}): work waits in PostgreSQL, nothing is lost"]
-        self.tell(found, *lines, *pauses, *(waiting if outbox else []), *(down if outage else []))
+        self.write(found, *lines, *pauses, *(waiting if outbox else []), *(down if outage else []))
 
     def show_deliveries(self, options: dict[str, Any]) -> None:
         """Print a queue's deliveries in one state."""
@@ -141,55 +141,56 @@ class Command(BaseCommand):
             limit=options["limit"],
         )
         nothing = [f"No deliveries of {options['queue']} are {options['state']}."]
-        self.tell([story_of(each) for each in found], *(map(line_of, found) if found else nothing))
+        self.write([as_dict(each) for each in found], *(map(as_line, found) if found else nothing))
 
     def pause(self, options: dict[str, Any]) -> None:
         """Pause a queue and print its state."""
         is_news = services.pause(options["queue"], actor=ACTOR, reason=options["reason"])
         status = status_of(options["queue"])
         text = f"{status.queue} is paused {pause_of(status)}; {status.depth} open"
-        self.tell({"changed": is_news} | dataclasses.asdict(status), text)
+        self.write({"changed": is_news} | dataclasses.asdict(status), text)
 
     def resume(self, options: dict[str, Any]) -> None:
         """End a queue's pause and print its state."""
         is_news = services.resume(options["queue"], actor=ACTOR)
         status = status_of(options["queue"])
         text = f"{status.queue} {'resumed' if is_news else 'was not paused'}; {status.depth} open"
-        self.tell({"changed": is_news} | dataclasses.asdict(status), text)
+        self.write({"changed": is_news} | dataclasses.asdict(status), text)
 
     def purge(self, options: dict[str, Any]) -> None:
         """Discard waiting deliveries, after a confirmation; with --dry-run, only count them."""
         queue, which = options["queue"], chosen(options)
-        choice = queries.choice(which)
-        found = {"queue": queue, "handlers": choice.by_handler}
+        preview = queries.purge_preview(which)
+        found = {"queue": queue, "handlers": preview.by_handler}
         if options["dry_run"]:
-            text = f"{choice.free} deliveries of {queue} would be discarded."
-            counts = {"would_discard": choice.free, "in_hand": choice.in_hand}
-            self.tell(found | counts, *lines_of(choice), text)
+            text = f"{preview.free} deliveries of {queue} would be discarded."
+            counts = {"would_discard": preview.free, "in_hand": preview.held}
+            self.write(found | counts, *preview_lines(preview), text)
             return
         if not options["yes"]:
-            self.ask(choice)
+            self.confirm(preview)
         purged = services.purge(which, actor=ACTOR, progress=self.show_progress)
-        text = f"{queue}: {purged.discarded} discarded, {purged.in_hand} left to workers"
-        self.tell(found | dataclasses.asdict(purged), text)
+        text = f"{queue}: {purged.discarded} discarded, {purged.held} left to workers"
+        counts = {"discarded": purged.discarded, "in_hand": purged.held}
+        self.write(found | counts, text)
 
-    def ask(self, choice: Choice) -> None:
+    def confirm(self, preview: PurgePreview) -> None:
         """Raise CommandError unless the user at the terminal confirms the purge."""
         if not sys.stdin.isatty():
             raise CommandError(
-                f"{choice.free} deliveries would be discarded for good: check with --dry-run, then"
+                f"{preview.free} deliveries would be discarded for good: check with --dry-run, then"
                 " add --yes."
             )
-        for line in lines_of(choice):
+        for line in preview_lines(preview):
             self.stderr.write(line)
-        if not agreed(f"Discard these {choice.free} deliveries for good?"):
+        if not confirm(f"Discard these {preview.free} deliveries for good?"):
             raise CommandError("Nothing was discarded.")
 
     def retry(self, options: dict[str, Any]) -> None:
         """Make waiting retries due now and print how many."""
         count = services.retry_now(chosen(options), actor=ACTOR, progress=self.show_progress)
         text = f"{options['queue']}: {count} retries are due now"
-        self.tell({"queue": options["queue"], "retried": count}, text)
+        self.write({"queue": options["queue"], "retried": count}, text)
 
     def change_limits(self, options: dict[str, Any]) -> None:
         """Change how often handlers may call outside services, and print the new limits."""
@@ -202,7 +203,7 @@ class Command(BaseCommand):
         services.tune(options["queue"], actor=ACTOR, changes=changes)
         status = status_of(options["queue"])
         found = {name: getattr(status, name) for name in ("queue", *LIMITS)}
-        self.tell(found, f"{status.queue}: {limits_of(status)}")
+        self.write(found, f"{status.queue}: {limits_of(status)}")
 
     def change_concurrency(self, options: dict[str, Any]) -> None:
         """Change how many batches a worker process runs at once, and print the number."""
@@ -212,7 +213,7 @@ class Command(BaseCommand):
         services.tune(options["queue"], actor=ACTOR, changes=changes)
         status = status_of(options["queue"])
         text = f"{status.queue}: {status.concurrency} batches at once in each worker process"
-        self.tell({"queue": status.queue, "concurrency": status.concurrency}, text)
+        self.write({"queue": status.queue, "concurrency": status.concurrency}, text)
 
     def clean(self, options: dict[str, Any]) -> None:
         """Delete deliveries that were finished long ago, and print how many."""
@@ -221,9 +222,9 @@ class Command(BaseCommand):
             **found, older_than=options["older_than"], actor=ACTOR, progress=self.show_progress
         )
         text = f"{options['queue']}: {count} deliveries deleted that were {options['state']}"
-        self.tell(found | {"deleted": count}, text)
+        self.write(found | {"deleted": count}, text)
 
-    def tell(self, found: Any, *lines: str) -> None:
+    def write(self, found: Any, *lines: str) -> None:
         """Print `found` as JSON with --json, else the lines."""
         if self.as_json:
             self.stdout.write(json.dumps(found, indent=2, cls=DjangoJSONEncoder))
