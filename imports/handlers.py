@@ -24,8 +24,8 @@ from imports.files import slices
 from imports.files.items import decode
 from imports.jobs import completion, reading, statements, turns
 from imports.jobs.adding import Outcome, add_items
-from imports.jobs.merging import note_merges
 from imports.jobs.quotas import QuotaExceeded
+from imports.jobs.reports import record_merges, record_problems
 from imports.models import Import, ImportBatch, WebFeed
 from imports.signals import import_batch_ready, import_requested, web_feed_due
 from imports.subscriptions import refreshing
@@ -97,8 +97,8 @@ def _add_batch(event: ImportBatchReady) -> int:
     outcome = Outcome() if cancelled else add_items(job, decode(bytes(batch.items)))
     if outcome.public:
         _tell_of(job, outcome.public)
-    reading.note_problems(job.pk, outcome.problems)
-    note_merges(job.pk, outcome.merges)
+    record_problems(job.pk, outcome.problems)
+    record_merges(job.pk, outcome.merges)
     batch.delete()
     counts = {
         "import": job.pk,

@@ -115,6 +115,9 @@ class ImportFile(models.Model):
         Import, models.CASCADE, primary_key=True, related_name="file", db_column="import_id"
     )
     content = models.BinaryField()
+    # The charset that the web server declared. Without it, a file that is read again after a crash
+    # could be decoded differently, and so yield other rows.
+    charset = models.TextField(blank=True)
 
     def __str__(self) -> str:
         return f"file of {self.origin_id}"

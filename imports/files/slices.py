@@ -18,7 +18,7 @@ from uuid import UUID
 
 from imports import limits
 from imports.files.errors import Unreadable
-from imports.files.items import Row
+from imports.files.items import Problem, Row
 
 STEP_SECONDS = 20.0  # CPU time allowed for one step
 SLICE_SECONDS = 1.0  # how long one import is read while others wait
@@ -98,6 +98,31 @@ def steps(found: Iterator[Row], watch: Stopwatch) -> Iterator[list[Row]]:
             raise fault
         if not some:
             return
+
+
+def limited_rows(found: Iterator[Row], watch: Stopwatch) -> Iterator[Row]:
+    """Yield rows up to the limits of number and CPU time; if reading ends early, yield a problem.
+
+    Raise Unreadable only if not even one row can be read.
+    """
+    count = 0
+    try:
+        for count, row in enumerate(found, start=1):
+            if count > limits.IMPORT_ROWS:
+                message = f"Only the first {limits.IMPORT_ROWS} rows are imported."
+                yield Problem(line=row.line, code="too_many", detail=message)
+                return
+            if watch.seconds() > limits.IMPORT_SECONDS:
+                message = f"Reading stopped here: it took over {limits.IMPORT_SECONDS:.0f} s."
+                yield Problem(line=row.line, code="too_slow", detail=message)
+                return
+            yield row
+    except Unreadable as reason:
+        if count == 0:
+            raise
+        yield Problem(line=reason.line, code=reason.code, detail=str(reason))
+    except RecursionError:
+        yield Problem(line=0, code="too_deep", detail="The rest is nested too deeply to be read.")
 
 
 @dataclass

@@ -16,12 +16,10 @@ from cards.services import CardDraft
 from cards.signals import card_updated
 from eventbook import Priority, recording
 from eventbook.database import execute
-from imports import limits
 from imports.files.items import Item, one_line
 from imports.files.references import LONG, fitted, is_other_work
 from imports.jobs import statements
 from imports.jobs.drafts import tags_of
-from imports.models import ImportMerge
 
 # The fields of a card that a merge may change.
 CHANGED = ("type", "title", "text", "tags", "reference", "visibility", "created_at")
@@ -157,14 +155,3 @@ def _save(cards: Sequence[Card]) -> None:
                 visibility=card.visibility,
             )
             card_updated.send(sender=Card, event=event)
-
-
-def note_merges(import_id: UUID, merges: Sequence[tuple[Item, UUID]]) -> None:
-    """Store which rows were merged into which cards, up to IMPORT_PROBLEMS per import."""
-    if not merges:
-        return
-    kept = ImportMerge.objects.filter(origin_id=import_id)[: limits.IMPORT_PROBLEMS].count()
-    ImportMerge.objects.bulk_create(
-        ImportMerge(origin_id=import_id, line=item.line, row=item.label, card_id=card)
-        for item, card in merges[: max(0, limits.IMPORT_PROBLEMS - kept)]
-    )

@@ -15,8 +15,9 @@ from imports import limits
 from imports.files.documents import Document
 from imports.files.formats import Format, tables
 from imports.files.items import Item, Problem, Row, digest, identity, warnings_of
-from imports.jobs import reading, statements
+from imports.jobs import statements
 from imports.jobs.drafts import Wishes, draft_of, names_of
+from imports.jobs.reports import record_problems
 from imports.models import Import, ImportProblem
 
 
@@ -43,7 +44,7 @@ def preview(
         counts["failed"] += len(problems)
         warnings = warnings_of(items)
         warned += len(warnings)
-        reading.note_problems(job.pk, problems + warnings)
+        record_problems(job.pk, problems + warnings)
         shown += [_shown(item, job) for item in items[: limits.PREVIEW_ROWS - len(shown)]]
         yield
     table = tables.layout(document) if known.name == "csv" else None

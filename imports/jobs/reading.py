@@ -26,14 +26,15 @@ from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.formats import FEEDS, Format, rows
 from imports.files.items import Item, Problem, Row, encode, warnings_of
-from imports.files.slices import Opened, Stopwatch, aside, steps, within
+from imports.files.slices import Opened, Stopwatch, aside, limited_rows, steps, within
 from imports.jobs import completion, quotas, statements, turns
 from imports.jobs.adding import collections_named
 from imports.jobs.drafts import names_of
 from imports.jobs.fetching import document_of
 from imports.jobs.previews import preview
 from imports.jobs.quotas import QuotaExceeded
-from imports.models import Import, ImportBatch, ImportProblem
+from imports.jobs.reports import record_problems
+from imports.models import Import, ImportBatch
 from imports.subscriptions.subscribing import subscribe
 
 
@@ -88,7 +89,7 @@ def open_file(job: Import, document: Document) -> Opened:
     with watch.running(), within(slices.STEP_SECONDS):
         known, found = rows(document, job.format)
     Import.objects.filter(pk=job.pk).update(format=known.name)
-    parts = steps(bounded(found, watch), watch)
+    parts = steps(limited_rows(found, watch), watch)
     if job.options.get("dry_run"):
         work = preview(job, known, document, parts)
     else:
@@ -103,33 +104,6 @@ def _work(job: Import, known: Format, parts: Iterator[list[Row]]) -> Iterator[No
         feed = Item(line=0, guid=job.source, feed=job.source)
         subscribe(job.owner, [feed], options=job.options, caught_up=True)
     completion.all_read(job)
-
-
-def bounded(found: Iterator[Row], began: float | Stopwatch) -> Iterator[Row]:
-    """Yield rows up to the limits of number and time; if reading ends early, yield a problem.
-
-    Raise Unreadable only if not even one row can be read.
-    """
-    watch = began if isinstance(began, Stopwatch) else None
-    count = 0
-    try:
-        for count, row in enumerate(found, start=1):
-            if count > limits.IMPORT_ROWS:
-                message = f"Only the first {limits.IMPORT_ROWS} rows are imported."
-                yield Problem(line=row.line, code="too_many", detail=message)
-                return
-            spent = watch.seconds() if watch else time.monotonic() - began  # type: ignore[operator]
-            if spent > limits.IMPORT_SECONDS:
-                message = f"Reading stopped here: it took over {limits.IMPORT_SECONDS:.0f} s."
-                yield Problem(line=row.line, code="too_slow", detail=message)
-                return
-            yield row
-    except Unreadable as reason:
-        if count == 0:
-            raise
-        yield Problem(line=reason.line, code=reason.code, detail=str(reason))
-    except RecursionError:
-        yield Problem(line=0, code="too_deep", detail="The rest is nested too deeply to be read.")
 
 
 @dataclass
@@ -190,7 +164,7 @@ class Reader:
             read = execute(statements.READ, parameters).rows
             if not read:
                 raise SomebodyElse
-            note_problems(self.job.pk, problems + warnings)
+            record_problems(self.job.pk, problems + warnings)
             if items:
                 self._write_batch(read[0][0], items)
         self.job.read += len(items) + len(problems)
@@ -244,24 +218,6 @@ class Reader:
 def _said_of(name: str, item: Item) -> Mapping[str, Any]:
     """Return what a row's file says about a collection: visibility, description."""
     return item.folder if item.folder.get("name") == name else item.told.get(name, {})
-
-
-def note_problems(import_id: UUID, problems: list[Problem]) -> None:
-    """Store problems and warnings, up to IMPORT_PROBLEMS per import."""
-    if not problems:
-        return
-    kept = ImportProblem.objects.filter(origin_id=import_id)[: limits.IMPORT_PROBLEMS].count()
-    ImportProblem.objects.bulk_create(
-        ImportProblem(
-            origin_id=import_id,
-            line=problem.line,
-            code=problem.code,
-            detail=problem.detail[:1000],
-            is_warning=problem.is_warning,
-            row=problem.label[:200],
-        )
-        for problem in problems[: max(0, limits.IMPORT_PROBLEMS - kept)]
-    )
 
 
 def begin(import_id: UUID) -> Import | None:

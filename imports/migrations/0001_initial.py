@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('origin', models.OneToOneField(db_column='import_id', on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='file', serialize=False, to='imports.import')),
                 ('content', models.BinaryField()),
+                ('charset', models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(

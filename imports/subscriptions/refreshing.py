@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -16,8 +15,7 @@ from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.formats import FEEDS, rows
 from imports.files.items import one_line
-from imports.files.slices import STEP_SECONDS, within
-from imports.jobs.reading import bounded
+from imports.files.slices import STEP_SECONDS, Stopwatch, limited_rows, within
 from imports.models import FeedSubscription, WebFeed
 from imports.signals import web_feed_due
 from imports.subscriptions import news
@@ -89,11 +87,12 @@ def conditions(feed: WebFeed) -> dict[str, str]:
 def news_of(feed: WebFeed, fetched: Fetched) -> News:
     """Return the parsed entries of a feed; raise Unreadable if the file is no feed."""
     document = Document(fetched.content, feed.url, fetched.charset or "")
-    found, read = rows(document)
-    if found.name not in FEEDS:
-        raise Unreadable("not_a_feed", f"This is not a feed but {found.label}.")
-    with within(STEP_SECONDS):
-        bound = list(bounded(read, time.monotonic()))
+    watch = Stopwatch()
+    with watch.running(), within(STEP_SECONDS):
+        found, read = rows(document)
+        if found.name not in FEEDS:
+            raise Unreadable("not_a_feed", f"This is not a feed but {found.label}.")
+        bound = list(limited_rows(read, watch))
     return News(format=found.name, size=len(fetched.content), rows=bound)
 
 

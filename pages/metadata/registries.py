@@ -7,6 +7,7 @@ https://www.ncbi.nlm.nih.gov/books/NBK25499/#chapter4.ESummary
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 ARXIV = "{http://arxiv.org/schemas/atom}"
 
 Details = dict[str, Any]
+logger = logging.getLogger(__name__)
 
 
 class Unknown(Exception):
@@ -66,6 +68,10 @@ class Registry:
         try:
             details = self.read(found.content, value)
         except (msgspec.DecodeError, ParseError, *MISSHAPEN) as error:
+            # Crossref or another registry may have changed its format, which affects all works.
+            logger.warning(
+                "registry.unexpected_response", extra={"registry": self.name, "error": repr(error)}
+            )
             raise Unknown(f"The response of {self.name} has an unexpected format.") from error
         if not details["title"]:
             raise Unknown(f"{self.name} has no title of {value}.")

@@ -15,7 +15,7 @@ from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.formats import FORMATS, detected, rows
 from imports.files.items import Item, Problem, decode, encode
-from imports.jobs.reading import bounded
+from imports.files.slices import Stopwatch, limited_rows
 from tests.imports import hostile
 
 
@@ -50,7 +50,7 @@ def read(content: bytes, format: str = "") -> list[Any]:
     """This reads a file; only Unreadable may come out."""
     try:
         _, found = rows(Document(content), format)
-        return list(bounded(found, time.monotonic()))
+        return list(limited_rows(found, Stopwatch()))
     except Unreadable:
         return []
 

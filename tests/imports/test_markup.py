@@ -15,7 +15,7 @@ from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.formats import detected, rows
 from imports.files.markup import plain, tokens
-from imports.jobs.reading import bounded
+from imports.files.slices import Stopwatch, limited_rows
 
 OUTLINE = '<outline text="{0}" xmlUrl="https://example.org/{0}"/>'
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -66,7 +66,7 @@ def test_an_outline_behind_a_long_comment_is_read() -> None:
 
     _, found = rows(Document(content))
 
-    assert [row.line for row in bounded(found, time.monotonic())] == [3, 5]
+    assert [row.line for row in limited_rows(found, Stopwatch())] == [3, 5]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,10 @@ from accounts.models import User
 from cards.models import Card
 from eventbook.models import Event
 from imports import services
+from imports.files import slices
 from imports.files.documents import Document
+from imports.files.formats import rows
+from imports.jobs.fetching import document_of
 from imports.jobs.reading import begin, read
 from imports.models import FeedSubscription, Import, WebFeed
 from imports.subscriptions import refreshing
@@ -125,6 +129,37 @@ def test_what_is_no_feed_is_told(subscription: FeedSubscription, feed: Any) -> N
 
     assert refresh(subscription).error == "This is not a feed but CSV."
     assert Import.objects.count() == 0
+
+
+def test_a_feed_whose_format_takes_too_long_to_detect_fails_instead_of_blocking_its_worker(
+    subscription: FeedSubscription, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def detects_slowly(document: Document) -> Any:
+        began = time.process_time()
+        while time.process_time() < began + 2:
+            pass
+        return rows(document)
+
+    monkeypatch.setattr(refreshing, "rows", detects_slowly)
+    monkeypatch.setattr(refreshing, "STEP_SECONDS", 0.1)
+
+    assert refresh(subscription).error == slices.TOO_SLOW
+    assert Import.objects.count() == 0
+
+
+def test_a_fetched_file_is_decoded_the_same_when_another_reader_continues(
+    alice: User, feed: Any
+) -> None:
+    feed.content = lambda: "https://example.org/ Пример\n".encode("koi8-r")
+    feed.headers = {"Content-Type": "text/plain; charset=koi8-r"}
+    job = services.request_import(owner=alice, source=feed.url)
+
+    fetched, kept = document_of(job), document_of(job)
+
+    assert fetched is not None
+    assert kept is not None
+    assert fetched.text == kept.text == "https://example.org/ Пример\n"
+    assert len(feed.asked) == 1
 
 
 def test_each_due_feed_is_announced_once(

@@ -112,7 +112,9 @@ def test_each_registry_tells_of_a_work_in_the_same_terms(registered: Web) -> Non
         b'{"result": {"16060722": {"title": "A", "articleids": [{}]}}}',
     ],
 )
-def test_an_answer_in_another_shape_is_no_answer(web: Web, body: bytes) -> None:
+def test_a_response_in_another_format_is_no_record_and_is_logged(
+    web: Web, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     for registry, path, identifier in (
         ("crossref", STRUCTURE, "10.1038/171737a0"),
         ("datacite", ATTENTION, "10.48550/arxiv.1706.03762"),
@@ -122,8 +124,14 @@ def test_an_answer_in_another_shape_is_no_answer(web: Web, body: bytes) -> None:
     ):
         web.has(path, body)
 
-        with pytest.raises(Unknown):
+        caplog.clear()
+
+        with pytest.raises(Unknown) as unknown:
             REGISTRIES[registry].ask(identifier)
+
+        logged = [record.message for record in caplog.records]
+        is_unexpected = "unexpected format" in str(unknown.value)
+        assert logged == ["registry.unexpected_response"] * is_unexpected
 
 
 @pytest.mark.django_db(transaction=True)
