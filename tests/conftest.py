@@ -8,12 +8,12 @@ import pytest
 from rest_framework.test import APIClient
 from xdist.scheduler import LoadFileScheduling
 
-from tests.running import Workers, drain_with
+from tests.harness.processes import Workers, drain_with
 
 Drain = Callable[..., None]
 
 # Folders with the slowest tests, which run first so that all test processes end together.
-FIRST = ("flows", "faults", "config", "deploy", "events")
+FIRST = ("flows", "faults", "config", "deploy", "eventbook")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,7 +79,7 @@ def no_worker_believes_in_a_pause(request: pytest.FixtureRequest) -> Iterator[No
         return
     from eventbook.deliveries import controls
     from eventbook.models import QueueControl
-    from tests.running import wait_for
+    from tests.harness.processes import wait_for
 
     request.getfixturevalue("transactional_db")
     yield

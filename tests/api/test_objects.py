@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from cards.models import Card
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 pytestmark = pytest.mark.django_db
 API = "/api/v1"

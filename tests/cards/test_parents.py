@@ -18,9 +18,9 @@ from imports.files.items import Item
 from imports.jobs.adding import add_items
 from imports.jobs.completion import complete
 from imports.models import Import
-from tests.interleaving import another
+from tests.harness.interleaving import another
+from tests.harness.processes import wait_for
 from tests.library import PAGE, save
-from tests.running import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,8 +18,8 @@ from cards.models import Card
 from cards.services import recompute_pages
 from eventbook.models import Event
 from pages.models import Url
-from tests.interleaving import another
-from tests.running import wait_for
+from tests.harness.interleaving import another
+from tests.harness.processes import wait_for
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db(transaction=True)

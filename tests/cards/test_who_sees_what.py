@@ -16,8 +16,8 @@ from cards.models import Card, Collection
 from cards.services import add_card, create_collection, update_card
 from feeds.streams import shown
 from tests.conftest import Drain
+from tests.harness.plans import entries_read
 from tests.library import CROWD, PAGE, collection_of, save
-from tests.plans import entries_read
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from stack.embedded import PORT, Servers
-from tests.faults.links import Link
+from tests.harness.links import Link
 
 
 @pytest.fixture

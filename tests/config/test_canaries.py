@@ -22,9 +22,8 @@ from rest_framework.test import APIClient
 
 from config.logs.lines import Lines
 from eventbook.models import Delivery
-from tests.flows.running_stack import free_port
-from tests.observed import Observed, observing
-from tests.running import wait_for
+from tests.harness.observed import Observed, observing
+from tests.harness.processes import free_port, wait_for
 
 MARK = f"canary-{secrets.token_hex(4)}"
 NOWHERE = f"127.0.0.1:{free_port()}"

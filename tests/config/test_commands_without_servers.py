@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from stack.embedded import Servers
-from tests.running import ROOT, environment
+from tests.harness.processes import ROOT, environment
 
 # A process needs a second or two to load, and more where it shares its machine.
 SECONDS = 60

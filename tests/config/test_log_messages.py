@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from config.logs.libraries import OURS
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 PACKAGES = sorted(OURS - {"tests"})
 LEVELS = {

@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from config import logs
 from config.logs.lines import Lines
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 
 def line(*, as_json: bool = True, **fields: Any) -> str:

@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 from config.queues import QUEUES
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 FLY: dict[str, Any] = tomllib.loads((ROOT / "fly.toml").read_text())
 PROCESSES: dict[str, str] = FLY["processes"]

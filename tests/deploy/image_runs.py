@@ -19,8 +19,7 @@ import pytest
 from django.conf import settings
 
 from tests.deploy.facts import FLY, PROCESSES
-from tests.flows.running_stack import free_port
-from tests.running import environment, wait_for
+from tests.harness.processes import environment, free_port, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

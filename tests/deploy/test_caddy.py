@@ -16,8 +16,7 @@ from config.settings import WEB
 from imports.limits import IMPORT_BYTES
 from tests.eventbook.streaming import Client, WebProcess
 from tests.eventbook.test_stream import token_of
-from tests.flows.running_stack import free_port
-from tests.running import ROOT, wait_for
+from tests.harness.processes import ROOT, free_port, wait_for
 from tests.server.slow.clients import LOGIN, Slow, head, post
 
 pytestmark = pytest.mark.django_db(transaction=True)

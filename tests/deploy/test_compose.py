@@ -20,7 +20,7 @@ from tests.deploy.facts import (
     mebibytes,
     seconds,
 )
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 FILE: dict[str, Any] = yaml.safe_load(TEXT)

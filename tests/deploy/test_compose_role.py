@@ -13,7 +13,7 @@ from django.db import connection
 from psycopg.conninfo import make_conninfo
 
 from stack.binaries import postgres_bin
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.django_db
 

@@ -13,10 +13,10 @@ import yaml
 
 from eventbook.models import Process
 from eventbook.operate.audit import audit
+from tests.deploy.promql import grouped_by, selected
 from tests.deploy.test_rules import promtool, rules
-from tests.promql import grouped_by, selected
-from tests.running import ROOT
-from tests.scraping import scrape
+from tests.harness.processes import ROOT
+from tests.harness.scraping import scrape
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "commonplace.json"
 PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"

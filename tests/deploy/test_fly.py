@@ -20,7 +20,7 @@ from django.core.management import get_commands
 from config.queues import QUEUES
 from eventbook.declare.queues import QueuePolicy
 from tests.deploy.facts import FLY, MEASURED, PROCESSES, WORKERS, mebibytes, seconds
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 # The keys of flyctl's internal/appconfig, as far as they are used here.
 KNOWN = {

@@ -15,7 +15,7 @@ import pytest
 from django.test import modify_settings
 from django_migration_linter import MigrationLinter
 
-from tests.running import ROOT, environment, wait_for
+from tests.harness.processes import ROOT, environment, wait_for
 
 OURS = ["accounts", "cards", "events", "feeds", "notifications"]
 # Before the first release there was nobody to break.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 FILES = ("Dockerfile", "docker-compose.yml", "deploy/fly/fly.toml")
 IMAGES = {"python:3.11-slim", "postgres:18", "valkey/valkey:8", "flyio/fly-autoscaler:v0.3.2"}

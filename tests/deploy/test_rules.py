@@ -14,8 +14,8 @@ from django.core.management import call_command
 
 from eventbook.operate.metrics.alerts import ALERTS
 from eventbook.operate.metrics.rules import rules_file
-from tests.running import ROOT
-from tests.tools import ToolMissing, tool
+from tests.harness.processes import ROOT
+from tests.harness.tools import ToolMissing, tool
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 RULES = PROMETHEUS / "rules.yml"

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.deploy.facts import ADDRESSES, FLY, PROCESSES, SECRETS, WORKERS, seconds
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
 PROGRAMS = "/opt/commonplace/.venv/bin/"

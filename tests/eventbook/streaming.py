@@ -19,8 +19,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from tests.flows.running_stack import free_port
-from tests.running import ROOT, environment, wait_for
+from tests.harness.processes import ROOT, environment, free_port, wait_for
 
 PATH = "/api/v1/stream/"
 

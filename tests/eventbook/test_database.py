@@ -15,7 +15,7 @@ from eventbook.database.base import FRESH_SECONDS, DatabaseWrapper, ImpatientCon
 from eventbook.database.configuration import configured
 from eventbook.database.listener import Listener
 from eventbook.database.statements import PreparedCursor
-from tests.faults.links import Link
+from tests.harness.links import Link
 
 POOL = {"connection_class": ImpatientConnection, "timeout": 2, "reconnect_timeout": 1}
 

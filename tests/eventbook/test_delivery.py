@@ -23,10 +23,10 @@ from eventbook.record.outbox import OutsideTransaction, Priority, recording
 from eventbook.relay.relay import Relay
 from eventbook.store.replay import Progress, Selection, replay
 from tests.conftest import Drain
+from tests.harness.processes import nobody_consumes, wait_for
 from tests.probe.behaviours import told
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
-from tests.running import nobody_consumes, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,7 +17,7 @@ from eventbook.operate import diagnosis
 from eventbook.operate.acts.queues import pause
 from eventbook.operate.diagnosis import Finding
 from eventbook.operate.diagnosis.finding import duration
-from tests.running import Workers, wait_for, without_a_broker
+from tests.harness.processes import Workers, wait_for, without_a_broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 
 from eventbook.models import Process
 from eventbook.operate.diagnosis import Finding, processes
-from tests.findings import ago, bad, found
-from tests.running import Workers, nobody_consumes
+from tests.eventbook.findings import ago, bad, found
+from tests.harness.processes import Workers, nobody_consumes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,10 +18,10 @@ from django.db.models.functions import Now
 from eventbook.models import Audit, Delivery, Event, OutboxEntry, Priority
 from eventbook.operate.diagnosis import safety, servers, work
 from stack.embedded import Servers
+from tests.eventbook.findings import ago, bad, found
 from tests.eventbook.test_delivery import send
-from tests.findings import ago, bad, found
-from tests.running import ROOT, environment
-from tests.watched import System
+from tests.harness.processes import ROOT, environment
+from tests.harness.watched import System
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,7 +17,7 @@ from eventbook.models import Delivery, Priority
 from eventbook.relay import due
 from eventbook.relay.floors import Floor
 from eventbook.relay.relay import Relay
-from tests.plans import entries_read
+from tests.harness.plans import entries_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

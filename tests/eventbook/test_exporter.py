@@ -18,12 +18,11 @@ from django.db import connection, transaction
 
 from stack.embedded import PORT, Servers
 from tests.deploy.test_rules import RULES
-from tests.faults.links import Link
-from tests.flows.running_stack import free_port
+from tests.harness.links import Link
+from tests.harness.processes import ROOT, end, environment, free_port, wait_for
+from tests.harness.scraping import parsed, scrape, value
+from tests.harness.tools import tool
 from tests.probe.signals import ProbeSent, probe_sent
-from tests.running import ROOT, end, environment, wait_for
-from tests.scraping import parsed, scrape, value
-from tests.tools import tool
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

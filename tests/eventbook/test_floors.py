@@ -20,8 +20,8 @@ from eventbook.relay import due, floors
 from eventbook.relay.expansion import columns_of, expand
 from eventbook.relay.floors import Floor
 from tests.eventbook.test_delivery import send
-from tests.plans import entries_read
-from tests.running import wait_for
+from tests.harness.plans import entries_read
+from tests.harness.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,9 +19,9 @@ from eventbook.models import Delivery, QueueControl
 from eventbook.observe.health import serve
 from eventbook.observe.vitals import Vitals
 from server.health import _Migrations
+from tests.harness.processes import wait_for
+from tests.harness.watched import CHILDREN, STALL_SECONDS, System, Watched
 from tests.probe.signals import ProbeSent, probe_sent
-from tests.running import wait_for
-from tests.watched import CHILDREN, STALL_SECONDS, System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,7 +18,7 @@ from django.conf import settings
 from psycopg import sql
 
 from stack.embedded import NAME, PORT, Servers
-from tests.running import ROOT, wait_for
+from tests.harness.processes import ROOT, wait_for
 
 HOSTILE = "hostile"
 # Half of them are set for the database, and half for the role, which comes after it.

@@ -14,9 +14,9 @@ from eventbook.declare.queues import policy_of
 from eventbook.models import Delivery, Priority
 from stack.embedded import Servers
 from tests.eventbook.test_delivery import send
+from tests.harness.processes import wait_for
+from tests.harness.watched import BROKER_PART, System
 from tests.probe.behaviours import begun, told
-from tests.running import wait_for
-from tests.watched import BROKER_PART, System
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

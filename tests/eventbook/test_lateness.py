@@ -22,7 +22,7 @@ from eventbook.relay.due import take
 from eventbook.work.execution import execute
 from tests.eventbook.test_delivery import send
 from tests.eventbook.test_metrics import expand_only
-from tests.scraping import scrape, value
+from tests.harness.scraping import scrape, value
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

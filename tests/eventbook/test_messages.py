@@ -21,7 +21,7 @@ from eventbook.models import Priority
 from stack.embedded import Servers
 from tests.conftest import Drain
 from tests.eventbook.test_delivery import send, states
-from tests.running import Workers
+from tests.harness.processes import Workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

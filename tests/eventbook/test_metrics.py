@@ -28,9 +28,9 @@ from eventbook.work import leases
 from eventbook.work.execution import execute
 from eventbook.work.leases import LEFT_SECONDS
 from tests.conftest import Drain
+from tests.harness.processes import Workers, end, launch, nobody_consumes, wait_for
+from tests.harness.scraping import Samples, scrape, value
 from tests.probe.signals import ProbeSent, probe_sent
-from tests.running import Workers, end, launch, nobody_consumes, wait_for
-from tests.scraping import Samples, scrape, value
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,9 +19,9 @@ from django_celery_results.models import TaskResult
 from eventbook.beat.schedule import record_due_slots, schedules
 from eventbook.models import Delivery, Event, Operation
 from tests.conftest import Drain
+from tests.harness.processes import end, launch, wait_for
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
-from tests.running import end, launch, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

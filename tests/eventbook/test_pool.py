@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 # A pool of one child, as a worker has it; the loop stands still once a task is given to it.
 SCRIPT = """

@@ -23,9 +23,9 @@ from eventbook.observe.presence import Presence
 from eventbook.observe.vitals import Vitals
 from eventbook.operate import queries
 from eventbook.operate.queries import State, measures
+from tests.harness.processes import wait_for
+from tests.harness.watched import CHILDREN, System, Watched
 from tests.probe.signals import ProbeSent, probe_sent
-from tests.running import wait_for
-from tests.watched import CHILDREN, System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WEB = ("-m", "server")

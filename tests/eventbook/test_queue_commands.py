@@ -21,7 +21,7 @@ from eventbook.operate import acts as services
 from eventbook.operate.acts import Waiting, operations
 from eventbook.operate.diagnosis import Finding, work
 from tests.eventbook.test_delivery import send
-from tests.running import without_a_broker
+from tests.harness.processes import without_a_broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -26,8 +26,8 @@ from eventbook.operate import acts
 from eventbook.operate.audit import audit
 from tests.conftest import Drain
 from tests.eventbook.test_delivery import purge, relay_once, send, states
+from tests.harness.processes import Workers, end, launch, nobody_consumes, wait_for
 from tests.probe.models import Effect
-from tests.running import Workers, end, launch, nobody_consumes, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,8 +16,8 @@ from eventbook.models import Delivery, Lease
 from eventbook.relay.relay import Relay
 from tests.conftest import Drain
 from tests.eventbook.test_delivery import send, states
+from tests.harness.processes import wait_for
 from tests.probe.behaviours import told
-from tests.running import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,9 +13,9 @@ from django.conf import settings
 
 from eventbook.models import Delivery
 from tests.eventbook.test_delivery import send
+from tests.harness.processes import wait_for
+from tests.harness.watched import System, Watched
 from tests.probe.behaviours import begun, told
-from tests.running import wait_for
-from tests.watched import System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -24,10 +24,10 @@ from notifications.models import Kind, Notification
 from tests.conftest import Drain
 from tests.eventbook.streaming import PATH, Client, WebProcess, idle
 from tests.eventbook.test_parts import followers_of
+from tests.harness.processes import environment, wait_for
 from tests.library import save, save_many
 from tests.pages.metadata import web as webs
 from tests.pages.metadata.web import Web
-from tests.running import environment, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 INSERT = """

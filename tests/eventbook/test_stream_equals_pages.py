@@ -34,8 +34,8 @@ from tests.conftest import Drain
 from tests.eventbook.streaming import Client, WebProcess
 from tests.eventbook.test_parts import followers_of
 from tests.eventbook.test_stream import Listen, api, token_of
+from tests.harness.processes import DeadlinePassed, wait_for
 from tests.library import PAGE, collection_of, save
-from tests.running import DeadlinePassed, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

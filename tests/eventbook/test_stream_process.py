@@ -22,7 +22,7 @@ from eventbook.observe.vitals import Vitals
 from eventbook.stream import Hub, hub, looking, sources, streams
 from tests.eventbook.streaming import Client, WebProcess, idle
 from tests.eventbook.test_stream import notify, token_of
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,8 +14,8 @@ from pytest_django import DjangoDbBlocker
 from eventbook.models import Event
 from eventbook.observe import tracing
 from eventbook.work.story import TRACED
-from tests.observed import Heard, Observed, observing
-from tests.running import ROOT, wait_for
+from tests.harness.observed import Heard, Observed, observing
+from tests.harness.processes import ROOT, wait_for
 
 CALLER = "b7ad6b7169203331"
 HANDLED = "handle probe.write"

@@ -18,7 +18,7 @@ from eventbook.relay.relay import AWAKE, Relay
 from tests.conftest import Drain
 from tests.eventbook.test_delivery import relay_once, send, states
 from tests.eventbook.test_metrics import expand_only
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

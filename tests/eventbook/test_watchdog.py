@@ -21,8 +21,8 @@ from eventbook.models import Delivery, Process
 from eventbook.observe import watchdog
 from eventbook.observe.vitals import Vitals
 from tests.eventbook.test_health import delivered, locked, send
-from tests.running import wait_for
-from tests.watched import STALL_SECONDS, System, Watched
+from tests.harness.processes import wait_for
+from tests.harness.watched import STALL_SECONDS, System, Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 import httpx
 import yaml
 
+from tests.deploy.promql import selected
 from tests.deploy.test_rules import RULES, promtool, rules
 from tests.faults.world import World
-from tests.promql import selected
-from tests.running import wait_for
-from tests.scraping import Samples, parsed
+from tests.harness.processes import wait_for
+from tests.harness.scraping import Samples, parsed
 
 BEFORE, DURING = 30, 70  # minutes
 LOOKS = (BEFORE + 2, BEFORE + 5, BEFORE + 12, BEFORE + 40, BEFORE + DURING - 1)

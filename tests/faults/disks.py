@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 CHUNK = b"\0" * 65_536
 

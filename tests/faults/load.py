@@ -237,7 +237,7 @@ class Load:
 
 def wait_for_more(load: Load, operations: int, *, seconds: float = 60) -> None:
     """Wait until this many more operations have succeeded, or the load is done."""
-    from tests.running import wait_for
+    from tests.harness.processes import wait_for
 
     enough = load.done + operations
     wait_for(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.links import Link
-from tests.running import ROOT, wait_for
+from tests.harness.links import Link
+from tests.harness.processes import ROOT, wait_for
 
 
 class Process:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.faults.judge import Verdict
 from tests.faults.sizes import SEED
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 
 @dataclass

@@ -17,8 +17,8 @@ from eventbook.operate.metrics.alerts import ALERTS
 from tests.faults.alerting import Firing, Watch
 from tests.faults.report import Report
 from tests.faults.world import World
-from tests.running import wait_for
-from tests.scraping import value
+from tests.harness.processes import wait_for
+from tests.harness.scraping import value
 
 PAGES = {alert.name for alert in ALERTS if alert.page}
 LONG = pytest.mark.long

@@ -17,7 +17,7 @@ from tests.faults.load import Load, wait_for_more
 from tests.faults.report import Report
 from tests.faults.sizes import KILLS, SEED
 from tests.faults.world import World
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 TICKS = """
 from django.db import transaction

@@ -13,7 +13,7 @@ from tests.faults.judge import judge
 from tests.faults.load import Load, wait_for_more
 from tests.faults.report import Report
 from tests.faults.world import World
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 SECONDS = 3
 

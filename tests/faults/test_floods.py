@@ -15,8 +15,8 @@ from tests.faults.load import AUTHORS, Load
 from tests.faults.report import Report
 from tests.faults.sizes import FLOOD, FOLLOWERS, FULL
 from tests.faults.world import World
+from tests.harness.processes import wait_for
 from tests.library import CROWD
-from tests.running import wait_for
 
 SLO_SECONDS = 5  # of the notifications queue (config/queues.py)
 

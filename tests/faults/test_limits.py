@@ -10,7 +10,7 @@ import httpx
 from tests.faults.report import Report
 from tests.faults.sizes import FULL
 from tests.faults.world import World
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 COUNT, SECONDS = (100, 60) if FULL else (10, 3)
 WORKERS = ("feed-worker", "feed-worker2", "feed-worker3")

@@ -10,7 +10,7 @@ from tests.faults.sizes import FULL
 from tests.faults.test_broker import forget_everything
 from tests.faults.test_database import kill_connections
 from tests.faults.world import World
-from tests.running import DeadlinePassed
+from tests.harness.processes import DeadlinePassed
 
 UNIQUE = "eventbook_delivery DROP CONSTRAINT one_delivery_per_handler"
 

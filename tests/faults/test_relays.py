@@ -12,7 +12,7 @@ from tests.faults.load import Load
 from tests.faults.report import Report
 from tests.faults.sizes import KILLS, SEED
 from tests.faults.world import World
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 
 def test_relays_killed_at_any_moment(world: World, report: Report) -> None:

@@ -12,7 +12,7 @@ from tests.faults.load import Load, wait_for_more
 from tests.faults.report import Report
 from tests.faults.sizes import ROUNDS
 from tests.faults.world import World
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 GRACE = 15.0  # seconds: the soft shutdown's ten, and then some
 EVERYTHING = ("web", "web2", "relay", "notification-worker", "feed-worker", "event-worker", "beat")

@@ -18,12 +18,12 @@ import redis
 
 from stack.embedded import PORT, Servers
 from stack.programs import fly
-from tests.faults.links import Link
 from tests.faults.outside import Outside
 from tests.faults.processes import Process
 from tests.faults.sizes import ENVIRONMENT
-from tests.flows.running_stack import free_port, is_tests
-from tests.running import ROOT, wait_for
+from tests.flows.running_stack import is_tests
+from tests.harness.links import Link
+from tests.harness.processes import ROOT, free_port, wait_for
 
 ALWAYS = ("web", "relay", "notification-worker", "feed-worker", "event-worker", "exporter")
 READY = {

@@ -26,7 +26,7 @@ from feeds.models import Timeline, TimelineEntry
 from feeds.statements import ADMIT
 from tests.eventbook.test_statement import waiting
 from tests.feeds.reading import shown
-from tests.interleaving import another
+from tests.harness.interleaving import another
 from tests.library import PAGE, recorded, save
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,8 +19,8 @@ from eventbook.declare.events import FEW
 from feeds.handlers import fan_out, refresh_card, retract_card
 from feeds.queries import following_page
 from notifications.handlers import notify_card_added
+from tests.harness.plans import entries_read
 from tests.library import CROWD, recorded, save, save_many
-from tests.plans import entries_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

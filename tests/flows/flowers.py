@@ -14,9 +14,8 @@ from django.conf import settings
 
 from stack.embedded import Servers
 from stack.programs import fly
-from tests.faults.links import Link
-from tests.flows.running_stack import free_port
-from tests.running import ROOT, DeadlinePassed, end, environment, wait_for
+from tests.harness.links import Link
+from tests.harness.processes import ROOT, DeadlinePassed, end, environment, free_port, wait_for
 
 LOGIN = ("operator", "knows-the-word")
 

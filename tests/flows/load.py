@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 
 from tests.flows.running_stack import Reader
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 
 class Load:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ import psycopg
 from stack.embedded import Servers
 from stack.local_secret import local_secret
 from stack.supervision import Supervisor, SupervisorGone
-from tests.running import ROOT, DeadlinePassed, wait_for
+from tests.harness.processes import ROOT, DeadlinePassed, free_port, wait_for
 
 # The regular environment, but with a shorter wait until a dead worker's work is taken over, and
 # until one ends that is busy when it is told to.
@@ -184,10 +183,3 @@ def is_tests(name: str) -> bool:
     return name in own or name.endswith(
         ("_MAX_ATTEMPTS", "_BACKOFF_SECONDS", "_LEASE_SECONDS", "_REDELIVERY_SECONDS")
     )
-
-
-def free_port() -> int:
-    """This answers a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.flows.running_stack import Reader, RunningStack
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 BOOKMARKS = b'<DL><DT><A HREF="https://www.postgresql.org/about/">PostgreSQL</A></DL>'
 

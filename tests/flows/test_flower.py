@@ -24,7 +24,7 @@ from tests.conftest import Drain
 from tests.eventbook.test_delivery import send
 from tests.flows.flowers import LOGIN, Flower
 from tests.flows.outside import IdentityProvider, log_in, proxy_to, serving
-from tests.running import Workers, nobody_consumes, wait_for
+from tests.harness.processes import Workers, nobody_consumes, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db import connection
 
 from stack.embedded import PORT, Servers
-from tests.faults.links import Link
 from tests.flows.flowers import LOGIN, Flower
-from tests.running import Workers
+from tests.harness.links import Link
+from tests.harness.processes import Workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"

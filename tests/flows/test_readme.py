@@ -7,7 +7,7 @@ import re
 import subprocess
 
 from tests.flows.running_stack import RunningStack
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 
 def test_a_first_card_works_as_pasted(stack: RunningStack) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.flows.load import Load
 from tests.flows.running_stack import Reader, RunningStack, is_tests
-from tests.running import ROOT, wait_for
+from tests.harness.processes import ROOT, wait_for
 
 
 def test_a_group_is_scaled_and_changed_under_load_and_nothing_is_lost(

@@ -18,7 +18,7 @@ from stack.embedded import Servers
 from stack.local_secret import local_secret
 from tests.flows.load import Load
 from tests.flows.running_stack import Reader, RunningStack
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 PROGRAMS = (
     "web",

@@ -18,9 +18,9 @@ import pytest
 
 from stack.local_secret import local_secret
 from tests.flows.console import Step, fits, steps
-from tests.flows.running_stack import RunningStack, free_port, is_tests
-from tests.running import ROOT, wait_for
-from tests.tools import tool
+from tests.flows.running_stack import RunningStack, is_tests
+from tests.harness.processes import ROOT, free_port, wait_for
+from tests.harness.tools import tool
 
 DOCUMENT, HEADING = ROOT / "docs" / "operating.md", "## A bad day, step by step"
 # What only looks may be repeated until it shows what the document does; what acts is done once.

@@ -28,8 +28,8 @@ from imports.files.items import Row
 from imports.jobs import reading, turns
 from imports.models import Import, ImportBatch, ImportedItem
 from tests.conftest import Drain
+from tests.harness.processes import Workers, launch, nobody_consumes, wait_for
 from tests.imports.conftest import upload
-from tests.running import Workers, launch, nobody_consumes, wait_for
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,8 +19,8 @@ from eventbook.models import Event
 from imports.files.items import Item
 from imports.jobs.adding import Outcome, add_items
 from imports.models import Import
+from tests.harness.processes import wait_for
 from tests.imports.conftest import ImportFile as Bring
-from tests.running import wait_for
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db(transaction=True)

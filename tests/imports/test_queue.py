@@ -14,7 +14,7 @@ from eventbook.work.execution import limits_of
 from imports import limits
 from imports.events import ImportBatchReady, ImportRequested, WebFeedDue
 from imports.handlers import rest_seconds
-from tests.running import ROOT, environment
+from tests.harness.processes import ROOT, environment
 
 ID = UUID(int=1)
 EVENTS = {

@@ -18,9 +18,9 @@ from imports.files.documents import Document
 from imports.jobs import reading
 from imports.models import FeedSubscription, Import, ImportUsage
 from imports.services import request_import, subscribe_to
+from tests.harness.processes import wait_for
 from tests.imports.conftest import IMPORTS, upload
 from tests.imports.test_merging import someone_waits
-from tests.running import wait_for
 
 Client = Callable[[Any], APIClient]
 FILE = b"https://example.org/1\n"

@@ -18,8 +18,8 @@ from imports import services
 from imports.models import FeedSubscription, Import, WebFeed
 from imports.subscriptions import news, refreshing, subscribing
 from tests.conftest import Drain
+from tests.harness.processes import wait_for
 from tests.imports.feed import Feed
-from tests.running import wait_for
 
 Client = Callable[[Any], APIClient]
 SUBSCRIPTIONS = "/api/v1/subscriptions/"

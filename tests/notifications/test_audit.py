@@ -19,7 +19,7 @@ from eventbook.operate.audit import audit
 from eventbook.work.execution import execute
 from notifications.models import Notification
 from tests.eventbook.test_statement import waiting
-from tests.interleaving import another
+from tests.harness.interleaving import another
 from tests.library import PAGE, save
 
 pytestmark = pytest.mark.django_db(transaction=True)

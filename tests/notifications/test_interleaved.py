@@ -25,9 +25,9 @@ from eventbook.work.execution import execute
 from notifications.handlers import notify_card_added, notify_followed
 from notifications.models import Kind, Notification
 from tests.eventbook.test_statement import waiting
-from tests.interleaving import another
+from tests.harness.interleaving import another
+from tests.harness.processes import wait_for
 from tests.library import recorded, save
-from tests.running import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

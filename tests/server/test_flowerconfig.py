@@ -13,7 +13,7 @@ from flower import options as known
 from tornado.options import options
 
 from server.flower.login import name_in
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 SHOW = """
 import json, runpy

@@ -15,7 +15,7 @@ from accounts.models import User
 from eventbook.models import Process
 from tests.eventbook.streaming import WebProcess
 from tests.eventbook.test_stream import token_of
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 from tests.server.slow.clients import CARDS, answer_to, post
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,11 +11,11 @@ from django.conf import settings
 from django.db import connection, transaction
 from psycopg import sql
 
-from tests.faults.links import Link
+from tests.harness.links import Link
+from tests.harness.processes import Workers, wait_for
+from tests.harness.watched import Watched
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
-from tests.running import Workers, wait_for
-from tests.watched import Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

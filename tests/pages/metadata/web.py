@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.servers import WEB_PORT
+from tests.harness.servers import WEB_PORT
 
 HTML = "text/html; charset=utf-8"
 

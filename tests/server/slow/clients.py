@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 
 from tests.eventbook.streaming import PATH, WebProcess
-from tests.running import wait_for
+from tests.harness.processes import wait_for
 
 CARDS = "/api/v1/cards/"
 LOGIN = "/api/v1/auth/login/"

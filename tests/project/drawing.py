@@ -1,19 +1,19 @@
-"""Draw the project's rooms from its own imports: `python -m tests.drawing` rewrites the drawings.
+"""Draw the project's rooms from its imports, in docs/architecture.md.
+
+`python -m tests.project.drawing` rewrites the drawings.
 
 An arrow means "imports". Arrows that follow from others are left out.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-from tests.running import ROOT
+from tests.harness.processes import ROOT
+from tests.project.source import PACKAGES, imported, modules
 
 PAGE = ROOT / "docs" / "architecture.md"
-APART = {"tests", "benchmarks", "demo"}  # they may import anything
+APART = {"benchmarks", "demo"}  # they may import anything
 BLOCK = r"(<!-- drawing: {} -->\n```mermaid\n).*?(```\n)"
 
 Arrows = dict[str, set[str]]
@@ -21,9 +21,7 @@ Arrows = dict[str, set[str]]
 
 def packages() -> list[str]:
     """Return the project's packages at the top level, those apart left out."""
-    return sorted(
-        path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name not in APART
-    )
+    return [name for name in PACKAGES if name not in APART]
 
 
 def rooms() -> list[str]:
@@ -40,23 +38,13 @@ def arrows(names: list[str]) -> Arrows:
     return {
         name: {
             other
-            for path in (ROOT / name.replace(".", "/")).rglob("*.py")
-            if "migrations" not in path.parts
+            for path in modules(name)
             for module in imported(path)
             for other in names
             if other != name and f"{module}.".startswith(f"{other}.")
         }
         for name in names
     }
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Yield the modules that a file imports, in functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def reduced(graph: Arrows) -> Arrows:

@@ -16,7 +16,7 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # Pauses between two polls. They grow during a long wait, because many conditions connect to the
 # database, and polling takes CPU from the process that the test waits for.
 POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 0.05
@@ -35,6 +35,12 @@ def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> N
             raise DeadlinePassed(f"Not within {seconds:.0f} s: {what}")
         time.sleep(pause)
         pause = min(1.2 * pause, LONGEST_POLL_SECONDS)
+
+
+def free_port() -> int:
+    """Return a free TCP port of the loopback interface."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def environment() -> dict[str, str]:
@@ -66,12 +72,10 @@ def launch(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
 
 def without_a_broker(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `manage.py` with these arguments and a broker that refuses connections."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env=environment() | {"REDIS_URL": f"redis://127.0.0.1:{port}/0"},
+        env=environment() | {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from stack.locks import locked
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 TOOLS = ROOT / ".data" / "tools"
 SECONDS = 150  # timeout of one command

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = (
-    "accounts", "api", "benchmarks", "cards", "config", "demo", "events", "feeds", "notifications",
-)  # fmt: skip
+from tests.harness.processes import ROOT
+from tests.project.source import PACKAGES, modules
+
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 
 
 def sources() -> Iterator[Path]:
     for package in PACKAGES:
-        yield from (p for p in (ROOT / package).rglob("*.py") if "migrations" not in p.parts)
+        yield from modules(package)
 
 
 def test_no_file_is_longer_than_300_lines() -> None:

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from tests.patterns import Found, fault_of
-from tests.running import ROOT, environment
+from tests.harness.processes import ROOT, environment
+from tests.project.patterns import Found, fault_of
 
 
 def test_no_expression_takes_longer_than_its_text_is_long(db: None) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.patterns"],
+        [sys.executable, "-m", "tests.project.patterns"],
         cwd=ROOT,
         env=environment() | {"DJANGO_SETTINGS_MODULE": "config.settings"},
         capture_output=True,

@@ -22,8 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pytest_django import DjangoDbBlocker
 
-from tests.flows.running_stack import free_port
-from tests.running import ROOT, environment, wait_for
+from tests.harness.processes import ROOT, environment, free_port, wait_for
 
 PROGRAMS = {
     "web": "python -m server",

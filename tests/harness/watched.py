@@ -25,9 +25,8 @@ from django.db import connection
 
 from eventbook.declare.queues import policy_of
 from stack.embedded import PORT, Servers
-from tests.faults.links import Link
-from tests.flows.running_stack import free_port
-from tests.running import ROOT, end, environment, wait_for
+from tests.harness.links import Link
+from tests.harness.processes import ROOT, end, environment, free_port, wait_for
 
 BROKER_PART = 5
 STALL_SECONDS = 1.5

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.running import ROOT
+from tests.harness.processes import ROOT
 
 TEXT = (ROOT / "docs" / "events.md").read_text()
 BODY, _, NOTES = TEXT.partition("## Shown by")
