@@ -129,9 +129,10 @@ def test_what_is_public_is_read_without_a_note(staff: Client, bob: User) -> None
     card = save(bob, title="Everybody's")
     collection = create_collection(owner=bob, name="Reading")
 
-    for name, key in (("card", card.pk), ("collection", collection.pk), ("url", card.url_id)):
-        shown = staff.get(reverse(f"admin:cards_{name}_change", args=[key]))
-        listed = staff.get(reverse(f"admin:cards_{name}_changelist")).content.decode()
+    public = {"cards_card": card.pk, "cards_collection": collection.pk, "pages_url": card.url_id}
+    for name, key in public.items():
+        shown = staff.get(reverse(f"admin:{name}_change", args=[key]))
+        listed = staff.get(reverse(f"admin:{name}_changelist")).content.decode()
         assert shown.status_code == 200
         assert any(word in listed for word in ("Everybody&#x27;s", "Reading", "example.org"))
 
