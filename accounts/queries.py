@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Lower
 
 from accounts.models import Follow, User
 from accounts.names import lookup_form
-from eventbook import ALL_KEYS, KeyRange
+from eventbook import KeyRange
 from eventbook.database import execute
 
 
@@ -126,8 +126,9 @@ def follower_ranges(user_ids: Collection[int], *, cards: int = 1) -> dict[int, l
 
 def _ranges(user_id: int, size: int) -> list[KeyRange]:
     """Return ranges of follower ids that hold at most `size` followers each and cover all ids."""
-    limits = [ALL_KEYS.first]
-    while limits[-1] < ALL_KEYS.after:
+    all_keys = KeyRange()
+    limits = [all_keys.first]
+    while limits[-1] < all_keys.after:
         rows = execute(NEXT_RANGE, [user_id, str(limits[-1]), size], prepare=False).rows
-        limits.append(rows[0][0] if rows else ALL_KEYS.after)
+        limits.append(rows[0][0] if rows else all_keys.after)
     return [KeyRange(first, after) for first, after in pairwise(limits)]

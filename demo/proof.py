@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import connection
 
-from eventbook.operate import subscriptions
+from eventbook.operate import all_handlers
 
 # The expected deliveries: one for each event since `since` and each handler subscribed to it.
 EXPECTED = """
@@ -71,7 +71,7 @@ class HandlerProof:
 
 def by_handler(since: datetime) -> list[HandlerProof]:
     """Return the proof of each handler, for the events since `since`."""
-    known = subscriptions()
+    known = all_handlers()
     names = [[handler.event_name for handler in known], [handler.name for handler in known]]
     expected = dict(_rows(EXPECTED, [*names, since]))
     found = {handler: counts for handler, *counts in _rows(FOUND, [since])}

@@ -15,19 +15,17 @@ from eventbook.lazy import loading
 if TYPE_CHECKING:
     from eventbook.beat.schedule import scheduled
     from eventbook.declare.events import (
-        ALL_KEYS,
-        FEW,
+        SMALL_BATCH,
         KeyRange,
         Recorded,
         event_type,
         is_large,
-        span,
         upcaster,
     )
     from eventbook.declare.handlers import handler
     from eventbook.declare.queues import QueuePolicy, policy_of
     from eventbook.declare.statement import Statement
-    from eventbook.deliveries.limits import Limit, Refused, acquire
+    from eventbook.deliveries.limits import RateLimit, RateLimited, acquire_permits
     from eventbook.record.admission import BacklogFull, admit_bulk_work
     from eventbook.record.outbox import Priority, recording
     from eventbook.record.signals import DomainSignal
@@ -35,19 +33,18 @@ if TYPE_CHECKING:
     from eventbook.work.execution import Later
 
 __all__ = [
-    "ALL_KEYS",
-    "FEW",
+    "SMALL_BATCH",
     "BacklogFull",
     "DomainSignal",
     "KeyRange",
     "Later",
-    "Limit",
     "Priority",
     "QueuePolicy",
+    "RateLimit",
+    "RateLimited",
     "Recorded",
-    "Refused",
     "Statement",
-    "acquire",
+    "acquire_permits",
     "admit_bulk_work",
     "event_type",
     "handler",
@@ -56,7 +53,6 @@ __all__ = [
     "policy_of",
     "recording",
     "scheduled",
-    "span",
     "upcaster",
 ]
 
@@ -65,19 +61,17 @@ __getattr__ = loading(
     {
         "beat.schedule": ["scheduled"],
         "declare.events": [
-            "ALL_KEYS",
-            "FEW",
+            "SMALL_BATCH",
             "KeyRange",
             "Recorded",
             "event_type",
             "is_large",
-            "span",
             "upcaster",
         ],
         "declare.handlers": ["handler"],
         "declare.queues": ["QueuePolicy", "policy_of"],
         "declare.statement": ["Statement"],
-        "deliveries.limits": ["Limit", "Refused", "acquire"],
+        "deliveries.limits": ["RateLimit", "RateLimited", "acquire_permits"],
         "record.admission": ["BacklogFull", "admit_bulk_work"],
         "record.outbox": ["Priority", "recording"],
         "record.signals": ["DomainSignal"],

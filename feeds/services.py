@@ -25,7 +25,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from eventbook import FEW, KeyRange, database, is_large, span
+from eventbook import SMALL_BATCH, KeyRange, database, is_large
 from eventbook.stream import reset
 from feeds import statements
 from feeds.models import Timeline
@@ -46,7 +46,7 @@ class Batch:
     @property
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of the SQL for fan-out and retraction."""
-        lowest, highest = span(self.followers)
+        lowest, highest = KeyRange.covering(self.followers)
         return {
             "cards": self.cards,
             "curators": self.curators,
@@ -79,7 +79,7 @@ def retract_cards(batch: Batch) -> None:
 
 
 def _fan_out(batch: Batch) -> None:
-    few = len(batch.cards) <= FEW
+    few = len(batch.cards) <= SMALL_BATCH
     statement = statements.FAN_OUT_FEW if few else statements.FAN_OUT_MANY
     database.insert_new(statement, batch.parameters, many=is_large(batch.followers))
 

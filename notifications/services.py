@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from eventbook import FEW, KeyRange, is_large, span
+from eventbook import SMALL_BATCH, KeyRange, is_large
 from eventbook.database import insert_new
 from eventbook.stream import reset
 from notifications import statements
@@ -33,7 +33,7 @@ def notify_of_added_cards(
     `recipients` are the ranges of user ids to write for, one per event. Return the number of
     notifications written.
     """
-    lowest, highest = span(recipients)
+    lowest, highest = KeyRange.covering(recipients)
     batch: dict[str, Any] = {
         "events": list(event_ids),
         "times": list(times),
@@ -46,7 +46,7 @@ def notify_of_added_cards(
         "lowest": str(lowest),
         "highest": str(highest),
     } | statements.REASONS
-    few = len(event_ids) <= FEW
+    few = len(event_ids) <= SMALL_BATCH
     statement = statements.CARD_ADDED_FEW if few else statements.CARD_ADDED_MANY
     return insert_new(statement, batch, many=is_large(recipients))
 

@@ -63,7 +63,7 @@ def nothing_counted_yet() -> None:
     from eventbook.operate.metrics import snapshot
 
     cache.clear()
-    controls.forget()
+    controls.clear_cache()
     counters.forget()
     snapshot.snapshot.forget()
 

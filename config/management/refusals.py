@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError as PublishFailed
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
-from eventbook.database import is_refusal
+from eventbook.database import is_timeout
 from eventbook.operate import BrokerDown
 from stack.terminal import SaysWhatToDo
 
@@ -37,7 +37,7 @@ def in_a_line(error: BaseException) -> str:
         )
     if isinstance(error, ProgrammingError):
         return f"The database is not that of this release ({first}): run `manage.py migrate`."
-    if is_refusal(error):
+    if is_timeout(error):
         return (
             f"PostgreSQL did not finish in time ({first}). Check pg_stat_activity, or set a longer"
             " DATABASE_REPLY_SECONDS, and run this again."

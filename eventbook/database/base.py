@@ -20,7 +20,7 @@ from psycopg.pq import TransactionStatus
 from eventbook.conf import conf
 from eventbook.database.adapters import PlainListDumper
 from eventbook.database.session import SESSION
-from eventbook.database.statements import FREE, LEAN, PreparedCursor, with_lean_times
+from eventbook.database.statements import DEFAULT_PLANS, LEAN_PLANS, PreparedCursor, with_lean_times
 
 # The time limit, in seconds, of the check whether a connection still works; after it, Django
 # connects again.
@@ -36,7 +36,7 @@ class StatementOutdated(psycopg.OperationalError):
     """A migration changed a prepared statement's result columns; a retry may succeed."""
 
 
-class ImpatientConnection(psycopg.Connection[Any]):
+class TimeLimitedConnection(psycopg.Connection[Any]):
     """A connection with a time limit for each of the server's responses.
 
     TCP's own timeouts don't notice a frozen server, nor one behind a proxy that still acknowledges
@@ -83,7 +83,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
     def plan(self, *, lean: bool) -> None:
         """Choose how PostgreSQL plans the session's statements (`lean`: see statements.py)."""
         if self._plans_lean != lean:
-            self.execute(LEAN if lean else FREE)
+            self.execute(LEAN_PLANS if lean else DEFAULT_PLANS)
             self._plans_lean = self.kept_cursor.keeps = lean
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
@@ -112,17 +112,17 @@ class ImpatientConnection(psycopg.Connection[Any]):
         return answer
 
 
-def impatient(module: ModuleType) -> ModuleType:
-    """Return a copy of the module psycopg whose `connect` makes an ImpatientConnection."""
+def with_time_limits(module: ModuleType) -> ModuleType:
+    """Return a copy of the module psycopg whose `connect` makes an TimeLimitedConnection."""
     copy = ModuleType(module.__name__)
-    copy.__dict__.update(vars(module), connect=ImpatientConnection.connect)
+    copy.__dict__.update(vars(module), connect=TimeLimitedConnection.connect)
     return copy
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """The database backend; Django requires this class name."""
 
-    Database = impatient(base.DatabaseWrapper.Database)
+    Database = with_time_limits(base.DatabaseWrapper.Database)
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return the parameters of a new connection, with the faster conversion of lists."""
@@ -137,7 +137,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Return whether the server responds on this connection within CHECK_SECONDS."""
         session = self.connection
-        if not isinstance(session, ImpatientConnection):
+        if not isinstance(session, TimeLimitedConnection):
             return bool(super().is_usable())
         if session.is_fresh():
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from eventbook.database.base import ImpatientConnection
+from eventbook.database.base import TimeLimitedConnection
 from eventbook.database.session import ENVIRONMENT, SESSION
 
 CLIENT: dict[str, Any] = {
@@ -76,7 +76,7 @@ def _escaped(value: str) -> str:
 
 def _pool(size: int) -> dict[str, Any]:
     return {
-        "connection_class": ImpatientConnection,
+        "connection_class": TimeLimitedConnection,
         "min_size": 1,
         "max_size": size,
         "timeout": 2,

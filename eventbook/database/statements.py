@@ -14,13 +14,13 @@ from psycopg.pq import Format
 
 # For statements on few rows. Each is planned once, for any parameters; the plan scans indexes in
 # their order, even if the tables were empty at that moment.
-LEAN = """
+LEAN_PLANS = """
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off
 """
 # For statements on many rows, which are not prepared, but planned for their parameters and the
 # tables as they are. Forcing custom plans would do this, too, but would also plan the check of each
 # foreign key for each row.
-FREE = """
+DEFAULT_PLANS = """
     RESET plan_cache_mode; RESET enable_seqscan; RESET enable_bitmapscan
 """
 # For one page of a list that may be long. A merge join may scan a whole table before enough rows
@@ -114,7 +114,7 @@ def in_order() -> Iterator[None]:
         yield
 
 
-def is_refusal(error: BaseException) -> bool:
+def is_timeout(error: BaseException) -> bool:
     """Return whether PostgreSQL is up, and only cancelled a statement or timed out on a lock."""
     return isinstance(
         error.__cause__, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable

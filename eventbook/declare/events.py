@@ -20,14 +20,14 @@ type_of_name: dict[str, EventType] = {}
 type_of_class: dict[type, EventType] = {}
 
 
-class Subject(Protocol):
-    """An event dataclass; `subject` names the object that changed, for example `cards/12`."""
+class DomainEvent(Protocol):
+    """An event's dataclass; `subject` names the object that changed, for example `cards/12`."""
 
     @property
     def subject(self) -> str: ...
 
 
-E = TypeVar("E", bound=Subject)
+E = TypeVar("E", bound=DomainEvent)
 T_co = TypeVar("T_co", covariant=True)
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -54,22 +54,22 @@ class EventType:
 
 
 class KeyRange(NamedTuple):
-    """A delivery's share of an event's work: the rows with `first` <= key < `after`.
+    """A delivery's share of an event's work: the rows with `first` <= key < `after`; or all keys.
 
     A key is for example the id of a follower to notify.
     """
 
-    first: int
-    after: int
+    first: int = -(2**63)
+    after: int = 2**63 - 1
+
+    @classmethod
+    def covering(cls, ranges: Sequence[KeyRange]) -> KeyRange:
+        """Return the smallest range that contains all of these."""
+        return cls(min(keys.first for keys in ranges), max(keys.after for keys in ranges))
 
 
-FEW = 20  # events: the largest batch that counts as small
-ALL_KEYS = KeyRange(-(2**63), 2**63 - 1)
-
-
-def span(ranges: Sequence[KeyRange]) -> KeyRange:
-    """Return the range that covers all of them."""
-    return KeyRange(min(keys.first for keys in ranges), max(keys.after for keys in ranges))
+SMALL_BATCH = 20  # events: the largest batch that counts as small
+ALL_KEYS = KeyRange()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Recorded(Generic[T_co]):
 
 def is_large(parts: Sequence[KeyRange]) -> bool:
     """Return whether a batch is likely to write many rows, given the key ranges of its events."""
-    return len(parts) > FEW or any(keys != ALL_KEYS for keys in parts)
+    return len(parts) > SMALL_BATCH or any(keys != ALL_KEYS for keys in parts)
 
 
 def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:
@@ -114,7 +114,7 @@ def upcaster(name: str, *, from_version: int) -> Callable[[Upcast], Upcast]:
     return register
 
 
-def encode(event: Subject) -> bytes:
+def encode(event: DomainEvent) -> bytes:
     """Return the event's data as JSON."""
     return msgspec.json.encode(event)
 

@@ -108,7 +108,7 @@ def register(known: Handler) -> None:
     handler_registered.send(sender=Handler, handler=known)
 
 
-def subscriptions() -> list[Handler]:
+def all_handlers() -> list[Handler]:
     """Return every handler once, sorted by its current name."""
     return [handlers[name] for name in sorted(handlers) if handlers[name].name == name]
 

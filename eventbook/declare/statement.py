@@ -15,11 +15,12 @@ from typing import Any
 from eventbook.database.statements import execute
 from eventbook.declare.events import ALL_KEYS
 
-WORK = """
+CLAIM_RUN_FINISH = """
     WITH claimed AS MATERIALIZED (
         SELECT delivery.id, event.id AS event_id, event.recorded_at AS time,
                '{first}'::bigint AS first, {after}::bigint AS after, {fields},
                date_part('epoch', greatest(statement_timestamp() - delivery.recorded_at, '0'))
+                   AS age
         FROM eventbook_delivery AS delivery
         JOIN eventbook_event AS event ON event.id = delivery.event_id
         WHERE delivery.id = ANY(%(ids)s) AND delivery.handler = ANY(%(handlers)s)
@@ -31,7 +32,7 @@ WORK = """
         SET state = 'done', due_at = NULL, finished_at = clock_timestamp(), error = ''
         FROM claimed WHERE eventbook_delivery.id = claimed.id
     )
-    SELECT id, date_part FROM claimed
+    SELECT id, age FROM claimed
 """
 
 
@@ -55,7 +56,7 @@ class Statement:
         columns = [
             f"(event.data->>'{name}')::{type} AS {name}" for name, type in self.fields.items()
         ]
-        return WORK.format(
+        return CLAIM_RUN_FINISH.format(
             first=ALL_KEYS.first,
             after=ALL_KEYS.after,
             fields=", ".join(columns),
@@ -63,9 +64,7 @@ class Statement:
             effects=self.effects,
         )
 
-    def work(
-        self, ids: Sequence[int], *, handlers: Sequence[str], version: int
-    ) -> dict[int, float]:
+    def run(self, ids: Sequence[int], *, handlers: Sequence[str], version: int) -> dict[int, float]:
         """Run the statement; return the age in seconds of each delivery that it did, by id.
 
         Deliveries missing from the result are done already, locked by another worker, or not fit

@@ -23,14 +23,14 @@ class Control:
 
     paused: bool = False
     # Seconds from the resumption until this was read: 0 if paused, infinity if never paused.
-    running_seconds: float = inf
+    seconds_unpaused: float = inf
     concurrency: int | None = None
     rate_limit: int | None = None
     rate_seconds: int | None = None
     group_limit: int | None = None
     group_seconds: int | None = None
 
-    def over(self, policy: QueuePolicy) -> QueuePolicy:
+    def apply_to(self, policy: QueuePolicy) -> QueuePolicy:
         """Return the policy with the operators' numbers in place of its own."""
         numbers = {name: number for name in NUMBERS if (number := getattr(self, name)) is not None}
         return dataclasses.replace(policy, **numbers) if numbers else policy
@@ -49,7 +49,7 @@ READ = f"""
 Controls = dict[str, Control]
 
 
-class _Seen:
+class _Cache:
     """The cached controls of this process, and when they were read.
 
     Both are replaced in one assignment, without a lock: threads may read twice at the same time,
@@ -63,11 +63,11 @@ def read() -> Controls:
     """Read the controls of all queues from PostgreSQL into the cache, and return them."""
     controls = {
         queue: Control(
-            paused=paused, running_seconds=running, **dict(zip(NUMBERS, numbers, strict=True))
+            paused=paused, seconds_unpaused=running, **dict(zip(NUMBERS, numbers, strict=True))
         )
         for queue, paused, running, *numbers in execute(READ).rows
     }
-    _Seen.last = time.monotonic(), controls
+    _Cache.last = time.monotonic(), controls
     return controls
 
 
@@ -76,24 +76,24 @@ def control_of(queue: str) -> Control:
 
     Raises OperationalError if the cache is older and PostgreSQL is unreachable.
     """
-    read_at, controls = _Seen.last
+    read_at, controls = _Cache.last
     if time.monotonic() > read_at + FRESH_SECONDS:
         controls = read()
     return controls.get(queue, UNTOUCHED)
 
 
-def running_seconds(queue: str) -> float:
+def seconds_unpaused(queue: str) -> float:
     """Return for how many seconds the queue has not been paused; infinity if it never was.
 
     This uses the cached controls, however old, and never queries PostgreSQL.
     """
-    read_at, controls = _Seen.last
-    return controls.get(queue, UNTOUCHED).running_seconds + time.monotonic() - read_at
+    read_at, controls = _Cache.last
+    return controls.get(queue, UNTOUCHED).seconds_unpaused + time.monotonic() - read_at
 
 
 def policy_in_force(queue: str) -> QueuePolicy:
     """Return a queue's policy, with the operators' numbers in it; raise UnknownQueue."""
-    return control_of(queue).over(policy_of(queue))
+    return control_of(queue).apply_to(policy_of(queue))
 
 
 def paused_queues() -> frozenset[str]:
@@ -101,6 +101,6 @@ def paused_queues() -> frozenset[str]:
     return frozenset(queue for queue, control in read().items() if control.paused)
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Empty the cache, after this process has changed a control."""
-    _Seen.last = float("-inf"), {}
+    _Cache.last = float("-inf"), {}

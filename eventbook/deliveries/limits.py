@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
+from django.db import transaction
+
+from eventbook.database.statements import execute
 
 
 @dataclass(frozen=True)
-class Limit:
+class RateLimit:
     """At most `count` calls in any window of `seconds`, for all calls of one `group`.
 
     Refused calls get turns in their order within a `line`. The lines of a group share its limit, so
@@ -33,20 +34,30 @@ class Limit:
     line: str = ""
 
     @property
-    def turns(self) -> str:
+    def line_name(self) -> str:
         """Return the name of the eventbook_rategroup row that holds the end of the line."""
         return self.line or self.group
+
+    @property
+    def parameters(self) -> dict[str, str | int]:
+        """Return the parameters of the SQL below."""
+        return {
+            "group": self.group,
+            "line_name": self.line_name,
+            "count": self.count,
+            "seconds": self.seconds,
+        }
 
 
 @dataclass(frozen=True)
 class Permits:
-    """Permission for one call: the id of a permit under each limit, for `give_back` at its end."""
+    """Permission for one call: the id of a permit under each limit, for `end_permits`."""
 
     ids: Sequence[int]
 
 
 @dataclass(frozen=True)
-class Refused:
+class RateLimited:
     """No permission now; the call's turn comes in `seconds`."""
 
     seconds: float
@@ -59,10 +70,10 @@ ENSURE = """
 """
 LOCK = "SELECT name FROM eventbook_rategroup WHERE name = ANY(%s) ORDER BY name FOR UPDATE"
 # Not now(), the transaction's beginning: the transaction may have waited for the lock.
-FREE = """
+ROOM = """
     SELECT %(count)s - count(*) FILTER (WHERE until > clock_timestamp()),
            greatest(extract(epoch FROM
-               (SELECT reserved_until FROM eventbook_rategroup WHERE name = %(turns)s)
+               (SELECT reserved_until FROM eventbook_rategroup WHERE name = %(line_name)s)
                - clock_timestamp())::float, 0)
     FROM eventbook_permit WHERE "group" = %(group)s
 """
@@ -84,15 +95,15 @@ RESERVE = """
                         AND until < clock_timestamp() + %(seconds)s * interval '1 second'),
                      clock_timestamp())
         ) + %(seconds)s::float / %(count)s * interval '1 second'
-    WHERE name = %(turns)s
+    WHERE name = %(line_name)s
     RETURNING extract(epoch FROM reserved_until - clock_timestamp())::float
 """
-GIVE_BACK = """
+END = """
     UPDATE eventbook_permit SET until = clock_timestamp() + limits.seconds * interval '1 second'
     FROM unnest(%s::bigint[], %s::int[]) AS limits (id, seconds)
     WHERE eventbook_permit.id = limits.id
 """
-FORGET = """
+DELETE_IDLE = """
     WITH idle AS (
         SELECT name FROM eventbook_rategroup
         WHERE reserved_until < now() - interval '1 day' AND refilled_at < now() - interval '1 day'
@@ -105,59 +116,45 @@ FORGET = """
 """
 
 
-def acquire(limits: Sequence[Limit], *, longest: float, waited: bool) -> Permits | Refused:
+def acquire_permits(
+    limits: Sequence[RateLimit], *, longest: float, waited: bool
+) -> Permits | RateLimited:
     """Return a permit under every limit, or reserve a turn and return when it comes.
 
     `longest` is the most seconds that the call may take. A call that has not `waited` for a turn
     before is refused while others of its line wait.
     """
-    names = sorted({name for limit in limits for name in (limit.group, limit.turns)})
-    with transaction.atomic(), connection.cursor() as cursor:
-        _lock(cursor, names)
+    with transaction.atomic():
+        _lock(sorted({name for limit in limits for name in (limit.group, limit.line_name)}))
         for limit in limits:
-            cursor.execute(FREE, _numbers(limit))
-            free, queue = cursor.fetchone()
-            if free <= 0 or (queue > 0 and not waited):
-                cursor.execute(RESERVE, _numbers(limit))
-                return Refused(float(cursor.fetchone()[0]))
+            ((free, seconds_to_turn),) = execute(ROOM, limit.parameters).rows
+            if free <= 0 or (seconds_to_turn > 0 and not waited):
+                ((seconds,),) = execute(RESERVE, limit.parameters).rows
+                return RateLimited(seconds)
         ids = []
         for limit in limits:
-            cursor.execute(TAKE, _numbers(limit) | {"longest": longest})
-            ids.append(int(cursor.fetchone()[0]))
+            ((id,),) = execute(TAKE, limit.parameters | {"longest": longest}).rows
+            ids.append(id)
         return Permits(ids)
 
 
-def give_back(permits: Permits, limits: Sequence[Limit]) -> None:
+def end_permits(permits: Permits, limits: Sequence[RateLimit]) -> None:
     """Let the permits of a call that has just ended count for one more window."""
-    if not permits.ids:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(GIVE_BACK, [list(permits.ids), [limit.seconds for limit in limits]])
+    if permits.ids:
+        execute(END, [list(permits.ids), [limit.seconds for limit in limits]])
 
 
-def forget_idle() -> None:
+def delete_idle() -> None:
     """Delete groups and lines that were not used for a day; `_lock` creates them again."""
-    with connection.cursor() as cursor:
-        cursor.execute(FORGET)
+    execute(DELETE_IDLE, prepare=False)
 
 
-def _lock(cursor: CursorWrapper, names: list[str]) -> None:
+def _lock(names: list[str]) -> None:
     """Lock the rows of these groups until the transaction ends; create missing ones."""
-    while True:
-        cursor.execute(ENSURE, [names])
-        cursor.execute(LOCK, [names])
-        if len(cursor.fetchall()) == len(names):
-            return
-        # `forget_idle` deleted a row between the two statements: try again.
-
-
-def _numbers(limit: Limit) -> dict[str, str | int | float]:
-    return {
-        "group": limit.group,
-        "turns": limit.turns,
-        "count": limit.count,
-        "seconds": limit.seconds,
-    }
+    locked = 0
+    while locked < len(names):  # again, if `delete_idle` deleted a row between the two statements
+        execute(ENSURE, [names])
+        locked = execute(LOCK, [names]).count
 
 
 # A token bucket that holds at most the tokens of two seconds.
@@ -181,7 +178,6 @@ def spend(name: str, *, rate: int, wanted: int) -> int:
 
     Call this in the transaction that uses the tokens, so that a rollback returns them.
     """
-    with connection.cursor() as cursor:
-        _lock(cursor, [name])
-        cursor.execute(SPEND, {"name": name, "rate": rate, "wanted": wanted})
-        return int(cursor.fetchone()[0])
+    _lock([name])
+    ((taken,),) = execute(SPEND, {"name": name, "rate": rate, "wanted": wanted}).rows
+    return int(taken)

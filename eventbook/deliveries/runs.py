@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from eventbook.declare.handlers import Handler
 from eventbook.declare.queues import policy_of
-from eventbook.deliveries.controls import running_seconds
+from eventbook.deliveries.controls import seconds_unpaused
 from eventbook.observe import counters
 
 
@@ -54,7 +54,7 @@ class Run:
         """Count the deliveries done later than the queue's SLO; none right after a pause."""
         queue = self.handler.queue
         slo = policy_of(queue).slo_seconds
-        if max(self.owed) + elapsed <= slo or running_seconds(queue) <= slo:
+        if max(self.owed) + elapsed <= slo or seconds_unpaused(queue) <= slo:
             return
         late = sum(owed + elapsed > slo for owed in self.owed)
         counters.count("deliveries_late_total", late, queue=queue)

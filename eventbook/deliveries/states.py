@@ -27,7 +27,7 @@ ERROR_LIMIT = 8_000  # characters of an error that are kept with a delivery
 # The payload of a notification that makes the relay poll for due deliveries at once.
 DUE_NOW = "due"
 # The `error` of a delivery that a rate limit postpones.
-WAITS = "It waits for its turn under a rate limit."
+RATE_LIMITED = "It waits for its turn under a rate limit."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def reopen(ids: Sequence[int], *, suspect: Sequence[int] = ()) -> None:
     )
 
 
-HAND_BACK = """
+RELEASE_PAUSED = """
     UPDATE eventbook_delivery SET state = 'queued', due_at = now(), publications = %s
     FROM (
         SELECT id FROM eventbook_delivery WHERE id = ANY(%s) AND state = %s
@@ -74,14 +74,14 @@ HAND_BACK = """
 """
 
 
-def hand_back(ids: Sequence[int], *, begun: bool, suspect: bool) -> int:
+def release_paused(ids: Sequence[int], *, begun: bool, suspect: bool) -> int:
     """Make deliveries of a paused queue due without charging an attempt; return how many.
 
     Deliveries that another worker has locked are passed over. `begun` says that this worker has
     marked them as running. With `suspect`, they count as swept when they are published again.
     """
     state = "running" if begun else "queued"
-    return execute(HAND_BACK, [int(suspect), list(ids), state]).count
+    return execute(RELEASE_PAUSED, [int(suspect), list(ids), state]).count
 
 
 def isolate(ids: Sequence[int]) -> None:
@@ -115,7 +115,7 @@ def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
     priority, bounds, attempts, traceparent, whether it waited for a rate limit, age in seconds,
     seconds since it could run).
     """
-    return execute(CLAIM, [WAITS, list(ids), handler.names]).rows
+    return execute(CLAIM, [RATE_LIMITED, list(ids), handler.names]).rows
 
 
 SPLIT = """
@@ -216,7 +216,7 @@ def defer(id: int, *, seconds: float, reason: str) -> None:
     )
 
 
-DISCARD_FREE = """
+DISCARD_WAITING = """
     WITH free AS MATERIALIZED (
         SELECT id FROM eventbook_delivery
         WHERE id = ANY(%(ids)s) AND state IN ('queued', 'retry')
@@ -233,7 +233,7 @@ DISCARD_FREE = """
 """
 
 
-def discard_free(ids: Sequence[int]) -> tuple[int, int]:
+def discard_waiting(ids: Sequence[int]) -> tuple[int, int]:
     """Discard waiting deliveries; return how many, and how many open ones a worker still holds."""
-    ((discarded, were_open),) = execute(DISCARD_FREE, {"ids": list(ids)}, prepare=False).rows
+    ((discarded, were_open),) = execute(DISCARD_WAITING, {"ids": list(ids)}, prepare=False).rows
     return discarded, were_open - discarded

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from eventbook.database.statements import execute
-from eventbook.declare.handlers import Handler, subscriptions
+from eventbook.declare.handlers import Handler, all_handlers
 from eventbook.declare.queues import policy_of
 
 # How long processes of the previous release may run beside those of this one.
@@ -38,7 +38,7 @@ def subscribe() -> list[str]:
 
     A renamed handler is subscribed since the first of its former names was.
     """
-    known = subscriptions()
+    known = all_handlers()
     columns = [
         [handler.name for handler in known],
         [handler.event_name for handler in known],
@@ -74,7 +74,7 @@ NEW = "SELECT handler FROM eventbook_subscription WHERE since > now() - %s * int
 def catch_up() -> int:
     """Create the deliveries that relays of the previous release left out; return how many."""
     new = {name for (name,) in execute(NEW, [DEPLOY_SECONDS]).rows}
-    return sum(_catch_up(handler) for handler in subscriptions() if handler.name in new)
+    return sum(_catch_up(handler) for handler in all_handlers() if handler.name in new)
 
 
 def _catch_up(handler: Handler) -> int:

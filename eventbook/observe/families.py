@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from eventbook.declare.events import type_of_name
-from eventbook.declare.handlers import subscriptions
+from eventbook.declare.handlers import all_handlers
 from eventbook.declare.queues import all_policies
 
 Labels = dict[str, str]
@@ -35,11 +35,11 @@ def _queues() -> list[Labels]:
 
 
 def _handlers() -> list[Labels]:
-    return [{"handler": known.name, "queue": known.queue} for known in subscriptions()]
+    return [{"handler": known.name, "queue": known.queue} for known in all_handlers()]
 
 
 def _handler_names() -> list[Labels]:
-    return [{"handler": known.name} for known in subscriptions()]
+    return [{"handler": known.name} for known in all_handlers()]
 
 
 def _outcomes() -> list[Labels]:

@@ -11,7 +11,7 @@ from eventbook.lazy import loading
 
 if TYPE_CHECKING:
     from eventbook.brokers.broker import BrokerDown
-    from eventbook.declare.handlers import subscriptions
+    from eventbook.declare.handlers import all_handlers
     from eventbook.declare.queues import all_policies
     from eventbook.models import Delivery
     from eventbook.operate.acts.dead_letters import DeadLetters, replay_dead_letters
@@ -33,6 +33,7 @@ __all__ = [
     "QueueStatus",
     "ReadOnlyAdmin",
     "Unavailable",
+    "all_handlers",
     "all_policies",
     "audit_rule",
     "backlogs",
@@ -41,14 +42,13 @@ __all__ = [
     "outbox_length",
     "queue_status",
     "replay_dead_letters",
-    "subscriptions",
 ]
 
 __getattr__ = loading(
     "eventbook",
     {
         "declare.queues": ["all_policies"],
-        "declare.handlers": ["subscriptions"],
+        "declare.handlers": ["all_handlers"],
         "operate.acts.dead_letters": ["DeadLetters", "replay_dead_letters"],
         "operate.admin.records": ["ReadOnlyAdmin"],
         "operate.audit": ["audit_rule"],

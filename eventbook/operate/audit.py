@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from eventbook.declare.handlers import handlers, subscriptions
+from eventbook.declare.handlers import all_handlers, handlers
 from eventbook.declare.queues import all_policies
 from eventbook.models import Audit
 
@@ -108,9 +108,9 @@ audit_rule(
     """,
     advice="Deliver the events: `manage.py replay --handler NAME --event ID`.",
     parameters=lambda: {
-        "handlers": [known.name for known in subscriptions()],
-        "types": [known.event_name for known in subscriptions()],
-        "names": [",".join(known.names) for known in subscriptions()],
+        "handlers": [known.name for known in all_handlers()],
+        "types": [known.event_name for known in all_handlers()],
+        "names": [",".join(known.names) for known in all_handlers()],
     },
 )
 audit_rule(

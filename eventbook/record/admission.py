@@ -18,7 +18,7 @@ from eventbook.models import Priority
 FRESH_SECONDS = 1.0  # how long a process trusts its last count
 DRAIN_SECONDS = 10  # the period over which the delivery rate is measured
 SHORTEST_WAIT, LONGEST_WAIT = 5, 300  # seconds, in Retry-After
-USUAL_WAIT = 30  # seconds, if no bulk work was delivered in that period
+DEFAULT_WAIT = 30  # seconds, if no bulk work was delivered in that period
 
 
 class BacklogFull(Exception):
@@ -33,15 +33,15 @@ class BacklogFull(Exception):
 class Backlog:
     """A process's cached count of the backlog: when it was read, and whether it was full."""
 
-    looked_at: float = float("-inf")
+    counted_at: float = float("-inf")
     retry_after: int = 0  # 0 while there is room
 
-    def look(self, now: float) -> int:
+    def seconds_until_room(self, now: float) -> int:
         """Return how many seconds a client must wait; count again if a second has passed."""
-        if now - self.looked_at >= FRESH_SECONDS:
+        if now - self.counted_at >= FRESH_SECONDS:
             limit: int = conf.BULK_BACKLOG_LIMIT
             self.retry_after = seconds_to_wait(limit) if open_bulk_work(limit) >= limit else 0
-            self.looked_at = now
+            self.counted_at = now
         return self.retry_after
 
 
@@ -53,7 +53,7 @@ def admit_bulk_work() -> None:
 
     The count may be a second old, so one second's requests can exceed the limit.
     """
-    if retry_after := backlog.look(time.monotonic()):
+    if retry_after := backlog.seconds_until_room(time.monotonic()):
         raise BacklogFull(retry_after)
 
 
@@ -90,6 +90,6 @@ def seconds_to_wait(limit: int) -> int:
         cursor.execute(DELIVERED, [Priority.BULK, DRAIN_SECONDS])
         (delivered,) = cursor.fetchone()
     if not delivered:
-        return USUAL_WAIT
+        return DEFAULT_WAIT
     seconds = round(limit / 10 * DRAIN_SECONDS / int(delivered))
     return min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)

@@ -14,13 +14,13 @@ from django.db import connection
 
 from eventbook.database.ids import new_id
 from eventbook.database.statements import execute
-from eventbook.declare.events import Subject, encode, type_of_class
+from eventbook.declare.events import DomainEvent, encode, type_of_class
 from eventbook.models import Event, Priority
 from eventbook.observe import tracing
 
 __all__ = ["OutsideTransaction", "Priority", "record", "record_with", "recording"]
 
-_open_recording: ContextVar[Recording | None] = ContextVar("open_recording", default=None)
+_open_recording: ContextVar[EventBatch | None] = ContextVar("open_recording", default=None)
 
 # One statement writes the event store's row and the outbox entry that the relay claims. All events
 # are in one parameter, so the statement's text is the same for any number of them.
@@ -51,13 +51,13 @@ class OutsideTransaction(Exception):
 
 
 @dataclass
-class Recording:
+class EventBatch:
     """The events sent in one `recording` block, to be written by one statement at its end."""
 
     priority: Priority
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, event: Subject, key: str | None) -> UUID:
+    def add(self, event: DomainEvent, key: str | None) -> UUID:
         """Collect an event, and return its new id."""
         known = type_of_class[type(event)]
         id = new_id()
@@ -100,7 +100,7 @@ class Recording:
         return [int(self.priority), tracing.traceparent.get(), events]
 
 
-def record(event: Subject, *, key: str | None = None) -> UUID:
+def record(event: DomainEvent, *, key: str | None = None) -> UUID:
     """Record an event in the outbox, and return its id.
 
     If an event with this `key` was recorded before, record nothing and return the first one's id.
@@ -112,20 +112,20 @@ def record(event: Subject, *, key: str | None = None) -> UUID:
     block = _open_recording.get()
     if block is not None and key is None:
         return block.add(event, None)
-    single = Recording(block.priority if block else Priority.INTERACTIVE)
+    single = EventBatch(block.priority if block else Priority.INTERACTIVE)
     id = single.add(event, key)
     single.write()
     return id if key is None else Event.objects.values_list("pk", flat=True).get(key=key)
 
 
-def record_with(statement: str, parameters: Sequence[Any], event: Subject) -> list[Any]:
+def record_with(statement: str, parameters: Sequence[Any], event: DomainEvent) -> list[Any]:
     """Run a changing statement, record the event if it returned a row, and return its rows.
 
     The statement must end in RETURNING. It is sent as one with the recording, so no transaction
     needs to be open.
     """
     block = _open_recording.get()
-    single = Recording(block.priority if block else Priority.INTERACTIVE)
+    single = EventBatch(block.priority if block else Priority.INTERACTIVE)
     single.add(event, None)
     return single.write_with(statement, parameters)
 
@@ -147,7 +147,7 @@ def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
     block raises, the others are dropped.
     """
     _require_transaction("A recording was begun")
-    block = Recording(priority)
+    block = EventBatch(priority)
     token = _open_recording.set(block)
     try:
         yield

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from eventbook.declare.events import Subject, type_of_class
+from eventbook.declare.events import DomainEvent, type_of_class
 from eventbook.record.outbox import record, record_with
 
 
@@ -29,7 +29,7 @@ class DomainSignal(Signal):
         self.connect(self.record, weak=False, dispatch_uid="eventbook.record.outbox.record")
 
     def send_with(
-        self, statement: str, parameters: Sequence[Any], *, sender: Any, event: Subject
+        self, statement: str, parameters: Sequence[Any], *, sender: Any, event: DomainEvent
     ) -> list[Any]:
         """Run a statement, record the event if the statement returned a row, and return its rows.
 
@@ -45,7 +45,7 @@ class DomainSignal(Signal):
         return rows
 
     def record(
-        self, *, event: Subject, key: str | None = None, is_recorded: bool = False, **_: Any
+        self, *, event: DomainEvent, key: str | None = None, is_recorded: bool = False, **_: Any
     ) -> None:
         """Record the event; raise TypeError for an event of another class.
 
@@ -55,7 +55,7 @@ class DomainSignal(Signal):
         if not is_recorded:
             record(event, key=key)
 
-    def _check(self, event: Subject) -> None:
+    def _check(self, event: DomainEvent) -> None:
         if type(event) is not self.event_class:
             raise TypeError(
                 f"{self.name} takes {self.event_class.__name__}, not {type(event).__name__}."

@@ -20,8 +20,8 @@ from django.db import InterfaceError, OperationalError, connection
 
 from eventbook.brokers.broker import Broker, BrokerDown
 from eventbook.database.listener import Listener
-from eventbook.database.statements import execute, is_refusal, plan
-from eventbook.declare.handlers import handlers, subscriptions
+from eventbook.database.statements import execute, is_timeout, plan
+from eventbook.declare.handlers import all_handlers, handlers
 from eventbook.declare.queues import QueuePolicy, all_policies
 from eventbook.deliveries import states
 from eventbook.deliveries.controls import paused_queues
@@ -211,7 +211,7 @@ class Relay:
         if self._known != (policies, has_room):
             lanes = [
                 (handler, lane, policies[handler.queue], (handler.queue, lane) in has_room)
-                for handler in subscriptions()
+                for handler in all_handlers()
                 for lane in Priority
             ]
             self._known, self._handlers = (policies, has_room), columns_of(lanes)
@@ -293,7 +293,7 @@ class Relay:
             logger.warning("relay.broker_down", extra={"error": reason(error)})
             self.stopped.wait(OUTAGE_SECONDS)
         except (OperationalError, InterfaceError) as error:
-            if not is_refusal(error):
+            if not is_timeout(error):
                 self.pulse.wait_for("the database")
             logger.warning("relay.database_down", extra={"error": reason(error)})
             connection.close()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from eventbook.database.statements import execute
 from eventbook.declare.events import type_of_name
-from eventbook.declare.handlers import Handler, handlers, subscriptions
+from eventbook.declare.handlers import Handler, all_handlers, handlers
 from eventbook.models import Operation, Priority
 
 STEP = 5_000  # events a transaction
@@ -43,7 +43,7 @@ class Selection:
     def selected_handlers(self) -> list[Handler]:
         """Return the selected handlers; raise InvalidSelection if there are none."""
         if self.handler and self.handler not in handlers:
-            names = ", ".join(handler.name for handler in subscriptions())
+            names = ", ".join(handler.name for handler in all_handlers())
             raise InvalidSelection(
                 f"There is no handler {self.handler!r}. The handlers are: {names}."
             )
@@ -52,7 +52,7 @@ class Selection:
             raise InvalidSelection(f"There is no event type {self.type!r}. The types are: {names}.")
         found = [
             handler
-            for handler in subscriptions()
+            for handler in all_handlers()
             if (not self.handler or self.handler in handler.names)
             and (not self.type or handler.event_name == self.type)
         ]

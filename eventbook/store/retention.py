@@ -71,7 +71,7 @@ def prune() -> dict[str, int]:
     pruned["events"] += _prune_events(SLOT_AGE, types=slots)
     if conf.KEEP_EVENTS_DAYS:
         pruned["events"] += _prune_events(timedelta(days=conf.KEEP_EVENTS_DAYS), types=None)
-    limits.forget_idle()
+    limits.delete_idle()
     StreamReset.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
     return pruned
 

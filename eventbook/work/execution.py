@@ -19,7 +19,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from eventbook.database.statements import plan
 from eventbook.declare.events import (
     ALL_KEYS,
-    FEW,
+    SMALL_BATCH,
     KeyRange,
     NewerEvent,
     Recorded,
@@ -30,7 +30,13 @@ from eventbook.declare.handlers import Handler, handlers
 from eventbook.declare.queues import QueuePolicy, policy_of
 from eventbook.deliveries import runs, states
 from eventbook.deliveries.controls import control_of, policy_in_force
-from eventbook.deliveries.limits import Limit, Permits, Refused, acquire, give_back
+from eventbook.deliveries.limits import (
+    Permits,
+    RateLimit,
+    RateLimited,
+    acquire_permits,
+    end_permits,
+)
 from eventbook.deliveries.outcomes import Outcome, Outcomes
 from eventbook.observe import tracing
 from eventbook.observe.failures import told
@@ -61,12 +67,12 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
     one is charged an attempt. A `suspect` batch may have killed a worker, so its lease is written
     before it begins. If the queue is paused, deliveries not yet begun become due again.
     """
-    plan(lean=handler.atomic and len(ids) <= FEW)
+    plan(lean=handler.atomic and len(ids) <= SMALL_BATCH)
     with lease(handler, ids, at_once=suspect or not handler.atomic) as held:
         try:
             if control_of(handler.queue).paused:
                 held.release()
-                outcomes = Outcomes(paused=states.hand_back(ids, begun=False, suspect=suspect))
+                outcomes = Outcomes(paused=states.release_paused(ids, begun=False, suspect=suspect))
             else:
                 outcomes = _run(handler, ids, held)
         except (OperationalError, InterfaceError):
@@ -91,7 +97,7 @@ def warm_up(queues: Container[str]) -> None:
         for handler in handlers.values():
             if handler.statement and handler.queue in queues:
                 plan(lean=True)
-                handler.statement.work([], handlers=handler.names, version=0)
+                handler.statement.run([], handlers=handler.names, version=0)
 
 
 def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
@@ -129,12 +135,12 @@ def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[i
     """
     statement = handler.statement
     # A trace needs the fields of events, which only deliveries.claim returns.
-    if statement is None or len(ids) > FEW or tracing.is_on():
+    if statement is None or len(ids) > SMALL_BATCH or tracing.is_on():
         return 0, ids
     try:
         with runs.Run(handler) as run:
             version = type_of_name[handler.event_name].version
-            done = statement.work(ids, handlers=handler.names, version=version)
+            done = statement.run(ids, handlers=handler.names, version=version)
             run.claimed(list(done.values()))
     except DatabaseError:
         if not connection.is_usable():
@@ -174,7 +180,7 @@ def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
     for place, id in enumerate(ids):
         if control_of(handler.queue).paused:
             rest = ids[place:]
-            states.hand_back(rest, begun=False, suspect=False)
+            states.release_paused(rest, begun=False, suspect=False)
             return outcomes + [Outcome("paused")] * len(rest)
         with Story(handler) as story:
             try:
@@ -198,7 +204,7 @@ def _run_outside(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
     for place, row in enumerate(rows):
         if control_of(handler.queue).paused:
             rest = [row[0] for row in rows[place:]]
-            states.hand_back(rest, begun=True, suspect=False)
+            states.release_paused(rest, begun=True, suspect=False)
             outcomes += [Outcome("paused")] * len(rest)
             break
         outcomes.append(_call(handler, row, policy_in_force(handler.queue), began))
@@ -213,10 +219,10 @@ def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: 
         story.begins([row])
         try:
             recorded = _recorded(row)
-            limits = limits_of(handler, recorded.event, policy)
+            limits = rate_limits_of(handler, recorded.event, policy)
             leave = _leave(limits, policy, waited=waited)
-            if isinstance(leave, Refused):
-                states.defer(id, seconds=leave.seconds, reason=states.WAITS)
+            if isinstance(leave, RateLimited):
+                states.defer(id, seconds=leave.seconds, reason=states.RATE_LIMITED)
                 story.waits(leave.seconds)
                 return Outcome("limited")
             with runs.Run(handler) as run:
@@ -225,7 +231,7 @@ def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: 
                 try:
                     handler.handle([recorded])
                 finally:
-                    give_back(leave, limits)
+                    end_permits(leave, limits)
                 states.finish([id])
         except Exception as error:
             story.fails(error)
@@ -233,24 +239,26 @@ def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: 
     return Outcome("done")
 
 
-def limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Limit]:
+def rate_limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[RateLimit]:
     """Return the rate limits that apply to a call: the queue's, and the event's group's."""
     limits = []
     group = f"{policy.name} {handler.group(event)}" if handler.group else ""
     if policy.rate_limit:
         whole, line = f"queue {policy.name}", group and f"queue {group}"
-        limits.append(Limit(whole, policy.rate_limit, policy.rate_seconds, line))
+        limits.append(RateLimit(whole, policy.rate_limit, policy.rate_seconds, line))
     if policy.group_limit and group:
-        limits.append(Limit(group, policy.group_limit, policy.group_seconds))
+        limits.append(RateLimit(group, policy.group_limit, policy.group_seconds))
     return limits
 
 
-def _leave(limits: Sequence[Limit], policy: QueuePolicy, *, waited: bool) -> Permits | Refused:
+def _leave(
+    limits: Sequence[RateLimit], policy: QueuePolicy, *, waited: bool
+) -> Permits | RateLimited:
     """Return permission for a call under these limits, or the time to wait for it."""
     if not limits:
         return Permits([])
     longest = policy.time_limit_seconds + policy.grace_seconds
-    return acquire(limits, longest=longest, waited=waited)
+    return acquire_permits(limits, longest=longest, waited=waited)
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded[Any]:

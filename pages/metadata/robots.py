@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from protego import Protego
 
-from eventbook import Later, Limit, Refused, acquire
+from eventbook import Later, RateLimit, RateLimited, acquire_permits
 from outside.errors import Answered, FetchFailed
 from outside.fetcher import Limits, fetch
 from pages.models import Robots
@@ -58,9 +58,10 @@ def _take_turn(origin: str, delay: float) -> None:
     seconds = math.ceil(min(delay, LONGEST_DELAY))
     if seconds <= LEAST_DELAY:
         return
-    limit = Limit(f"crawl-delay {origin}", 1, seconds)
-    turn = acquire([limit], longest=seconds, waited=True)
-    if isinstance(turn, Refused):
+    limit = RateLimit(f"crawl-delay {origin}", 1, seconds)
+    # The delay counts from the beginning of a visit, so its length doesn't matter.
+    turn = acquire_permits([limit], longest=0, waited=True)
+    if isinstance(turn, RateLimited):
         raise Later(turn.seconds, f"The site's robots.txt wants {seconds} s between visits.")
 
 

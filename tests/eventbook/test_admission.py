@@ -55,7 +55,7 @@ def test_bulk_work_is_refused_from_the_limit_on(settings: Any) -> None:
 
     with pytest.raises(BacklogFull) as refused:
         admit_bulk_work()
-    assert refused.value.retry_after == admission.USUAL_WAIT
+    assert refused.value.retry_after == admission.DEFAULT_WAIT
 
 
 def test_neither_interactive_nor_finished_work_counts(settings: Any) -> None:
@@ -76,11 +76,11 @@ def test_it_is_counted_once_a_second(settings: Any) -> None:
     record(1, priority=Priority.BULK)
     backlog = Backlog()
 
-    assert backlog.look(0.0) == admission.USUAL_WAIT
+    assert backlog.seconds_until_room(0.0) == admission.DEFAULT_WAIT
     OutboxEntry.objects.all().delete()
 
-    assert backlog.look(0.9) == admission.USUAL_WAIT
-    assert backlog.look(1.0) == 0
+    assert backlog.seconds_until_room(0.9) == admission.DEFAULT_WAIT
+    assert backlog.seconds_until_room(1.0) == 0
 
 
 @pytest.mark.parametrize(("limit", "seconds"), [(10, 5), (400, 100), (4000, 300)])

@@ -11,13 +11,13 @@ from django.db import InterfaceError, OperationalError, connection, connections,
 from psycopg_pool import ConnectionPool
 
 from eventbook.database import listener
-from eventbook.database.base import FRESH_SECONDS, DatabaseWrapper, ImpatientConnection
+from eventbook.database.base import FRESH_SECONDS, DatabaseWrapper, TimeLimitedConnection
 from eventbook.database.configuration import configured
 from eventbook.database.listener import Listener
 from eventbook.database.statements import PreparedCursor
 from tests.harness.links import Link
 
-POOL = {"connection_class": ImpatientConnection, "timeout": 2, "reconnect_timeout": 1}
+POOL = {"connection_class": TimeLimitedConnection, "timeout": 2, "reconnect_timeout": 1}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,7 +178,7 @@ def test_a_pool_whose_connections_all_broke_serves_the_next_request(
 def test_only_a_connection_that_was_silent_or_has_ended_is_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    session = ImpatientConnection.connect(**connection.get_connection_params(), autocommit=True)
+    session = TimeLimitedConnection.connect(**connection.get_connection_params(), autocommit=True)
     session.execute("SELECT 1")
     asked = record_calls(monkeypatch, session)
 
@@ -211,7 +211,7 @@ def test_a_connection_that_the_server_ended_is_not_usable_however_fresh(
     assert anew != pid
 
 
-def record_calls(monkeypatch: pytest.MonkeyPatch, session: ImpatientConnection) -> list[Any]:
+def record_calls(monkeypatch: pytest.MonkeyPatch, session: TimeLimitedConnection) -> list[Any]:
     """This answers a list of what the server is asked from now on."""
     asked: list[Any] = []
     wait = session.wait

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import policy_of
-from eventbook.deliveries.controls import forget
+from eventbook.deliveries.controls import clear_cache
 from eventbook.models import Delivery, Lease, QueueControl
 from eventbook.observe import counters
 from eventbook.operate import acts, diagnosis
@@ -52,9 +52,11 @@ def failed(ids: list[int]) -> None:
 
 
 def limited(ids: list[int]) -> None:
-    from eventbook.deliveries.states import WAITS
+    from eventbook.deliveries.states import RATE_LIMITED
 
-    Delivery.objects.update(state="retry", attempts=0, due_at=timezone.now() + HOUR, error=WAITS)
+    Delivery.objects.update(
+        state="retry", attempts=0, due_at=timezone.now() + HOUR, error=RATE_LIMITED
+    )
 
 
 def came_back(ids: list[int]) -> None:
@@ -134,7 +136,7 @@ def test_a_delivery_is_counted_as_late_by_the_time_for_which_it_could_run(
     eight: list[int], happens: Callable[[list[int]], None], late: int
 ) -> None:
     happens(eight)
-    forget()
+    clear_cache()
     before = scrape()
 
     execute(handlers["probe.write"], eight)

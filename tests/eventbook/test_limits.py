@@ -15,12 +15,12 @@ from django.utils import timezone
 from eventbook.declare.handlers import handler
 from eventbook.declare.queues import policy_of
 from eventbook.deliveries.limits import (
-    Limit,
     Permits,
-    Refused,
-    acquire,
-    forget_idle,
-    give_back,
+    RateLimit,
+    RateLimited,
+    acquire_permits,
+    delete_idle,
+    end_permits,
     spend,
 )
 from eventbook.models import Delivery, Permit, Priority, RateGroup
@@ -32,22 +32,22 @@ from tests.probe.signals import probe_sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ACCOUNT = Limit("account", 3, 1)
+ACCOUNT = RateLimit("account", 3, 1)
 
 
-def call(limit: Limit = ACCOUNT, *, waited: bool = False) -> Permits | Refused:
+def call(limit: RateLimit = ACCOUNT, *, waited: bool = False) -> Permits | RateLimited:
     """This asks, and calls for no time at all."""
-    leave = acquire([limit], longest=60, waited=waited)
+    leave = acquire_permits([limit], longest=60, waited=waited)
     if isinstance(leave, Permits):
-        give_back(leave, [limit])
+        end_permits(leave, [limit])
     return leave
 
 
 def test_so_many_are_let_through_and_the_others_get_turns_of_their_own() -> None:
     answers = [call() for _ in range(6)]
 
-    assert [type(answer) for answer in answers] == [Permits] * 3 + [Refused] * 3
-    turns = [answer.seconds for answer in answers if isinstance(answer, Refused)]
+    assert [type(answer) for answer in answers] == [Permits] * 3 + [RateLimited] * 3
+    turns = [answer.seconds for answer in answers if isinstance(answer, RateLimited)]
     assert turns == pytest.approx([1.33, 1.67, 2.0], abs=0.1)
 
 
@@ -63,45 +63,45 @@ def test_processes_that_ask_at_once_get_no_more() -> None:
 
 
 def test_a_call_counts_until_a_window_after_its_end() -> None:
-    slow = acquire([ACCOUNT], longest=60, waited=False)
+    slow = acquire_permits([ACCOUNT], longest=60, waited=False)
     assert isinstance(slow, Permits)
     time.sleep(1.1)
-    give_back(slow, [ACCOUNT])
+    end_permits(slow, [ACCOUNT])
 
     answers = [type(call()) for _ in range(3)]
 
-    assert answers == [Permits, Permits, Refused]
+    assert answers == [Permits, Permits, RateLimited]
 
 
 def test_a_process_that_dies_in_a_call_uses_its_permit_until_a_window_after_the_longest_call() -> (
     None
 ):
-    once = Limit("once", 1, 2)
-    assert isinstance(acquire([once], longest=0.1, waited=False), Permits)
+    once = RateLimit("once", 1, 2)
+    assert isinstance(acquire_permits([once], longest=0.1, waited=False), Permits)
 
     time.sleep(0.5)
 
-    assert isinstance(call(once), Refused)
+    assert isinstance(call(once), RateLimited)
 
 
 def test_one_group_does_not_wait_for_another() -> None:
     for _ in range(10):
         call()
 
-    assert isinstance(call(Limit("another", 3, 1)), Permits)
+    assert isinstance(call(RateLimit("another", 3, 1)), Permits)
 
 
 def test_groups_share_what_their_queue_may_do() -> None:
     """One group has many that wait, another has one: that one does not go behind all of them."""
-    many = Limit("queue", 10, 1, line="many")
-    few = Limit("queue", 10, 1, line="few")
+    many = RateLimit("queue", 10, 1, line="many")
+    few = RateLimit("queue", 10, 1, line="few")
     last = [call(many) for _ in range(60)][-1]
 
     other = call(few)
 
-    assert isinstance(last, Refused)
+    assert isinstance(last, RateLimited)
     assert last.seconds > 4
-    assert isinstance(other, Refused)
+    assert isinstance(other, RateLimited)
     assert other.seconds < 1.2
 
 
@@ -113,16 +113,17 @@ def test_who_waits_goes_first() -> None:
     fresh = call()
     waited = call(waited=True)
 
-    assert (type(fresh), type(waited)) == (Refused, Permits)
+    assert (type(fresh), type(waited)) == (RateLimited, Permits)
 
 
 def test_every_limit_counts() -> None:
-    queue = Limit("queue", 2, 1)
+    queue = RateLimit("queue", 2, 1)
     answers = [
-        acquire([queue, Limit(f"account {n}", 5, 1)], longest=60, waited=True) for n in "abc"
+        acquire_permits([queue, RateLimit(f"account {n}", 5, 1)], longest=60, waited=True)
+        for n in "abc"
     ]
 
-    assert [type(answer) for answer in answers] == [Permits, Permits, Refused]
+    assert [type(answer) for answer in answers] == [Permits, Permits, RateLimited]
     assert Permit.objects.filter(group="account c").count() == 0
 
 
@@ -137,14 +138,14 @@ def test_a_budget_grows_with_time_and_holds_two_seconds() -> None:
 
 
 def test_groups_that_nobody_uses_are_forgotten() -> None:
-    busy = Limit("busy", 3, 1)
+    busy = RateLimit("busy", 3, 1)
     for limit in (ACCOUNT, busy):
         call(limit)
     yesterday = timezone.now() - timedelta(days=1, seconds=1)
     RateGroup.objects.filter(name="account").update(reserved_until=yesterday, refilled_at=yesterday)
     Permit.objects.filter(group="account").update(until=yesterday)
 
-    forget_idle()
+    delete_idle()
 
     assert list(RateGroup.objects.values_list("name", flat=True)) == ["busy"]
     assert list(Permit.objects.values_list("group", flat=True)) == ["busy"]

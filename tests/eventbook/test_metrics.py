@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.test import Client
 from prometheus_client.openmetrics import parser as openmetrics
 
-from eventbook.declare.handlers import handlers, subscriptions
+from eventbook.declare.handlers import all_handlers, handlers
 from eventbook.declare.queues import policy_of
 from eventbook.deliveries.states import CLAIM
 from eventbook.models import Delivery, Event, Measure, OutboxEntry, Priority, Process
@@ -47,7 +47,7 @@ def expand_only() -> None:
     """This makes deliveries without a message, so that no worker takes them."""
     everything = [
         (handler, lane, policy_of(handler.queue), False)
-        for handler in subscriptions()
+        for handler in all_handlers()
         for lane in Priority
     ]
     expand(columns_of(everything), Floor(), limit=100, bulk_limit=100)

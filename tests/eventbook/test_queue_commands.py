@@ -253,7 +253,7 @@ def test_a_discarded_delivery_is_passed_over_when_its_message_comes(
 def test_retries_become_due_but_turns_under_a_limit_stay(six: list[int]) -> None:
     later = timezone.now() + timedelta(hours=1)
     Delivery.objects.filter(id__in=six[:3]).update(state="retry", due_at=later)
-    Delivery.objects.filter(id=six[2]).update(error=deliveries.WAITS)
+    Delivery.objects.filter(id=six[2]).update(error=deliveries.RATE_LIMITED)
 
     assert answer("retry", QUEUE, "--handler", "probe.call")["retried"] == 0
     assert answer("retry", QUEUE)["retried"] == 2

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-from eventbook.declare.handlers import handlers, subscriptions
+from eventbook.declare.handlers import all_handlers, handlers
 from tests.faults.load import Load
 from tests.faults.world import World
 
@@ -106,7 +106,7 @@ def check_deliveries(world: World, verdict: Verdict, states: frozenset[str]) -> 
     """Check that no delivery is open, and each (event, handler) ended exactly once."""
     subscribed = Counter[Hashable]()
     for type_, count in world.rows("SELECT type, count(*) FROM eventbook_event GROUP BY 1"):
-        for handler in subscriptions():
+        for handler in all_handlers():
             if handler.event_name == type_:
                 subscribed[handler.name] += count
     whole = world.rows(

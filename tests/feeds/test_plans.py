@@ -15,7 +15,7 @@ from cards.events import CardAdded, CardRemoved, CardUpdated
 from cards.queries import ranges_of_followers
 from cards.services import remove_card, update_card
 from eventbook.database.statements import in_order, plan
-from eventbook.declare.events import FEW
+from eventbook.declare.events import SMALL_BATCH
 from feeds.handlers import fan_out, refresh_card, retract_card
 from feeds.queries import following_page
 from notifications.handlers import notify_card_added
@@ -25,7 +25,7 @@ from tests.library import CROWD, recorded, save, save_many
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FANS = 20_000
-MANY = 30  # times the few events: a batch of more than FEW
+MANY = 30  # times the few events: a batch of more than SMALL_BATCH
 # A neighbourhood: everybody who follows Alice is followed by the ten next ones, and has 20 cards.
 NEIGHBOURS = """
     INSERT INTO accounts_follow (follower_id, followed_id, notify, created_at)
@@ -115,7 +115,7 @@ def test_few_followers_are_found_among_very_many(
     few_among_many: User, work: Callable[[Any], object], about: type[Any], times: int
 ) -> None:
     events = recorded(about) * times
-    assert (len(events) <= FEW) == (times == 1)
+    assert (len(events) <= SMALL_BATCH) == (times == 1)
 
     read = read_by(lambda: work(events), of="accounts_follow", few=times == 1)
 

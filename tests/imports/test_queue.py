@@ -10,7 +10,7 @@ import pytest
 
 from config.queues import QUEUES
 from eventbook.declare.handlers import handlers
-from eventbook.work.execution import limits_of
+from eventbook.work.execution import rate_limits_of
 from imports import limits
 from imports.events import ImportBatchReady, ImportRequested, WebFeedDue
 from imports.handlers import rest_seconds
@@ -32,7 +32,7 @@ def test_each_source_has_a_hundred_calls_a_second_of_its_own(name: str) -> None:
     (policy,) = (policy for policy in QUEUES if policy.name == "imports")
     event = EVENTS[name]
 
-    (limit,) = limits_of(handlers[name], event, policy)
+    (limit,) = rate_limits_of(handlers[name], event, policy)
 
     assert (limit.count, limit.seconds) == (100, 1)
     assert limit.group.endswith(getattr(event, "source", "example.org"))

@@ -16,7 +16,7 @@ from accounts.services import follow, unfollow
 from cards.events import CardAdded, CollectionCardAdded
 from cards.models import Card
 from cards.services import add_card, add_card_to_collection, remove_card, update_card
-from eventbook.declare.events import FEW, Recorded
+from eventbook.declare.events import SMALL_BATCH, Recorded
 from notifications import handlers
 from notifications.models import Kind, Notification
 from tests.conftest import Drain
@@ -114,7 +114,7 @@ def test_a_follower_who_saved_the_page_too_is_told_once(
     assert Notification.objects.filter(recipient=bob).count() == 1
 
 
-@pytest.mark.parametrize("times", [1, FEW + 1])
+@pytest.mark.parametrize("times", [1, SMALL_BATCH + 1])
 def test_each_reason_counts_for_those_whom_it_concerns(
     alice: User, bob: User, charlie: User, times: int
 ) -> None:

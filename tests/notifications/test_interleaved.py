@@ -18,7 +18,7 @@ from accounts.services import follow, unfollow
 from cards.events import CardAdded
 from cards.models import Card
 from cards.services import CardDraft, add_cards
-from eventbook.declare.events import ALL_KEYS, FEW, KeyRange, Recorded
+from eventbook.declare.events import ALL_KEYS, SMALL_BATCH, KeyRange, Recorded
 from eventbook.declare.handlers import handlers
 from eventbook.models import Delivery
 from eventbook.work.execution import execute
@@ -47,7 +47,7 @@ def by_a_few(card: Card) -> None:
 
 def by_many(card: Card) -> None:
     """Deliver it in a large batch."""
-    notify_card_added([event_of(card)] * (FEW + 1))
+    notify_card_added([event_of(card)] * (SMALL_BATCH + 1))
 
 
 def by_parts(card: Card) -> None:
@@ -195,7 +195,9 @@ def test_a_large_batch_of_which_pairs_were_told_before_is_not_written_twice(
     alice: User, bob: User
 ) -> None:
     for person in (alice, bob):
-        drafts = [CardDraft(type="URL", url=f"https://example.org/{n}") for n in range(FEW + 1)]
+        drafts = [
+            CardDraft(type="URL", url=f"https://example.org/{n}") for n in range(SMALL_BATCH + 1)
+        ]
         add_cards(curator=person, drafts=drafts)
     events = recorded(CardAdded)
 
@@ -206,7 +208,7 @@ def test_a_large_batch_of_which_pairs_were_told_before_is_not_written_twice(
 
     assert rows() == before
     assert len(captured) == 3  # under a savepoint, and not once more
-    assert Counter(name for name, _ in told()) == Counter(alice=FEW + 1)
+    assert Counter(name for name, _ in told()) == Counter(alice=SMALL_BATCH + 1)
 
 
 @WAYS

@@ -11,10 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from eventbook.declare.handlers import subscriptions
+from eventbook.declare.handlers import all_handlers
 from eventbook.declare.queues import all_policies, policy_of
 from eventbook.deliveries import controls
-from eventbook.deliveries.states import WAITS
+from eventbook.deliveries.states import RATE_LIMITED
 from eventbook.models import Delivery, QueueControl
 from eventbook.operate.acts.operations import note, steps_of
 from eventbook.operate.queries.pauses import this_database
@@ -96,7 +96,7 @@ def refuse_idle_limits(queue: str, changes: Mapping[str, Any]) -> None:
     A rate limit applies to handlers that call outside services (`atomic=False`); a group limit
     applies to those of them that name a group.
     """
-    calling = [each for each in subscriptions() if each.queue == queue and not each.atomic]
+    calling = [each for each in all_handlers() if each.queue == queue and not each.atomic]
     if changes.get("rate_limit") and not calling:
         text = "has no effect: no handler of %(queue)s calls outside. To stop the queue, pause it."
         raise ValidationError({"rate_limit": ValidationError(text, params={"queue": queue})})
@@ -120,7 +120,7 @@ def _tell(message: str, queue: str, actor: str) -> None:
     """On commit, drop this process's cached controls and write a line to the log."""
 
     def tell() -> None:
-        controls.forget()
+        controls.clear_cache()
         logger.warning(message, extra={"queue": queue, "actor": actor})
 
     transaction.on_commit(tell)
@@ -142,6 +142,6 @@ def _give_new_turns(queue: str) -> None:
     time.sleep(controls.FRESH_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute(DISSOLVE, [f"queue {queue}", f"queue {queue} ", f"{queue} "])
-    waiting = Delivery.objects.filter(queue=queue, state=Delivery.State.RETRY, error=WAITS)
+    waiting = Delivery.objects.filter(queue=queue, state=Delivery.State.RETRY, error=RATE_LIMITED)
     for ids in steps_of(waiting.filter(due_at__gt=Now())):
         waiting.filter(pk__in=ids).update(due_at=Now())

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from eventbook.deliveries.states import WAITS, discard_free
+from eventbook.deliveries.states import RATE_LIMITED, discard_waiting
 from eventbook.models import Delivery
 from eventbook.operate.acts.operations import Progress, in_steps, note
 
@@ -59,7 +59,7 @@ def purge(which: Waiting, *, actor: str, progress: Progress = lambda _: None) ->
     purged = Purged()
 
     def discard(ids: list[int]) -> int:
-        discarded, held = discard_free(ids)
+        discarded, held = discard_waiting(ids)
         purged.held += held
         return discarded
 
@@ -82,5 +82,5 @@ def retry_now(which: Waiting, *, actor: str, progress: Progress = lambda _: None
 
     waiting_now = Delivery.objects.filter(state=Delivery.State.RETRY)
     operation = note("queue.retry", actor, 0, which.details())
-    in_steps(waiting.exclude(error=WAITS), make_due, operation=operation, progress=progress)
+    in_steps(waiting.exclude(error=RATE_LIMITED), make_due, operation=operation, progress=progress)
     return operation.count

@@ -106,7 +106,7 @@ def _numbers(policy: QueuePolicy | None, control: Control) -> dict[str, Any]:
     """Return the limits and the concurrency in force for a queue."""
     if policy is None:
         return {}
-    in_force = control.over(policy)
+    in_force = control.apply_to(policy)
     return {name: getattr(in_force, name) for name in controls.NUMBERS}
 
 
