@@ -16,14 +16,14 @@ from accounts.guard.budgets import digest
 from accounts.guard.tries import remember_address
 from accounts.models import User
 from accounts.names import lookup_form
-from api import repeats
+from api.idempotency import KEY_REUSED, claim_key
 
 
 class KeyOfAnotherRequest(APIException):
     """The request's Idempotency-Key was used before, with another body."""
 
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
-    default_detail = "This Idempotency-Key was used with another body; send a new one."
+    default_detail = KEY_REUSED
     default_code = "key_used"
 
 
@@ -54,7 +54,7 @@ def _is_new(key: str, person: dict[str, Any], caller: Caller) -> bool:
     # whose address has changed. Always claimed in this order, to avoid deadlocks.
     name, body = lookup_form(person["username"]), digest(person["username"], person["email"])
     for whose in (caller.address, name):
-        if kept := repeats.claim(digest("register", key, whose), body):
+        if kept := claim_key(digest("register", key, whose), body):
             if kept.body_digest != body:
                 raise KeyOfAnotherRequest
             return False

@@ -18,14 +18,15 @@ from rest_framework.request import Request
 
 # How a cell begins that spreadsheets may run as a formula, which can do harm. Full-width signs
 # count, and so do white space and invisible characters before a sign. A leading apostrophe
-# disarms a formula; it is in the pattern so that `as_written` can undo `harmless` exactly.
+# disarms a formula; it is in the pattern so that `unescape_formula` can undo `escape_formula`
+# exactly.
 FORMULA = re.compile(
     r"[=+\-@＝＋－＠﹢﹣﹦﹫'\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]"
 )
-GATHERED = 16 * 1024  # characters that are sent in one piece
+PIECE_LENGTH = 16 * 1024  # characters that are sent in one piece
 
 
-class AnyType(BaseContentNegotiation):
+class NoNegotiation(BaseContentNegotiation):
     """Skip content negotiation: a file has one type, whatever the client accepts."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
@@ -49,7 +50,7 @@ class TooManyDownloads(APIException):
     wait = 10
 
 
-class NoRoom(APIException):
+class ServerBusy(APIException):
     """This process is already sending the maximum number of files."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
@@ -69,7 +70,7 @@ class Download:
             if self._open[reader_id] >= settings.WEB.exports_per_person:
                 raise TooManyDownloads
             if self._open.total() >= settings.WEB.exports_per_process:
-                raise NoRoom
+                raise ServerBusy
             self._open[reader_id] += 1
         self._pieces, self._reader_id = pieces, reader_id
         self._is_open = True
@@ -90,22 +91,22 @@ class Download:
 def file_response(
     parts: Iterable[str], *, name: str, type: str, reader_id: int
 ) -> StreamingHttpResponse:
-    """Stream the parts as a file of that name; raise TooManyDownloads or NoRoom."""
+    """Stream the parts as a file of that name; raise TooManyDownloads or ServerBusy."""
     return StreamingHttpResponse(
-        Download(gathered(parts), reader_id=reader_id),
+        Download(in_pieces(parts), reader_id=reader_id),
         content_type=f"{type}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
-def gathered(parts: Iterable[str]) -> Iterator[bytes]:
+def in_pieces(parts: Iterable[str]) -> Iterator[bytes]:
     """Join small parts into UTF-8 pieces of at least 16 Ki characters; the last may be shorter."""
     waiting: list[str] = []
     length = 0
     for part in parts:
         waiting.append(part)
         length += len(part)
-        if length > GATHERED:
+        if length > PIECE_LENGTH:
             yield "".join(waiting).encode("utf-8", "replace")
             waiting, length = [], 0
     yield "".join(waiting).encode("utf-8", "replace")
@@ -122,14 +123,14 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     """Yield rows as lines of CSV (RFC 4180), with formulas disarmed."""
     writer: Any = csv.writer(_Echo())
     for row in rows:
-        yield writer.writerow([harmless(cell) for cell in row])
+        yield writer.writerow([escape_formula(cell) for cell in row])
 
 
-def harmless(cell: Any) -> Any:
+def escape_formula(cell: Any) -> Any:
     """Return a cell, with an apostrophe in front if a spreadsheet might run it as a formula."""
     return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
-def as_written(cell: str) -> str:
-    """Return a cell without the apostrophe that `harmless` put in front of it."""
+def unescape_formula(cell: str) -> str:
+    """Return a cell without the apostrophe that `escape_formula` put in front of it."""
     return cell[1:] if cell[:1] == "'" and FORMULA.match(cell, 1) else cell

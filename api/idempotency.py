@@ -18,14 +18,26 @@ from django.urls import resolve
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from api import repeats
 from api.models import IdempotentRequest
-from api.problems import answer
-from api.views import MADE, APIView
+from api.problems import problem_response
+from api.views import CREATED, APIView
+from eventbook.database import execute
 
 # These responses contain tokens, which must be stored nowhere but hashed. Registration therefore
 # implements the header itself (accounts/registrations.py).
 AUTH = "/api/v1/auth/"
+MAX_KEY_LENGTH = 255
+KEY_REUSED = "This Idempotency-Key was used with another body; send a new one."
+
+# Waits for an open transaction that has claimed the same key; inserts nothing if that commits.
+CLAIM = """
+    INSERT INTO api_idempotentrequest (key, body_digest, content_type, created_at)
+    VALUES (%s, %s, '', now()) ON CONFLICT (key) DO NOTHING
+"""
+STORE = """
+    UPDATE api_idempotentrequest SET status = %s, content_type = %s, answer = %s
+    WHERE key = %s
+"""
 
 
 class IdempotencyMiddleware:
@@ -43,8 +55,10 @@ class IdempotencyMiddleware:
         key = request.headers.get("Idempotency-Key")
         if key is None or request.method != "POST" or not request.path_info.startswith("/api/"):
             return self.get_response(request)
-        if not 0 < len(key) <= repeats.MAX_KEY_LENGTH:
-            return answer(400, f"An Idempotency-Key has 1 to {repeats.MAX_KEY_LENGTH} characters.")
+        if not 0 < len(key) <= MAX_KEY_LENGTH:
+            return problem_response(
+                400, f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
+            )
         sender = None if request.path_info.startswith(AUTH) else sender_of(request)
         if sender is None:
             return self.get_response(request)
@@ -53,16 +67,18 @@ class IdempotencyMiddleware:
                 return self._once(request, sender, key)
         except RequestDataTooBig:
             limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-            return answer(413, f"With an Idempotency-Key, a body has up to {limit} bytes.")
+            return problem_response(
+                413, f"With an Idempotency-Key, a body has up to {limit} bytes."
+            )
 
     def _once(self, request: HttpRequest, sender: AbstractBaseUser, key: str) -> HttpResponse:
         """Return the stored response if the key was used before; otherwise run the view."""
-        name = digest(f"{sender.pk}\n{request.path_info}\n{key}".encode())
-        if kept := repeats.claim(name, digest(request.body)):
+        name = sha256_of(f"{sender.pk}\n{request.path_info}\n{key}".encode())
+        if kept := claim_key(name, sha256_of(request.body)):
             return repeated(request, kept, sender)
         response = self.get_response(request)
         if 200 <= response.status_code < 300:
-            repeats.keep(
+            store_response(
                 name,
                 status=response.status_code,
                 content_type=response.get("Content-Type", ""),
@@ -93,19 +109,35 @@ def repeated(
 
     422 for another body, 404 if the sender may no longer see the object that the request created.
     """
-    if kept.body_digest != digest(request.body):
-        return answer(422, "This Idempotency-Key was used with another body; send a new one.")
+    if kept.body_digest != sha256_of(request.body):
+        return problem_response(422, KEY_REUSED)
     content, status = bytes(kept.answer or b""), kept.status or 200
     headers = {"Idempotent-Replayed": "true"}
     view = getattr(resolve(request.path_info).func, "view_class", None)
     if view is not None and issubclass(view, APIView) and content:
         made = msgspec.json.decode(content)
         if not view.may_see(sender, made):
-            return answer(404, "You can no longer see the object in this request's first response.")
-        headers |= view.where_made(made) if status in MADE else {}
+            return problem_response(
+                404, "You can no longer see the object in this request's first response."
+            )
+        headers |= view.location_header(made) if status in CREATED else {}
     return HttpResponse(content, status=status, content_type=kept.content_type, headers=headers)
 
 
-def digest(text: bytes) -> str:
+def claim_key(name: str, body_digest: str) -> IdempotentRequest | None:
+    """Claim a key in the current transaction; return None, or the earlier request that used it."""
+    while not execute(CLAIM, [name, body_digest]).count:
+        if kept := IdempotentRequest.objects.filter(key=name).first():
+            return kept
+        # The earlier request was deleted just now, for its age: the key is free, so try again.
+    return None
+
+
+def store_response(name: str, *, status: int, content_type: str, content: bytes) -> None:
+    """Store the response of the request that claimed this key."""
+    execute(STORE, [status, content_type, content, name])
+
+
+def sha256_of(text: bytes) -> str:
     """Return a SHA-256 hash, stored in place of keys and bodies."""
     return hashlib.sha256(text).hexdigest()

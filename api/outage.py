@@ -1,4 +1,7 @@
-"""Whether the database responded to the current request; server/middleware/outage.py reads it."""
+"""Whether the database responded to the current request (one request at a time in a thread).
+
+`server/middleware/outage.py` reads it, and then refuses requests for a moment.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from django.db import Error
 current = threading.local()
 
 
-def note(error: BaseException) -> None:
+def record_outage(error: BaseException) -> None:
     """Record whether the current request failed because the database did not respond.
 
     An error with an SQLSTATE was reported by the server, so the server did respond.

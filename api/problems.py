@@ -24,14 +24,14 @@ from rest_framework.views import set_rollback
 
 from api import outage
 from api.errors import details_of, field_errors
-from api.refusals import TryLater
+from api.refusals import RETRY_AFTER_SECONDS, TryLater
 from eventbook import BacklogFull, history
 from eventbook.observe import reason
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = 5
+SERVER_ERROR = "Something went wrong on our side; it has been logged."
 INVALID = "Some of what was sent is not valid; see `errors`."
 
 Problem = dict[str, Any]
@@ -70,7 +70,7 @@ def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
 
     This is REST framework's EXCEPTION_HANDLER.
     """
-    known = known_as(exc)
+    known = api_error_of(exc)
     if known is None:
         return None
     log_outage(exc)
@@ -85,13 +85,13 @@ def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
 
 def log_outage(exc: BaseException) -> bool:
     """Return whether an exception means that a server doesn't respond; if so, log the reason."""
-    is_outage = isinstance(known_as(exc), Unavailable)
+    is_outage = isinstance(api_error_of(exc), Unavailable)
     if is_outage:
         logger.warning("request.unavailable", extra={"error": reason(exc)})
     return is_outage
 
 
-def known_as(exc: BaseException | None) -> exceptions.APIException | None:
+def api_error_of(exc: BaseException | None) -> exceptions.APIException | None:
     """Return the API error to send for an exception; None for an unexpected exception."""
     known: exceptions.APIException | None = None
     match exc:
@@ -109,7 +109,7 @@ def known_as(exc: BaseException | None) -> exceptions.APIException | None:
         case history.HistoryPruned():
             known = exceptions.NotFound(str(exc))
         case OperationalError() | InterfaceError():
-            outage.note(exc)
+            outage.record_outage(exc)
             known = Unavailable()
         # A primary that has just become a standby, or refuses to write because its disk is full.
         case InternalError() if isinstance(exc.__cause__, ReadOnlySqlTransaction):
@@ -149,30 +149,30 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response with status 400 to a request that Django itself refused."""
     if not is_api(request):
         return defaults.bad_request(request, exception)
-    return answer(400, "The request cannot be understood.")
+    return problem_response(400, "The request cannot be understood.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response with status 403."""
     if not is_api(request):
         return defaults.permission_denied(request, exception)
-    return answer(403, "You may not do this.")
+    return problem_response(403, "You may not do this.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response with status 404 to an unknown URL."""
     if not is_api(request):
         return defaults.page_not_found(request, exception)
-    return answer(404, "There is nothing at this address.")
+    return problem_response(404, "There is nothing at this address.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the response to an unhandled exception: 503 if a server doesn't respond, else 500."""
-    if isinstance(known_as(sys.exc_info()[1]), Unavailable):
+    if isinstance(api_error_of(sys.exc_info()[1]), Unavailable):
         return unavailable(request)
     if not is_api(request):
         return defaults.server_error(request)
-    return answer(500, "Something went wrong on our side; it has been logged.")
+    return problem_response(500, SERVER_ERROR)
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
@@ -181,9 +181,9 @@ def unavailable(request: HttpRequest) -> HttpResponse:
     detail, headers = str(refusal.detail), headers_of(refusal)
     is_browser = "text/html" in request.headers.get("Accept", "")
     if not is_browser or request.path_info.startswith("/api/v1/"):
-        return answer(refusal.status_code, detail, headers)
-    said = {"detail": detail, "seconds": refusal.wait, "stylesheet": static("server/site.css")}
-    page = render_to_string("server/unavailable.html", said)
+        return problem_response(refusal.status_code, detail, headers)
+    context = {"detail": detail, "seconds": refusal.wait, "stylesheet": static("server/site.css")}
+    page = render_to_string("server/unavailable.html", context)
     return HttpResponse(page, status=refusal.status_code, headers=headers)
 
 
@@ -192,7 +192,7 @@ def is_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
 
 
-def answer(code: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
+def problem_response(code: int, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
     """Return a response with a problem document, for code outside REST framework's views."""
     return JsonResponse(
         problem(code, detail), status=code, content_type=MEDIA_TYPE, headers=headers

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# What a 503 response suggests in `Retry-After`.
+RETRY_AFTER_SECONDS = 5
+
 
 class TryLater(Exception):
     """A request came too soon: the same one may succeed after `retry_after` seconds."""

@@ -100,12 +100,8 @@ def example_of(component: str, code: int) -> Any:
     if component == "Problem":
         detail = PROBLEMS.get(str(code), "")
         title = HTTPStatus(code).phrase
-        example = {"type": "about:blank", "title": title, "status": code, "detail": detail}
-        return (
-            example
-            | {"detail": detail}
-            | ({"errors": [EXAMPLES["FieldError"]]} if code == 400 else {})
-        )
+        errors = {"errors": [EXAMPLES["FieldError"]]} if code == 400 else {}
+        return {"type": "about:blank", "title": title, "status": code, "detail": detail} | errors
     if component.startswith("Paginated"):
         row = example_of(component.removeprefix("Paginated").removesuffix("List"), code)
         return {"next": None, "previous": None, "results": [row]}

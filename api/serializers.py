@@ -52,6 +52,10 @@ class Shape:
     message: str
     is_list: bool = False
 
+    def errors(self) -> list[ErrorDetail]:
+        """Return the error details of a value that has another form."""
+        return [ErrorDetail(self.message, code="invalid")]
+
 
 class Strict:
     """A mixin by which a serializer refuses unknown fields and values of another type."""
@@ -62,7 +66,7 @@ class Strict:
     # Accept numbers for strings, as CSL-JSON may have them.
     takes_numbers_as_texts: ClassVar[bool] = False
     # Other allowed names in the request, which other code reads.
-    others: Collection[str] = ()
+    also_known: Collection[str] = ()
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values of a request; raise ValidationError with all errors."""
@@ -73,7 +77,7 @@ class Strict:
         for name, value in given.items():
             if name not in shapes:
                 strange.append(name)
-            elif error := wrong(shapes[name], value, is_form=is_form):
+            elif error := type_errors(shapes[name], value, is_form=is_form):
                 errors[name] = error
         if strange:
             errors |= dict(self._unknown(strange))
@@ -110,11 +114,11 @@ class Strict:
     def _unknown(self, strange: list[str]) -> Iterator[tuple[str, list[ErrorDetail]]]:
         """Yield an error for each name that the client cannot set."""
         fields: Mapping[str, Field] = self.fields  # type: ignore[attr-defined]
-        for name in [name for name in strange if name not in self.others][:REPORTED]:
+        for name in [name for name in strange if name not in self.also_known][:REPORTED]:
             if name in fields or name in self.fixed:
                 yield name, [ErrorDetail(self.fixed.get(name, FIXED), code="read_only")]
             else:
-                message = unknown(self.noun, name, [*self._writable, *self.others])
+                message = unknown_message(self.noun, name, [*self._writable, *self.also_known])
                 yield name[:100], [ErrorDetail(message, code="unknown")]
 
 
@@ -141,7 +145,7 @@ def shape_of(field: Field, lenient: bool) -> Shape | None:
     return None
 
 
-def wrong(shape: Shape | None, value: Any, *, is_form: bool) -> Any:
+def type_errors(shape: Shape | None, value: Any, *, is_form: bool) -> Any:
     """Return the errors of a value that does not fit its shape, or None.
 
     For a list, the errors are by index. Whether null is allowed is checked by the field.
@@ -149,17 +153,17 @@ def wrong(shape: Shape | None, value: Any, *, is_form: bool) -> Any:
     if shape is None or value is None:
         return None
     if not shape.is_list:
-        return None if fits(shape, value, is_form) else [ErrorDetail(shape.message, code="invalid")]
+        return None if fits_shape(shape, value, is_form) else shape.errors()
     if not isinstance(value, list):
         return None  # the field reports this error
     return {
-        place: [ErrorDetail(shape.message, code="invalid")]
+        place: shape.errors()
         for place, each in enumerate(value)
-        if not fits(shape, each, is_form)
+        if not fits_shape(shape, each, is_form)
     }
 
 
-def fits(shape: Shape, value: Any, is_form: bool) -> bool:
+def fits_shape(shape: Shape, value: Any, is_form: bool) -> bool:
     """Return whether a value fits a shape.
 
     Classes must be equal: with isinstance, true would pass as a number.
@@ -171,7 +175,7 @@ def fits(shape: Shape, value: Any, is_form: bool) -> bool:
     return shape.pattern is None or shape.pattern.fullmatch(value) is not None
 
 
-def unknown(noun: str, name: str, known: Collection[str]) -> str:
+def unknown_message(noun: str, name: str, known: Collection[str]) -> str:
     """Return the error message for an unknown name: a similar known name, or all known names."""
     short = name[:100]
     if near := get_close_matches(short, known, n=1):

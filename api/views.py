@@ -21,7 +21,7 @@ from api.serializers import Serializer
 Row = TypeVar("Row", bound=Model)
 
 # Statuses of responses to a request that created an object, or will create it later.
-MADE = (201, 202)
+CREATED = (201, 202)
 NO_BODY = "This takes no body; leave this out."
 
 
@@ -64,26 +64,26 @@ class APIView(views.APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Add the `Location` header to the response of a POST that created an object."""
-        if request.method == "POST" and response.status_code in MADE:
-            for name, value in self.where_made(response.data).items():
+        if request.method == "POST" and response.status_code in CREATED:
+            for name, value in self.location_header(response.data).items():
                 response[name] = value
         return super().finalize_response(request, response, *args, **kwargs)
 
     @classmethod
-    def where_made(cls, made: Any) -> dict[str, str]:
+    def location_header(cls, created: Any) -> dict[str, str]:
         """Return the `Location` header of an object that POST created, or {} without a route.
 
-        `made` is the data of the response.
+        `created` is the data of the response.
         """
         route, name = cls.location
         if not route:
             return {}
         for part in name.split("."):
-            made = made[part]
-        return {"Location": reverse(route, args=[made])}
+            created = created[part]
+        return {"Location": reverse(route, args=[created])}
 
     @classmethod
-    def may_see(cls, viewer: Any, made: Any) -> bool:
+    def may_see(cls, viewer: Any, created: Any) -> bool:
         """Return whether a person may still see the data that a POST returned.
 
         Asked before a stored response is sent again. True by default: mostly, it is their own.
@@ -97,7 +97,7 @@ class APIView(views.APIView):
         if not request.query_params and own is QuerySerializer:
             return {}
         given = own(data=request.query_params)
-        given.others = self.page_parameters() if reads else ()
+        given.also_known = self.page_parameters() if reads else ()
         given.is_valid(raise_exception=True)
         values: Mapping[str, Any] = given.validated_data
         return values

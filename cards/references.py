@@ -11,7 +11,7 @@ import msgspec
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from api.serializers import ONCE, Serializer, unknown
+from api.serializers import ONCE, Serializer, unknown_message
 from cards import limits
 
 # Each text field, and its longest value in characters.
@@ -87,7 +87,9 @@ class Person(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(parts, dict) or not parts:
             self.fail("invalid")
         if strange := [name for name in parts if name not in self.parts]:
-            said = {name[:100]: [unknown("field", name, self.parts)] for name in strange[:20]}
+            said = {
+                name[:100]: [unknown_message("field", name, self.parts)] for name in strange[:20]
+            }
             raise serializers.ValidationError(said, code="unknown")
         if not all(isinstance(part, str) for part in parts.values()):
             self.fail("invalid")

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 
 from accounts.authentication import person
 from accounts.models import Visibility
-from api.downloads import AnyType, file_response
+from api.downloads import NoNegotiation, file_response
 from api.views import APIView, QuerySerializer
 from cards import queries
 from cards.models import Card
@@ -41,7 +41,7 @@ class WantedSerializer(QuerySerializer):
 class Exports(APIView):
     """Download a library, a collection, or matching cards of either."""
 
-    content_negotiation_class = AnyType
+    content_negotiation_class = NoNegotiation
     query_serializer = WantedSerializer
     other_errors = frozenset({"429"})
 

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import person
-from api.downloads import AnyType, csv_lines, file_response
+from api.downloads import NoNegotiation, csv_lines, file_response
 from api.objects import ObjectView
 from api.views import APIView, ListAPIView, QuerySerializer
 from cards.queries import own_collections
@@ -252,7 +252,7 @@ class ErrorsFile(APIView):
     """The failed rows of an import, as a CSV file."""
 
     other_errors = frozenset({"429"})
-    content_negotiation_class = AnyType
+    content_negotiation_class = NoNegotiation
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, import_id: UUID) -> StreamingHttpResponse:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from server.gateway import Gateway
 
 # Open files to allow: each stream is a connection, and many systems start with a limit of 1,024.
-FILES = 65_536
+OPEN_FILES = 65_536
 # New objects after which Python's garbage collector runs; Python's default is far lower.
-GARBAGE = 10_000
+GC_THRESHOLD = 10_000
 
 
 def gateway() -> Gateway:
@@ -39,16 +39,16 @@ def gateway() -> Gateway:
     return Gateway(wsgi.application, hub=hub, threads=settings.WEB.web_threads)
 
 
-def allow_files() -> None:
-    """Raise the process's limit of open files to FILES, or to the hard limit if that is lower."""
+def raise_file_limit() -> None:
+    """Raise the limit of open files to OPEN_FILES, or to the hard limit if that is lower."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):  # systemd may forbid it; its unit sets the limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def rest_memory() -> None:
+def tune_garbage_collection() -> None:
     """Make garbage collection rare, and keep it away from the objects of loaded modules.
 
     With Python's defaults, full collections scan all loaded code during requests, 0.1 s each time:
@@ -56,12 +56,12 @@ def rest_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE, 10, 10)
+    gc.set_threshold(GC_THRESHOLD, 10, 10)
 
 
-allow_files()
+raise_file_limit()
 
 from server import wsgi  # noqa: E402 - loads Django's apps, so only after the limit is raised
 
 application = gateway()
-rest_memory()
+tune_garbage_collection()

@@ -8,19 +8,14 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO
 
+from server.asgi import Receive
 from server.limits import Limits
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
-RETRY_AFTER_SECONDS = 5
-
-
-class Refused(Exception):
+class RequestRefused(Exception):
     """The server refuses a request; `status` is the HTTP status, the message is for the client."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -53,51 +48,55 @@ class Body:
         self.is_on_disk = False
 
     def write(self, piece: bytes) -> None:
-        """Append a piece; raise Refused (503) if all bodies together would exceed the limit."""
+        """Append a piece; raise RequestRefused (503) if all bodies would exceed the limit."""
         budget, limits = self.budget, self.budget.limits
         if budget.total + len(piece) > limits.bodies_bytes:
-            raise Refused(503, "The server is receiving as much as it can hold; try again soon.")
+            raise RequestRefused(
+                503, "The server is receiving as much as it can hold; try again soon."
+            )
         self.size += len(piece)
         budget.total += len(piece)
         is_large = self.size > limits.body_spool_bytes
         if is_large or budget.in_memory + len(piece) > limits.bodies_memory_bytes:
-            self._to_disk()
+            self._move_to_disk()
         self.file.write(piece)
         if not self.is_on_disk:
             self.in_memory += len(piece)
             budget.in_memory += len(piece)
 
-    def _to_disk(self) -> None:
+    def _move_to_disk(self) -> None:
         """Move the body from memory to a temporary file."""
         if self.is_on_disk:
             return
         self.file.seek(0)
-        begun = self.file.read()
+        start = self.file.read()
         self.file, self.is_on_disk = TemporaryFile(), True  # noqa: SIM115 - `close` closes it
-        self.file.write(begun)
-        self._forget_memory()
+        self.file.write(start)
+        self._release_memory()
 
-    def _forget_memory(self) -> None:
+    def _release_memory(self) -> None:
         self.budget.in_memory -= self.in_memory
         self.in_memory = 0
 
     def close(self) -> None:
         """Discard the body, and release its bytes in the budget."""
-        self._forget_memory()
+        self._release_memory()
         self.budget.total -= self.size
         self.size = 0
         self.file.close()
 
 
-async def take(receive: Receive, body: Body, *, most: int, declared: int | None) -> None:
+async def receive_body(
+    receive: Receive, body: Body, *, max_bytes: int, declared: int | None
+) -> None:
     """Receive the whole body from the client.
 
-    `most` is the allowed size in bytes, `declared` the request's Content-Length. Raise Refused if
+    `declared` is the request's Content-Length. Raise RequestRefused if
     the body is too large (413) or too slow (408), and ClientGone if the client disconnects.
     """
     limits = body.budget.limits
-    if declared is not None and declared > most:
-        raise too_large(most)
+    if declared is not None and declared > max_bytes:
+        raise too_large(max_bytes)
     began = time.monotonic()
     try:
         async with asyncio.timeout(limits.body_grace_seconds) as deadline:
@@ -106,16 +105,16 @@ async def take(receive: Receive, body: Body, *, most: int, declared: int | None)
                 if message["type"] == "http.disconnect":
                     raise ClientGone
                 piece = message.get("body", b"")
-                if body.size + len(piece) > most:
-                    raise too_large(most)
+                if body.size + len(piece) > max_bytes:
+                    raise too_large(max_bytes)
                 body.write(piece)
                 if not message.get("more_body", False):
                     break
                 deadline.reschedule(
-                    asyncio.get_running_loop().time() + allowed(body.size, began, limits)
+                    asyncio.get_running_loop().time() + seconds_left(body.size, began, limits)
                 )
     except TimeoutError:
-        raise Refused(
+        raise RequestRefused(
             408,
             f"The body arrived too slowly: {body.size} bytes in {time.monotonic() - began:.0f} "
             f"seconds. Send at least {limits.body_bytes_per_second} bytes a second.",
@@ -123,12 +122,14 @@ async def take(receive: Receive, body: Body, *, most: int, declared: int | None)
     body.file.seek(0)
 
 
-def allowed(size: int, began: float, limits: Limits) -> float:
+def seconds_left(size: int, began: float, limits: Limits) -> float:
     """Return the seconds until the deadline of a client that has sent `size` bytes so far."""
     by_rate = limits.body_grace_seconds + size / limits.body_bytes_per_second
     return began + min(by_rate, limits.body_seconds) - time.monotonic()
 
 
-def too_large(most: int) -> Refused:
-    """Return the refusal (413) of a body that is longer than `most` bytes."""
-    return Refused(413, f"The body is longer than {most} bytes; send less, or send it in parts.")
+def too_large(max_bytes: int) -> RequestRefused:
+    """Return the refusal (413) of a body that is longer than `max_bytes`."""
+    return RequestRefused(
+        413, f"The body is longer than {max_bytes} bytes; send less, or send it in parts."
+    )

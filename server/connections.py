@@ -8,7 +8,6 @@ request line and the headers together.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import resource
 import signal
@@ -22,14 +21,11 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from server import wsgi  # noqa: F401 - it loads the apps, which the next modules need
+from server import wsgi  # noqa: F401 - must be first: it selects the settings and loads the apps
 
 # isort: split
-from api.problems import MEDIA_TYPE, problem
-
-# Must be imported first: it selects the settings of a web process, and loads Django's apps.
-from server.bodies import RETRY_AFTER_SECONDS
 from server.limits import Limits
+from server.problems import encode_problem
 
 SWEEP_SECONDS = 1.0
 # Open files that a process needs for other things than connections.
@@ -47,19 +43,19 @@ class Connection(HttpToolsProtocol):
     limits: ClassVar[Limits] = settings.WEB
     open: ClassVar[set[Connection]] = set()
     # Connections whose client is not reading its response, the longest-waiting first.
-    unread: ClassVar[dict[Connection, None]] = {}
+    slow_readers: ClassVar[dict[Connection, None]] = {}
 
     # Since when the connection waits for a request, or for the rest of its head.
     waiting_since: float | None = None
     head_begun = False
     head_size = 0
     # Whether the latest data completed a part of a request, and the bytes received since one did.
-    got_on, fruitless = False, 0
+    progressed, bytes_without_progress = False, 0
     # How many bytes the client had not read at the last check, and when that was.
     unsent, unsent_since = 0, 0.0
     closing_since = 0.0
     status, refusal = 400, NOT_HTTP
-    answering: RequestResponseCycle | None = None
+    running_cycle: RequestResponseCycle | None = None
 
     # -- the connection --------------------------------------------------------------------------
 
@@ -68,7 +64,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.waiting_since = self.loop.time()
         self.open.add(self)
-        if len(self.open) > most_connections():
+        if len(self.open) > max_connections():
             self.make_room()
 
     def make_room(self) -> None:
@@ -87,11 +83,11 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up after the end of the connection."""
         self.open.discard(self)
-        self.unread.pop(self, None)
-        if self.answering is not None and not self.answering.response_complete:
+        self.slow_readers.pop(self, None)
+        if self.running_cycle is not None and not self.running_cycle.response_complete:
             # With pipelined requests, uvicorn notifies only the last one of the disconnect.
-            self.answering.disconnected = True
-            self.answering.message_event.set()
+            self.running_cycle.disconnected = True
+            self.running_cycle.message_event.set()
         self.pipeline.clear()
         super().connection_lost(exc)
 
@@ -101,7 +97,7 @@ class Connection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self.answering = cycle
+        self.running_cycle = cycle
         super()._start_asgi_task(cycle, app)
 
     # -- the headers -----------------------------------------------------------------------------
@@ -111,7 +107,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self.parser is None or self.transport.is_closing():
             return
-        self.got_on = False
+        self.progressed = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -123,14 +119,16 @@ class Connection(HttpToolsProtocol):
             self.refuse(self.status, self.refusal)
         else:
             # The parser buffers an unfinished header or chunk extension without any limit.
-            self.fruitless = 0 if self.got_on else self.fruitless + len(data)
-            if self.fruitless > self.limits.head_bytes:
+            self.bytes_without_progress += len(data)
+            if self.progressed:
+                self.bytes_without_progress = 0
+            if self.bytes_without_progress > self.limits.head_bytes:
                 self.refuse(431, f"A header is longer than {self.limits.head_bytes} bytes.")
 
     def on_message_begin(self) -> None:
         """Start the limits and the deadline of a new request's head."""
         super().on_message_begin()
-        self.got_on = True
+        self.progressed = True
         self.waiting_since, self.head_begun, self.head_size = self.loop.time(), True, 0
 
     def on_url(self, url: bytes) -> None:
@@ -165,12 +163,12 @@ class Connection(HttpToolsProtocol):
         """Start the request, or queue it behind the one before it on this connection."""
         if len(self.pipeline) >= self.limits.pipelined_requests:
             self._fail(429, "Too many requests wait on this connection; read the responses.")
-        self.waiting_since, self.head_begun, self.got_on = None, False, True
+        self.waiting_since, self.head_begun, self.progressed = None, False, True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Add a part of the body."""
-        self.got_on = True
+        self.progressed = True
         super().on_body(body)
 
     def on_response_complete(self) -> None:
@@ -189,37 +187,37 @@ class Connection(HttpToolsProtocol):
         """
         super().pause_writing()
         self.unsent, self.unsent_since = self.transport.get_write_buffer_size(), self.loop.time()
-        self.unread[self] = None
-        waiting = sum(each.transport.get_write_buffer_size() for each in self.unread)
-        while waiting > self.limits.unsent_bytes and len(self.unread) > 1:
-            slowest = next(iter(self.unread))
+        self.slow_readers[self] = None
+        waiting = sum(each.transport.get_write_buffer_size() for each in self.slow_readers)
+        while waiting > self.limits.unsent_bytes and len(self.slow_readers) > 1:
+            slowest = next(iter(self.slow_readers))
             waiting -= slowest.transport.get_write_buffer_size()
-            slowest.let_go()
+            slowest.abort()
 
     def resume_writing(self) -> None:
         """Resume sending: the client reads again."""
-        self.unread.pop(self, None)
+        self.slow_readers.pop(self, None)
         super().resume_writing()
 
-    def let_go(self) -> None:
+    def abort(self) -> None:
         """Abort the connection and drop its unsent data."""
-        self.unread.pop(self, None)
+        self.slow_readers.pop(self, None)
         self.transport.abort()
 
     # -- the deadlines -----------------------------------------------------------------------------
 
-    def look(self, now: float) -> None:
+    def check_deadlines(self, now: float) -> None:
         """Close the connection if its client has missed a deadline; `now` is the loop's time."""
         if self.transport.is_closing():
             self.closing_since = self.closing_since or now
             if now - self.closing_since > self.limits.send_stall_seconds:
-                self.let_go()
-        elif self in self.unread:
-            self._look_at_reader(now)
+                self.abort()
+        elif self in self.slow_readers:
+            self._check_reader(now)
         elif self.waiting_since is not None and not self.is_busy:
-            self._look_at_sender(now - self.waiting_since)
+            self._check_sender(now - self.waiting_since)
 
-    def _look_at_sender(self, waited: float) -> None:
+    def _check_sender(self, waited: float) -> None:
         """Close a connection whose client sends no request, or its head too slowly."""
         limits, is_first = self.limits, self.cycle is None
         if self.head_begun and waited > limits.head_seconds:
@@ -227,13 +225,13 @@ class Connection(HttpToolsProtocol):
         elif waited > (limits.head_seconds if is_first else limits.idle_seconds):
             self.transport.abort()
 
-    def _look_at_reader(self, now: float) -> None:
+    def _check_reader(self, now: float) -> None:
         """Close a connection whose client has read too little of the response."""
         if now - self.unsent_since < self.limits.send_stall_seconds:
             return
         left = self.transport.get_write_buffer_size()
         if self.unsent - left < self.limits.send_bytes_per_second * (now - self.unsent_since):
-            self.let_go()
+            self.abort()
         self.unsent, self.unsent_since = left, now
 
     # -- responses of the server itself ------------------------------------------------------------
@@ -244,22 +242,14 @@ class Connection(HttpToolsProtocol):
             # The client would take it for a part of the response that is being sent.
             self.transport.abort()
             return
-        body = json.dumps(problem(status, detail)).encode()
-        lines = [
-            STATUS_LINE[status].rstrip(),
-            *(name + b": " + value for name, value in self.server_state.default_headers),
-            b"content-type: " + MEDIA_TYPE.encode(),
-            b"content-length: %d" % len(body),
-            b"cache-control: no-store",
-            b"connection: close",
-        ]
-        if status in {429, 503}:
-            lines.append(b"retry-after: %d" % RETRY_AFTER_SECONDS)
+        headers, body = encode_problem(status, detail)
+        headers = [*self.server_state.default_headers, *headers, (b"connection", b"close")]
+        lines = [STATUS_LINE[status].rstrip(), *(b": ".join(header) for header in headers)]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
         self.transport.close()
 
 
-def most_connections() -> int:
+def max_connections() -> int:
     """Return the limit of connections: at most half of the open files that the process may have.
 
     The other half is for request bodies on disk.
@@ -268,13 +258,13 @@ def most_connections() -> int:
     return max(1, min(Connection.limits.web_connections, (files - OTHER_FILES) // 2))
 
 
-async def watch() -> None:
+async def enforce_deadlines() -> None:
     """Enforce the deadlines of all connections once a second; stop if the parent process ends."""
     loop, parent = asyncio.get_running_loop(), os.getppid()
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         now = loop.time()
         for connection in list(Connection.open):
-            connection.look(now)
+            connection.check_deadlines(now)
         if os.getppid() != parent:
             signal.raise_signal(signal.SIGTERM)

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from eventbook.stream import Hub, Stream
+from server.asgi import Scope
 from server.bodies import Body
 from server.stream import HUB, STREAM
 
@@ -22,7 +23,6 @@ from server.stream import HUB, STREAM
 # requests.
 PIECE = 256 * 1024
 
-Scope = dict[str, Any]
 Application = Callable[..., Any]  # a WSGI application that returns Django's responses
 
 
@@ -43,7 +43,7 @@ class Exchange:
         self.stream = environ.get(STREAM)
         if self.stream is None and self._response.streaming and self.scope["method"] != "HEAD":
             self._parts = iter(self._response)
-            return self.more()
+            return self.next_piece()
         content = b"" if self._response.streaming else self._response.content
         self.close()
         return bytes(content)
@@ -53,7 +53,7 @@ class Exchange:
         """Whether a streamed response has further pieces."""
         return self._parts is not None
 
-    def more(self) -> bytes:
+    def next_piece(self) -> bytes:
         """Return the next piece of a streamed response."""
         gathered = bytearray()
         try:
@@ -100,7 +100,7 @@ def environ_of(scope: Scope, body: Body) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for header, value in scope["headers"]:
-        name = name_of(header)
+        name = wsgi_header_name(header)
         if not name:
             continue
         if before := environ.get(name):
@@ -127,7 +127,7 @@ def path_of(scope: Scope) -> str:
 
 
 @lru_cache(1000)
-def name_of(header: bytes) -> str:
+def wsgi_header_name(header: bytes) -> str:
     """Return the WSGI name of a header, or an empty string for a header to drop.
 
     A header with an underscore is dropped: `x_forwarded_proto`, sent by a client, would get the

@@ -10,24 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from django.conf import settings
 
-from api.problems import MEDIA_TYPE, problem
-from api.rendering import encode
+from api.problems import SERVER_ERROR
 from eventbook.stream import Hub, Stream
-from server.bodies import Body, Budget, ClientGone, Message, Receive, Refused, take
-from server.exchange import Application, Exchange, Scope, path_of
-from server.middleware.cors import readable_by
+from server.asgi import Message, Receive, Scope, Send
+from server.bodies import Body, Budget, ClientGone, RequestRefused, receive_body
+from server.body_rules import max_body_bytes, refuse, require_token
+from server.exchange import Application, Exchange, path_of
+from server.middleware.cors import cors_headers
+from server.problems import send_problem
 from server.process import Lifespan
-from server.refusals import most_of, refuse, require_token
 from server.threads import Threads
 
 logger = logging.getLogger(__name__)
-
-Send = Callable[[Message], Awaitable[None]]
 
 
 class Gateway:
@@ -46,45 +44,45 @@ class Gateway:
         else:
             body = self.budget.open()
             try:
-                await self._answer(scope, receive, send, body)
+                await self._respond(scope, receive, send, body)
             finally:
                 body.close()
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: Body) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, body: Body) -> None:
         """Receive the body, run the request in a thread, and send the response."""
         try:
-            await self._take(scope, receive, body)
+            await self._receive_body(scope, receive, body)
             exchange = Exchange(scope, body)
             first = await self.threads.run(partial(exchange.begin, self.application, self.hub))
         except ClientGone:
             return
-        except Refused as refused:
-            await refuse(send, receive, refused, readable_of(scope))
+        except RequestRefused as refused:
+            await refuse(send, receive, refused, cors_headers_of(scope))
             return
         except Exception:
             logger.exception("request.failed")
-            await fail(send)
+            await send_problem(send, 500, SERVER_ERROR)
             return
         if exchange.stream is not None:
-            await self._keep_open(exchange.stream, exchange, receive, send)
+            await self._send_stream(exchange.stream, exchange, receive, send)
         else:
             await self._send(exchange, first, receive, send)
 
-    async def _take(self, scope: Scope, receive: Receive, body: Body) -> None:
+    async def _receive_body(self, scope: Scope, receive: Receive, body: Body) -> None:
         """Receive the request's body; a large one only with a valid token."""
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:
             return
         declared = None if length is None else int(length)
-        limits, most = settings.WEB, most_of(scope["method"], path_of(scope))
-        if most > limits.body_bytes and (declared is None or declared > limits.body_bytes):
+        limits, max_bytes = settings.WEB, max_body_bytes(scope["method"], path_of(scope))
+        if max_bytes > limits.body_bytes and (declared is None or declared > limits.body_bytes):
             await self.threads.run(partial(require_token, headers.get(b"authorization", b"")))
-        await take(receive, body, most=most, declared=declared)
+        await receive_body(receive, body, max_bytes=max_bytes, declared=declared)
 
     async def _send(self, exchange: Exchange, first: bytes, receive: Receive, send: Send) -> None:
         """Send a response; a streamed one piece by piece, until the client disconnects."""
-        await send(start_of(exchange, length=None if exchange.has_more else len(first)))
+        await send(response_start(exchange, length=None if exchange.has_more else len(first)))
         if not exchange.has_more:
             await send({"type": "http.response.body", "body": first})
             return
@@ -95,7 +93,7 @@ class Gateway:
                 # `send` waits until the client has read nearly all of the previous piece.
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 more = exchange.has_more
-                piece = await self.threads.run(exchange.more) if more else b""
+                piece = await self.threads.run(exchange.next_piece) if more else b""
             await send({"type": "http.response.body", "body": b""})
         except Exception:
             # The status is sent already: the client notices that the response is incomplete.
@@ -105,12 +103,12 @@ class Gateway:
             if exchange.has_more:
                 await self.threads.run(exchange.close)
 
-    async def _keep_open(
+    async def _send_stream(
         self, stream: Stream, exchange: Exchange, receive: Receive, send: Send
     ) -> None:
         """Send a live stream until it ends or the client disconnects."""
         try:
-            await send(start_of(exchange, length=None))
+            await send(response_start(exchange, length=None))
         except BaseException:
             self.hub.leave(stream)
             raise
@@ -125,7 +123,7 @@ class Gateway:
         await send({"type": "http.response.body", "body": b""})
 
 
-def start_of(exchange: Exchange, *, length: int | None) -> Message:
+def response_start(exchange: Exchange, *, length: int | None) -> Message:
     """Return the ASGI message with a response's status and headers.
 
     `length` is the body's size in bytes, if known. A live stream has no Content-Length.
@@ -141,10 +139,10 @@ def start_of(exchange: Exchange, *, length: int | None) -> Message:
     return {"type": "http.response.start", "status": exchange.status, "headers": headers}
 
 
-def readable_of(scope: Scope) -> dict[str, str]:
+def cors_headers_of(scope: Scope) -> dict[str, str]:
     """Return the CORS headers with which scripts of allowed sites can read a refusal."""
     origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
-    return readable_by(origin) if path_of(scope).startswith("/api/") else {}
+    return cors_headers(origin) if path_of(scope).startswith("/api/") else {}
 
 
 async def send_piece(send: Send, piece: bytes) -> None:
@@ -158,12 +156,3 @@ async def client_gone(receive: Receive) -> None:
         message = await receive()
         if message["type"] == "http.disconnect":
             return
-
-
-async def fail(send: Send) -> None:
-    """Send status 500 where an error has passed Django's own error handling."""
-    detail = "Something went wrong on our side; it has been logged."
-    body = encode(problem(500, detail))
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

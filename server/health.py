@@ -12,6 +12,7 @@ from django.urls import resolve
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
+from api.refusals import RETRY_AFTER_SECONDS
 from eventbook.operate import Unavailable, exposition, missing_migrations
 
 # Health checkers use a process's own address as the host, which is not in ALLOWED_HOSTS.
@@ -71,7 +72,9 @@ def _is_migrated() -> bool:
 
 def _unavailable(reason: str) -> JsonResponse:
     return JsonResponse(
-        {"status": "unavailable", "reason": reason}, status=503, headers={"Retry-After": "5"}
+        {"status": "unavailable", "reason": reason},
+        status=503,
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
 from eventbook.stream import Hub
-from server.bodies import Message, Receive
-from server.connections import watch
+from server import wsgi
+from server.asgi import Receive, Send
+from server.connections import enforce_deadlines
 
 logger = logging.getLogger(__name__)
-
-Send = Callable[[Message], Awaitable[None]]
 
 
 class Lifespan:
@@ -27,15 +25,13 @@ class Lifespan:
     async def run(self, receive: Receive, send: Send) -> None:
         """Start the background tasks, and end them when uvicorn has closed all connections."""
         await receive()
-        watching = asyncio.ensure_future(watch())
+        watching = asyncio.ensure_future(enforce_deadlines())
         for number in (signal.SIGTERM, signal.SIGINT):
             self._end_streams_at(number)
         logger.info("web.started")
         await send({"type": "lifespan.startup.complete"})
         await receive()
         watching.cancel()
-        from server import wsgi
-
         wsgi.leave()
         logger.info("web.stopped")
         await send({"type": "lifespan.shutdown.complete"})

@@ -47,7 +47,7 @@ class RequestMiddleware:
             bound = bind_contextvars(request_id=id, trace_id=trace_id)
             try:
                 response = self.get_response(request)
-                tell(span, request, method, response.status_code, began)
+                record_end(span, request, method, response.status_code, began)
             finally:
                 reset_contextvars(**bound)
         tracing.traceparent.reset(token)
@@ -61,7 +61,9 @@ def request_id(request: HttpRequest) -> str:
     return given if REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
 
 
-def tell(span: tracing.Span, request: HttpRequest, method: str, status: int, began: float) -> None:
+def record_end(
+    span: tracing.Span, request: HttpRequest, method: str, status: int, began: float
+) -> None:
     """Record the end of a request in the log and in its span.
 
     `began` is the time by `time.perf_counter()` at which it started.

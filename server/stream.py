@@ -14,7 +14,7 @@ from rest_framework import exceptions, status
 from rest_framework.request import Request
 
 from accounts.authentication import person
-from api.downloads import AnyType
+from api.downloads import NoNegotiation
 from api.problems import MEDIA_TYPE, Unavailable
 from api.schema import ProblemSerializer
 from api.views import APIView
@@ -32,7 +32,7 @@ LAST_EVENT_ID = OpenApiParameter(
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-class Refused(exceptions.APIException):
+class StreamLimitReached(exceptions.APIException):
     """The user has too many open streams."""
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
@@ -48,7 +48,7 @@ class NoStreams(Unavailable):
 
 
 class LiveStream(APIView):
-    content_negotiation_class = AnyType
+    content_negotiation_class = NoNegotiation
 
     @extend_schema(
         parameters=[LAST_EVENT_ID],
@@ -66,12 +66,12 @@ class LiveStream(APIView):
         it all; read the pages of these `events` again.
         """
         if request.method == "GET":
-            request.META[STREAM] = admitted(request)
+            request.META[STREAM] = open_stream(request)
         return HttpResponse(content_type="text/event-stream", headers=HEADERS)
 
 
-def admitted(request: Request) -> Any:
-    """Open a stream for the user, and return it; raise Refused or NoStreams at a limit."""
+def open_stream(request: Request) -> Any:
+    """Open and return a stream for the user; raise StreamLimitReached or NoStreams at a limit."""
     hub: Hub | None = request.META.get(HUB)
     if hub is None:
         raise NoStreams("This server has no live streams: run `python -m server`.")
@@ -82,6 +82,6 @@ def admitted(request: Request) -> Any:
             last_event_id=request.headers.get("Last-Event-ID", ""),
         )
     except TooManyStreams:
-        raise Refused from None
+        raise StreamLimitReached from None
     except ProcessFull:
         raise NoStreams from None

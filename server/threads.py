@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 class Threads:
@@ -25,33 +25,33 @@ class Threads:
         for number in range(count):
             threading.Thread(target=self._work, daemon=True, name=f"django-{number}").start()
 
-    async def run(self, step: Callable[[], Made]) -> Made:
+    async def run(self, step: Callable[[], Result]) -> Result:
         """Run a function in one of the threads; return its result, or raise its exception."""
-        future: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._steps.put((step, future))
         return await future
 
     def _work(self) -> None:
         while True:
-            self._take(*self._steps.get())
+            self._run_step(*self._steps.get())
 
-    def _take(self, step: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+    def _run_step(self, step: Callable[[], Any], future: asyncio.Future[Any]) -> None:
         """Run a function, and hand its result or error to the event loop."""
-        made, error = None, None
+        result, error = None, None
         try:
-            made = step()
+            result = step()
         except Exception as raised:
             error = raised
         # The event loop may be closed already: the process is ending.
         with suppress(RuntimeError):
-            future.get_loop().call_soon_threadsafe(settle, future, made, error)
+            future.get_loop().call_soon_threadsafe(set_result, future, result, error)
 
 
-def settle(future: asyncio.Future[Any], made: Any, error: Exception | None) -> None:
+def set_result(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
     """Set the result or the error of a future, unless it was cancelled meanwhile."""
     if future.done():
         return
     if error is None:
-        future.set_result(made)
+        future.set_result(result)
     else:
         future.set_exception(error)

@@ -19,7 +19,7 @@ DEFAULTS = {
     "db": "flower",
     "persistent": True,
     "state_save_interval": 60_000,  # milliseconds
-    # These limit Flower's memory; the tasks take 28 MiB (ADR 0032).
+    # These limit Flower's memory; the tasks take 28 MiB (record 32).
     "max_tasks": 5_000,
     "max_workers": 200,
     # Seconds until a stopped worker disappears from the pages.

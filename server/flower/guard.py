@@ -65,7 +65,7 @@ class Metrics(monitor.Metrics):  # type: ignore[misc]
     """Flower's metrics, for logged-in users only."""
 
     async def prepare(self) -> None:
-        if await flower_login.pay(self) and not self.current_user:
+        if await flower_login.limit_login(self) and not self.current_user:
             raise HTTPError(401)
 
 
@@ -75,7 +75,7 @@ class Healthcheck(monitor.Healthcheck):  # type: ignore[misc]
     async def prepare(self) -> None:
         if asked_from_nearby(self.request):
             return
-        if await flower_login.pay(self) and not self.current_user:
+        if await flower_login.limit_login(self) and not self.current_user:
             raise HTTPError(401)
 
 

@@ -18,34 +18,35 @@ from accounts.guard import Caller, TooManyTries, Try, begin_login
 from accounts.guard.addresses import client_address
 from accounts.guard.devices import Device
 from accounts.names import lookup_form
+from api.refusals import RETRY_AFTER_SECONDS
 
-AWAY = (
+DATABASE_DOWN = (
     "The database cannot be reached, so no login can be checked; try again in a few seconds. "
     "Logins that have succeeded since Flower started still work."
 )
 # Successful logins: the client's address, and a hash of the Authorization header, which browsers
 # send with each request.
-_let_in: set[tuple[str, bytes]] = set()
-MOST_LET_IN = 1000
+_accepted: set[tuple[str, bytes]] = set()
+MAX_ACCEPTED = 1000
 # A thread that waits for PostgreSQL, so that Flower's event loop doesn't.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="login")
 
 
 def install() -> None:
-    """Make each page and each API call of Flower `pay` before Flower checks the password."""
+    """Limit the logins at each page and each API call of Flower, before it checks the password."""
     before_api = BaseApiHandler.prepare
 
     async def prepare(handler: Any) -> None:
-        await pay(handler)
+        await limit_login(handler)
 
     async def prepare_api(handler: Any) -> None:
-        if await pay(handler):
+        if await limit_login(handler):
             before_api(handler)
 
     BaseHandler.prepare, BaseApiHandler.prepare = prepare, prepare_api
 
 
-async def pay(handler: Any) -> bool:
+async def limit_login(handler: Any) -> bool:
     """Spend the budget for the password in a request; return whether the request may continue.
 
     A request without a password costs nothing; Flower then asks for one. With OAuth alone, nothing
@@ -57,22 +58,22 @@ async def pay(handler: Any) -> bool:
         return True
     address = address_of(handler.request)
     seen = (address, hashlib.sha256(header.encode(errors="replace")).digest())
-    if seen in _let_in:
+    if seen in _accepted:
         return True
     account = f"flower\n{lookup_form(name_in(header))}"
     try:
-        guess: Try = await _ask(partial(begin_login, account, Caller(address, Device(""))))
+        guess: Try = await _in_thread(partial(begin_login, account, Caller(address, Device(""))))
         handler.get_current_user()  # raises 401 for a wrong one
-        await _ask(guess.succeeded)
+        await _in_thread(guess.succeeded)
     except TooManyTries as refused:
         _refuse(handler, 429, str(refused), refused.retry_after)
         return False
     except Error:
-        _refuse(handler, 503, AWAY, 5)
+        _refuse(handler, 503, DATABASE_DOWN, RETRY_AFTER_SECONDS)
         return False
-    if len(_let_in) >= MOST_LET_IN:
-        _let_in.clear()
-    _let_in.add(seen)
+    if len(_accepted) >= MAX_ACCEPTED:
+        _accepted.clear()
+    _accepted.add(seen)
     return True
 
 
@@ -97,21 +98,21 @@ def name_in(header: str) -> str:
     return decoded.partition(":")[0]
 
 
-async def _ask(question: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(_thread, _on_a_connection, question)
+async def _in_thread(function: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(_thread, _with_connection, function)
 
 
-def _on_a_connection(question: Any) -> Any:
+def _with_connection(function: Any) -> Any:
     """Run a database call in the thread, and close the thread's connection."""
     try:
-        return question()
+        return function()
     finally:
         # The next login may be hours later, when this connection would be dead.
         connections.close_all()
 
 
-def _refuse(handler: Any, status: int, words: str, seconds: int) -> None:
+def _refuse(handler: Any, status: int, text: str, seconds: int) -> None:
     handler.set_status(status)
     handler.set_header("Retry-After", str(seconds))
     handler.set_header("Content-Type", "text/plain; charset=UTF-8")
-    handler.finish(words)
+    handler.finish(text)

@@ -74,13 +74,13 @@ def without_idle_tasks(event: Any) -> Any:
     Under a rate limit, most tasks only put their deliveries off, and would fill the list.
     """
 
-    def take(state: EventsState, event_: dict[str, Any]) -> None:
+    def handle(state: EventsState, event_: dict[str, Any]) -> None:
         event(state, event_)
         if event_["type"] == "task-succeeded" and did_nothing(event_.get("result") or ""):
             state.search_engine.remove(event_["uuid"])
             state.tasks.pop(event_["uuid"], None)
 
-    return take
+    return handle
 
 
 def did_nothing(result: str) -> bool:

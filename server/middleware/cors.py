@@ -49,23 +49,23 @@ class CorsMiddleware:
         origin = request.headers.get("Origin", "")
         if not request.path_info.startswith("/api/"):
             return self.get_response(request)
-        readable = readable_by(origin)
+        headers = cors_headers(origin)
         is_preflight = "Access-Control-Request-Method" in request.headers
-        if readable and request.method == "OPTIONS" and is_preflight:
+        if headers and request.method == "OPTIONS" and is_preflight:
             response = HttpResponse(status=204)
             response.headers["Access-Control-Allow-Methods"] = METHODS
             response.headers["Access-Control-Allow-Headers"] = SENT
             response.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
         else:
             response = self.get_response(request)
-        for name, value in readable.items():
+        for name, value in headers.items():
             response.headers[name] = value
         if "*" not in settings.CORS_ORIGINS:
             patch_vary_headers(response, ["Origin"])
         return response
 
 
-def readable_by(origin: str) -> dict[str, str]:
+def cors_headers(origin: str) -> dict[str, str]:
     """Return the headers that let an origin's scripts read a response; none if not allowed."""
     anybody = "*" in settings.CORS_ORIGINS
     if not origin or not (anybody or origin in settings.CORS_ORIGINS):

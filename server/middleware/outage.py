@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from api.outage import current
 from api.problems import unavailable
 
-CLOSED_SECONDS = 1.0
+REFUSING_SECONDS = 1.0
 # Only a failure that took longer counts. A broken connection fails faster, and the next connection
 # may work.
 LONG_SECONDS = 1.0
@@ -26,15 +26,15 @@ class OutageMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.closed_until = 0.0
+        self.refusing_until = 0.0
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.monotonic()
-        if began < self.closed_until:
+        if began < self.refusing_until:
             return unavailable(request)
         current.unanswered = False
         response = self.get_response(request)
         ended = time.monotonic()
         if current.unanswered and ended - began > LONG_SECONDS:
-            self.closed_until = ended + CLOSED_SECONDS
+            self.refusing_until = ended + REFUSING_SECONDS
         return response

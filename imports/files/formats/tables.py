@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from api.downloads import as_written
+from api.downloads import unescape_formula
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.formats import fields
@@ -191,7 +191,8 @@ def _row(table: Table, cells: list[str], line: int) -> Row:
         )
         return Problem(line=line, code="malformed", detail=detail, label=label)
     named: list[tuple[str, Any]] = [
-        (name, clean(as_written(cell))) for name, cell in zip(table.columns, cells, strict=False)
+        (name, clean(unescape_formula(cell)))
+        for name, cell in zip(table.columns, cells, strict=False)
     ]
     missing = table.columns[len(cells) :]
     row = fields.Fields(_joined(named))
