@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from api.downloads import unescape_formula, csv_lines
+from api.downloads import csv_lines, unescape_formula
 
 FORMULAS = [
     *("=1+1", "+1", "-1", "@SUM(A1)", "＝1+1", "＋1", "－1", "＠x", "﹦1"),
