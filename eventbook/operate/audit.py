@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
+from django.db.models.functions import Now
 
+from eventbook.database.statements import execute
 from eventbook.declare.handlers import all_handlers, handlers
 from eventbook.declare.queues import all_policies
-from eventbook.models import Audit
+from eventbook.models import Audit, Priority
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ def audit() -> dict[str, int]:
                 defaults={
                     "violations": len(violations),
                     "examples": violations[:EXAMPLES],
-                    "checked_at": _now(),
+                    "checked_at": Now(),
                 },
             )
             if violations:
@@ -73,16 +75,9 @@ def audit() -> dict[str, int]:
 
 def _violations(rule: Rule) -> list[str]:
     """Return up to LIMIT violations of a rule."""
-    with connection.cursor() as cursor:
-        statement = f"SELECT * FROM ({rule.statement}) AS violation LIMIT {LIMIT}"  # noqa: S608
-        cursor.execute(statement, rule.parameters())
-        return [str(text) for (text,) in cursor.fetchall()]
-
-
-def _now() -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]
+    statement = f"SELECT * FROM ({rule.statement}) AS violation LIMIT {LIMIT}"  # noqa: S608
+    found = execute(statement, rule.parameters(), prepare=False).rows
+    return [str(text) for (text,) in found]
 
 
 # -- The rules of the event system ---------------------------------------------------------------
@@ -118,7 +113,7 @@ audit_rule(
     statement="""
         SELECT handler || ' of ' || event_id || ' has no event'
         FROM unnest(%(queues)s::text[]) AS known (name)
-        CROSS JOIN unnest(ARRAY[1, 5]) AS lane (priority)
+        CROSS JOIN unnest(%(lanes)s::int[]) AS lane (priority)
         CROSS JOIN LATERAL (
             SELECT handler, event_id FROM eventbook_delivery
             WHERE queue = known.name AND eventbook_delivery.priority = lane.priority
@@ -128,7 +123,7 @@ audit_rule(
         WHERE NOT EXISTS (SELECT FROM eventbook_event WHERE id = event_id)
     """,
     advice="The delivery is impossible without its event; find out who deleted the event.",
-    parameters=lambda: {"queues": list(all_policies())},
+    parameters=lambda: {"queues": list(all_policies()), "lanes": Priority.values},
 )
 audit_rule(
     "no_entry_waits_for_ever",
@@ -146,7 +141,7 @@ audit_rule(
         SELECT handler || ' ' || delivery.id || ' was due at ' || due_at
         FROM unnest(%(queues)s::text[]) AS known (name)
         LEFT JOIN eventbook_queuecontrol AS control ON control.queue = known.name
-        CROSS JOIN unnest(ARRAY[1, 5]) AS lane (priority)
+        CROSS JOIN unnest(%(lanes)s::int[]) AS lane (priority)
         CROSS JOIN LATERAL (
             SELECT * FROM eventbook_delivery
             WHERE eventbook_delivery.queue = known.name
@@ -162,6 +157,7 @@ audit_rule(
     advice="Check that a relay and the queue's workers run: `manage.py doctor`.",
     parameters=lambda: {
         "queues": list(all_policies()),
+        "lanes": Priority.values,
         "patience": 3_600,
         "known": list(handlers),
     },
@@ -171,7 +167,7 @@ audit_rule(
     statement="""
         SELECT DISTINCT 'open deliveries wait for ' || handler || ', which no release here has'
         FROM unnest(%(queues)s::text[]) AS known (name)
-        CROSS JOIN unnest(ARRAY[1, 5]) AS lane (priority)
+        CROSS JOIN unnest(%(lanes)s::int[]) AS lane (priority)
         CROSS JOIN LATERAL (
             SELECT handler FROM eventbook_delivery
             WHERE queue = known.name AND eventbook_delivery.priority = lane.priority
@@ -182,7 +178,11 @@ audit_rule(
     """,
     advice="Deploy a release that has the handler, list its name in another handler's `formerly`,"
     " or discard the deliveries: `manage.py dead-letters discard --removed HANDLER`.",
-    parameters=lambda: {"queues": list(all_policies()), "known": list(handlers)},
+    parameters=lambda: {
+        "queues": list(all_policies()),
+        "lanes": Priority.values,
+        "known": list(handlers),
+    },
 )
 audit_rule(
     "no_lease_outlives_its_end",

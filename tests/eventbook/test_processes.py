@@ -22,7 +22,7 @@ from eventbook.observe import figures
 from eventbook.observe.presence import Presence
 from eventbook.observe.vitals import Vitals
 from eventbook.operate import queries
-from eventbook.operate.queries import State, measures
+from eventbook.operate.queries import State
 from tests.harness.processes import wait_for
 from tests.harness.watched import CHILDREN, System, Watched
 from tests.probe.signals import ProbeSent, probe_sent
@@ -76,7 +76,7 @@ def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) 
     assert {process.release for process in known(system).values()} == {settings.RELEASE}
     assert 50 * 2**20 < row.memory_bytes < row.memory_limit_bytes
     assert abs(row.clock_ahead_seconds) < 0.1
-    (status,) = [each for each in queries.workers_of("notifications") if each.pid == row.pid]
+    (status,) = [each for each in queries.live_workers("notifications") if each.pid == row.pid]
     assert (status.state, status.seen_seconds_ago < 10) == (State.RUNNING, True)
 
     ids = {process.pk for process in known(system).values()}
@@ -102,7 +102,7 @@ def test_who_ends_without_a_word_is_silent_and_forgotten_after_a_day(system: Sys
     wait_for(lambda: known(system), seconds=60, what="it has told of itself")
     row = known(system)["notification-worker"]
     rows = Process.objects.filter(pk=row.pk)
-    among_the_workers = row.pid in {each.pid for each in queries.workers_of("notifications")}
+    among_the_workers = row.pid in {each.pid for each in queries.live_workers("notifications")}
 
     worker.kill()
     rows.update(seen_at=Now() - timedelta(seconds=16))
@@ -110,7 +110,7 @@ def test_who_ends_without_a_word_is_silent_and_forgotten_after_a_day(system: Sys
     (status,) = [each for each in queries.processes() if each.pid == row.pid]
     assert status.state == State.SILENT
     assert among_the_workers
-    assert row.pid not in {each.pid for each in queries.workers_of("notifications")}
+    assert row.pid not in {each.pid for each in queries.live_workers("notifications")}
 
     rows.update(seen_at=Now() - timedelta(hours=25))
     system.start("relay", "manage.py", "relay")
@@ -231,7 +231,9 @@ def test_of_a_group_the_process_with_the_least_memory_left_is_told() -> None:
             memory_bytes=memory, memory_limit_bytes=limit,
         )  # fmt: skip
 
-    found = {each.name: each for each in measures.groups(["reader"], other="other")}["reader"]
+    found = {each.name: each for each in queries.process_groups(["reader"], other="other")}[
+        "reader"
+    ]
 
     assert (found.processes, found.memory_bytes, found.memory_limit_bytes) == (3, 450, 500)
 

@@ -198,7 +198,7 @@ def test_what_waits_for_a_removed_handler_stays_and_is_named() -> None:
         send("a")
         expand()
 
-    assert queries.handlers_unknown_here(list(handlers)) == ["probe.removed"]
+    assert queries.unknown_handlers(list(handlers)) == ["probe.removed"]
     assert states("probe.removed") == Counter(queued=1)
 
 
@@ -211,7 +211,7 @@ def test_what_waits_for_a_removed_handler_can_be_given_up() -> None:
 
     call_command("dead-letters", "discard", "--removed", "probe.removed", stdout=StringIO())
 
-    assert queries.handlers_unknown_here(list(handlers)) == []
+    assert queries.unknown_handlers(list(handlers)) == []
     assert states("probe.removed") == Counter(discarded=1)
     assert Operation.objects.get().details == {"handler": "probe.removed"}
 

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from eventbook.declare.events import cloud_event
 from eventbook.models import Audit, Delivery, Event, Lease, Operation, OutboxEntry, Process
 from eventbook.operate.audit import rules
+from eventbook.operate.queries import ALIVE_SECONDS
 
 Row = TypeVar("Row", bound=Model)
 
@@ -105,9 +106,6 @@ class OperationAdmin(ReadOnlyAdmin[Operation]):
     ordering = ("-id",)
 
 
-GONE_SECONDS = 15  # a live process writes its row every 5 seconds
-
-
 @admin.register(Process)
 class ProcessAdmin(ReadOnlyAdmin[Process]):
     """The long-running processes, as each last wrote its row."""
@@ -128,7 +126,7 @@ class ProcessAdmin(ReadOnlyAdmin[Process]):
     def state(self, process: Process) -> str:
         seconds = float(getattr(process, "silent_seconds", 0))
         seen = f"seen {seconds:.0f} s ago"
-        return seen if seconds < GONE_SECONDS else f"gone: {seen}"
+        return seen if seconds < ALIVE_SECONDS else f"gone: {seen}"
 
     @admin.display(description="memory", ordering="memory_bytes")
     def memory(self, process: Process) -> str:

@@ -30,7 +30,7 @@ def findings(*, ask: bool) -> Iterator[Finding]:
     """
     known = queries.processes()
     present = [process for process in known if process.state != State.SILENT]
-    yield from _workers(present, ask=ask)
+    yield from _workers(ask=ask)
     for group in ("relay", "beat"):
         yield _single(group, present)
     for process in known:
@@ -38,36 +38,34 @@ def findings(*, ask: bool) -> Iterator[Finding]:
     yield _releases(present)
 
 
-def _workers(present: Sequence[ProcessStatus], *, ask: bool) -> Iterator[Finding]:
+def _workers(*, ask: bool) -> Iterator[Finding]:
     """Yield a finding for the workers of each queue."""
-    there = {
-        queue: [process for process in present if queue in process.queues]
-        for queue in all_policies()
-    }
-    consumers = _consumers({queue for queue in there if there[queue]}) if ask else None
-    for policy in all_policies().values():
+    policies, alive = all_policies(), queries.workers_by_queue()
+    consumers = _consumers(policies.keys() & alive.keys()) if ask else None
+    for policy in policies.values():
         consuming = None if consumers is None else len(consumers.get(policy.name, []))
-        yield _workers_of(policy, len(there[policy.name]), consuming)
+        yield _workers_of(policy, alive.get(policy.name, 0), consuming)
 
 
-def _workers_of(policy: QueuePolicy, there: int, consuming: int | None) -> Finding:
+def _workers_of(policy: QueuePolicy, alive: int, consuming: int | None) -> Finding:
     """Return the finding of a queue's workers.
 
-    `there` counts their rows; `consuming` counts workers that consume the queue, None if unknown.
+    `alive` counts workers that write their rows; `consuming` counts those that report over the
+    broker that they consume the queue, None if unknown.
     """
     subject = f"workers of {policy.name}"
     if consuming:
         return Finding(subject, True, f"{consuming} running")
-    if not there:
+    if not alive:
         group = policy.process_group
         advice = f"Start one: `manage.py worker {policy.name}`, or `fly scale count {group}=1`."
         return Finding(subject, False, "none running", advice)
     if consuming is None:
-        return Finding(subject, True, f"{there} running; not queried over the broker")
+        return Finding(subject, True, f"{alive} running; not queried over the broker")
     return Finding(
         subject,
         False,
-        f"{there} running, but none consumes the queue: its consumer was cancelled, or it hangs",
+        f"{alive} running, but none consumes the queue: its consumer was cancelled, or it hangs",
         "Restart it: `fly machine restart ID` (`fly status` has the ids). Its /healthz says why.",
     )
 

@@ -72,7 +72,7 @@ def _session() -> Finding:
 
 def _connections() -> Finding:
     """Return whether PostgreSQL has enough free connections."""
-    used, allowed = queries.connections()
+    used, allowed = queries.connections_used_and_allowed()
     text = f"{used} of {allowed} in use"
     if used > MANY * allowed:
         advice = (

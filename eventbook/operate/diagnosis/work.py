@@ -28,7 +28,7 @@ def findings(*, broker_well: bool) -> Iterator[Finding]:
     yield _outbox(broker_well)
     yield _handlers()
     yield from _dead_letters()
-    failing = queries.failing()
+    failing = queries.failing_handlers()
     yield from map(_fails, failing)
     failing_queues = {each.queue for each in failing if each.count >= MANY_RETRIES}
     policies = all_policies()
@@ -62,7 +62,7 @@ def _dead_letters() -> Iterator[Finding]:
         yield Finding(f"dead letters of {queue}", False, named, advice)
 
 
-def _fails(failing: queries.Failing) -> Finding:
+def _fails(failing: queries.FailingHandler) -> Finding:
     """Return the finding of a handler with failed deliveries: bad from MANY_RETRIES on."""
     text = f"{failing.count} deliveries failed and wait for a retry"
     command = f"manage.py queues list {failing.queue} --state retrying --handler {failing.handler}"
@@ -76,7 +76,7 @@ def _trouble(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -
         return "Mend the broker: without it, no message reaches a worker."
     if not status.workers:
         return "Start a worker: see `workers of` below."
-    if troubled := [each for each in queries.workers_of(status.queue) if each.trouble]:
+    if troubled := [each for each in queries.live_workers(status.queue) if each.trouble]:
         told = "; ".join(f"{each.name}: {each.trouble}" for each in troubled)
         return f"Mend or restart its worker. {told}."
     if not status.in_progress and not status.rate_per_second:
@@ -114,7 +114,7 @@ def _paused(status: queries.QueueStatus, seconds: float) -> tuple[bool, str, str
 
 def _handlers() -> Finding:
     """Return whether open deliveries wait for handlers that this release does not have."""
-    unknown = queries.handlers_unknown_here(list(handlers))
+    unknown = queries.unknown_handlers(list(handlers))
     if unknown:
         return Finding(
             "handlers",

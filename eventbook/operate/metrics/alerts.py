@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eventbook.operate.queries import ALIVE_SECONDS
+
 RUNBOOK = "docs/alerts.md#alert-"
 # The error budget: the share of 30 days' deliveries that may be late or dead.
 BUDGET = 0.001
@@ -22,17 +24,17 @@ WINDOWS = {"5m": 300, "30m": 1_800, "1h": 3_600, "6h": 21_600}
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One alert, which fires once `expression` has held for `lasting` (a Prometheus duration)."""
+    """One alert, which fires once `expression` has held for `for_` (a Prometheus duration)."""
 
     name: str
     page: bool
     expression: str
-    lasting: str
+    for_: str
     summary: str
     description: str
 
 
-def _burn(rate: float, long: str, short: str) -> str:
+def _burn_rate(rate: float, long: str, short: str) -> str:
     """Return the expression of a burn-rate alert over a long and a short window.
 
     The short window ends the alert soon after the fault ends.
@@ -51,7 +53,7 @@ ALERTS = (
         page=True,
         expression="max by (queue) (queue_oldest_seconds) > max by (queue) (queue_slo_seconds)\n"
         "unless max by (queue) (queue_paused) == 1",
-        lasting="1m",
+        for_="1m",
         summary="{{ $labels.queue }} misses its SLO",
         description="A delivery that could run has waited for {{ $value | humanizeDuration }}.",
     ),
@@ -59,15 +61,16 @@ ALERTS = (
         name="QueueWithoutWorkers",
         page=True,
         expression="max by (queue) (queue_workers) == 0",
-        lasting="2m",
+        for_="2m",
         summary="{{ $labels.queue }} has no workers",
-        description="No process that consumes the queue was seen in the last 15 seconds.",
+        description="No process that consumes the queue was seen in the last"
+        f" {ALIVE_SECONDS} seconds.",
     ),
     Alert(
         name="RelayLagging",
         page=True,
         expression="max(relay_lag_seconds) > 10",
-        lasting="1m",
+        for_="1m",
         summary="Events are not relayed",
         description="The oldest has waited for {{ $value | humanizeDuration }} in the outbox: no"
         " relay runs, or the relay can't reach the broker.",
@@ -75,8 +78,8 @@ ALERTS = (
     Alert(
         name="SLOBurnRateFast",
         page=True,
-        expression=_burn(FAST, "1h", "5m"),
-        lasting="2m",
+        expression=_burn_rate(FAST, "1h", "5m"),
+        for_="2m",
         summary="{{ $labels.queue }} spends its error budget fast",
         description="{{ $value | humanizePercentage }} of the last hour's deliveries were late or"
         " dead; the budget is 0.1 % in 30 days.",
@@ -84,8 +87,8 @@ ALERTS = (
     Alert(
         name="SLOBurnRateSlow",
         page=True,
-        expression=_burn(SLOW, "6h", "30m"),
-        lasting="15m",
+        expression=_burn_rate(SLOW, "6h", "30m"),
+        for_="15m",
         summary="{{ $labels.queue }} spends its error budget steadily",
         description="{{ $value | humanizePercentage }} of the last six hours' deliveries were late"
         " or dead; the budget is 0.1 % in 30 days.",
@@ -94,7 +97,7 @@ ALERTS = (
         name="AuditViolation",
         page=True,
         expression="max by (rule) (audit_violations) > 0",
-        lasting="0m",
+        for_="0m",
         summary="The guarantee is broken: {{ $labels.rule }}",
         description="The auditor found {{ $value }} cases.",
     ),
@@ -102,7 +105,7 @@ ALERTS = (
         name="MetricsAbsent",
         page=True,
         expression="absent(queue_depth)",
-        lasting="2m",
+        for_="2m",
         summary="There are no metrics of the queues",
         description="No exporter responds, or PostgreSQL does not respond to it.",
     ),
@@ -110,7 +113,7 @@ ALERTS = (
         name="DeadLetters",
         page=False,
         expression="max by (queue) (dead_letters) > 0",
-        lasting="1m",
+        for_="1m",
         summary="{{ $labels.queue }} has dead letters",
         description="{{ $value }} deliveries failed for good and wait for a decision.",
     ),
@@ -119,7 +122,7 @@ ALERTS = (
         page=False,
         expression='sum by (handler, queue) (handler:deliveries:rate10m{outcome=~"retry|dead"})\n'
         "/ sum by (handler, queue) (handler:deliveries:rate10m) > 0.1",
-        lasting="5m",
+        for_="5m",
         summary="{{ $labels.handler }} fails often",
         description="{{ $value | humanizePercentage }} of its attempts failed in ten minutes.",
     ),
@@ -127,7 +130,7 @@ ALERTS = (
         name="DeliveriesSwept",
         page=False,
         expression="max(increase(deliveries_swept_total[15m])) > 0",
-        lasting="0m",
+        for_="0m",
         summary="Messages were lost and published again",
         description="{{ $value | humanize }} deliveries in 15 minutes: workers died, or the broker"
         " lost messages.",
@@ -136,7 +139,7 @@ ALERTS = (
         name="LeasesRescued",
         page=False,
         expression="max(increase(leases_rescued_total[15m])) > 0",
-        lasting="0m",
+        for_="0m",
         summary="Workers died or hung while they held batches",
         description="{{ $value | humanize }} batches were released in 15 minutes.",
     ),
@@ -144,7 +147,7 @@ ALERTS = (
         name="QueuePausedLong",
         page=False,
         expression="max by (queue) (queue_paused) == 1",
-        lasting="30m",
+        for_="30m",
         summary="{{ $labels.queue }} is still paused",
         description="Its deliveries wait until an operator resumes it.",
     ),
@@ -152,7 +155,7 @@ ALERTS = (
         name="MemoryHigh",
         page=False,
         expression="max by (group) (process_memory_bytes / process_memory_limit_bytes) > 0.85",
-        lasting="10m",
+        for_="10m",
         summary="{{ $labels.group }} is short of memory",
         description="A process uses {{ $value | humanizePercentage }} of its limit.",
     ),
@@ -160,7 +163,7 @@ ALERTS = (
         name="ConnectionsHigh",
         page=False,
         expression="max(database_connections) / max(database_connections_max) > 0.8",
-        lasting="5m",
+        for_="5m",
         summary="PostgreSQL has few connections left",
         description="{{ $value | humanizePercentage }} of them are in use.",
     ),
@@ -168,7 +171,7 @@ ALERTS = (
         name="ClockSkew",
         page=False,
         expression="max by (group) (process_clock_ahead_seconds) > 1",
-        lasting="5m",
+        for_="5m",
         summary="A clock of {{ $labels.group }} is wrong",
         description="It differs from PostgreSQL's by {{ $value | humanizeDuration }}.",
     ),
@@ -177,7 +180,7 @@ ALERTS = (
         page=False,
         expression="min(audit_age_seconds) > 300\n"
         "or (absent(audit_age_seconds) and on () count(queue_depth) > 0)",
-        lasting="10m",
+        for_="10m",
         summary="The auditor does not run",
         description="It should run each minute: the scheduler or the queue `events` has stopped.",
     ),

@@ -18,10 +18,9 @@ from eventbook.observe.counters import bound_text, labels_text
 from eventbook.observe.families import FAMILIES, OTHER, Family
 from eventbook.operate import queries
 from eventbook.operate.audit import rules
-from eventbook.operate.queries import measures
 
 # The process groups in fly.toml that are not a queue's.
-GROUPS = ("web", "relay", "beat", "flower", "exporter")
+OTHER_GROUPS = ("web", "relay", "beat", "flower", "exporter")
 
 Sources = tuple[Callable[[], Iterator[Metric]], ...]
 
@@ -33,7 +32,7 @@ def sources() -> Sources:
 
 def counted() -> Iterator[Metric]:
     """Yield the counters and histograms that processes add to."""
-    found = measures.measures()
+    found = queries.measures()
     for family in FAMILIES.values():
         values = found.get(family.name, {})
         labels = family.combinations()
@@ -72,29 +71,32 @@ def queues() -> Iterator[Metric]:
     """Yield each queue's backlog, dead letters, pause, workers and SLO."""
     policies = all_policies()
     backlogs = [each for each in queries.backlogs(list(policies)) if each.queue in policies]
-    workers = measures.consumers(list(policies))
-    yield by_queue(
+    workers = queries.workers_by_queue()
+    yield gauge_by_queue(
         "queue_depth", "Open deliveries: waiting, running or between two attempts.",
         ((each.queue, each.depth) for each in backlogs),
     )  # fmt: skip
-    yield by_queue(
+    yield gauge_by_queue(
         "queue_runnable", "Deliveries that wait for a worker or are held by one; 0 while paused.",
         ((each.queue, each.runnable) for each in backlogs),
     )  # fmt: skip
-    yield by_queue(
+    yield gauge_by_queue(
         "queue_oldest_seconds", "How long the oldest waiting delivery could have run.",
         ((each.queue, each.oldest_seconds) for each in backlogs),
     )  # fmt: skip
-    yield by_queue(
+    yield gauge_by_queue(
         "dead_letters", "Deliveries that failed for good and wait for an operator.",
         ((each.queue, each.dead) for each in backlogs),
     )  # fmt: skip
-    yield by_queue(
+    yield gauge_by_queue(
         "queue_paused", "1 while an operator has paused the queue.",
-        ((each.queue, each.paused_at is not None) for each in backlogs),
+        ((each.queue, each.paused) for each in backlogs),
     )  # fmt: skip
-    yield by_queue("queue_workers", "Workers that consume the queue.", workers.items())
-    yield by_queue(
+    yield gauge_by_queue(
+        "queue_workers", "Workers that consume the queue.",
+        ((name, workers.get(name, 0)) for name in policies),
+    )  # fmt: skip
+    yield gauge_by_queue(
         "queue_slo_seconds", "The queue's SLO: 99 % of deliveries take less, from commit to done.",
         ((policy.name, policy.slo_seconds) for policy in policies.values()),
     )  # fmt: skip
@@ -112,7 +114,7 @@ def relay() -> Iterator[Metric]:
 def audits() -> Iterator[Metric]:
     """Yield the auditor's findings and their age; no samples if it has never run."""
     found = [(rule, count) for rule, count in queries.audits() if rule in rules]
-    yield by(
+    yield gauge_by_label(
         "rule", "audit_violations", "Breaches of the guarantee that the auditor found; must be 0.",
         found,
     )  # fmt: skip
@@ -125,21 +127,21 @@ def audits() -> Iterator[Metric]:
 def processes() -> Iterator[Metric]:
     """Yield the number of live processes in each group, with their memory and clocks."""
     own = [policy.process_group for policy in all_policies().values()]
-    groups = measures.groups([*own, *GROUPS], other=OTHER)
-    yield by(
+    groups = queries.process_groups([*own, *OTHER_GROUPS], other=OTHER)
+    yield gauge_by_label(
         "group", "processes", "Live processes.",
         ((each.name, each.processes) for each in groups),
     )  # fmt: skip
-    yield by(
+    yield gauge_by_label(
         "group", "process_memory_bytes",
         "Memory of the group's process, with its children, that has the least left.",
         ((each.name, each.memory_bytes) for each in groups),
     )  # fmt: skip
-    yield by(
+    yield gauge_by_label(
         "group", "process_memory_limit_bytes", "The memory limit of that process.",
         ((each.name, each.memory_limit_bytes) for each in groups if each.memory_limit_bytes),
     )  # fmt: skip
-    yield by(
+    yield gauge_by_label(
         "group", "process_clock_ahead_seconds",
         "The group's largest difference to PostgreSQL's clock, ahead or behind.",
         ((each.name, each.clock_ahead_seconds) for each in groups),
@@ -148,14 +150,14 @@ def processes() -> Iterator[Metric]:
 
 def streams() -> Iterator[Metric]:
     """Yield the number of live streams that web processes hold open."""
-    yield gauge("sse_streams", "Open live streams.", measures.streams())
+    yield gauge("sse_streams", "Open live streams.", queries.open_streams())
 
 
 def database() -> Iterator[Metric]:
     """Yield how many connections PostgreSQL has, and how many it allows."""
-    used, most = measures.connections()
+    used, allowed = queries.connections_used_and_allowed()
     yield gauge("database_connections", "Connections to PostgreSQL.", used)
-    yield gauge("database_connections_max", "Connections that PostgreSQL allows.", most)
+    yield gauge("database_connections_max", "Connections that PostgreSQL allows.", allowed)
 
 
 def gauge(name: str, text: str, value: float) -> Metric:
@@ -163,12 +165,12 @@ def gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def by_queue(name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
+def gauge_by_queue(name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
     """Return a metric of (queue, value) rows."""
-    return by("queue", name, text, rows)
+    return gauge_by_label("queue", name, text, rows)
 
 
-def by(label: str, name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
+def gauge_by_label(label: str, name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
     """Return a metric of rows that each pair a value of `label` with a figure."""
     family = GaugeMetricFamily(name, text, labels=[label])
     for value, figure in rows:

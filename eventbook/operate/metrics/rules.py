@@ -30,7 +30,7 @@ def _alert(alert: Alert) -> str:
     return (
         f"      - alert: {alert.name}\n"
         f"{_expression(alert.expression)}"
-        f"        for: {alert.lasting}\n"
+        f"        for: {alert.for_}\n"
         f"        labels:\n"
         f"          severity: {'page' if alert.page else 'ticket'}\n"
         f"        annotations:\n"

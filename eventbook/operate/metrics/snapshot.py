@@ -30,7 +30,7 @@ class Snapshot:
         self._failure = ""
         self._until = 0.0
 
-    def take(self) -> list[Metric]:
+    def read(self) -> list[Metric]:
         """Return all metrics, or raise Unavailable."""
         with self._lock:
             if time.monotonic() >= self._until:
@@ -40,7 +40,7 @@ class Snapshot:
             return self._metrics
 
     def forget(self) -> None:
-        """Drop the cached metrics: the next `take` collects again."""
+        """Drop the cached metrics: the next `read` collects again."""
         self._until = 0.0
 
     def _collect(self) -> None:
@@ -59,7 +59,7 @@ class Snapshot:
             self._until = time.monotonic() + KEEP_SECONDS
 
 
-class Taken(Collector):
+class Collected(Collector):
     """A prometheus_client collector of metrics that were already read."""
 
     def __init__(self, metrics: list[Metric]) -> None:
@@ -79,4 +79,4 @@ def exposition(accept: str) -> tuple[bytes, str]:
     Raises Unavailable when the database can't be reached or is too slow.
     """
     encode, content_type = choose_encoder(accept)
-    return encode(Taken(snapshot.take())), content_type
+    return encode(Collected(snapshot.read())), content_type

@@ -3,24 +3,35 @@
 from eventbook.operate.queries.audits import audit_age_seconds, audits
 from eventbook.operate.queries.backlogs import Backlog, backlogs
 from eventbook.operate.queries.deliveries import (
-    Failing,
+    FailingHandler,
     Kind,
     PurgePreview,
     dead_by_handler,
     dead_by_queue,
     dead_letters,
     deliveries_of,
-    failing,
-    handlers_unknown_here,
+    failing_handlers,
     known_queue,
     open_count,
     purge_preview,
+    unknown_handlers,
 )
-from eventbook.operate.queries.measures import connections
-from eventbook.operate.queries.processes import ProcessStatus, State, present, processes, workers_of
+from eventbook.operate.queries.measures import measures
+from eventbook.operate.queries.processes import (
+    ALIVE_SECONDS,
+    ProcessGroup,
+    ProcessStatus,
+    State,
+    live_workers,
+    open_streams,
+    process_groups,
+    processes,
+    workers_by_queue,
+)
 from eventbook.operate.queries.queues import QueueStatus, queue_status
 from eventbook.operate.queries.relay import outbox_length, relay_lag_seconds
 from eventbook.operate.queries.servers import (
+    connections_used_and_allowed,
     missing_migrations,
     not_durable,
     round_trip_seconds,
@@ -29,9 +40,11 @@ from eventbook.operate.queries.servers import (
 )
 
 __all__ = [
+    "ALIVE_SECONDS",
     "Backlog",
-    "Failing",
+    "FailingHandler",
     "Kind",
+    "ProcessGroup",
     "ProcessStatus",
     "PurgePreview",
     "QueueStatus",
@@ -39,19 +52,21 @@ __all__ = [
     "audit_age_seconds",
     "audits",
     "backlogs",
-    "connections",
+    "connections_used_and_allowed",
     "dead_by_handler",
     "dead_by_queue",
     "dead_letters",
     "deliveries_of",
-    "failing",
-    "handlers_unknown_here",
+    "failing_handlers",
     "known_queue",
+    "live_workers",
+    "measures",
     "missing_migrations",
     "not_durable",
     "open_count",
+    "open_streams",
     "outbox_length",
-    "present",
+    "process_groups",
     "processes",
     "purge_preview",
     "queue_status",
@@ -59,5 +74,6 @@ __all__ = [
     "round_trip_seconds",
     "server_version",
     "settings_that_differ",
-    "workers_of",
+    "unknown_handlers",
+    "workers_by_queue",
 ]

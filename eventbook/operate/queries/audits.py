@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventbook.models import Audit
-from eventbook.operate.queries.values import value
+from eventbook.operate.queries.values import scalar
 
 
 def audits() -> list[tuple[str, int]]:
@@ -13,5 +13,5 @@ def audits() -> list[tuple[str, int]]:
 
 def audit_age_seconds() -> float | None:
     """Return the time since the auditor's last run, or None if it has never run."""
-    age = value("SELECT extract(epoch FROM now() - max(checked_at))::float FROM eventbook_audit")
+    age = scalar("SELECT extract(epoch FROM now() - max(checked_at))::float FROM eventbook_audit")
     return None if age is None else float(age)

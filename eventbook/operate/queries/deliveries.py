@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.db import connection
 from django.db.models import Count, F, Func, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -14,17 +13,16 @@ from eventbook.declare.queues import all_policies
 from eventbook.models import Delivery, Lease, Priority
 from eventbook.operate.acts.dead_letters import DeadLetters
 from eventbook.operate.acts.waiting import Waiting
+from eventbook.operate.queries.values import rows
 
 
-def handlers_unknown_here(known: list[str]) -> list[str]:
+def unknown_handlers(known: list[str]) -> list[str]:
     """Return the handlers of open deliveries that are not in `known`, this release's handlers."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT handler FROM eventbook_delivery"
-            " WHERE due_at IS NOT NULL AND handler <> ALL(%s) ORDER BY handler",
-            [known],
-        )
-        return [name for (name,) in cursor.fetchall()]
+    statement = (
+        "SELECT DISTINCT handler FROM eventbook_delivery"
+        " WHERE due_at IS NOT NULL AND handler <> ALL(%s) ORDER BY handler"
+    )
+    return [name for (name,) in rows(statement, [known])]
 
 
 def open_count(names: list[str]) -> int:
@@ -55,7 +53,7 @@ def dead_by_queue() -> dict[str, dict[str, int]]:
 
 
 @dataclass(frozen=True)
-class Failing:
+class FailingHandler:
     """A handler with deliveries that failed and wait for a retry, and their number."""
 
     queue: str
@@ -63,11 +61,11 @@ class Failing:
     count: int
 
 
-def failing() -> list[Failing]:
+def failing_handlers() -> list[FailingHandler]:
     """Return the handlers with deliveries that wait for a retry, the most deliveries first."""
     waiting = Delivery.objects.filter(state=Delivery.State.RETRY, attempts__gt=0).order_by()
-    rows = waiting.values_list("queue", "handler").annotate(count=Count("id"))
-    return [Failing(*row) for row in rows.order_by("-count")]
+    counts = waiting.values_list("queue", "handler").annotate(count=Count("id"))
+    return [FailingHandler(*each) for each in counts.order_by("-count")]
 
 
 class Kind(StrEnum):

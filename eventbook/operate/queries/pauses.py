@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import connection
-
-from eventbook.operate.queries.values import value
+from eventbook.operate.queries.values import rows, scalar
 
 # The object ids of the database and the table: restoring a dump creates both with new ids.
 HERE = """
@@ -19,11 +17,9 @@ RESTORED = f"""
 
 def this_database() -> str:
     """Return an identity of this database, which a copy restored from a backup does not share."""
-    return str(value(HERE))
+    return str(scalar(HERE))
 
 
 def restored_pauses() -> set[str]:
     """Return the queues that were paused before this database was restored from a backup."""
-    with connection.cursor() as cursor:
-        cursor.execute(RESTORED)
-        return {queue for (queue,) in cursor.fetchall()}
+    return {queue for (queue,) in rows(RESTORED)}

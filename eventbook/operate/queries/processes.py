@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from django.db import connection
-
 from eventbook.conf import conf
+from eventbook.operate.queries.values import records, rows, scalar
 
-# A process that has not written its row for this long is gone: it writes every 5 seconds.
-SEEN_SECONDS = 15
+# A process is alive if it has written its row within this time: it writes every 5 seconds.
+ALIVE_SECONDS = 15
+ALIVE = f"seen_at > now() - interval '{ALIVE_SECONDS} seconds'"
 
 
 class State(StrEnum):
@@ -51,9 +51,9 @@ class ProcessStatus:
     @property
     def state(self) -> State:
         """Return the state of the process."""
-        if self.seen_seconds_ago > SEEN_SECONDS:
+        if self.seen_seconds_ago > ALIVE_SECONDS:
             return State.SILENT
-        stalled = self.progressed_seconds_ago > conf.HEALTH_STALL_SECONDS + SEEN_SECONDS
+        stalled = self.progressed_seconds_ago > conf.HEALTH_STALL_SECONDS + ALIVE_SECONDS
         return State.STALLED if stalled else State.RUNNING
 
 
@@ -67,19 +67,57 @@ PROCESSES = """
 """
 
 
+WORKERS = f"""
+    SELECT queue, count(*) FROM eventbook_process, unnest(queues) AS queue
+    WHERE {ALIVE} GROUP BY queue
+"""  # noqa: S608 - put together from constants
+# The process that uses the largest share of its memory limit comes first.
+FULLEST = "ORDER BY memory_bytes::float / nullif(memory_limit_bytes, 0) DESC NULLS LAST"
+GROUPS = f"""
+    SELECT CASE WHEN "group" = ANY(%s) THEN "group" ELSE %s END AS name, count(*) AS processes,
+           (array_agg(memory_bytes {FULLEST}))[1] AS memory_bytes,
+           (array_agg(memory_limit_bytes {FULLEST}))[1] AS memory_limit_bytes,
+           max(abs(clock_ahead_seconds)) AS clock_ahead_seconds
+    FROM eventbook_process WHERE {ALIVE} GROUP BY 1 ORDER BY 1
+"""  # noqa: S608
+STREAMS = f"SELECT coalesce(sum(streams), 0) FROM eventbook_process WHERE {ALIVE}"  # noqa: S608
+
+
 def processes() -> list[ProcessStatus]:
     """Return the running processes, and those that fell silent in the last day."""
-    with connection.cursor() as cursor:
-        cursor.execute(PROCESSES)
-        names = [column.name for column in cursor.description]
-        return [ProcessStatus(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+    return records(ProcessStatus, PROCESSES)
 
 
-def present() -> list[ProcessStatus]:
-    """Return the processes that still write their rows, stalled ones too."""
-    return [process for process in processes() if process.state != State.SILENT]
+def live_workers(queue: str) -> list[ProcessStatus]:
+    """Return the live processes that consume a queue, stalled ones too."""
+    return [
+        process
+        for process in processes()
+        if process.state != State.SILENT and queue in process.queues
+    ]
 
 
-def workers_of(queue: str) -> list[ProcessStatus]:
-    """Return the present workers that consume a queue."""
-    return [process for process in present() if queue in process.queues]
+def workers_by_queue() -> dict[str, int]:
+    """Return how many live processes consume each queue; a queue without any is left out."""
+    return dict(rows(WORKERS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessGroup:
+    """The live processes of one group: their number, and the worst figures among them."""
+
+    name: str
+    processes: int
+    memory_bytes: int
+    memory_limit_bytes: int  # 0 if unknown
+    clock_ahead_seconds: float
+
+
+def process_groups(known: list[str], *, other: str) -> list[ProcessGroup]:
+    """Return the groups that have live processes; unknown groups are merged under `other`."""
+    return records(ProcessGroup, GROUPS, [known, other])
+
+
+def open_streams() -> int:
+    """Return how many streams the live processes hold open."""
+    return int(scalar(STREAMS))

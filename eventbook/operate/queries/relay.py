@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from eventbook.operate.queries.values import value
+from eventbook.operate.queries.values import scalar
 
 
 def relay_lag_seconds() -> float:
     """Return the age of the oldest event in the outbox; 0 if the outbox is empty."""
     return float(
-        value(
+        scalar(
             "SELECT coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float"
             " FROM eventbook_outboxentry"
         )
@@ -17,4 +17,4 @@ def relay_lag_seconds() -> float:
 
 def outbox_length() -> int:
     """Return how many events are in the outbox."""
-    return int(value("SELECT count(*) FROM eventbook_outboxentry"))
+    return int(scalar("SELECT count(*) FROM eventbook_outboxentry"))

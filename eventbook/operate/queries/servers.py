@@ -8,10 +8,14 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from eventbook.operate.queries.values import value
+from eventbook.operate.queries.values import rows, scalar
 
 # The settings that must be on, or a crash of the server can lose committed transactions.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+CONNECTIONS = """
+    SELECT (SELECT sum(numbackends) FROM pg_stat_database),
+           current_setting('max_connections')::int
+"""
 
 
 def round_trip_seconds(*, of: int = 3) -> float:
@@ -27,17 +31,21 @@ def round_trip_seconds(*, of: int = 3) -> float:
 
 def server_version() -> str:
     """Return PostgreSQL's version."""
-    return str(value("SELECT current_setting('server_version')"))
+    return str(scalar("SELECT current_setting('server_version')"))
 
 
 def not_durable() -> list[str]:
     """Return the names of settings in DURABLE that are off."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT name FROM pg_settings WHERE setting = 'off' AND name = ANY(%s) ORDER BY name",
-            [list(DURABLE)],
-        )
-        return [name for (name,) in cursor.fetchall()]
+    statement = (
+        "SELECT name FROM pg_settings WHERE setting = 'off' AND name = ANY(%s) ORDER BY name"
+    )
+    return [name for (name,) in rows(statement, [list(DURABLE)])]
+
+
+def connections_used_and_allowed() -> tuple[int, int]:
+    """Return how many connections PostgreSQL has, and how many it allows."""
+    ((used, allowed),) = rows(CONNECTIONS)
+    return int(used), int(allowed)
 
 
 def settings_that_differ() -> list[str]:
