@@ -37,13 +37,10 @@ def leave_logs_to_django(**_: Any) -> None:
 
 @signals.celeryd_init.connect(weak=False)
 def tell_of_the_end(**_: Any) -> None:
-    """Log `worker.stopped` when a worker's main process exits; Celery has no signal for that.
+    """Log `worker.stopped` when a worker's main process exits; Celery has no signal for that."""
+    from eventbook.brokers.worker import silence
 
-    Celery's own messages about it bypass the logs, so they are turned off.
-    """
-    from celery.apps import worker
-
-    worker.safe_say = lambda *_: None
+    silence()
     # Child processes exit without running atexit functions.
     atexit.register(logger.info, "worker.stopped")
 

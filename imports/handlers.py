@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from billiard.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 
 from cards.events import ImportBatchAdded

@@ -109,3 +109,8 @@ def _fds_of(children: Any) -> Iterator[int]:
     for child in children._pool:  # noqa: SLF001
         yield child.outqR_fd
         yield getattr(child, "_sentinel_poll", None) or child.outqR_fd
+
+
+def silence() -> None:
+    """Turn off Celery's own messages about a stop, which bypass the logs."""
+    worker.safe_say = lambda *_: None

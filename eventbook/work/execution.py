@@ -13,7 +13,7 @@ from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Any
 
-from billiard.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from eventbook.database.statements import plan
