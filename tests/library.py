@@ -1,15 +1,20 @@
-"""Shortcuts with which tests create cards and collections, and read recorded events."""
+"""Create what tests need of people, cards and notifications, and read recorded events."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from accounts.models import User, Visibility
+from django.utils import timezone
+from knox.models import AuthToken
+
+from accounts.models import Follow, User, Visibility
 from cards import services
 from cards.models import Card, Collection
+from eventbook.database.ids import new_id
 from eventbook.declare.events import Recorded, decode, type_of_class
 from eventbook.models import Event
+from notifications.models import Kind, Notification
 
 PAGE = "https://example.org/a-page"
 # Creates %s users who all follow one user.
@@ -44,6 +49,35 @@ def collection_of(owner: User, *, private: bool = False) -> Collection:
     """Create a collection named "Reading"."""
     visibility = Visibility.PRIVATE if private else Visibility.PUBLIC
     return services.create_collection(owner=owner, name="Reading", visibility=visibility)
+
+
+def followers_of(author: User, count: int) -> list[User]:
+    """Create users who follow the author, with notifications on."""
+    people = [User(username=f"f{n}", email=f"f{n}@example.org") for n in range(count)]
+    people = User.objects.bulk_create(people)
+    Follow.objects.bulk_create(
+        [Follow(follower=person, followed=author, notify=True) for person in people]
+    )
+    return people
+
+
+def notify(recipient: User, actor: User, count: int = 1) -> list[str]:
+    """Create notifications without an event, and return the event ids that they name."""
+    rows = [
+        Notification(
+            recipient=recipient, event_id=new_id(), kind=Kind.IMPORTED, actor=actor,
+            created_at=timezone.now(),
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+    Notification.objects.bulk_create(rows)
+    return [str(row.event_id) for row in rows]
+
+
+def token_of(user: User) -> str:
+    """Create an API token of a user."""
+    token: str = AuthToken.objects.create(user)[1]
+    return token
 
 
 def recorded(event_class: type[Any]) -> list[Recorded[Any]]:

@@ -21,7 +21,7 @@ from rest_framework.test import APIClient
 from accounts.guard.addresses import client_address
 from accounts.models import KnownPlace, SpentBudget, User
 from accounts.tasks import forget_tries
-from tests.eventbook.streaming import WebProcess
+from tests.harness.web import WebProcess
 
 pytestmark = pytest.mark.django_db
 

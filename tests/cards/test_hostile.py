@@ -17,7 +17,7 @@ from eventbook.models import Delivery
 from imports.models import Import
 from pages.models import Metadata
 from tests.conftest import Drain
-from tests.eventbook.streaming import WebProcess
+from tests.harness.web import WebProcess
 from tests.imports import hostile as files
 from tests.outside.hostile import NOT_FETCHED, NOT_PUBLIC, NOT_THE_WEB, REFUSED, TOO_LONG
 from tests.pages.metadata.web import Web

@@ -14,9 +14,9 @@ import pytest
 from accounts.models import User
 from config.settings import WEB
 from imports.limits import IMPORT_BYTES
-from tests.eventbook.streaming import Client, WebProcess
-from tests.eventbook.test_stream import token_of
 from tests.harness.processes import ROOT, free_port, wait_for
+from tests.harness.web import Client, WebProcess
+from tests.library import token_of
 from tests.server.slow.clients import LOGIN, Slow, head, post
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,15 +8,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from eventbook.declare.handlers import handlers
-from eventbook.declare.queues import policy_of
 from eventbook.models import Delivery, Lease, Priority
-from eventbook.relay.expansion import columns_of, expand
-from eventbook.relay.floors import Floor
-from tests.eventbook.test_delivery import send
+from tests.harness.deliveries import expand_only
+from tests.probe.sending import send
 
 QUEUE = "notifications"
-HANDLERS = {"notifications": "probe.write", "feeds": "probe.call"}
 
 
 @pytest.fixture
@@ -24,12 +20,7 @@ def six() -> list[int]:
     """Six deliveries that wait in each of two queues; nobody runs them."""
     send(*"abcd")
     send("e", "f", priority=Priority.BULK)
-    lanes = [
-        (handlers[name], lane, policy_of(queue), False)
-        for queue, name in HANDLERS.items()
-        for lane in Priority
-    ]
-    expand(columns_of(lanes), Floor(), limit=100, bulk_limit=100)
+    expand_only("probe.write", "probe.call")
     mine = Delivery.objects.filter(queue=QUEUE).order_by("id")
     return list(mine.values_list("id", flat=True))
 

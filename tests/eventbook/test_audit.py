@@ -20,9 +20,9 @@ from eventbook.operate.audit import audit, audit_rule, rules
 from feeds.models import TimelineEntry
 from notifications.models import Notification
 from tests.conftest import Drain
-from tests.eventbook.test_delivery import send
-from tests.eventbook.test_parts import FOLLOWERS, SPLIT, followers_of
-from tests.library import save
+from tests.eventbook.test_parts import FOLLOWERS, SPLIT
+from tests.library import followers_of, save
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -23,23 +23,14 @@ from eventbook.record.outbox import OutsideTransaction, Priority, recording
 from eventbook.relay.relay import Relay
 from eventbook.store.replay import Progress, Selection, replay
 from tests.conftest import Drain
+from tests.harness.deliveries import purge, relay_once
 from tests.harness.processes import nobody_consumes, wait_for
 from tests.probe.behaviours import told
 from tests.probe.models import Effect
+from tests.probe.sending import send, states
 from tests.probe.signals import ProbeSent, probe_sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def send(*keys: str, behaviour: str = "ok", priority: Priority = Priority.INTERACTIVE) -> None:
-    """This sends probes in one transaction."""
-    with transaction.atomic(), recording(priority=priority):
-        for key in keys:
-            probe_sent.send(sender=None, event=ProbeSent(key=key, behaviour=behaviour))
-
-
-def states(handler: str = "probe.write") -> Counter[str]:
-    return Counter(Delivery.objects.filter(handler=handler).values_list("state", flat=True))
 
 
 def test_a_signal_outside_a_transaction_raises() -> None:
@@ -264,19 +255,6 @@ def test_interactive_work_overtakes_bulk_work(drain: Drain) -> None:
     assert order[0] == [quick.id]
     drain()
     assert states() == Counter(done=4)
-
-
-def relay_once() -> None:
-    """This relays what is there, and leaves the rest to the workers."""
-    relay = Relay()
-    relay.step()
-    relay.broker.close()
-
-
-def purge(queue: str) -> int:
-    """This loses all messages of a queue, and answers how many they were."""
-    with current_app.connection_for_write() as connection:
-        return int(Queue(queue)(connection.default_channel).purge())
 
 
 def peek(queue: str) -> list[int]:

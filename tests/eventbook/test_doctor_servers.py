@@ -19,9 +19,9 @@ from eventbook.models import Audit, Delivery, Event, OutboxEntry, Priority
 from eventbook.operate.diagnosis import safety, servers, work
 from stack.embedded import Servers
 from tests.eventbook.findings import ago, bad, found
-from tests.eventbook.test_delivery import send
 from tests.harness.processes import ROOT, environment
 from tests.harness.watched import System
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

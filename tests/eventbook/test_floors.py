@@ -19,9 +19,9 @@ from eventbook.models import Delivery, OutboxEntry, Priority
 from eventbook.relay import due, floors
 from eventbook.relay.expansion import columns_of, expand
 from eventbook.relay.floors import Floor
-from tests.eventbook.test_delivery import send
 from tests.harness.plans import entries_read
 from tests.harness.processes import wait_for
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

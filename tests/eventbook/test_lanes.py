@@ -13,10 +13,10 @@ from django.conf import settings
 from eventbook.declare.queues import policy_of
 from eventbook.models import Delivery, Priority
 from stack.embedded import Servers
-from tests.eventbook.test_delivery import send
 from tests.harness.processes import wait_for
 from tests.harness.watched import BROKER_PART, System
 from tests.probe.behaviours import begun, told
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,9 +20,9 @@ from eventbook.operate import acts, diagnosis
 from eventbook.operate.queries import backlogs
 from eventbook.relay.due import take
 from eventbook.work.execution import execute
-from tests.eventbook.test_delivery import send
-from tests.eventbook.test_metrics import expand_only
+from tests.harness.deliveries import expand_only
 from tests.harness.scraping import scrape, value
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

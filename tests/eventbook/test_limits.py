@@ -27,7 +27,7 @@ from eventbook.models import Delivery, Permit, Priority, RateGroup
 from eventbook.relay import due
 from eventbook.relay.expansion import columns_of, expand
 from eventbook.relay.floors import Floor
-from tests.eventbook.test_delivery import send
+from tests.probe.sending import send
 from tests.probe.signals import probe_sent
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -20,8 +20,8 @@ from eventbook.deliveries.states import Pending
 from eventbook.models import Priority
 from stack.embedded import Servers
 from tests.conftest import Drain
-from tests.eventbook.test_delivery import send, states
 from tests.harness.processes import Workers
+from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

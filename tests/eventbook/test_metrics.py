@@ -10,47 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from prometheus_client.openmetrics import parser as openmetrics
 
-from eventbook.declare.handlers import all_handlers, handlers
-from eventbook.declare.queues import policy_of
+from eventbook.declare.handlers import handlers
 from eventbook.deliveries.states import CLAIM
 from eventbook.models import Delivery, Event, Measure, OutboxEntry, Priority, Process
 from eventbook.observe import counters
 from eventbook.observe.families import FAMILIES
 from eventbook.operate.metrics import snapshot
-from eventbook.relay.expansion import columns_of, expand
-from eventbook.relay.floors import Floor
 from eventbook.relay.relay import Relay
 from eventbook.work import leases
 from eventbook.work.execution import execute
 from eventbook.work.leases import LEFT_SECONDS
 from tests.conftest import Drain
+from tests.harness.deliveries import expand_only
 from tests.harness.processes import Workers, end, launch, nobody_consumes, wait_for
 from tests.harness.scraping import Samples, scrape, value
-from tests.probe.signals import ProbeSent, probe_sent
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WRITE = {"handler": "probe.write", "queue": "notifications"}
-
-
-def send(*keys: str, behaviour: str = "ok") -> None:
-    with transaction.atomic():
-        for key in keys:
-            probe_sent.send(sender=None, event=ProbeSent(key=key, behaviour=behaviour))
-
-
-def expand_only() -> None:
-    """This makes deliveries without a message, so that no worker takes them."""
-    everything = [
-        (handler, lane, policy_of(handler.queue), False)
-        for handler in all_handlers()
-        for lane in Priority
-    ]
-    expand(columns_of(everything), Floor(), limit=100, bulk_limit=100)
 
 
 def outcomes(samples: Samples, outcome: str) -> float:

@@ -17,26 +17,15 @@ from eventbook.declare.events import ALL_KEYS
 from eventbook.deliveries import states
 from eventbook.models import Delivery, Event, Priority
 from eventbook.operate import acts
-from eventbook.relay.expansion import columns_of, expand
-from eventbook.relay.floors import Floor
 from notifications.models import Notification
 from tests.conftest import Drain
-from tests.library import save
+from tests.harness.deliveries import expand_only
+from tests.library import followers_of, save
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SPLIT = "notifications.notify_card_added"
 FOLLOWERS = 5 * settings.FAN_OUT_RANGE + 1
-
-
-def followers_of(author: User, count: int) -> list[User]:
-    """This makes people who follow the author, and want to be told."""
-    people = [User(username=f"f{n}", email=f"f{n}@example.org") for n in range(count)]
-    people = User.objects.bulk_create(people)
-    Follow.objects.bulk_create(
-        [Follow(follower=person, followed=author, notify=True) for person in people]
-    )
-    return people
 
 
 def parts_of(handler: str) -> list[tuple[int, str, int, bool]]:
@@ -102,12 +91,10 @@ def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice:
 def split_here(card: Card) -> int:
     """This runs the whole's delivery in this process, and answers its id."""
     from eventbook.declare.handlers import handlers
-    from eventbook.declare.queues import all_policies
     from eventbook.work.execution import execute
 
     known = handlers[SPLIT]
-    lanes = [(known, lane, all_policies()["notifications"], False) for lane in Priority]
-    expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
+    expand_only(SPLIT)
     root = Delivery.objects.get(event=event_of(card), handler=known.name).pk
     assert execute(known, [root]) == {"done": 1}
     return int(root)

@@ -20,8 +20,8 @@ from eventbook.models import Attempt, Delivery, Event, Lease, Operation, Process
 from eventbook.operate import acts as services
 from eventbook.operate.acts import Waiting, operations
 from eventbook.operate.diagnosis import Finding, work
-from tests.eventbook.test_delivery import send
 from tests.harness.processes import without_a_broker
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -25,9 +25,10 @@ from eventbook.models import Delivery, Lease, Operation, QueueControl
 from eventbook.operate import acts
 from eventbook.operate.audit import audit
 from tests.conftest import Drain
-from tests.eventbook.test_delivery import purge, relay_once, send, states
+from tests.harness.deliveries import purge, relay_once
 from tests.harness.processes import Workers, end, launch, nobody_consumes, wait_for
 from tests.probe.models import Effect
+from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

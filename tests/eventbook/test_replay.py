@@ -18,17 +18,10 @@ from eventbook.models import Delivery, Event, Operation, Priority
 from eventbook.store.replay import InvalidSelection, Progress, Selection, count, replay
 from notifications.models import Notification
 from tests.conftest import Drain
-from tests.eventbook.test_delivery import send, states
-from tests.eventbook.test_parts import (
-    FOLLOWERS,
-    SPLIT,
-    followers_of,
-    parts_of,
-    receivers,
-    split_here,
-)
-from tests.library import save
+from tests.eventbook.test_parts import FOLLOWERS, SPLIT, parts_of, receivers, split_here
+from tests.library import followers_of, save
 from tests.probe.models import Effect
+from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,7 +15,7 @@ from eventbook.database.ids import first_id_at, new_id
 from eventbook.models import Attempt, Delivery, Event
 from eventbook.store.retention import prune
 from tests.conftest import Drain
-from tests.eventbook.test_delivery import send
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

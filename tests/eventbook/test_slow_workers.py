@@ -15,9 +15,9 @@ from django.db import connection
 from eventbook.models import Delivery, Lease
 from eventbook.relay.relay import Relay
 from tests.conftest import Drain
-from tests.eventbook.test_delivery import send, states
 from tests.harness.processes import wait_for
 from tests.probe.behaviours import told
+from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

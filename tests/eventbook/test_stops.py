@@ -12,10 +12,10 @@ import pytest
 from django.conf import settings
 
 from eventbook.models import Delivery
-from tests.eventbook.test_delivery import send
 from tests.harness.processes import wait_for
 from tests.harness.watched import System, Watched
 from tests.probe.behaviours import begun, told
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

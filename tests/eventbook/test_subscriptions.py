@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.core.management import CommandError, call_command
-from django.db import transaction
 from django.utils import timezone
 
 from eventbook.declare.events import Recorded
@@ -21,9 +20,10 @@ from eventbook.declare.queues import all_policies
 from eventbook.deliveries.subscriptions import catch_up, subscribe
 from eventbook.models import Delivery, Operation, Priority, Subscription
 from eventbook.operate import acts, queries
-from eventbook.relay import due, expansion
-from eventbook.relay.floors import Floor
+from eventbook.relay import due
 from eventbook.relay.relay import Relay
+from tests.harness.deliveries import expand_only
+from tests.probe.sending import send, states
 from tests.probe.signals import ProbeSent, probe_sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,32 +48,12 @@ def release_with(name: str, **options: Any) -> Iterator[list[str]]:
             del handlers[known]
 
 
-@transaction.atomic
-def send(*keys: str) -> None:
-    for key in keys:
-        probe_sent.send(sender=None, event=ProbeSent(key=key))
-
-
-def expand() -> None:
-    """This is what the relay of the release in force does with the outbox."""
-    lanes = [
-        (known, lane, all_policies()[known.queue], False)
-        for known in {id(known): known for known in handlers.values()}.values()
-        for lane in Priority
-    ]
-    expansion.expand(expansion.columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
-
-
 def deliver(known: Handler) -> None:
     """This is what a worker does with all that is open for a handler."""
     from eventbook.work.execution import execute
 
     ids = Delivery.objects.filter(handler__in=known.names, due_at__isnull=False)
     execute(known, list(ids.values_list("id", flat=True)))
-
-
-def states(name: str) -> Counter[str]:
-    return Counter(Delivery.objects.filter(handler=name).values_list("state", flat=True))
 
 
 def test_on_a_fresh_installation_every_handler_is_subscribed_from_the_beginning() -> None:
@@ -87,12 +67,12 @@ def test_on_a_fresh_installation_every_handler_is_subscribed_from_the_beginning(
 def test_a_new_handler_gets_what_an_old_relay_expanded_after_the_deploy_began() -> None:
     subscribe()
     send("before")
-    expand()
+    expand_only()
     with release_with("probe.added") as handled:
         assert subscribe() == ["probe.added"]
         added = handlers.pop("probe.added")
         send("during the deploy")
-        expand()  # by an old relay, that doesn't know the handler
+        expand_only()  # by an old relay, that doesn't know the handler
         handlers["probe.added"] = added
 
         assert (catch_up(), catch_up()) == (1, 0)
@@ -107,7 +87,7 @@ def test_the_relay_catches_up_by_itself() -> None:
         subscribe()
         added = handlers.pop("probe.added")
         send("during the deploy")
-        expand()
+        expand_only()
         handlers["probe.added"] = added
         # Nothing is published: a worker would be at it while the next test empties the tables.
         for queue in ("events", "notifications", "feeds"):
@@ -127,7 +107,7 @@ def test_what_still_waits_in_the_outbox_is_not_missed_twice() -> None:
         send("a")
 
         assert catch_up() == 0
-        expand()
+        expand_only()
 
         assert states("probe.added") == Counter(queued=1)
 
@@ -138,7 +118,7 @@ def test_a_subscription_is_old_once_no_old_relay_can_run() -> None:
         subscribe()
         added = handlers.pop("probe.added")
         send("a")
-        expand()
+        expand_only()
         handlers["probe.added"] = added
         Subscription.objects.filter(handler="probe.added").update(
             since=timezone.now() - timedelta(hours=1)
@@ -151,13 +131,13 @@ def test_a_renamed_handler_takes_over_what_is_open_under_its_old_name() -> None:
     with release_with("probe.old"):
         subscribe()
         send("a", "b")
-        expand()
+        expand_only()
         deliver_first(handlers["probe.old"])
     with release_with("probe.new", formerly=["probe.old"]) as handled:
         since = Subscription.objects.get(handler="probe.old").since
         subscribe()
         send("c")
-        expand()
+        expand_only()
         deliver(handlers["probe.new"])
 
         assert sorted(handled) == ["b", "c"]
@@ -179,7 +159,7 @@ def test_a_renamed_handlers_open_deliveries_are_published_under_the_new_name() -
 
     with release_with("probe.old"):
         send("a")
-        expand()
+        expand_only()
     with release_with("probe.new", formerly=["probe.old"]):
         policy = all_policies()["events"]
         names = [name for name, known in handlers.items() if known.queue == "events"]
@@ -196,7 +176,7 @@ def test_a_renamed_handlers_open_deliveries_are_published_under_the_new_name() -
 def test_what_waits_for_a_removed_handler_stays_and_is_named() -> None:
     with release_with("probe.removed"):
         send("a")
-        expand()
+        expand_only()
 
     assert queries.unknown_handlers(list(handlers)) == ["probe.removed"]
     assert states("probe.removed") == Counter(queued=1)
@@ -205,7 +185,7 @@ def test_what_waits_for_a_removed_handler_stays_and_is_named() -> None:
 def test_what_waits_for_a_removed_handler_can_be_given_up() -> None:
     with release_with("probe.removed"):
         send("a")
-        expand()
+        expand_only()
         with pytest.raises(CommandError, match="will be delivered"):
             call_command("dead-letters", "discard", "--removed", "probe.removed")
 

@@ -16,9 +16,9 @@ from eventbook.deliveries import states as deliveries
 from eventbook.models import Lease, OutboxEntry
 from eventbook.relay.relay import AWAKE, Relay
 from tests.conftest import Drain
-from tests.eventbook.test_delivery import relay_once, send, states
-from tests.eventbook.test_metrics import expand_only
+from tests.harness.deliveries import expand_only, relay_once
 from tests.harness.processes import wait_for
+from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -24,8 +24,8 @@ from eventbook.work.execution import execute
 from feeds.handlers import backfill, fan_out, fan_out_imported, refresh_card, withdraw
 from feeds.models import Timeline, TimelineEntry
 from feeds.statements import ADMIT
-from tests.eventbook.test_statement import waiting
 from tests.feeds.reading import shown
+from tests.harness.deliveries import expanded
 from tests.harness.interleaving import another
 from tests.library import PAGE, recorded, save
 
@@ -143,7 +143,7 @@ def test_a_card_added_while_somebody_unfollows_is_not_in_the_feed(
 
 def deliver_and_wait() -> None:
     """Deliver the cards that wait, and let two minutes pass."""
-    execute(handlers["feeds.fan_out"], waiting())
+    execute(handlers["feeds.fan_out"], expanded("feeds.fan_out"))
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE eventbook_delivery SET finished_at = finished_at - interval '2 minutes'"

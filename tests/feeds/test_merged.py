@@ -24,9 +24,8 @@ from eventbook.operate.audit import audit
 from feeds.models import MergedCurator, TimelineEntry
 from feeds.upkeep import trim
 from tests.conftest import Drain
-from tests.eventbook.test_parts import followers_of
 from tests.feeds.reading import shown
-from tests.library import save, save_many
+from tests.library import followers_of, save, save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,10 +21,10 @@ from eventbook.record.outbox import Priority
 from eventbook.relay.relay import Relay
 from server.flower.guard import refusal
 from tests.conftest import Drain
-from tests.eventbook.test_delivery import send
 from tests.flows.flowers import LOGIN, Flower
 from tests.flows.outside import IdentityProvider, log_in, proxy_to, serving
 from tests.harness.processes import Workers, nobody_consumes, wait_for
+from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,9 +16,9 @@ from eventbook.models import Delivery, Event
 from feeds.models import TimelineEntry
 from imports.models import Import, ImportBatch, ImportFile
 from notifications.models import Notification
-from tests.eventbook.test_parts import followers_of
 from tests.feeds.reading import shown
 from tests.imports.conftest import ImportFile as Bring
+from tests.library import followers_of
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db(transaction=True)

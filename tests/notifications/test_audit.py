@@ -18,7 +18,7 @@ from eventbook.models import Delivery
 from eventbook.operate.audit import audit
 from eventbook.work.execution import execute
 from notifications.models import Notification
-from tests.eventbook.test_statement import waiting
+from tests.harness.deliveries import expanded
 from tests.harness.interleaving import another
 from tests.library import PAGE, save
 
@@ -30,7 +30,7 @@ RULE = "who_saved_the_page_before_was_told"
 
 def deliver_all() -> None:
     """Deliver what waits, and let two minutes pass."""
-    execute(handlers[NAME], waiting(NAME))
+    execute(handlers[NAME], expanded(NAME))
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE eventbook_event SET recorded_at = recorded_at - interval '2 minutes'"

@@ -24,7 +24,7 @@ from eventbook.models import Delivery
 from eventbook.work.execution import execute
 from notifications.handlers import notify_card_added, notify_followed
 from notifications.models import Kind, Notification
-from tests.eventbook.test_statement import waiting
+from tests.harness.deliveries import expanded
 from tests.harness.interleaving import another
 from tests.harness.processes import wait_for
 from tests.library import recorded, save
@@ -60,7 +60,7 @@ def by_parts(card: Card) -> None:
 
 def by_statement(card: Card) -> None:
     """Deliver it as workers do with what comes alone; again, if it was delivered before."""
-    waiting(NAME)
+    expanded(NAME)
     of_card = Delivery.objects.filter(handler=NAME, event_id=event_of(card).id)
     of_card.update(state="queued", finished_at=None, due_at=card.created_at)
     assert execute(handlers[NAME], [of_card.get().pk]) == {"done": 1}

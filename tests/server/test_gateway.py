@@ -16,9 +16,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from imports.models import ImportFile
-from tests.eventbook.streaming import PATH, WebProcess
-from tests.eventbook.test_stream import token_of
-from tests.library import save_many
+from tests.harness.web import PATH, WebProcess
+from tests.library import save_many, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OURS = "https://app.example.org"

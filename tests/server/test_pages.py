@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from eventbook.models import Delivery, Event
 from server.middleware.cors import CorsMiddleware
-from tests.eventbook.streaming import WebProcess
+from tests.harness.web import WebProcess
 from tests.library import save_many
 
 pytestmark = pytest.mark.django_db

@@ -12,9 +12,8 @@ import httpx
 import pytest
 
 from accounts.models import User
-from tests.eventbook.streaming import WebProcess
-from tests.eventbook.test_stream import token_of
-from tests.library import save_many
+from tests.harness.web import WebProcess
+from tests.library import save_many, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PREFIX = "/library"

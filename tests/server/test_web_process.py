@@ -13,9 +13,9 @@ import pytest
 
 from accounts.models import User
 from eventbook.models import Process
-from tests.eventbook.streaming import WebProcess
-from tests.eventbook.test_stream import token_of
 from tests.harness.processes import wait_for
+from tests.harness.web import WebProcess
+from tests.library import token_of
 from tests.server.slow.clients import CARDS, answer_to, post
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,8 +12,8 @@ from typing import Self
 
 import httpx
 
-from tests.eventbook.streaming import PATH, WebProcess
 from tests.harness.processes import wait_for
+from tests.harness.web import PATH, WebProcess
 
 CARDS = "/api/v1/cards/"
 LOGIN = "/api/v1/auth/login/"

@@ -15,9 +15,9 @@ import pytest
 
 from accounts.models import User
 from cards.models import Card
-from tests.eventbook.streaming import PATH, WebProcess
-from tests.eventbook.test_stream import notify, token_of
 from tests.harness.processes import wait_for
+from tests.harness.web import PATH, WebProcess
+from tests.library import notify, token_of
 from tests.server.slow import clients
 from tests.server.slow.clients import (
     ATTACKS,

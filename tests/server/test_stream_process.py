@@ -20,9 +20,9 @@ from accounts.models import User
 from eventbook.models import Process
 from eventbook.observe.vitals import Vitals
 from eventbook.stream import Hub, hub, looking, sources, streams
-from tests.eventbook.streaming import Client, WebProcess, idle
-from tests.eventbook.test_stream import notify, token_of
 from tests.harness.processes import wait_for
+from tests.harness.web import Client, WebProcess, idle
+from tests.library import notify, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

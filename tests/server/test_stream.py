@@ -20,12 +20,10 @@ from accounts.models import User, Visibility
 from cards import services
 from eventbook.database.ids import first_id_at, new_id
 from feeds.models import MergedCurator
-from notifications.models import Kind, Notification
 from tests.conftest import Drain
-from tests.eventbook.streaming import PATH, Client, WebProcess, idle
-from tests.eventbook.test_parts import followers_of
 from tests.harness.processes import environment, wait_for
-from tests.library import save, save_many
+from tests.harness.web import PATH, Client, WebProcess, idle
+from tests.library import followers_of, notify, save, save_many, token_of
 from tests.pages.metadata import web as webs
 from tests.pages.metadata.web import Web
 
@@ -65,29 +63,11 @@ def listen(web: WebProcess) -> Iterator[Callable[..., Client]]:
 Listen = Callable[..., Client]
 
 
-def token_of(user: User) -> str:
-    token: str = AuthToken.objects.create(user)[1]
-    return token
-
-
 def api(web: WebProcess, user: User, path: str, **more: Any) -> Any:
     headers = {"Authorization": f"Token {token_of(user)}"}
     return httpx.request(
         more.pop("method", "GET"), f"{web.url}/api/v1/{path}", headers=headers, timeout=20, **more
     ).json()
-
-
-def notify(recipient: User, actor: User, count: int = 1) -> list[str]:
-    """This notifies somebody, and answers the ids."""
-    rows = [
-        Notification(
-            recipient=recipient, event_id=new_id(), kind=Kind.IMPORTED, actor=actor,
-            created_at=timezone.now(),
-        )
-        for _ in range(count)
-    ]  # fmt: skip
-    Notification.objects.bulk_create(rows)
-    return [str(row.event_id) for row in rows]
 
 
 @contextmanager

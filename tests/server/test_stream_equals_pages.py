@@ -31,11 +31,10 @@ from imports.models import Import
 from notifications.models import Notification
 from notifications.services import mark_read
 from tests.conftest import Drain
-from tests.eventbook.streaming import Client, WebProcess
-from tests.eventbook.test_parts import followers_of
-from tests.eventbook.test_stream import Listen, api, token_of
 from tests.harness.processes import DeadlinePassed, wait_for
-from tests.library import PAGE, collection_of, save
+from tests.harness.web import Client, WebProcess
+from tests.library import PAGE, collection_of, followers_of, save, token_of
+from tests.server.test_stream import Listen, api
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,13 +14,11 @@ from cards.events import CardAdded
 from cards.services import update_card
 from eventbook.database.statements import execute as run_sql
 from eventbook.declare.handlers import handlers
-from eventbook.declare.queues import policy_of
-from eventbook.models import Delivery, Event, Lease, Priority
-from eventbook.relay.expansion import columns_of, expand
-from eventbook.relay.floors import Floor
+from eventbook.models import Delivery, Event, Lease
 from eventbook.work.execution import execute
 from feeds.models import Timeline, TimelineEntry
 from notifications.models import Notification
+from tests.harness.deliveries import expanded
 from tests.library import recorded, save, save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,14 +27,6 @@ HANDLERS = {"feeds.fan_out": TimelineEntry, "notifications.notify_card_added": N
 # Without this it refuses the entries of some cards.
 REFUSE = "ALTER TABLE feeds_timelineentry ADD CONSTRAINT refused CHECK (card_id <> '{}')"
 REFUSE_NO_MORE = "ALTER TABLE feeds_timelineentry DROP CONSTRAINT refused"
-
-
-def waiting(name: str = "feeds.fan_out") -> list[int]:
-    """This makes the deliveries to a handler, and answers their ids; no worker hears of them."""
-    known = handlers[name]
-    lanes = [(known, lane, policy_of(known.queue), False) for lane in Priority]
-    expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
-    return list(Delivery.objects.filter(handler=name).order_by("id").values_list("id", flat=True))
 
 
 def written(model: type[Model]) -> list[dict[str, Any]]:
@@ -60,7 +50,7 @@ def library(alice: User, bob: User, charlie: User) -> None:
 
 @pytest.mark.parametrize("name", HANDLERS)
 def test_it_writes_what_the_function_writes(library: None, name: str) -> None:
-    assert execute(handlers[name], waiting(name)) == {"done": 7}
+    assert execute(handlers[name], expanded(name)) == {"done": 7}
     by_statement = written(HANDLERS[name])
     HANDLERS[name]._default_manager.all().delete()
 
@@ -71,7 +61,7 @@ def test_it_writes_what_the_function_writes(library: None, name: str) -> None:
 
 
 def test_a_small_batch_is_one_statement(library: None) -> None:
-    ids = waiting()
+    ids = expanded("feeds.fan_out")
     seen: list[str] = []
 
     def note(run: Any, sql: str, *rest: Any) -> Any:
@@ -86,14 +76,14 @@ def test_a_small_batch_is_one_statement(library: None) -> None:
 
 
 def test_a_message_that_comes_again_finds_nothing(library: None) -> None:
-    ids = waiting()
+    ids = expanded("feeds.fan_out")
     execute(handlers["feeds.fan_out"], ids)
 
     assert execute(handlers["feeds.fan_out"], ids) == {"done": 0}
 
 
 def test_an_event_of_another_version_is_left_to_the_function(library: None) -> None:
-    first, *rest = waiting()
+    first, *rest = expanded("feeds.fan_out")
     event = Delivery.objects.get(id=first).event_id
     Event.objects.filter(pk=event).update(version=9)
 
@@ -105,7 +95,7 @@ def test_an_event_of_another_version_is_left_to_the_function(library: None) -> N
 
 
 def test_an_event_without_a_field_is_a_failure_and_not_nothing(library: None) -> None:
-    first, *rest = waiting()
+    first, *rest = expanded("feeds.fan_out")
     event = Delivery.objects.get(id=first).event_id
     Event.objects.filter(pk=event).update(data={"curator_id": 1})
 
@@ -118,7 +108,7 @@ def test_an_event_without_a_field_is_a_failure_and_not_nothing(library: None) ->
 
 
 def test_where_it_fails_only_the_culprit_is_charged(library: None) -> None:
-    first, *rest = waiting()
+    first, *rest = expanded("feeds.fan_out")
     card = recorded(CardAdded)[2].event.card_id  # one with followers
     run_sql(REFUSE.format(card), prepare=False)
     try:

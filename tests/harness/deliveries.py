@@ -1,0 +1,39 @@
+"""Take single steps of the relay in this process, and lose messages."""
+
+from __future__ import annotations
+
+from celery import current_app
+from kombu.entity import Queue
+
+from eventbook.declare.handlers import all_handlers, handlers
+from eventbook.declare.queues import policy_of
+from eventbook.models import Delivery, Priority
+from eventbook.relay.expansion import columns_of, expand
+from eventbook.relay.floors import Floor
+from eventbook.relay.relay import Relay
+
+
+def relay_once() -> None:
+    """Let a relay take one step: expand the outbox, and send messages to the workers."""
+    relay = Relay()
+    relay.step()
+    relay.broker.close()
+
+
+def expand_only(*names: str) -> None:
+    """Create the deliveries of these handlers, or of all, without messages to the workers."""
+    chosen = [handlers[name] for name in names] or all_handlers()
+    lanes = [(each, lane, policy_of(each.queue), False) for each in chosen for lane in Priority]
+    expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
+
+
+def expanded(name: str) -> list[int]:
+    """Create the deliveries of a handler without messages, and return their ids."""
+    expand_only(name)
+    return list(Delivery.objects.filter(handler=name).order_by("id").values_list("id", flat=True))
+
+
+def purge(queue: str) -> int:
+    """Delete all messages of a queue from the broker, and return their number."""
+    with current_app.connection_for_write() as connection:
+        return int(Queue(queue)(connection.default_channel).purge())
