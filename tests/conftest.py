@@ -124,3 +124,20 @@ def client_of() -> Callable[[Any], APIClient]:
         return api
 
     return client
+
+
+@pytest.fixture(scope="session")
+def _served() -> Iterator[Any]:
+    from tests.pages.metadata import web
+
+    with web.running() as running:
+        yield running
+
+
+@pytest.fixture
+def web(_served: Any, settings: Any) -> Any:
+    """Return an empty web of one server, whose pages the session's workers fetch."""
+    _served.replies.clear()
+    _served.asked.clear()
+    settings.FETCH_METADATA = True
+    return _served
