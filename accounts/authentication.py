@@ -26,14 +26,14 @@ from eventbook.observe import reason
 
 logger = logging.getLogger(__name__)
 
-USE_NOTED_EVERY = timedelta(hours=1)
-NOTE_USE = """
+RECORD_USE_EVERY = timedelta(hours=1)
+RECORD_USE = """
     INSERT INTO accounts_tokenuse AS used (digest, used_at) VALUES (%s, now())
     ON CONFLICT (digest) DO UPDATE SET used_at = now()
     WHERE used.used_at < now() - interval '1 hour'
 """
-MOST_NOTED = 10_000
-_noted: dict[str, datetime] = {}
+MAX_REMEMBERED = 10_000
+_recorded_at: dict[str, datetime] = {}
 
 REFUSED = "This token is not valid, or has expired; log in again."
 
@@ -65,7 +65,7 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
         found = find_token(digest_of(token))
         if found is None or not found.user.is_active:
             raise AuthenticationFailed(REFUSED)
-        note_use(found)
+        record_use(found)
         return found.user, found
 
 
@@ -102,21 +102,21 @@ def find_token(digest: str) -> AuthToken | None:
     return token
 
 
-def note_use(token: AuthToken) -> None:
+def record_use(token: AuthToken) -> None:
     """Record that a token is in use, once an hour; a failure must not fail the request.
 
     Each process remembers in memory when it last did so for a token. Reading that time from the
     database would make finding a token a third slower, in every request.
     """
     now = timezone.now()
-    last = _noted.get(token.digest, token.created)
-    if now - last < USE_NOTED_EVERY or connection.in_atomic_block:
+    last = _recorded_at.get(token.digest, token.created)
+    if now - last < RECORD_USE_EVERY or connection.in_atomic_block:
         return
-    if len(_noted) >= MOST_NOTED:
-        _noted.clear()
-    _noted[token.digest] = now
+    if len(_recorded_at) >= MAX_REMEMBERED:
+        _recorded_at.clear()
+    _recorded_at[token.digest] = now
     try:
-        execute(NOTE_USE, [token.digest])
+        execute(RECORD_USE, [token.digest])
     except DatabaseError as error:
         logger.info("token.use_not_noted", extra={"error": reason(error)})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth import models as auth
 from django.db import models, transaction
 from django.db.models.functions import Lower
 from knox.models import AuthToken
@@ -12,7 +12,7 @@ from knox.models import AuthToken
 from accounts import names
 
 
-class People(UserManager["User"]):
+class UserManager(auth.UserManager["User"]):
     """The manager of users; finds a user by any spelling of the username."""
 
     def get_by_natural_key(self, username: str | None) -> User:
@@ -27,7 +27,7 @@ class Visibility(models.TextChoices):
     PRIVATE = "PRIVATE", "Private"
 
 
-class User(AbstractUser):
+class User(auth.AbstractUser):
     """A person with a library; others see the username."""
 
     username = models.CharField(
@@ -49,10 +49,10 @@ class User(AbstractUser):
         db_default=Visibility.PRIVATE,
     )
 
-    objects: ClassVar[People] = People()
-    _password_taken_away = False
+    objects: ClassVar[UserManager] = UserManager()
+    _password_removed = False
 
-    class Meta(AbstractUser.Meta):
+    class Meta(auth.AbstractUser.Meta):
         constraints = [
             # Two people whose names differ only in case could impersonate each other.
             models.UniqueConstraint(Lower("username"), name="one_user_per_username"),
@@ -74,19 +74,19 @@ class User(AbstractUser):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the user; if the password was changed, in any way, revoke all tokens."""
-        set_anew = getattr(self, "_password", None) is not None or self._password_taken_away
-        if self._state.adding or not set_anew:
+        password_changed = getattr(self, "_password", None) is not None or self._password_removed
+        if self._state.adding or not password_changed:
             return super().save(*args, **kwargs)
         with transaction.atomic():
             super().save(*args, **kwargs)
             AuthToken.objects.filter(user=self).delete()
-        self._password_taken_away = False
+        self._password_removed = False
         return None
 
     def set_unusable_password(self) -> None:
         """Remove the password; like any change of it, this revokes all tokens on `save`."""
         super().set_unusable_password()
-        self._password_taken_away = True
+        self._password_removed = True
 
 
 class Follow(models.Model):

@@ -30,7 +30,7 @@ VIRAMA = 9  # the combining class of the sign that joins letters in Indic script
 # use, unassigned, line breaks.
 NOT_IN_NAMES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # The most combining marks on one letter; more of them would cover the lines above.
-MOST_MARKS = 3
+MAX_MARKS = 3
 # Scripts with letters that look alike; mixed in one word, they are meant to deceive.
 LOOKALIKE = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE")
 
@@ -96,8 +96,8 @@ def check_line(text: str) -> None:
     marks = 0
     for place, character in enumerate(text):
         marks = marks + 1 if unicodedata.combining(character) else 0
-        if marks > MOST_MARKS:
-            message = f"A letter has more than {MOST_MARKS} marks; remove some."
+        if marks > MAX_MARKS:
+            message = f"A letter has more than {MAX_MARKS} marks; remove some."
             raise ValidationError(message, code="too_many_marks")
         if _is_hidden(character) and not _joins(text, place):
             message = f"The character U+{ord(character):04X} is invisible; remove it."

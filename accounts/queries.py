@@ -51,7 +51,7 @@ def followed_by(user: User) -> QuerySet[Follow]:
     return Follow.objects.filter(follower=user, followed__is_active=True).select_related("followed")
 
 
-def belongings(person: User) -> dict[str, int]:
+def owned_rows(person: User) -> dict[str, int]:
     """Return the number of rows of each model that would be deleted with a person, by its name."""
     found: dict[str, int] = {}
     for relation in User._meta.related_objects:  # noqa: SLF001

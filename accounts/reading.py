@@ -22,7 +22,7 @@ READ = 4
 TEXTS = (models.CharField, models.TextField, models.JSONField, ArrayField)
 
 
-class NotesReading:
+class LogsReading:
     """A mixin for admins, before the admin class: record each view of a private object's page.
 
     Lists aren't recorded, because they show no private text. They can't be filtered by it either:
@@ -55,14 +55,14 @@ class NotesReading:
     ) -> HttpResponse:
         """Show the page of an object, and record the reading of a private one."""
         if obj is not None and self.is_private(obj):
-            note_reading(request, obj)
+            log_reading(request, obj)
         response: HttpResponse = super().render_change_form(  # type: ignore[misc]
             request, context, add=add, change=change, form_url=form_url, obj=obj
         )
         return response
 
 
-def note_reading(request: HttpRequest, obj: Model) -> None:
+def log_reading(request: HttpRequest, obj: Model) -> None:
     """Record in the admin's log that a member of the staff read an object."""
     LogEntry.objects.create(
         user=cast(User, request.user),

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from accounts import services
 from accounts.guard import Caller, begin_registration
-from accounts.guard.budgets import digest
+from accounts.guard.budgets import keyed_digest
 from accounts.guard.tries import remember_address
 from accounts.models import User
 from accounts.names import lookup_form
@@ -52,9 +52,9 @@ def _is_new(key: str, person: dict[str, Any], caller: Caller) -> bool:
     """Claim the key; return False for a repetition, raise KeyOfAnotherRequest for another body."""
     # Without a login, a key belongs to the client's address, and also to the username, for a client
     # whose address has changed. Always claimed in this order, to avoid deadlocks.
-    name, body = lookup_form(person["username"]), digest(person["username"], person["email"])
-    for whose in (caller.address, name):
-        if kept := claim_key(digest("register", key, whose), body):
+    name, body = lookup_form(person["username"]), keyed_digest(person["username"], person["email"])
+    for holder in (caller.address, name):
+        if kept := claim_key(keyed_digest("register", key, holder), body):
             if kept.body_digest != body:
                 raise KeyOfAnotherRequest
             return False

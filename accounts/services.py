@@ -15,7 +15,7 @@ from psycopg.errors import UniqueViolation
 from accounts import names
 from accounts.events import UserFollowed, UserRegistered, UserUnfollowed
 from accounts.models import Follow, User
-from accounts.signals import person_leaving, user_followed, user_registered, user_unfollowed
+from accounts.signals import person_deleting, user_followed, user_registered, user_unfollowed
 from eventbook.database import execute
 
 # The field and the message for each constraint that a new user can violate.
@@ -69,8 +69,8 @@ def add_user(*, user: User) -> None:
 
 # The most tokens of one person; a further login deletes the oldest. A client that logs in for each
 # request would create many thousands.
-MOST_TOKENS = 200
-END_OLDEST = """
+MAX_TOKENS = 200
+DELETE_OLDEST_TOKENS = """
     DELETE FROM knox_authtoken WHERE digest IN (
         SELECT digest FROM knox_authtoken WHERE user_id = %s ORDER BY created DESC OFFSET %s
     )
@@ -93,7 +93,7 @@ def issue_token(*, user: User) -> tuple[AuthToken, str]:
         if user.password != people.values_list("password", flat=True).first():
             raise PasswordChanged
         record, token = AuthToken.objects.create(user=user)
-        execute(END_OLDEST, [user.pk, MOST_TOKENS])
+        execute(DELETE_OLDEST_TOKENS, [user.pk, MAX_TOKENS])
     return record, token
 
 
@@ -108,7 +108,7 @@ def revoke_all_tokens(*, user: User) -> None:
 
 
 # Shown before a person is deleted.
-STAYS = (
+NOT_DELETED = (
     "These are not deleted: past events, which have the person's id; other people's cards; and "
     "existing backups."
 )
@@ -128,7 +128,7 @@ def delete_person(*, person: User) -> None:
         if LogEntry.objects.filter(user=locked).exists():
             message = f"{locked} has acted as staff, which must stay on record: deactivate instead."
             raise ValidationError(message, code="has_acted")
-        person_leaving.send(sender=User, person=locked)
+        person_deleting.send(sender=User, person=locked)
         locked.delete()
 
 

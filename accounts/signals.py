@@ -13,4 +13,4 @@ user_unfollowed = DomainSignal(UserUnfollowed)
 
 # Sent with `person` in the transaction that deletes a person, before the deletion, so that other
 # apps can delete the person's objects and send the events for that.
-person_leaving = Signal()
+person_deleting = Signal()

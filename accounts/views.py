@@ -53,7 +53,9 @@ class Register(APIView):
         registration.is_valid(raise_exception=True)
         user, repeated = registrations.register(request, registration.validated_data)
         headers = {"Idempotent-Replayed": "true"} if repeated else None
-        return known_here(request, Response(session(user), status=201, headers=headers), user)
+        return with_device_cookie(
+            request, Response(session(user), status=201, headers=headers), user
+        )
 
 
 class Login(APIView):
@@ -75,7 +77,7 @@ class Login(APIView):
         if not isinstance(user, User):
             raise AuthenticationFailed(WRONG_CREDENTIALS)
         user_logged_in.send(sender=User, request=request, user=user)
-        return known_here(request, Response(session(user)), user)
+        return with_device_cookie(request, Response(session(user)), user)
 
     def get_authenticate_header(self, request: Request) -> str:
         """Return a challenge, without which REST framework would change the status 401 to 403."""
@@ -173,9 +175,9 @@ class Followers(ListAPIView[Follow]):
 
     def get_queryset(self) -> QuerySet[Follow]:
         """Return the followers of the person in the URL."""
-        return queries.followers_of(self.person_in_address())
+        return queries.followers_of(self.person_in_url())
 
-    def person_in_address(self) -> User:
+    def person_in_url(self) -> User:
         """Return the person in the URL, or raise Http404."""
         return get_object_or_404(queries.user_named(self.kwargs["username"]))
 
@@ -187,7 +189,7 @@ class FollowedPeople(Followers):
 
     def get_queryset(self) -> QuerySet[Follow]:
         """Return the follows of the person in the URL."""
-        return queries.followed_by(self.person_in_address())
+        return queries.followed_by(self.person_in_url())
 
 
 def session(user: User) -> dict[str, Any]:
@@ -199,7 +201,7 @@ def session(user: User) -> dict[str, Any]:
     return SessionSerializer({"token": token, "expiry": record.expiry, "user": user}).data
 
 
-def known_here(request: Request, response: Response, user: User) -> Response:
+def with_device_cookie(request: Request, response: Response, user: User) -> Response:
     """Set the cookie that marks this device as known, and return the response."""
     remember_device(request, response, lookup_form(user.username))
     return response

@@ -1,6 +1,6 @@
 """The admin pages of cards and collections.
 
-Every private object that staff open is logged (NotesReading).
+Every private object that staff open is logged (LogsReading).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from accounts.models import Visibility
-from accounts.reading import NotesReading
+from accounts.reading import LogsReading
 from cards import services
 from cards.models import Card, Collection, CollectionCard
 from cards.services import rules
@@ -44,7 +44,7 @@ class CardForm(ModelForm[Card]):
 
 
 @admin.register(Card)
-class CardAdmin(NotesReading, NoAdding, admin.ModelAdmin[Card]):
+class CardAdmin(LogsReading, NoAdding, admin.ModelAdmin[Card]):
     """Let staff edit and remove cards. Services make each change, so that events are recorded."""
 
     form = CardForm
@@ -102,7 +102,7 @@ class CardAdmin(NotesReading, NoAdding, admin.ModelAdmin[Card]):
 
 
 @admin.register(Collection)
-class CollectionAdmin(NotesReading, NoAdding, admin.ModelAdmin[Collection]):
+class CollectionAdmin(LogsReading, NoAdding, admin.ModelAdmin[Collection]):
     """Let staff edit and remove collections. Services make each change, and record its event."""
 
     list_display = ("__str__", "owner", "visibility", "created_at")
@@ -134,7 +134,7 @@ class CollectionAdmin(NotesReading, NoAdding, admin.ModelAdmin[Collection]):
 
 
 @admin.register(CollectionCard)
-class PlaceAdmin(NotesReading, NoAdding, admin.ModelAdmin[CollectionCard]):
+class PlaceAdmin(LogsReading, NoAdding, admin.ModelAdmin[CollectionCard]):
     """Let staff view the cards in collections, and remove cards from collections."""
 
     list_display = ("collection", "card", "added_by", "created_at")

@@ -5,4 +5,4 @@ class CardsConfig(AppConfig):
     name = "cards"
 
     def ready(self) -> None:
-        from cards import leaving  # noqa: F401  connects a signal receiver
+        from cards import deletion  # noqa: F401  connects a signal receiver

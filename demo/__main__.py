@@ -30,6 +30,7 @@ from eventbook.operate import queue_status  # noqa: E402
 
 THREADS = 8
 DRAIN_SECONDS = 120.0
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -46,7 +47,7 @@ def main() -> int:
     try:
         with progress_bars(console) as bars, ThreadPoolExecutor(THREADS) as pool:
             tokens = run(work, client, bars, pool)
-            drained(bars, since)
+            wait_until_drained(bars, since)
     except (Refused, NotDrained) as error:
         console.print(f"[red]The demo stopped:[/] {error}")
         return 1
@@ -72,26 +73,28 @@ def run(
     """Do the work through the API and return each reader's token, by username."""
     password = secrets.token_urlsafe(12)
 
-    def each(title: str, do: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
+    def each(title: str, do: Callable[[S], T], items: Sequence[S]) -> list[T]:
         return list(bars.track(pool.map(do, items), total=len(items), description=title))
+
+    def add(saved: plan.Saved) -> bool:
+        return client.add(tokens[saved.curator], saved.url)
 
     found = each("readers register", lambda name: client.register(name, password), work.people)
     tokens = dict(zip(work.people, found, strict=True))
     each(
         "readers follow readers",
-        lambda follow: client.follow(tokens[follow[0]], follow[1], notify=follow[2]),
+        lambda follow: client.follow(
+            tokens[follow.follower], follow.followed, notify=follow.notify
+        ),
         work.follows,
     )
-    each("pages, one by one", lambda card: client.add(tokens[card[0]], card[1]), work.singles)
+    each("pages, one by one", add, work.singles)
     each(
         "pages, fifty at a time",
-        lambda bulk: client.add_many(tokens[bulk[0]], bulk[1]),
+        lambda saved: client.add_many(tokens[saved.curator], saved.urls),
         work.bulks,
     )
-    again = each(
-        "pages, a second time", lambda card: client.add(tokens[card[0]], card[1]), work.repeats
-    )
-    if any(again):
+    if any(each("pages, a second time", add, work.repeats)):
         raise Refused("A page that was added twice created a second card.")
     latest = [card["id"] for card in client.page(tokens[work.people[0]], "feeds/global/")]
     each(
@@ -101,13 +104,13 @@ def run(
     )
     each(
         "readers who change their mind",
-        lambda pair: client.tidy(tokens[pair[0]], pair[1]),
-        work.tidy,
+        lambda follow: client.change_mind(tokens[follow.follower], follow.followed),
+        work.changes_of_mind,
     )
     return tokens
 
 
-def drained(bars: Progress, since: datetime) -> None:
+def wait_until_drained(bars: Progress, since: datetime) -> None:
     """Wait until every delivery is done, or raise NotDrained."""
     bar = bars.add_task("deliveries", total=None)
     deadline = time.monotonic() + DRAIN_SECONDS
@@ -124,11 +127,11 @@ def show(
     console: Console, client: Client, since: datetime, tokens: dict[str, str], seconds: float
 ) -> int:
     """Print the figures, write them to demo.json, and return the exit code."""
-    proofs, entries = proof.by_handler(since), proof.timelines(since)
+    proofs, timelines = proof.by_handler(since), proof.timelines(since)
     statuses = queue_status(since=since)
     report.queues(console, statuses, proofs)
-    report.proof(console, proofs, entries)
-    name, notifications = somebody(client, tokens)
+    report.proof(console, proofs, timelines)
+    name, notifications = busy_reader(client, tokens)
     token = tokens[name]
     report.reader(
         console,
@@ -152,15 +155,15 @@ def show(
     (settings.DATA_DIR / "demo.json").write_text(
         json.dumps(figures, indent=2) + "\n", encoding="utf-8"
     )
-    good = all(row.holds for row in proofs) and not any(entries[1:])
+    good = timelines.hold and all(row.holds for row in proofs)
     console.print("[green]Nothing lost, nothing doubled.[/]" if good else "[red]NOT PROVEN[/]")
     return 0 if good else 1
 
 
-def somebody(client: Client, tokens: dict[str, str]) -> tuple[str, list[Any]]:
+def busy_reader(client: Client, tokens: dict[str, str]) -> tuple[str, list[Any]]:
     """Return the name of a reader with notifications of many kinds, and the notifications."""
-    busy = sorted(tokens, key=lambda name: -unread_count(client, tokens[name]))[:30]
-    pages = {name: client.page(tokens[name], "notifications/?page_size=200") for name in busy}
+    busiest = sorted(tokens, key=lambda name: -unread_count(client, tokens[name]))[:30]
+    pages = {name: client.page(tokens[name], "notifications/?page_size=200") for name in busiest}
     return max(pages.items(), key=lambda page: len({item["kind"] for item in page[1]}))
 
 

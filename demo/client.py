@@ -37,21 +37,23 @@ class Client:
     def add_many(self, token: str, urls: list[str]) -> int:
         """Add pages in one request and return how many cards that created."""
         cards = [{"type": "URL", "url": url} for url in urls]
-        answer = self.call("POST", "cards/bulk/", token=token, body={"cards": cards}, expect={201})
-        outcomes = [result["status"] for result in answer["results"]]
+        response = self.call(
+            "POST", "cards/bulk/", token=token, body={"cards": cards}, expect={201}
+        )
+        outcomes = [result["status"] for result in response["results"]]
         if "invalid" in outcomes:
-            raise Refused(f"cards/bulk/ refused some of {urls}: {answer}")
+            raise Refused(f"cards/bulk/ refused some of {urls}: {response}")
         return outcomes.count("created")
 
     def gather(self, token: str, name: str, cards: list[str]) -> None:
         """Create a collection of the cards with these ids."""
         body = {"name": name}
-        made = self.call("POST", "collections/", token=token, body=body, expect={201})
+        collection = self.call("POST", "collections/", token=token, body=body, expect={201})
         for card in cards:
-            path = f"collections/{made['id']}/cards/"
+            path = f"collections/{collection['id']}/cards/"
             self.call("POST", path, token=token, body={"card": card}, expect={200, 201})
 
-    def tidy(self, token: str, followed: str) -> None:
+    def change_mind(self, token: str, followed: str) -> None:
         """Hide the reader's newest card, remove the one before it, and unfollow `followed`."""
         mine = [card["id"] for card in self.page(token, "cards/")]
         for card in mine[:1]:

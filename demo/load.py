@@ -21,9 +21,9 @@ from demo.client import Client, Refused
 READERS = 10
 DRAIN_SECONDS = 600.0
 POLL_SECONDS = 0.5
-LOOKED_AT = 1000  # the newest entries of a feed that are counted; older ones are trimmed
+COUNTED_ENTRIES = 1000  # the newest entries of a feed; older ones are trimmed
 # Above this rate the client is the limit, not the system; use `make bench` instead.
-MOST_A_SECOND = 200.0
+MAX_RATE = 200.0
 LONGEST_SECONDS = 86_400.0
 
 
@@ -33,11 +33,11 @@ class NotDelivered(Exception):
 
 def main() -> int:
     """Run the load and return the exit code: 0 if every page arrived in every feed."""
-    options = parsed()
+    options = parse_options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     client = Client(options.url, connections=2)
     try:
-        author, followers = settle(client)
+        author, followers = register(client)
         print(f"{READERS} readers follow one who adds {options.rate:g} pages a second.", flush=True)
         added = add(client, author, rate=options.rate, seconds=options.seconds)
         print(f"{added} pages added.", flush=True)
@@ -52,8 +52,8 @@ def main() -> int:
     return 0
 
 
-def parsed() -> argparse.Namespace:
-    """Return the parsed options of the command line."""
+def parse_options() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m demo.load", description=__doc__)
     default = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
     parser.add_argument("--url", default=default, help=f"the installation's address ({default})")
@@ -62,12 +62,12 @@ def parsed() -> argparse.Namespace:
     options = parser.parse_args()
     if not 0 < options.seconds <= LONGEST_SECONDS:
         parser.error(f"--seconds must be more than 0 and at most {LONGEST_SECONDS:g}.")
-    if not 0 < options.rate <= MOST_A_SECOND:
-        parser.error(f"--rate must be more than 0 and at most {MOST_A_SECOND:g}.")
+    if not 0 < options.rate <= MAX_RATE:
+        parser.error(f"--rate must be more than 0 and at most {MAX_RATE:g}.")
     return options
 
 
-def settle(client: Client) -> tuple[str, list[str]]:
+def register(client: Client) -> tuple[str, list[str]]:
     """Register an author and followers; return the author's token and the followers' tokens."""
     run, password = secrets.token_hex(3), secrets.token_urlsafe(12)
     author = f"author-{run}"
@@ -104,7 +104,7 @@ def add(client: Client, token: str, *, rate: float, seconds: float) -> int:
 
 def wait(client: Client, followers: list[str], added: int) -> None:
     """Wait until every follower's feed has the added pages; raise NotDelivered after a timeout."""
-    deadline, due = time.monotonic() + DRAIN_SECONDS, min(added, LOOKED_AT)
+    deadline, due = time.monotonic() + DRAIN_SECONDS, min(added, COUNTED_ENTRIES)
     for follower in followers:
         while (arrived := len(client.newest(follower, "feeds/following/", due))) < due:
             if time.monotonic() > deadline:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import secrets
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import networkx
 
@@ -16,25 +17,47 @@ URLS = Path(__file__).parent / "data" / "urls.txt"
 BULK_SIZE = 50
 # Percentages of pages: added in bulk, saved by a second reader too, added twice by one reader.
 IN_BULK, SAVED_BY_ANOTHER, ADDED_TWICE = 60, 10, 5
-GATHERERS, TIDY = 30, 20
+BULK_READERS, GATHERERS, CHANGES_OF_MIND = 30, 30, 20
+
+
+class Follow(NamedTuple):
+    """A reader follows another, with or without notifications; both by username."""
+
+    follower: str
+    followed: str
+    notify: bool
+
+
+class Saved(NamedTuple):
+    """A reader, by username, saves a page."""
+
+    curator: str
+    url: str
+
+
+class SavedInBulk(NamedTuple):
+    """A reader, by username, saves many pages in one request."""
+
+    curator: str
+    urls: list[str]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The demo's work, by usernames.
+    """The demo's work; people are usernames.
 
-    `follows` has (follower, followed, notify); `singles` and `repeats` have (curator, url), `bulks`
-    (curator, urls). `gatherers` create a collection of the newest cards. `tidy` has (follower,
-    followed): the follower hides their newest card, removes the one before it, and unfollows.
+    `repeats` are pages saved a second time. `gatherers` create a collection of the newest cards.
+    The followers in `changes_of_mind` hide their newest card, remove the one before it, and
+    unfollow.
     """
 
     people: list[str]
-    follows: list[tuple[str, str, bool]]
-    singles: list[tuple[str, str]]
-    bulks: list[tuple[str, list[str]]] = field(default_factory=list)
-    repeats: list[tuple[str, str]] = field(default_factory=list)
-    gatherers: list[str] = field(default_factory=list)
-    tidy: list[tuple[str, str]] = field(default_factory=list)
+    follows: list[Follow]
+    singles: list[Saved]
+    bulks: list[SavedInBulk]
+    repeats: list[Saved]
+    gatherers: list[str]
+    changes_of_mind: list[Follow]
 
 
 def draw() -> Plan:
@@ -44,7 +67,7 @@ def draw() -> Plan:
     people = [f"reader-{number:03}-{run}" for number in range(1, PEOPLE + 1)]
     graph = networkx.scale_free_graph(PEOPLE, seed=SEED)
     follows = [
-        (people[follower], people[followed], chance.random() < 0.5)
+        Follow(people[follower], people[followed], notify=chance.random() < 0.5)
         for follower, followed in sorted(set(graph.edges()))
         if follower != followed
     ]
@@ -52,22 +75,22 @@ def draw() -> Plan:
     for url in URLS.read_text(encoding="utf-8").splitlines():
         curator, another = chance.sample(people, 2)
         if chance.randrange(100) < IN_BULK:
-            in_bulk[people[chance.randrange(30)]].append(url)
+            in_bulk[people[chance.randrange(BULK_READERS)]].append(url)
         else:
-            singles.append((curator, url))
+            singles.append(Saved(curator, url))
             if chance.randrange(100) < ADDED_TWICE:
-                repeats.append((curator, url))
+                repeats.append(Saved(curator, url))
         if chance.randrange(100) < SAVED_BY_ANOTHER:
-            singles.append((another, url))
+            singles.append(Saved(another, url))
     gatherers = chance.sample(people, GATHERERS)
-    tidy = [(follower, followed) for follower, followed, _ in chance.sample(follows, TIDY)]
-    return Plan(people, follows, singles, list(_in_steps(in_bulk)), repeats, gatherers, tidy)
+    changed = chance.sample(follows, CHANGES_OF_MIND)
+    return Plan(people, follows, singles, _bulk_requests(in_bulk), repeats, gatherers, changed)
 
 
-def _in_steps(in_bulk: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+def _bulk_requests(in_bulk: dict[str, list[str]]) -> list[SavedInBulk]:
     """Split each curator's pages into bulk requests of at most BULK_SIZE."""
     return [
-        (curator, urls[start : start + BULK_SIZE])
+        SavedInBulk(curator, urls[start : start + BULK_SIZE])
         for curator, urls in in_bulk.items()
         for start in range(0, len(urls), BULK_SIZE)
     ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.conf import settings
-from django.db import connection
 
+from eventbook.database import execute
 from eventbook.operate import all_handlers
 
 # The expected deliveries: one for each event since `since` and each handler subscribed to it.
@@ -69,6 +69,19 @@ class HandlerProof:
         return self.expected == self.done and not self.dead and not self.doubled
 
 
+class TimelineProof(NamedTuple):
+    """How many timeline entries are due, how many of them are missing, and how many are wrong."""
+
+    due: int
+    missing: int
+    wrong: int
+
+    @property
+    def hold(self) -> bool:
+        """Return whether all due entries are there, and no others."""
+        return not self.missing and not self.wrong
+
+
 def by_handler(since: datetime) -> list[HandlerProof]:
     """Return the proof of each handler, for the events since `since`."""
     known = all_handlers()
@@ -87,10 +100,10 @@ def by_handler(since: datetime) -> list[HandlerProof]:
     ]
 
 
-def timelines(since: datetime) -> tuple[int, int, int]:
-    """Return how many timeline entries are due, how many are missing, and how many are wrong."""
-    ((due, missing, wrong),) = _rows(TIMELINES, [since, settings.FEED_LENGTH, settings.FEED_LENGTH])
-    return due, missing, wrong
+def timelines(since: datetime) -> TimelineProof:
+    """Return the proof of the timelines of the readers who registered since `since`."""
+    (counts,) = _rows(TIMELINES, [since, settings.FEED_LENGTH, settings.FEED_LENGTH])
+    return TimelineProof(*counts)
 
 
 def events_by_type(since: datetime) -> list[tuple[str, int]]:
@@ -118,6 +131,4 @@ def last_done(since: datetime) -> datetime:
 
 
 def _rows(statement: str, parameters: list[Any]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return list(cursor.fetchall())
+    return execute(statement, parameters, prepare=False).rows

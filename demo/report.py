@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from demo.proof import HandlerProof
+from demo.proof import HandlerProof, TimelineProof
 from eventbook.operate import QueueStatus
 
 
@@ -38,10 +38,8 @@ def queues(
     console.print("Times run from the commit of the card to the commit of its effects.\n")
 
 
-def proof(
-    console: Console, proofs: Sequence[HandlerProof], timelines: tuple[int, int, int]
-) -> None:
-    """Print the proof of each handler and of the timelines (due, missing, wrong)."""
+def proof(console: Console, proofs: Sequence[HandlerProof], timelines: TimelineProof) -> None:
+    """Print the proof of each handler and of the timelines."""
     table = Table(title="Every event reached every handler, exactly once", title_justify="left")
     table.add_column("handler")
     for heading in ("events", "done", "dead", "doubled"):
@@ -53,7 +51,7 @@ def proof(
         table.add_row(row.handler, *map(str, counts), mark)
     console.print(table)
     due, missing, wrong = timelines
-    mark = "[red]✗[/]" if missing or wrong else "[green]✓[/]"
+    mark = "[green]✓[/]" if timelines.hold else "[red]✗[/]"
     console.print(f"{mark} timelines: {due} entries due, {missing} missing, {wrong} wrong\n")
 
 

@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.reading import NotesReading
+from accounts.reading import LogsReading
 from eventbook.operate import ReadOnlyAdmin
 from imports import services
 from imports.models import FeedSubscription, Import, ImportProblem, WebFeed
@@ -33,7 +33,7 @@ class Problems(admin.TabularInline[ImportProblem, Import]):
 
 
 @admin.register(Import)
-class ImportAdmin(NotesReading, ReadOnlyAdmin[Import]):
+class ImportAdmin(LogsReading, ReadOnlyAdmin[Import]):
     """Show imports, and let staff end them."""
 
     list_display = (
@@ -60,7 +60,7 @@ class ImportAdmin(NotesReading, ReadOnlyAdmin[Import]):
 
 
 @admin.register(WebFeed)
-class WebFeedAdmin(NotesReading, ReadOnlyAdmin[WebFeed]):
+class WebFeedAdmin(LogsReading, ReadOnlyAdmin[WebFeed]):
     """Show feeds: when each was fetched last, when it is fetched next, and its failures."""
 
     list_display = ("__str__", "refreshed_at", "next_refresh", "failures", "error")
@@ -71,7 +71,7 @@ class WebFeedAdmin(NotesReading, ReadOnlyAdmin[WebFeed]):
 
 
 @admin.register(FeedSubscription)
-class FeedSubscriptionAdmin(NotesReading, ReadOnlyAdmin[FeedSubscription]):
+class FeedSubscriptionAdmin(LogsReading, ReadOnlyAdmin[FeedSubscription]):
     """Show subscriptions to feeds."""
 
     list_display = ("__str__", "feed", "owner", "caught_up", "created_at")

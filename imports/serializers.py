@@ -12,7 +12,7 @@ from imports import limits
 from imports.files.formats import FORMATS
 from imports.models import Import, ImportMerge, ImportProblem
 from imports.subscriptions.subscribing import address_of
-from outside.addresses import checked
+from outside.addresses import normalized
 from outside.errors import Refused
 
 MERGED = (
@@ -28,9 +28,9 @@ class FetchedSerializer(Serializer):
     """A request with a `url` to fetch."""
 
     def validate_url(self, url: str) -> str:
-        """Return the checked address; refuse one that the site never fetches."""
+        """Return the normalized address; refuse one that the site never fetches."""
         try:
-            return checked(address_of(url))
+            return normalized(address_of(url))
         except Refused as reason:
             raise serializers.ValidationError(str(reason), code="invalid_url") from None
 

@@ -5,12 +5,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.person_rows import PersonRowsAdmin
-from accounts.reading import NotesReading
+from accounts.reading import LogsReading
 from notifications.models import NotificationRow
 
 
 @admin.register(NotificationRow)
-class NotificationAdmin(NotesReading, PersonRowsAdmin[NotificationRow]):
+class NotificationAdmin(LogsReading, PersonRowsAdmin[NotificationRow]):
     person_field = "recipient"
     key_field = "event_id"
     list_display = ["created_at", "recipient", "kind", "actor", "card", "collection", "read_at"]

@@ -7,13 +7,14 @@ from django.conf import settings
 
 from outside.errors import Refused
 
-SCHEMES = ("http:", "https:")
 MAX_LENGTH = 4096
 MAX_HOST_LENGTH = 253
 MAX_LABEL_LENGTH = 63
+DEFAULT_PORTS = {"http:": 80, "https:": 443}
+NOT_AN_ADDRESS = "This is not a web address; it should look like https://example.org/page."
 
 
-def checked(url: str, *, base: str | None = None) -> str:
+def normalized(url: str, *, base: str | None = None) -> str:
     """Return the normalized form of a URL; raise Refused for one that must not be fetched.
 
     Normalization follows https://url.spec.whatwg.org/ and drops user name, password and fragment. A
@@ -24,23 +25,27 @@ def checked(url: str, *, base: str | None = None) -> str:
     try:
         parsed = ada_url.URL(url, base) if base else ada_url.URL(url)
     except ValueError:
-        raise Refused("This is not an address on the web.") from None
-    if parsed.protocol not in SCHEMES:
+        raise Refused(NOT_AN_ADDRESS) from None
+    if parsed.protocol not in DEFAULT_PORTS:
         raise Refused("Only http and https addresses are fetched.")
     if problem := problem_of_host(parsed.hostname.removesuffix(".")):
         raise Refused(problem)
     parsed.username = parsed.password = ""
     del parsed.hash
-    port = int(parsed.port or (443 if parsed.protocol == "https:" else 80))
+    port = _port(parsed)
     if port not in settings.FETCH_PORTS and not is_trusted(parsed.hostname, port):
         raise Refused(f"Nothing is fetched from port {port}.")
     return str(parsed.href)
 
 
 def origin(url: str) -> tuple[str, int]:
-    """Return the host and port of a checked address."""
+    """Return the host and port of a normalized http(s) address."""
     parsed = ada_url.URL(url)
-    return parsed.hostname, int(parsed.port or (443 if parsed.protocol == "https:" else 80))
+    return parsed.hostname, _port(parsed)
+
+
+def _port(parsed: ada_url.URL) -> int:
+    return int(parsed.port or DEFAULT_PORTS[parsed.protocol])
 
 
 def is_trusted(host: str, port: int) -> bool:

@@ -18,7 +18,7 @@ from outside.networks import require_public
 _current = threading.local()
 
 
-class Line:
+class FetchSockets:
     """The sockets of one fetch; `cut` ends it at any point, even in a TLS handshake or a header.
 
     A timeout of each read is not enough: a server may send one byte at a time for ever.
@@ -31,29 +31,34 @@ class Line:
 
     def enter(self) -> None:
         """Register the sockets that this thread opens from now on."""
-        _current.line = self
+        _current.sockets = self
 
     def watch(self, connected: socket.socket) -> None:
         """Keep a duplicate of a socket, because TLS replaces the original."""
         with self._lock:
-            self._sockets.append(connected.dup())
-        if self._is_cut:
-            self.cut()
+            duplicate = connected.dup()
+            self._sockets.append(duplicate)
+            if self._is_cut:
+                _shut_down(duplicate)
 
     def cut(self) -> None:
         """Shut down all sockets of the fetch, and those it opens later."""
         with self._lock:
             self._is_cut = True
-            for connected in self._sockets:
-                with suppress(OSError):
-                    connected.shutdown(socket.SHUT_RDWR)
+            for duplicate in self._sockets:
+                _shut_down(duplicate)
 
     def close(self) -> None:
         """Close the duplicates."""
         with self._lock:
-            for connected in self._sockets:
-                connected.close()
+            for duplicate in self._sockets:
+                duplicate.close()
             self._sockets.clear()
+
+
+def _shut_down(connected: socket.socket) -> None:
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 class _Watched(HTTPConnection):
@@ -61,17 +66,12 @@ class _Watched(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         connected = super()._new_conn()
-        _current.line.watch(connected)
+        _current.sockets.watch(connected)
         return connected
 
 
-class _WatchedTLS(HTTPSConnection):
+class _WatchedTLS(_Watched, HTTPSConnection):
     """The same for https."""
-
-    def _new_conn(self) -> socket.socket:
-        connected = super()._new_conn()
-        _current.line.watch(connected)
-        return connected
 
 
 class _Pool(HTTPConnectionPool):

@@ -26,7 +26,7 @@ class Unreachable(FetchFailed):
     code = "unreachable"
 
 
-class TooSlow(FetchFailed):
+class TimedOut(FetchFailed):
     """The response was not complete within the time limit."""
 
     code = "too_slow"
@@ -69,7 +69,7 @@ class Moved(FetchFailed):
         self.url = url
 
 
-class Answered(FetchFailed):
+class ErrorStatus(FetchFailed):
     """The server responded with an error; `retry_after` is its Retry-After in seconds, or None."""
 
     code = "answered"

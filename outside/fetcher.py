@@ -18,22 +18,22 @@ import urllib3
 from django.conf import settings
 from requests_hardened.ip_filter import InvalidIPAddress
 
-from outside.addresses import checked
-from outside.connections import Line, SafeAdapter
+from outside.addresses import normalized
+from outside.connections import FetchSockets, SafeAdapter
 from outside.errors import (
-    Answered,
+    ErrorStatus,
     FetchFailed,
     Moved,
     Refused,
+    TimedOut,
     TooLarge,
     TooManyRedirects,
-    TooSlow,
     Unreachable,
     WrongType,
 )
 
 REDIRECTS = {301, 302, 303, 307, 308}
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 CHUNK = 16 * 1024
 CONNECT_SECONDS = 5.0
 ANY_TYPE = ("",)
@@ -71,7 +71,7 @@ def fetch(
     types: Sequence[str] = ANY_TYPE,
     headers: Mapping[str, str] | None = None,
     limits: Limits = Limits(),
-    follow: bool = True,
+    follow_redirects: bool = True,
 ) -> Fetched:
     """Fetch an address; raise FetchFailed if that fails, with the reason.
 
@@ -79,11 +79,11 @@ def fetch(
     redirect too, the host is resolved once, its IP address checked, and exactly that IP address
     connected to. Neither cookies nor credentials are sent.
 
-    `types` are prefixes of wanted content types. Without `follow`, a redirect raises Moved, so that
-    the caller can check (robots.txt, say) whether it may go there.
+    `types` are prefixes of wanted content types. Without `follow_redirects`, a redirect raises
+    Moved, so that the caller can check robots.txt before it follows.
     """
-    asked = _Fetch(checked(url), tuple(types), dict(headers or {}), limits, follow)
-    return asked.wait()
+    url, headers = normalized(url), dict(headers or {})
+    return _Fetch(url, tuple(types), headers, limits, follow_redirects).wait()
 
 
 class _Fetch:
@@ -95,30 +95,30 @@ class _Fetch:
         types: tuple[str, ...],
         headers: dict[str, str],
         limits: Limits,
-        follow: bool,
+        follow_redirects: bool,
     ) -> None:
         self.url, self.types, self.headers, self.limits = url, types, headers, limits
-        self.goes_on = follow
-        self.line = Line()
+        self.follow_redirects = follow_redirects
+        self.sockets = FetchSockets()
         self.fetched: Fetched | None = None
-        self.error: BaseException | None = None
+        self.error: FetchFailed | None = None
 
     def wait(self) -> Fetched:
-        """Run the fetch and return its response; raise TooSlow when the time limit has passed."""
+        """Run the fetch and return its response; raise TimedOut when the time limit has passed."""
         run = contextvars.copy_context().run
         thread = threading.Thread(target=run, args=(self.run,), name="fetch", daemon=True)
         thread.start()
         thread.join(self.limits.seconds)
         if thread.is_alive():
-            self.line.cut()
-            raise TooSlow(f"The response was not complete after {self.limits.seconds:g} s.")
+            self.sockets.cut()
+            raise TimedOut(f"The response was not complete after {self.limits.seconds:g} s.")
         if self.fetched is None:
             raise self.error or Unreachable("The fetch ended without a response.")
         return self.fetched
 
     def run(self) -> None:
         """Fetch, and keep the response or the error for `wait`; runs in the thread."""
-        self.line.enter()
+        self.sockets.enter()
         try:
             with session() as out:
                 self.fetched = self.follow(out)
@@ -135,33 +135,33 @@ class _Fetch:
             # The error's text is left out, because it may contain the whole address.
             self.error = Unreachable(f"No complete response came ({type(error).__name__}).")
         finally:
-            self.line.close()
+            self.sockets.close()
 
     def follow(self, out: requests.Session) -> Fetched:
-        """Request the address and follow at most MOST_REDIRECTS redirects."""
+        """Request the address and follow at most MAX_REDIRECTS redirects."""
         url = self.url
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             with out.get(
                 url,
                 headers=self.headers,
                 stream=True,
                 allow_redirects=False,
-                # Longer than the whole time limit, so that `wait` raises TooSlow first.
+                # Longer than the whole time limit, so that `wait` raises TimedOut first.
                 timeout=(CONNECT_SECONDS, self.limits.seconds + CONNECT_SECONDS),
             ) as response:
                 target = response.headers.get("Location")
                 if response.status_code not in REDIRECTS or target is None:
                     return self.read(url, response)
                 # `requests` decodes headers as Latin-1; most servers send UTF-8.
-                url = checked(target.encode("latin-1").decode("utf-8", "replace"), base=url)
-                if not self.goes_on:
+                url = normalized(target.encode("latin-1").decode("utf-8", "replace"), base=url)
+                if not self.follow_redirects:
                     raise Moved(url)
-        raise TooManyRedirects(f"There were more than {MOST_REDIRECTS} redirects.")
+        raise TooManyRedirects(f"There were more than {MAX_REDIRECTS} redirects.")
 
     def read(self, url: str, response: requests.Response) -> Fetched:
         """Read a response; raise FetchFailed if it is an error, too long or of an unwanted type."""
         if response.status_code not in (200, 203, 304):
-            raise Answered(response.status_code, _retry_after(response))
+            raise ErrorStatus(response.status_code, _retry_after(response))
         type, charset = _content_type(response)
         content = b""
         if response.status_code != 304:

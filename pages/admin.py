@@ -1,6 +1,6 @@
 """The admin pages of web pages, their metadata, and robots.txt files.
 
-Every private page that staff open is logged (NotesReading).
+Every private page that staff open is logged (LogsReading).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from accounts.models import Visibility
-from accounts.reading import NotesReading
+from accounts.reading import LogsReading
 from eventbook.operate import ReadOnlyAdmin
 from pages.metadata import refreshing
 from pages.models import Metadata, Robots, Url
 
 
-class PagesOfPeople(NotesReading):
+class PagesOfPeople(LogsReading):
     """Treat a page as private while every card about it is private, and hide its address."""
 
     page = "pk"  # the field that holds the page's id

@@ -24,7 +24,7 @@ from urllib.parse import unquote_plus
 
 import ada_url
 
-from outside.addresses import problem_of_host
+from outside.addresses import NOT_AN_ADDRESS, problem_of_host
 from pages import works
 
 MAX_LENGTH = 2048
@@ -137,9 +137,7 @@ def _parsed(url: str) -> ada_url.URL:
     try:
         return ada_url.URL(url)
     except ValueError:
-        raise InvalidUrl(
-            "This is not a web address; it should look like https://example.org/page."
-        ) from None
+        raise InvalidUrl(NOT_AN_ADDRESS) from None
 
 
 def _query(search: str, *, keeps_referrers: bool) -> str:

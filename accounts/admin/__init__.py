@@ -1,5 +1,5 @@
 """The admin pages of users, follows, tokens, groups and the admin's own log."""
 
-from accounts.admin import acts, groups, people, tokens
+from accounts.admin import groups, log_entries, people, tokens
 
-__all__ = ["acts", "groups", "people", "tokens"]
+__all__ = ["groups", "log_entries", "people", "tokens"]

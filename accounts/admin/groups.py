@@ -7,7 +7,7 @@ from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
-from accounts.admin.power import is_superuser
+from accounts.admin.permissions import is_superuser
 
 admin.site.unregister(Group)
 

@@ -14,11 +14,11 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from accounts import queries, services
-from accounts.admin.power import POWERS, is_superuser, may_act_on
+from accounts.admin.permissions import PERMISSION_FIELDS, is_superuser, may_act_on
 from accounts.models import Follow, User
 
 # The most people, and rows of each person, that one request deletes; more would time out.
-MOST_PEOPLE, MOST_ROWS = 20, 5000
+MAX_PEOPLE, MAX_ROWS = 20, 5000
 
 
 @admin.register(User)
@@ -52,7 +52,7 @@ class PersonAdmin(UserAdmin[User]):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Make the fields that grant permissions read-only, except for superusers."""
         fields = super().get_readonly_fields(request, obj)
-        return fields if is_superuser(request.user) else (*fields, *POWERS)
+        return fields if is_superuser(request.user) else (*fields, *PERMISSION_FIELDS)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Refuse to change, or set the password of, a user with more permissions than one's own."""
@@ -74,22 +74,22 @@ class PersonAdmin(UserAdmin[User]):
         self, objs: QuerySet[User] | Sequence[User], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
         """Return the texts of the confirmation page: deleted rows, what stays, refused users."""
-        told: list[Any] = []
+        texts: list[Any] = []
         counts: Counter[str] = Counter()
         refused = []
-        chosen = list(objs[: MOST_PEOPLE + 1])
-        if len(chosen) > MOST_PEOPLE:
-            return [], {}, set(), [f"Choose {MOST_PEOPLE} people at most."]
+        chosen = list(objs[: MAX_PEOPLE + 1])
+        if len(chosen) > MAX_PEOPLE:
+            return [], {}, set(), [f"Choose {MAX_PEOPLE} people at most."]
         for person in chosen:
-            belongings = queries.belongings(person)
-            counts.update({"people": 1} | belongings)
-            goes = [f"{count} {name}" for name, count in belongings.items()]
-            told += [str(person), [*goes, services.STAYS]]
+            owned = queries.owned_rows(person)
+            counts.update({"people": 1} | owned)
+            deleted = [f"{count} {name}" for name, count in owned.items()]
+            texts += [str(person), [*deleted, services.NOT_DELETED]]
             if not self.has_delete_permission(request, person):
                 refused.append(f"{person}: yourself, more powerful, or staff with log entries")
-            elif sum(belongings.values()) > MOST_ROWS:
+            elif sum(owned.values()) > MAX_ROWS:
                 refused.append(f"{person}: too many rows; use manage.py delete_person")
-        return told, dict(counts), set(), refused
+        return texts, dict(counts), set(), refused
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Delete a user through the service, which also records the events."""

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from knox.models import AuthToken
 
 from accounts import services
-from accounts.admin.power import may_act_on
+from accounts.admin.permissions import may_act_on
 from accounts.models import TokenUse
 from eventbook.operate import ReadOnlyAdmin
 

@@ -14,13 +14,13 @@ from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponseBase
 
-from accounts.guard.budgets import digest
+from accounts.guard.budgets import keyed_digest
 
 COOKIE = "device"
 SALT = "accounts.guard.device"
 KEPT_FOR = timedelta(days=365)
 # The most accounts in one cookie; on a shared device, the least recent one is dropped.
-MOST_ACCOUNTS = 5
+MAX_ACCOUNTS = 5
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Device:
 
     def knows(self, account: str) -> bool:
         """Return whether that account has logged in on this device."""
-        return digest(account)[:16] in self.accounts
+        return keyed_digest(account)[:16] in self.accounts
 
 
 def device_of(request: HttpRequest) -> Device:
@@ -46,8 +46,8 @@ def device_of(request: HttpRequest) -> Device:
 
 def remember_device(request: HttpRequest, response: HttpResponseBase, account: str) -> None:
     """Set the response's cookie, with the account that has just logged in added."""
-    device, new = device_of(request), digest(account)[:16]
-    accounts = [new, *(known for known in device.accounts if known != new)][:MOST_ACCOUNTS]
+    device, new = device_of(request), keyed_digest(account)[:16]
+    accounts = [new, *(known for known in device.accounts if known != new)][:MAX_ACCOUNTS]
     response.set_cookie(
         COOKIE,
         signing.dumps({"id": device.id, "accounts": accounts}, salt=SALT),

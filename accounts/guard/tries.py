@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from accounts.guard import budgets
 from accounts.guard.addresses import client_address
-from accounts.guard.budgets import Budget, TooManyTries, digest
+from accounts.guard.budgets import Budget, TooManyTries, keyed_digest
 from accounts.guard.devices import Device, device_of
 from eventbook.database import execute
 
@@ -22,9 +22,9 @@ ACCOUNT = Budget("account", 20, timedelta(minutes=1))
 ADDRESS = Budget("address", 30, timedelta(seconds=10))
 # A try from a known place spends only this: strangers can't use it up.
 PLACE = Budget("place", 10, timedelta(minutes=1))
-# The refund for a right password. Not all of it, since hashing takes as much CPU as for a wrong
-# one.
-GIVEN_BACK = 0.95
+# The part of the price that a right password gets back. Not all of it, since hashing takes as much
+# CPU as for a wrong one.
+REFUND = 0.95
 
 KNOWS = "SELECT FROM accounts_knownplace WHERE key = %s"
 REMEMBER = """
@@ -64,9 +64,9 @@ class Try:
 
         The account's own budget is not refunded.
         """
-        for budget, whose in self.paid:
+        for budget, holder in self.paid:
             if budget is not ACCOUNT:
-                budgets.give_back(budget, whose, part=GIVEN_BACK)
+                budgets.refund(budget, holder, part=REFUND)
         remember_address(self.account, self.caller)
 
 
@@ -102,17 +102,17 @@ def _pay(account: str, caller: Caller) -> tuple[tuple[Budget, str], ...]:
         prices = [(PLACE, f"{account}\naddress\n{caller.address}")]
     else:
         prices = [(ADDRESS, caller.address), (ACCOUNT, account)]
-    for number, (budget, whose) in enumerate(prices):
+    for number, (budget, holder) in enumerate(prices):
         try:
-            budgets.spend(budget, whose)
+            budgets.spend(budget, holder)
         except TooManyTries:
             # Refund the other budgets, because no guess is made: a client that is refused for one
             # account may still try another.
             for paid in prices[:number]:
-                budgets.give_back(*paid)
+                budgets.refund(*paid)
             raise
     return tuple(prices)
 
 
 def _place(account: str, address: str) -> str:
-    return digest("place", account, address)
+    return keyed_digest("place", account, address)

@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 'abstract': False,
             },
             managers=[
-                ('objects', accounts.models.People()),
+                ('objects', accounts.models.UserManager()),
             ],
         ),
         migrations.CreateModel(

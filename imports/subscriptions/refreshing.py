@@ -21,7 +21,7 @@ from imports.signals import web_feed_due
 from imports.subscriptions import news
 from imports.subscriptions.news import News
 from imports.subscriptions.subscribing import EVERY, NEWCOMERS_WAIT
-from outside.errors import Answered, FetchFailed
+from outside.errors import ErrorStatus, FetchFailed
 from outside.fetcher import Fetched, Limits, fetch
 
 LONGEST = timedelta(days=1)  # maximum pause between fetches of a failing feed
@@ -127,10 +127,10 @@ def fail(
 
 
 def _is_gone(reason: FetchFailed) -> bool:
-    return isinstance(reason, Answered) and reason.status in GONE
+    return isinstance(reason, ErrorStatus) and reason.status in GONE
 
 
 def _wait(reason: FetchFailed) -> timedelta:
     """Return the server's `Retry-After`, up to GONE_LONGEST; zero if there is none."""
-    seconds = reason.retry_after if isinstance(reason, Answered) else None
+    seconds = reason.retry_after if isinstance(reason, ErrorStatus) else None
     return timedelta(seconds=min(seconds or 0, GONE_LONGEST.total_seconds()))

@@ -21,7 +21,7 @@ from imports.files.items import Item, Problem
 from imports.jobs import quotas, statements
 from imports.jobs.drafts import names_of
 from imports.models import FeedSubscription, WebFeed
-from outside.addresses import checked
+from outside.addresses import normalized
 from outside.errors import Refused
 
 # The options of an import that also apply to later entries of its feeds.
@@ -95,7 +95,7 @@ def wanted_of(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
     refused = []
     for item in feeds:
         try:
-            url = checked(address_of(item.feed))
+            url = normalized(address_of(item.feed))
         except Refused as reason:
             refused.append(problem(item, "invalid_url", str(reason)))
             continue
@@ -117,7 +117,7 @@ def address_of(feed: str) -> str:
 def subscription_of(owner: User, feed: str) -> FeedSubscription:
     """Return a user's subscription to a feed, whether stored with http or https."""
     found = FeedSubscription.objects.select_related("feed", "owner").order_by("id")
-    urls = _spellings([_page(checked(address_of(feed)))])
+    urls = _spellings([_page(normalized(address_of(feed)))])
     return found.filter(owner=owner, feed__url__in=urls)[0]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from outside.errors import Moved, TooManyRedirects, TooSlow, Unreachable, WrongType
-from outside.fetcher import HTML, MOST_REDIRECTS, Fetched, Limits, fetch
+from outside.errors import Moved, TimedOut, TooManyRedirects, Unreachable, WrongType
+from outside.fetcher import HTML, MAX_REDIRECTS, Fetched, Limits, fetch
 from pages.metadata import identifiers, robots
 from pages.metadata.extraction import PageMetadata, extract
 
@@ -66,16 +66,20 @@ def _follow(url: str, headers: Mapping[str, str]) -> Fetched:
     """Fetch an address along its redirects, within SECONDS in all."""
     deadline = time.monotonic() + SECONDS
     visited: set[str] = set()
-    for _ in range(MOST_REDIRECTS + 1):
+    for _ in range(MAX_REDIRECTS + 1):
         # Checked at each redirect, because the next site has its own robots.txt.
         robots.require_allowed(url, visited=visited)
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TooSlow(f"The redirects took more than {SECONDS:g} s.")
+            raise TimedOut(f"The redirects took more than {SECONDS:g} s.")
         try:
             return fetch(
-                url, types=HTML, headers=headers, limits=Limits(seconds=left), follow=False
+                url,
+                types=HTML,
+                headers=headers,
+                limits=Limits(seconds=left),
+                follow_redirects=False,
             )
         except Moved as moved:
             url = moved.url
-    raise TooManyRedirects(f"There were more than {MOST_REDIRECTS} redirects.")
+    raise TooManyRedirects(f"There were more than {MAX_REDIRECTS} redirects.")

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, ParseError
 import msgspec
 from django.conf import settings
 
-from outside.errors import Answered
+from outside.errors import ErrorStatus
 from outside.fetcher import Limits, fetch
 from pages import limits
 from pages.metadata import cleaning, identifiers
@@ -61,7 +61,7 @@ class Registry:
         base = f"{elsewhere}/{self.name}" if elsewhere else self.base
         try:
             found = fetch(f"{base}{self.path.format(quote(value, safe=''))}", limits=PATIENCE)
-        except Answered as error:
+        except ErrorStatus as error:
             if error.status in {400, 404, 410}:
                 raise Unknown(f"{self.name} has no {self.identifier} {value}.") from error
             raise

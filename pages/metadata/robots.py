@@ -11,7 +11,7 @@ from django.utils import timezone
 from protego import Protego
 
 from eventbook import Later, RateLimit, RateLimited, acquire_permits
-from outside.errors import Answered, FetchFailed
+from outside.errors import ErrorStatus, FetchFailed
 from outside.fetcher import Limits, fetch
 from pages.models import Robots
 
@@ -81,7 +81,7 @@ def _fetched(origin: str) -> str:
     """Fetch a robots.txt; return an empty string if the site has none; raise FetchFailed."""
     try:
         content = fetch(f"{origin}/robots.txt", limits=PATIENCE).content
-    except Answered as error:
+    except ErrorStatus as error:
         if not 400 <= error.status < 500 or error.status == 429:
             raise
         return ""

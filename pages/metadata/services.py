@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from eventbook import Later, policy_of
-from outside.errors import Answered, FetchFailed
+from outside.errors import ErrorStatus, FetchFailed
 from pages.events import PageIdentified
 from pages.metadata import pages, validity
 from pages.metadata.extraction import PageMetadata
@@ -105,7 +105,7 @@ def _keep_failure(page: Url, failure: FetchFailed, *, asked_at: datetime) -> str
 
 
 def _asked_to_wait(failure: FetchFailed) -> int:
-    wait = failure.retry_after if isinstance(failure, Answered) else None
+    wait = failure.retry_after if isinstance(failure, ErrorStatus) else None
     return min(wait or 0, LONGEST_WAIT)
 
 

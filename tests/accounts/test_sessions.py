@@ -203,7 +203,7 @@ def test_when_a_token_was_used_is_noted_once_an_hour(
 def test_the_oldest_session_ends_when_there_are_too_many(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "MOST_TOKENS", 3)
+    monkeypatch.setattr(services, "MAX_TOKENS", 3)
 
     tokens = [services.issue_token(user=alice)[1] for _ in range(5)]
 

@@ -171,7 +171,7 @@ def expected_of_page(url: str, reason: str) -> tuple[str, str]:
     if url.startswith("http://127.0.0.1:"):
         return "failed", reason
     refused = {
-        NOT_THE_WEB: "This is not a web address; it should look like https://example.org/page.",
+        NOT_THE_WEB: NOT_THE_WEB,
         NOT_FETCHED: "Only http and https addresses can be saved.",
         TOO_LONG: TOO_LONG_FOR_US,
     }

@@ -208,13 +208,13 @@ def test_an_address_without_an_answer_is_tried_again_and_a_refused_one_is_not(
     alice: User, feed: Any
 ) -> None:
     from imports import handlers
-    from outside.errors import Answered
+    from outside.errors import ErrorStatus
 
     feed.status = 500
     job = services.request_import(owner=alice, source=feed.url)
     begun = begin(job.pk)
     assert begun is not None
-    with pytest.raises(Answered):
+    with pytest.raises(ErrorStatus):
         handlers._read(begun)
     again = begin(job.pk)
     assert again is not None

@@ -17,7 +17,7 @@ LONGEST = 10.0  # seconds that a behaviour goes on if nobody ends it
 
 Send = Callable[[bytes], None]
 
-NOT_THE_WEB = "This is not an address on the web."
+NOT_THE_WEB = "This is not a web address; it should look like https://example.org/page."
 NOT_FETCHED = "Only http and https addresses are fetched."
 NOT_PUBLIC = "The address is not on the public internet."
 TOO_LONG = "The address is longer than 4096 characters."

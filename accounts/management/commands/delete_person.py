@@ -23,9 +23,9 @@ class Command(BaseCommand):
             person = User.objects.get_by_natural_key(options["username"])
         except User.DoesNotExist:
             raise CommandError(f"Nobody is called {options['username']}.") from None
-        for name, count in queries.belongings(person).items():
+        for name, count in queries.owned_rows(person).items():
             self.stdout.write(f"{count} {name}")
-        self.stdout.write(services.STAYS)
+        self.stdout.write(services.NOT_DELETED)
         if not options["yes"]:
             self.stdout.write("Nothing was deleted; add --yes to delete all of this.")
             return

@@ -21,7 +21,7 @@ from cards.services import CardDraft, add_card, add_cards, create_collection, up
 from eventbook.models import Event, OutboxEntry, RateGroup
 from eventbook.record.outbox import Priority
 from eventbook.work.execution import Later
-from outside.errors import Answered, FetchFailed, Unreachable
+from outside.errors import ErrorStatus, FetchFailed, Unreachable
 from pages.metadata import robots, services, validity
 from pages.metadata.refreshing import refresh
 from pages.models import Metadata, Robots, Url
@@ -276,7 +276,7 @@ def test_the_rules_of_a_site_are_asked_for_once_a_day(web: Web) -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(404, None), (403, None), (429, Answered), (500, Answered), (None, Unreachable)],
+    [(404, None), (403, None), (429, ErrorStatus), (500, ErrorStatus), (None, Unreachable)],
 )
 def test_a_site_without_rules_allows_all_and_one_that_is_ill_is_asked_later(
     web: Web, status: int | None, error: type[FetchFailed] | None

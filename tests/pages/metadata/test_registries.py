@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from eventbook.models import Delivery, Event
 from eventbook.work.execution import Later
-from outside.errors import Answered
+from outside.errors import ErrorStatus
 from pages.metadata import services
 from pages.metadata.registries import REGISTRIES, Unknown
 from pages.models import Metadata, Url
@@ -218,7 +218,7 @@ def test_a_registry_that_is_away_is_waited_for_and_then_shown_to_operators(web: 
 
     with pytest.raises(Later) as later:
         services.consult_registry(**wanted, age=timedelta(hours=1))
-    with pytest.raises(Answered):
+    with pytest.raises(ErrorStatus):
         services.consult_registry(**wanted, age=timedelta(days=2))
 
     assert later.value.seconds == 7

@@ -8,7 +8,7 @@ from eventbook.operate import ReadOnlyAdmin
 
 
 @admin.register(LogEntry)
-class ActAdmin(ReadOnlyAdmin[LogEntry]):
+class LogEntryAdmin(ReadOnlyAdmin[LogEntry]):
     """The admin's log: what staff changed, and which private objects they read."""
 
     list_display = ("action_time", "user", "act", "content_type", "object_repr", "message")

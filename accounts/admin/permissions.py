@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from accounts.models import User
 
 # The fields that grant permissions; only superusers may change them.
-POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+PERMISSION_FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 def is_superuser(staff: AbstractBaseUser | AnonymousUser) -> bool:

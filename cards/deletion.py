@@ -7,12 +7,12 @@ from typing import Any
 from django.dispatch import receiver
 
 from accounts.models import User
-from accounts.signals import person_leaving
+from accounts.signals import person_deleting
 from cards.models import Card, Collection
 from cards.services import remove_card, remove_collection
 
 
-@receiver(person_leaving, dispatch_uid="cards.leaving")
+@receiver(person_deleting, dispatch_uid="cards.deletion")
 def remove_library(*, person: User, **_: Any) -> None:
     """Remove a user's collections and cards one by one, so that feeds and streams get events."""
     for collection in Collection.objects.filter(owner=person).iterator():
