@@ -346,7 +346,7 @@ def test_staff_see_pages_and_let_them_be_fetched_again(web: Web, alice: User) ->
     listed = browser.get("/admin/pages/metadata/")
     for model in ("metadata", "url"):
         chosen = {"action": "fetch_again", "_selected_action": [str(url.pk)]}
-        assert browser.post(f"/admin/cards/{model}/", chosen).status_code == 302
+        assert browser.post(f"/admin/pages/{model}/", chosen).status_code == 302
 
     assert b"The site is down." in listed.content
     assert browser.get(f"/admin/pages/metadata/{url.pk}/change/").status_code == 200
