@@ -6,12 +6,9 @@ Django's own settings, and OpenTelemetry's environment, are not listed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings
-
-if TYPE_CHECKING:
-    from eventbook.declare.queues import QueuePolicy
 
 T = TypeVar("T")
 
@@ -33,8 +30,8 @@ class Setting(Generic[T]):
 class Conf:
     """The settings, by the names that they have in the project's settings module."""
 
-    # The policy of each queue, by name.
-    QUEUES = Setting[dict[str, "QueuePolicy"]]({})
+    # The policy (declare/queues.py, QueuePolicy) of each queue, by name.
+    QUEUES = Setting[dict[str, Any]]({})
     # Open events and deliveries of bulk work from which on more of it is refused.
     BULK_BACKLOG_LIMIT = Setting(500_000)
     # Days for which events are kept; 0 keeps them for ever.
