@@ -22,7 +22,7 @@ from rest_framework.request import Request
 
 from accounts.models import User
 from eventbook.database import execute
-from eventbook.observe import reason
+from eventbook.observe import connection_error
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def record_use(token: AuthToken) -> None:
     try:
         execute(RECORD_USE, [token.digest])
     except DatabaseError as error:
-        logger.info("token.use_not_noted", extra={"error": reason(error)})
+        logger.info("token.use_not_noted", extra={"error": connection_error(error)})
 
 
 def still_valid(digests: Collection[str]) -> set[str]:

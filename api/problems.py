@@ -26,7 +26,7 @@ from api import outage
 from api.errors import details_of, field_errors
 from api.refusals import RETRY_AFTER_SECONDS, TryLater
 from eventbook import BacklogFull, history
-from eventbook.observe import reason
+from eventbook.observe import connection_error
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def log_outage(exc: BaseException) -> bool:
     """Return whether an exception means that a server doesn't respond; if so, log the reason."""
     is_outage = isinstance(api_error_of(exc), Unavailable)
     if is_outage:
-        logger.warning("request.unavailable", extra={"error": reason(exc)})
+        logger.warning("request.unavailable", extra={"error": connection_error(exc)})
     return is_outage
 
 

@@ -36,7 +36,7 @@ def leave_logs_to_django(**_: Any) -> None:
 
 
 @signals.celeryd_init.connect(weak=False)
-def tell_of_the_end(**_: Any) -> None:
+def log_end(**_: Any) -> None:
     """Log `worker.stopped` when a worker's main process exits; Celery has no signal for that."""
     from eventbook.brokers.worker import silence
 
@@ -46,7 +46,7 @@ def tell_of_the_end(**_: Any) -> None:
 
 
 @signals.task_prerun.connect(weak=False)
-def begin_with_a_usable_connection(**_: Any) -> None:
+def close_stale_connections(**_: Any) -> None:
     """Close a broken or outdated database connection before each task, as Django before a request.
 
     Celery may write to the database before the task's own code runs.
@@ -66,7 +66,7 @@ def keep_memory_shared(**_: Any) -> None:
 
 
 @signals.worker_init.connect(weak=False)
-def warm_children_up(**_: Any) -> None:
+def connect_warm_up(**_: Any) -> None:
     """Connect `warm_up` to the start of child processes.
 
     Only now, when the worker starts: Celery's Django support closes connections at the same signal
@@ -84,6 +84,6 @@ def warm_up(**_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect(weak=False)
-def tell_of_stopping(**_: Any) -> None:
+def log_stopping(**_: Any) -> None:
     """Log that a worker has begun to stop."""
     logger.info("worker.stopping")

@@ -38,7 +38,7 @@ class RequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         method = request.method if request.method in METHODS else "_OTHER"
-        parent = tracing.well_formed(request.META.get("HTTP_TRACEPARENT", ""))
+        parent = tracing.valid_traceparent(request.META.get("HTTP_TRACEPARENT", ""))
         begin = "" if tracing.is_on() else tracing.new_traceparent()
         token = tracing.traceparent.set(parent or begin)
         with tracing.span(method, parent=parent, kind="server") as span:
@@ -85,7 +85,7 @@ def record_end(
             "http.route": route,
             "http.response.status_code": status,
         }
-        span.tell(attributes, name=f"{method} {route}".strip())
+        span.set_attributes(attributes, name=f"{method} {route}".strip())
         if status >= 500:
             span.fail(str(status))
 

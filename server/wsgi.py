@@ -9,7 +9,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from eventbook.observe import Vitals, appear, process_group
+from eventbook.observe import Vitals, process_group, register_process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # A web process shares a small pool of connections among its requests; every other kind of process
@@ -24,7 +24,7 @@ application = get_wsgi_application()
 vitals = Vitals()
 # Only a process with a name (PROCESS_NAME) is listed as running; tools and tests import this module
 # too.
-presence = appear(group, vitals) if (group := process_group("")) else None
+presence = register_process(group, vitals) if (group := process_group("")) else None
 
 
 def leave() -> None:

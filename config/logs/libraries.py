@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from eventbook.observe import name_of, reason
+from eventbook.observe import connection_error, name_of
 
 # The lowest level of each of these loggers. Below it, their lines repeat our own ones (each request
 # is logged by server/requests.py), and contain paths and queries.
@@ -145,4 +145,4 @@ def _argument(value: Any, named: bool) -> Any:
 def _of_a_link(error: BaseException) -> str:
     # The message of a connection error is safe to log: it names the server and the cause.
     is_of_link = isinstance(error, ConnectionError) or type(error).__module__.startswith(LINKS)
-    return reason(error) if is_of_link else name_of(error)
+    return connection_error(error) if is_of_link else name_of(error)

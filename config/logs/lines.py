@@ -17,7 +17,7 @@ from structlog.dev import ConsoleRenderer
 
 from config.logs.libraries import in_our_words
 from config.logs.secrets import masking
-from eventbook.observe import reason, told, trace
+from eventbook.observe import class_and_place, connection_error, traceback_without_messages
 
 # The only fields that are written; messages are constants. Libraries attach other fields to their
 # records, for example whole requests.
@@ -81,8 +81,8 @@ def line_of(record: logging.LogRecord) -> Line:
     }
     if record.exc_info and (error := record.exc_info[1]):
         is_setup = type(error).__name__ in ABOUT_SETUP
-        line.setdefault("error", reason(error) if is_setup else told(error))
-        line["exception"] = trace(error)
+        line.setdefault("error", connection_error(error) if is_setup else class_and_place(error))
+        line["exception"] = traceback_without_messages(error)
     return line
 
 

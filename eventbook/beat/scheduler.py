@@ -13,8 +13,8 @@ from celery.signals import beat_init
 from django.db import InterfaceError, OperationalError, connection
 
 from eventbook.beat.schedule import record_due_slots
-from eventbook.observe.failures import reason
-from eventbook.observe.presence import Presence, appear
+from eventbook.observe.failures import connection_error
+from eventbook.observe.presence import Presence, register_process
 from eventbook.observe.vitals import Pulse
 
 logger = logging.getLogger(__name__)
@@ -31,9 +31,9 @@ class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         self.pulse = Pulse()
         self.presence: Presence | None = None
 
-    def appear(self) -> None:
+    def register(self) -> None:
         """Register the process as running, so that operators and health checks see it."""
-        self.presence = appear("beat", self.pulse)
+        self.presence = register_process("beat", self.pulse)
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Record the due slots, and return the seconds until the next one.
@@ -42,10 +42,10 @@ class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         """
         try:
             seconds = record_due_slots().total_seconds()
-            self.pulse.progress(silent_for=seconds)
+            self.pulse.progress(next_round_within=seconds)
             return seconds
         except (OperationalError, InterfaceError) as error:
-            logger.warning("beat.database_down", extra={"error": reason(error)})
+            logger.warning("beat.database_down", extra={"error": connection_error(error)})
             connection.close()
             self.pulse.wait_for("the database")
             return OUTAGE_SECONDS
@@ -57,10 +57,10 @@ class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         super().close()
 
 
-def appear_at_the_start(sender: Any, **_: Any) -> None:
+def register_at_start(sender: Any, **_: Any) -> None:
     """Register the process when beat starts: Celery also creates schedulers that never run."""
     if isinstance(sender.scheduler, SlotScheduler):
-        sender.scheduler.appear()
+        sender.scheduler.register()
 
 
-beat_init.connect(appear_at_the_start, weak=False)
+beat_init.connect(register_at_start, weak=False)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from eventbook.observe.failures import told
+from eventbook.observe.failures import class_and_place
 
 
 @contextmanager
@@ -145,7 +145,7 @@ class Channel(redis.Channel):
             return answer
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # The message has left the queue. If it was for a delivery, the relay publishes another.
-            logger.error("broker.malformed_message", extra={"error": told(error)})
+            logger.error("broker.malformed_message", extra={"error": class_and_place(error)})
             return True
 
 

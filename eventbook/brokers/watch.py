@@ -17,7 +17,7 @@ from celery.worker import state
 from eventbook.brokers.tally import tally
 from eventbook.conf import conf
 from eventbook.deliveries.controls import control_of, policy_in_force
-from eventbook.observe.presence import DATABASE, appear, process_group
+from eventbook.observe.presence import DATABASE, process_group, register_process
 from eventbook.observe.vitals import Symptoms, Vitals
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class WorkerVitals(Vitals):
         self.symptoms = Symptoms()
         self._wanted: int | None = None  # the concurrency that operators set
         self._ticked = self._broker_back = time.monotonic()
-        self._next_look = 0.0
+        self._next_check = 0.0
         self._accepted = 0
         self._paused: set[str] = set()
         self._broker: Any = None
@@ -82,19 +82,19 @@ class WorkerVitals(Vitals):
             pool.maintain_pool()
             logger.info("worker.concurrency_changed", extra={"count": pool.num_processes})
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Check the broker, the tally and the operators' settings; called in a thread."""
         # While Celery reconnects to the broker, the loop stands still. Query the broker at once
         # then: a broker that is down is no fault of the worker.
         stands = time.monotonic() > self._ticked + 2 * TICK_SECONDS
-        if stands or time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + BROKER_SECONDS
-            self._look_at_work()
-        self._look_at_failures()
+        if stands or time.monotonic() >= self._next_check:
+            self._next_check = time.monotonic() + BROKER_SECONDS
+            self._check_messages()
+        self._check_failures()
         self._paused = {queue for queue in self.queues if control_of(queue).paused}
         self._wanted = sum(policy_in_force(queue).concurrency for queue in self.queues)
 
-    def _look_at_failures(self) -> None:
+    def _check_failures(self) -> None:
         """Log when the worker's tasks begin to fail one after another."""
         # Failures while the database is down don't count, as the worker is not at fault.
         if DATABASE in self.missing:
@@ -112,7 +112,7 @@ class WorkerVitals(Vitals):
         limit = super().watchdog_seconds
         return min(limit, FAILING_SECONDS) if self._failing else limit
 
-    def _look_at_work(self) -> None:
+    def _check_messages(self) -> None:
         """Note whether messages wait while the worker accepts none."""
         accepted, began = state.all_total_count[0], self._accepted
         self._accepted = accepted
@@ -164,7 +164,7 @@ class Watch(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no typ
     def start(self, worker: Any) -> None:
         """Start to write the worker's row and to serve health checks."""
         self.vitals = WorkerVitals(worker)
-        self.presence = appear(process_group("worker"), self.vitals)
+        self.presence = register_process(process_group("worker"), self.vitals)
 
     def register_with_event_loop(self, worker: Any, hub: Any) -> None:
         """Call `tick` in the event loop; Celery calls this at each connection to the broker."""

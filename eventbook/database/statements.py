@@ -30,6 +30,9 @@ IN_ORDER = """
     FROM (VALUES ('enable_mergejoin'), ('enable_bitmapscan'), ('enable_seqscan')) AS plans (name)
 """
 
+# A CTE for statements that read from it: their transaction's commit doesn't wait for the disk.
+RELAXED_COMMIT = "relaxed AS (SELECT set_config('synchronous_commit', 'off', true))"
+
 Parameters = Sequence[Any] | Mapping[str, Any]
 TIMESTAMPTZ = types["timestamptz"].oid
 NOT_AGAIN = "ON CONFLICT DO NOTHING"

@@ -2,7 +2,7 @@
 
     outbox ── expand ──▶ queued ── claim, finish ──▶ done
                           │  ▲
-                     fail ▼  │ due.take
+                     fail ▼  │ due.claim_due
                          retry          attempts used up: fail ──▶ dead
 
 A delivery is one event for one handler; a part is a delivery of one range of an event's keys. An

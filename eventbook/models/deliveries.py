@@ -29,7 +29,7 @@ class Delivery(models.Model):
         DISCARDED = "discarded", "Discarded"
 
     id = models.BigAutoField(primary_key=True)
-    # No foreign key in the database: the check would lock the event's row (ADR 0016). The audit
+    # No foreign key in the database: the check would lock the event's row (record 16). The audit
     # rule `every_delivery_has_its_event` finds a violation.
     event = models.ForeignKey(
         Event, models.CASCADE, related_name="deliveries", db_index=False, db_constraint=False

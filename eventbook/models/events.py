@@ -76,7 +76,7 @@ class OutboxEntry(models.Model):
             ),
         ]
         # A lane is one range of the index, in order. The relay scans it from its floor on
-        # (eventbook/relay/floors.py).
+        # (eventbook/relay/scan_start.py).
         indexes = [models.Index(fields=["priority", "event"], name="outbox_by_lane")]
 
     def __str__(self) -> str:

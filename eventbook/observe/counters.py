@@ -22,8 +22,8 @@ from typing import Any
 from celery.signals import worker_process_shutdown
 from django.db import DatabaseError, InterfaceError, connection
 
-from eventbook.database.statements import execute
-from eventbook.observe.failures import reason
+from eventbook.database.statements import RELAXED_COMMIT, execute
+from eventbook.observe.failures import connection_error
 from eventbook.observe.families import FAMILIES
 
 logger = logging.getLogger(__name__)
@@ -33,15 +33,15 @@ LAST_FLUSH_SECONDS = 2.0  # how long a stopping process waits for its last flush
 
 # All processes lock the rows in one order, which avoids deadlocks. The commit does not wait for the
 # disk: a crash of PostgreSQL loses the last counts only.
-FLUSH = """
-    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+FLUSH = f"""
+    WITH {RELAXED_COMMIT}
     INSERT INTO eventbook_measure AS measure (metric, labels, bound, value)
     SELECT metric, labels, bound, added
     FROM unnest(%s::text[], %s::text[], %s::text[], %s::float[])
          AS flushed (metric, labels, bound, added), relaxed
     ORDER BY metric, labels, bound
     ON CONFLICT (metric, labels, bound) DO UPDATE SET value = measure.value + excluded.value
-"""
+"""  # noqa: S608 - put together from constants
 
 Pairs = tuple[tuple[str, str], ...]
 # (metric, labels, upper bound of a bucket); the bound is None for a counter or a histogram's sum.
@@ -127,7 +127,7 @@ def flush(*, older_than: float = 0.0) -> None:
                 _memory.added[key] += amount
         if not isinstance(error, DatabaseError | InterfaceError):
             raise
-        logger.warning("metrics.flush_failed", extra={"error": reason(error)})
+        logger.warning("metrics.flush_failed", extra={"error": connection_error(error)})
         connection.close()
 
 
@@ -152,7 +152,7 @@ def bound_text(bound: float | None) -> str:
     return "+Inf" if bound == inf else str(float(bound))
 
 
-def flush_at_the_end(**_: Any) -> None:
+def flush_at_exit(**_: Any) -> None:
     """Flush the counts of a child process that stops normally, or give up after two seconds.
 
     In a thread with its own connection: the main thread's may be in the middle of a statement, or
@@ -163,4 +163,4 @@ def flush_at_the_end(**_: Any) -> None:
     last.join(LAST_FLUSH_SECONDS)
 
 
-worker_process_shutdown.connect(flush_at_the_end, weak=False)
+worker_process_shutdown.connect(flush_at_exit, weak=False)

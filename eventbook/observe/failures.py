@@ -25,7 +25,7 @@ def name_of(error: BaseException) -> str:
     )
 
 
-def told(error: BaseException) -> str:
+def class_and_place(error: BaseException) -> str:
     """Return an exception's class and where it was raised.
 
     For example `ValueError at feeds/services.py:84 in fan_out`. The place is the innermost frame in
@@ -39,7 +39,7 @@ def told(error: BaseException) -> str:
     return f"{name_of(error)} at {place(frame.filename)}:{frame.lineno} in {frame.name}"
 
 
-def reason(error: BaseException) -> str:
+def connection_error(error: BaseException) -> str:
     """Return the class and the message's first line; only for errors of a connection to a server.
 
     Their first line names the cause; later lines may quote a statement.
@@ -48,7 +48,7 @@ def reason(error: BaseException) -> str:
     return f"{name_of(error)}: {first}" if first else name_of(error)
 
 
-def trace(error: BaseException) -> str:
+def traceback_without_messages(error: BaseException) -> str:
     """Return the tracebacks of an exception and its causes, the first cause first, no messages."""
     lines: list[str] = []
     seen: set[int] = set()

@@ -22,16 +22,16 @@ def memory_bytes() -> int:
     """
     if not (PROC / "self" / "statm").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return sum(_memory_of(pid) for pid in family(os.getpid()))
+    return sum(_memory_of(pid) for pid in process_tree(os.getpid()))
 
 
-def family(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """Return the pids of a process and all its descendants, parents first; from /proc."""
     children: list[int] = []
     with suppress(OSError):
         for task in (PROC / str(pid) / "task").iterdir():
             children += map(int, (task / "children").read_text(encoding="utf-8").split())
-    return [pid, *(each for child in children for each in family(child))]
+    return [pid, *(each for child in children for each in process_tree(child))]
 
 
 def _memory_of(pid: int) -> int:

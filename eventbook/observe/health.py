@@ -36,7 +36,7 @@ class HealthServer(ThreadingHTTPServer):
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         TCPServer.server_bind(self)
 
-    def answer(self) -> tuple[int, dict[str, Any]]:
+    def response(self) -> tuple[int, dict[str, Any]]:
         """Return the response's HTTP status, 200 or 503, and the fields of its JSON body."""
         health = self.vitals.health()
         facts = {
@@ -50,16 +50,24 @@ class HealthServer(ThreadingHTTPServer):
         return (200 if health.well else 503), facts
 
 
-class HealthHandler(BaseHTTPRequestHandler):
-    """A request handler that logs no line for each check."""
+class SilentHandler(BaseHTTPRequestHandler):
+    """A request handler that logs no line for each request."""
+
+    timeout = 5  # seconds without data until the connection is closed
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing."""
+
+
+class HealthHandler(SilentHandler):
+    """The handler of health checks."""
 
     server: HealthServer
-    timeout = 5
 
     def do_GET(self) -> None:
         """Respond to a health check, or with 404 to any other path."""
         known = self.path.partition("?")[0] == "/healthz"
-        status, facts = self.server.answer() if known else (404, {"reason": "Ask for /healthz."})
+        status, facts = self.server.response() if known else (404, {"reason": "Ask for /healthz."})
         body = json.dumps(facts).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -69,9 +77,6 @@ class HealthHandler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing."""
 
 
 def serve(group: str, vitals: Vitals) -> HealthServer | None:

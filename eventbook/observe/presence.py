@@ -19,9 +19,9 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 
 from eventbook.conf import conf
 from eventbook.database.ids import new_id
-from eventbook.database.statements import execute
+from eventbook.database.statements import RELAXED_COMMIT, execute
 from eventbook.observe import figures
-from eventbook.observe.failures import reason
+from eventbook.observe.failures import connection_error
 from eventbook.observe.health import serve
 from eventbook.observe.vitals import Vitals
 from eventbook.observe.watchdog import Watchdog
@@ -29,14 +29,14 @@ from eventbook.observe.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 DATABASE = "the database"
-LOOK_SECONDS = 1.0
-TELL_SECONDS = 5.0
+POLL_SECONDS = 1.0
+REPORT_SECONDS = 5.0
 REPLY_SECONDS = 3.0  # the timeout of one statement
 STOP_SECONDS = 2.0  # how long a stopping process waits until its row is deleted
 
 # The commit does not wait for the disk: the row is written again 5 seconds later.
-TELL = """
-    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+UPSERT = f"""
+    WITH {RELAXED_COMMIT}
     INSERT INTO eventbook_process
         (id, "group", host, pid, release, queues, concurrency, memory_bytes, memory_limit_bytes,
          clock_ahead_seconds, streams, trouble, progressed_at)
@@ -51,9 +51,9 @@ TELL = """
         trouble = excluded.trouble,
         progressed_at = excluded.progressed_at,
         seen_at = now()
-"""
-FORGET = "DELETE FROM eventbook_process WHERE seen_at < now() - interval '1 day'"
-LEAVE = "DELETE FROM eventbook_process WHERE id = %s"
+"""  # noqa: S608 - put together from constants
+PRUNE = "DELETE FROM eventbook_process WHERE seen_at < now() - interval '1 day'"
+DELETE = "DELETE FROM eventbook_process WHERE id = %s"
 
 
 def process_group(otherwise: str) -> str:
@@ -61,7 +61,7 @@ def process_group(otherwise: str) -> str:
     return conf.PROCESS_GROUP or otherwise
 
 
-def appear(group: str, vitals: Vitals) -> Presence:
+def register_process(group: str, vitals: Vitals) -> Presence:
     """Start to write this process's row and to serve health checks (HEALTH_PORT).
 
     The caller stops the returned Presence when the process ends normally.
@@ -94,26 +94,26 @@ class Presence:
 
     def _run(self) -> None:
         """Check the vitals each second; write the row every 5 seconds or on new trouble."""
-        told, watchdog = float("-inf"), Watchdog(self.vitals)
-        self._ask(lambda: execute(FORGET))
+        reported, watchdog = float("-inf"), Watchdog(self.vitals)
+        self._query(lambda: execute(PRUNE))
         while not self._stopped.is_set():
-            self._ask(self.vitals.look)
+            self._query(self.vitals.check)
             # New trouble is written at once: the watchdog may end the process right after.
-            is_news = self.vitals.trouble().partition(":")[0] != self._trouble
-            if is_news or time.monotonic() >= told + TELL_SECONDS:
-                told = time.monotonic()
-                self._ask(self.tell)
-            watchdog.look()
-            self._stopped.wait(LOOK_SECONDS)
-        self._ask(lambda: execute(LEAVE, [self.id]))
+            is_new = self.vitals.trouble().partition(":")[0] != self._trouble
+            if is_new or time.monotonic() >= reported + REPORT_SECONDS:
+                reported = time.monotonic()
+                self._query(self.write_row)
+            watchdog.check()
+            self._stopped.wait(POLL_SECONDS)
+        self._query(lambda: execute(DELETE, [self.id]))
         connection.close()
 
-    def tell(self) -> None:
+    def write_row(self) -> None:
         """Write the row."""
         trouble = self.vitals.trouble()
         ahead = figures.clock_ahead_seconds()
         execute(
-            TELL,
+            UPSERT,
             [
                 self.id,
                 self.group,
@@ -132,15 +132,15 @@ class Presence:
         )
         self._trouble = trouble.partition(":")[0]
 
-    def _ask(self, question: Callable[[], object]) -> None:
+    def _query(self, function: Callable[[], object]) -> None:
         """Run a function that queries the database; note whether the database is down."""
         try:
             with _bounded():
-                question()
+                function()
             self.vitals.missing.discard(DATABASE)
         except (DatabaseError, InterfaceError) as error:
             if DATABASE not in self.vitals.missing:
-                logger.warning("process.database_down", extra={"error": reason(error)})
+                logger.warning("process.database_down", extra={"error": connection_error(error)})
             self.vitals.missing.add(DATABASE)
             connection.close()
         except Exception:

@@ -52,7 +52,7 @@ class Vitals:
         """Return how many batches the process runs at once."""
         return 1
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Check what only a query can tell; a thread calls it about once a second."""
 
     def stalled(self) -> str:
@@ -82,34 +82,37 @@ class Vitals:
 
 
 class Pulse(Vitals):
-    """The vitals of a process that runs in rounds, such as a relay or beat."""
+    """The vitals of a process that runs in rounds, such as a relay or beat.
+
+    Its last sign of life is the end of a round, even of one that failed because a server is down.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._progressed = self._signed = time.monotonic()
-        self._silent_for = 0.0
+        self._progressed = self._last_sign = time.monotonic()
+        self._next_round_within = 0.0
 
-    def progress(self, *, silent_for: float = 0.0) -> None:
-        """Note the end of a round; the next may begin as late as `silent_for` seconds from now."""
-        self._progressed = self._signed = time.monotonic()
-        self._silent_for = silent_for
+    def progress(self, *, next_round_within: float = 0.0) -> None:
+        """Note the end of a round; the next one begins within `next_round_within` seconds."""
+        self._progressed = self._last_sign = time.monotonic()
+        self._next_round_within = next_round_within
         if self.missing:
             self.missing.clear()
 
     def wait_for(self, server: str) -> None:
         """Note that a round failed because the named server is down."""
-        self._signed = time.monotonic()
-        self._silent_for = 0.0
+        self._last_sign = time.monotonic()
+        self._next_round_within = 0.0
         self.missing.add(server)
 
     def stalled(self) -> str:
-        silent = time.monotonic() - self._signed
-        if silent > self._silent_for + conf.HEALTH_STALL_SECONDS:
+        silent = time.monotonic() - self._last_sign
+        if silent > self._next_round_within + conf.HEALTH_STALL_SECONDS:
             return f"nothing was finished for {silent:.0f} s"
         return ""
 
     def idle_seconds(self) -> float:
-        return max(time.monotonic() - self._progressed - self._silent_for, 0.0)
+        return max(time.monotonic() - self._progressed - self._next_round_within, 0.0)
 
 
 class Symptoms:

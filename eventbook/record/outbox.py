@@ -88,7 +88,7 @@ class EventBatch:
     def _span(self) -> AbstractContextManager[tracing.Span]:
         """Return a span for the recording, whose trace the events' deliveries continue."""
         if not tracing.is_on():
-            return tracing.NOTHING
+            return tracing.NO_SPAN
         types = ", ".join({event["type"]: None for event in self.events})
         attributes: dict[str, tracing.Value] = {"count": len(self.events)}
         if len(self.events) == 1:

@@ -16,13 +16,13 @@ from eventbook.declare.queues import QueuePolicy
 from eventbook.deliveries.limits import spend
 from eventbook.deliveries.states import Pending
 from eventbook.models import Priority
-from eventbook.relay.floors import Floor
+from eventbook.relay.scan_start import ScanStart
 
 # This long after `due_at`, a message counts as lost even in a long queue: a message in a queue at
 # its high-water mark waits for less.
 OVERDUE_SECONDS = 30
 # Subtracted from a time that was read as a number: more than that conversion's rounding error.
-ROUNDED_SECONDS = 0.001
+ROUNDING_SECONDS = 0.001
 # The first due time of each lane, at most now: a delivery due in a minute must not set the floor
 # above new deliveries, which are due at once. A running delivery is released by its lease's expiry.
 FIRST_DUE = """
@@ -38,7 +38,7 @@ FIRST_DUE = """
 """
 
 
-def lanes(queues: Sequence[str], floor: Floor) -> dict[tuple[str, int], float]:
+def lanes(queues: Sequence[str], floor: ScanStart) -> dict[tuple[str, int], float]:
     """Return the (queue, priority) lanes that have due deliveries, and the first due time of each.
 
     Times are in seconds since 1970.
@@ -64,7 +64,7 @@ RETRIES = f"""
     ) AS due
 """  # noqa: S608 - put together from constants
 # Joined by ctid: in a join by id, PostgreSQL may choose a merge through the whole table.
-TAKE_DUE = f"""
+CLAIM_DUE = f"""
     WITH retries AS MATERIALIZED (
         SELECT ctid AS place, false AS swept {DUE} AND state = 'retry' AND attempts > 0
         ORDER BY due_at LIMIT %(retries)s FOR UPDATE SKIP LOCKED
@@ -86,7 +86,7 @@ TAKE_DUE = f"""
 """  # noqa: S608
 
 
-def take(
+def claim_due(
     policy: QueuePolicy,
     *,
     priority: int,
@@ -107,7 +107,7 @@ def take(
         "queue": policy.name,
         "priority": priority,
         "handlers": list(handlers),
-        "since": since - ROUNDED_SECONDS,
+        "since": since - ROUNDING_SECONDS,
         "sweep": sweep,
         "overdue": OVERDUE_SECONDS,
         "limit": limit,
@@ -120,4 +120,4 @@ def take(
         parameters["retries"] = (
             spend(budget, rate=policy.retry_rate, wanted=wanted) if wanted else 0
         )
-        return [Pending(*row) for row in execute(TAKE_DUE, parameters, prepare=False).rows]
+        return [Pending(*row) for row in execute(CLAIM_DUE, parameters, prepare=False).rows]

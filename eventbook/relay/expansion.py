@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from eventbook.database.ids import first_id_at_seconds, seconds_of
-from eventbook.database.statements import execute
+from eventbook.database.statements import RELAXED_COMMIT, execute
 from eventbook.declare.events import type_of_name
 from eventbook.declare.handlers import Handler
 from eventbook.declare.queues import QueuePolicy
@@ -15,16 +15,15 @@ from eventbook.deliveries.states import Pending
 from eventbook.models import Priority
 from eventbook.observe import counters
 from eventbook.observe.families import OTHER
-from eventbook.relay.floors import Floor
+from eventbook.relay.scan_start import ScanStart
 
 Columns = dict[str, str]
 
 # Commit without waiting for the disk: if PostgreSQL crashes before this is written, the outbox
 # entries are back, too. A worker's later commits for these deliveries can't be on disk before it.
-EXPAND = """
-    WITH relaxed AS (
-        SELECT set_config('synchronous_commit', 'off', true)
-    ), urgent AS MATERIALIZED (
+EXPAND = f"""
+    WITH {RELAXED_COMMIT},
+    urgent AS MATERIALIZED (
         SELECT ctid AS place FROM eventbook_outboxentry
         WHERE (priority, event_id) >= (%(interactive)s, %(since)s)
         ORDER BY priority, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -38,7 +37,7 @@ EXPAND = """
         DELETE FROM eventbook_outboxentry USING picked
         WHERE eventbook_outboxentry.ctid = picked.place
         RETURNING eventbook_outboxentry.*
-    ), made AS (
+    ), created AS (
         INSERT INTO eventbook_delivery (event_id, handler, queue, state, priority, due_at,
                                      publications, recorded_at)
         SELECT event_id, handler, queue, 'queued', priority,
@@ -53,11 +52,11 @@ EXPAND = """
         RETURNING id, event_id, handler, priority, publications
     )
     SELECT event_id, priority, NULL, type, 0 FROM claimed
-    UNION ALL SELECT event_id, priority, id, handler, publications FROM made
-"""
+    UNION ALL SELECT event_id, priority, id, handler, publications FROM created
+"""  # noqa: S608 - put together from constants
 
 
-def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Columns:
+def array_parameters(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Columns:
     """Return the handlers as EXPAND's parameters: a PostgreSQL array literal for each column.
 
     `lanes` has a row for each handler and priority, with the queue's policy and whether the
@@ -78,7 +77,7 @@ def columns_of(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Colum
 
 
 def expand(
-    columns: Columns, floor: Floor, *, limit: int, bulk_limit: int, many: bool = True
+    columns: Columns, floor: ScanStart, *, limit: int, bulk_limit: int, many: bool = True
 ) -> tuple[Counter[int], list[Pending]]:
     """Turn up to `limit` interactive and `bulk_limit` bulk outbox entries into deliveries.
 

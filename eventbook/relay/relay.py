@@ -29,12 +29,12 @@ from eventbook.deliveries.states import Pending
 from eventbook.deliveries.subscriptions import catch_up, subscribe
 from eventbook.models import Priority
 from eventbook.observe import counters
-from eventbook.observe.failures import name_of, reason
+from eventbook.observe.failures import connection_error, name_of
 from eventbook.observe.vitals import Pulse
 from eventbook.relay import due
-from eventbook.relay.expansion import Columns, columns_of, expand
-from eventbook.relay.floors import Floor
-from eventbook.relay.rescue import take_back_expired
+from eventbook.relay.expansion import Columns, array_parameters, expand
+from eventbook.relay.rescue import release_expired_leases
+from eventbook.relay.scan_start import ScanStart
 from eventbook.relay.traced import relayed
 
 logger = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ class Relay:
     stopped: threading.Event = field(default_factory=threading.Event)
     pulse: Pulse = field(default_factory=Pulse)
     # Where polls of the outbox and for due deliveries begin.
-    _outbox: Floor = field(default_factory=Floor)
-    _due: Floor = field(default_factory=Floor)
+    _outbox: ScanStart = field(default_factory=ScanStart)
+    _due: ScanStart = field(default_factory=ScanStart)
     _depths: Depths = field(default_factory=dict)
     _paused: frozenset[str] = frozenset()
     _looked: float = 0.0
@@ -154,7 +154,7 @@ class Relay:
             self._look_at_broker()
 
     def _rescue(self) -> None:
-        if rescued := take_back_expired():
+        if rescued := release_expired_leases():
             counters.count("leases_rescued_total", rescued)
 
     def _look_at_broker(self) -> None:
@@ -214,7 +214,7 @@ class Relay:
                 for handler in all_handlers()
                 for lane in Priority
             ]
-            self._known, self._handlers = (policies, has_room), columns_of(lanes)
+            self._known, self._handlers = (policies, has_room), array_parameters(lanes)
         return self._handlers
 
     def _publish_due(self) -> None:
@@ -242,7 +242,7 @@ class Relay:
         since: float,
     ) -> None:
         """Publish a lane's due deliveries; poll again at once if a whole batch was due."""
-        pending = due.take(
+        pending = due.claim_due(
             policy,
             priority=lane,
             handlers=names,
@@ -290,12 +290,12 @@ class Relay:
         except BrokerDown as error:
             self._depths = {}  # so that the next step reads them before it claims an entry
             self.pulse.wait_for("the broker")
-            logger.warning("relay.broker_down", extra={"error": reason(error)})
+            logger.warning("relay.broker_down", extra={"error": connection_error(error)})
             self.stopped.wait(OUTAGE_SECONDS)
         except (OperationalError, InterfaceError) as error:
             if not is_timeout(error):
                 self.pulse.wait_for("the database")
-            logger.warning("relay.database_down", extra={"error": reason(error)})
+            logger.warning("relay.database_down", extra={"error": connection_error(error)})
             connection.close()
             self._awake = False
             self.stopped.wait(OUTAGE_SECONDS)

@@ -56,7 +56,7 @@ class Expired:
         return self.seconds < longest
 
 
-def take_back_expired() -> int:
+def release_expired_leases() -> int:
     """Make the deliveries of expired leases due again, and return the number of these leases.
 
     A batch of one delivery is charged an attempt, so that a delivery which kills its workers ends

@@ -9,10 +9,7 @@ from eventbook.database.statements import execute
 from eventbook.deliveries.states import Pending
 from eventbook.observe import tracing
 
-# In each step, at most this many events are checked for a trace, and this many traces get spans. In
-# a backlog nobody follows single events, so spans for all would be a waste.
-LOOKED_AT = 100
-TRACED = 10
+CHECKED = 100  # at most this many events of one step are checked for a trace
 
 FIND = """
     SELECT id, type, traceparent FROM eventbook_event
@@ -32,11 +29,11 @@ def relayed(
     if not tracing.is_on() or not pending:
         return
     ended = time.time_ns()
-    wanted = list(dict.fromkeys(delivery.event_id for delivery in pending[:LOOKED_AT]))
-    for id, type, traceparent in execute(FIND, [wanted, TRACED]).rows:
+    wanted = list(dict.fromkeys(delivery.event_id for delivery in pending[:CHECKED]))
+    for id, type, traceparent in execute(FIND, [wanted, tracing.TRACED]).rows:
         attributes: dict[str, tracing.Value] = {"event_id": str(id), "count": len(pending)}
         if expanding_since is not None:
-            tracing.happened(
+            tracing.record_span(
                 f"expand {type}",
                 parent=traceparent,
                 began=expanding_since,
@@ -45,7 +42,7 @@ def relayed(
             )
         for delivery in pending:
             if delivery.event_id == id:
-                tracing.happened(
+                tracing.record_span(
                     f"publish {delivery.handler}",
                     parent=traceparent,
                     kind="producer",

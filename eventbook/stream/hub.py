@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from eventbook.observe.failures import reason
+from eventbook.observe.failures import connection_error
 from eventbook.observe.vitals import Vitals
 from eventbook.stream.looking import Render, look
 from eventbook.stream.streams import Send, Stream
@@ -129,7 +129,7 @@ class Hub:
             self._database_down = False
         except (DatabaseError, InterfaceError) as error:
             if not self._database_down:
-                logger.warning("stream.database_down", extra={"error": reason(error)})
+                logger.warning("stream.database_down", extra={"error": connection_error(error)})
             self._database_down = True
         except Exception:
             # A source that fails must not end the thread, and with it all streams.

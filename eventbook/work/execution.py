@@ -39,7 +39,7 @@ from eventbook.deliveries.limits import (
 )
 from eventbook.deliveries.outcomes import Outcome, Outcomes
 from eventbook.observe import tracing
-from eventbook.observe.failures import told
+from eventbook.observe.failures import class_and_place
 from eventbook.work.leases import Lease, lease, worker_name
 from eventbook.work.story import Story
 
@@ -272,18 +272,23 @@ def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
     """Put a delivery off, or charge it an attempt, by what its handler raised."""
     if isinstance(error, NewerEvent):
         states.defer(id, seconds=NEWER_EVENT_SECONDS, reason=str(error))
-        tracing.note("delivery.deferred", {"seconds": NEWER_EVENT_SECONDS})
+        tracing.add_event("delivery.deferred", {"seconds": NEWER_EVENT_SECONDS})
         return Outcome("deferred")
     if isinstance(error, Later):
         states.defer(id, seconds=error.seconds, reason=str(error))
-        tracing.note("delivery.deferred", {"seconds": error.seconds})
+        tracing.add_event("delivery.deferred", {"seconds": error.seconds})
         return Outcome("deferred")
     text = "".join(traceback.format_exception(error))
     policy = policy_of(handler.queue)
     state = states.fail(id, policy=policy, worker=worker_name(), error=text) or "passed_over"
-    tracing.note(f"delivery.{state}")
+    tracing.add_event(f"delivery.{state}")
     # Without the exception's message, which may quote private text: it stays in the delivery.
-    extra = {"delivery": id, "handler": handler.name, "state": state, "error": told(error)}
+    extra = {
+        "delivery": id,
+        "handler": handler.name,
+        "state": state,
+        "error": class_and_place(error),
+    }
     if state == "dead":
         logger.error("delivery.dead", exc_info=error, extra=extra)
     else:

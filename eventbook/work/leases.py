@@ -16,24 +16,24 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from eventbook.conf import conf
 from eventbook.database.ids import new_id
-from eventbook.database.statements import execute
+from eventbook.database.statements import RELAXED_COMMIT, execute
 from eventbook.declare.handlers import Handler
 from eventbook.declare.queues import QueuePolicy, policy_of
 from eventbook.deliveries.states import release
 from eventbook.observe import counters
-from eventbook.observe.failures import reason
+from eventbook.observe.failures import connection_error
 
 logger = logging.getLogger(__name__)
 
 # Commit without waiting for the disk: if a crash of PostgreSQL loses the lease, its deliveries are
 # still open, and swept as if their message were lost.
-TAKE = """
-    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+TAKE = f"""
+    WITH {RELAXED_COMMIT}
     INSERT INTO eventbook_lease
         (id, handler, queue, worker, deliveries, expires_at, backend, backend_start)
     SELECT %s, %s, %s, %s, %s, now() + %s * interval '1 second', pid, backend_start
     FROM relaxed, pg_stat_get_activity(pg_backend_pid())
-"""
+"""  # noqa: S608 - put together from constants
 EXTEND = """
     UPDATE eventbook_lease
     SET expires_at = now() + %s * interval '1 second', backend = mine.pid,
@@ -173,7 +173,8 @@ class Heart:
         except (DatabaseError, InterfaceError) as error:
             # The handler goes on, and the next attempt may come before the lease expires.
             logger.warning(
-                "lease.extend_failed", extra={"lease": str(batch.id), "error": reason(error)}
+                "lease.extend_failed",
+                extra={"lease": str(batch.id), "error": connection_error(error)},
             )
             connection.close()
 

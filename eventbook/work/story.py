@@ -22,7 +22,6 @@ from eventbook.observe.failures import name_of
 
 logger = logging.getLogger(__name__)
 
-TRACED = 10  # the most traces that get a span of one batch
 # Positions in a row of deliveries.claim.
 DELIVERY, EVENT, ATTEMPTS, TRACEPARENT = 0, 1, 8, 9
 
@@ -40,7 +39,7 @@ class Story:
         # Calls outside are logged; atomic handlers' batches are too many, so only at DEBUG.
         self._level = logging.DEBUG if handler.atomic else logging.INFO
         self._trace: Token[str] | None = None
-        self._span: AbstractContextManager[tracing.Span] = tracing.NOTHING
+        self._span: AbstractContextManager[tracing.Span] = tracing.NO_SPAN
         self._others: list[str] = []
         self._count = 0
         self._began = 0
@@ -65,7 +64,7 @@ class Story:
         sampled = [row[TRACEPARENT] for row in rows if tracing.is_sampled(row[TRACEPARENT])]
         if not sampled:
             return
-        first, *self._others = list(dict.fromkeys(sampled))[:TRACED]
+        first, *self._others = list(dict.fromkeys(sampled))[: tracing.TRACED]
         self._span = tracing.span(
             f"handle {self.handler.name}",
             parent=first,
@@ -78,12 +77,12 @@ class Story:
     def waits(self, seconds: float) -> None:
         """Note that a rate limit postponed the delivery by `seconds`."""
         self._failed = "limited"
-        tracing.note("delivery.limited", {"seconds": seconds})
+        tracing.add_event("delivery.limited", {"seconds": seconds})
 
     def fails(self, error: Exception) -> None:
         """Note that the run failed; the outcome of each delivery is noted elsewhere."""
         self._failed = name_of(error)
-        tracing.note("batch.failed", {"count": self._count}, failed=self._failed)
+        tracing.add_event("batch.failed", {"count": self._count}, failed=self._failed)
 
     def __exit__(
         self,
@@ -98,7 +97,7 @@ class Story:
         run = tracing.traceparent.get()
         self._span.__exit__(kind, error, frames)
         for other in self._others:
-            tracing.happened(
+            tracing.record_span(
                 f"handle {self.handler.name}",
                 parent=other,
                 kind="consumer",

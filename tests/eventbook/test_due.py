@@ -15,8 +15,8 @@ from eventbook.database.statements import plan
 from eventbook.declare.queues import all_policies
 from eventbook.models import Delivery, Priority
 from eventbook.relay import due
-from eventbook.relay.floors import Floor
 from eventbook.relay.relay import Relay
+from eventbook.relay.scan_start import ScanStart
 from tests.harness.plans import entries_read
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +46,7 @@ def test_what_is_due_is_taken_without_reading_the_rest(many: None) -> None:
     policy = all_policies()["notifications"]
     with transaction.atomic():
         before = entries_read("eventbook_delivery")
-        taken = due.take(
+        taken = due.claim_due(
             policy, priority=Priority.BULK, handlers=["probe.write"], sweep=False, limit=LIMIT
         )
         read = entries_read("eventbook_delivery") - before
@@ -77,7 +77,7 @@ def test_a_lost_message_stays_suspect_if_publishing_it_again_fails(
     with pytest.raises(BrokerDown):
         relay.step()
 
-    (again,) = due.take(
+    (again,) = due.claim_due(
         all_policies()["notifications"],
         priority=Priority.INTERACTIVE,
         handlers=["probe.write"],
@@ -90,7 +90,9 @@ def test_a_lost_message_stays_suspect_if_publishing_it_again_fails(
 
 def test_a_lane_with_only_running_deliveries_is_not_due() -> None:
     overdue(state="running")
-    assert due.lanes(["notifications"], Floor()) == {}
+    assert due.lanes(["notifications"], ScanStart()) == {}
 
     overdue()
-    assert list(due.lanes(["notifications"], Floor())) == [("notifications", Priority.INTERACTIVE)]
+    assert list(due.lanes(["notifications"], ScanStart())) == [
+        ("notifications", Priority.INTERACTIVE)
+    ]

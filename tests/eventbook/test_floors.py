@@ -16,9 +16,9 @@ from eventbook.database.statements import plan
 from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import policy_of
 from eventbook.models import Delivery, OutboxEntry, Priority
-from eventbook.relay import due, floors
-from eventbook.relay.expansion import columns_of, expand
-from eventbook.relay.floors import Floor
+from eventbook.relay import due, scan_start
+from eventbook.relay.expansion import array_parameters, expand
+from eventbook.relay.scan_start import ScanStart
 from tests.harness.plans import entries_read
 from tests.harness.processes import wait_for
 from tests.probe.sending import send
@@ -33,7 +33,7 @@ LANES = [(handlers[HANDLER], lane, policy_of(QUEUE), False) for lane in Priority
 @pytest.fixture(autouse=True)
 def as_a_relay_that_rests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """After a whole look, none begins at the beginning for the rest of a test."""
-    monkeypatch.setattr(floors, "REST", 1_000_000)
+    monkeypatch.setattr(scan_start, "PAUSE_FACTOR", 1_000_000)
     plan(lean=True)
     yield
     plan(lean=False)
@@ -49,9 +49,9 @@ def snapshot() -> Iterator[None]:
         other.rollback()
 
 
-def look(floor: Floor) -> int:
+def look(floor: ScanStart) -> int:
     """This makes what there is into deliveries, and answers how many events it was."""
-    columns = columns_of(LANES)
+    columns = array_parameters(LANES)
     return expand(columns, floor, limit=MANY, bulk_limit=MANY, many=False)[0].total()
 
 
@@ -67,7 +67,7 @@ def reading(table: str, *, at_most: int = MANY * 10, at_least: int = 0) -> Itera
 
 @pytest.mark.parametrize("priority", Priority)
 def test_a_look_steps_over_nothing_that_was_taken(snapshot: None, priority: Priority) -> None:
-    floor, before = Floor(), timezone.now() - timedelta(minutes=1)
+    floor, before = ScanStart(), timezone.now() - timedelta(minutes=1)
     OutboxEntry.objects.bulk_create(
         OutboxEntry(
             event_id=first_id_at(before - timedelta(milliseconds=number)),
@@ -77,11 +77,11 @@ def test_a_look_steps_over_nothing_that_was_taken(snapshot: None, priority: Prio
         for number in range(MANY)
     )
     send("now", priority=priority)
-    assert look(Floor()) + look(floor) == MANY + 1  # the second one takes what came last
+    assert look(ScanStart()) + look(floor) == MANY + 1  # the second one takes what came last
     assert look(floor) == 0
 
     with reading("eventbook_outboxentry", at_least=MANY):
-        assert look(Floor()) == 0
+        assert look(ScanStart()) == 0
     with reading("eventbook_outboxentry", at_most=10):
         assert look(floor) == 0
 
@@ -89,7 +89,7 @@ def test_a_look_steps_over_nothing_that_was_taken(snapshot: None, priority: Prio
 def test_what_comes_late_or_by_a_slow_clock_is_found_by_the_next_whole_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    floor = Floor()
+    floor = ScanStart()
     send("one")
     assert look(floor) == 1
     late = first_id_at(timezone.now() - timedelta(minutes=1))
@@ -99,8 +99,8 @@ def test_what_comes_late_or_by_a_slow_clock_is_found_by_the_next_whole_look(
     assert look(floor) == 1
     assert OutboxEntry.objects.get().event_id == late
 
-    monkeypatch.setattr(floors, "REST", 1)
-    another = Floor()
+    monkeypatch.setattr(scan_start, "PAUSE_FACTOR", 1)
+    another = ScanStart()
     assert look(another) == 1
     late = first_id_at(timezone.now() - timedelta(minutes=2))
     OutboxEntry.objects.create(event_id=late, type="probe.sent", priority=Priority.INTERACTIVE)
@@ -108,10 +108,10 @@ def test_what_comes_late_or_by_a_slow_clock_is_found_by_the_next_whole_look(
 
 
 def test_the_backlog_of_one_lane_is_no_floor_for_the_other() -> None:
-    floor = Floor()
+    floor = ScanStart()
     send(*"abc", priority=Priority.BULK)
     send("d")
-    columns = columns_of(LANES)
+    columns = array_parameters(LANES)
 
     first, _ = expand(columns, floor, limit=10, bulk_limit=0)
     second, _ = expand(columns, floor, limit=10, bulk_limit=2)
@@ -134,7 +134,7 @@ def deliveries(count: int, *, due_at: datetime) -> list[Delivery]:
 
 
 def take(since: float) -> int:
-    taken = due.take(
+    taken = due.claim_due(
         policy_of(QUEUE),
         priority=Priority.INTERACTIVE,
         handlers=[HANDLER],
@@ -146,14 +146,14 @@ def take(since: float) -> int:
 
 
 def test_a_look_for_what_is_due_steps_over_nothing_that_is_done(snapshot: None) -> None:
-    floor, now = Floor(), timezone.now()
+    floor, now = ScanStart(), timezone.now()
     deliveries(MANY, due_at=now - timedelta(minutes=1))
     Delivery.objects.update(state="done", due_at=None)
     deliveries(1, due_at=now)
     (since,) = due.lanes([QUEUE], floor).values()
 
     with reading("eventbook_delivery", at_least=MANY):
-        assert len(due.lanes([QUEUE], Floor())) == 1
+        assert len(due.lanes([QUEUE], ScanStart())) == 1
     with reading("eventbook_delivery", at_most=10):
         assert len(due.lanes([QUEUE], floor)) == 1
     with reading("eventbook_delivery", at_least=MANY):
@@ -163,7 +163,7 @@ def test_a_look_for_what_is_due_steps_over_nothing_that_is_done(snapshot: None) 
 
 
 def test_what_is_due_later_keeps_no_look_from_what_is_due_now() -> None:
-    floor, now = Floor(), timezone.now()
+    floor, now = ScanStart(), timezone.now()
     deliveries(1, due_at=now + timedelta(minutes=1))
     assert due.lanes([QUEUE], floor) == {}  # a whole look, after which the others go by it
     deliveries(1, due_at=now)

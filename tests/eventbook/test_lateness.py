@@ -18,7 +18,7 @@ from eventbook.models import Delivery, Lease, QueueControl
 from eventbook.observe import counters
 from eventbook.operate import acts, diagnosis
 from eventbook.operate.queries import backlogs
-from eventbook.relay.due import take
+from eventbook.relay.due import claim_due
 from eventbook.work.execution import execute
 from tests.harness.deliveries import expand_only
 from tests.harness.scraping import scrape, value
@@ -63,7 +63,7 @@ def came_back(ids: list[int]) -> None:
     """Let them fail, and let their time come: the relay has just published them again."""
     Delivery.objects.update(state="retry", attempts=1, due_at=timezone.now())
     policy = policy_of(QUEUE)
-    assert take(policy, priority=5, handlers=["probe.write"], sweep=True, limit=100)
+    assert claim_due(policy, priority=5, handlers=["probe.write"], sweep=True, limit=100)
 
 
 def in_hand(ids: list[int]) -> None:

@@ -25,8 +25,8 @@ from eventbook.deliveries.limits import (
 )
 from eventbook.models import Delivery, Permit, Priority, RateGroup
 from eventbook.relay import due
-from eventbook.relay.expansion import columns_of, expand
-from eventbook.relay.floors import Floor
+from eventbook.relay.expansion import array_parameters, expand
+from eventbook.relay.scan_start import ScanStart
 from tests.probe.sending import send
 from tests.probe.signals import probe_sent
 
@@ -158,12 +158,12 @@ def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> 
     from eventbook.declare.handlers import handlers
 
     lanes = [(handlers["probe.write"], lane, policy, False) for lane in Priority]
-    expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
+    expand(array_parameters(lanes), ScanStart(), limit=1000, bulk_limit=1000)
     ids = list(Delivery.objects.order_by("id").values_list("id", flat=True))
     Delivery.objects.filter(id__in=ids[:50]).update(state="retry", attempts=1)
 
     with transaction.atomic():
-        taken = due.take(
+        taken = due.claim_due(
             policy,
             priority=Priority.INTERACTIVE,
             handlers=["probe.write"],

@@ -218,8 +218,8 @@ def test_a_slow_answer_is_no_wrong_clock(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_process_tells_the_database_by_one_row_however_often() -> None:
     presence = Presence("relay", Vitals())
 
-    presence.tell()
-    presence.tell()
+    presence.write_row()
+    presence.write_row()
 
     assert Process.objects.filter(pk=presence.id).count() == 1
 
@@ -244,12 +244,12 @@ def test_a_statement_without_an_answer_is_given_up_soon(monkeypatch: pytest.Monk
     monkeypatch.setattr(presence, "REPLY_SECONDS", 0.2)
     vitals = Vitals()
 
-    def ask() -> None:
+    def sleep() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(2)")
 
     began = time.monotonic()
-    Presence("relay", vitals)._ask(ask)
+    Presence("relay", vitals)._query(sleep)
 
     assert time.monotonic() - began < 1.5
     assert vitals.health().reason == "waiting for the database"

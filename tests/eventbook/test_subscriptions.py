@@ -163,7 +163,7 @@ def test_a_renamed_handlers_open_deliveries_are_published_under_the_new_name() -
     with release_with("probe.new", formerly=["probe.old"]):
         policy = all_policies()["events"]
         names = [name for name, known in handlers.items() if known.queue == "events"]
-        taken = due.take(
+        taken = due.claim_due(
             policy, priority=Priority.INTERACTIVE, handlers=names, sweep=False, limit=10
         )
 

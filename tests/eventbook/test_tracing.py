@@ -13,7 +13,6 @@ from pytest_django import DjangoDbBlocker
 
 from eventbook.models import Event
 from eventbook.observe import tracing
-from eventbook.work.story import TRACED
 from tests.harness.observed import Heard, Observed, observing
 from tests.harness.processes import ROOT, wait_for
 
@@ -95,8 +94,8 @@ def test_a_backlog_is_told_of_in_a_few_spans(observed: Observed) -> None:
     wait_for(lambda: names(observed, trace)["handle probe.call"] == 60, seconds=20, what="all done")
 
     # The request recorded sixty events: the relay tells of ten, and a batch of itself.
-    assert names(observed, trace)["expand probe.sent"] == TRACED
-    assert names(observed, trace)["publish probe.write"] == TRACED
+    assert names(observed, trace)["expand probe.sent"] == tracing.TRACED
+    assert names(observed, trace)["publish probe.write"] == tracing.TRACED
     assert names(observed, trace)[HANDLED] <= 2
 
 
@@ -148,7 +147,7 @@ def test_without_a_trace_all_that_comes_of_a_request_has_one_id(
 
     assert (answer.status_code, answer["X-Request-ID"]) == (201, "caller-7")
     (recorded,) = Event.objects.values_list("traceparent", flat=True)
-    assert tracing.well_formed(recorded)
+    assert tracing.valid_traceparent(recorded)
     assert recorded.endswith("-00")
     assert tracing.traceparent.get() == ""
 
@@ -175,8 +174,8 @@ def test_a_request_id_that_could_be_anything_is_replaced(
     ],
 )
 def test_what_is_no_traceparent_is_not_taken(header: str) -> None:
-    assert tracing.well_formed(header) == ""
-    assert tracing.well_formed(tracing.new_traceparent())
+    assert tracing.valid_traceparent(header) == ""
+    assert tracing.valid_traceparent(tracing.new_traceparent())
 
 
 @pytest.mark.parametrize(

@@ -113,16 +113,16 @@ def test_the_time_of_a_machine_that_was_suspended_does_not_count(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[bool] = []
-    monkeypatch.setattr(watchdog, "end_family", lambda: ended.append(True))
+    monkeypatch.setattr(watchdog, "end_process_tree", lambda: ended.append(True))
     settings.WATCHDOG_SECONDS = 300
     dog = watchdog.Watchdog(Stuck())
 
     for _ in range(59):
-        dog._looked -= 3600
-        dog.look()
+        dog._checked_at -= 3600
+        dog.check()
     spared = not ended
-    dog._looked -= 3600
-    dog.look()
+    dog._checked_at -= 3600
+    dog.check()
 
     assert spared
     assert ended == [True]

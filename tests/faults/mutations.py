@@ -23,12 +23,12 @@ def no_sweep() -> None:
     """Never publish lost messages again."""
     from eventbook.relay import due
 
-    take = due.take
+    take = due.claim_due
 
     def without(*args: Any, **kwargs: Any) -> Any:
         return take(*args, **{**kwargs, "sweep": False})
 
-    due.take = without
+    due.claim_due = without
     due.OVERDUE_SECONDS = 86_400
 
 

@@ -8,9 +8,9 @@ from kombu.entity import Queue
 from eventbook.declare.handlers import all_handlers, handlers
 from eventbook.declare.queues import policy_of
 from eventbook.models import Delivery, Priority
-from eventbook.relay.expansion import columns_of, expand
-from eventbook.relay.floors import Floor
+from eventbook.relay.expansion import array_parameters, expand
 from eventbook.relay.relay import Relay
+from eventbook.relay.scan_start import ScanStart
 
 
 def relay_once() -> None:
@@ -24,7 +24,7 @@ def expand_only(*names: str) -> None:
     """Create the deliveries of these handlers, or of all, without messages to the workers."""
     chosen = [handlers[name] for name in names] or all_handlers()
     lanes = [(each, lane, policy_of(each.queue), False) for each in chosen for lane in Priority]
-    expand(columns_of(lanes), Floor(), limit=1000, bulk_limit=1000)
+    expand(array_parameters(lanes), ScanStart(), limit=1000, bulk_limit=1000)
 
 
 def expanded(name: str) -> list[int]:

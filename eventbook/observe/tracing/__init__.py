@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from random import getrandbits
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
@@ -27,12 +26,16 @@ Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Value = str | int | float | bool
 
 # https://www.w3.org/TR/trace-context/#traceparent-header
-WELL_FORMED = re.compile(
+VALID_TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 
 # The environment variables that name a collector.
 COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+# At most this many traces get spans of one batch or one step of the relay: in a backlog nobody
+# follows single events, so spans for all would be a waste.
+TRACED = 10
 
 # The trace that this thread works for: the caller's, or that of the event being processed.
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
@@ -42,35 +45,24 @@ _sdk: Sdk | None = None
 class Span(Protocol):
     """A span that has begun."""
 
-    def tell(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
+    def set_attributes(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
         """Add attributes to the span, and rename it if a name is given."""
 
     def fail(self, reason: str) -> None:
         """Mark the span as failed; the reason is an exception's class or another constant."""
 
 
-class _Nothing:
+class NoSpan:
     """A span that records nothing, for traces that are off or not sampled."""
 
-    def __enter__(self) -> Span:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        frames: TracebackType | None,
-    ) -> None:
-        pass
-
-    def tell(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
+    def set_attributes(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
         pass
 
     def fail(self, reason: str) -> None:
         pass
 
 
-NOTHING = _Nothing()
+NO_SPAN: AbstractContextManager[Span] = nullcontext(NoSpan())
 
 
 def prepare() -> None:
@@ -113,14 +105,14 @@ def span(
     constants. Of an exception, only the class is recorded.
     """
     if _sdk is None:
-        return NOTHING
+        return NO_SPAN
     parent = parent or traceparent.get()
     if parent and kind != "server" and not is_sampled(parent):
-        return NOTHING
+        return NO_SPAN
     return _sdk.span(name, parent, kind, links, attributes or {})
 
 
-def happened(
+def record_span(
     name: str,
     *,
     parent: str,
@@ -133,13 +125,15 @@ def happened(
 ) -> None:
     """Record a span that is over; its times are nanoseconds since 1970."""
     if _sdk is not None:
-        _sdk.happened(name, parent, kind, links, (began, ended), attributes or {}, failed)
+        _sdk.record_span(name, parent, kind, links, (began, ended), attributes or {}, failed)
 
 
-def note(name: str, attributes: Mapping[str, Value] | None = None, *, failed: str = "") -> None:
+def add_event(
+    name: str, attributes: Mapping[str, Value] | None = None, *, failed: str = ""
+) -> None:
     """Add an event to the current span; with a reason in `failed`, also mark the span as failed."""
     if _sdk is not None:
-        _sdk.note(name, attributes or {}, failed)
+        _sdk.add_event(name, attributes or {}, failed)
 
 
 def headers() -> dict[str, str]:
@@ -154,9 +148,9 @@ def end() -> None:
         _sdk.end()
 
 
-def well_formed(header: str) -> str:
+def valid_traceparent(header: str) -> str:
     """Return the value of a caller's header if it is a valid traceparent, else ""."""
-    return header if WELL_FORMED.fullmatch(header) else ""
+    return header if VALID_TRACEPARENT.fullmatch(header) else ""
 
 
 def new_traceparent() -> str:

@@ -39,7 +39,7 @@ class Recording:
     def __init__(self, span: trace.Span) -> None:
         self.span = span
 
-    def tell(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
+    def set_attributes(self, attributes: Mapping[str, Value], *, name: str = "") -> None:
         """Add attributes to the span, and rename it if a name is given."""
         self.span.set_attributes(attributes)
         if name:
@@ -103,7 +103,7 @@ class Sdk:
             tracing.traceparent.reset(token)
             span.end()
 
-    def happened(
+    def record_span(
         self,
         name: str,
         parent: str,
@@ -138,7 +138,7 @@ class Sdk:
             start_time=began,
         )
 
-    def note(self, name: str, attributes: Mapping[str, Value], failed: str) -> None:
+    def add_event(self, name: str, attributes: Mapping[str, Value], failed: str) -> None:
         """Add an event to the current span; with a reason in `failed`, mark the span as failed."""
         span = trace.get_current_span()
         span.add_event(name, attributes)

@@ -10,7 +10,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from django.db import connection
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from eventbook.observe.failures import reason
+from eventbook.observe.failures import connection_error
+from eventbook.observe.health import SilentHandler
 from eventbook.operate.metrics.snapshot import Unavailable, exposition
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def _metrics(accept: str) -> Answer:
     try:
         body, content_type = exposition(accept)
     except Unavailable as error:
-        logger.warning("metrics.unavailable", extra={"error": reason(error)})
+        logger.warning("metrics.unavailable", extra={"error": connection_error(error)})
         return "503 Service Unavailable", TEXT, b"The database does not respond.\n"
     finally:
         # Each request has its own thread, whose connection would stay open when the thread ends.
@@ -58,13 +59,10 @@ class Server(ThreadingWSGIServer):
     daemon_threads = True
 
 
-class QuietHandler(WSGIRequestHandler):
-    """A request handler that logs no line for each scrape."""
+class QuietHandler(SilentHandler, WSGIRequestHandler):
+    """The handler of scrapes."""
 
     timeout = 10
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing."""
 
 
 def serve(address: str, port: int) -> Server:

@@ -42,7 +42,7 @@ class QueueStatus(Backlog):
 
 
 # Latencies are counted in logarithmic steps of half a percent, because sorting them is too slow
-# when a million deliveries were done in 5 minutes (ADR 0023).
+# when a million deliveries were done in 5 minutes (record 23).
 STEPS = 200
 DONE = f"""
     SELECT queue, floor({STEPS} * ln(greatest(

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from eventbook.conf import conf
-from eventbook.observe.presence import appear
+from eventbook.observe.presence import register_process
 from eventbook.observe.vitals import Vitals
 from eventbook.operate.metrics.exporter import serve
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             # In another thread: `shutdown` waits for serve_forever, which this thread runs.
             signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-        presence = appear("exporter", Vitals())
+        presence = register_process("exporter", Vitals())
         logger.info("exporter.started", extra={"address": address, "port": port})
         server.serve_forever(poll_interval=0.2)
         server.server_close()

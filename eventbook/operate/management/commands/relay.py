@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from eventbook.observe.presence import appear
+from eventbook.observe.presence import register_process
 from eventbook.relay.relay import Relay
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: relay.stop())
         # SIGQUIT asks a worker for a soft shutdown (REMAP_SIGTERM). The relay accepts it too.
         signal.signal(signal.SIGQUIT, lambda *_: relay.stop())
-        presence = appear("relay", relay.pulse)
+        presence = register_process("relay", relay.pulse)
         logger.info("relay.started")
         relay.run()
         presence.stop()

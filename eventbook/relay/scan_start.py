@@ -13,7 +13,7 @@ LATE_SECONDS = 5.0
 REST, LONGEST_REST_SECONDS = 100, 30.0
 
 
-class Floor:
+class ScanStart:
     """For each lane of a queue table, the place where a scan may begin: seconds since 1970.
 
     While a session holds an old snapshot (a dump, a forgotten transaction), PostgreSQL keeps
