@@ -23,7 +23,7 @@ from eventbook.relay.scan_start import ScanStart
 OVERDUE_SECONDS = 30
 # Subtracted from a time that was read as a number: more than that conversion's rounding error.
 ROUNDING_SECONDS = 0.001
-# The first due time of each lane, at most now: a delivery due in a minute must not set the floor
+# The first due time of each lane, at most now: a delivery due in a minute must not let scans begin
 # above new deliveries, which are due at once. A running delivery is released by its lease's expiry.
 FIRST_DUE = """
     SELECT queue, lane.priority, date_part('epoch', least(first.due_at, now())),
@@ -38,17 +38,17 @@ FIRST_DUE = """
 """
 
 
-def lanes(queues: Sequence[str], floor: ScanStart) -> dict[tuple[str, int], float]:
+def lanes(queues: Sequence[str], start: ScanStart) -> dict[tuple[str, int], float]:
     """Return the (queue, priority) lanes that have due deliveries, and the first due time of each.
 
     Times are in seconds since 1970.
     """
     places = list(product(queues, map(int, Priority)))
-    with floor.look() as since:
+    with start.scan() as since:
         begin = [since.get(lane, 0.0) for lane in places]
         rows = execute(FIRST_DUE, [*map(list, zip(*places, strict=True)), begin]).rows
         for queue, priority, at, _ in rows:
-            floor.found((queue, priority), at)
+            start.found((queue, priority), at)
     return {(queue, priority): at for queue, priority, at, is_due in rows if is_due}
 
 

@@ -77,14 +77,14 @@ def array_parameters(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) ->
 
 
 def expand(
-    columns: Columns, floor: ScanStart, *, limit: int, bulk_limit: int, many: bool = True
+    columns: Columns, start: ScanStart, *, limit: int, bulk_limit: int, many: bool = True
 ) -> tuple[Counter[int], list[Pending]]:
     """Turn up to `limit` interactive and `bulk_limit` bulk outbox entries into deliveries.
 
     Return how many entries of each priority were claimed, and the deliveries to publish now. With
     `many`, PostgreSQL plans for the present tables; without, it uses a stored plan for few rows.
     """
-    with floor.look() as since:
+    with start.scan() as since:
         begin = {
             "limit": limit,
             "interactive": int(Priority.INTERACTIVE),
@@ -96,7 +96,7 @@ def expand(
         rows = execute(EXPAND, begin | columns, prepare=not many).rows
         for event, priority, id, *_ in rows:
             if id is None:
-                floor.found(priority, seconds_of(event))
+                start.found(priority, seconds_of(event))
     entries = Counter(priority for _, priority, id, *_ in rows if id is None)
     _count_types(name for _, _, id, name, _ in rows if id is None)
     pending = [Pending(id, event, name, lane) for event, lane, id, name, now in rows if now]

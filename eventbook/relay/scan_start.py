@@ -1,4 +1,4 @@
-"""Floors: where to begin a scan of a table that serves as a queue."""
+"""Where to begin a scan of a table that serves as a queue."""
 
 from __future__ import annotations
 
@@ -6,43 +6,42 @@ import time
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 
-# A floor is this far below the lowest row found. Only a row that is committed later than that after
-# it was recorded waits for the next whole scan.
+# A scan begins this far below the lowest row found. Only a row that is committed later than that
+# after it was recorded waits for the next whole scan.
 LATE_SECONDS = 5.0
 # The pause after a whole scan, as a multiple of its duration: whole scans take 1 % of the time.
-REST, LONGEST_REST_SECONDS = 100, 30.0
+PAUSE_FACTOR, LONGEST_PAUSE_SECONDS = 100, 30.0
 
 
 class ScanStart:
-    """For each lane of a queue table, the place where a scan may begin: seconds since 1970.
+    """For each lane of a queue table, the place where a scan begins: seconds since 1970.
 
     While a session holds an old snapshot (a dump, a forgotten transaction), PostgreSQL keeps
     deleted rows, and a scan from the beginning of a lane steps over all of them. So whole scans,
-    from the beginning, are made only as often as is cheap. After a whole scan, the others begin at
-    the floor: LATE_SECONDS below the lowest row that any scan since the previous whole scan has
-    found. A row below the floor was committed late or timed by a slow clock; the next whole scan
-    finds it.
+    from the beginning, are made only as often as is cheap. The scans between two whole scans begin
+    LATE_SECONDS below the lowest row that any scan found between the two whole scans before. A row
+    below that was committed late or timed by a slow clock; the next whole scan finds it.
 
-    Each process has its own floors.
+    Each process has its own.
     """
 
     def __init__(self) -> None:
-        self._since: dict[Hashable, float] = {}
-        self._lowest: dict[Hashable, float] = {}
+        self._starts: dict[Hashable, float] = {}
+        self._lowest_found: dict[Hashable, float] = {}
         self._next_whole = 0.0
 
     @contextmanager
-    def look(self) -> Iterator[Mapping[Hashable, float]]:
+    def scan(self) -> Iterator[Mapping[Hashable, float]]:
         """Yield the place where a scan begins, by lane; a lane not in it is scanned whole."""
         began = time.monotonic()
         whole = began >= self._next_whole
-        yield {} if whole else self._since
+        yield {} if whole else self._starts
         if whole:
             now = time.monotonic()
-            self._next_whole = now + min(REST * (now - began), LONGEST_REST_SECONDS)
-            lowest, self._lowest = self._lowest, {}
-            self._since |= {lane: place - LATE_SECONDS for lane, place in lowest.items()}
+            self._next_whole = now + min(PAUSE_FACTOR * (now - began), LONGEST_PAUSE_SECONDS)
+            lowest, self._lowest_found = self._lowest_found, {}
+            self._starts |= {lane: place - LATE_SECONDS for lane, place in lowest.items()}
 
     def found(self, lane: Hashable, place: float) -> None:
         """Note the place of a row that the present scan found in a lane, at least the lowest."""
-        self._lowest[lane] = min(place, self._lowest.get(lane, place))
+        self._lowest_found[lane] = min(place, self._lowest_found.get(lane, place))
