@@ -24,48 +24,45 @@ from imports.files import slices
 from imports.files.items import decode
 from imports.jobs import completion, reading, statements, turns
 from imports.jobs.adding import Outcome, add_items
-from imports.jobs.quotas import QuotaExceeded
 from imports.jobs.reports import record_merges, record_problems
 from imports.models import Import, ImportBatch, WebFeed
 from imports.signals import import_batch_ready, import_requested, web_feed_due
 from imports.subscriptions import refreshing
 from outside.errors import FetchFailed
 
-OTHERS = "Paused for other people's imports; reading continues after them."
+WAITING = "Paused for other people's imports; reading continues after them."
 
 
-def source_of(event: ImportRequested | ImportBatchReady) -> str:
+def import_group(event: ImportRequested | ImportBatchReady) -> str:
     """Return the rate limit group of an import: its host, or its uploader."""
     return event.source
 
 
-@handler(import_requested, queue="imports", name="imports.read", atomic=False, group=source_of)
+@handler(import_requested, queue="imports", name="imports.read", atomic=False, group=import_group)
 def read(events: Sequence[Recorded[ImportRequested]]) -> None:
     """Read imports into batches; postpone the rest of a long file while others wait."""
     for recorded in events:
         job = reading.begin(recorded.event.import_id)
         if job is not None and _read(job):
-            raise Later(slices.SLICE_SECONDS, OTHERS)
+            raise Later(slices.SLICE_SECONDS, WAITING)
 
 
 def _read(job: Import) -> bool:
     """Read an import until its turn ends; return whether rows are left."""
     try:
-        if reading.read_on(job, turns.others_wait):
+        if reading.continue_reading(job):
             return True
     except FetchFailed as reason:
         if not reason.lasting:
             raise  # the delivery is retried
         completion.fail(job, reason.code, str(reason))
-    except QuotaExceeded as reason:
-        completion.fail(job, f"quota_of_{reason.code}", str(reason))
     except SoftTimeLimitExceeded:
         completion.fail(job, "too_slow", slices.TOO_SLOW)
     return False
 
 
 @handler(
-    import_batch_ready, queue="imports", name="imports.add_batch", atomic=False, group=source_of
+    import_batch_ready, queue="imports", name="imports.add_batch", atomic=False, group=import_group
 )
 def add_batch(events: Sequence[Recorded[ImportBatchReady]]) -> None:
     """Add the rows of batches, each batch in one transaction with a pause after it."""
@@ -96,7 +93,7 @@ def _add_batch(event: ImportBatchReady) -> int:
     cancelled = job.status == Import.Status.CANCELLED
     outcome = Outcome() if cancelled else add_items(job, decode(bytes(batch.items)))
     if outcome.public:
-        _tell_of(job, outcome.public)
+        _record_batch_added(job, outcome.public)
     record_problems(job.pk, outcome.problems)
     record_merges(job.pk, outcome.merges)
     batch.delete()
@@ -109,25 +106,25 @@ def _add_batch(event: ImportBatchReady) -> int:
         "public": len(outcome.public),
     }
     # Last, because the lock on the import's row blocks its other batches until this one commits.
-    rows = execute(statements.ADDED, counts).rows
+    rows = execute(statements.COUNT_ADDED, counts).rows
     if rows and rows[0][0]:
         completion.complete(job)
     turns.announce(job.owner_id, ended=1)
     return batch.rows
 
 
-def _tell_of(job: Import, cards: list[UUID]) -> None:
+def _record_batch_added(job: Import, cards: list[UUID]) -> None:
     event = ImportBatchAdded(import_id=job.pk, curator_id=job.owner_id, card_ids=tuple(cards))
     with recording(priority=Priority.BULK):
         import_batch_added.send(sender=Import, event=event)
 
 
-def host_of(event: WebFeedDue) -> str:
+def feed_group(event: WebFeedDue) -> str:
     """Return the rate limit group of a feed: the host it is fetched from."""
     return event.host
 
 
-@handler(web_feed_due, queue="imports", name="imports.refresh", atomic=False, group=host_of)
+@handler(web_feed_due, queue="imports", name="imports.refresh", atomic=False, group=feed_group)
 def refresh(events: Sequence[Recorded[WebFeedDue]]) -> None:
     """Fetch feeds that are due, and import their new entries."""
     for recorded in events:

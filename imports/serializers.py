@@ -233,7 +233,11 @@ class RowSerializer(Serializer):
     def to_representation(self, instance: ImportProblem | ImportMerge) -> dict[str, Any]:
         """Return the fields of a problem, a warning or a merge."""
         if isinstance(instance, ImportProblem):
-            told: dict[str, Any] = {"code": instance.code, "detail": instance.detail, "card": None}
+            fields: dict[str, Any] = {
+                "code": instance.code,
+                "detail": instance.detail,
+                "card": None,
+            }
         else:
-            told = {"code": "merged", "detail": MERGED, "card": instance.card_id}
-        return {"line": instance.line, **told, "row": instance.row}
+            fields = {"code": "merged", "detail": MERGED, "card": instance.card_id}
+        return {"line": instance.line, **fields, "row": instance.row}

@@ -29,8 +29,8 @@ def request_import(
 
     The worker also checks the content; nothing is parsed here. Raise QuotaExceeded.
     """
-    wishes: dict[str, Any] = {"dry_run": dry_run, "visibility": visibility}
-    wishes["collection"] = str(collection) if collection else None
+    options: dict[str, Any] = {"dry_run": dry_run, "visibility": visibility}
+    options["collection"] = str(collection) if collection else None
     kind = Import.Source.URL if content is None else Import.Source.UPLOAD
     job = Import(
         owner=owner,
@@ -39,7 +39,7 @@ def request_import(
         format=format,
         size=len(content or b""),
         announced=False,
-        options={name: value for name, value in wishes.items() if value},
+        options={name: value for name, value in options.items() if value},
     )
     with transaction.atomic():
         quotas.open_another(owner, bytes=job.size)

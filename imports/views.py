@@ -98,7 +98,7 @@ class Imports(ListAPIView[Import]):
         for its progress. A 429 means that the backlog is too large, or one of your quotas is used
         up (`GET imports/usage/`); repeat the request after `Retry-After` seconds.
         """
-        return begun(request, ImportInputSerializer)
+        return create_import(request, ImportInputSerializer)
 
 
 class ImportedFiles(APIView):
@@ -117,10 +117,10 @@ class ImportedFiles(APIView):
     )
     def post(self, request: Request) -> Response:
         """Import a file, as `POST imports/` does."""
-        return begun(request, ImportedFileSerializer)
+        return create_import(request, ImportedFileSerializer)
 
 
-def begun(request: Request, kind: type[HowToImportSerializer]) -> Response:
+def create_import(request: Request, kind: type[HowToImportSerializer]) -> Response:
     """Create an import from a request, and return it with status 202.
 
     Raise FileTooLarge, or OverQuota, or the error for too large a backlog.
@@ -180,7 +180,7 @@ class ImportDetail(ObjectView):
     @extend_schema(responses=ImportSerializer)
     def get(self, request: Request, import_id: UUID) -> Response:
         """Show an import's progress: rows by result, rows per second, and time left."""
-        return answer(own_import(request, import_id))
+        return import_response(own_import(request, import_id))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, import_id: UUID) -> Response:
@@ -198,7 +198,7 @@ class CancelImport(APIView):
     def post(self, request: Request, import_id: UUID) -> Response:
         """End an import now; the cards added so far stay."""
         services.cancel_import(own_import(request, import_id))
-        return answer(own_import(request, import_id))
+        return import_response(own_import(request, import_id))
 
 
 class ResumeImport(APIView):
@@ -213,7 +213,7 @@ class ResumeImport(APIView):
         dead = Delivery.objects.filter(pk__in=queries.dead_letters_of([job.pk]).values("pk"))
         if dead.exists():
             replay_dead_letters(DeadLetters(among=dead), actor=person(request).username)
-        return answer(job)
+        return import_response(job)
 
 
 class RowsQuerySerializer(QuerySerializer):
@@ -275,7 +275,7 @@ def own_import(request: Request, import_id: UUID) -> Import:
     return get_object_or_404(queries.imports_of(person(request)), pk=import_id)
 
 
-def answer(job: Import) -> Response:
+def import_response(job: Import) -> Response:
     """Return the response with an import and its number of dead letters."""
     context = {"dead_letters": queries.count_dead_letters([job.pk])}
     return Response(ImportSerializer(job, context=context).data)

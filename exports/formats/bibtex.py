@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from cards.references import VISIBILITY
+from exports.csl import csl_of, date_parts, key_of
 from exports.entries import Entry, Selection
-from exports.references import csl_of, date_parts, key_of
 
 TYPES = {
     "article-journal": "article", "article-magazine": "article", "article-newspaper": "article",

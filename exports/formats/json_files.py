@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
+from exports.csl import csl_of
 from exports.entries import Entry, Selection
-from exports.references import csl_of
 
 
 def commonplace(selection: Selection) -> Iterator[str]:

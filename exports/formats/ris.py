@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cards.references import VISIBILITY
+from exports.csl import csl_of, date_parts
 from exports.entries import Entry, Selection
-from exports.references import csl_of, date_parts
+from imports.files.bibliography import NUMBERED
 
 TYPES = {
     "article-journal": "JOUR", "article-magazine": "MGZN", "article-newspaper": "NEWS",
@@ -20,8 +21,6 @@ TYPES = {
     "legal_case": "CASE", "legislation": "STAT", "bill": "BILL", "speech": "SLIDE",
     "personal_communication": "PCOMM",
 }  # fmt: skip
-# CSL types whose number is the work's own, not that of a journal's issue.
-NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
 FIELDS = {
     "title": "TI", "container-title": "T2", "collection-title": "T3", "publisher": "PB",
     "publisher-place": "CY", "volume": "VL", "edition": "ET", "language": "LA", "genre": "M3",

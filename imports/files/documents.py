@@ -26,7 +26,7 @@ DECLARED = re.compile(
 ENCODING = re.compile(r"utf[-_]?(8|16|32)|ascii|latin|iso|windows|cp\d|koi8|big5|gb|euc|shift|mac")
 XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")
 # Files that people upload by mistake, recognized by their first bytes.
-OTHERS = (
+NOT_TEXT = (
     (b"PK\x03\x04", "a zip archive: unpack it, and upload the file inside"),
     (b"\x1f\x8b", "compressed with gzip: unpack it first"),
     (b"BZh", "compressed with bzip2: unpack it first"),
@@ -82,10 +82,10 @@ class Document:
     @property
     def is_json(self) -> bool:
         """Return whether the whole text is a JSON object or list."""
-        return self._begins_like_json and not self.flaw_of_json
+        return self._begins_like_json and not self.json_error
 
     @property
-    def flaw_of_json(self) -> Unreadable | None:
+    def json_error(self) -> Unreadable | None:
         """Return the JSON syntax error of a text that begins like JSON, or None."""
         return self._json[1] if self._begins_like_json else None
 
@@ -109,7 +109,7 @@ class Document:
 
 def refuse_what_is_no_text(content: bytes) -> None:
     """Raise Unreadable if a file is not text; the message says what it is."""
-    for magic, name in OTHERS:
+    for magic, name in NOT_TEXT:
         if content.startswith(magic):
             raise Unreadable("not_text", f"This is {name}.")
     if not content.strip(b"\0 \t\r\n"):

@@ -29,9 +29,9 @@ class Node:
                 return None
         return node
 
-    def all(self, name: str) -> list[Node]:
-        """Return the children of this name."""
-        return [node for child in self.children for node in ([child] * (child.name == name))]
+    def children_named(self, name: str) -> list[Node]:
+        """Return the children with this name."""
+        return [child for child in self.children if child.name == name]
 
     def content(self, *path: str) -> str:
         """Return the text of the element at a path, or ""."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from imports import limits
+
+# A message for XML that could read other files, or grow without limit.
+ENTITIES = "The XML declares entities or refers to other files. Remove its DOCTYPE."
+
 
 class Unreadable(Exception):
     """The file cannot be read any further; the message says why and what to do.
@@ -13,3 +18,9 @@ class Unreadable(Exception):
         super().__init__(message)
         self.code = code
         self.line = line
+
+
+def too_deep(what: str, *, line: int = 0) -> Unreadable:
+    """Return the error for folders or elements (`what`) nested deeper than IMPORT_DEPTH."""
+    message = f"{what} are nested more than {limits.IMPORT_DEPTH} deep."
+    return Unreadable("too_deep", message, line=line)

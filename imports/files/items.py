@@ -46,7 +46,7 @@ class Item:
     folder: Mapping[str, Any] = field(default_factory=dict)
     parent: str = ""
     # The file's visibility and description of the item's collections, by collection name.
-    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    collection_details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # A note to the owner about a row that is added nonetheless.
     warning: str = ""
 
@@ -54,6 +54,10 @@ class Item:
     def label(self) -> str:
         """Return a short text by which the owner recognizes the row."""
         return one_line(self.title or self.url or self.feed or self.text)[:LABEL_LENGTH]
+
+    def problem(self, code: str, detail: str) -> Problem:
+        """Return the problem that reports this row as refused."""
+        return Problem(line=self.line, code=code, detail=detail, label=self.label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,9 @@ def fingerprint(*parts: object) -> str:
 
 def digest(item: Item) -> UUID:
     """Return a digest of a row's content, which shows whether an item's row has changed."""
-    said = msgspec.json.encode(replace(item, line=0, told={}, warning=""), order="deterministic")
+    said = msgspec.json.encode(
+        replace(item, line=0, collection_details={}, warning=""), order="deterministic"
+    )
     return UUID(bytes=hashlib.sha256(said).digest()[:16])
 
 

@@ -15,7 +15,7 @@ from xml.sax.xmlreader import AttributesNSImpl
 from cards.limits import TEXT_LENGTH
 from imports import limits
 from imports.files.documents import Document
-from imports.files.errors import Unreadable
+from imports.files.errors import ENTITIES, Unreadable, too_deep
 from imports.files.items import clean
 
 CHUNK = 64 * 1024
@@ -38,7 +38,7 @@ Token = tuple[bool, str, Any, int]
 
 
 class _Tokens(ContentHandler):
-    """Collects the starts and ends of elements until `taken` returns them."""
+    """Collects the starts and ends of elements until `drain` returns them."""
 
     def __init__(self, parser: Any) -> None:
         super().__init__()
@@ -52,8 +52,7 @@ class _Tokens(ContentHandler):
         self.texts.append([])
         line = self.parser.getLineNumber()
         if len(self.texts) > limits.IMPORT_DEPTH:
-            message = f"Elements are nested more than {limits.IMPORT_DEPTH} deep."
-            raise Unreadable("too_deep", message, line=line)
+            raise too_deep("Elements", line=line)
         named = {local: attrs.getValue((space, local)) for space, local in attrs.getNames()}
         self.found.append((True, name[1], named, line))
 
@@ -65,7 +64,7 @@ class _Tokens(ContentHandler):
         if self.texts:
             self.texts[-1].append(content)
 
-    def taken(self) -> list[Token]:
+    def drain(self) -> list[Token]:
         """Return the tokens since the last call."""
         found, self.found = self.found, []
         return found
@@ -85,7 +84,7 @@ def tokens(document: Document) -> Iterator[Token]:
     parser.setContentHandler(handler)
     for part in _parts(document):
         fault = _fault_in(parser, part)
-        yield from handler.taken()
+        yield from handler.drain()
         if fault:
             raise fault
 
@@ -144,8 +143,7 @@ def _fault_in(parser: Any, part: bytes | None) -> Unreadable | None:
     except Unreadable as fault:
         return fault
     except DefusedXmlException:
-        message = "The XML declares entities or refers to other files. Remove its DOCTYPE."
-        return Unreadable("entities", message)
+        return Unreadable("entities", ENTITIES)
     except SAXParseException as error:
         message = f"The XML is not well-formed: {error.getMessage()}."
         return Unreadable("malformed", message, line=error.getLineNumber() or 0)

@@ -126,34 +126,34 @@ def limited_rows(found: Iterator[Row], watch: Stopwatch) -> Iterator[Row]:
 
 
 @dataclass
-class Opened:
+class OpenFile:
     """A file that is being read: each `next(work)` reads further."""
 
     work: Iterator[None]
-    read: int  # the number of rows read when the file was put aside
+    read: int  # the number of rows read when the file was kept
     size: int  # in bytes
 
 
 @dataclass
-class Aside:
+class OpenFiles:
     """Partly read files that this process keeps open, so that it need not start over.
 
     To bound memory, they hold IMPORT_BYTES together, the limit of a single file. A file that was
     dropped is parsed from its beginning again, skipping the rows that are counted.
     """
 
-    files: OrderedDict[UUID, Opened] = field(default_factory=OrderedDict)
+    files: OrderedDict[UUID, OpenFile] = field(default_factory=OrderedDict)
 
-    def put(self, id: UUID, opened: Opened) -> None:
+    def put(self, id: UUID, file: OpenFile) -> None:
         """Keep a file; drop the oldest ones while all are too large together."""
-        self.files[id] = opened
+        self.files[id] = file
         while sum(each.size for each in self.files.values()) > limits.IMPORT_BYTES:
             self.files.popitem(last=False)
 
-    def take(self, id: UUID, *, read: int) -> Opened | None:
+    def pop(self, id: UUID, *, read: int) -> OpenFile | None:
         """Remove and return a file; None if another process has read further (`read`)."""
         found = self.files.pop(id, None)
         return found if found and found.read == read else None
 
 
-aside = Aside()
+open_files = OpenFiles()

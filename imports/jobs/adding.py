@@ -19,18 +19,16 @@ from cards.services import AddedCard, CardDraft, RefusedCard, add_cards, place
 from eventbook.database import execute
 from imports.files.items import Item, Problem, digest, identity
 from imports.jobs import statements
-from imports.jobs.drafts import Wishes, draft_of, names_of
-from imports.jobs.merging import Meeting, merge
+from imports.jobs.drafts import ImportOptions, draft_of, names_of
+from imports.jobs.merging import Match, merge
 from imports.models import Import
-from imports.subscriptions.subscribing import subscribe
+from imports.subscriptions.subscribing import TOO_LONG, subscribe
 
 REFUSED_BY_DATABASE = "The database refused this row."
-TOO_LONG = "invalid_url", f"The address is longer than {LINK_LENGTH} characters."
-WITHOUT_ROOM = (
+NO_ROOM = (
     "You saved this page before, and its card has no room for this row's note or tags."
     " Shorten them and import the row again."
 )
-NO_ROOM = "no_room", WITHOUT_ROOM
 
 
 @dataclass
@@ -62,25 +60,20 @@ def add_items(job: Import, items: Sequence[Item]) -> Outcome:
             return _Adding(job, items).run()
     except (DataError, IntegrityError):
         if len(items) == 1:
-            return Outcome(problems=[problem_of(items[0], "invalid", REFUSED_BY_DATABASE)])
+            return Outcome(problems=[items[0].problem("invalid", REFUSED_BY_DATABASE)])
         outcome = Outcome()
         for item in items:
             outcome += add_items(job, [item])
         return outcome
 
 
-def problem_of(item: Item, code: str, detail: str) -> Problem:
-    """Return the problem that reports a refused row."""
-    return Problem(line=item.line, code=code, detail=detail, label=item.label)
-
-
-def wishes_of(job: Import) -> Wishes:
-    """Return the owner's wishes for an import, without a collection that was removed since."""
-    wishes = Wishes.of(job.options, job.owner)
-    if wishes.collection is None:
-        return wishes
-    own = Collection.objects.filter(owner=job.owner_id, pk=wishes.collection)
-    return wishes if own.exists() else replace(wishes, collection=None)
+def options_of(job: Import) -> ImportOptions:
+    """Return the owner's options for an import, without a collection that was removed since."""
+    options = ImportOptions.of(job.options, job.owner)
+    if options.collection is None:
+        return options
+    own = Collection.objects.filter(owner=job.owner_id, pk=options.collection)
+    return options if own.exists() else replace(options, collection=None)
 
 
 class _Adding:
@@ -88,8 +81,8 @@ class _Adding:
 
     def __init__(self, job: Import, items: Sequence[Item]) -> None:
         self.job, self.owner = job, job.owner
-        self.wishes = wishes_of(job)
-        self.is_news = job.source_kind == Import.Source.FEED
+        self.options = options_of(job)
+        self.is_feed = job.source_kind == Import.Source.FEED
         self.outcome = Outcome()
         self.feeds = [item for item in items if item.feed]
         # The reader has created all missing collections already.
@@ -104,48 +97,48 @@ class _Adding:
             self.owner, [name for item in named for name in names_of(item)]
         )
         self.cards: dict[UUID, UUID] = {}  # card ids by item key
-        # Keys of items that created a card (`made`), had one before this batch (`old`), come from
-        # an export of this library (`own`), or match a card of the same page (`by_page`).
-        self.made: set[UUID] = set()
-        self.old: set[UUID] = set()
-        self.own: set[UUID] = set()
+        # Keys of items that created a card, had one before this batch, come from an export of this
+        # library, or match a card of the same page.
+        self.created: set[UUID] = set()
+        self.known_before: set[UUID] = set()
+        self.exported: set[UUID] = set()
         self.by_page: set[UUID] = set()
         # Digests of the rows that each item's card contains: from earlier batches, and from this.
-        self.seen: dict[UUID, list[UUID]] = {}
-        self.taken: dict[tuple[UUID, UUID], None] = {}
+        self.digests_before: dict[UUID, list[UUID]] = {}
+        self.digests_now: dict[tuple[UUID, UUID], None] = {}
 
     def run(self) -> Outcome:
         """Turn new items into cards, and merge the other rows into the cards that exist."""
         first = dict(reversed(self.rows))  # the first row of each item
-        known = self._known(list(first))
+        known = self._claim(list(first))
         new = [key for key in dict(self.rows) if key not in known]
         refused = self._add([(key, first[key], self._draft(first[key])) for key in new])
-        begun = {id(first[key]) for key in new if key in refused or key in self.made}
+        begun = {id(first[key]) for key in new if key in refused or key in self.created}
         left = [(key, item) for key, item in self.rows if id(item) not in begun]
         for key, item in left:
             if key in refused:
-                self.outcome.problems.append(problem_of(item, *refused[key]))
-        self._meet([(key, item) for key, item in left if key not in refused])
-        self._remember(first)
+                self.outcome.problems.append(item.problem(*refused[key]))
+        self._merge([(key, item) for key, item in left if key not in refused])
+        self._store_cards(first)
         if self.feeds:
             self._subscribe()
         return self.outcome
 
-    def _known(self, keys: list[UUID]) -> set[UUID]:
+    def _claim(self, keys: list[UUID]) -> set[UUID]:
         """Claim new items; return the keys of known items, and record their cards."""
         claimed = {row[0] for row in self._execute(statements.CLAIM, identities=keys)}
         old = [key for key in keys if key not in claimed]
         held = self._execute(statements.KNOWN_AND_HELD, identities=old) if old else []
-        self.seen = {key: seen for key, _, seen in held}
+        self.digests_before = {key: seen for key, _, seen in held}
         self.cards = {key: card for key, card, _ in held if card}
-        self.old = set(self.cards)
+        self.known_before = set(self.cards)
         # Importing a file again restores cards that the owner removed. A feed doesn't: its entries
         # come again with every refresh.
-        known = {key for key, card, _ in held if card or self.is_news}
-        self._find_own([key for key in keys if key not in known])
-        return known | self.own
+        known = {key for key, card, _ in held if card or self.is_feed}
+        self._find_exported([key for key in keys if key not in known])
+        return known | self.exported
 
-    def _find_own(self, keys: Sequence[UUID]) -> None:
+    def _find_exported(self, keys: Sequence[UUID]) -> None:
         """Record the owner's existing cards whose export is being imported."""
         guids = {key: item.guid for key, item in self.rows if item.source == "commonplace"}
         ids = {key: UUID(guids[key]) for key in keys if is_id(guids.get(key, ""))}
@@ -153,16 +146,18 @@ class _Adding:
             own = Card.objects.filter(curator=self.owner, pk__in=ids.values())
             found = set(own.values_list("pk", flat=True))
             self.cards |= {key: id for key, id in ids.items() if id in found}
-            self.own = {key for key, id in ids.items() if id in found}
+            self.exported = {key for key, id in ids.items() if id in found}
 
     def _draft(self, item: Item) -> CardDraft:
         """Return the draft of an item's card, in the existing collections that it names."""
         wanted = [self.collections[name] for name in names_of(item) if name in self.collections]
-        return draft_of(item, self.wishes, wanted)
+        return draft_of(item, self.options, wanted)
 
     def _add(self, rows: Sequence[tuple[UUID, Item, CardDraft]]) -> dict[UUID, tuple[str, str]]:
         """Add cards, or find the cards of pages saved before; return (code, detail) of refusals."""
-        refused = {key: TOO_LONG for key, item, _ in rows if len(item.url) > LINK_LENGTH}
+        refused = {
+            key: ("invalid_url", TOO_LONG) for key, item, _ in rows if len(item.url) > LINK_LENGTH
+        }
         fitting = [row for row in rows if row[0] not in refused]
         drafts = [draft for _, _, draft in fitting]
         outcomes = (
@@ -173,64 +168,64 @@ class _Adding:
                 error = next(error for errors in outcome.errors.values() for error in errors)
                 refused[key] = error.code or "invalid", " ".join(error.messages)
             else:
-                self._note(key, item, outcome)
+                self._record(key, item, outcome)
         for key, item, _ in rows:
             if key in refused:
-                self.outcome.problems.append(problem_of(item, *refused[key]))
+                self.outcome.problems.append(item.problem(*refused[key]))
         return refused
 
-    def _note(self, key: UUID, item: Item, outcome: AddedCard) -> None:
+    def _record(self, key: UUID, item: Item, outcome: AddedCard) -> None:
         """Record the card of a new item: created, or found by its page."""
         self.cards[key] = outcome.card.pk
-        (self.made if outcome.created else self.by_page).add(key)
+        (self.created if outcome.created else self.by_page).add(key)
         if outcome.created:
             self.by_page.discard(key)
-            self.taken[key, digest(item)] = None
+            self.digests_now[key, digest(item)] = None
             self.outcome.added += 1
             if outcome.card.visibility == Visibility.PUBLIC:
                 self.outcome.public.append(outcome.card.pk)
 
-    def _meet(self, rows: Sequence[tuple[UUID, Item]]) -> None:
+    def _merge(self, rows: Sequence[tuple[UUID, Item]]) -> None:
         """Merge rows into existing cards, except rows that a card contains already."""
-        meetings = []
+        matches = []
         for key, item in rows:
-            is_first = (key, digest(item)) not in self.taken
-            if is_first and key in self.cards and self._is_merged(key, item):
-                self.taken[key, digest(item)] = None
+            is_first = (key, digest(item)) not in self.digests_now
+            if is_first and key in self.cards and self._should_merge(key, item):
+                self.digests_now[key, digest(item)] = None
                 by_page = key in self.by_page
-                meetings.append(Meeting(key, item, self._draft(item), self.cards[key], by_page))
+                matches.append(Match(key, item, self._draft(item), self.cards[key], by_page))
             else:
                 self.outcome.known += 1
         again = [(key, item) for key, item in rows if key in self.cards]
-        merging = merge(self.owner, meetings)
-        self.outcome.known += len(merging.known)
-        self.outcome.merges += [(each.item, each.card_id) for each in merging.merged]
-        for each in merging.refused + merging.others:
-            self.taken.pop((each.key, digest(each.item)), None)
-        for each in merging.refused:
-            self.outcome.problems.append(problem_of(each.item, *NO_ROOM))
-        self._add_others(merging.others)
+        result = merge(self.owner, matches)
+        self.outcome.known += len(result.known)
+        self.outcome.merges += [(each.item, each.card_id) for each in result.merged]
+        for each in result.refused + result.different_works:
+            self.digests_now.pop((each.key, digest(each.item)), None)
+        for each in result.refused:
+            self.outcome.problems.append(each.item.problem("no_room", NO_ROOM))
+        self._add_different_works(result.different_works)
         self._place(again)
 
-    def _is_merged(self, key: UUID, item: Item) -> bool:
+    def _should_merge(self, key: UUID, item: Item) -> bool:
         """Return whether to merge a row into the card that it matches.
 
         An exported row never changes the card it was exported from: the card may have been edited
         since. A feed only changes cards that were created by this batch.
         """
-        if key in self.own:
+        if key in self.exported:
             return False
-        if self.is_news and self.cards[key] not in {self.cards[made] for made in self.made}:
+        if self.is_feed and self.cards[key] not in {self.cards[each] for each in self.created}:
             return False
-        return digest(item) not in self.seen.get(key, ())
+        return digest(item) not in self.digests_before.get(key, ())
 
-    def _add_others(self, others: Sequence[Meeting]) -> None:
+    def _add_different_works(self, works: Sequence[Match]) -> None:
         """Add cards for different works that share a page with an existing card."""
-        rows = {each.key: each for each in reversed(others)}
+        rows = {each.key: each for each in reversed(works)}
         if rows:
             wanted = [(m.key, m.item, replace(m.draft, shares_page=True)) for m in rows.values()]
             self._add(wanted[::-1])
-            self._meet([(m.key, m.item) for m in others if m is not rows[m.key]])
+            self._merge([(m.key, m.item) for m in works if m is not rows[m.key]])
 
     def _place(self, rows: Sequence[tuple[UUID, Item]]) -> None:
         """Put existing cards into the collections that their rows name."""
@@ -239,22 +234,22 @@ class _Adding:
             for key, item in rows
             for collection in self._draft(item).collections
         ]
-        if pairs and not self.is_news:
+        if pairs and not self.is_feed:
             place(pairs, added_by=self.owner, import_id=self.job.pk)
 
-    def _remember(self, first: dict[UUID, Item]) -> None:
+    def _store_cards(self, first: dict[UUID, Item]) -> None:
         """Store each item's card; release refused items, so that a corrected row can be added."""
-        cards = {key: card for key, card in self.cards.items() if key not in self.old}
+        cards = {key: card for key, card in self.cards.items() if key not in self.known_before}
         parents = [first[key] for key in cards]
         self._execute(
-            statements.BECAME,
+            statements.SET_CARDS,
             identities=list(cards),
             cards=list(cards.values()),
             parents=[identity(p.source, p.parent) if p.parent else None for p in parents],
         )
-        keys, digests = zip(*self.taken, strict=True) if self.taken else ((), ())
-        self._execute(statements.SEEN, identities=list(keys), digests=list(digests))
-        if self.is_news:
+        keys, digests = zip(*self.digests_now, strict=True) if self.digests_now else ((), ())
+        self._execute(statements.ADD_DIGESTS, identities=list(keys), digests=list(digests))
+        if self.is_feed:
             return  # refused feed entries stay claimed, or each refresh would report them again
         if refused := [key for key in first if key not in self.cards]:
             self._execute(statements.RELEASE, identities=refused)

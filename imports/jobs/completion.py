@@ -14,13 +14,13 @@ from eventbook.database import execute
 from imports.jobs import statements, turns
 from imports.models import Import, ImportBatch, ImportFile
 
-LINKED_AT_ONCE = 2_000
+LINK_BATCH = 2_000
 
 
-def all_read(job: Import) -> None:
+def finish_reading(job: Import) -> None:
     """Mark an import as completely read, and complete it if no batch is left to add."""
     with transaction.atomic():
-        rows = execute(statements.ALL_READ, {"import": job.pk}).rows
+        rows = execute(statements.FINISH_READING, {"import": job.pk}).rows
         ImportFile.objects.filter(pk=job.pk).delete()
         if rows and rows[0][0]:
             complete(job)
@@ -49,10 +49,10 @@ def link_parents(job: Import) -> None:
     if not execute(statements.HAS_WAITING, owner, prepare=False).count:
         return
     hold_parents()
-    chosen = LINKED_AT_ONCE
+    chosen = LINK_BATCH
     with recording(priority=Priority.BULK):
-        while chosen == LINKED_AT_ONCE:
-            numbers = {"limit": LINKED_AT_ONCE, "depth": DEPTH}
+        while chosen == LINK_BATCH:
+            numbers = {"limit": LINK_BATCH, "depth": DEPTH}
             rows = execute(statements.LINK, owner | numbers, prepare=False).rows
             chosen = sum(count for id, count, *_ in rows if id is None)
             for id, curator_id, url_id, visibility in rows:

@@ -18,26 +18,26 @@ from cards.limits import (
 )
 from cards.models import Card
 from cards.services import CardDraft
+from imports.files.bibliography import fitted
 from imports.files.items import Item, one_line
-from imports.files.references import fitted
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """The owner's choices for all cards of an import."""
 
     visibility: str = ""
     # The visibility of cards for which neither the request nor the file gives one.
-    otherwise: str = Visibility.PRIVATE
+    default_visibility: str = Visibility.PRIVATE
     collection: UUID | None = None
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], owner: User) -> Wishes:
+    def of(cls, options: Mapping[str, Any], owner: User) -> ImportOptions:
         """Return the choices stored in an import's `options`, with its owner's own default."""
         collection = options.get("collection")
         return cls(
             visibility=options.get("visibility") or "",
-            otherwise=owner.import_visibility,
+            default_visibility=owner.import_visibility,
             collection=UUID(collection) if collection else None,
         )
 
@@ -45,11 +45,11 @@ class Wishes:
         """Return the visibility of an item's card. A row marked private always stays private."""
         if item.private:
             return Visibility.PRIVATE
-        stated = Visibility.PUBLIC if item.private is False else self.otherwise
+        stated = Visibility.PUBLIC if item.private is False else self.default_visibility
         return self.visibility or stated
 
 
-def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDraft:
+def draft_of(item: Item, options: ImportOptions, collections: Sequence[UUID]) -> CardDraft:
     """Return the draft of an item's card, with texts and lists cut to a card's limits."""
     reference = fitted(item.reference) if item.reference else {}
     title = one_line(item.title) or (_title_of(reference) or item.url if item.reference else "")
@@ -58,7 +58,7 @@ def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDra
         text = f"{title}\n\n{text}".strip()  # keeps the whole title
         title = title[: TITLE_LENGTH - 1].rstrip() + "…"
     kind = Card.Type.REFERENCE if item.reference else Card.Type.URL if item.url else Card.Type.NOTE
-    wanted = [wishes.collection] if wishes.collection else []
+    wanted = [options.collection] if options.collection else []
     return CardDraft(
         type=kind,
         url=item.url,
@@ -67,7 +67,7 @@ def draft_of(item: Item, wishes: Wishes, collections: Sequence[UUID]) -> CardDra
         tags=tags_of(item.tags),
         reference=reference,
         collections=list(dict.fromkeys([*wanted, *collections]))[:COLLECTIONS_PER_CARD],
-        visibility=wishes.visibility_of(item),
+        visibility=options.visibility_of(item),
         created_at=item.added_at,
     )
 

@@ -29,7 +29,7 @@ def document_of(job: Import) -> Document | None:
         with transaction.atomic():
             ImportFile.objects.create(origin=job, content=fetched.content, charset=charset)
             Import.objects.filter(pk=job.pk).update(size=len(fetched.content))
-            quotas.take(job.owner, bytes=len(fetched.content))
+            quotas.use(job.owner, bytes=len(fetched.content))
     except IntegrityError:
         # Another reader stored the file first, or the import was removed.
         return _kept(job)

@@ -16,8 +16,8 @@ from cards.services import CardDraft
 from cards.signals import card_updated
 from eventbook import Priority, recording
 from eventbook.database import execute
+from imports.files.bibliography import LONG, fitted, is_different_work
 from imports.files.items import Item, one_line
-from imports.files.references import LONG, fitted, is_other_work
 from imports.jobs import statements
 from imports.jobs.drafts import tags_of
 
@@ -25,8 +25,12 @@ from imports.jobs.drafts import tags_of
 CHANGED = ("type", "title", "text", "tags", "reference", "visibility", "created_at")
 
 
+class CardFull(Exception):
+    """The card has no room for the note or tags of a row."""
+
+
 @dataclass(frozen=True)
-class Meeting:
+class Match:
     """A row, the draft of its card, and the existing card that it matches."""
 
     key: UUID
@@ -38,84 +42,81 @@ class Meeting:
 
 
 @dataclass
-class Merging:
+class MergeResult:
     """Rows that matched a card, by result. `known` rows brought nothing new."""
 
-    merged: list[Meeting] = field(default_factory=list)
-    known: list[Meeting] = field(default_factory=list)
+    merged: list[Match] = field(default_factory=list)
+    known: list[Match] = field(default_factory=list)
     # Different works that share a page with the card; they get cards of their own.
-    others: list[Meeting] = field(default_factory=list)
+    different_works: list[Match] = field(default_factory=list)
     # Rows for which the card has no room.
-    refused: list[Meeting] = field(default_factory=list)
+    refused: list[Match] = field(default_factory=list)
 
 
-def merge(owner: User, meetings: Sequence[Meeting]) -> Merging:
+def merge(owner: User, matches: Sequence[Match]) -> MergeResult:
     """Merge rows into cards, and return each row's result.
 
     Call within a transaction: the cards stay locked until it ends, so that edits and other imports
     come entirely before or after the merge.
     """
-    outcome = Merging()
+    result = MergeResult()
     own = Card.objects.select_for_update(no_key=True).filter(curator=owner)
-    found = own.filter(pk__in={meeting.card_id for meeting in meetings}).order_by("pk")
+    found = own.filter(pk__in={match.card_id for match in matches}).order_by("pk")
     cards = {card.pk: card for card in found}
     before = {card.pk: _content(card) for card in found}
-    places = _places(meetings)
-    for meeting in meetings:
-        card = cards.get(meeting.card_id)
+    places = _places(matches)
+    for match in matches:
+        card = cards.get(match.card_id)
         if card is None:  # removed since the match
-            outcome.known.append(meeting)
-        elif meeting.by_page and _is_other(card, meeting.draft):
-            outcome.others.append(meeting)
+            result.known.append(match)
+        elif match.by_page and _is_different_work(card, match.draft):
+            result.different_works.append(match)
         else:
-            new_places = {(each, card.pk) for each in meeting.draft.collections} - places
+            new_places = {(each, card.pk) for each in match.draft.collections} - places
             places |= new_places
-            _settle(outcome, meeting, joins(card, meeting), bool(new_places))
+            try:
+                changed = merge_into(card, match)
+            except CardFull:
+                result.refused.append(match)
+                continue
+            (result.merged if changed or new_places else result.known).append(match)
     _save([card for card in cards.values() if _content(card) != before[card.pk]])
-    return outcome
+    return result
 
 
-def _settle(outcome: Merging, meeting: Meeting, changed: bool | None, placed: bool) -> None:
-    """Sort a row into the result that it had. `changed` is None if the card has no room."""
-    if changed is None:
-        outcome.refused.append(meeting)
-    else:
-        (outcome.merged if changed or placed else outcome.known).append(meeting)
-
-
-def _is_other(card: Card, draft: CardDraft) -> bool:
+def _is_different_work(card: Card, draft: CardDraft) -> bool:
     """Return whether a draft and a card are references to different works."""
     if not (card.reference and draft.reference):
         return False
     one, other = ({"title": each.title, **each.reference} for each in (card, draft))
-    return is_other_work(one, other)
+    return is_different_work(one, other)
 
 
-def _places(meetings: Iterable[Meeting]) -> set[tuple[UUID, UUID]]:
+def _places(matches: Iterable[Match]) -> set[tuple[UUID, UUID]]:
     """Return the existing (collection id, card id) pairs among those that the rows name."""
-    collections = {each for meeting in meetings for each in meeting.draft.collections}
+    collections = {each for match in matches for each in match.draft.collections}
     places = CollectionCard.objects.filter(
-        collection__in=collections, card__in={meeting.card_id for meeting in meetings}
+        collection__in=collections, card__in={match.card_id for match in matches}
     )
     return set(places.values_list("collection_id", "card_id")) if collections else set()
 
 
-def joins(card: Card, meeting: Meeting) -> bool | None:
+def merge_into(card: Card, match: Match) -> bool:
     """Merge a row into an unsaved card; return whether it brought anything new.
 
-    Return None, and change nothing, if the card has no room. Tags are united, notes are appended,
-    missing reference fields and a missing title are filled in, and the earlier date wins. A private
+    Raise CardFull, and change nothing, if the card has no room. Tags are united, notes appended,
+    missing reference fields and a missing title filled in, and the earlier date wins. A private
     card stays private; so does the content of a private row. The card keeps its own title. A
     different title of the row counts as new, and is only kept in the list of merged rows.
     """
-    before, draft = _content(card), meeting.draft
+    before, draft = _content(card), match.draft
     text = card.text
     for note in (draft.text, *_notes(card.reference, draft.reference)):
         if one_line(note) not in one_line(text):
             text = f"{text}\n\n{note}".strip()
     tags = list(dict.fromkeys([*card.tags, *draft.tags]))
     if len(text) > TEXT_LENGTH or len(tags) > TAGS_PER_CARD:
-        return None
+        raise CardFull
     card.text, card.tags = text, tags_of(tags)
     card.title = card.title or draft.title
     if draft.reference:
@@ -124,7 +125,7 @@ def joins(card: Card, meeting: Meeting) -> bool | None:
     card.created_at = min(card.created_at, draft.created_at or card.created_at)
     is_new = _content(card) != before
     # A private note must not become public by joining a public card.
-    if draft.visibility == Visibility.PRIVATE and (is_new or meeting.item.private):
+    if draft.visibility == Visibility.PRIVATE and (is_new or match.item.private):
         card.visibility = Visibility.PRIVATE
     return _content(card) != before or one_line(draft.title) not in ("", one_line(card.title))
 

@@ -16,7 +16,7 @@ from imports.files.documents import Document
 from imports.files.formats import Format, tables
 from imports.files.items import Item, Problem, Row, digest, identity, warnings_of
 from imports.jobs import statements
-from imports.jobs.drafts import Wishes, draft_of, names_of
+from imports.jobs.drafts import ImportOptions, draft_of, names_of
 from imports.jobs.reports import record_problems
 from imports.models import Import, ImportProblem
 
@@ -30,28 +30,30 @@ def preview(
     """
     ImportProblem.objects.filter(origin=job).delete()  # left by a reader that died
     counts = {"added": 0, "known": 0, "merged": 0, "failed": 0}
-    shown: list[dict[str, Any]] = []
-    taken, warned = Taken(job), 0
+    first_rows: list[dict[str, Any]] = []
+    known_rows, warned = KnownRows(job), 0
     for some in parts:
         items = [row for row in some if isinstance(row, Item)]
         problems = [row for row in some if isinstance(row, Problem)]
-        taken.look_up(items)
+        known_rows.look_up(items)
         for item in items:
             if refused := refusal(item):
                 problems.append(refused)
             else:
-                counts[taken.outcome(item)] += 1
+                counts[known_rows.outcome(item)] += 1
         counts["failed"] += len(problems)
         warnings = warnings_of(items)
         warned += len(warnings)
         record_problems(job.pk, problems + warnings)
-        shown += [_shown(item, job) for item in items[: limits.PREVIEW_ROWS - len(shown)]]
+        first_rows += [
+            _preview_row(item, job) for item in items[: limits.PREVIEW_ROWS - len(first_rows)]
+        ]
         yield
     table = tables.layout(document) if known.name == "csv" else None
     columns = dict(table.names) if table else {}
     Import.objects.filter(pk=job.pk, status=Import.Status.READING).update(
         status=Import.Status.PREVIEWED,
-        preview={"rows": shown, "columns": columns},
+        preview={"rows": first_rows, "columns": columns},
         read=sum(counts.values()),
         finished_at=timezone.now(),
         warned=warned,
@@ -59,7 +61,7 @@ def preview(
     )
 
 
-class Taken:
+class KnownRows:
     """The items and pages that the owner has, together with those of the rows so far.
 
     A reference that shares a page counts as merged here; the real import may find it a different
@@ -98,7 +100,7 @@ def page_of(item: Item) -> str:
 
 def refusal(item: Item) -> Problem | None:
     """Return why an item would be refused, as far as checks without the database show."""
-    draft = draft_of(item, Wishes(), [])
+    draft = draft_of(item, ImportOptions(), [])
     if item.feed or item.folder:
         return None
     _, errors = rules.page_of(draft.url)
@@ -107,13 +109,13 @@ def refusal(item: Item) -> Problem | None:
     )
     for error in (error for each in errors.values() for error in each):
         detail, code = " ".join(error.messages), error.code or "invalid"
-        return Problem(line=item.line, code=code, detail=detail, label=item.label)
+        return item.problem(code, detail)
     return None
 
 
-def _shown(item: Item, job: Import) -> dict[str, Any]:
+def _preview_row(item: Item, job: Import) -> dict[str, Any]:
     """Return a row as the preview shows it."""
-    draft = draft_of(item, Wishes.of(job.options, job.owner), [])
+    draft = draft_of(item, ImportOptions.of(job.options, job.owner), [])
     return {
         "line": item.line,
         "type": "SUBSCRIPTION" if item.feed else str(draft.type),

@@ -17,7 +17,7 @@ from accounts.models import User
 from eventbook.database import execute
 from imports.models import FeedSubscription, Import, ImportUsage
 
-TAKE = """
+USE = """
     INSERT INTO imports_importusage AS used (owner_id, day, bytes, rows, collections)
     VALUES (%(owner)s, %(day)s, %(bytes)s, %(rows)s, %(collections)s)
     ON CONFLICT (owner_id) DO UPDATE
@@ -57,7 +57,7 @@ class QuotaExceeded(Exception):
         return f"You have {self.used} of at most {self.limit} {self.what}. {self.advice}"
 
 
-def take(owner: User, **amounts: int) -> None:
+def use(owner: User, **amounts: int) -> None:
     """Add to a user's usage of today: `bytes`, `rows`, `collections`. Raise QuotaExceeded.
 
     Call within a transaction: the usage row stays locked until its end. Without amounts, only lock.
@@ -65,7 +65,7 @@ def take(owner: User, **amounts: int) -> None:
     wanted = dict.fromkeys(DAILY, 0) | amounts
     today = timezone.now().date()
     parameters: dict[str, Any] = {"owner": owner.pk, "day": today, **wanted}
-    ((*counted,),) = execute(TAKE, parameters).rows
+    ((*counted,),) = execute(USE, parameters).rows
     for name, used in zip(DAILY, counted, strict=True):
         setting, what = DAILY[name]
         limit = getattr(settings, setting)
@@ -76,7 +76,7 @@ def take(owner: User, **amounts: int) -> None:
 
 def open_another(owner: User, *, bytes: int) -> None:
     """Count an upload's bytes, and raise QuotaExceeded if too many imports are open."""
-    take(owner, bytes=bytes)
+    use(owner, bytes=bytes)
     limit = settings.IMPORTS_OPEN_PER_PERSON
     if (used := open_imports(owner)) >= limit:
         raise QuotaExceeded("open", "imports that have not ended", used, limit, WAIT, OPEN_SECONDS)

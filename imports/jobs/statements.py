@@ -16,14 +16,14 @@ KNOWN = """
     WHERE owner_id = %(owner)s AND identity = ANY(%(identities)s::uuid[])
 """
 KNOWN_AND_HELD = KNOWN + "ORDER BY identity FOR UPDATE"
-BECAME = """
+SET_CARDS = """
     UPDATE imports_importeditem item SET card_id = became.card_id, parent = became.parent
     FROM unnest(%(identities)s::uuid[], %(cards)s::uuid[], %(parents)s::uuid[])
          AS became (identity, card_id, parent)
     WHERE item.owner_id = %(owner)s AND item.identity = became.identity
 """
 # Call with these items claimed or locked by this transaction.
-SEEN = """
+ADD_DIGESTS = """
     UPDATE imports_importeditem item SET seen = item.seen || came.digests
     FROM (
         SELECT identity, array_agg(digest) AS digests
@@ -49,14 +49,14 @@ RELEASE = """
     WHERE owner_id = %(owner)s AND identity = ANY(%(identities)s::uuid[]) AND card_id IS NULL
 """
 # Updates nothing if `read` has changed: so a second reader of the same import stops.
-READ = """
+COUNT_READ = """
     UPDATE imports_import
     SET read = read + %(rows)s, batches = batches + %(batches)s, failed = failed + %(failed)s,
         warned = warned + %(warned)s
     WHERE id = %(import)s AND status = 'reading' AND read = %(before)s
     RETURNING batches
 """
-ADDED = """
+COUNT_ADDED = """
     UPDATE imports_import
     SET batches_done = batches_done + 1, added = added + %(added)s, known = known + %(known)s,
         merged = merged + %(merged)s, failed = failed + %(failed)s,
@@ -64,7 +64,7 @@ ADDED = """
     WHERE id = %(import)s
     RETURNING status = 'running' AND batches_done = batches
 """
-ALL_READ = """
+FINISH_READING = """
     UPDATE imports_import SET status = 'running' WHERE id = %(import)s AND status = 'reading'
     RETURNING batches_done = batches
 """
@@ -132,7 +132,7 @@ SUBSCRIBE = """
     ON CONFLICT (owner_id, feed_id) DO NOTHING
     RETURNING id
 """
-LACKING = """
+FIND_MISSING = """
     SELECT owner_id, array_agg(identity)
     FROM unnest(%(owners)s::bigint[]) AS owner (owner_id),
          unnest(%(identities)s::uuid[]) AS item (identity)

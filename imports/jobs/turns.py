@@ -1,10 +1,10 @@
 """Share the import workers fairly between users, however much one user imports.
 
 To *announce* an import or a batch is to record the event that makes a worker process it. Each
-user's *turns* are limited: one import being read, and BATCHES batches announced. The transaction
-that ends one announces the next. So the queue holds some work of every user, not all work of one.
-Announcing first locks the user's turns until its transaction ends, so that the end of no batch is
-missed.
+user's *turns* are limited: one import being read, and BATCHES_PER_PERSON batches announced. The
+transaction that ends one announces the next. So the queue holds some work of every user, not all
+work of one. Announcing first locks the user's turns until its transaction ends, so that the end of
+no batch is missed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from imports.models import Import, ImportBatch
 from imports.queries import count_dead_letters
 from imports.signals import import_batch_ready, import_requested
 
-BATCHES = 4
+BATCHES_PER_PERSON = 4
 # The first batches of an import are interactive, so they overtake the rest of other imports.
 FIRST_BATCHES = 5
 LOCK = 1 << 60  # plus the user's id; the offset avoids the keys of other advisory locks
@@ -83,11 +83,11 @@ def _announce_batches(owner_id: int, *, ended: int, with_dead: bool) -> None:
     waiting = batches.filter(announced=False).select_related("origin").defer("items")
     waiting = waiting.select_for_update(of=("self",), skip_locked=True)
     # By number, so that a user's imports advance side by side and small ones end soon.
-    following = list(waiting.order_by("number", "origin")[:BATCHES])
+    following = list(waiting.order_by("number", "origin")[:BATCHES_PER_PERSON])
     if not following:
         return
     announced = list(batches.filter(announced=True).values_list("origin_id", flat=True))
-    room = BATCHES - len(announced)
+    room = BATCHES_PER_PERSON - len(announced)
     if with_dead and room <= 0:
         room += sum(count_dead_letters(set(announced)).values())
     for batch in following[: max(room, ended)]:

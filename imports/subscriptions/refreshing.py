@@ -18,37 +18,37 @@ from imports.files.items import one_line
 from imports.files.slices import STEP_SECONDS, Stopwatch, limited_rows, within
 from imports.models import FeedSubscription, WebFeed
 from imports.signals import web_feed_due
-from imports.subscriptions import news
-from imports.subscriptions.news import News
+from imports.subscriptions import entries
+from imports.subscriptions.entries import FeedContent
 from imports.subscriptions.subscribing import EVERY, NEWCOMERS_WAIT
 from outside.errors import ErrorStatus, FetchFailed
 from outside.fetcher import Fetched, Limits, fetch
 
-LONGEST = timedelta(days=1)  # maximum pause between fetches of a failing feed
-GONE_LONGEST = timedelta(days=30)  # the same for a feed that responds with a status of GONE
+MAX_PAUSE = timedelta(days=1)  # maximum pause between fetches of a failing feed
+GONE_MAX_PAUSE = timedelta(days=30)  # the same for a feed that responds with a status of GONE
 GONE = (404, 410)
 # The time after which a feed whose fetch has not finished is announced again.
-IN_HAND = timedelta(minutes=15)
-AT_ONCE = 500
+FETCH_TIMEOUT = timedelta(minutes=15)
+BATCH = 500
 LIMITS = Limits(seconds=30, size=limits.IMPORT_BYTES // 4)
 
 
 def announce_due() -> int:
-    """Record an event for each due feed, up to AT_ONCE, and return their number."""
+    """Record an event for each due feed, up to BATCH, and return their number."""
     now = timezone.now()
     with transaction.atomic(), recording(priority=Priority.BULK):
         due = WebFeed.objects.filter(next_refresh__lte=now).order_by("next_refresh")
-        taken = list(due.select_for_update(skip_locked=True)[:AT_ONCE])
-        wanted = forget_unwanted(taken)
+        taken = list(due.select_for_update(skip_locked=True)[:BATCH])
+        wanted = delete_unsubscribed(taken)
         for feed in wanted:
             event = WebFeedDue(feed_id=feed.pk, host=urlsplit(feed.url).hostname or "")
             web_feed_due.send(sender=WebFeed, event=event)
         asked = WebFeed.objects.filter(pk__in=[feed.pk for feed in wanted])
-        asked.update(asked_at=now, next_refresh=now + IN_HAND)
+        asked.update(asked_at=now, next_refresh=now + FETCH_TIMEOUT)
     return len(wanted)
 
 
-def forget_unwanted(feeds: list[WebFeed]) -> list[WebFeed]:
+def delete_unsubscribed(feeds: list[WebFeed]) -> list[WebFeed]:
     """Delete feeds without subscribers, and return the others.
 
     Call with the feeds' rows locked: a concurrent subscription waits, and creates the feed again.
@@ -65,12 +65,12 @@ def refresh(feed: WebFeed) -> None:
     try:
         fetched = fetch(feed.url, headers=conditions(feed), limits=LIMITS)
         if not fetched.is_unchanged:
-            news.give(feed, news_of(feed, fetched))
-        succeed(feed, fetched)
+            entries.distribute(feed, content_of(feed, fetched))
+        record_success(feed, fetched)
     except FetchFailed as reason:
-        fail(feed, str(reason), is_gone=_is_gone(reason), wait=_wait(reason))
+        record_failure(feed, str(reason), is_gone=_is_gone(reason), wait=_retry_after(reason))
     except Unreadable as reason:
-        fail(feed, str(reason))
+        record_failure(feed, str(reason))
 
 
 def conditions(feed: WebFeed) -> dict[str, str]:
@@ -84,7 +84,7 @@ def conditions(feed: WebFeed) -> dict[str, str]:
     return {name: value for name, value in headers.items() if value}
 
 
-def news_of(feed: WebFeed, fetched: Fetched) -> News:
+def content_of(feed: WebFeed, fetched: Fetched) -> FeedContent:
     """Return the parsed entries of a feed; raise Unreadable if the file is no feed."""
     document = Document(fetched.content, feed.url, fetched.charset or "")
     watch = Stopwatch()
@@ -93,10 +93,10 @@ def news_of(feed: WebFeed, fetched: Fetched) -> News:
         if found.name not in FEEDS:
             raise Unreadable("not_a_feed", f"This is not a feed but {found.label}.")
         bound = list(limited_rows(read, watch))
-    return News(format=found.name, size=len(fetched.content), rows=bound)
+    return FeedContent(format=found.name, size=len(fetched.content), rows=bound)
 
 
-def succeed(feed: WebFeed, fetched: Fetched) -> None:
+def record_success(feed: WebFeed, fetched: Fetched) -> None:
     """Store a successful fetch, and schedule the next one."""
     now = timezone.now()
     changes = {"failures": 0, "error": "", "refreshed_at": now, "next_refresh": now + EVERY}
@@ -111,7 +111,7 @@ def succeed(feed: WebFeed, fetched: Fetched) -> None:
         held.update(**changes)
 
 
-def fail(
+def record_failure(
     feed: WebFeed, reason: str, *, is_gone: bool = False, wait: timedelta = timedelta(0)
 ) -> None:
     """Store why a feed could not be read, and double the pause before the next fetch.
@@ -119,7 +119,7 @@ def fail(
     `wait` is the server's `Retry-After`: the pause is never shorter, up to the maximum.
     """
     failures = feed.failures + 1
-    longest = GONE_LONGEST if is_gone else LONGEST
+    longest = GONE_MAX_PAUSE if is_gone else MAX_PAUSE
     pause = max(min(EVERY * 2 ** min(failures, 16), longest), min(wait, longest))
     WebFeed.objects.filter(pk=feed.pk).update(
         failures=failures, error=reason, next_refresh=timezone.now() + pause
@@ -130,7 +130,7 @@ def _is_gone(reason: FetchFailed) -> bool:
     return isinstance(reason, ErrorStatus) and reason.status in GONE
 
 
-def _wait(reason: FetchFailed) -> timedelta:
-    """Return the server's `Retry-After`, up to GONE_LONGEST; zero if there is none."""
+def _retry_after(reason: FetchFailed) -> timedelta:
+    """Return the server's `Retry-After`, up to GONE_MAX_PAUSE; zero if there is none."""
     seconds = reason.retry_after if isinstance(reason, ErrorStatus) else None
-    return timedelta(seconds=min(seconds or 0, GONE_LONGEST.total_seconds()))
+    return timedelta(seconds=min(seconds or 0, GONE_MAX_PAUSE.total_seconds()))

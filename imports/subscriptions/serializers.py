@@ -61,13 +61,13 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
 
         An earlier fetch would reveal that another user subscribes to the feed.
         """
-        told = super().to_representation(instance)
+        shown = super().to_representation(instance)
         feed, since = instance.feed, instance.created_at
         if not (feed.asked_at and feed.asked_at >= since):
-            told |= {"failures": 0, "error": "", "next_refresh": since}
+            shown |= {"failures": 0, "error": "", "next_refresh": since}
         if not (feed.refreshed_at and feed.refreshed_at >= since):
-            told["refreshed_at"] = None
-        return told
+            shown["refreshed_at"] = None
+        return shown
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_collection(self, subscription: FeedSubscription) -> str | None:

@@ -54,14 +54,14 @@ def subscribe(
     https.
     """
     wanted, refused = wanted_of(feeds)
-    quotas.take(owner)  # a lock: two requests at once must not both use the last free place
+    quotas.use(owner)  # a lock: two requests at once must not both use the last free place
     own = FeedSubscription.objects.filter(owner=owner)
     for known in own.filter(feed__url__in=_spellings(wanted)).values_list("feed__url", flat=True):
         wanted.pop(_page(known), None)
     used, limit = own.count(), settings.SUBSCRIPTIONS_PER_PERSON
     room = max(0, limit - used)
     reason = TOO_MANY.format(used=used, limit=limit)
-    refused += [problem(item, "too_many", reason) for item in list(wanted.values())[room:]]
+    refused += [item.problem("too_many", reason) for item in list(wanted.values())[room:]]
     new = dict(list(wanted.items())[:room])
     asked = WebFeed.objects.filter(url__in=_spellings(new)).values_list("url", flat=True)
     known_as = {_page(url): url for url in asked}
@@ -97,10 +97,10 @@ def wanted_of(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
         try:
             url = normalized(address_of(item.feed))
         except Refused as reason:
-            refused.append(problem(item, "invalid_url", str(reason)))
+            refused.append(item.problem("invalid_url", str(reason)))
             continue
         if len(url) > LINK_LENGTH:
-            refused.append(problem(item, "invalid_url", TOO_LONG))
+            refused.append(item.problem("invalid_url", TOO_LONG))
         else:
             wanted.setdefault(_page(url), replace(item, feed=url))
     return wanted, refused
@@ -128,8 +128,3 @@ def _page(url: str) -> str:
 
 def _spellings(pages: Iterable[str]) -> list[str]:
     return [f"{scheme}://{page}" for page in pages for scheme in ("http", "https")]
-
-
-def problem(item: Item, code: str, detail: str) -> Problem:
-    """Return the problem that reports a refused feed."""
-    return Problem(line=item.line, code=code, detail=detail, label=item.label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imports.files.dates import date_of
+from imports.files.fields.dates import date_of
 
 DATES = {
     "2019": [2019],

@@ -26,6 +26,7 @@ from imports.files.documents import Document
 from imports.files.formats import rows
 from imports.files.items import Row
 from imports.jobs import reading, turns
+from imports.jobs.batches import BatchWriter
 from imports.models import Import, ImportBatch, ImportedItem
 from tests.conftest import Drain
 from tests.harness.processes import Workers, launch, nobody_consumes, wait_for
@@ -105,16 +106,16 @@ def test_a_reader_that_dies_is_followed_by_one_that_goes_on_behind_it(alice: Use
     assert first is not None
 
     with pytest.raises(ConnectionError):
-        reading.Reader(first).read_all(dies_after(250, rows(Document(content))[1]))
+        BatchWriter(first).write_all(dies_after(250, rows(Document(content))[1]))
     second = reading.begin(job.pk)
     assert second is not None
     begun = (second.read, second.batches)
-    reading.read(second, Document(content))
+    reading.continue_reading(second)
 
     assert begun == (200, 2)
     batches = ImportBatch.objects.order_by("number").values_list("number", "rows")
     assert list(batches) == [(1, 100), (2, 100), (3, 100), (4, 100), (5, 50)]
-    assert Event.objects.filter(type="import.batch_ready").count() == turns.BATCHES
+    assert Event.objects.filter(type="import.batch_ready").count() == turns.BATCHES_PER_PERSON
 
 
 def dies_after(count: int, found: Iterator[Row]) -> Iterator[Row]:
@@ -132,12 +133,12 @@ def test_of_two_readers_at_once_the_one_that_is_behind_writes_nothing(alice: Use
     assert second
 
     with pytest.raises(ConnectionError):
-        reading.Reader(first).read_all(dies_after(100, rows(Document(content))[1]))
-    reading.read(second, Document(content))
+        BatchWriter(first).write_all(dies_after(100, rows(Document(content))[1]))
+    reading.continue_reading(second)
     between = sum(ImportBatch.objects.values_list("rows", flat=True))
     third = reading.begin(job.pk)
     assert third
-    reading.read(third, Document(content))
+    reading.continue_reading(third)
 
     assert between == 100
     assert sum(ImportBatch.objects.values_list("rows", flat=True)) == 300
@@ -160,7 +161,7 @@ def read_only(owner: User, content: bytes) -> Import:
     job = services.request_import(owner=owner, content=content)
     begun = reading.begin(job.pk)
     assert begun is not None
-    reading.read(begun, Document(content))
+    reading.continue_reading(begun)
     return job
 
 
@@ -220,7 +221,7 @@ def test_a_cancelled_import_is_not_read_any_further(alice: User) -> None:
     assert begun is not None
     services.cancel_import(job)
 
-    reading.read(begun, Document(content))
+    reading.continue_reading(begun)
 
     assert ImportBatch.objects.count() == 0
     assert Import.objects.get().status == "cancelled"

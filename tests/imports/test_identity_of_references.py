@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from imports.files.bibliography import is_different_work, reference_item
 from imports.files.items import Item
-from imports.files.references import is_other_work, reference_item
 
 BOOK = "https://example.org/book"
 
@@ -27,8 +27,8 @@ def item(**fields: Any) -> Item:
     ],
 )
 def test_chapters_of_one_book_are_works_of_their_own(one: Any, other: Any) -> None:
-    assert is_other_work(one, other)
-    assert is_other_work(other, one)
+    assert is_different_work(one, other)
+    assert is_different_work(other, one)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_chapters_of_one_book_are_works_of_their_own(one: Any, other: Any) -> No
     ],
 )
 def test_one_work_in_two_spellings_is_one_work(one: Any, other: Any) -> None:
-    assert not is_other_work(one, other)
-    assert not is_other_work(other, one)
+    assert not is_different_work(one, other)
+    assert not is_different_work(other, one)
 
 
 @pytest.mark.parametrize("shared", [{"url": BOOK}, {"DOI": "10.1000/book"}])

@@ -14,7 +14,6 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from cards.models import Collection
-from imports.files.documents import Document
 from imports.jobs import reading
 from imports.models import FeedSubscription, Import, ImportUsage
 from imports.services import request_import, subscribe_to
@@ -104,7 +103,7 @@ def read(owner: User, content: bytes) -> Import:
     job = request_import(owner=owner, content=content)
     begun = reading.begin(job.pk)
     assert begun is not None
-    reading.read(begun, Document(content))
+    reading.continue_reading(begun)
     return Import.objects.get(pk=job.pk)
 
 

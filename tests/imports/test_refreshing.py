@@ -19,7 +19,7 @@ from imports.files import slices
 from imports.files.documents import Document
 from imports.files.formats import rows
 from imports.jobs.fetching import document_of
-from imports.jobs.reading import begin, read
+from imports.jobs.reading import begin, continue_reading
 from imports.models import FeedSubscription, Import, WebFeed
 from imports.subscriptions import refreshing
 from tests.conftest import Drain
@@ -235,7 +235,7 @@ def test_a_readers_list_becomes_subscriptions_that_are_due_at_once(
     accepted = upload(client_of(alice), content, visibility="PRIVATE").json()
     begun = begin(accepted["id"])
     assert begun is not None
-    read(begun, Document(content))
+    continue_reading(begun)
     drain()
     upload(client_of(alice), content)
     drain()

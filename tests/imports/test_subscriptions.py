@@ -16,7 +16,7 @@ from accounts.models import User
 from cards.models import Card, Collection
 from imports import services
 from imports.models import FeedSubscription, Import, WebFeed
-from imports.subscriptions import news, refreshing, subscribing
+from imports.subscriptions import entries, refreshing, subscribing
 from tests.conftest import Drain
 from tests.harness.processes import wait_for
 from tests.imports.feed import Feed
@@ -86,13 +86,13 @@ def test_who_subscribes_while_a_feed_is_being_asked_does_not_wait_an_hour(
     alice: User, bob: User, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services.subscribe_to(owner=alice, url=feed.url)
-    give = news.give
+    distribute = entries.distribute
 
     def meanwhile(*given: Any) -> None:
-        give(*given)
+        distribute(*given)
         services.subscribe_to(owner=bob, url=feed.url)
 
-    monkeypatch.setattr(news, "give", meanwhile)
+    monkeypatch.setattr(entries, "distribute", meanwhile)
 
     pause = refresh().next_refresh - timezone.now()
 

@@ -32,9 +32,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _nothing_aside() -> Iterator[None]:
-    slices.aside.files.clear()
+    slices.open_files.files.clear()
     yield
-    slices.aside.files.clear()
+    slices.open_files.files.clear()
 
 
 def told(type: str) -> list[str]:
@@ -47,11 +47,11 @@ def test_of_one_import_so_many_batches_stand_in_the_line(alice: User) -> None:
     job = read_only(alice, lines(1000))
 
     assert ImportBatch.objects.count() == 10
-    assert told("import.batch_ready") == [str(job.pk)] * turns.BATCHES
+    assert told("import.batch_ready") == [str(job.pk)] * turns.BATCHES_PER_PERSON
     deliver(ImportBatchReady(import_id=job.pk, number=2, source=""))
 
-    assert len(told("import.batch_ready")) == turns.BATCHES + 1
-    assert ImportBatch.objects.filter(announced=True).count() == turns.BATCHES
+    assert len(told("import.batch_ready")) == turns.BATCHES_PER_PERSON + 1
+    assert ImportBatch.objects.filter(announced=True).count() == turns.BATCHES_PER_PERSON
 
 
 def test_of_one_person_s_imports_together_no_more_stand_in_it_and_all_go_on(
@@ -118,10 +118,10 @@ def test_turns_that_were_lost_come_back(alice: User) -> None:
     assert turns.revive() == 1
 
     assert told("import.requested")[asked:] == [str(second.pk)]
-    assert told("import.batch_ready")[ready:] == [str(job.pk)] * turns.BATCHES
+    assert told("import.batch_ready")[ready:] == [str(job.pk)] * turns.BATCHES_PER_PERSON
     with transaction.atomic():
         turns.announce(alice.pk)
-    assert len(told("import.batch_ready")) == ready + turns.BATCHES
+    assert len(told("import.batch_ready")) == ready + turns.BATCHES_PER_PERSON
 
 
 Read = Callable[[Document], Iterator[Row]]
@@ -153,24 +153,25 @@ def test_a_file_is_put_aside_for_others_and_read_on_where_it_was(
     job = request_import(owner=alice, content=lines(450))
     request_import(owner=bob, content=lines(1))
 
-    steps = [reading.read_on(begun(job), turns.others_wait)]
+    steps = [reading.continue_reading(begun(job))]
     while steps[-1]:
-        steps.append(reading.read_on(begun(job), turns.others_wait))
+        steps.append(reading.continue_reading(begun(job)))
 
     assert steps == [True] * 4 + [False]
     assert (len(begins), Import.objects.get(pk=job.pk).read) == (1, 450)
-    assert slices.aside.files == {}
+    assert slices.open_files.files == {}
 
 
 def test_what_another_process_has_read_on_is_read_anew(alice: User, bob: User) -> None:
     job = request_import(owner=alice, content=lines(450))
     started = begun(job)
-    opened = reading.open_file(started, Document(lines(450)))
+    opened = reading.open_file(started)
+    assert opened is not None
     next(opened.work)
-    slices.aside.put(job.pk, opened)
+    slices.open_files.put(job.pk, opened)
 
-    assert slices.aside.take(job.pk, read=200) is None
-    reading.read(begun(job), Document(lines(450)))
+    assert slices.open_files.pop(job.pk, read=200) is None
+    reading.continue_reading(begun(job))
 
     assert Import.objects.get(pk=job.pk).read == 450
 
@@ -179,9 +180,9 @@ def test_files_that_are_put_aside_have_no_more_bytes_than_the_largest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("imports.limits.IMPORT_BYTES", 100)
-    aside, ids = slices.Aside(), [new_id() for _ in range(3)]
+    aside, ids = slices.OpenFiles(), [new_id() for _ in range(3)]
     for id, size in zip(ids, (60, 50, 40), strict=True):
-        aside.put(id, slices.Opened(iter([]), 0, size))
+        aside.put(id, slices.OpenFile(iter([]), 0, size))
 
     assert list(aside.files) == ids[1:]
 
@@ -224,7 +225,7 @@ def test_a_format_that_takes_too_long_to_be_found_fails_the_import(
 
     known = FORMATS["html"]
     monkeypatch.setattr(slices, "STEP_SECONDS", 0.3)
-    monkeypatch.setitem(FORMATS, "html", type(known)(**{**vars(known), "looks_like_it": spin}))
+    monkeypatch.setitem(FORMATS, "html", type(known)(**{**vars(known), "matches": spin}))
     job = request_import(owner=alice, content=lines(1))
 
     handlers._read(begun(job))
@@ -246,7 +247,7 @@ def test_who_ends_an_import_and_who_announces_do_not_wait_for_each_other(alice: 
         thread.join(timeout=20)
 
     assert done == [None]
-    assert len(told("import.batch_ready")) == turns.BATCHES
+    assert len(told("import.batch_ready")) == turns.BATCHES_PER_PERSON
     assert Import.objects.get(pk=job.pk).status == "running"
 
 

@@ -15,16 +15,14 @@ from imports.files.formats import (
     dublin_core,
     endnote,
     feeds,
-    json_bookmarks,
-    json_files,
-    json_trees,
     lists,
     opml,
     posts,
     tables,
     zotero,
 )
-from imports.files.formats import json_kinds as kinds
+from imports.files.formats.json import bookmarks as json_bookmarks
+from imports.files.formats.json import detection, exchange, trees
 from imports.files.formats.tagged import medline, refer, ris, wos
 from imports.files.items import Row
 
@@ -35,7 +33,7 @@ class Format:
 
     name: str
     label: str
-    looks_like_it: Callable[[Document], bool]
+    matches: Callable[[Document], bool]
     read: Callable[[Document], Iterator[Row]]
 
 
@@ -160,21 +158,21 @@ FORMATS = {
         Format("feed", "RSS, Atom or RDF feed", FEED, feeds.read),
         Format("posts", "Delicious or Pinboard (XML)", xml("posts"), posts.read),
         Format("html", "Bookmarks (HTML)", is_html, bookmarks.read),
-        Format("commonplace", "Commonplace", json(kinds.commonplace), json_files.commonplace),
-        Format("chrome", "Chrome bookmarks (JSON)", json(kinds.chrome), json_trees.chrome),
-        Format("firefox", "Firefox backup (JSON)", json(kinds.firefox), json_trees.firefox),
-        Format("json_feed", "JSON Feed", json(kinds.json_feed), json_files.json_feed),
-        Format("pinboard", "Pinboard (JSON)", json(kinds.pinboard), json_bookmarks.read),
-        Format("zotero_json", "Zotero (JSON)", json(kinds.zotero), json_bookmarks.read_zotero),
-        Format("csl", "CSL-JSON", json(kinds.csl), json_files.csl),
-        Format("json", "Bookmarks (JSON)", json(json_bookmarks.looks_like_it), json_bookmarks.read),
+        Format("commonplace", "Commonplace", json(detection.commonplace), exchange.commonplace),
+        Format("chrome", "Chrome bookmarks (JSON)", json(detection.chrome), trees.chrome),
+        Format("firefox", "Firefox backup (JSON)", json(detection.firefox), trees.firefox),
+        Format("json_feed", "JSON Feed", json(detection.json_feed), exchange.json_feed),
+        Format("pinboard", "Pinboard (JSON)", json(detection.pinboard), json_bookmarks.read),
+        Format("zotero_json", "Zotero (JSON)", json(detection.zotero), json_bookmarks.read_zotero),
+        Format("csl", "CSL-JSON", json(detection.csl), exchange.csl),
+        Format("json", "Bookmarks (JSON)", json(json_bookmarks.matches), json_bookmarks.read),
         Format("csv", "CSV", is_table, tables.read),
         Format("ris", "RIS", first_of_lines("ris"), ris.read),
         Format("nbib", "PubMed (MEDLINE)", first_of_lines("nbib"), medline.read),
         Format("wos", "Web of Science", first_of_lines("wos"), wos.read),
         Format("enw", "EndNote (refer)", first_of_lines("enw"), refer.read),
         Format("bibtex", "BibTeX", first_of_lines("bibtex"), bibtex.read),
-        Format("list", "Addresses or DOIs", lists.looks_like_it, lists.read),
+        Format("list", "Addresses or DOIs", lists.matches, lists.read),
     )
 }
 # Formats that can be subscribed to.
@@ -190,10 +188,10 @@ UNKNOWN_JSON = (
 def detected(document: Document) -> Format:
     """Return the format of a file by its content; raise Unreadable if no format matches."""
     for known in FORMATS.values():
-        if known.looks_like_it(document):
+        if known.matches(document):
             return known
-    if document.flaw_of_json:
-        raise document.flaw_of_json
+    if document.json_error:
+        raise document.json_error
     if document.is_json:
         raise Unreadable("unknown_format", UNKNOWN_JSON)
     labels = ", ".join(known.label for known in FORMATS.values())

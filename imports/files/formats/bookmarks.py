@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from imports import limits
 from imports.files.documents import Document
-from imports.files.errors import Unreadable
-from imports.files.formats.fields import NOTE
-from imports.files.formats.folders import Folder, path_of, told_of, within
-from imports.files.formats.privacy import privacy_of
-from imports.files.formats.tags import Tag, Tags
+from imports.files.errors import Unreadable, too_deep
+from imports.files.fields.folders import Folder, collection_details_of, path_of, within
+from imports.files.fields.moments import moment
+from imports.files.fields.privacy import privacy_of
+from imports.files.fields.rows import NOTE
 from imports.files.items import Item, Problem, Row, clean, fingerprint, one_line
 from imports.files.markup import plain
-from imports.files.moments import moment
+from imports.files.markup_tags import Tag, Tags
 
 LONGEST = 64 * 1024  # characters of a title or note
 # The tags that structure a bookmark file. Within a note, all other tags belong to the note.
@@ -126,8 +126,7 @@ class _Reading:
         match tag.name, tag.closes:
             case "dl", False:
                 if len(self.folders) >= limits.IMPORT_DEPTH:
-                    message = f"Folders are nested more than {limits.IMPORT_DEPTH} deep."
-                    raise Unreadable("too_deep", message, line=self.tags.line_of(tag.begin))
+                    raise too_deep("Folders", line=self.tags.line_of(tag.begin))
                 self.folders.append(self.named)
                 self.named = Folder("")
             case "dl", True:
@@ -184,7 +183,7 @@ class _Reading:
             text=link.note or plain(_first(attributes, NOTES)),
             tags=self._tags(_first(attributes, TAGGED)),
             collections=path_of(self.folders),
-            told=told_of(self.folders),
+            collection_details=collection_details_of(self.folders),
             added_at=next(filter(None, (moment(attributes.get(name)) for name in DATES)), None),
             private=privacy.private,
             warning=privacy.warning,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from imports.files.dates import date_of
+from imports.files.bibliography import doi_in, reference_item, serials_in
 from imports.files.documents import Document
 from imports.files.elements import Node, elements
 from imports.files.errors import Unreadable
+from imports.files.fields.dates import date_of
 from imports.files.formats.tagged.records import keywords, pages, people
 from imports.files.items import Problem, Row, clean, one_line
-from imports.files.references import doi_in, reference_item, serials_in
 
 # By the last part of `type` or of the element's own name, in lower case.
 TYPES = {
@@ -95,7 +95,7 @@ def _text(node: Node, *names: str) -> str:
 
 def _texts(node: Node, *names: str) -> list[str]:
     """Return the texts of the elements of these names, or the addresses that they refer to."""
-    found = (child for name in names for child in node.all(name))
+    found = (child for name in names for child in node.children_named(name))
     texts = (one_line(child.whole_text) or _resource(child) for child in found)
     return [text for text in texts if text]
 
@@ -107,7 +107,7 @@ def _resource(node: Node) -> str:
 def _names(node: Node, role: str) -> list[str]:
     """Return the names of a role: from separate elements, a list, or family and given parts."""
     found: list[str] = []
-    for child in node.all(role):
+    for child in node.children_named(role):
         inner = _descendants(child)
         family = next((each for each in inner if each.name in ("familyName", "surname")), None)
         given = next((each for each in inner if each.name in ("givenName", "givenname")), None)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from imports.files.dates import date_of
+from imports.files.bibliography import NUMBERED, doi_in, reference_item, serials_in
 from imports.files.documents import Document
 from imports.files.elements import Node, elements
 from imports.files.errors import Unreadable
-from imports.files.formats.tagged.endnote_types import NUMBERED, TYPES
+from imports.files.fields.dates import date_of
+from imports.files.formats.tagged.endnote_types import TYPES
 from imports.files.formats.tagged.records import keywords, notes, pages, people
 from imports.files.items import Problem, Row, clean, one_line
-from imports.files.references import doi_in, reference_item, serials_in
 
 # CSL fields with their elements.
 FIELDS = {

@@ -99,7 +99,7 @@ def item_of(entry: Any, source: str, line: int) -> Item:
 
 def _moment(parts: Any) -> datetime | None:
     """Return the time of feedparser's time tuple, or None."""
-    from imports.files.moments import moment
+    from imports.files.fields.moments import moment
 
     try:
         return moment(datetime(*parts[:6]).replace(tzinfo=UTC)) if parts else None  # noqa: DTZ001

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from imports.files.bibliography import doi_in
 from imports.files.documents import Document
 from imports.files.items import Item, Problem, Row, one_line
-from imports.files.references import doi_in
 
 ADDRESS = re.compile(r"(https?://\S+)(?:\s{1,20}(\S.{0,2000}))?|[A-Za-z][A-Za-z0-9+.-]{0,20}:\S+")
 ARXIV = re.compile(r"arxiv:\s{0,3}(\S{4,40})", re.IGNORECASE)
@@ -39,7 +39,7 @@ def read(document: Document) -> Iterator[Row]:
         yield Item(line=number, guid=guid, title=one_line(title), url=one_line(url))
 
 
-def looks_like_it(document: Document) -> bool:
+def matches(document: Document) -> bool:
     """Return whether at least half of the first 20 lines are list entries."""
     lines = [line.strip() for line in document.head.split("\n")[:20]]
     entries = [line for line in lines if line and not line.startswith("#")]

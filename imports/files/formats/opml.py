@@ -10,15 +10,14 @@ from collections.abc import Iterator, Mapping
 
 from imports import limits
 from imports.files.documents import Document
-from imports.files.errors import Unreadable
-from imports.files.formats.folders import Folder, path_of, told_of, within
-from imports.files.formats.privacy import privacy_of
-from imports.files.formats.tags import Tags
+from imports.files.errors import ENTITIES, Unreadable, too_deep
+from imports.files.fields.folders import Folder, collection_details_of, path_of, within
+from imports.files.fields.moments import moment
+from imports.files.fields.privacy import privacy_of
 from imports.files.items import Item, Problem, Row, clean, one_line
-from imports.files.moments import moment
+from imports.files.markup_tags import Tags
 
 NO_ADDRESS = "This outline has no address."
-ENTITIES = "The XML declares entities or refers to other files. Remove its DOCTYPE."
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -43,8 +42,7 @@ def read(document: Document) -> Iterator[Row]:
         if tag.is_alone:
             continue
         if len(path) >= limits.IMPORT_DEPTH:
-            message = f"Elements are nested more than {limits.IMPORT_DEPTH} deep."
-            raise Unreadable("too_deep", message, line=line)
+            raise too_deep("Elements", line=line)
         name = "" if row else title_of(tag.attributes)
         description = clean(tag.attributes.get("description"))
         path.append(Folder(name, privacy_of(tag.attributes), description))
@@ -76,7 +74,7 @@ def row_of(
         text=clean(attributes.get("description") or attributes.get("_note")),
         tags=tuple(attributes.get("category", "").split(",")),
         collections=path_of(path),
-        told=told_of(path),
+        collection_details=collection_details_of(path),
         added_at=moment(attributes.get("created")),
         private=privacy.private,
         warning=privacy.warning,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imports.files.documents import Document
-from imports.files.formats import fields
-from imports.files.formats.tags import Tags
+from imports.files.fields.field_names import normalized
+from imports.files.fields.rows import Fields, item_of
 from imports.files.items import Row
+from imports.files.markup_tags import Tags
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -15,5 +16,5 @@ def read(document: Document) -> Iterator[Row]:
     tags = Tags(document.text, is_xml=True)
     for tag in tags:
         if tag.name == "post" and not tag.closes:
-            named = ((fields.normal(name), value) for name, value in tag.attributes.items())
-            yield fields.item_of(fields.Fields(named), line=tags.line_of(tag.begin), source="json")
+            named = ((normalized(name), value) for name, value in tag.attributes.items())
+            yield item_of(Fields(named), line=tags.line_of(tag.begin), source="json")

@@ -1,4 +1,4 @@
-"""Read CSV from programs and spreadsheets; fields.py knows the names of columns."""
+"""Read CSV from programs and spreadsheets; field_names.py knows the names of columns."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 from api.downloads import unescape_formula
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
-from imports.files.formats import fields
-from imports.files.formats.privacy import privacy_of
+from imports.files.fields.field_names import FIELD_OF, OF_REFERENCES, normalized
+from imports.files.fields.privacy import privacy_of
+from imports.files.fields.rows import Fields, item_of
 from imports.files.items import Problem, Row, clean, one_line
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -37,7 +38,7 @@ class Table:
     """The layout of a CSV file: its delimiter, its columns, and its first line of data."""
 
     delimiter: str
-    columns: tuple[str, ...]  # names in the form of `fields.normal`
+    columns: tuple[str, ...]  # names in the form of `normalized`
     header: tuple[str, ...]  # names in the file
     begin: int  # line number of the first row of data
 
@@ -46,8 +47,8 @@ class Table:
         """Return the file's column name for each recognized field, for a dry run."""
         found: dict[str, str] = {}
         for name, column in zip(self.columns, self.header, strict=True):
-            if name in fields.PLACES or _is_mark(name):
-                what = fields.PLACES.get(name, ("private",))[0]
+            if name in FIELD_OF or _is_mark(name):
+                what = FIELD_OF.get(name, "private")
                 found.setdefault(CALLED.get(what, what), column.lower())
         return found
 
@@ -109,7 +110,7 @@ def _of_header(text: str, delimiter: str, line: int) -> Table | None:
         header = next(reader, [])[:MOST_COLUMNS]
     except csv.Error:
         return None
-    columns = tuple(fields.normal(name) for name in header)
+    columns = tuple(normalized(name) for name in header)
     if {"au", "ti", "so"} <= set(columns):
         columns = tuple(WOS.get(name, "") for name in columns)
     return Table(delimiter, columns, tuple(map(one_line, header)), line + reader.line_num)
@@ -117,8 +118,8 @@ def _of_header(text: str, delimiter: str, line: int) -> Table | None:
 
 def _is_enough(columns: set[str]) -> bool:
     """Return whether columns suffice for a table: addresses, or titles and more."""
-    kinds = {fields.PLACES[name][0] for name in columns if name in fields.PLACES}
-    others = {"note", "highlight", "author", *fields.OF_REFERENCES}
+    kinds = {FIELD_OF[name] for name in columns if name in FIELD_OF}
+    others = {"note", "highlight", "author", *OF_REFERENCES}
     return "url" in kinds or ("title" in kinds and bool(kinds & others))
 
 
@@ -195,11 +196,11 @@ def _row(table: Table, cells: list[str], line: int) -> Row:
         for name, cell in zip(table.columns, cells, strict=False)
     ]
     missing = table.columns[len(cells) :]
-    row = fields.Fields(_joined(named))
+    row = Fields(_joined(named))
     if missing and ("url" not in row.found or any(map(_is_mark, missing))):
         detail = f"This row has {len(cells)} cells, but there are {expected} columns."
         return Problem(line=line, code="malformed", detail=detail, label=label)
-    return fields.item_of(row, line=line)
+    return item_of(row, line=line)
 
 
 def _joined(named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from imports import limits
-from imports.files.dates import date_of
+from imports.files.bibliography import NUMBERED, doi_in, reference_item
 from imports.files.documents import Document
 from imports.files.elements import Node, elements
 from imports.files.errors import Unreadable
+from imports.files.fields.dates import date_of
+from imports.files.fields.moments import moment
 from imports.files.items import Item, Problem, Row, clean, fingerprint, one_line
 from imports.files.markup import plain
-from imports.files.moments import moment
-from imports.files.references import doi_in, reference_item
 
 TYPES = {
     "journalArticle": "article-journal", "magazineArticle": "article-magazine",
@@ -36,8 +36,7 @@ PEOPLE = {
     "cartographers": "author", "directors": "author", "interviewees": "author",
     "performers": "author", "podcasters": "author", "contributors": "author",
 }  # fmt: skip
-NUMBERED = {"report", "thesis", "patent", "standard", "dataset", "software"}
-OTHERS = {"Journal", "Collection", "Memo", "Attachment", "Series"}
+NO_REFERENCES = {"Journal", "Collection", "Memo", "Attachment", "Series"}
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -71,10 +70,12 @@ def rows_of(nodes: list[Node]) -> Iterator[Row]:
     named = {node.about: node for node in nodes}
     paths = paths_of([node for node in nodes if node.name == "Collection"])
     attached = {
-        part.attributes.get("resource", "") for node in nodes for part in node.all("isReferencedBy")
+        part.attributes.get("resource", "")
+        for node in nodes
+        for part in node.children_named("isReferencedBy")
     }
     for node in nodes:
-        if node.name not in OTHERS:
+        if node.name not in NO_REFERENCES:
             yield item_of(node, named, paths)
             continue
         text = plain(node.content("value")) if node.name == "Memo" else ""
@@ -95,7 +96,7 @@ def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
     above = {
         part.attributes.get("resource", ""): node.about
         for node in collections
-        for part in node.all("hasPart")
+        for part in node.children_named("hasPart")
         if part.attributes.get("resource") in named
     }
     paths = defaultdict(list)
@@ -104,7 +105,7 @@ def paths_of(collections: list[Node]) -> dict[str, list[tuple[str, ...]]]:
         while (about := above.get(about, "")) and about not in seen:
             seen.add(about)
             path.insert(0, one_line(named[about].content("title")))
-        for part in node.all("hasPart"):
+        for part in node.children_named("hasPart"):
             if len(path) <= limits.IMPORT_DEPTH:
                 paths[part.attributes.get("resource", "")].append(tuple(p for p in path if p))
     return paths
@@ -115,7 +116,10 @@ def item_of(node: Node, named: dict[str, Node], paths: Any) -> Row:
     about = node.about
     csl = csl_of(node, whole_of(node, named))
     url = about if about.startswith("http") else node.content("identifier", "URI", "value")
-    refers = [named.get(part.attributes.get("resource", "")) for part in node.all("isReferencedBy")]
+    refers = [
+        named.get(part.attributes.get("resource", ""))
+        for part in node.children_named("isReferencedBy")
+    ]
     notes = [plain(memo.content("value")) for memo in refers if memo and memo.name == "Memo"]
     return reference_item(
         line=node.line,
@@ -162,7 +166,7 @@ def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
         "issue", ""
     )
     for name, target in PEOPLE.items():
-        found = [person for seq in node.all(name) for person in _people(seq)]
+        found = [person for seq in node.children_named(name) for person in _people(seq)]
         if not csl.get(target) or name == "seriesEditors":
             csl[target] = csl.get(target, []) + found
     _identifiers(csl, [node, *([whole] if whole else [])])
@@ -171,7 +175,11 @@ def csl_of(node: Node, whole: Node | None) -> dict[str, Any]:
 
 def _people(sequence: Node) -> list[dict[str, str]]:
     """Return the CSL-JSON names in a sequence of persons."""
-    persons = [item.find("Person") for seq in sequence.all("Seq") for item in seq.all("li")]
+    persons = [
+        item.find("Person")
+        for seq in sequence.children_named("Seq")
+        for item in seq.children_named("li")
+    ]
     return [
         {"family": person.content("surname"), "given": person.content("givenName")}
         for person in persons
@@ -181,14 +189,14 @@ def _people(sequence: Node) -> list[dict[str, str]]:
 
 def _tags(node: Node) -> Iterator[str]:
     """Yield the tags of an element, the owner's and automatic ones."""
-    for subject in node.all("subject"):
+    for subject in node.children_named("subject"):
         yield clean(subject.text) or subject.content("AutomaticTag", "value")
 
 
 def _identifiers(csl: dict[str, Any], nodes: list[Node]) -> None:
     """Add the first ISBN, ISSN and DOI among some elements."""
     for node in nodes:
-        for identifier in node.all("identifier"):
+        for identifier in node.children_named("identifier"):
             kind, _, value = clean(identifier.text).partition(" ")
             if kind in ("ISBN", "ISSN"):
                 csl.setdefault(kind, value)

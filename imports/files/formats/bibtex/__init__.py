@@ -8,16 +8,16 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from imports.files.dates import date_of
+from imports.files.bibliography import CSL_TYPES, doi_in, reference_item
 from imports.files.documents import Document
+from imports.files.fields.dates import date_of
+from imports.files.fields.moments import moment
+from imports.files.fields.privacy import privacy_of
 from imports.files.formats.bibtex import names
 from imports.files.formats.bibtex.entries import Reading
-from imports.files.formats.bibtex.latex import decoded, divided, verbatim
+from imports.files.formats.bibtex.latex import decoded, split_outside_braces, verbatim
 from imports.files.formats.bibtex.people import is_whole, people_of
-from imports.files.formats.privacy import privacy_of
 from imports.files.items import Problem, Row
-from imports.files.moments import moment
-from imports.files.references import doi_in, reference_item
 
 ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 # An address that continues on the next line, and one that is percent-encoded as a whole.
@@ -46,7 +46,7 @@ def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
     texts = {name: decoded(value) for name, value in fields.items() if name in names.TEXTS}
     csl = csl_of(kind, texts)
     subtype = verbatim(fields.get("entrysubtype", ""))
-    if subtype in names.SUBTYPES or subtype in names.CSL_TYPES:
+    if subtype in names.SUBTYPES or subtype in CSL_TYPES:
         csl["type"] = names.SUBTYPES.get(subtype, subtype)
     if doi := doi_in(verbatim(fields.get("doi", ""))):
         csl["DOI"] = doi
@@ -105,8 +105,8 @@ def tags_of(text: str) -> tuple[str, ...]:
     """Return keywords, separated by semicolons outside braces, or by commas if there are none."""
     if is_whole(text.strip()):
         text = text.strip()[1:-1]
-    parts = divided(text, ";", quotes=False)
-    parts = parts if len(parts) > 1 else divided(text, ",", quotes=False)
+    parts = split_outside_braces(text, ";", quotes=False)
+    parts = parts if len(parts) > 1 else split_outside_braces(text, ",", quotes=False)
     return tuple(decoded(part.strip()) for part in parts)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imports.files.formats.bibtex.inheritance import Entry, Family, keys_referred_to
-from imports.files.formats.bibtex.latex import divided
+from imports.files.formats.bibtex.latex import split_outside_braces
 from imports.files.formats.bibtex.names import KNOWN_FIELDS
 from imports.files.items import Problem, one_line
 
@@ -121,7 +121,7 @@ class Reading:
 def value_of(text: str, macros: dict[str, str]) -> str:
     """Return the text of a value: braced, quoted, a macro, or several of these joined by #."""
     joined = ""
-    for part in map(str.strip, divided(text, "#")):
+    for part in map(str.strip, split_outside_braces(text, "#")):
         is_text = len(part) > 1 and part[-1] == ENCLOSED.get(part[0])
         joined += part[1:-1] if is_text else macros.get(part.lower(), part)
         if len(joined) > LONGEST_VALUE:

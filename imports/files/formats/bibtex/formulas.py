@@ -43,7 +43,7 @@ class _NoText(Exception):
 def readable(formula: str) -> str:
     """Return a formula (without its dollar signs) as plain text, or "" if that is impossible."""
     try:
-        text, _ = _group(TOKEN.findall(formula), 0, 0)
+        text, _ = _group_text(TOKEN.findall(formula), 0, 0)
     except _NoText:
         return ""
     return " ".join(text.split()) if text.strip() else ""
@@ -53,7 +53,7 @@ def readable(formula: str) -> str:
 Tokens = list[tuple[str, str, str, str]]
 
 
-def _group(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
+def _group_text(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
     """Return the text of a group, and the position after its closing brace."""
     if depth > DEEPEST:
         raise _NoText
@@ -61,17 +61,17 @@ def _group(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
     while at < len(tokens) and tokens[at][2] != "}":
         sign = tokens[at][2]
         if sign in SCRIPTS:
-            text, at = _one(tokens, at + 1, depth)
+            text, at = _token_text(tokens, at + 1, depth)
             found.append(_script(sign, text))
         else:
-            text, at = _one(tokens, at, depth)
+            text, at = _token_text(tokens, at, depth)
             found.append(text)
     if (at < len(tokens)) != (depth > 0):
         raise _NoText  # unmatched braces
     return "".join(found), at + 1
 
 
-def _one(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
+def _token_text(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
     """Return the text of one token or group, and the position after it.
 
     After `^` or `_`, only the first letter of a text belongs to it; the rest stays in `tokens`.
@@ -80,7 +80,7 @@ def _one(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
         raise _NoText
     macro, escaped, sign, letters = tokens[at]
     if sign == "{":
-        return _group(tokens, at + 1, depth + 1)
+        return _group_text(tokens, at + 1, depth + 1)
     if letters:
         is_script = at > 0 and tokens[at - 1][2] in SCRIPTS
         if is_script and len(letters) > 1:

@@ -93,7 +93,7 @@ def _logo(node: Any) -> str:
     return name if name != name.lower() else ""
 
 
-def divided(text: str, sign: str, *, quotes: bool = True) -> list[str]:
+def split_outside_braces(text: str, sign: str, *, quotes: bool = True) -> list[str]:
     """Split a text at a sign, except within braces (and within quotes, if `quotes`)."""
     parts, begin, depth, quoted = [], 0, 0, False
     for found in re.finditer(rf'\\.|[{{}}"{sign}]', text, re.DOTALL):

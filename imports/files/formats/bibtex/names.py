@@ -22,16 +22,6 @@ TYPES = {
 }  # fmt: skip
 # Values of `entrysubtype`, besides the types of CSL.
 SUBTYPES = {"magazine": "article-magazine", "newspaper": "article-newspaper"}
-CSL_TYPES = frozenset(
-    (  # noqa: SIM905 - one a line would be a page of them
-        "article article-journal article-magazine article-newspaper bill book broadcast chapter "
-        "classic collection dataset document entry entry-dictionary entry-encyclopedia event "
-        "figure graphic hearing interview legal_case legislation manuscript map motion_picture "
-        "musical_score pamphlet paper-conference patent performance periodical "
-        "personal_communication post post-weblog regulation report review review-book software "
-        "song speech standard thesis treaty webpage"
-    ).split()
-)
 GENRES = {"phdthesis": "PhD thesis", "mastersthesis": "Master's thesis"}
 # biblatex's keywords for a genre, which it prints in the document's language.
 GENRE_WORDS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from cards.limits import REFERENCE_PEOPLE
-from imports.files.formats.bibtex.latex import decoded, divided
+from imports.files.bibliography import NOBODY
+from imports.files.formats.bibtex.latex import decoded, split_outside_braces
 from imports.files.items import one_line
-from imports.files.references import OTHERS
 
 NAMED_PART = re.compile(r"\s?(family|given|prefix|suffix|useprefix)(?:-i)?\s?=", re.IGNORECASE)
 PARTS = {
@@ -42,7 +42,7 @@ def _person(name: str) -> dict[str, str]:
     """Return the CSL-JSON name of one name; {} for "others"."""
     from bibtexparser.middlewares.names import parse_single_name_into_parts
 
-    if not name or OTHERS.fullmatch(name.strip("{} .,")):
+    if not name or NOBODY.fullmatch(name.strip("{} .,")):
         return {}
     if NAMED_PART.match(name):
         return _of_named_parts(name)
@@ -75,7 +75,7 @@ def is_whole(name: str) -> bool:
 def _of_named_parts(name: str) -> dict[str, str]:
     """Return the CSL-JSON name of `family=…, given=…`, a form that biblatex has since 3.5."""
     found: dict[str, str] = {}
-    for part in divided(name, ","):
+    for part in split_outside_braces(name, ","):
         key, _, value = part.partition("=")
         if target := PARTS.get(key.strip().lower()):
             found[target] = decoded(value.strip().strip('"'))

@@ -20,5 +20,3 @@ TYPES = {
     "music": "song", "pamphlet": "pamphlet", "personal communication": "personal_communication",
     "interview": "interview", "preprint": "article", "generic": "document",
 }  # fmt: skip
-# Types whose number is the work's own, not that of an issue.
-NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}

@@ -9,14 +9,21 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from imports.files.dates import date_of
+from imports.files.bibliography import doi_in, reference_item, serials_in
 from imports.files.documents import Document
-from imports.files.formats.tagged.records import Line, Record, keywords, notes, people, records
+from imports.files.fields.dates import date_of
+from imports.files.formats.tagged.records import (
+    Record,
+    keywords,
+    line_reader,
+    notes,
+    people,
+    records,
+)
 from imports.files.formats.tagged.records import read as read_records
 from imports.files.items import Item, Row, one_line
-from imports.files.references import doi_in, reference_item, serials_in
 
-LINE = re.compile(r"([A-Z]{2,4}) {0,2}-(?: (.*))?")
+read_line = line_reader(re.compile(r"([A-Z]{2,4}) {0,2}-(?: (.*))?"))
 FIRST, LAST = frozenset({"PMID"}), frozenset({"END"})
 FIELDS = {
     "volume": ("VI",), "issue": ("IP",), "page": ("PG",), "language": ("LA",), "PMID": ("PMID",),
@@ -29,13 +36,7 @@ IS_DOI = re.compile(r"(10\..{1,300}) \[doi\]", re.IGNORECASE)
 
 def read(document: Document) -> Iterator[Row]:
     """Yield the references of a MEDLINE file."""
-    return read_records(records(document.text, divided, first=FIRST, last=LAST), item_of)
-
-
-def divided(line: str) -> Line:
-    """Return the tag of a line ("" for a continuation line) and its text."""
-    found = LINE.fullmatch(line.rstrip())
-    return (found.group(1), found.group(2) or "") if found else ("", line.strip())
+    return read_records(records(document.text, read_line, first=FIRST, last=LAST), item_of)
 
 
 def item_of(record: Record) -> Item:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from imports.files.bibliography import NOBODY
 from imports.files.items import Item, Problem, Row, clean, one_line
-from imports.files.references import OTHERS
 
 LONGEST_RECORD = 5_000  # lines
 # The lower-case words before a family name, as in "van der Waals".
@@ -61,16 +61,26 @@ class Record:
 Line = tuple[str, str]
 
 
+def line_reader(pattern: re.Pattern[str]) -> Callable[[str], Line]:
+    """Return a function that splits a line into tag and text, the groups of the pattern."""
+
+    def split(line: str) -> Line:
+        found = pattern.fullmatch(line.rstrip())
+        return (found.group(1), found.group(2) or "") if found else ("", line.strip())
+
+    return split
+
+
 def records(
-    text: str, divide: Callable[[str], Line], *, first: frozenset[str], last: frozenset[str]
+    text: str, read_line: Callable[[str], Line], *, first: frozenset[str], last: frozenset[str]
 ) -> Iterator[Record]:
-    """Yield the records of a text. `divide` returns the tag and text of a line.
+    """Yield the records of a text. `read_line` returns the tag and text of a line.
 
     A record begins with a tag of `first`, and ends before the next tag of `first` or `last`.
     """
     record: Record | None = None
     for number, line in enumerate(text.split("\n"), start=1):
-        tag, content = divide(line.lstrip("\ufeff"))
+        tag, content = read_line(line.lstrip("\ufeff"))
         if record and (tag in last or tag in first):
             yield record
             record = None
@@ -97,7 +107,7 @@ def people(texts: Iterable[str]) -> list[dict[str, str]]:
     """Return CSL-JSON names, one per line; a single line may separate several by semicolons."""
     lines = [one_line(text) for text in texts]
     names = lines[0].split(";") if len(lines) == 1 else lines
-    return [person(name) for name in names if name.strip() and not OTHERS.fullmatch(name.strip())]
+    return [person(name) for name in names if name.strip() and not NOBODY.fullmatch(name.strip())]
 
 
 def person(text: str) -> dict[str, str]:

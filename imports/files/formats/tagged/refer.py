@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from imports.files.dates import date_of
+from imports.files.bibliography import NUMBERED, doi_in, reference_item, serials_in
 from imports.files.documents import Document
-from imports.files.formats.tagged.endnote_types import NUMBERED, TYPES
-from imports.files.formats.tagged.records import Line, Record, keywords, notes, pages, people
+from imports.files.fields.dates import date_of
+from imports.files.formats.tagged.endnote_types import TYPES
+from imports.files.formats.tagged.records import Record, keywords, line_reader, notes, pages, people
 from imports.files.formats.tagged.records import read as read_records
 from imports.files.items import Item, Row
-from imports.files.references import doi_in, reference_item, serials_in
 
-LINE = re.compile(r"%([0-9A-Za-z@?!>\[\]<*^~$&(+])(?: (.*))?")
+read_line = line_reader(re.compile(r"%([0-9A-Za-z@?!>\[\]<*^~$&(+])(?: (.*))?"))
 FIELDS = {
     "title": ("T",), "collection-title": ("S",), "publisher": ("I",), "publisher-place": ("C",),
     "volume": ("V",), "edition": ("7",), "language": ("G",), "genre": ("9",), "abstract": ("X",),
@@ -31,7 +31,7 @@ def records(text: str) -> Iterator[Record]:
     record: Record | None = None
     is_apart = True
     for number, line in enumerate(text.split("\n"), start=1):
-        tag, content = divided(line.lstrip("\ufeff"))
+        tag, content = read_line(line.lstrip("\ufeff"))
         if tag == "0" or (tag and is_apart):
             if record:
                 yield record
@@ -41,12 +41,6 @@ def records(text: str) -> Iterator[Record]:
             record.add(tag, content)
     if record:
         yield record
-
-
-def divided(line: str) -> Line:
-    """Return the tag of a line ("" for a continuation line) and its text."""
-    found = LINE.fullmatch(line.rstrip())
-    return (found.group(1), found.group(2) or "") if found else ("", line.strip())
 
 
 def item_of(record: Record) -> Item:

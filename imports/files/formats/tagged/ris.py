@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from cards.references import VISIBILITY
-from imports.files.dates import date_of
+from imports.files.bibliography import NUMBERED, doi_in, reference_item, serials_in
 from imports.files.documents import Document
-from imports.files.formats.privacy import privacy_of
+from imports.files.fields.dates import date_of
+from imports.files.fields.privacy import privacy_of
 from imports.files.formats.tagged.records import (
     Line,
     Record,
@@ -22,7 +23,6 @@ from imports.files.formats.tagged.records import (
 )
 from imports.files.formats.tagged.records import read as read_records
 from imports.files.items import Item, Row
-from imports.files.references import doi_in, reference_item, serials_in
 
 TYPES = {
     "JOUR": "article-journal", "EJOUR": "article-journal", "JFULL": "article-journal",
@@ -38,8 +38,6 @@ TYPES = {
     "ART": "graphic", "PCOMM": "personal_communication", "SLIDE": "speech",
     "ADVS": "motion_picture",
 }  # fmt: skip
-# Types whose number is the work's own, not that of an issue.
-NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
 # Types whose T2 is the series, not a containing work.
 WHOLE = {"book", "thesis"}
 # CSL fields with their tags, best first.
@@ -62,10 +60,10 @@ FIRST, LAST = frozenset({"TY"}), frozenset({"ER"})
 
 def read(document: Document) -> Iterator[Row]:
     """Yield the references of a RIS file."""
-    return read_records(records(document.text, divided, first=FIRST, last=LAST), item_of)
+    return read_records(records(document.text, read_line, first=FIRST, last=LAST), item_of)
 
 
-def divided(line: str) -> Line:
+def read_line(line: str) -> Line:
     """Return the tag of a line ("" for a continuation line) and its text.
 
     Some programs write one space instead of two, or lower-case tags. Then only known tags count,

@@ -9,14 +9,21 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from imports.files.dates import date_of
+from imports.files.bibliography import doi_in, reference_item, serials_in
 from imports.files.documents import Document
-from imports.files.formats.tagged.records import Line, Record, keywords, pages, people, records
+from imports.files.fields.dates import date_of
+from imports.files.formats.tagged.records import (
+    Record,
+    keywords,
+    line_reader,
+    pages,
+    people,
+    records,
+)
 from imports.files.formats.tagged.records import read as read_records
 from imports.files.items import Item, Row, one_line
-from imports.files.references import doi_in, reference_item, serials_in
 
-LINE = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
+read_line = line_reader(re.compile(r"([A-Z][A-Z0-9])(?: (.*))?"))
 FIRST, LAST = frozenset({"PT"}), frozenset({"ER", "EF", "FN", "VR"})
 TYPES = {"J": "article-journal", "B": "book", "S": "book", "C": "paper-conference", "P": "patent"}
 # The type of the document (DT), where it is more specific than the type of publication (PT).
@@ -33,13 +40,7 @@ FIELDS = {
 
 def read(document: Document) -> Iterator[Row]:
     """Yield the references of a Web of Science file."""
-    return read_records(records(document.text, divided, first=FIRST, last=LAST), item_of)
-
-
-def divided(line: str) -> Line:
-    """Return the tag of a line ("" for a continuation line) and its text."""
-    found = LINE.fullmatch(line.rstrip())
-    return (found.group(1), found.group(2) or "") if found else ("", line.strip())
+    return read_records(records(document.text, read_line, first=FIRST, last=LAST), item_of)
 
 
 def item_of(record: Record) -> Item:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from imports.files.formats.privacy import Privacy
+from imports.files.fields.privacy import Privacy
 from imports.files.items import one_line
 
 
@@ -13,13 +13,13 @@ from imports.files.items import one_line
 class Folder:
     """A folder; paths skip a folder without a name.
 
-    `is_told` is true once an item has carried the folder's description and visibility.
+    `is_reported` is true once an item has carried the folder's description and visibility.
     """
 
     name: str
     privacy: Privacy = field(default_factory=Privacy)
     description: str = ""
-    is_told: bool = False
+    is_reported: bool = False
 
 
 def within(folders: Sequence[Folder], own: Privacy) -> Privacy:
@@ -35,15 +35,15 @@ def path_of(folders: Sequence[Folder]) -> tuple[tuple[str, ...], ...]:
     return (names,) if names else ()
 
 
-def told_of(folders: Sequence[Folder]) -> Mapping[str, Mapping[str, str]]:
-    """Return the innermost folder's description and visibility as `Item.told`, only once."""
+def collection_details_of(folders: Sequence[Folder]) -> Mapping[str, Mapping[str, str]]:
+    """Return the innermost folder's details in the form of `Item.collection_details`, only once."""
     named = [folder for folder in folders if folder.name]
-    if not named or named[-1].is_told:
+    if not named or named[-1].is_reported:
         return {}
-    named[-1].is_told = True
-    told = {"description": named[-1].description, "visibility": _visibility(named)}
-    told = {name: value for name, value in told.items() if value}
-    return {one_line(" / ".join(folder.name for folder in named)): told} if told else {}
+    named[-1].is_reported = True
+    details = {"description": named[-1].description, "visibility": _visibility(named)}
+    details = {name: value for name, value in details.items() if value}
+    return {one_line(" / ".join(folder.name for folder in named)): details} if details else {}
 
 
 def _visibility(folders: Sequence[Folder]) -> str:

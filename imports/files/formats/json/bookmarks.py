@@ -1,7 +1,7 @@
 """Read bookmarks, highlights and references from the JSON of many programs.
 
-Most programs write a list of objects with telling member names (fields.py). This module knows the
-rest: where the list is, and which members are nested or named differently.
+Most programs write a list of objects with telling member names (field_names.py). This module knows
+the rest: where the list is, and which members are nested or named differently.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
-from imports.files.formats import fields
-from imports.files.formats.json_values import NOT_AN_OBJECT, members_of, numbered
+from imports.files.fields.field_names import FIELD_OF, normalized
+from imports.files.fields.rows import Fields, item_of
+from imports.files.formats.json.values import NOT_AN_OBJECT, members_of, numbered
 from imports.files.items import Item, Problem, Row, clean, one_line
 from imports.files.markup import plain
 
@@ -59,7 +60,7 @@ def _unfolded(found: list[Any], path: str = "") -> Iterator[Any]:
             yield entry
 
 
-def looks_like_it(value: Any) -> bool:
+def matches(value: Any) -> bool:
     """Return whether a JSON value has a list of addresses, or objects with address or title."""
     found = list_in(value)
     if found is None:
@@ -69,8 +70,7 @@ def looks_like_it(value: Any) -> bool:
         return all("://" in entry[:20] for entry in shown)
     rows = [adapted(entry) for entry in shown if isinstance(entry, dict)]
     return not shown or any(
-        {"url", "title"} & {fields.PLACES.get(fields.normal(name), ("",))[0] for name in row}
-        for row in rows
+        {"url", "title"} & {FIELD_OF.get(normalized(name)) for name in row} for row in rows
     )
 
 
@@ -97,15 +97,15 @@ def list_in(value: Any, depth: int = 2) -> list[Any] | None:
 
 def row_of(entry: Entry, line: int) -> Row:
     """Return the item of an entry, or a Problem if it has nothing to import."""
-    row = fields.Fields((fields.normal(name), value) for name, value in adapted(entry).items())
-    item = fields.item_of(row, line=line, source="json")
+    row = Fields((normalized(name), value) for name, value in adapted(entry).items())
+    item = item_of(row, line=line, source="json")
     if item.url or item.title or item.text:
         return item
     return Problem(line=line, code="required", detail=NO_ADDRESS)
 
 
 def adapted(entry: Entry) -> Mapping[str, Any]:
-    """Return the members of an entry under names that fields.py knows."""
+    """Return the members of an entry under names that field_names.py knows."""
     return next((change(entry) for fits, change in PROGRAMS if fits(entry)), entry)
 
 
@@ -119,10 +119,12 @@ def _of_groups(value: Entry, groups_in: str, links_in: str) -> list[Any] | None:
     for group in groups:
         path = _path(group, above, "parentId")
         mark = {"public": group["isPublic"]} if "isPublic" in group else {}
-        told = {"collectionvisibility": "public" if group.get("isPublic") else "private"}
+        details = {"collectionvisibility": "public" if group.get("isPublic") else "private"}
         for link in members_of(group, links_in):
             if isinstance(link, dict):
-                found.append(link | {"collection": None, "folder": path} | (mark and mark | told))
+                found.append(
+                    link | {"collection": None, "folder": path} | (mark and mark | details)
+                )
             else:
                 found.append(link)
     return found
@@ -181,8 +183,8 @@ def _of_hypothesis(entry: Entry) -> Mapping[str, Any]:
     found["created"] = entry.get("created")
     found["note"] = "\n\n".join(filter(None, [quote, clean(entry.get("text"))]))
     if readers is not None or "group" in entry:
-        told = readers if isinstance(readers, list) else []
-        is_open = readers is None or "group:__world__" in told
+        named = readers if isinstance(readers, list) else []
+        is_open = readers is None or "group:__world__" in named
         found["private"] = not (is_open and entry.get("group") in (None, "__world__"))
     return found
 

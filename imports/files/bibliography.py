@@ -14,12 +14,25 @@ from rest_framework.exceptions import ValidationError
 
 from cards.limits import REFERENCE_BYTES, REFERENCE_PEOPLE
 from cards.references import PEOPLE_FIELDS, TEXT_FIELDS, Issued, Person
-from imports.files.dates import date_of
+from imports.files.fields.dates import date_of
 from imports.files.items import Item, clean, fingerprint, one_line
 from pages.canonical import InvalidUrl, page
 
 # The fields that distinguish references, besides people and year.
 PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "publisher")
+# Types of CSL-JSON (https://docs.citationstyles.org/en/stable/specification.html#appendix-iii-types).
+CSL_TYPES = frozenset(
+    (  # noqa: SIM905 - one a line would be a page of them
+        "article article-journal article-magazine article-newspaper bill book broadcast chapter "
+        "classic collection dataset document entry entry-dictionary entry-encyclopedia event "
+        "figure graphic hearing interview legal_case legislation manuscript map motion_picture "
+        "musical_score pamphlet paper-conference patent performance periodical "
+        "personal_communication post post-weblog regulation report review review-book software "
+        "song speech standard thesis treaty webpage"
+    ).split()
+)
+# Types whose number is the work's own, not that of an issue.
+NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
 # CSL types of works that are part of a book, volume or journal.
 PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal"}
 SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
@@ -35,7 +48,7 @@ PMID = re.compile(r"[1-9]\d{0,8}")
 ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
 ISBN = re.compile(r"(?<![\w-])\d[\d -]{8,15}[\dXx](?![\w-])")
 # Entries of a list of people that are no people: "et al.", or a catalogue's "anonymous".
-OTHERS = re.compile(
+NOBODY = re.compile(
     r"(?:and )?(?:others|et\.? al\.?)|\[(?:anonymous|anon\.?|s\.? ?n\.?|no author[^\]]{0,40})\]",
     re.IGNORECASE,
 )
@@ -112,7 +125,7 @@ def identity_of(reference: Mapping[str, Any], link: str) -> str:
     anchor, the guid is a digest of people, year and the fields of PRINTED.
 
     One work may still have two guids, for example after a correction of its title. So use
-    `is_other_work` when a card with the same address exists.
+    `is_different_work` when a card with the same address exists.
     """
     doi = str(reference.get("DOI", "")).lower()
     if anchor := f"doi:{doi}" if doi else link:
@@ -122,7 +135,7 @@ def identity_of(reference: Mapping[str, Any], link: str) -> str:
     return fingerprint(_names(reference), *printed)
 
 
-def is_other_work(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def is_different_work(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two references (CSL-JSON) with the same address or DOI are different works.
 
     They are if their titles differ, their first pages differ, or one is a book and the other a
@@ -196,7 +209,7 @@ def _person(value: Any) -> dict[str, str]:
         return {}
     texts = {name: one_line(parts.get(name))[:200].strip() for name in Person.parts}
     named = {name: text for name, text in texts.items() if text}
-    return {} if len(named) == 1 and OTHERS.fullmatch(next(iter(named.values()))) else named
+    return {} if len(named) == 1 and NOBODY.fullmatch(next(iter(named.values()))) else named
 
 
 def _of_size(found: dict[str, Any]) -> dict[str, Any]:

@@ -1,116 +1,36 @@
 """Turn one row of a table, or one JSON object, into an item, by the names of its fields.
 
-`NAMES` lists the names that programs use, in lower case without separators; others are ignored.
+Fields with names that field_names.py doesn't list are ignored.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
-from imports.files.formats.lists_of import people_of, person_of, tags_of, texts_of
-from imports.files.formats.privacy import privacy_of
+from imports.files.bibliography import doi_in, issued_of, reference_item
+from imports.files.fields.field_names import (
+    FIELD_OF,
+    KINDS,
+    OF_REFERENCES,
+    RANK_OF,
+    TEXTS,
+    normalized,
+)
+from imports.files.fields.moments import moment
+from imports.files.fields.privacy import privacy_of
+from imports.files.fields.value_lists import people_of, person_of, tags_of, texts_of
 from imports.files.items import Item, clean, fingerprint, one_line
 from imports.files.markup import plain
-from imports.files.moments import moment
-from imports.files.references import doi_in, issued_of, reference_item
 
-# The names of each field, best first.
-NAMES = {
-    "url": "url link href uri address website givenurl resolvedurl pageurl sourceurl originalurl "
-    "uniqueurl permalink adresse lien enlace webadresse",
-    "title": "customtitle title name giventitle resolvedtitle articletitle documenttitle "
-    "readabletitle pagetitle booktitle ti titel titre titulo",
-    # The owner's own words. The page's words (excerpt) are used only without a note.
-    "note": "note notes text comment comments extended description desc mynote mynotes "
-    "documentnote documentnotes customdescription myreview review notiz notizen kommentar "
-    "remarque commentaire nota",
-    "excerpt": "excerpt summary websitedescription",
-    "highlight": "highlight highlights annotation annotations selection quote quotes",
-    "secret": "privatenotes privatenote",
-    "tags": "tags tag labels keywords manualtags automatictags documenttags booktags categories "
-    "tagnames authorkeywords indexkeywords keywordsplus mendeleytags bookshelves topics "
-    "etiketten schlagworter motscles etiquetas",
-    "folder": "folder folders folderpath list ordner dossier carpeta",
-    "collection": "collection collections",
-    "collectionvisibility": "collectionvisibility",
-    "added": "dateadded addedat timeadded adddate datesaved saveddate savedat createdat created "
-    "datecreated dateentered entrydate added timestamp highlightedat time importdate",
-    "date": "date datum fecha issued",
-    "id": "id",
-    "kind": "itemtype documenttype publicationtype referencetype",
-    "author": "author authors bookauthor authorfullnames authorlf creators primaryauthor autor "
-    "auteur auteurs",
-    "moreauthors": "additionalauthors",
-    "editor": "editor editors",
-    "translator": "translator translators",
-    "container": "publicationtitle journal journaltitle sourcetitle journalbook publication "
-    "journalname containertitle",
-    "year": "publicationdate datepublished year publicationyear yearpublished coverdate "
-    "originalpublicationyear",
-    "firstpage": "startpage pagestart firstpage",
-    "lastpage": "endpage pageend lastpage",
-    "DOI": "doi doilink",
-    "ISBN": "isbn13 isbn isbns isbnuid",
-    "ISSN": "issn eissn issns",
-    "PMID": "pmid pubmedid",
-    "volume": "volume vol",
-    "issue": "issue issuenumber",
-    "number": "number reportnumber patentnumber",
-    "page": "pages page artno articlenumber",
-    "publisher": "publisher verlag editeur editorial",
-    "publisher-place": "place publisherplace city",
-    "collection-title": "series seriestitle",
-    "event-title": "conferencename meetingname conferencetitle",
-    "edition": "edition",
-    "language": "language languageoforiginaldocument",
-    "abstract": "abstractnote abstract",
-    "extra": "extra",
-    "genre": "thesistype type",
-}  # fmt: skip
-PLACES = {
-    name: (what, place) for what, names in NAMES.items() for place, name in enumerate(names.split())
-}
-TEXTS = (
-    "title", "ISSN", "PMID", "volume", "issue", "number", "page", "publisher", "publisher-place",
-    "collection-title", "event-title", "edition", "language", "abstract", "genre",
-)  # fmt: skip
-OF_REFERENCES = ("DOI", "container", "ISBN", "ISSN", "PMID", "volume", "kind")  # mark references
-KINDS = {
-    "journalarticle": "article-journal", "article": "article-journal", "review": "article-journal",
-    "letter": "article-journal", "editorial": "article-journal", "note": "article-journal",
-    "articleinpress": "article-journal", "shortsurvey": "article-journal",
-    "articlejournal": "article-journal", "magazinearticle": "article-magazine",
-    "newspaperarticle": "article-newspaper", "book": "book", "books": "book", "monograph": "book",
-    "booksection": "chapter", "bookchapter": "chapter", "chapter": "chapter",
-    "conferencepaper": "paper-conference", "conferenceproceedings": "paper-conference",
-    "proceedingspaper": "paper-conference", "conferencereview": "paper-conference",
-    "thesis": "thesis", "report": "report", "webpage": "webpage", "blogpost": "post-weblog",
-    "forumpost": "post", "preprint": "article", "manuscript": "manuscript", "patent": "patent",
-    "presentation": "speech", "computerprogram": "software", "software": "software",
-    "dataset": "dataset", "datapaper": "article-journal", "videorecording": "motion_picture",
-    "film": "motion_picture", "audiorecording": "song", "map": "map", "interview": "interview",
-    "journal": "article-journal", "conference": "paper-conference", "workingpaper": "report",
-    "encyclopediaarticle": "entry-encyclopedia", "dictionaryentry": "entry-dictionary",
-}  # fmt: skip
 PATH = re.compile(r"\s{0,9}/\s{0,9}")
-NOT_IN_NAMES = re.compile(r"[\s_\-./()'’]+")
 NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")  # the address of a note within Shaarli
 # Names of unknown fields whose address is that of a picture.
 PICTURE = re.compile(r"image|cover|icon|thumb|avatar|photo|picture|banner|screenshot")
 DASHES = re.compile(r"\s{0,9}(?:-{2,3}|–|—)\s{0,9}")
 EXCEL = re.compile(r'="([^"]{0,100})"')
-
-
-@lru_cache(4096)
-def normal(name: str) -> str:
-    """Return the name of a column or JSON member in the form that NAMES uses."""
-    text = unicodedata.normalize("NFKD", one_line(name)).casefold()
-    return NOT_IN_NAMES.sub("", "".join(sign for sign in text if not unicodedata.combining(sign)))
 
 
 class Fields:
@@ -122,11 +42,11 @@ class Fields:
         self.named = {name: value for name, value in everything.items() if value not in blank}
         found: dict[str, list[tuple[int, Any]]] = {}
         for name, value in self.named.items():
-            if known := PLACES.get(name):
-                found.setdefault(known[0], []).append((known[1], value))
+            if field := FIELD_OF.get(name):
+                found.setdefault(field, []).append((RANK_OF[name], value))
         self.found = {
-            what: [value for _, value in sorted(values, key=lambda each: each[0])]
-            for what, values in found.items()
+            field: [value for _, value in sorted(values, key=lambda each: each[0])]
+            for field, values in found.items()
         }
         if not {"url", "DOI"} & self.found.keys() and (address := self._stray_address()):
             self.found["url"] = [address]
@@ -141,14 +61,14 @@ class Fields:
         found = {
             value.strip()
             for name, value in self.named.items()
-            if isinstance(value, str) and name not in PLACES and not PICTURE.search(name)
+            if isinstance(value, str) and name not in FIELD_OF and not PICTURE.search(name)
             and value.strip()[:8].lower().startswith(("http://", "https://"))
         }  # fmt: skip
         return found.pop() if len(found) == 1 else ""
 
-    def first(self, what: str) -> str:
+    def first(self, field: str) -> str:
         """Return the best text of a field, or ""."""
-        return next((text for value in self.found.get(what, []) for text in texts_of(value)), "")
+        return next((text for value in self.found.get(field, []) for text in texts_of(value)), "")
 
     def texts(self, *names: str) -> list[str]:
         """Return all different texts of some fields."""
@@ -157,11 +77,11 @@ class Fields:
 
 
 def _is_title(name: str) -> bool:
-    return PLACES.get(name, ("",))[0] == "title"
+    return FIELD_OF.get(name) == "title"
 
 
 def _is_note_beside(name: str) -> bool:
-    return PLACES.get(name, ("",))[0] == "note" and name != "description"
+    return FIELD_OF.get(name) == "note" and name != "description"
 
 
 def item_of(fields: Fields, *, line: int, source: str = "table") -> Item:
@@ -172,7 +92,7 @@ def item_of(fields: Fields, *, line: int, source: str = "table") -> Item:
     return replace(
         made,
         text="\n\n".join(filter(None, [made.text, *secret])),
-        told=_told(fields, made),
+        collection_details=_collection_details(fields, made),
         private=True if secret else privacy.private,
         warning=privacy.warning,
     )
@@ -223,8 +143,8 @@ def _collections(fields: Fields) -> tuple[tuple[str, ...], ...]:
     return tuple(path for path in paths if path)
 
 
-def _told(fields: Fields, item: Item) -> Mapping[str, Mapping[str, str]]:
-    """Return the visibility of the item's collection in the form of `Item.told`."""
+def _collection_details(fields: Fields, item: Item) -> Mapping[str, Mapping[str, str]]:
+    """Return the visibility of the item's collection in the form of `Item.collection_details`."""
     mark = fields.first("collectionvisibility")
     if not mark or not item.collections:
         return {}
@@ -249,7 +169,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
     csl["container-title"] = fields.first("container")
     csl["page"] = DASHES.sub("-", csl["page"])
     csl["type"] = _kind(fields, csl)
-    csl["genre"] = "" if normal(csl["genre"]) in KINDS else csl["genre"]
+    csl["genre"] = "" if normalized(csl["genre"]) in KINDS else csl["genre"]
     if not csl["page"] and (first := fields.first("firstpage")):
         last = fields.first("lastpage")
         csl["page"] = f"{first}-{last}" if last and last != first else first
@@ -293,7 +213,7 @@ def _of_excel(text: str) -> str:
 def _kind(fields: Fields, csl: Mapping[str, Any]) -> str:
     kinds = fields.texts("kind", "genre")
     for name in [part for kind in kinds for part in kind.split(";")]:
-        if known := KINDS.get(normal(name)):
+        if known := KINDS.get(normalized(name)):
             return known
     if csl["container-title"] or csl["ISSN"]:
         return "article-journal"

@@ -7,14 +7,14 @@ from typing import Any
 
 from imports import limits
 from imports.files.documents import Document
-from imports.files.errors import Unreadable
-from imports.files.formats.json_values import NOT_AN_OBJECT, members_of, object_of, strings, text_of
+from imports.files.errors import too_deep
+from imports.files.fields.moments import moment, of_chrome
+from imports.files.formats.bookmarks import NO_ADDRESS
+from imports.files.formats.json.values import NOT_AN_OBJECT, members_of, object_of, strings, text_of
 from imports.files.items import Item, Problem, Row, clean, one_line
-from imports.files.moments import moment, of_chrome
 
 FIREFOX_ROOTS = {"root________", "menu________", "toolbar_____", "unfiled_____", "mobile______"}
 DESCRIPTION = "bookmarkProperties/description"
-NO_ADDRESS = "This bookmark has no address."
 # Types of nodes that are no bookmarks: folders and separators.
 NO_ROWS = ("folder", "text/x-moz-place-container", "text/x-moz-place-separator")
 Leaf = tuple[tuple[str, ...], dict[str, Any]]
@@ -96,6 +96,5 @@ def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Le
         name = one_line(node.get(title))
         inner = path if is_root or not name else (*path, name)
         if len(inner) > limits.IMPORT_DEPTH:
-            message = f"Folders are nested more than {limits.IMPORT_DEPTH} deep."
-            raise Unreadable("too_deep", message)
+            raise too_deep("Folders")
         waiting += [(inner, child, False) for child in reversed(children)]

@@ -7,7 +7,7 @@ from typing import Any
 from cards.references import VISIBILITY
 from cards.showing import shown_of
 from exports.entries import Entry
-from pages.metadata.references import reference_of
+from pages.metadata.page_reference import reference_of
 
 
 def csl_of(entry: Entry) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from cards.references import VISIBILITY
+from imports.files.bibliography import fitted, reference_item
 from imports.files.documents import Document
-from imports.files.formats.json_values import each, entries, object_of, strings, text_of
-from imports.files.formats.privacy import privacy_of, stated_by
+from imports.files.fields.moments import moment
+from imports.files.fields.privacy import privacy_of, stated_by
+from imports.files.formats.json.values import each, entries, object_of, strings, text_of
 from imports.files.items import Item, Row, clean, fingerprint, one_line
 from imports.files.markup import plain
-from imports.files.moments import moment
-from imports.files.references import fitted, reference_item
 
 
 def json_feed(document: Document) -> Iterator[Row]:

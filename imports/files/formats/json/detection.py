@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from imports.files.formats import json_bookmarks
+from imports.files.bibliography import CSL_TYPES
+from imports.files.formats.json import bookmarks
 
-# Types of CSL-JSON (https://docs.citationstyles.org/en/stable/specification.html#appendix-iii-types).
-TYPES = frozenset(
-    (  # noqa: SIM905 - one a line would be a page of them
-        "article article-journal article-magazine article-newspaper bill book broadcast chapter "
-        "classic collection dataset document entry entry-dictionary entry-encyclopedia event "
-        "figure graphic hearing interview legal_case legislation manuscript map motion_picture "
-        "musical_score pamphlet paper-conference patent performance periodical "
-        "personal_communication post post-weblog regulation report review review-book software "
-        "song speech standard thesis treaty webpage"
-    ).split()
-)
 MEMBERS = ("container-title", "URL", "DOI", "ISBN", "citation-key", "citation-label")
 SHOWN = 50  # how many entries of a list are checked
 
@@ -50,7 +40,7 @@ def pinboard(value: Any) -> bool:
 
 def zotero(value: Any) -> bool:
     """Return whether a JSON value holds Zotero items, as Better BibTeX exports them."""
-    return json_bookmarks.zotero(value)
+    return bookmarks.zotero(value)
 
 
 def csl(value: Any) -> bool:
@@ -79,4 +69,4 @@ def _is_reference(entry: dict[str, Any]) -> bool:
     if any("family" in person or "literal" in person for person in people):
         return True
     has_link = any(isinstance(entry.get(name), str) for name in ("url", "link", "href", "uri"))
-    return entry.get("type") in TYPES and "title" in entry and not has_link
+    return entry.get("type") in CSL_TYPES and "title" in entry and not has_link
