@@ -14,8 +14,8 @@ from stack.stack import StackFailed
 from stack.supervision import SupervisorGone
 from stack.terminal import allow_any_text
 
-STARTING = {"up": up, "demo": demo}
-BESIDE = {"status": status, "scale": scale, "restart": restart}
+START_COMMANDS = {"up": up, "demo": demo}
+OPERATE_COMMANDS = {"status": status, "scale": scale, "restart": restart}
 USAGE = """\
 usage: python -m stack up                                run the stack until Ctrl-C
        python -m stack demo                              run the demo on a stack of its own
@@ -29,18 +29,18 @@ def main(arguments: list[str]) -> int:
     """Run one command and return its exit code: 2 for a usage error, 1 for a failed command."""
     allow_any_text()
     command, *rest = arguments or [""]
-    if command in STARTING and not rest:
-        return STARTING[command]()
-    if command in BESIDE:
-        return _beside(command, rest)
+    if command in START_COMMANDS and not rest:
+        return START_COMMANDS[command]()
+    if command in OPERATE_COMMANDS:
+        return _operate(command, rest)
     sys.stderr.write(USAGE)
     return 2
 
 
-def _beside(command: str, arguments: list[str]) -> int:
+def _operate(command: str, arguments: list[str]) -> int:
     os.chdir(BASE_DIR)
     try:
-        return BESIDE[command](arguments)
+        return OPERATE_COMMANDS[command](arguments)
     except (NoStack, ScaleRefused, StackFailed, SupervisorGone) as refusal:
         sys.stderr.write(f"{refusal}\n")
         return 1

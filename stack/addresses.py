@@ -14,23 +14,23 @@ from stack.local_secret import local_secret
 
 FILE = "addresses.json"
 # If one of these is set in the environment of `make up`, no file has its value, and none should:
-# `status` then prints GIVEN in its place.
+# `status` then prints HIDDEN_LOGIN in its place.
 SECRETS = ("ADMIN_PASSWORD", "FLOWER_BASIC_AUTH")
-GIVEN = "as set in {} when the stack was started"
+HIDDEN_LOGIN = "as set in {} when the stack was started"
 
 
-def keep(data: Path, ports: Mapping[str, int]) -> None:
+def write_addresses(data: Path, ports: Mapping[str, int]) -> None:
     """Write the file from which `status`, in another process, learns the stack's addresses."""
-    given = [name for name in SECRETS if os.environ.get(name)]
-    kept = {"ports": dict(ports), "given": given}
-    (data / FILE).write_text(json.dumps(kept), encoding="utf-8")
+    hidden = [name for name in SECRETS if os.environ.get(name)]
+    addresses = {"ports": dict(ports), "hidden": hidden}
+    (data / FILE).write_text(json.dumps(addresses), encoding="utf-8")
 
 
 def address_lines(servers: Servers) -> Text:
     """Return one line for each address and login of a stack; a table would cut long ones off."""
     kept = json.loads((servers.data / FILE).read_text(encoding="utf-8"))
     text = Text()
-    for name, value in _addresses(servers, kept["ports"], kept["given"]).items():
+    for name, value in _addresses(servers, kept["ports"], kept["hidden"]):
         text.append(f"  {name:16}", style="cyan not bold")
         text.append(f"{value}\n", style="not bold")
     return text
@@ -41,8 +41,10 @@ def admin_password(data: Path) -> str:
     return os.environ.get("ADMIN_PASSWORD") or local_secret(data, "admin_password", length=12)
 
 
-def _addresses(servers: Servers, ports: Mapping[str, int], given: list[str]) -> dict[str, str]:
-    """Return each address or login by its label."""
+def _addresses(
+    servers: Servers, ports: Mapping[str, int], hidden: list[str]
+) -> list[tuple[str, str]]:
+    """Return the label and the text of each address and login."""
     environment = stack_environment(servers, ports)
     web = f"http://127.0.0.1:{ports['PORT']}"
     conf = _short(servers.data / "supervisord.conf")
@@ -52,24 +54,24 @@ def _addresses(servers: Servers, ports: Mapping[str, int], given: list[str]) -> 
         "ADMIN_PASSWORD": f"admin  {admin_password(servers.data)}",
         "FLOWER_BASIC_AUTH": flower,
     }
-    for name in given:
+    for name in hidden:
         if not os.environ.get(name):
-            logins[name] = GIVEN.format(name)
-    return {
-        "web": f"{web}/",
-        "API docs": f"{web}/api/docs/",
-        "admin": f"{web}/admin/",
-        "  login": logins["ADMIN_PASSWORD"],
-        "Flower": environment["FLOWER_URL"],
-        "  login ": logins["FLOWER_BASIC_AUTH"],
-        "metrics": f"http://127.0.0.1:{ports['EXPORTER_PORT']}/metrics",
-        "processes": f"{control} status",
-        "stop one": f"{control} stop valkey",
-        "start it again": f"{control} start valkey",
-        "logs": _short(servers.log),
-        "DATABASE_URL": environment["DATABASE_URL"],
-        "REDIS_URL": environment["REDIS_URL"],
-    }
+            logins[name] = HIDDEN_LOGIN.format(name)
+    return [
+        ("web", f"{web}/"),
+        ("API docs", f"{web}/api/docs/"),
+        ("admin", f"{web}/admin/"),
+        ("  login", logins["ADMIN_PASSWORD"]),
+        ("Flower", environment["FLOWER_URL"]),
+        ("  login", logins["FLOWER_BASIC_AUTH"]),
+        ("metrics", f"http://127.0.0.1:{ports['EXPORTER_PORT']}/metrics"),
+        ("processes", f"{control} status"),
+        ("stop one", f"{control} stop valkey"),
+        ("start it again", f"{control} start valkey"),
+        ("logs", _short(servers.log)),
+        ("DATABASE_URL", environment["DATABASE_URL"]),
+        ("REDIS_URL", environment["REDIS_URL"]),
+    ]
 
 
 def _short(path: Path) -> str:

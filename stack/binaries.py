@@ -114,6 +114,6 @@ def _package_directory(name: str) -> Path | None:
 
 
 def _major(postgres: str) -> int:
-    answer = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+", answer.stdout)
+    listed = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"\d+", listed.stdout)
     return int(found[0]) if found else 0

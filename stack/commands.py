@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -15,15 +15,16 @@ from stack.binaries import ProgramMissing
 from stack.embedded import DataInUse, owning
 from stack.environment import data_directory
 from stack.ports import PORTS, PortTaken, free_ports
+from stack.processes import end_processes
 from stack.programs import BASE_DIR, GROUP_STOP_SECONDS, SERVER_STOP_SECONDS
-from stack.server import ServerFailed
-from stack.stack import Stack, StackFailed
+from stack.server_process import ServerFailed
+from stack.stack import NO_VARIABLES, Stack, StackFailed
 from stack.supervision import ORPHAN_SECONDS, SupervisorGone
-from stack.watcher import end, left_by, watching
+from stack.watcher import processes_of, watching
 
 # How often `up` starts everything again after supervisord was killed. supervisord restarts all
 # other programs, but nothing else restarts supervisord.
-SUPERVISOR_LIVES = 5
+SUPERVISOR_RESTARTS = 5
 REFUSALS = (DataInUse, PortTaken, ProgramMissing, ServerFailed, StackFailed, SupervisorGone)
 
 
@@ -42,7 +43,7 @@ def _up(console: Console) -> int:
         stack.start()
         console.print("\nCommonplace is up. Ctrl-C stops it.\n", style="bold")
         console.print(address_lines(stack.servers), highlight=False)
-        for _ in range(SUPERVISOR_LIVES):
+        for _ in range(SUPERVISOR_RESTARTS):
             with suppress(SupervisorGone):
                 stack.watch()
             console.print("The supervisor was killed: starting everything again.", style="yellow")
@@ -53,11 +54,13 @@ def _up(console: Console) -> int:
 
 
 def _demo(console: Console) -> int:
-    # The demo must work without a network, and its cards name other people's pages.
-    os.environ["FETCH_METADATA"] = "0"
-    # All of the demo's readers register from one address.
-    os.environ.setdefault("REGISTRATIONS_PER_HOUR", "1000")
-    with _stack(console, show_lines=False) as stack:
+    variables = {
+        # The demo must work without a network, and its cards name other people's pages.
+        "FETCH_METADATA": "0",
+        # All of the demo's readers register from one address.
+        "REGISTRATIONS_PER_HOUR": os.environ.get("REGISTRATIONS_PER_HOUR") or "1000",
+    }
+    with _stack(console, show_lines=False, variables=variables) as stack:
         stack.start()
         command = [sys.executable, "-m", "demo"]
         code = subprocess.run(command, cwd=BASE_DIR, env=stack.environment, check=False).returncode
@@ -85,17 +88,19 @@ interrupts = Interrupts()
 
 
 @contextmanager
-def _stack(console: Console, *, show_lines: bool) -> Iterator[Stack]:
+def _stack(
+    console: Console, *, show_lines: bool, variables: Mapping[str, str] = NO_VARIABLES
+) -> Iterator[Stack]:
     """Own the data directory, end leftovers of an earlier stack, and stop the stack at the end."""
     with owning(data_directory()) as servers:
-        stack = Stack(servers=servers, console=console, show_lines=show_lines)
+        stack = Stack(servers=servers, console=console, show_lines=show_lines, variables=variables)
         end_previous(stack)
         stack.forget_scale()
         stack.set_ports(free_ports(PORTS, any_free=not show_lines))
         # If this process is killed, supervisord stops everything in order. The watcher kills the
         # rest when supervisord has been killed too.
-        patience = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
-        with watching(stack.mark, patience=patience), _stopping(stack):
+        grace_seconds = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
+        with watching(stack.mark, grace_seconds=grace_seconds), _stopping(stack):
             yield stack
 
 
@@ -112,12 +117,12 @@ def _stopping(stack: Stack) -> Iterator[None]:
 
 def end_previous(stack: Stack) -> None:
     """Wait for, or kill, every process left behind by a killed stack on the same data directory."""
-    if left_by(stack.servers.data):
+    if processes_of(stack.servers.data):
         stack.say("waiting for processes of a killed stack to end …")
     stack.supervisor.wait_for_previous()
     # The kernel has sent them their death signal. Most end at once, but a Celery worker may wait
     # for its broker.
-    end(left_by(stack.servers.data), patience=ORPHAN_SECONDS)
+    end_processes(processes_of(stack.servers.data), grace_seconds=ORPHAN_SECONDS)
     stack.servers.stop()
 
 

@@ -26,7 +26,8 @@ import redis
 
 from stack import locks
 from stack.binaries import postgres_bin, server_account, setpriv, valkey_server
-from stack.server import Server, ServerFailed, recorded_pid, tail
+from stack.processes import recorded_pid
+from stack.server_process import Server, ServerFailed, tail
 from stack.terminal import SaysWhatToDo
 
 NAME = "commonplace"  # of the database and of its owner
@@ -66,17 +67,17 @@ class DataInUse(SaysWhatToDo):
 def using(data: Path) -> Iterator["Servers"]:
     """Start the servers if they don't run; after the block, stop them if no process uses them."""
     servers = Servers(data)
-    with locks.opened(data / "users.lock") as users:
+    with locks.open_lock_file(data / "users.lock") as users:
         try:
             with locks.locked(data / "start.lock"):
-                locks.share(users)
+                locks.lock_shared(users)
                 # A stack starts and stops its servers itself; one may be stopped on purpose.
                 if not locks.is_locked(data / "owner.lock"):
                     servers.start()
             yield servers
         finally:
             with locks.locked(data / "start.lock"):
-                if locks.take(users):
+                if locks.try_lock(users):
                     servers.stop()
 
 
@@ -88,13 +89,16 @@ def owning(data: Path) -> Iterator["Servers"]:
     owner or user.
     """
     servers = Servers(data)
-    with locks.opened(data / "owner.lock") as owner, locks.opened(data / "users.lock") as users:
+    with (
+        locks.open_lock_file(data / "owner.lock") as owner,
+        locks.open_lock_file(data / "users.lock") as users,
+    ):
         with locks.locked(data / "start.lock"):
-            if not locks.take(owner):
+            if not locks.try_lock(owner):
                 raise DataInUse(f"A stack already runs on {data}: stop that one first.")
-            if not locks.take(users):
+            if not locks.try_lock(users):
                 raise DataInUse(f"Another command uses the servers of {data}: stop it first.")
-            locks.share(users)
+            locks.lock_shared(users)
         try:
             yield servers
         finally:
@@ -200,8 +204,8 @@ class Servers:
     def start(self) -> None:
         """Start the servers that do not run, and return when both respond."""
         self.prepare()
-        self.postgres.start(answers=self.postgres_answers, seconds=START_SECONDS)
-        self.valkey.start(answers=self.valkey_answers, seconds=START_SECONDS)
+        self.postgres.start(responds=self.postgres_responds, seconds=START_SECONDS)
+        self.valkey.start(responds=self.valkey_responds, seconds=START_SECONDS)
 
     def running(self) -> bool:
         """Return whether both servers run."""
@@ -214,7 +218,7 @@ class Servers:
         for server in (self.postgres, self.valkey):
             server.stop()
 
-    def postgres_answers(self) -> bool:
+    def postgres_responds(self) -> bool:
         """Return whether this PostgreSQL responds; create the database if it is missing."""
         address = self.database_url.replace(f"/{NAME}?", "/postgres?")
         try:
@@ -228,7 +232,7 @@ class Servers:
             return False
         return True
 
-    def valkey_answers(self) -> bool:
+    def valkey_responds(self) -> bool:
         """Return whether this Valkey responds and has loaded its data."""
         client = redis.Redis.from_url(self.unix_url, socket_timeout=3, decode_responses=True)
         try:

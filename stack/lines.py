@@ -19,7 +19,7 @@ class Follower:
         self.path = path
         self.rotated = path.with_name(f"{path.name}.1")
         # Lines of earlier runs are not shown.
-        self._number, self._place = (
+        self._inode, self._offset = (
             (path.stat().st_ino, path.stat().st_size) if path.exists() else (0, 0)
         )
         self._rest = b""
@@ -35,13 +35,13 @@ class Follower:
         text = b""
         for path in (self.rotated, self.path):
             with suppress(FileNotFoundError), path.open("rb") as log:
-                number = os.fstat(log.fileno()).st_ino
-                if path == self.path and number != self._number:
-                    self._number, self._place = number, 0
-                if number == self._number:
-                    log.seek(self._place)
+                inode = os.fstat(log.fileno()).st_ino
+                if path == self.path and inode != self._inode:
+                    self._inode, self._offset = inode, 0
+                if inode == self._inode:
+                    log.seek(self._offset)
                     text += log.read()
-                    self._place = log.tell()
+                    self._offset = log.tell()
         return text
 
 

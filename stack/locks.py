@@ -10,12 +10,12 @@ from typing import IO
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a file's exclusive lock during the block; wait for it without a time limit."""
-    with opened(path) as lock:
+    with open_lock_file(path) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def take(lock: IO[str]) -> bool:
+def try_lock(lock: IO[str]) -> bool:
     """Try to get the exclusive lock without waiting; return whether this process now holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -24,14 +24,14 @@ def take(lock: IO[str]) -> bool:
     return True
 
 
-def share(lock: IO[str]) -> None:
+def lock_shared(lock: IO[str]) -> None:
     """Get a shared lock, waiting while another process holds the exclusive one."""
     fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def is_locked(path: Path) -> bool:
     """Return whether a process holds a file's exclusive lock."""
-    with opened(path) as lock:
+    with open_lock_file(path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -39,7 +39,7 @@ def is_locked(path: Path) -> bool:
         return False
 
 
-def opened(path: Path) -> IO[str]:
+def open_lock_file(path: Path) -> IO[str]:
     """Open the file of a lock, creating it if needed; closing the file releases the lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("a", encoding="utf-8")

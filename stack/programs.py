@@ -102,11 +102,18 @@ def server_programs(servers: Servers, *, postgres: bool, valkey: bool) -> list[P
     if postgres:
         # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait until every client disconnects.
         command = servers.postgres_command(death_signal="INT")
-        wanted.append(Program("postgres", command, 1, 1, "INT", SERVER_STOP_SECONDS))
+        wanted.append(_server_program("postgres", command, "INT"))
     if valkey:
         command = servers.valkey_command(death_signal="TERM")
-        wanted.append(Program("valkey", command, 1, 1, "TERM", SERVER_STOP_SECONDS))
+        wanted.append(_server_program("valkey", command, "TERM"))
     return wanted
+
+
+def _server_program(name: str, command: list[str], stop_signal: str) -> Program:
+    # A lower priority than the groups': the servers start before them and stop after them.
+    return Program(
+        name, command, priority=1, stop_signal=stop_signal, stop_seconds=SERVER_STOP_SECONDS
+    )
 
 
 def supervisord_conf(programs: list[Program], servers: Servers, *, root: bool) -> str:

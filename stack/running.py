@@ -13,7 +13,7 @@ from stack.embedded import Servers
 from stack.environment import data_directory
 from stack.programs import with_groups
 from stack.scale import Scale, ScaleRefused
-from stack.server import tail
+from stack.server_process import tail
 from stack.stack import SCALE_FILE, StackFailed
 from stack.supervision import FAILED, RUNNING, Supervisor
 
@@ -43,7 +43,7 @@ def scale(arguments: list[str]) -> int:
         wanted = stack.scale()
         for argument in arguments:
             name, _, count = argument.partition("=")
-            wanted = wanted.scaled(name, count)
+            wanted = wanted.with_count(name, count)
         stack.apply(wanted)
         stack.show(argument.partition("=")[0] for argument in arguments)
     return 0
@@ -59,8 +59,8 @@ def restart(arguments: list[str]) -> int:
     group, *pairs = arguments
     with _running() as stack:
         variables = dict(pair.split("=", 1) for pair in pairs)
-        wanted = stack.scale().changed(group, variables)
-        stack.apply(wanted, anew=group)
+        wanted = stack.scale().with_variables(group, variables)
+        stack.apply(wanted, restart=group)
         stack.show([group])
     return 0
 
@@ -88,11 +88,11 @@ class RunningStack:
         """Return the current counts and variables of the groups."""
         return Scale.read(self.scale_file)
 
-    def apply(self, wanted: Scale, *, anew: str = "") -> None:
+    def apply(self, wanted: Scale, *, restart: str = "") -> None:
         """Start and stop processes until they are as wanted; unchanged ones run on.
 
-        Every process of the group `anew` is restarted even if unchanged: one at a time, each when
-        the one before it runs again. Raise StackFailed if a process does not stay up.
+        The processes of the group `restart` are all restarted, one after another: each when the one
+        before it runs again. Raise StackFailed if a process does not stay up.
         """
         programs = wanted.programs()
         conf = with_groups(self.conf.read_text(encoding="utf-8"), programs, self.servers)
@@ -101,11 +101,11 @@ class RunningStack:
         unfinished.replace(self.conf)
         wanted.write(self.scale_file)
         added, removed = self.supervisor.reread()
-        self.supervisor.take_away(removed)
-        self._bring(added)
-        for program in wanted.programs_of(anew) if anew else ():
-            self.supervisor.take_away([program.name])
-            self._bring([program.name])
+        self.supervisor.stop_and_remove(removed)
+        self._start_added(added)
+        for program in wanted.programs_of(restart) if restart else ():
+            self.supervisor.stop_and_remove([program.name])
+            self._start_added([program.name])
 
     def show(self, groups: Iterable[str] = ()) -> None:
         """Print the processes of these groups, by default all, and the groups' own variables."""
@@ -120,9 +120,9 @@ class RunningStack:
             for variable, value in group.variables.items():
                 _say(f"{name:24} has        {variable}={value}")
 
-    def _bring(self, names: list[str]) -> None:
+    def _start_added(self, names: list[str]) -> None:
         """Start programs, and wait until all are running; raise StackFailed after START_SECONDS."""
-        self.supervisor.bring(names)
+        self.supervisor.start_added(names)
         deadline = time.monotonic() + START_SECONDS
         while any(state != RUNNING for state in self._states(names)):
             if time.monotonic() > deadline:

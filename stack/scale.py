@@ -11,7 +11,7 @@ from stack.programs import Program, copies_of, fly
 
 # These groups listen on a fixed port, so that one machine can't run two processes of them.
 LISTENING = {"web": "PORT", "flower": "FLOWER_PORT", "exporter": "EXPORTER_PORT"}
-MOST = 20
+MAX_COUNT = 20
 
 
 class ScaleRefused(ValueError):
@@ -62,14 +62,14 @@ class Scale:
         group = self.groups.get(name, Group())
         return copies_of(name, group.count, group.variables)
 
-    def scaled(self, name: str, text: str) -> Self:
+    def with_count(self, name: str, text: str) -> Self:
         """Return a copy with another count for one group; `text` is the count as typed.
 
         Raise ScaleRefused for an unknown group or a count that is out of range.
         """
         group = self._known(name)
-        if not (text.isdecimal() and int(text) <= MOST):
-            raise ScaleRefused(f"{name}={text}: give a number of processes from 0 to {MOST}.")
+        if not (text.isdecimal() and int(text) <= MAX_COUNT):
+            raise ScaleRefused(f"{name}={text}: give a number of processes from 0 to {MAX_COUNT}.")
         if int(text) > 1 and name in LISTENING:
             raise ScaleRefused(
                 f"{name} listens on one port ({LISTENING[name]}), so one machine runs one of it or"
@@ -77,7 +77,7 @@ class Scale:
             )
         return self._with(name, replace(group, count=int(text)))
 
-    def changed(self, name: str, variables: Mapping[str, str]) -> Self:
+    def with_variables(self, name: str, variables: Mapping[str, str]) -> Self:
         """Return a copy with variables set for one group; an empty value removes a variable."""
         group = self._known(name)
         together = {**group.variables, **variables}

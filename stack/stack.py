@@ -17,13 +17,14 @@ from stack.environment import stack_environment
 from stack.lines import Lines
 from stack.programs import BASE_DIR, Program, server_programs, supervisord_conf, with_groups
 from stack.scale import Scale
-from stack.server import tail
+from stack.server_process import tail
 from stack.supervision import FAILED, Supervisor
 from stack.watcher import VARIABLE, new_mark
 
 READY_SECONDS = 120
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 SCALE_FILE = "scale.json"
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 class StackFailed(RuntimeError):
@@ -33,7 +34,14 @@ class StackFailed(RuntimeError):
 class Stack:
     """All programs of one data directory, under one supervisord."""
 
-    def __init__(self, *, servers: Servers, console: Console, show_lines: bool) -> None:
+    def __init__(
+        self,
+        *,
+        servers: Servers,
+        console: Console,
+        show_lines: bool,
+        variables: Mapping[str, str] = NO_VARIABLES,
+    ) -> None:
         servers.prepare()
         self.servers = servers
         self.console = console
@@ -46,6 +54,7 @@ class Stack:
             postgres=not os.environ.get("DATABASE_URL"),
             valkey=not os.environ.get("REDIS_URL"),
         )
+        self.variables = variables  # of all its processes, beside the usual environment
         self.environment: dict[str, str] = {}
         self.mark = new_mark(servers.data)  # in the environment of all its processes
         # Only the groups' lines are shown; the servers' advice about the kernel is noise here.
@@ -58,8 +67,9 @@ class Stack:
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
         """Fix the ports of the processes (by variable, as in stack/ports.py)."""
-        self.environment = stack_environment(self.servers, ports) | {VARIABLE: self.mark}
-        addresses.keep(self.servers.data, ports)
+        usual = stack_environment(self.servers, ports)
+        self.environment = {**usual, **self.variables, VARIABLE: self.mark}
+        addresses.write_addresses(self.servers.data, ports)
 
     def forget_scale(self) -> None:
         """Go back to one process for each group, whatever the scale of an earlier stack."""
@@ -75,24 +85,28 @@ class Stack:
         self.say("starting the servers …")
         self.supervisor.launch(self.environment)
         self.supervisor.start(program.name for program in self.server_programs)
+        responds = {
+            "postgres": self.servers.postgres_responds,
+            "valkey": self.servers.valkey_responds,
+        }
         for program in self.server_programs:
-            self._wait_for(program.name, getattr(self.servers, f"{program.name}_answers"))
+            self._wait_for(program.name, responds[program.name])
         self.say("bringing the database up to date …")
         self._manage("migrate", "--noinput", "--verbosity=0")
         self._manage("demo_admin", ADMIN_PASSWORD=addresses.admin_password(self.servers.data))
         self.say("starting " + ", ".join(program.name for program in self.groups) + " …")
         self.supervisor.start(program.name for program in self.groups)
-        self._wait_for("web", lambda: _answers(f"{self.url('PORT')}/readyz"))
-        self._wait_for("flower", lambda: _answers(f"{self.environment['FLOWER_URL']}healthcheck"))
-        self._wait_for("exporter", lambda: _answers(f"{self.url('EXPORTER_PORT')}/healthz"))
-        self._wait_for("the workers", self._workers_answer)
+        self._wait_for("web", lambda: _responds(f"{self.url('PORT')}/readyz"))
+        self._wait_for("flower", lambda: _responds(f"{self.environment['FLOWER_URL']}healthcheck"))
+        self._wait_for("exporter", lambda: _responds(f"{self.url('EXPORTER_PORT')}/healthz"))
+        self._wait_for("the workers", self._workers_respond)
 
     def watch(self) -> None:
         """Show the programs' output until KeyboardInterrupt; raise SupervisorGone if it ends."""
         while True:
             self.supervisor.states()
             self._show()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def stop(self, *, hard: Callable[[], bool]) -> None:
         """Stop every program, the servers last; `hard` returns whether to stop waiting for them."""
@@ -116,18 +130,18 @@ class Stack:
             if time.monotonic() > deadline:
                 raise self._failure(name)
             self._show()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def _failure(self, name: str) -> StackFailed:
         log = self.servers.log / f"{name}.log"
         end = f" The end of {log}:\n{tail(log, 30)}" if log.exists() else ""
         return StackFailed(f"{name} did not come up.{end}")
 
-    def _workers_answer(self) -> bool:
+    def _workers_respond(self) -> bool:
         """Return whether every worker process has responded to Celery's ping."""
         workers = sum("-worker" in program.name for program in self.groups)
         command = [sys.executable, "-m", "celery", "-A", "config", "inspect", "ping", "--json"]
-        asked = subprocess.run(
+        pinged = subprocess.run(
             command,
             cwd=BASE_DIR,
             env=self.environment,
@@ -137,7 +151,7 @@ class Stack:
             check=False,
         )
         with suppress(ValueError):
-            return len(json.loads(asked.stdout)) >= workers
+            return len(json.loads(pinged.stdout)) >= workers
         return False
 
     def _manage(self, *arguments: str, **variables: str) -> None:
@@ -166,7 +180,7 @@ class Stack:
             self.lines.show(program.name for program in self.groups)
 
 
-def _answers(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - ours
-        return bool(answer.status == 200)
+def _responds(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=3) as response:  # noqa: S310 - ours
+        return bool(response.status == 200)
     return False

@@ -14,10 +14,10 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from stack.binaries import setpriv
+from stack.processes import command_line, recorded_pid, wait_until_ended
 from stack.programs import GROUP_STOP_SECONDS, SERVER_STOP_SECONDS
-from stack.server import command_line, recorded_pid, wait_gone
 
-ANSWER_SECONDS = 15
+RESPONSE_SECONDS = 15
 ORPHAN_SECONDS = 15
 STOPPED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
 FAILED = {"BACKOFF", "EXITED", "FATAL"}
@@ -44,7 +44,7 @@ class Supervisor:
         pid = recorded_pid(self.pid_file)
         if pid and str(self.conf) in command_line(pid):
             seconds = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
-            if not wait_gone(pid, str(self.conf), seconds=seconds):
+            if not wait_until_ended([pid], seconds=seconds, mark=str(self.conf)):
                 os.kill(pid, signal.SIGKILL)
 
     def launch(self, environment: Mapping[str, str]) -> None:
@@ -62,7 +62,7 @@ class Supervisor:
                 # in order.
                 start_new_session=True,
             )
-        self._wait_for_answer()
+        self._wait_for_response()
 
     def alive(self) -> bool:
         """Return whether supervisord runs."""
@@ -70,7 +70,7 @@ class Supervisor:
 
     def processes(self) -> list[dict[str, str]]:
         """Return supervisor's record of each program (its `getAllProcessInfo`)."""
-        infos: list[dict[str, str]] = self._ask("getAllProcessInfo")
+        infos: list[dict[str, str]] = self._call("getAllProcessInfo")
         return infos
 
     def states(self) -> dict[str, str]:
@@ -84,26 +84,26 @@ class Supervisor:
     def start(self, names: Iterable[str]) -> None:
         """Start programs without waiting for them."""
         for name in names:
-            self._ask("startProcess", name, False)
+            self._call("startProcess", name, False)
 
     def reread(self) -> tuple[list[str], list[str]]:
         """Reload the configuration file, and return the added and the removed programs."""
-        ((added, _, removed),) = self._ask("reloadConfig")
+        ((added, _, removed),) = self._call("reloadConfig")
         return added, removed
 
-    def bring(self, names: Iterable[str]) -> None:
+    def start_added(self, names: Iterable[str]) -> None:
         """Start programs of the configuration, adding those that supervisord doesn't have yet."""
         for name in names:
             with suppress(Fault):  # already added
-                self._ask("addProcessGroup", name)
+                self._call("addProcessGroup", name)
         self.start(names)
 
-    def take_away(self, names: Iterable[str]) -> None:
+    def stop_and_remove(self, names: Iterable[str]) -> None:
         """Stop programs gracefully, and remove them from supervisord."""
         self._stop_together(set(names), lambda: False)
         for name in names:
             with suppress(Fault):  # already removed
-                self._ask("removeProcessGroup", name)
+                self._call("removeProcessGroup", name)
 
     def stop(self, *stages: Iterable[str], hard: Callable[[], bool]) -> None:
         """Stop the programs stage by stage, those of one stage together, and then supervisord.
@@ -115,13 +115,13 @@ class Supervisor:
                 if self.alive() and not hard():
                     self._stop_together(set(stage), hard)
         self._terminate(hard)
-        self._kill_what_is_left(hard)
+        self._kill_remaining(hard)
 
     def _stop_together(self, names: set[str], hard: Callable[[], bool]) -> None:
         """Stop programs, and wait until all have stopped, the time is up, or `hard()` is true."""
         for name in names:
             with suppress(Fault):  # not running
-                self._ask("stopProcess", name, False)
+                self._call("stopProcess", name, False)
         deadline = time.monotonic() + GROUP_STOP_SECONDS + 5
         while time.monotonic() < deadline and not hard():
             states = self.states()
@@ -140,7 +140,7 @@ class Supervisor:
         self._process.kill()
         self._process.wait()
 
-    def _kill_what_is_left(self, hard: Callable[[], bool]) -> None:
+    def _kill_remaining(self, hard: Callable[[], bool]) -> None:
         # Programs outlive a killed supervisord. All have got their death signal, and most end at
         # once. A Celery worker may wait for ever, though: its broker has ended too.
         deadline = time.monotonic() + ORPHAN_SECONDS
@@ -157,8 +157,8 @@ class Supervisor:
             if current.get(name) != pid:
                 _kill_group(pid)
 
-    def _wait_for_answer(self) -> None:
-        deadline = time.monotonic() + ANSWER_SECONDS
+    def _wait_for_response(self) -> None:
+        deadline = time.monotonic() + RESPONSE_SECONDS
         while time.monotonic() < deadline and self.alive():
             with suppress(SupervisorGone):
                 self.states()
@@ -166,15 +166,15 @@ class Supervisor:
             time.sleep(0.05)
         raise SupervisorGone(f"supervisord does not respond; see {self.log}/supervisord.log.")
 
-    def _ask(self, method: str, *arguments: object) -> list[Any]:
+    def _call(self, method: str, *arguments: object) -> list[Any]:
         """Call a method of supervisord's XML-RPC interface; raise SupervisorGone without one."""
         transport = SupervisorTransport(serverurl=f"unix://{self.socket}")
         try:
             with ServerProxy("http://localhost", transport=transport) as server:
-                answer = getattr(server.supervisor, method)(*arguments)
+                result = getattr(server.supervisor, method)(*arguments)
         except OSError as error:
             raise SupervisorGone(f"supervisord has ended; see {self.log}.") from error
-        return answer if isinstance(answer, list) else []
+        return result if isinstance(result, list) else []
 
 
 def _group_lives(pid: int) -> bool:

@@ -111,7 +111,7 @@ def _stopped(servers: Servers) -> Iterator[None]:
     try:
         yield
     finally:
-        servers.valkey.start(answers=servers.valkey_answers, seconds=START_SECONDS)
+        servers.valkey.start(responds=servers.valkey_responds, seconds=START_SECONDS)
 
 
 @contextmanager

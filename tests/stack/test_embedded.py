@@ -18,7 +18,8 @@ import redis
 
 from stack.binaries import setpriv
 from stack.embedded import DataInUse, Servers, owning, using
-from stack.server import ServerFailed, command_line
+from stack.processes import command_line
+from stack.server_process import ServerFailed
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 HOLD = """
@@ -85,7 +86,7 @@ def test_the_last_user_stops_the_servers_and_no_earlier_one(tmp_path: Path, hold
         assert [servers.postgres.pid(), servers.valkey.pid()] == pids
         leave(other)
         assert alive(pids) == pids
-        assert servers.postgres_answers()
+        assert servers.postgres_responds()
 
     assert alive(pids) == []
 
@@ -141,7 +142,7 @@ def test_a_recycled_process_id_does_not_hinder_the_start(tmp_path: Path) -> None
     pid_file.write_text(left.replace(left.split("\n")[0], str(stranger.pid), 1))
 
     with using(tmp_path) as servers:
-        assert servers.postgres_answers()
+        assert servers.postgres_responds()
 
     assert stranger.poll() is None
     stranger.kill()

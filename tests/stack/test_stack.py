@@ -19,9 +19,9 @@ from stack.embedded import Servers
 from stack.environment import stack_environment
 from stack.lines import Follower
 from stack.ports import PortTaken, free_ports
+from stack.processes import command_line
 from stack.programs import BASE_DIR, fly, server_programs, supervisord_conf
 from stack.scale import Scale
-from stack.server import command_line
 from stack.watcher import VARIABLE
 
 SECONDS = 120

@@ -2,12 +2,12 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack.processes import command_line, is_alive, recorded_pid, send, wait_until_ended
 from stack.terminal import SaysWhatToDo
 
 LOG_LIMIT = 10_000_000
@@ -38,16 +38,16 @@ class Server:
         pid = recorded_pid(self.pid_file)
         return pid if pid and self.mark in command_line(pid) else None
 
-    def start(self, *, answers: Callable[[], bool], seconds: float) -> None:
-        """Start the server if it does not run, and return when `answers()` is true.
+    def start(self, *, responds: Callable[[], bool], seconds: float) -> None:
+        """Start the server if it does not run, and return when `responds()` is true.
 
         Raise ServerFailed after `seconds`, or if the process ended in each of several attempts.
         """
         deadline = time.monotonic() + seconds
         for _ in range(START_ATTEMPTS):
             pid = self.pid() or self._spawn()
-            while time.monotonic() < deadline and _lives(pid):
-                if answers():
+            while time.monotonic() < deadline and is_alive(pid):
+                if responds():
                     return
                 time.sleep(POLL_SECONDS)
             if time.monotonic() > deadline:
@@ -66,7 +66,7 @@ class Server:
         """Send the server the first stop signal, without waiting."""
         pid = self.pid()
         if pid:
-            _send(pid, next(iter(self.stop_signals)))
+            send(pid, next(iter(self.stop_signals)))
 
     def stop(self) -> None:
         """Send the stop signals in turn until the server has ended, or raise ServerFailed."""
@@ -74,8 +74,8 @@ class Server:
         if not pid:
             return
         for number, seconds in self.stop_signals.items():
-            _send(pid, number)
-            if wait_gone(pid, self.mark, seconds=seconds):
+            send(pid, number)
+            if wait_until_ended([pid], seconds=seconds, mark=self.mark):
                 return
         raise ServerFailed(f"{self.name} (process {pid}) does not stop, not even by SIGKILL.")
 
@@ -98,43 +98,6 @@ class Server:
             os.close(null)
 
 
-def recorded_pid(pid_file: Path) -> int | None:
-    """Return the process id on the first line of a pid file, or None without a readable one."""
-    try:
-        return int(pid_file.read_text(encoding="utf-8").split("\n")[0])
-    except (OSError, ValueError):
-        return None
-
-
-def command_line(pid: int) -> str:
-    """Return the command line of a process, or an empty string if there is no such process."""
-    proc = Path("/proc")
-    if not (proc / "self/cmdline").exists():
-        return _listed_command_line(pid)
-    try:
-        return (
-            (proc / str(pid) / "cmdline")
-            .read_bytes()
-            .replace(b"\0", b" ")
-            .decode("utf-8", "replace")
-        )
-    except OSError:
-        return ""
-
-
-def wait_gone(pid: int, mark: str, *, seconds: float) -> bool:
-    """Wait up to `seconds` for a process to end; return whether it has ended.
-
-    A process whose command line lacks `mark` is another one with a recycled id.
-    """
-    deadline = time.monotonic() + seconds
-    while _lives(pid) and mark in command_line(pid):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
-
-
 def tail(log: Path, lines: int = 12) -> str:
     """Return the last lines of a log file, indented for an error message."""
     try:
@@ -142,33 +105,6 @@ def tail(log: Path, lines: int = 12) -> str:
     except OSError:
         return "(no log)"
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
-
-
-def _listed_command_line(pid: int) -> str:
-    """Return the command line of a process on a system without /proc, for example macOS."""
-    listed = subprocess.run(
-        ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    return listed.stdout
-
-
-def _lives(pid: int) -> bool:
-    try:
-        # Reaps a child of this process, which would stay a zombie otherwise.
-        return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    except ChildProcessError:
-        return bool(command_line(pid))
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _rotate(log: Path) -> None:
