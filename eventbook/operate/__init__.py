@@ -1,4 +1,4 @@
-"""What operators see and do: figures, acts, diagnosis, the auditor, the admin and commands.
+"""What operators see and do: figures, actions, diagnosis, the auditor, the admin and commands.
 
 The names load on first use, because Django imports this app before models can be.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from eventbook.declare.handlers import all_handlers
     from eventbook.declare.queues import all_policies
     from eventbook.models import Delivery
-    from eventbook.operate.acts.dead_letters import DeadLetters, replay_dead_letters
+    from eventbook.operate.actions.dead_letters import replay_dead_letters
     from eventbook.operate.admin.records import ReadOnlyAdmin
     from eventbook.operate.audit import audit_rule
     from eventbook.operate.metrics.snapshot import Unavailable, exposition
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         outbox_length,
         queue_status,
     )
+    from eventbook.operate.selections import DeadLetters
 
 __all__ = [
     "BrokerDown",
@@ -49,12 +50,13 @@ __getattr__ = loading(
     {
         "declare.queues": ["all_policies"],
         "declare.handlers": ["all_handlers"],
-        "operate.acts.dead_letters": ["DeadLetters", "replay_dead_letters"],
+        "operate.actions.dead_letters": ["replay_dead_letters"],
         "operate.admin.records": ["ReadOnlyAdmin"],
         "operate.audit": ["audit_rule"],
         "operate.metrics.snapshot": ["Unavailable", "exposition"],
         "brokers.broker": ["BrokerDown"],
         "models": ["Delivery"],
+        "operate.selections": ["DeadLetters"],
         "operate.queries": [
             "QueueStatus",
             "backlogs",

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from eventbook.models import Attempt, Delivery, Operation
-from eventbook.operate import acts
-from eventbook.operate.acts import DeadLetters
+from eventbook.operate import actions
+from eventbook.operate.actions import DeadLetters
 from tests.conftest import Drain, person
 from tests.probe.signals import ProbeSent, probe_sent
 
@@ -190,7 +190,7 @@ def test_who_may_only_look_has_no_buttons(
 
 
 def test_very_many_are_one_statement(letters: list[Delivery]) -> None:
-    count = acts.replay_dead_letters(
+    count = actions.replay_dead_letters(
         DeadLetters(among=Delivery.objects.filter(queue="feeds").order_by("-id")), actor="test"
     )
 

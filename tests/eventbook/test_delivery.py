@@ -17,8 +17,8 @@ from kombu.entity import Queue
 
 from eventbook.declare.handlers import all_handlers
 from eventbook.models import Delivery, Event, Lease, OutboxEntry
-from eventbook.operate import acts
-from eventbook.operate.acts import DeadLetters
+from eventbook.operate import actions
+from eventbook.operate.actions import DeadLetters
 from eventbook.record.outbox import OutsideTransaction, Priority, recording
 from eventbook.relay.relay import Relay
 from eventbook.store.replay import Progress, Selection, replay
@@ -163,7 +163,7 @@ def test_a_dead_letter_that_is_replayed_gets_all_its_attempts_again(drain: Drain
     assert states() == states("probe.call") == Counter(dead=1)
 
     told("later").touch()
-    count = acts.replay_dead_letters(DeadLetters(queue="notifications"), actor="test")
+    count = actions.replay_dead_letters(DeadLetters(queue="notifications"), actor="test")
     drain()
 
     assert count == 1
@@ -175,7 +175,7 @@ def test_a_discarded_dead_letter_stays_on_record_and_is_never_delivered(drain: D
     send("never", behaviour="raise")
     drain()
 
-    acts.discard_dead_letters(DeadLetters(handler="probe.write"), actor="test")
+    actions.discard_dead_letters(DeadLetters(handler="probe.write"), actor="test")
     drain()
 
     assert states() == Counter(discarded=1)

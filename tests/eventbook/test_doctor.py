@@ -14,7 +14,7 @@ from django.utils import timezone
 from eventbook.brokers.broker import Broker
 from eventbook.models import Delivery, Event, Lease, OutboxEntry, Priority, Process, QueueControl
 from eventbook.operate import diagnosis
-from eventbook.operate.acts.queues import pause
+from eventbook.operate.actions.queues import pause
 from eventbook.operate.diagnosis import Finding
 from eventbook.operate.diagnosis.finding import duration
 from tests.harness.processes import Workers, wait_for, without_a_broker
@@ -179,7 +179,7 @@ def test_nobody_is_told_to_scale_what_scaling_cannot_help() -> None:
     assert "do nothing" in idle
     assert "fly scale count feed-worker=N" in busy
     assert "Its handlers fail (see above)" in failing
-    assert "Mend the broker: without it, no message reaches a worker" in down
+    assert "Repair the broker: without it, no message reaches a worker" in down
 
 
 def a_failed_delivery() -> None:

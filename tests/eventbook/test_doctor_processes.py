@@ -46,7 +46,7 @@ def nobody_else() -> Iterator[None]:
 
 def examined() -> list[Finding]:
     """This is what the doctor finds of processes while the broker can't be asked."""
-    return list(processes.findings(ask=False))
+    return list(processes.findings(query_workers=False))
 
 
 def test_kinds_of_processes_that_run() -> None:
@@ -63,11 +63,11 @@ def test_kinds_of_processes_that_run() -> None:
 def test_a_worker_that_runs_but_does_not_consume(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "ANSWER_SECONDS", (0.3, 1.5))
+    monkeypatch.setattr(processes, "REPLY_SECONDS", (0.3, 1.5))
 
     with nobody_consumes("feeds"), nobody_else():
         process("feed-worker", "feeds")
-        findings = list(processes.findings(ask=True))
+        findings = list(processes.findings(query_workers=True))
 
     text = bad(findings, "workers of feeds")
     assert "1 running, but none consumes" in text

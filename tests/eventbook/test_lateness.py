@@ -16,7 +16,7 @@ from eventbook.declare.queues import policy_of
 from eventbook.deliveries.controls import clear_cache
 from eventbook.models import Delivery, Lease, QueueControl
 from eventbook.observe import counters
-from eventbook.operate import acts, diagnosis
+from eventbook.operate import actions, diagnosis
 from eventbook.operate.queries import backlogs
 from eventbook.relay.due import claim_due
 from eventbook.work.execution import execute
@@ -79,12 +79,12 @@ def left_by_a_dead_worker(ids: list[int]) -> None:
 
 
 def paused(ids: list[int]) -> None:
-    acts.pause(QUEUE, actor="alice")
+    actions.pause(QUEUE, actor="alice")
 
 
 def resumed(ids: list[int]) -> None:
     paused(ids)
-    acts.resume(QUEUE, actor="alice")
+    actions.resume(QUEUE, actor="alice")
 
 
 def resumed_long_ago(ids: list[int]) -> None:

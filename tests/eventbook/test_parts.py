@@ -16,7 +16,7 @@ from cards.models import Card
 from eventbook.declare.events import ALL_KEYS
 from eventbook.deliveries import states
 from eventbook.models import Delivery, Event, Priority
-from eventbook.operate import acts
+from eventbook.operate import actions
 from notifications.models import Notification
 from tests.conftest import Drain
 from tests.harness.deliveries import expand_only
@@ -124,7 +124,7 @@ def test_a_dead_part_alone_is_replayed(drain: Drain, alice: User) -> None:
     drain()
     assert len(receivers(card)) == FOLLOWERS - settings.FAN_OUT_RANGE
 
-    count = acts.replay_dead_letters(acts.DeadLetters(ids=[second.pk]), actor="a test")
+    count = actions.replay_dead_letters(actions.DeadLetters(ids=[second.pk]), actor="a test")
     drain()
 
     assert count == 1

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from eventbook.models import Attempt, Delivery, Operation, Process, QueueControl
-from eventbook.operate import acts as services
+from eventbook.operate import actions
 from tests.conftest import person
 from tests.eventbook.test_queue_commands import QUEUE, states
 
@@ -68,7 +68,7 @@ def form(action: str, *keys: object, **more: str) -> dict[str, object]:
 
 
 def test_the_list_shows_every_queue_the_most_urgent_first(viewer: Client, six: list[int]) -> None:
-    services.pause("feeds", actor="alice", reason="the mail host is down")
+    actions.pause("feeds", actor="alice", reason="the mail host is down")
 
     text = text_of(viewer, QUEUES)
 
@@ -196,7 +196,7 @@ def test_the_form_says_what_can_not_be(operator: Client) -> None:
 
 def test_states_are_told_by_word_sign_and_class(operator: Client, six: list[int]) -> None:
     Delivery.objects.filter(id=six[0]).update(state="dead", due_at=None, finished_at=timezone.now())
-    services.pause("feeds", actor="alice")
+    actions.pause("feeds", actor="alice")
 
     deliveries, queues = text_of(operator, DELIVERIES), text_of(operator, QUEUES)
 

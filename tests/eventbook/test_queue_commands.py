@@ -17,8 +17,8 @@ from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import policy_of
 from eventbook.deliveries import states as deliveries
 from eventbook.models import Attempt, Delivery, Event, Lease, Operation, Process, QueueControl
-from eventbook.operate import acts as services
-from eventbook.operate.acts import Waiting, operations
+from eventbook.operate import actions
+from eventbook.operate.actions import Waiting, operations
 from eventbook.operate.diagnosis import Finding, work
 from tests.harness.processes import without_a_broker
 from tests.probe.sending import send
@@ -43,7 +43,7 @@ def states(queue: str = QUEUE) -> Counter[str]:
 
 
 def test_a_pause_that_came_with_a_backup_is_told_with_what_to_do() -> None:
-    services.pause("feeds", actor="alice", reason="the index is rebuilt")
+    actions.pause("feeds", actor="alice", reason="the index is rebuilt")
     before = found_by_the_doctor("queue feeds")
     # A restored database has other numbers (tests/faults/test_restore.py restores one).
     QueueControl.objects.filter(queue="feeds").update(paused_in="1/2")
@@ -57,7 +57,7 @@ def test_a_pause_that_came_with_a_backup_is_told_with_what_to_do() -> None:
         assert "by alice" in said
         assert "manage.py queues resume feeds" in said
     assert "the backup from which this database was restored" in text
-    services.resume("feeds", actor="bob")
+    actions.resume("feeds", actor="bob")
     assert found_by_the_doctor("queue feeds").well
 
 
@@ -228,14 +228,14 @@ def test_on_a_terminal_a_purge_asks(
 def test_an_act_that_is_interrupted_is_written_down_as_far_as_it_came(
     six: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations, "STEP", 2)
+    monkeypatch.setattr(operations, "BATCH", 2)
 
     def interrupt(count: int) -> None:
         if count == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        services.purge(Waiting(queue=QUEUE), actor="test", progress=interrupt)
+        actions.purge(Waiting(queue=QUEUE), actor="test", progress=interrupt)
 
     assert states() == Counter(discarded=4, queued=2)
     assert Operation.objects.get().count == 4
@@ -244,7 +244,7 @@ def test_an_act_that_is_interrupted_is_written_down_as_far_as_it_came(
 def test_a_discarded_delivery_is_passed_over_when_its_message_comes(
     six: list[int],
 ) -> None:
-    services.purge(Waiting(queue=QUEUE), actor="test")
+    actions.purge(Waiting(queue=QUEUE), actor="test")
 
     with transaction.atomic():
         assert deliveries.claim(handlers["probe.write"], six) == []

@@ -22,7 +22,7 @@ from eventbook.brokers.broker import Broker
 from eventbook.declare.queues import UnknownQueue
 from eventbook.deliveries import controls
 from eventbook.models import Delivery, Lease, Operation, QueueControl
-from eventbook.operate import acts
+from eventbook.operate import actions
 from eventbook.operate.audit import audit
 from tests.conftest import Drain
 from tests.harness.deliveries import purge, relay_once
@@ -90,14 +90,14 @@ def test_a_pause_takes_effect_within_two_seconds_and_nothing_is_lost_or_doubled(
 ) -> None:
     with Load() as load:
         wait_for(lambda: states()["done"] > 5, seconds=20, what="the queue runs")
-        acts.pause(QUEUE, actor="test")
+        actions.pause(QUEUE, actor="test")
         paused_at = QueueControl.objects.get(queue=QUEUE).paused_at
         assert paused_at is not None
         quiet_from = paused_at + timedelta(seconds=2)
         later = quiet_from + timedelta(seconds=1.5)
         wait_for(lambda: timezone.now() > later, seconds=5, what="some time has passed")
         waiting, others = states()["queued"], states("probe.call")["done"]
-        acts.resume(QUEUE, actor="test")
+        actions.resume(QUEUE, actor="test")
         resumed_at = timezone.now()
         wait_for(lambda: states()["queued"] < waiting, seconds=2, what="the queue goes on")
     wait_for(lambda: each_once(load.keys), seconds=20, what="each has its effect once")
@@ -114,7 +114,7 @@ def test_a_pause_survives_a_restart_of_everything_and_a_broker_that_forgets(
 ) -> None:
     keys = [f"before-{number}" for number in range(40)]
     send(*keys)
-    acts.pause(QUEUE, actor="test")
+    actions.pause(QUEUE, actor="test")
     relay_once()
     wait_for(lambda: states("probe.call") == Counter(done=40), seconds=20, what="others are done")
 
@@ -129,7 +129,7 @@ def test_a_pause_survives_a_restart_of_everything_and_a_broker_that_forgets(
     send("after")
     wait_for(lambda: states("probe.call") == Counter(done=41), seconds=20, what="others are done")
     held = states()
-    acts.resume(QUEUE, actor="test")
+    actions.resume(QUEUE, actor="test")
     wait_for(lambda: states() == Counter(done=41), seconds=10, what="all of it is done")
     end(process, seconds=10)
 
@@ -143,7 +143,7 @@ def test_a_relay_publishes_nothing_of_a_paused_queue(workers: Workers) -> None:
         send("retried", "lost")
         relay_once()
         purge(QUEUE)
-        acts.pause(QUEUE, actor="test")
+        actions.pause(QUEUE, actor="test")
         mine = Delivery.objects.filter(handler="probe.write")
         mine.update(due_at=timezone.now() - timedelta(minutes=1))
         mine.filter(event__subject="probes/retried").update(state="retry", attempts=1)
@@ -163,7 +163,7 @@ def test_a_message_of_a_paused_queue_is_handed_back_as_it_was(
     workers: Workers, handler: str, queue: str
 ) -> None:
     for each in (QUEUE, "feeds"):
-        acts.pause(each, actor="test")
+        actions.pause(each, actor="test")
     heard = time.monotonic() + controls.FRESH_SECONDS
     wait_for(lambda: time.monotonic() > heard, seconds=5, what="no worker believes what was before")
     send("handed-back", "neighbour", "held")
@@ -199,7 +199,7 @@ def test_calls_outside_that_have_not_begun_are_handed_back(workers: Workers, dra
     relay_once()
     wait_for(lambda: calls_of("between-"), seconds=10, what="the first call is made")
 
-    acts.pause("feeds", actor="test")
+    actions.pause("feeds", actor="test")
     wait_for(lambda: not states("probe.call")["running"], seconds=2, what="the rest comes back")
 
     begun = states("probe.call")
@@ -207,7 +207,7 @@ def test_calls_outside_that_have_not_begun_are_handed_back(workers: Workers, dra
     assert begun["queued"] == 12 - begun["done"]
     held = Lease.objects.filter(queue="feeds")
     wait_for(lambda: not held.exists(), seconds=1, what="the lease is given back")
-    acts.resume("feeds", actor="test")
+    actions.resume("feeds", actor="test")
     drain()
     assert calls_of("between-") == Counter(keys)
     assert set(Delivery.objects.values_list("attempts", "isolated")) == {(0, False)}
@@ -218,7 +218,7 @@ def test_one_by_one_a_batch_that_failed_is_handed_back_too(workers: Workers) -> 
     relay_once()
     wait_for(lambda: states()["retry"] > 0, seconds=10, what="they fail one by one")
 
-    acts.pause(QUEUE, actor="test")
+    actions.pause(QUEUE, actor="test")
     wait_for(lambda: not Lease.objects.exists(), seconds=3, what="the rest comes back")
 
     failed = states()
@@ -230,14 +230,14 @@ def test_one_by_one_a_batch_that_failed_is_handed_back_too(workers: Workers) -> 
 
 
 def test_the_auditor_has_patience_with_what_a_paused_queue_holds(workers: Workers) -> None:
-    acts.pause(QUEUE, actor="test")
+    actions.pause(QUEUE, actor="test")
     send("patient")
     relay_once()
     overdue = Delivery.objects.filter(handler="probe.write")
     overdue.update(due_at=timezone.now() - timedelta(hours=3))
 
     paused = audit()["no_delivery_is_forgotten"]
-    acts.resume(QUEUE, actor="test")
+    actions.resume(QUEUE, actor="test")
     just_resumed = audit()["no_delivery_is_forgotten"]
     QueueControl.objects.update(resumed_at=timezone.now() - timedelta(hours=2))
     forgotten = audit()["no_delivery_is_forgotten"]
@@ -249,13 +249,13 @@ def test_a_limit_that_is_changed_counts_from_the_next_call_on(
     workers: Workers, drain: Drain
 ) -> None:
     limits = {"rate_limit": 1, "rate_seconds": 3_600}
-    acts.tune("feeds", actor="test", changes=limits)
+    actions.tune("feeds", actor="test", changes=limits)
     send("live-1", "live-2", "live-3")
     relay_once()
     limited = Counter(done=1, retry=2)
     wait_for(lambda: states("probe.call") == limited, seconds=10, what="two wait for their turn")
 
-    acts.tune("feeds", actor="test", changes={"rate_limit": 1_000})
+    actions.tune("feeds", actor="test", changes={"rate_limit": 1_000})
     drain(10)
 
     assert states("probe.call") == Counter(done=3)
@@ -266,9 +266,9 @@ def test_a_limit_that_is_changed_counts_from_the_next_call_on(
 def test_numbers_hold_until_they_are_taken_back(db: None) -> None:
     table = settings.QUEUES["feeds"]
 
-    acts.tune("feeds", actor="test", changes={"concurrency": 7, "group_limit": 3})
+    actions.tune("feeds", actor="test", changes={"concurrency": 7, "group_limit": 3})
     in_force = controls.policy_in_force("feeds")
-    acts.tune("feeds", actor="test", changes={"concurrency": None, "group_limit": None})
+    actions.tune("feeds", actor="test", changes={"concurrency": None, "group_limit": None})
 
     assert (in_force.concurrency, in_force.group_limit) == (7, 3)
     assert in_force.group_seconds == table.group_seconds
@@ -287,7 +287,7 @@ def test_numbers_hold_until_they_are_taken_back(db: None) -> None:
 )
 def test_numbers_that_cannot_be_are_refused(db: None, changes: dict[str, int], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        acts.tune("feeds", actor="test", changes=changes)
+        actions.tune("feeds", actor="test", changes=changes)
 
     assert not QueueControl.objects.exists()
     assert not Operation.objects.exists()
@@ -311,7 +311,7 @@ def test_a_process_believes_what_it_read_for_half_a_second(
 
 def test_a_queue_that_does_not_exist_is_not_paused(db: None) -> None:
     with pytest.raises(UnknownQueue, match="The queues are: notifications, feeds, events"):
-        acts.pause("letters", actor="test")
+        actions.pause("letters", actor="test")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_a_limit_that_would_do_nothing_is_refused(
     db: None, queue: str, changes: dict[str, int], words: str
 ) -> None:
     with pytest.raises(ValidationError, match=words):
-        acts.tune(queue, actor="test", changes=changes)
+        actions.tune(queue, actor="test", changes=changes)
     rate = "--rate" if "rate_limit" in changes else "--group"
     with pytest.raises(CommandError, match=words):
         call_command("queues", "limit", queue, rate, "100/60")

@@ -19,7 +19,7 @@ from eventbook.declare.handlers import Handler, handler, handlers
 from eventbook.declare.queues import all_policies
 from eventbook.deliveries.subscriptions import catch_up, subscribe
 from eventbook.models import Delivery, Operation, Priority, Subscription
-from eventbook.operate import acts, queries
+from eventbook.operate import actions, queries
 from eventbook.relay import due
 from eventbook.relay.relay import Relay
 from tests.harness.deliveries import expand_only
@@ -91,7 +91,7 @@ def test_the_relay_catches_up_by_itself() -> None:
         handlers["probe.added"] = added
         # Nothing is published: a worker would be at it while the next test empties the tables.
         for queue in ("events", "notifications", "feeds"):
-            acts.pause(queue, actor="test")
+            actions.pause(queue, actor="test")
 
         relay = Relay()
         relay.step()

@@ -16,7 +16,7 @@ from django_celery_results.models import TaskResult
 
 from eventbook.brokers.broker import Broker
 from eventbook.models import Delivery, Event
-from eventbook.operate import acts
+from eventbook.operate import actions
 from eventbook.record.outbox import Priority
 from eventbook.relay.relay import Relay
 from server.flower.guard import refusal
@@ -102,7 +102,7 @@ def told(message: str) -> str:
 def test_what_a_task_did_is_shown_and_tasks_that_put_all_off_are_not(
     flower: Flower, drain: Drain
 ) -> None:
-    acts.tune("feeds", actor="test", changes={"rate_limit": 1, "rate_seconds": 3_600})
+    actions.tune("feeds", actor="test", changes={"rate_limit": 1, "rate_seconds": 3_600})
     relay = Relay()
     ours = Delivery.objects.filter(handler="probe.call")
     for number, (state, count) in enumerate([("done", 1), ("retry", 1), ("retry", 2)]):
@@ -114,7 +114,7 @@ def test_what_a_task_did_is_shown_and_tasks_that_put_all_off_are_not(
             seconds=10,
             what=f"{count} are {state}",
         )
-    acts.tune("feeds", actor="test", changes={"rate_limit": None, "rate_seconds": None})
+    actions.tune("feeds", actor="test", changes={"rate_limit": None, "rate_seconds": None})
     drain()
 
     wait_for(

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from eventbook.operate.acts import Purged
+from eventbook.operate.actions import Purged
 
 
 def is_confirmed(request: HttpRequest) -> bool:

@@ -12,8 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from eventbook.models import Attempt, Delivery
-from eventbook.operate import acts, queries
-from eventbook.operate.acts import DeadLetters, Waiting
+from eventbook.operate import actions, queries
+from eventbook.operate.actions import DeadLetters, Waiting
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
 from eventbook.operate.admin.records import ReadOnlyAdmin
 from eventbook.operate.admin.states import badge
@@ -93,7 +93,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
 
     @admin.action(description="Replay the selected dead letters", permissions=["operate"])
     def replay_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        count = acts.replay_dead_letters(
+        count = actions.replay_dead_letters(
             DeadLetters(among=queryset), actor=request.user.get_username()
         )
         self.message_user(request, f"{count} dead letters will be delivered again.")
@@ -111,13 +111,13 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
                 title="Discard dead letters for good?",
                 counts=queries.dead_by_handler(which),
             )
-        count = acts.discard_dead_letters(which, actor=request.user.get_username())
+        count = actions.discard_dead_letters(which, actor=request.user.get_username())
         self.message_user(request, f"{count} dead letters discarded.", messages.WARNING)
         return None
 
     @admin.action(description="Retry the selected ones now", permissions=["operate_queues"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        count = acts.retry_now(Waiting(among=queryset), actor=request.user.get_username())
+        count = actions.retry_now(Waiting(among=queryset), actor=request.user.get_username())
         self.message_user(request, f"{count} retries are due now.")
 
     @admin.action(description="Discard the selected waiting ones", permissions=["operate_queues"])
@@ -135,7 +135,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
                 counts=preview.by_handler,
                 left=preview.held,
             )
-        purged = acts.purge(which, actor=request.user.get_username())
+        purged = actions.purge(which, actor=request.user.get_username())
         self.message_user(request, purge_message(purged), messages.WARNING)
         return None
 

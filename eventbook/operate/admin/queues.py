@@ -19,8 +19,8 @@ from django.utils.safestring import SafeString
 
 from eventbook.declare.queues import all_policies
 from eventbook.models import Delivery, QueueControl
-from eventbook.operate import acts, queries
-from eventbook.operate.acts import Purged, Waiting
+from eventbook.operate import actions, queries
+from eventbook.operate.actions import Purged, Waiting
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
 from eventbook.operate.admin.states import badge
 from eventbook.operate.management.texts import limits_of, pause_of
@@ -76,7 +76,7 @@ class ControlForm(ModelForm[QueueControl]):
     def clean(self) -> dict[str, Any]:
         numbers = super().clean() or self.cleaned_data
         changes = {name: numbers[name] for name in self.changed_data if name in numbers}
-        acts.refuse_idle_limits(self.instance.queue, changes)
+        actions.refuse_ineffective_limits(self.instance.queue, changes)
         return numbers
 
 
@@ -141,14 +141,14 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        acts.ensure_controls()
+        actions.ensure_controls()
         return super().changelist_view(request, {"title": "Queues", **(extra_context or {})})
 
     def save_model(
         self, request: HttpRequest, obj: QueueControl, form: ModelForm[QueueControl], change: bool
     ) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
-        acts.tune(obj.queue, actor=request.user.get_username(), changes=changes)
+        actions.tune(obj.queue, actor=request.user.get_username(), changes=changes)
 
     @admin.display(description="state")
     def state(self, control: QueueControl) -> SafeString:
@@ -177,7 +177,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     @admin.action(description="Pause the selected queues", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
         for queue in names_of(queryset):
-            acts.pause(queue, actor=request.user.get_username())
+            actions.pause(queue, actor=request.user.get_username())
         self.message_user(
             request,
             "These queues are paused: no new work begins. Give the reason in a queue's form.",
@@ -187,13 +187,13 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     @admin.action(description="Resume the selected queues", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
         for queue in names_of(queryset):
-            acts.resume(queue, actor=request.user.get_username())
+            actions.resume(queue, actor=request.user.get_username())
         self.message_user(request, "These queues are resumed, with all waiting deliveries.")
 
     @admin.action(description="Make waiting retries due now", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
         count = sum(
-            acts.retry_now(Waiting(queue=queue), actor=request.user.get_username())
+            actions.retry_now(Waiting(queue=queue), actor=request.user.get_username())
             for queue in names_of(queryset)
         )
         self.message_user(request, f"{count} retries are due now.")
@@ -214,7 +214,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
                 left=sum(each.held for each in previews),
             )
         actor = request.user.get_username()
-        purged = [acts.purge(Waiting(queue=queue), actor=actor) for queue in queues]
+        purged = [actions.purge(Waiting(queue=queue), actor=actor) for queue in queues]
         total = Purged(sum(each.discarded for each in purged), sum(each.held for each in purged))
         self.message_user(request, purge_message(total), messages.WARNING)
         return None

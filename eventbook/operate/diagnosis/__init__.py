@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from eventbook.operate.diagnosis import processes, safety, servers, work
 from eventbook.operate.diagnosis.finding import Finding
 
-__all__ = ["Finding", "diagnose", "glance"]
+__all__ = ["Finding", "diagnose", "quick_checks"]
 
 
 def diagnose() -> Iterator[Finding]:
@@ -27,11 +27,11 @@ def diagnose() -> Iterator[Finding]:
         yield from servers.database_settings()
         if migrations.well:
             yield from work.findings(broker_well=broker.well)
-            yield from processes.findings(ask=broker.well)
+            yield from processes.findings(query_workers=broker.well)
     yield from safety.findings()
 
 
-def glance() -> Iterator[Finding]:
+def quick_checks() -> Iterator[Finding]:
     """Check the work and the processes by their rows in PostgreSQL alone, for a quick overview."""
     yield from work.findings(broker_well=True)
-    yield from processes.findings(ask=False)
+    yield from processes.findings(query_workers=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,16 @@ class Finding:
     well: bool
     text: str
     advice: str = ""
+
+    @classmethod
+    def ok(cls, subject: str, text: str) -> Self:
+        """Return the finding of a subject that is well."""
+        return cls(subject, True, text)
+
+    @classmethod
+    def bad(cls, subject: str, text: str, advice: str) -> Self:
+        """Return the finding of a fault, with advice how to repair it."""
+        return cls(subject, False, text, advice)
 
 
 def duration(seconds: float) -> str:

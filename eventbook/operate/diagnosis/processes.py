@@ -9,7 +9,7 @@ from eventbook.brokers.broker import BrokerDown, worker_queues
 from eventbook.declare.queues import QueuePolicy, all_policies
 from eventbook.operate import queries
 from eventbook.operate.diagnosis.finding import Finding, duration
-from eventbook.operate.diagnosis.servers import CLOCK_SECONDS, KEEP_TIME, off
+from eventbook.operate.diagnosis.servers import CLOCK_SECONDS, KEEP_TIME, clock_difference
 from eventbook.operate.queries import ProcessStatus, State
 
 MEMORY = 0.85  # the share of its limit above which a process uses too much memory
@@ -20,28 +20,28 @@ RESTART = (
     " restart ID`, or `python -m stack restart GROUP`."
 )
 # The timeouts for workers to say which queues they consume: of the first query, and the second.
-ANSWER_SECONDS = (1.0, 3.0)
+REPLY_SECONDS = (1.0, 3.0)
 
 
-def findings(*, ask: bool) -> Iterator[Finding]:
+def findings(*, query_workers: bool) -> Iterator[Finding]:
     """Yield a finding for each kind of process, and for each process with a fault.
 
-    With `ask`, also query the workers over the broker for the queues that they consume.
+    With `query_workers`, also query the workers over the broker for the queues that they consume.
     """
     known = queries.processes()
     present = [process for process in known if process.state != State.SILENT]
-    yield from _workers(ask=ask)
+    yield from _workers(query_workers=query_workers)
     for group in ("relay", "beat"):
-        yield _single(group, present)
+        yield _group_without_queues(group, present)
     for process in known:
         yield from _process(process)
     yield _releases(present)
 
 
-def _workers(*, ask: bool) -> Iterator[Finding]:
+def _workers(*, query_workers: bool) -> Iterator[Finding]:
     """Yield a finding for the workers of each queue."""
     policies, alive = all_policies(), queries.workers_by_queue()
-    consumers = _consumers(policies.keys() & alive.keys()) if ask else None
+    consumers = _consumers(policies.keys() & alive.keys()) if query_workers else None
     for policy in policies.values():
         consuming = None if consumers is None else len(consumers.get(policy.name, []))
         yield _workers_of(policy, alive.get(policy.name, 0), consuming)
@@ -55,16 +55,15 @@ def _workers_of(policy: QueuePolicy, alive: int, consuming: int | None) -> Findi
     """
     subject = f"workers of {policy.name}"
     if consuming:
-        return Finding(subject, True, f"{consuming} running")
+        return Finding.ok(subject, f"{consuming} running")
     if not alive:
         group = policy.process_group
         advice = f"Start one: `manage.py worker {policy.name}`, or `fly scale count {group}=1`."
-        return Finding(subject, False, "none running", advice)
+        return Finding.bad(subject, "none running", advice)
     if consuming is None:
-        return Finding(subject, True, f"{alive} running; not queried over the broker")
-    return Finding(
+        return Finding.ok(subject, f"{alive} running; not queried over the broker")
+    return Finding.bad(
         subject,
-        False,
         f"{alive} running, but none consumes the queue: its consumer was cancelled, or it hangs",
         "Restart it: `fly machine restart ID` (`fly status` has the ids). Its /healthz says why.",
     )
@@ -77,7 +76,7 @@ def _consumers(expected: set[str]) -> dict[str, list[str]] | None:
     """
     consumers: dict[str, list[str]] = {}
     try:
-        for seconds in ANSWER_SECONDS:
+        for seconds in REPLY_SECONDS:
             consumers = worker_queues(seconds)
             if expected <= consumers.keys():
                 break
@@ -86,14 +85,14 @@ def _consumers(expected: set[str]) -> dict[str, list[str]] | None:
     return consumers
 
 
-def _single(group: str, present: Sequence[ProcessStatus]) -> Finding:
+def _group_without_queues(group: str, present: Sequence[ProcessStatus]) -> Finding:
     """Return whether a process of a group without queues runs: the relay or beat."""
     count = sum(process.group == group for process in present)
     if count:
-        return Finding(f"{group} processes", True, f"{count} running")
+        return Finding.ok(f"{group} processes", f"{count} running")
     command = "manage.py relay" if group == "relay" else "celery -A config beat"
     advice = f"Start one: `{command}`, or `fly scale count {group}=1`."
-    return Finding(f"{group} processes", False, "none running", advice)
+    return Finding.bad(f"{group} processes", "none running", advice)
 
 
 def _process(process: ProcessStatus) -> Iterator[Finding]:
@@ -106,20 +105,20 @@ def _process(process: ProcessStatus) -> Iterator[Finding]:
         yield Finding(name, True, f"was last seen {ago} ago", advice)
         return
     if process.trouble:
-        yield Finding(name, False, process.trouble, RESTART)
+        yield Finding.bad(name, process.trouble, RESTART)
     elif process.state == State.STALLED:
         ago = duration(process.progressed_seconds_ago)
-        yield Finding(name, False, f"runs, but has made no progress for {ago}", RESTART)
+        yield Finding.bad(name, f"runs, but has made no progress for {ago}", RESTART)
     if abs(process.clock_ahead_seconds) > CLOCK_SECONDS:
-        text = f"its clock is {off(process.clock_ahead_seconds)} PostgreSQL's"
-        yield Finding(f"clock of {name}", False, text, KEEP_TIME)
+        text = f"its clock is {clock_difference(process.clock_ahead_seconds)}"
+        yield Finding.bad(f"clock of {name}", text, KEEP_TIME)
     limit = process.memory_limit_bytes
     if limit and process.memory_bytes > MEMORY * limit:
         text = f"{process.memory_bytes // 2**20} of {limit // 2**20} MiB in use"
         advice = (
             f"`fly scale memory 1024 --process-group {process.group}`, or lower its concurrency."
         )
-        yield Finding(f"memory of {name}", False, text, advice)
+        yield Finding.bad(f"memory of {name}", text, advice)
 
 
 def _releases(present: Sequence[ProcessStatus]) -> Finding:
@@ -128,7 +127,7 @@ def _releases(present: Sequence[ProcessStatus]) -> Finding:
     for process in present:
         groups[process.release].add(process.group)
     if len(groups) < 2:
-        return Finding("releases", True, f"all of {next(iter(groups), 'none')}")
+        return Finding.ok("releases", f"all of {next(iter(groups), 'none')}")
     text = "; ".join(f"{release}: {', '.join(sorted(groups[release]))}" for release in groups)
     newest = max(present, key=lambda process: process.started_at).release
     since = min(process.age_seconds for process in present if process.release == newest)

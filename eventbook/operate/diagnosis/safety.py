@@ -23,28 +23,28 @@ def findings() -> Iterator[Finding]:
     yield from found
     if not found:
         local = conf.INSECURE_HTTP
-        yield Finding("settings", True, "plain HTTP: safe on one machine only" if local else "safe")
+        yield Finding.ok("settings", "plain HTTP: safe on one machine only" if local else "safe")
 
 
 def _unsafe() -> Iterator[Finding]:
     if settings.DEBUG:
         advice = "Unset DEBUG: its error pages show settings and data to everybody."
-        yield Finding("setting DEBUG", False, "it is on", advice)
+        yield Finding.bad("setting DEBUG", "it is on", advice)
     deployment = run_checks(tags=[Tags.security], include_deployment_checks=True)
     if any(message.id == WEAK_KEY for message in deployment):
         advice = (
             "Set a new one: `python -c 'import secrets; print(secrets.token_urlsafe(64))'`. An"
             " attacker who guesses the key can log in as any user."
         )
-        yield Finding("setting SECRET_KEY", False, "it can be guessed", advice)
+        yield Finding.bad("setting SECRET_KEY", "it can be guessed", advice)
     if "*" in settings.ALLOWED_HOSTS:
         advice = "List the hosts: links in mails lead to whatever host a request names."
-        yield Finding("setting ALLOWED_HOSTS", False, "it allows every host", advice)
+        yield Finding.bad("setting ALLOWED_HOSTS", "it allows every host", advice)
     if conf.INSECURE_HTTP and not _on_one_machine():
         text = "plain HTTP, and the database is on another machine"
         open_metrics = "" if conf.METRICS_TOKEN else " Without METRICS_TOKEN, /metrics is open."
         advice = f"Unset INSECURE_HTTP: passwords and tokens cross networks in clear.{open_metrics}"
-        yield Finding("setting INSECURE_HTTP", False, text, advice)
+        yield Finding.bad("setting INSECURE_HTTP", text, advice)
 
 
 def _on_one_machine() -> bool:

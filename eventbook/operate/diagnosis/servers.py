@@ -25,23 +25,23 @@ def database() -> Finding:
         version = queries.server_version()
     except DatabaseError as error:
         advice = "Start PostgreSQL, or correct DATABASE_URL. Until then every request gets a 503."
-        return Finding("database", False, f"unreachable: {error}".strip(), advice)
+        return Finding.bad("database", f"unreachable: {error}".strip(), advice)
     text = f"PostgreSQL {version} responds in {1000 * seconds:.1f} ms"
     if seconds > SLOW_SECONDS:
         advice = (
             "Check its load (`SELECT * FROM pg_stat_activity WHERE state <> 'idle'`), and run the"
             " processes in its region (`fly platform regions`)."
         )
-        return Finding("database", False, text, advice)
-    return Finding("database", True, text)
+        return Finding.bad("database", text, advice)
+    return Finding.ok("database", text)
 
 
 def migrations() -> Finding:
     """Return whether all migrations of this release are applied."""
     if missing := queries.missing_migrations():
         text = f"{len(missing)} missing: {', '.join(missing)}"
-        return Finding("migrations", False, text, "Run `manage.py migrate`.")
-    return Finding("migrations", True, "all applied")
+        return Finding.bad("migrations", text, "Run `manage.py migrate`.")
+    return Finding.ok("migrations", "all applied")
 
 
 def database_settings() -> Iterator[Finding]:
@@ -50,9 +50,9 @@ def database_settings() -> Iterator[Finding]:
         names = ", ".join(unsafe)
         text = f"{names} off: a crash of PostgreSQL loses or damages committed data"
         advice = f"`ALTER SYSTEM SET {unsafe[0]} = on;`, and `SELECT pg_reload_conf();`."
-        yield Finding("database settings", False, text, advice)
+        yield Finding.bad("database settings", text, advice)
     else:
-        yield Finding("database settings", True, "committed data survives a crash")
+        yield Finding.ok("database settings", "committed data survives a crash")
     yield _session()
     yield _connections()
     yield _clock()
@@ -66,8 +66,8 @@ def _session() -> Finding:
             " by `ALTER ROLE … SET` (docs/scaling.md). A database in another encoding can't hold"
             " every text: create one with `ENCODING 'UTF8' TEMPLATE template0`."
         )
-        return Finding("database session", False, "; ".join(differ), advice)
-    return Finding("database session", True, "its settings are as required")
+        return Finding.bad("database session", "; ".join(differ), advice)
+    return Finding.ok("database session", "its settings are as required")
 
 
 def _connections() -> Finding:
@@ -79,24 +79,24 @@ def _connections() -> Finding:
             "Raise max_connections, lower DATABASE_POOL_SIZE, or scale down idle processes. To see"
             " who uses them: `SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1`."
         )
-        return Finding("connections", False, text, advice)
-    return Finding("connections", True, text)
+        return Finding.bad("connections", text, advice)
+    return Finding.ok("connections", text)
 
 
 def _clock() -> Finding:
     """Return whether this machine's clock agrees with PostgreSQL's."""
     ahead = figures.clock_ahead_seconds()
     if abs(ahead) > CLOCK_SECONDS:
-        return Finding("clock", False, f"this machine's is {off(ahead)} PostgreSQL's", KEEP_TIME)
-    return Finding("clock", True, "agrees with PostgreSQL's")
+        return Finding.bad("clock", f"this machine's is {clock_difference(ahead)}", KEEP_TIME)
+    return Finding.ok("clock", "agrees with PostgreSQL's")
 
 
-KEEP_TIME = "Mend its time service (`chronyc tracking`), or replace it: `fly machine clone ID`."
+KEEP_TIME = "Repair its time service (`chronyc tracking`), or replace it: `fly machine clone ID`."
 
 
-def off(ahead: float) -> str:
-    """Return in words how far a clock is ahead, or behind if `ahead` (seconds) is negative."""
-    return f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'}"
+def clock_difference(ahead: float) -> str:
+    """Return in words how far a clock is ahead of PostgreSQL's: behind if `ahead` is negative."""
+    return f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} PostgreSQL's"
 
 
 def broker() -> Finding:
@@ -109,14 +109,14 @@ def broker() -> Finding:
         seconds = time.monotonic() - began
     except BrokerDown as error:
         advice = "Start Valkey/Redis, or correct REDIS_URL. Until then events wait in PostgreSQL."
-        return Finding("broker", False, f"unreachable: {error}", advice)
+        return Finding.bad("broker", f"unreachable: {error}", advice)
     finally:
         connection.close()
     text = f"{waiting} messages wait; it responds in {1000 * seconds:.1f} ms"
     if seconds > SLOW_SECONDS:
         advice = "Find slow commands (`valkey-cli slowlog get`), and run it in the same region."
-        return Finding("broker", False, text, advice)
-    return Finding("broker", True, text)
+        return Finding.bad("broker", text, advice)
+    return Finding.ok("broker", text)
 
 
 def broker_settings() -> Iterator[Finding]:
@@ -135,14 +135,14 @@ def broker_settings() -> Iterator[Finding]:
     if (policy := info.get("maxmemory_policy", "noeviction")) != "noeviction":
         text = f"maxmemory-policy is {policy}: waiting messages may be dropped"
         advice = "`valkey-cli config set maxmemory-policy noeviction`, and in its config file too."
-        findings.append(Finding("broker eviction", False, text, advice))
+        findings.append(Finding.bad("broker eviction", text, advice))
     if not info.get("aof_enabled", 1):
         text = "appendonly is off: a restart loses the waiting messages"
         advice = "`valkey-cli config set appendonly yes`, and in its config file too."
-        findings.append(Finding("broker persistence", False, text, advice))
+        findings.append(Finding.bad("broker persistence", text, advice))
     used, allowed = info.get("used_memory", 0), info.get("maxmemory", 0)
     if allowed and used > MANY * allowed:
         text = f"{used // 2**20} of {allowed // 2**20} MiB in use"
         advice = "Raise maxmemory: when it is full, nothing can be published."
-        findings.append(Finding("broker memory", False, text, advice))
-    yield from findings or [Finding("broker settings", True, "they keep waiting messages")]
+        findings.append(Finding.bad("broker memory", text, advice))
+    yield from findings or [Finding.ok("broker settings", "they keep waiting messages")]

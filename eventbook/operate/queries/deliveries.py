@@ -11,9 +11,8 @@ from django.db.models.functions import Now
 
 from eventbook.declare.queues import all_policies
 from eventbook.models import Delivery, Lease, Priority
-from eventbook.operate.acts.dead_letters import DeadLetters
-from eventbook.operate.acts.waiting import Waiting
 from eventbook.operate.queries.values import rows
+from eventbook.operate.selections import DeadLetters, Waiting
 
 
 def unknown_handlers(known: list[str]) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from eventbook.models import Delivery
-from eventbook.operate import acts, queries
-from eventbook.operate.acts import DeadLetters
-from eventbook.operate.management.moments import moment, positive
+from eventbook.operate import actions, queries
+from eventbook.operate.actions import DeadLetters
+from eventbook.operate.management.options import moment, positive
 from eventbook.operate.management.texts import confirm
 
 ACTIONS = {
@@ -68,8 +68,8 @@ class Command(BaseCommand):
         if options["action"] == "discard" and not options["yes"]:
             self.confirm(which)
         act = {
-            "replay": acts.replay_dead_letters,
-            "discard": acts.discard_dead_letters,
+            "replay": actions.replay_dead_letters,
+            "discard": actions.discard_dead_letters,
         }[options["action"]]
         count = act(which, actor="command line")
         text = f"{options['action']}: {count} dead letters"
@@ -85,7 +85,7 @@ class Command(BaseCommand):
     def discard_removed(self, handler: str, *, as_json: bool) -> None:
         """Discard the open deliveries of a handler that no longer exists."""
         try:
-            count = acts.discard_removed(handler, actor="command line")
+            count = actions.discard_removed(handler, actor="command line")
         except ValueError as error:
             raise CommandError(str(error)) from error
         text = f"discard: {count} deliveries to {handler}"
@@ -94,18 +94,18 @@ class Command(BaseCommand):
     def write(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
         """Print dead letters: with `whole`, their events and attempts too."""
         if as_json:
-            stories = [describe(letter, whole=whole) for letter in letters]
-            self.stdout.write(json.dumps(stories, indent=2))
+            found = [as_dict(letter, whole=whole) for letter in letters]
+            self.stdout.write(json.dumps(found, indent=2))
             return
         for letter in letters:
-            self.stdout.write(line_of(letter))
+            self.stdout.write(as_line(letter))
             if whole:
-                self.stdout.write(story_of(letter))
+                self.stdout.write(details_of(letter))
         if not letters:
             self.stdout.write("No dead letters.")
 
 
-def line_of(letter: Delivery) -> str:
+def as_line(letter: Delivery) -> str:
     """Return a dead letter as one line of text."""
     reason = letter.error.strip().splitlines()[-1:] or [""]
     return (
@@ -114,7 +114,7 @@ def line_of(letter: Delivery) -> str:
     )
 
 
-def story_of(letter: Delivery) -> str:
+def details_of(letter: Delivery) -> str:
     """Return a dead letter's event and every attempt, with tracebacks, as text."""
     parts = [f"  event: {letter.event.subject}, {json.dumps(letter.event.data)}"]
     for attempt in letter.failures.all():
@@ -125,9 +125,9 @@ def story_of(letter: Delivery) -> str:
     return "\n".join([*parts, ""])
 
 
-def describe(letter: Delivery, *, whole: bool) -> dict[str, Any]:
+def as_dict(letter: Delivery, *, whole: bool) -> dict[str, Any]:
     """Return a dead letter as a dict for JSON: with `whole`, its event and attempts too."""
-    story: dict[str, Any] = {
+    found: dict[str, Any] = {
         "id": letter.pk,
         "queue": letter.queue,
         "handler": letter.handler,
@@ -138,8 +138,8 @@ def describe(letter: Delivery, *, whole: bool) -> dict[str, Any]:
         "error": letter.error,
     }
     if whole:
-        story["subject"], story["data"] = letter.event.subject, letter.event.data
-        story["failures"] = [
+        found["subject"], found["data"] = letter.event.subject, letter.event.data
+        found["failures"] = [
             {
                 "number": attempt.number,
                 "worker": attempt.worker,
@@ -148,4 +148,4 @@ def describe(letter: Delivery, *, whole: bool) -> dict[str, Any]:
             }
             for attempt in letter.failures.all()
         ]
-    return story
+    return found

@@ -13,11 +13,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from eventbook.brokers.broker import Broker, BrokerDown
 from eventbook.declare.queues import UnknownQueue, all_policies, policy_of
-from eventbook.operate import acts as services
-from eventbook.operate import queries
-from eventbook.operate.acts import LIMITS, TooYoung, Waiting
-from eventbook.operate.acts.cleaning import FINISHED
-from eventbook.operate.management.moments import age, limit, positive
+from eventbook.operate import actions, queries
+from eventbook.operate.actions import LIMITS, TooYoung, Waiting
+from eventbook.operate.actions.cleaning import FINISHED
+from eventbook.operate.management.options import age, limit, positive
 from eventbook.operate.management.texts import (
     as_dict,
     as_line,
@@ -91,7 +90,7 @@ class Command(BaseCommand):
         actions["clean"].add_argument("--state", choices=list(map(str, FINISHED)), default="done")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        acts = {
+        run = {
             "status": self.show_status,
             "list": self.show_deliveries,
             "pause": self.pause,
@@ -106,7 +105,7 @@ class Command(BaseCommand):
         try:
             if "queue" in options and not queries.known_queue(options["queue"]):
                 policy_of(options["queue"])
-            acts[options["action"]](options)
+            run[options["action"]](options)
         except (UnknownQueue, TooYoung) as error:
             raise CommandError(str(error)) from error
         except ValidationError as error:
@@ -145,17 +144,17 @@ class Command(BaseCommand):
 
     def pause(self, options: dict[str, Any]) -> None:
         """Pause a queue and print its state."""
-        is_news = services.pause(options["queue"], actor=ACTOR, reason=options["reason"])
+        changed = actions.pause(options["queue"], actor=ACTOR, reason=options["reason"])
         status = status_of(options["queue"])
         text = f"{status.queue} is paused {pause_of(status)}; {status.depth} open"
-        self.write({"changed": is_news} | dataclasses.asdict(status), text)
+        self.write({"changed": changed} | dataclasses.asdict(status), text)
 
     def resume(self, options: dict[str, Any]) -> None:
         """End a queue's pause and print its state."""
-        is_news = services.resume(options["queue"], actor=ACTOR)
+        changed = actions.resume(options["queue"], actor=ACTOR)
         status = status_of(options["queue"])
-        text = f"{status.queue} {'resumed' if is_news else 'was not paused'}; {status.depth} open"
-        self.write({"changed": is_news} | dataclasses.asdict(status), text)
+        text = f"{status.queue} {'resumed' if changed else 'was not paused'}; {status.depth} open"
+        self.write({"changed": changed} | dataclasses.asdict(status), text)
 
     def purge(self, options: dict[str, Any]) -> None:
         """Discard waiting deliveries, after a confirmation; with --dry-run, only count them."""
@@ -169,7 +168,7 @@ class Command(BaseCommand):
             return
         if not options["yes"]:
             self.confirm(preview)
-        purged = services.purge(which, actor=ACTOR, progress=self.show_progress)
+        purged = actions.purge(which, actor=ACTOR, progress=self.show_progress)
         text = f"{queue}: {purged.discarded} discarded, {purged.held} left to workers"
         counts = {"discarded": purged.discarded, "in_hand": purged.held}
         self.write(found | counts, text)
@@ -188,7 +187,7 @@ class Command(BaseCommand):
 
     def retry(self, options: dict[str, Any]) -> None:
         """Make waiting retries due now and print how many."""
-        count = services.retry_now(chosen(options), actor=ACTOR, progress=self.show_progress)
+        count = actions.retry_now(chosen(options), actor=ACTOR, progress=self.show_progress)
         text = f"{options['queue']}: {count} retries are due now"
         self.write({"queue": options["queue"], "retried": count}, text)
 
@@ -200,7 +199,7 @@ class Command(BaseCommand):
                 changes[f"{name}_limit"], changes[f"{name}_seconds"] = options[name]
         if not changes:
             raise CommandError("Give --rate 100/60 or --group 5/60 (calls/seconds), or --default.")
-        services.tune(options["queue"], actor=ACTOR, changes=changes)
+        actions.tune(options["queue"], actor=ACTOR, changes=changes)
         status = status_of(options["queue"])
         found = {name: getattr(status, name) for name in ("queue", *LIMITS)}
         self.write(found, f"{status.queue}: {limits_of(status)}")
@@ -210,7 +209,7 @@ class Command(BaseCommand):
         if (options["number"] is None) is not options["default"]:
             raise CommandError("Give a number, or --default.")
         changes = {"concurrency": options["number"]}
-        services.tune(options["queue"], actor=ACTOR, changes=changes)
+        actions.tune(options["queue"], actor=ACTOR, changes=changes)
         status = status_of(options["queue"])
         text = f"{status.queue}: {status.concurrency} batches at once in each worker process"
         self.write({"queue": status.queue, "concurrency": status.concurrency}, text)
@@ -218,7 +217,7 @@ class Command(BaseCommand):
     def clean(self, options: dict[str, Any]) -> None:
         """Delete deliveries that were finished long ago, and print how many."""
         found = {name: options[name] for name in ("queue", "state")}
-        count = services.clean(
+        count = actions.clean(
             **found, older_than=options["older_than"], actor=ACTOR, progress=self.show_progress
         )
         text = f"{options['queue']}: {count} deliveries deleted that were {options['state']}"

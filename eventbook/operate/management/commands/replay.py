@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from eventbook.conf import conf
 from eventbook.operate import queries
-from eventbook.operate.management.moments import moment
+from eventbook.operate.management.options import moment, pace
 from eventbook.store import replay
 from eventbook.store.replay import InvalidSelection, Progress, Selection
 
@@ -90,11 +90,3 @@ class Command(BaseCommand):
             self.stdout.flush()
             time.sleep(1)
         self.stdout.write("All deliveries are done or dead.")
-
-
-def pace(text: str) -> float:
-    """Return a rate in deliveries a second; raise ValueError unless it is above 0 and finite."""
-    rate = float(text)
-    if not 0 < rate < float("inf"):
-        raise ValueError(f"{text!r} is not a rate: it must be more than 0.")
-    return rate

@@ -1,21 +1,21 @@
 """Operators' actions. Each is recorded as an Operation in the transaction that does the work."""
 
-from eventbook.operate.acts.cleaning import TooYoung, clean
-from eventbook.operate.acts.dead_letters import (
-    DeadLetters,
+from eventbook.operate.actions.cleaning import TooYoung, clean
+from eventbook.operate.actions.dead_letters import (
     discard_dead_letters,
     discard_removed,
     replay_dead_letters,
 )
-from eventbook.operate.acts.queues import (
+from eventbook.operate.actions.queues import (
     LIMITS,
     ensure_controls,
     pause,
-    refuse_idle_limits,
+    refuse_ineffective_limits,
     resume,
     tune,
 )
-from eventbook.operate.acts.waiting import Purged, Waiting, purge, retry_now
+from eventbook.operate.actions.waiting import Purged, purge, retry_now
+from eventbook.operate.selections import DeadLetters, Waiting
 
 __all__ = [
     "LIMITS",
@@ -29,7 +29,7 @@ __all__ = [
     "ensure_controls",
     "pause",
     "purge",
-    "refuse_idle_limits",
+    "refuse_ineffective_limits",
     "replay_dead_letters",
     "resume",
     "retry_now",

@@ -1,4 +1,4 @@
-"""Parsers of command-line options: times, ages, limits and counts."""
+"""Parsers of command-line options: times, ages, limits, counts and rates."""
 
 from __future__ import annotations
 
@@ -51,3 +51,11 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1.")
     return int(text)
+
+
+def pace(text: str) -> float:
+    """Return a rate in deliveries a second; raise ValueError unless it is above 0 and finite."""
+    rate = float(text)
+    if not 0 < rate < float("inf"):
+        raise ValueError(f"{text!r} is not a rate: it must be more than 0.")
+    return rate

@@ -1,19 +1,16 @@
-"""The operators' actions on dead letters: deliveries that have no attempt left."""
+"""The deliveries that an operator selects, by their ids or by filters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Case, F, QuerySet, When
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from eventbook.declare.handlers import handlers
 from eventbook.models import Delivery
-from eventbook.operate.acts.operations import note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,42 +51,29 @@ class DeadLetters:
         return {name: value for name in fields if (value := getattr(self, name))}
 
 
-@transaction.atomic
-def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
-    """Make dead letters due again with all their attempts, and return how many."""
-    count = Delivery.objects.filter(**which.filters()).update(
-        state=Delivery.State.QUEUED,
-        attempts=0,
-        publications=0,
-        finished_at=None,
-        due_at=Now(),
-        # Latency counts from the replay on; a part keeps the time of the delivery that was split.
-        recorded_at=Case(When(part=0, then=Now()), default=F("recorded_at")),
-    )
-    note("dead_letters.replay", actor, count, which.details())
-    return count
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A selection of open deliveries: those that match every given field."""
 
+    among: QuerySet[Delivery] | None = None
+    queue: str = ""
+    handler: str = ""
+    type: str = ""
+    older_than: timedelta | None = None  # the age of their event
 
-@transaction.atomic
-def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
-    """Discard dead letters for good, and return how many; their rows stay."""
-    count = Delivery.objects.filter(**which.filters()).update(
-        state=Delivery.State.DISCARDED, finished_at=Now()
-    )
-    note("dead_letters.discard", actor, count, which.details())
-    return count
+    def deliveries(self) -> QuerySet[Delivery]:
+        """Return the selection as a query."""
+        chosen: dict[str, Any] = {"due_at__isnull": False}
+        fields = {
+            "id__in": self.among and self.among.order_by().values("id"),
+            "queue": self.queue,
+            "handler": self.handler,
+            "event__type": self.type,
+            "recorded_at__lt": self.older_than and Now() - self.older_than,
+        }
+        return Delivery.objects.filter(**chosen | {n: v for n, v in fields.items() if v})
 
-
-@transaction.atomic
-def discard_removed(handler: str, *, actor: str) -> int:
-    """Discard the open deliveries of a handler that was removed, and return how many.
-
-    Raises ValueError for a handler that this release has.
-    """
-    if handler in handlers:
-        raise ValueError(f"This release has {handler!r}: its open deliveries will be delivered.")
-    count = Delivery.objects.filter(handler=handler, due_at__isnull=False).update(
-        state=Delivery.State.DISCARDED, finished_at=Now(), due_at=None
-    )
-    note("removed_handler.discard", actor, count, {"handler": handler})
-    return count
+    def details(self) -> dict[str, Any]:
+        """Return the given fields, for the Operation that records the action."""
+        fields = ("queue", "handler", "type", "older_than")
+        return {name: value for name in fields if (value := getattr(self, name))}

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from eventbook.database.statements import execute
 from eventbook.models import Delivery
-from eventbook.operate.acts.operations import Progress, in_steps, note
+from eventbook.operate.actions.operations import Progress, no_progress, record_in_batches
 
 # Soon after an event, missing deliveries mean a fault to the auditor, and to relays that add what
 # an older release left out (deliveries/subscriptions.py). They must not be deleted that early.
@@ -40,7 +40,7 @@ def clean(
     older_than: timedelta,
     actor: str,
     state: str = Delivery.State.DONE,
-    progress: Progress = lambda _: None,
+    progress: Progress = no_progress,
 ) -> int:
     """Delete a queue's deliveries that reached `state` more than `older_than` ago; return how many.
 
@@ -52,11 +52,9 @@ def clean(
     if state not in FINISHED:
         raise ValueError(f"{state} is not a final state: choose one of {', '.join(FINISHED)}.")
     details = {"queue": queue, "state": state, "older_than": older_than}
-    operation = note("queue.clean", actor, 0, details)
     old = Delivery.objects.filter(queue=queue, state=state, finished_at__lt=Now() - older_than)
 
     def delete(ids: list[int]) -> int:
         return execute(DELETE, [ids, state]).count
 
-    in_steps(old, delete, operation=operation, progress=progress)
-    return operation.count
+    return record_in_batches("queue.clean", actor, details, old, delete, progress)

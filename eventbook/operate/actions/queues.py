@@ -16,7 +16,7 @@ from eventbook.declare.queues import all_policies, policy_of
 from eventbook.deliveries import controls
 from eventbook.deliveries.states import RATE_LIMITED
 from eventbook.models import Delivery, QueueControl
-from eventbook.operate.acts.operations import note, steps_of
+from eventbook.operate.actions.operations import batches_of, record_operation
 from eventbook.operate.queries.pauses import this_database
 
 logger = logging.getLogger(__name__)
@@ -41,16 +41,16 @@ def pause(queue: str, *, actor: str, reason: str = "") -> bool:
     PostgreSQL. Raises UnknownQueue.
     """
     control = _control(queue)
-    is_news = control.paused_at is None
-    if is_news:
+    changed = control.paused_at is None
+    if changed:
         control.paused_at, control.paused_by, control.reason = Now(), actor, reason
         control.paused_in = this_database()
     elif reason:
         control.reason = reason
     _save(control)
-    note("queue.pause", actor, int(is_news), {"queue": queue, "reason": reason})
-    _tell("queue.paused", queue, actor)
-    return is_news
+    record_operation("queue.pause", actor, int(changed), {"queue": queue, "reason": reason})
+    _log_on_commit("queue.paused", queue, actor)
+    return changed
 
 
 @transaction.atomic
@@ -60,15 +60,15 @@ def resume(queue: str, *, actor: str) -> bool:
     Raises UnknownQueue.
     """
     control = _control(queue)
-    is_news = control.paused_at is not None
-    if is_news:
+    changed = control.paused_at is not None
+    if changed:
         control.resumed_at = Now()
     control.paused_at, control.paused_by, control.reason = None, "", ""
     control.paused_in = ""
     _save(control)
-    note("queue.resume", actor, int(is_news), {"queue": queue})
-    _tell("queue.resumed", queue, actor)
-    return is_news
+    record_operation("queue.resume", actor, int(changed), {"queue": queue})
+    _log_on_commit("queue.resumed", queue, actor)
+    return changed
 
 
 @transaction.atomic
@@ -82,15 +82,15 @@ def tune(queue: str, *, actor: str, changes: Mapping[str, Any]) -> None:
     for name in changes.keys() & set(TUNABLE):
         setattr(control, name, changes[name])
     control.full_clean()
-    refuse_idle_limits(queue, changes)
+    refuse_ineffective_limits(queue, changes)
     _save(control)
-    note("queue.tune", actor, 1, {"queue": queue, **changes})
-    _tell("queue.tuned", queue, actor)
+    record_operation("queue.tune", actor, 1, {"queue": queue, **changes})
+    _log_on_commit("queue.tuned", queue, actor)
     if changes.keys() & set(LIMITS):
-        transaction.on_commit(lambda: _give_new_turns(queue))
+        transaction.on_commit(lambda: _reset_turns(queue))
 
 
-def refuse_idle_limits(queue: str, changes: Mapping[str, Any]) -> None:
+def refuse_ineffective_limits(queue: str, changes: Mapping[str, Any]) -> None:
     """Raise ValidationError for a limit that no handler of the queue would be subject to.
 
     A rate limit applies to handlers that call outside services (`atomic=False`); a group limit
@@ -116,24 +116,24 @@ def _save(control: QueueControl) -> None:
     control.save()
 
 
-def _tell(message: str, queue: str, actor: str) -> None:
+def _log_on_commit(message: str, queue: str, actor: str) -> None:
     """On commit, drop this process's cached controls and write a line to the log."""
 
-    def tell() -> None:
+    def forget_and_log() -> None:
         controls.clear_cache()
         logger.warning(message, extra={"queue": queue, "actor": actor})
 
-    transaction.on_commit(tell)
+    transaction.on_commit(forget_and_log)
 
 
-DISSOLVE = """
+CANCEL_TURNS = """
     UPDATE eventbook_rategroup SET reserved_until = clock_timestamp()
     WHERE (name = %s OR starts_with(name, %s) OR starts_with(name, %s))
       AND reserved_until > clock_timestamp()
 """
 
 
-def _give_new_turns(queue: str) -> None:
+def _reset_turns(queue: str) -> None:
     """Cancel the reservations that were made under the old limits, and make their calls due now.
 
     Each delivery then reserves its turn again, under the new limits.
@@ -141,7 +141,7 @@ def _give_new_turns(queue: str) -> None:
     # Until workers' cached limits expire, they would still reserve by the old ones.
     time.sleep(controls.FRESH_SECONDS)
     with connection.cursor() as cursor:
-        cursor.execute(DISSOLVE, [f"queue {queue}", f"queue {queue} ", f"{queue} "])
+        cursor.execute(CANCEL_TURNS, [f"queue {queue}", f"queue {queue} ", f"{queue} "])
     waiting = Delivery.objects.filter(queue=queue, state=Delivery.State.RETRY, error=RATE_LIMITED)
-    for ids in steps_of(waiting.filter(due_at__gt=Now())):
+    for ids in batches_of(waiting.filter(due_at__gt=Now())):
         waiting.filter(pk__in=ids).update(due_at=Now())
