@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+from uuid import UUID
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Field, ForeignKey, Model, QuerySet
@@ -23,12 +24,14 @@ MAX_PAGE_SIZE = 200
 MAX_CURSOR_LENGTH = 100
 INVALID_CURSOR = "This cursor is not valid; copy it from `next` or `previous` of a response."
 INVALID_PAGE_SIZE = f"Give a whole number from 1 to {MAX_PAGE_SIZE}."
+# The ids before and after all others, for pages of rows with UUIDs as ids.
+FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 SIZES = {str(size): size for size in range(1, MAX_PAGE_SIZE + 1)}
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The start of a page: beside the row with this value in the ordering column, in a direction.
+    """The start of a page: after the row with this value in the ordering column, in a direction.
 
     `backwards` is the direction towards the first page.
     """
@@ -70,10 +73,10 @@ class CursorPagination(BasePagination):
         self.cursor = cursor_of(request)
         backwards = self.cursor is not None and self.cursor.backwards
         descending = ordering.startswith("-") != backwards
-        beside = self.cursor and position_of(self.cursor, queryset.model, self.column)
+        after = self.cursor and position_of(self.cursor, queryset.model, self.column)
         # One row more than the page has shows whether there is a next page.
         find: PageRows = getattr(view, "page_rows", partial(page_rows, queryset, self.column))
-        rows = list(find(beside, descending=descending, limit=self.size + 1))
+        rows = list(find(after, descending=descending, limit=self.size + 1))
         more = len(rows) > self.size
         self.page = rows[: self.size][::-1] if backwards else rows[: self.size]
         self.has_next = bool(self.page) and (backwards or more)
@@ -91,7 +94,7 @@ class CursorPagination(BasePagination):
         )
 
     def link(self, row: Any, *, backwards: bool) -> str:
-        """Return the URL of the page that starts beside this row."""
+        """Return the URL of the page that starts after this row."""
         value = row[self.column] if isinstance(row, Mapping) else getattr(row, self.column)
         return replace_query_param(self.base_url, "cursor", Cursor(str(value), backwards).encode())
 
@@ -130,20 +133,20 @@ class CursorPagination(BasePagination):
 
 
 class PageRows(Protocol):
-    """Finds up to `limit` rows on one side of `beside`, a value of the ordering column.
+    """Finds up to `limit` rows after the value `after` of the ordering column, in a direction.
 
-    Without `beside`, the rows start with the first in this direction.
+    Without `after`, the rows start with the first in this direction.
     """
 
-    def __call__(self, beside: Any | None, *, descending: bool, limit: int) -> Iterable[Any]: ...
+    def __call__(self, after: Any | None, *, descending: bool, limit: int) -> Iterable[Any]: ...
 
 
 def page_rows(
-    queryset: QuerySet[Any], column: str, beside: Any | None, *, descending: bool, limit: int
+    queryset: QuerySet[Any], column: str, after: Any | None, *, descending: bool, limit: int
 ) -> QuerySet[Any]:
     """Return the rows of a page from a queryset (a PageRows, after its first two arguments)."""
-    if beside is not None:
-        queryset = queryset.filter(**{f"{column}__{'lt' if descending else 'gt'}": beside})
+    if after is not None:
+        queryset = queryset.filter(**{f"{column}__{'lt' if descending else 'gt'}": after})
     return queryset.order_by(("-" if descending else "") + column)[:limit]
 
 

@@ -21,7 +21,7 @@ from cards.models import Card, Collection, CollectionCard
 from cards.services import rules
 
 
-class NoAdding:
+class WithoutAdding:
     """Forbid adding rows in the admin: people add them through the API, or programs write them."""
 
     show_full_result_count = False
@@ -44,7 +44,7 @@ class CardForm(ModelForm[Card]):
 
 
 @admin.register(Card)
-class CardAdmin(LogsReading, NoAdding, admin.ModelAdmin[Card]):
+class CardAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Card]):
     """Let staff edit and remove cards. Services make each change, so that events are recorded."""
 
     form = CardForm
@@ -102,7 +102,7 @@ class CardAdmin(LogsReading, NoAdding, admin.ModelAdmin[Card]):
 
 
 @admin.register(Collection)
-class CollectionAdmin(LogsReading, NoAdding, admin.ModelAdmin[Collection]):
+class CollectionAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Collection]):
     """Let staff edit and remove collections. Services make each change, and record its event."""
 
     list_display = ("__str__", "owner", "visibility", "created_at")
@@ -134,7 +134,7 @@ class CollectionAdmin(LogsReading, NoAdding, admin.ModelAdmin[Collection]):
 
 
 @admin.register(CollectionCard)
-class PlaceAdmin(LogsReading, NoAdding, admin.ModelAdmin[CollectionCard]):
+class PlaceAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[CollectionCard]):
     """Let staff view the cards in collections, and remove cards from collections."""
 
     list_display = ("collection", "card", "added_by", "created_at")

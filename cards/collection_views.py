@@ -120,7 +120,7 @@ class CollectionCards(ListAPIView[Any]):
         cards = queries.with_representation(queries.visible_cards(viewer), viewer=viewer)
         card = cards.filter(pk=card_id).first()
         if card is None:
-            raise ValidationError({"card": [rules.UNKNOWN_PARENT]}, code="does_not_exist")
+            raise ValidationError({"card": [rules.UNKNOWN_CARD]}, code="does_not_exist")
         return card
 
 

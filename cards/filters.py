@@ -12,7 +12,7 @@ from cards.models import Card
 from cards.services import rules
 from pages.canonical import InvalidUrl, canonical, page
 
-WORDS, TAGS = 10, 10  # the most of each in one search
+MAX_WORDS, MAX_TAGS = 10, 10  # in one search
 
 
 def canonical_or_refuse(url: str) -> str:
@@ -39,12 +39,12 @@ class LibraryQuerySerializer(QuerySerializer):
     q = serializers.CharField(
         required=False,
         max_length=200,
-        help_text=f"Up to {WORDS} words; each must occur in the title, text or address.",
+        help_text=f"Up to {MAX_WORDS} words; each must occur in the title, text or address.",
     )
     tag = serializers.ListField(
         child=serializers.CharField(max_length=limits.TAG_LENGTH),
         required=False,
-        max_length=TAGS,
+        max_length=MAX_TAGS,
         help_text="An exact tag. With several, a card must have all of them.",
     )
     type = serializers.ChoiceField(Card.Type.choices, required=False)
@@ -64,8 +64,8 @@ class LibraryQuerySerializer(QuerySerializer):
     def validate_q(self, text: str) -> list[str]:
         """Split the text into words; refuse too many."""
         words = text.split()
-        if len(words) > WORDS:
-            raise serializers.ValidationError(f"Give at most {WORDS} words.")
+        if len(words) > MAX_WORDS:
+            raise serializers.ValidationError(f"Give at most {MAX_WORDS} words.")
         return words
 
     def validate_host(self, host: str) -> str:

@@ -37,7 +37,7 @@ class MomentSerializer(QuerySerializer):
     )
 
 
-class LibraryThen(ListAPIView[Any]):
+class PastLibrary(ListAPIView[Any]):
     """The user's own cards, as they were at a past moment."""
 
     queryset = Card.objects.none()  # gives the paginator the model of the rows
@@ -52,14 +52,14 @@ class LibraryThen(ListAPIView[Any]):
         """
         return super().get(request, *args, **kwargs)
 
-    def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> list[Past]:
+    def page_rows(self, after: UUID | None, *, descending: bool, limit: int) -> list[Past]:
         """Return one page of cards; the paginator calls this."""
         return history.cards_at(
-            person(self.request), self.query["at"], beside, descending=descending, limit=limit
+            person(self.request), self.query["at"], after, descending=descending, limit=limit
         )
 
 
-class CollectionsThen(ListAPIView[Any]):
+class PastCollections(ListAPIView[Any]):
     """The user's own collections, as they were at a past moment."""
 
     queryset = Collection.objects.none()  # gives the paginator the model of the rows
@@ -71,8 +71,8 @@ class CollectionsThen(ListAPIView[Any]):
         """List the collections that you had at a past moment, newest first, removed ones too."""
         return super().get(request, *args, **kwargs)
 
-    def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> list[Past]:
+    def page_rows(self, after: UUID | None, *, descending: bool, limit: int) -> list[Past]:
         """Return one page of collections; the paginator calls this."""
         return history.collections_at(
-            person(self.request), self.query["at"], beside, descending=descending, limit=limit
+            person(self.request), self.query["at"], after, descending=descending, limit=limit
         )

@@ -42,5 +42,5 @@ def shown_of(card: Card) -> Metadata | None:
         return None
     since = min(known_since(card, page), page.public_since or datetime.max.replace(tzinfo=UTC))
     # The time of the page's fetch is enough: a registry is queried only after it.
-    told_at = known.fetched_at or known.asked_at
-    return known if told_at and told_at >= since else None
+    fetched_at = known.fetched_at or known.asked_at
+    return known if fetched_at and fetched_at >= since else None

@@ -8,11 +8,11 @@ urlpatterns = [
     path("cards/", views.Library.as_view(), name="library"),
     path("cards/bulk/", views.BulkAdd.as_view(), name="cards-bulk"),
     path("cards/about/", views.CardsAbout.as_view(), name="cards-about"),
-    path("cards/history/", history_views.LibraryThen.as_view(), name="library-then"),
+    path("cards/history/", history_views.PastLibrary.as_view(), name="past-library"),
     path("cards/<uuid:card_id>/", views.CardDetail.as_view(), name="card"),
     path("cards/<uuid:card_id>/same-page/", views.SamePage.as_view(), name="same-page"),
     path("collections/", collection_views.Collections.as_view(), name="collections"),
-    path("collections/history/", history_views.CollectionsThen.as_view(), name="collections-then"),
+    path("collections/history/", history_views.PastCollections.as_view(), name="past-collections"),
     path(
         "collections/<uuid:collection_id>/",
         collection_views.CollectionDetail.as_view(),

@@ -11,12 +11,12 @@ from django.db.models.expressions import RawSQL
 
 from accounts.models import Follow, User
 from accounts.queries import follower_ranges, with_more_followers
+from api.pagination import FIRST_ID, LAST_ID
 from cards.events import ImportBatchAdded
 from cards.models import Card, Collection, CollectionCard
 from cards.queries import public, public_cards, with_cards, with_representation
 from eventbook import KeyRange, Recorded
 
-FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 # Evaluated for each entry of the page. A join would read all follows of the reader first.
 FOLLOWED = """
     (SELECT followed_id FROM accounts_follow
@@ -29,7 +29,7 @@ MERGED_PAGE = f"""
             (
                 SELECT card.id
                 FROM feeds_timelineentry entry JOIN cards_card card ON card.id = entry.card_id
-                WHERE entry.owner_id = %s AND entry.card_id {{beside}} %s
+                WHERE entry.owner_id = %s AND entry.card_id {{comparison}} %s
                   AND card.visibility = 'PUBLIC' AND {FOLLOWED.format("card.curator_id")}
                 ORDER BY entry.card_id {{order}} LIMIT %s
             ) UNION (
@@ -37,10 +37,10 @@ MERGED_PAGE = f"""
                 FROM feeds_mergedcurator merged CROSS JOIN LATERAL (
                     SELECT id FROM cards_card
                     WHERE curator_id = merged.curator_id AND visibility = 'PUBLIC'
-                      AND id {{beside}} %s AND id >= coalesce((
+                      AND id {{comparison}} %s AND id >= coalesce((
                           SELECT card_id FROM feeds_timelineentry WHERE owner_id = %s
                           ORDER BY card_id DESC OFFSET %s LIMIT 1
-                      ), '{FIRST}')
+                      ), '{FIRST_ID}')
                     ORDER BY id {{order}} LIMIT %s
                 ) card
                 WHERE {FOLLOWED.format("merged.curator_id")}
@@ -49,8 +49,8 @@ MERGED_PAGE = f"""
     ))
 """  # noqa: S608 - put together from constants
 PAGE = {
-    True: MERGED_PAGE.format(beside="<", order="DESC"),
-    False: MERGED_PAGE.format(beside=">", order="ASC"),
+    True: MERGED_PAGE.format(comparison="<", order="DESC"),
+    False: MERGED_PAGE.format(comparison=">", order="ASC"),
 }
 
 
@@ -60,17 +60,17 @@ def global_feed() -> QuerySet[Card]:
 
 
 def following_page(
-    user: User, beside: UUID | None, *, descending: bool, limit: int
+    user: User, after: UUID | None, *, descending: bool, limit: int
 ) -> QuerySet[Card]:
     """Return a page of public cards of the curators whom the user follows now.
 
-    The page begins after the card id `beside`. Cards come from the user's timeline and from the
+    The page begins after the card id `after`. Cards come from the user's timeline and from the
     libraries of merged curators (feeds/models.py), as far back as the timeline goes. Both have an
     index in page order, so the cost depends only on the length of the page.
     """
-    reader, beside = user.pk, beside or (LAST if descending else FIRST)
+    reader, after = user.pk, after or (LAST_ID if descending else FIRST_ID)
     last = settings.FEED_LENGTH - 1
-    timeline, merged = [reader, beside, reader, limit], [beside, reader, last, limit, reader]
+    timeline, merged = [reader, after, reader, limit], [after, reader, last, limit, reader]
     page = RawSQL(  # noqa: S611 - constants
         PAGE[descending], [*timeline, *merged, limit], output_field=BooleanField()
     )

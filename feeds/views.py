@@ -42,10 +42,10 @@ class FollowingFeed(ListAPIView[Card]):
         with in_order():
             return self.list(request)
 
-    def page_rows(self, beside: UUID | None, *, descending: bool, limit: int) -> QuerySet[Card]:
+    def page_rows(self, after: UUID | None, *, descending: bool, limit: int) -> QuerySet[Card]:
         """Return one page of cards; the paginator calls this."""
         reader = cast(User, self.request.user)
-        return queries.following_page(reader, beside, descending=descending, limit=limit)
+        return queries.following_page(reader, after, descending=descending, limit=limit)
 
 
 class UserFeed(ListAPIView[Card]):

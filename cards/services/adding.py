@@ -17,7 +17,7 @@ from cards.events import CardAdded, CardImported
 from cards.models import Card, Collection
 from cards.queries import own_cards, own_collections, visible_cards, with_representation
 from cards.services import rules
-from cards.services.hidden_pages import save_hidden
+from cards.services.hidden_pages import refetch_hidden
 from cards.services.inserting import insert
 from cards.services.places import place
 from cards.signals import card_added, card_imported
@@ -123,7 +123,7 @@ def add_cards(
         outcomes, pages, hidden = _settle(curator, wanted)
         _announce(outcomes, import_id)
         announce_pages(pages)
-        save_hidden(hidden)
+        refetch_hidden(hidden)
         _place(curator, drafts, outcomes, import_id)
     return outcomes
 
@@ -151,7 +151,7 @@ def _check(
             type=draft.type, link=draft.url, title=draft.title, text=draft.text
         )
     if draft.parent and draft.parent not in parents:
-        errors |= rules.error("parent", rules.UNKNOWN_PARENT, "does_not_exist")
+        errors |= rules.error("parent", rules.UNKNOWN_CARD, "does_not_exist")
     if not collections.issuperset(draft.collections):
         errors |= rules.error("collections", rules.UNKNOWN_COLLECTION, "does_not_exist")
     return page, errors
@@ -236,7 +236,7 @@ def _announce(outcomes: Iterable[Outcome], import_id: UUID | None) -> None:
     for outcome in outcomes:
         if isinstance(outcome, AddedCard) and outcome.created:
             card = outcome.card
-            told: dict[str, Any] = {
+            fields: dict[str, Any] = {
                 "card_id": card.pk,
                 "curator_id": card.curator_id,
                 "url_id": card.url_id,
@@ -244,9 +244,9 @@ def _announce(outcomes: Iterable[Outcome], import_id: UUID | None) -> None:
                 "visibility": card.visibility,
             }
             if import_id:
-                card_imported.send(sender=Card, event=CardImported(**told, import_id=import_id))
+                card_imported.send(sender=Card, event=CardImported(**fields, import_id=import_id))
             else:
-                card_added.send(sender=Card, event=CardAdded(**told))
+                card_added.send(sender=Card, event=CardAdded(**fields))
 
 
 def _place(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -14,7 +15,7 @@ from cards.events import CardRemoved, CardUpdated
 from cards.models import Card
 from cards.queries import visible_cards, with_representation
 from cards.services import rules
-from cards.services.hidden_pages import save_hidden
+from cards.services.hidden_pages import refetch_hidden
 from cards.services.parents import errors_of_place, hold_parents
 from cards.showing import saved_at
 from cards.signals import card_removed, card_updated
@@ -23,6 +24,24 @@ from pages.services import publish, url_ids
 
 # The fields that can be changed; the type and the curator cannot.
 CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
+
+
+class Content(NamedTuple):
+    """The values of a card that a change can alter."""
+
+    url_id: int | None
+    link: str
+    title: str
+    text: str
+    tags: list[str]
+    reference: dict[str, Any]
+    parent_id: UUID | None
+    visibility: str
+
+    @classmethod
+    def of(cls, card: Card) -> Content:
+        """Return the card's present values."""
+        return cls(*(getattr(card, name) for name in cls._fields))
 
 
 def update_card(*, card: Card, **changes: Any) -> Card:
@@ -39,12 +58,12 @@ def update_card(*, card: Card, **changes: Any) -> Card:
             hold_parents()
         locked = Card.objects.select_for_update(of=("self",))
         card = with_representation(locked, own=True).get(pk=card.pk)
-        before = _content(card)
+        before = Content.of(card)
         _apply(card, changes)
-        if _content(card) == before:
+        if Content.of(card) == before:
             return card
         _save(card)
-        _tell_page(card, before)
+        _update_page(card, is_moved=card.url_id != before.url_id)
         event = CardUpdated(
             card_id=card.pk,
             curator_id=card.curator_id,
@@ -66,20 +85,6 @@ def remove_card(*, card: Card) -> bool:
         locked.delete()
         card_removed.send(sender=Card, event=event)
     return True
-
-
-def _content(card: Card) -> tuple[Any, ...]:
-    """Return the values to compare for a change; the page's id comes first."""
-    return (
-        card.url_id,
-        card.link,
-        card.title,
-        card.text,
-        card.tags,
-        card.reference,
-        card.parent_id,
-        card.visibility,
-    )
 
 
 def _apply(card: Card, changes: dict[str, Any]) -> None:
@@ -111,20 +116,23 @@ def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
     if parent == card.pk:
         return rules.error("parent", "A card cannot be its own parent.", "own_parent")
     if not visible_cards(User(pk=card.curator_id)).filter(pk=parent).exists():
-        return rules.error("parent", rules.UNKNOWN_PARENT, "does_not_exist")
+        return rules.error("parent", rules.UNKNOWN_CARD, "does_not_exist")
     return errors_of_place(card.pk, parent)
 
 
-def _tell_page(card: Card, before: tuple[Any, ...]) -> None:
-    """Update the page after a change: note that it is public now, or fetch it again."""
+def _update_page(card: Card, *, is_moved: bool) -> None:
+    """Update the card's page after a change: record that it is public now, or fetch it again.
+
+    `is_moved` if the change moved the card to this page.
+    """
     is_public = card.visibility == Visibility.PUBLIC
     if card.url_id is None:
         return
-    if card.url_id != before[0]:
+    if is_moved:
         card.url = Url.objects.select_related("metadata").get(pk=card.url_id)
         is_new = card.page_since is not None and card.url.created_at >= card.page_since
         if card.url.public_since is None and not is_new:
-            save_hidden([card])
+            refetch_hidden([card])
         elif is_public:
             publish([card.url], since=card.updated_at)
     elif is_public:

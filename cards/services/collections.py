@@ -94,10 +94,11 @@ def add_card_to_collection(*, collection: Collection, card: Card, added_by: User
     Raise ValidationError if the user cannot see the card, or the collection is another user's.
     """
     if collection.owner_id != added_by.pk:
-        raise ValidationError({"collection": [rules.UNKNOWN_COLLECTION]})
+        unknown = rules.error("collection", rules.UNKNOWN_COLLECTION, "does_not_exist")
+        raise ValidationError(dict(unknown))
     with transaction.atomic():
         if not visible_cards(added_by).filter(pk=card.pk).exists():
-            raise ValidationError(dict(rules.error("card", rules.UNKNOWN_PARENT, "not_found")))
+            raise ValidationError(dict(rules.error("card", rules.UNKNOWN_CARD, "does_not_exist")))
         return bool(place([(collection.pk, card.pk)], added_by=added_by))
 
 

@@ -18,11 +18,11 @@ from pages.signals import page_expired
 NOW = "SELECT clock_timestamp()"
 
 
-def save_hidden(cards: Sequence[Card]) -> None:
+def refetch_hidden(cards: Sequence[Card]) -> None:
     """Set `page_since` of cards about hidden pages, and record events to fetch the pages again.
 
-    A hidden page has been only on other users' private cards so far. To the curator it must look
-    new, or its existing metadata would reveal those cards.
+    To the curator, a hidden page must look new: its existing metadata would reveal the other users'
+    cards.
     """
     if not cards:
         return

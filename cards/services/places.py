@@ -39,14 +39,14 @@ def place(
     ids = [new_id() for _ in unique]
     placed = execute(PLACE, [added_by.pk, timezone.now(), ids, collections, cards]).rows
     for collection_id, card_id in placed:
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "collection_id": collection_id,
             "card_id": card_id,
             "added_by_id": added_by.pk,
         }
         if import_id:
-            imported = CollectionCardImported(**told, import_id=import_id)
+            imported = CollectionCardImported(**fields, import_id=import_id)
             collection_card_imported.send(sender=CollectionCard, event=imported)
         else:
-            collection_card_added.send(sender=CollectionCard, event=CollectionCardAdded(**told))
+            collection_card_added.send(sender=CollectionCard, event=CollectionCardAdded(**fields))
     return len(placed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -17,18 +18,26 @@ from pages.canonical import InvalidUrl, Page, page
 from pages.services import url_ids
 
 
-@dataclass(frozen=True)
-class Recomputed:
-    """The result for one batch: the id of its last card, and how many were checked and moved.
+class Outcome(Enum):
+    """The outcome for a card whose link names another page now.
 
-    `apart` counts cards that were not moved, because their curator has another card on the new
-    page. Only the curator can decide which of the two to keep.
+    CONFLICT: its curator has another card on the new page. Only the curator can decide which of the
+    two to keep. UNCHANGED: somebody else changed, removed or moved the card meanwhile.
     """
 
+    MOVED = auto()
+    CONFLICT = auto()
+    UNCHANGED = auto()
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """The result for one batch: the id of its last card, and counts of cards."""
+
     last: UUID | None
-    looked: int
+    checked: int
     moved: int
-    apart: int
+    conflicts: int
 
 
 def recompute_pages(*, after: UUID | None = None, limit: int = 500) -> Recomputed:
@@ -43,12 +52,16 @@ def recompute_pages(*, after: UUID | None = None, limit: int = 500) -> Recompute
         cards = cards.filter(pk__gt=after)
     rows = list(cards.values_list("pk", "link", "url__canonical")[:limit])
     outcomes = [
-        _move(card_id, link, today)
+        _move(card_id, link, new_page)
         for card_id, link, canonical in rows
-        if (today := _page_of(link)) and today.canonical != canonical
+        if (new_page := _page_of(link)) and new_page.canonical != canonical
     ]
-    last = rows[-1][0] if rows else None
-    return Recomputed(last, len(rows), outcomes.count("moved"), outcomes.count("apart"))
+    return Recomputed(
+        last=rows[-1][0] if rows else None,
+        checked=len(rows),
+        moved=outcomes.count(Outcome.MOVED),
+        conflicts=outcomes.count(Outcome.CONFLICT),
+    )
 
 
 def _page_of(link: str) -> Page | None:
@@ -58,18 +71,18 @@ def _page_of(link: str) -> Page | None:
         return None  # older rules accepted the link; leave the card unchanged
 
 
-def _move(card_id: UUID, link: str, today: Page) -> str:
-    """Move one card to a page, and return the outcome: moved, apart, done or gone."""
+def _move(card_id: UUID, link: str, new_page: Page) -> Outcome:
+    """Move one card to a page."""
     try:
         with transaction.atomic(), recording(priority=Priority.BULK):
             # Skip a card that its curator changed or removed meanwhile.
             held = Card.objects.select_for_update().filter(pk=card_id, link=link)
             card = held.filter(url__isnull=False).first()
             if card is None:
-                return "gone"
-            before, card.url_id = card.url_id, url_ids([today])[today.canonical]
+                return Outcome.UNCHANGED
+            before, card.url_id = card.url_id, url_ids([new_page])[new_page.canonical]
             if card.url_id == before:
-                return "done"  # another run has moved it
+                return Outcome.UNCHANGED  # another run has moved it
             Card.objects.filter(pk=card_id).update(url_id=card.url_id, updated_at=timezone.now())
             event = CardUpdated(
                 card_id=card.pk,
@@ -80,6 +93,6 @@ def _move(card_id: UUID, link: str, today: Page) -> str:
             card_updated.send(sender=Card, event=event)
     except IntegrityError as error:
         if isinstance(error.__cause__, UniqueViolation):
-            return "apart"
+            return Outcome.CONFLICT
         raise
-    return "moved"
+    return Outcome.MOVED

@@ -9,7 +9,7 @@ from pages.canonical import InvalidUrl, Page, page
 
 Errors = dict[str, list[ValidationError]]
 
-UNKNOWN_PARENT = "There is no card with this id that you can see."
+UNKNOWN_CARD = "There is no card with this id that you can see."
 UNKNOWN_COLLECTION = "You have no collection with this id."
 ALREADY_SAVED = "You have saved this page already, as another card."
 

@@ -82,7 +82,7 @@ def test_a_second_card_of_a_work_stays_where_it_is_and_is_counted(alice: User) -
 
     first, again = recompute_pages(), recompute_pages()
 
-    assert (first.moved, first.apart) == (again.moved, again.apart) == (0, 1)
+    assert (first.moved, first.conflicts) == (again.moved, again.conflicts) == (0, 1)
     assert pages() == {f"alice {PDF}": PDF, f"alice {ABS}": ABS}
     assert told() == []
 
@@ -97,8 +97,8 @@ def test_a_run_goes_on_where_another_ended_and_does_nothing_twice(alice: User) -
     rest = recompute_pages(after=first.last, limit=2)
     again = recompute_pages()
 
-    assert (first.looked, first.moved, rest.looked, rest.moved) == (2, 2, 2, 1)
-    assert (again.looked, again.moved) == (4, 0)
+    assert (first.checked, first.moved, rest.checked, rest.moved) == (2, 2, 2, 1)
+    assert (again.checked, again.moved) == (4, 0)
     assert len(told()) == 3
     assert pages()["alice http://a..b/"] == "https://a..b/"
 

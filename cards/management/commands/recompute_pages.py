@@ -22,12 +22,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         after: UUID | None = options["after"]
-        looked = moved = apart = 0
-        while (done := recompute_pages(after=after)).looked:
-            after = done.last
-            looked, moved, apart = looked + done.looked, moved + done.moved, apart + done.apart
+        checked = moved = conflicts = 0
+        while (batch := recompute_pages(after=after)).checked:
+            after = batch.last
+            checked += batch.checked
+            moved += batch.moved
+            conflicts += batch.conflicts
             self.stdout.write(
-                f"{looked} cards checked, {moved} moved, {apart} not moved: the curator has "
+                f"{checked} cards checked, {moved} moved, {conflicts} not moved: the curator has "
                 f"another card of the same work. To continue from here: --after {after}"
             )
-        self.stdout.write(f"Done: {looked} cards checked, {moved} moved, {apart} not moved.")
+        self.stdout.write(f"Done: {checked} cards checked, {moved} moved, {conflicts} not moved.")
