@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.utils import timezone
@@ -12,8 +11,6 @@ from accounts.models import Follow, User, Visibility
 from cards import services
 from cards.models import Card, Collection
 from eventbook.database.ids import new_id
-from eventbook.declare.events import Recorded, decode, type_of_class
-from eventbook.models import Event
 from notifications.models import Kind, Notification
 
 PAGE = "https://example.org/a-page"
@@ -78,16 +75,3 @@ def token_of(user: User) -> str:
     """Create an API token of a user."""
     token: str = AuthToken.objects.create(user)[1]
     return token
-
-
-def recorded(event_class: type[Any]) -> list[Recorded[Any]]:
-    """Return all recorded events of one class, in the form that handlers get, oldest first."""
-    return [
-        Recorded(
-            event.id,
-            event.recorded_at,
-            event.priority,
-            decode(event.type, event.version, json.dumps(event.data)),
-        )
-        for event in Event.objects.filter(type=type_of_class[event_class].name).order_by("id")
-    ]

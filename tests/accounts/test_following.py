@@ -2,15 +2,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts import services
 from accounts.models import Follow, User
+from accounts.queries import follower_ranges
+from eventbook import KeyRange
 from eventbook.models import Event
+from tests.library import followers_of
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db
@@ -146,3 +151,20 @@ def test_ones_own_profile_can_be_changed(alice: User, client_of: Client) -> None
     assert (changed["username"], changed["email"]) == ("alice", "alice@example.org")
     too_long = client.patch("/api/v1/users/me/", {"bio": "x" * 1001}, format="json")
     assert too_long.status_code == 400
+
+
+def test_ranges_cover_every_key_and_share_the_followers_out(alice: User) -> None:
+    people = followers_of(alice, 5 * settings.FAN_OUT_RANGE + 1)
+
+    ranges = follower_ranges({alice.pk})[alice.pk]
+
+    assert (ranges[0].first, ranges[-1].after) == KeyRange()
+    assert all(left.after == right.first for left, right in pairwise(ranges))
+    shares = [sum(keys.first <= p.pk < keys.after for p in people) for keys in ranges]
+    assert shares == [settings.FAN_OUT_RANGE] * 5 + [1]
+
+
+def test_who_has_few_followers_is_not_split(alice: User) -> None:
+    followers_of(alice, settings.FAN_OUT_RANGE)
+
+    assert follower_ranges({alice.pk}) == {}

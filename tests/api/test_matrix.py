@@ -30,7 +30,8 @@ from notifications.handlers import notify_card_added, notify_collected
 from pages.models import Metadata, Url
 from tests.api.walking import Operation, operations
 from tests.conftest import person
-from tests.library import PAGE, recorded, save
+from tests.harness.deliveries import recorded
+from tests.library import PAGE, save
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db

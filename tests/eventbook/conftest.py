@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from eventbook.models import Delivery, Lease, Priority
@@ -13,6 +16,23 @@ from tests.harness.deliveries import expand_only
 from tests.probe.sending import send
 
 QUEUE = "notifications"
+Staff = Callable[..., Client]
+
+
+@pytest.fixture
+def staff(django_user_model: Any) -> Staff:
+    """Return a function that creates a member of staff, and returns their logged-in browser."""
+
+    def browser(name: str, *permissions: str) -> Client:
+        user = django_user_model.objects.create(
+            username=name, email=f"{name}@example.org", is_staff=True
+        )
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return browser
 
 
 @pytest.fixture

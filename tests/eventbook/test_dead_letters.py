@@ -15,11 +15,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
 from eventbook.models import Attempt, Delivery, Operation
 from eventbook.operate import actions
 from eventbook.operate.actions import DeadLetters
-from tests.conftest import Drain, person
+from tests.conftest import Drain
+from tests.eventbook.conftest import Staff
 from tests.probe.signals import ProbeSent, probe_sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,16 +47,9 @@ def letters(drain: Drain) -> list[Delivery]:
 
 
 @pytest.fixture
-def operator(db: None) -> Client:
-    """Somebody who may look at deliveries and act on dead ones."""
-    user: User = person("alice")
-    user.is_staff = True
-    user.save()
-    for name in ("view_delivery", "operate_deliveries"):
-        user.user_permissions.add(Permission.objects.get(codename=name))
-    client = Client()
-    client.force_login(user)
-    return client
+def operator(db: None, staff: Staff) -> Client:
+    """Return the browser of an operator, who may see deliveries and act on dead ones."""
+    return staff("alice", "view_delivery", "operate_deliveries")
 
 
 def test_every_failed_attempt_is_kept_with_time_worker_and_traceback(
@@ -90,7 +83,7 @@ def test_the_command_shows_the_whole_story(letters: list[Delivery]) -> None:
         (["--queue", "feeds"], {"probe.call"}),
         (["--handler", "probe.write"], {"probe.write"}),
         (["--type", "probe.sent"], {"probe.call", "probe.write"}),
-        (["--type", "card.added"], set()),
+        (["--type", "probe.spread"], set()),
         (["--error", "refused: BAD"], {"probe.call", "probe.write"}),
         (["--error", "timeout"], set()),
     ],

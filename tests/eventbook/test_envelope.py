@@ -1,56 +1,18 @@
-"""Events on disk: every version that was ever published is read for ever."""
+"""Events on disk: how versions, slots and unknown types are read."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from eventbook.beat.schedule import SlotDue, schedules
+from eventbook.beat.schedule import schedules
 from eventbook.declare import events
-from eventbook.declare.events import EventType, NewerEvent, UnknownEvent, decode
-
-PUBLISHED = Path(__file__).parent / "published"
-
-
-def own_types() -> list[EventType]:
-    """This answers the types that applications declare; all slots of schedules have one shape."""
-    return [
-        known
-        for name, known in events.type_of_name.items()
-        if "probe" not in name and not issubclass(known.dataclass, SlotDue)
-    ]
-
-
-@pytest.mark.parametrize("path", sorted(PUBLISHED.glob("*.json")), ids=lambda path: path.stem)
-def test_each_published_version_is_still_read(path: Path) -> None:
-    name, version = path.stem.rsplit(".v", 1)
-
-    event = decode(name, int(version), path.read_bytes())
-
-    assert type(event) is events.type_of_name[name].dataclass
-
-
-def test_the_present_version_of_each_event_is_frozen_as_a_fixture() -> None:
-    expected = {f"{known.name}.v{known.version}.json" for known in own_types()}
-
-    assert expected <= {path.name for path in PUBLISHED.glob("*.json")}
-
-
-def test_the_present_version_still_writes_what_was_published() -> None:
-    for known in own_types():
-        published = (PUBLISHED / f"{known.name}.v{known.version}.json").read_bytes()
-
-        event = decode(known.name, known.version, published)
-
-        # Fields may have been added since.
-        assert json.loads(events.encode(event)).items() >= json.loads(published).items()
+from eventbook.declare.events import NewerEvent, UnknownEvent, decode
 
 
 def test_the_slot_of_a_schedule_reads_as_it_was_published() -> None:

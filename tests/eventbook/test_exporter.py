@@ -17,12 +17,13 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from stack.embedded import PORT, Servers
-from tests.deploy.test_rules import RULES
 from tests.harness.links import Link
 from tests.harness.processes import ROOT, end, environment, free_port, wait_for
 from tests.harness.scraping import parsed, scrape, value
 from tests.harness.tools import tool
 from tests.probe.signals import ProbeSent, probe_sent
+
+PROMETHEUS = ROOT / "deploy" / "prometheus"
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -116,8 +117,8 @@ def code(url: str) -> int:
 
 
 def test_prometheus_itself_scrapes_it_and_evaluates_the_rules(url: str, tmp_path: Path) -> None:
-    shutil.copy(RULES, tmp_path)
-    config = (RULES.parent / "prometheus.yml").read_text().replace("15s", "1s")
+    shutil.copy(PROMETHEUS / "rules.yml", tmp_path)
+    config = (PROMETHEUS / "prometheus.yml").read_text().replace("15s", "1s")
     (tmp_path / "prometheus.yml").write_text(
         config.replace("exporter:9108", url.removeprefix("http://"))
     )

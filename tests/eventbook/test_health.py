@@ -12,13 +12,11 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
-from django.test import Client
 from django.utils import timezone
 
 from eventbook.models import Delivery, QueueControl
 from eventbook.observe.health import serve
 from eventbook.observe.vitals import Vitals
-from server.health import _Migrations
 from tests.harness.processes import wait_for
 from tests.harness.watched import CHILDREN, STALL_SECONDS, System, Watched
 from tests.probe.signals import ProbeSent, probe_sent
@@ -174,18 +172,6 @@ def test_without_the_database_processes_wait_and_are_not_to_blame(
 
     for process in system.processes.values():
         wait_for(lambda: process.health()[1].get("status") == "ok", seconds=30, what="it goes on")  # noqa: B023
-
-
-def test_a_web_process_without_its_migrations_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Migrations, "applied", False)  # another test may have asked before
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'feeds'")
-        answer = Client().get("/readyz")
-        transaction.set_rollback(True)
-
-    assert answer.status_code == 503
-    assert "manage.py migrate" in answer.json()["reason"]
-    assert Client().get("/readyz").status_code == 200
 
 
 def test_a_port_that_is_taken_stops_no_work(settings: Any) -> None:

@@ -16,7 +16,6 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from config import release
 from eventbook.models import Delivery, Process, QueueControl
 from eventbook.observe import figures
 from eventbook.observe.presence import Presence
@@ -253,17 +252,3 @@ def test_a_statement_without_an_answer_is_given_up_soon(monkeypatch: pytest.Monk
 
     assert time.monotonic() - began < 1.5
     assert vitals.health().reason == "waiting for the database"
-
-
-def test_the_release_is_the_commit_or_the_version(tmp_path: Path) -> None:
-    commit = "0123456789abcdef" * 2
-    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2"\n')
-    unknown = release.of(tmp_path)
-    git = tmp_path / ".git"
-    git.mkdir()
-    (git / "HEAD").write_text("ref: refs/heads/main\n")
-    (git / "packed-refs").write_text(f"# pack-refs\n{commit} refs/heads/main\n")
-    packed = release.of(tmp_path)
-    (git / "HEAD").write_text(f"{commit[::-1]}\n")
-
-    assert (unknown, packed, release.of(tmp_path)) == ("1.2", commit[:12], commit[::-1][:12])

@@ -7,15 +7,13 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
 from eventbook.models import Attempt, Delivery, Operation, Process, QueueControl
 from eventbook.operate import actions
-from tests.conftest import person
+from tests.eventbook.conftest import Staff
 from tests.eventbook.test_queue_commands import QUEUE, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,24 +30,13 @@ FORM = {
 }
 
 
-def staff(name: str, *permissions: str) -> Client:
-    """This answers the browser of somebody with these permissions."""
-    user: User = person(name)
-    user.is_staff = True
-    user.save()
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
-def operator(db: None) -> Client:
+def operator(db: None, staff: Staff) -> Client:
     return staff("alice", "view_queuecontrol", "operate_queues", "view_delivery")
 
 
 @pytest.fixture
-def viewer(db: None) -> Client:
+def viewer(db: None, staff: Staff) -> Client:
     return staff("bob", "view_queuecontrol", "view_delivery")
 
 
@@ -94,7 +81,7 @@ def test_who_may_only_look_can_not_act(viewer: Client, six: list[int]) -> None:
     assert not Operation.objects.exists()
 
 
-def test_who_has_neither_permission_sees_nothing(db: None) -> None:
+def test_who_has_neither_permission_sees_nothing(db: None, staff: Staff) -> None:
     assert staff("charlie", "view_delivery").get(QUEUES).status_code == 403
 
 
@@ -227,7 +214,7 @@ def test_attempts_that_failed_alike_are_folded_below_the_last_with_the_cause_fir
 
 
 def test_the_first_page_says_what_needs_somebody(
-    operator: Client, six: list[int], client: Client
+    operator: Client, six: list[int], client: Client, staff: Staff
 ) -> None:
     Delivery.objects.filter(id=six[0]).update(state="dead", due_at=None, finished_at=timezone.now())
 
@@ -250,7 +237,7 @@ def test_a_delivery_that_waits_has_its_buttons(
     assert 'value="discard_waiting"' not in text_of(viewer, address)
 
 
-def test_processes_that_are_gone_are_told_from_those_that_live(db: None) -> None:
+def test_processes_that_are_gone_are_told_from_those_that_live(db: None, staff: Staff) -> None:
     # The session's own workers tell of themselves, too.
     for group, age in (("relay", 3), ("feed-worker", 90)):
         process = Process.objects.create(group=group, host="elsewhere", pid=1, release="r")

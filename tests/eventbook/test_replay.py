@@ -13,13 +13,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from accounts.models import User
 from eventbook.models import Delivery, Event, Operation, Priority
 from eventbook.store.replay import InvalidSelection, Progress, Selection, count, replay
-from notifications.models import Notification
 from tests.conftest import Drain
-from tests.eventbook.test_parts import FOLLOWERS, SPLIT, parts_of, receivers, split_here
-from tests.library import followers_of, save
 from tests.probe.models import Effect
 from tests.probe.sending import send, states
 
@@ -117,30 +113,6 @@ def test_what_is_open_is_left_as_it_is(delivered: list[Event], drain: Drain) -> 
     assert effects() == Counter(a=2, b=2, c=2)
 
 
-def test_an_event_that_was_split_is_split_again_without_gap_or_double(
-    drain: Drain, alice: User
-) -> None:
-    people = followers_of(alice, FOLLOWERS)
-    card = save(alice)
-    drain()
-    Notification.objects.filter(card_id=card.pk).delete()
-
-    replay(Selection(handler=SPLIT), actor="test")
-    drain()
-
-    assert receivers(card) == Counter(person.pk for person in people)
-    assert [part for part, *_ in parts_of(SPLIT)] == [1, 2, 3, 4, 5, 6]
-
-
-def test_while_a_part_is_open_the_event_is_not_replayed(alice: User) -> None:
-    followers_of(alice, FOLLOWERS)
-    split_here(save(alice))
-
-    (progress,) = replay(Selection(handler=SPLIT), actor="test")
-
-    assert progress == Progress(SPLIT, events=1, still_open=1)
-
-
 def test_the_command_waits_and_speaks_json(delivered: list[Event]) -> None:
     shown = json.loads(printed("--handler", "probe.write", "--json"))
 
@@ -153,15 +125,15 @@ def test_the_command_waits_and_speaks_json(delivered: list[Event]) -> None:
     ("arguments", "message"),
     [
         ([], "a handler, or a type"),
-        (["--handler", "nobody"], "The handlers are: .*feeds.fan_out"),
-        (["--type", "nothing"], "The types are: .*card.added"),
+        (["--handler", "nobody"], "The handlers are: .*probe.write"),
+        (["--type", "nothing"], "The types are: .*probe.sent"),
         (["--type", "user.registered"], "does not take"),
-        (["--handler", "feeds.fan_out", "--type", "probe.sent"], "does not take"),
-        (["--handler", "feeds.fan_out", "--since", "yesterday"], "since"),
-        (["--handler", "feeds.fan_out", "--event", "1"], "event"),
-        (["--handler", "feeds.fan_out", "--rate", "0"], "rate"),
+        (["--handler", "probe.write", "--type", "probe.spread"], "does not take"),
+        (["--handler", "probe.write", "--since", "yesterday"], "since"),
+        (["--handler", "probe.write", "--event", "1"], "event"),
+        (["--handler", "probe.write", "--rate", "0"], "rate"),
         (
-            ["--handler", "feeds.fan_out", "--since", "2026-02-01", "--until", "2026-01-01"],
+            ["--handler", "probe.write", "--since", "2026-02-01", "--until", "2026-01-01"],
             "before",
         ),
     ],

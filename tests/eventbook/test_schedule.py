@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from celery import current_app
 from django.db import connections
 
-from config.celery import app
 from eventbook.beat.schedule import record_due_slots, schedules
 from eventbook.beat.scheduler import SlotScheduler
 from eventbook.models import Delivery, Event
@@ -40,7 +40,7 @@ def test_slots_are_counted_from_the_epoch_so_that_all_schedulers_agree() -> None
 def test_schedulers_that_run_at_once_record_a_slot_once() -> None:
     def tick(_: int) -> float:
         try:
-            return SlotScheduler(app).tick()
+            return SlotScheduler(current_app).tick()
         finally:
             connections.close_all()
 
@@ -78,8 +78,8 @@ def test_a_scheduler_without_its_database_waits_and_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(scheduler, "record_due_slots", down)
-        waited = SlotScheduler(app).tick()
-    after = SlotScheduler(app).tick()
+        waited = SlotScheduler(current_app).tick()
+    after = SlotScheduler(current_app).tick()
 
     assert (waited, Event.objects.count()) == (scheduler.OUTAGE_SECONDS, len(schedules))
     assert after > 0

@@ -16,7 +16,8 @@ from cards.events import CardAdded
 from cards.models import Card, CollectionCard
 from cards.services import add_card_to_collection
 from feeds import handlers
-from tests.library import PAGE, collection_of, recorded, save, save_many
+from tests.harness.deliveries import recorded
+from tests.library import PAGE, collection_of, save, save_many
 
 pytestmark = pytest.mark.django_db
 

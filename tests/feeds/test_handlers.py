@@ -21,7 +21,8 @@ from feeds import handlers
 from feeds.models import TimelineEntry
 from tests.conftest import Drain
 from tests.feeds.reading import shown
-from tests.library import recorded, save, save_many
+from tests.harness.deliveries import recorded
+from tests.library import save, save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

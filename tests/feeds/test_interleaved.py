@@ -25,9 +25,9 @@ from feeds.handlers import backfill, fan_out, fan_out_imported, refresh_card, wi
 from feeds.models import Timeline, TimelineEntry
 from feeds.statements import ADMIT
 from tests.feeds.reading import shown
-from tests.harness.deliveries import expanded
+from tests.harness.deliveries import expanded, recorded
 from tests.harness.interleaving import another
-from tests.library import PAGE, recorded, save
+from tests.library import PAGE, save
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

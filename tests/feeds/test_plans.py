@@ -19,8 +19,9 @@ from eventbook.declare.events import SMALL_BATCH
 from feeds.handlers import fan_out, refresh_card, retract_card
 from feeds.queries import following_page
 from notifications.handlers import notify_card_added
+from tests.harness.deliveries import recorded
 from tests.harness.plans import entries_read
-from tests.library import CROWD, recorded, save, save_many
+from tests.library import CROWD, save, save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,8 +18,8 @@ from eventbook.models import Delivery, Event, Lease
 from eventbook.work.execution import execute
 from feeds.models import Timeline, TimelineEntry
 from notifications.models import Notification
-from tests.harness.deliveries import expanded
-from tests.library import recorded, save, save_many
+from tests.harness.deliveries import expanded, recorded
+from tests.library import save, save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,7 +21,8 @@ from cards.models import Card
 from feeds import handlers
 from feeds.models import Timeline, TimelineEntry, TimelineEntryRow
 from feeds.tasks import evict_idle, prune_orphans, trim
-from tests.library import recorded, save, save_many
+from tests.harness.deliveries import recorded
+from tests.library import save, save_many
 
 pytestmark = pytest.mark.django_db
 

@@ -24,7 +24,8 @@ from cards.services import (
 )
 from notifications import handlers
 from notifications.models import Notification
-from tests.library import PAGE, collection_of, recorded, save, save_many
+from tests.harness.deliveries import recorded
+from tests.library import PAGE, collection_of, save, save_many
 
 pytestmark = pytest.mark.django_db
 

@@ -135,3 +135,16 @@ def test_who_follows_while_a_card_is_added_may_still_be_told(
         other.commit()
 
     assert audit()["who_asked_was_told"] == 0
+
+
+def test_a_follower_who_was_not_told_is_found(known_page: None, alice: User, bob: User) -> None:
+    follow(follower=bob, followed=alice, notify=True)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE accounts_follow SET created_at = created_at - interval '1 hour'")
+    save(alice)
+    deliver_all()
+    assert audit()["who_asked_was_told"] == 0
+
+    Notification.objects.all().delete()
+
+    assert audit()["who_asked_was_told"] == 1

@@ -20,7 +20,8 @@ from eventbook.declare.events import SMALL_BATCH, Recorded
 from notifications import handlers
 from notifications.models import Kind, Notification
 from tests.conftest import Drain
-from tests.library import collection_of, recorded, save, save_many
+from tests.harness.deliveries import recorded
+from tests.library import collection_of, save, save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

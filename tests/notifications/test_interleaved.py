@@ -24,10 +24,10 @@ from eventbook.models import Delivery
 from eventbook.work.execution import execute
 from notifications.handlers import notify_card_added, notify_followed
 from notifications.models import Kind, Notification
-from tests.harness.deliveries import expanded
+from tests.harness.deliveries import expanded, recorded
 from tests.harness.interleaving import another
 from tests.harness.processes import wait_for
-from tests.library import recorded, save
+from tests.library import save
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,7 +13,8 @@ from cards.services import remove_card
 from notifications.handlers import notify_card_added
 from notifications.models import Notification, NotificationRow
 from notifications.tasks import prune_orphans
-from tests.library import recorded, save_many
+from tests.harness.deliveries import recorded
+from tests.library import save_many
 
 pytestmark = pytest.mark.django_db
 

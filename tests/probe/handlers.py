@@ -4,15 +4,18 @@ import json
 import os
 from collections.abc import Sequence
 from urllib.request import Request, urlopen
+from uuid import UUID
 
 from django.conf import settings
 
-from eventbook.declare.events import Recorded
+from eventbook.declare.events import ALL_KEYS, KeyRange, Recorded
 from eventbook.declare.handlers import handler
 from eventbook.observe import tracing
 from tests.probe.behaviours import ABOUT_TRANSACTIONS, behave
 from tests.probe.models import Effect
-from tests.probe.signals import ProbeSent, probe_sent
+from tests.probe.signals import ProbeSent, ProbeSpread, probe_sent, probe_spread
+
+PART = 20  # the most effects that `spread` writes in one transaction
 
 
 @handler(probe_sent, queue="notifications", name="probe.write")
@@ -52,3 +55,28 @@ def ask_outside(url: str, recorded: Recorded[ProbeSent]) -> None:
         request.headers.update(tracing.headers())
         with urlopen(request, timeout=10):
             pass
+
+
+def parts(events: Sequence[Recorded[ProbeSpread]]) -> dict[UUID, list[KeyRange]]:
+    """Split each large event into ranges of PART keys; the last one covers all further keys."""
+    return {
+        recorded.id: [
+            KeyRange(
+                first or ALL_KEYS.first,
+                first + PART if first + PART < recorded.event.size else ALL_KEYS.after,
+            )
+            for first in range(0, recorded.event.size, PART)
+        ]
+        for recorded in events
+        if recorded.event.size > PART
+    }
+
+
+@handler(probe_spread, queue="notifications", name="probe.spread", split=parts)
+def spread(events: Sequence[Recorded[ProbeSpread]]) -> None:
+    Effect.objects.bulk_create(
+        Effect(key=f"{recorded.event.key}-{n}", handler="probe.spread", event_id=recorded.id)
+        for recorded in events
+        for n in range(recorded.event.size)
+        if recorded.keys.first <= n < recorded.keys.after
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from uuid import UUID
 
 from django.db import transaction
 
-from eventbook.models import Delivery
+from eventbook.models import Delivery, Event
 from eventbook.record.outbox import Priority, recording
-from tests.probe.signals import ProbeSent, probe_sent
+from tests.probe.signals import ProbeSent, ProbeSpread, probe_sent, probe_spread
 
 
 def send(*keys: str, behaviour: str = "ok", priority: Priority = Priority.INTERACTIVE) -> None:
@@ -16,6 +17,13 @@ def send(*keys: str, behaviour: str = "ok", priority: Priority = Priority.INTERA
     with transaction.atomic(), recording(priority=priority):
         for key in keys:
             probe_sent.send(sender=None, event=ProbeSent(key=key, behaviour=behaviour))
+
+
+def send_large(key: str, size: int) -> UUID:
+    """Send a probe whose handler writes `size` effects; return the event's id."""
+    with transaction.atomic(), recording():
+        probe_spread.send(sender=None, event=ProbeSpread(key=key, size=size))
+    return Event.objects.get(type="probe.spread", subject=f"probes/{key}").pk
 
 
 def states(handler: str = "probe.write") -> Counter[str]:

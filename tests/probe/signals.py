@@ -1,4 +1,4 @@
-"""A domain signal whose handlers do as the event says."""
+"""Two domain signals: one whose handlers do as the event says, and one with much work."""
 
 from __future__ import annotations
 
@@ -20,3 +20,19 @@ class ProbeSent:
 
 
 probe_sent = DomainSignal(ProbeSent)
+
+
+@event_type("probe.spread", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSpread:
+    """An event whose handler writes `size` effects, in parts if there are many."""
+
+    key: str
+    size: int
+
+    @property
+    def subject(self) -> str:
+        return f"probes/{self.key}"
+
+
+probe_spread = DomainSignal(ProbeSpread)

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.db import connection, transaction
+from django.test import Client
 
 from accounts.models import User
 from eventbook.models import Process
+from server.health import _Migrations
 from tests.harness.processes import wait_for
 from tests.harness.web import WebProcess
 from tests.library import token_of
@@ -77,3 +80,15 @@ def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(
     assert leave == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answer.startswith(b"HTTP/1.1 201 ")
     assert refused.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_web_process_without_its_migrations_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Migrations, "applied", False)  # another test may have asked before
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'feeds'")
+        answer = Client().get("/readyz")
+        transaction.set_rollback(True)
+
+    assert answer.status_code == 503
+    assert "manage.py migrate" in answer.json()["reason"]
+    assert Client().get("/readyz").status_code == 200

@@ -1,0 +1,22 @@
+"""The tests of eventbook need no app of the product, so that eventbook can stand alone."""
+
+from __future__ import annotations
+
+from tests.harness.processes import ROOT
+from tests.project.source import PACKAGES, imported, modules
+
+# `stack` runs the servers.
+ALLOWED = {"eventbook", "stack"}
+PRODUCT = {*PACKAGES} - ALLOWED | {"tests.library"}
+
+
+def test_eventbooks_tests_import_no_app_of_the_product() -> None:
+    found = {
+        str(path.relative_to(ROOT)): name
+        for package in ("tests.eventbook", "tests.harness", "tests.probe")
+        for path in modules(package)
+        for name in imported(path)
+        if any(f"{name}.".startswith(f"{app}.") for app in PRODUCT)
+    }
+
+    assert found == {}
