@@ -40,4 +40,4 @@ def shown_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source("card", FILLED_IN, shown_cards))
+register(Source(name="card", changes_sql=FILLED_IN, load_data=shown_cards))

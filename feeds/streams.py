@@ -45,7 +45,7 @@ CHANGED = f"""
     FROM since CROSS JOIN LATERAL (
         SELECT card_id, xmin AS written FROM feeds_timelineentry
         WHERE owner_id = since.person_id AND card_id >= since.first
-        ORDER BY card_id DESC LIMIT %(most)s
+        ORDER BY card_id DESC LIMIT %(max_rows)s
     ) newest
     WHERE age(newest.written) BETWEEN 0 AND age(since.horizon)
     UNION ALL
@@ -53,7 +53,7 @@ CHANGED = f"""
     FROM feeds_mergedcurator merged CROSS JOIN LATERAL (
         SELECT id, xmin AS written FROM cards_card
         WHERE curator_id = merged.curator_id AND id >= %(earliest)s
-        ORDER BY id DESC LIMIT %(most)s
+        ORDER BY id DESC LIMIT %(max_rows)s
     ) newest
     JOIN since ON age(newest.written) BETWEEN 0 AND age(since.horizon)
     JOIN accounts_follow follow
@@ -66,7 +66,7 @@ CHANGED = f"""
     SELECT since.person_id, touched.card_id, touched.written
     FROM touched JOIN reader USING (curator_id)
     JOIN since ON since.person_id = reader.person_id
-    WHERE age(touched.written) BETWEEN 0 AND age(since.horizon) AND touched.place <= %(most)s
+    WHERE age(touched.written) BETWEEN 0 AND age(since.horizon) AND touched.place <= %(max_rows)s
 """  # noqa: S608 - put together from constants
 GONE = f"""
     , {CHANGED_CARDS}, gone AS MATERIALIZED (
@@ -97,4 +97,4 @@ def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source("feed", CHANGED, shown, GONE))
+register(Source(name="feed", changes_sql=CHANGED, load_data=shown, resets_sql=GONE))

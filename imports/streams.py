@@ -16,7 +16,7 @@ IMPORTS = """
     SELECT since.person_id, newest.id, newest.written
     FROM since CROSS JOIN LATERAL (
         SELECT id, xmin AS written FROM imports_import
-        WHERE owner_id = since.person_id ORDER BY id DESC LIMIT %(most)s
+        WHERE owner_id = since.person_id ORDER BY id DESC LIMIT %(max_rows)s
     ) newest
     WHERE age(newest.written) BETWEEN 0 AND age(since.horizon)
 """
@@ -33,4 +33,4 @@ def shown_imports(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source("import", IMPORTS, shown_imports))
+register(Source(name="import", changes_sql=IMPORTS, load_data=shown_imports))

@@ -15,16 +15,16 @@ CHANGED = """
     FROM since CROSS JOIN LATERAL (
         SELECT event_id, xmin AS written FROM notifications_notification
         WHERE recipient_id = since.person_id AND read_at IS NULL AND event_id >= since.first
-        ORDER BY event_id DESC LIMIT %(most)s
+        ORDER BY event_id DESC LIMIT %(max_rows)s
     ) newest
     WHERE age(newest.written) BETWEEN 0 AND age(since.horizon)
 """
 
 # Recipients whose notifications are stale, because a card or collection in them was changed or
-# removed. If more than %(most)s cards changed at one moment, only the newest are checked.
+# removed. If more than %(max_rows)s cards changed at one moment, only the newest are checked.
 STALE = f"""
     , {CHANGED_CARDS}, latest AS MATERIALIZED (
-        SELECT * FROM changed ORDER BY card_id DESC LIMIT %(most)s
+        SELECT * FROM changed ORDER BY card_id DESC LIMIT %(max_rows)s
     ), renamed AS MATERIALIZED (
         SELECT event.subject, event.written
         FROM (
@@ -32,7 +32,7 @@ STALE = f"""
             FROM eventbook_event
             WHERE type IN ('collection.updated', 'collection.removed') AND id >= %(earliest)s
               AND age(xmin) BETWEEN 0 AND (SELECT max(age(horizon)) FROM since)
-            ORDER BY id DESC LIMIT %(most)s
+            ORDER BY id DESC LIMIT %(max_rows)s
         ) event
         LEFT JOIN cards_collection collection ON collection.id = event.collection_id
         WHERE collection.visibility = 'PUBLIC' OR 'PUBLIC' = (
@@ -57,7 +57,7 @@ STALE = f"""
      AND age(latest.written) BETWEEN 0 AND age(since.horizon)
     WHERE latest.card_id IN (
         SELECT card_id FROM notifications_notification
-        WHERE recipient_id = since.person_id ORDER BY event_id DESC LIMIT %(most)s
+        WHERE recipient_id = since.person_id ORDER BY event_id DESC LIMIT %(max_rows)s
     )
     UNION ALL
     SELECT since.person_id, renamed.written
@@ -92,4 +92,4 @@ def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source("notification", CHANGED, shown, STALE))
+register(Source(name="notification", changes_sql=CHANGED, load_data=shown, resets_sql=STALE))

@@ -8,11 +8,10 @@ statement per source for all its people; without open streams, it does not poll.
 
 from eventbook.stream.hub import Hub, ProcessFull, TooManyStreams
 from eventbook.stream.resets import reset
-from eventbook.stream.sources import MOST, Pair, Source, register
+from eventbook.stream.sources import Pair, Source, register
 from eventbook.stream.streams import Stream
 
 __all__ = [
-    "MOST",
     "Hub",
     "Pair",
     "ProcessFull",

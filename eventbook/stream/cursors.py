@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import blake2b
 from uuid import UUID
 
 MARK_LENGTH = 8
-MOST_TOLD = 200  # marks in a cursor: they must fit in a header
+MAX_MARKS = 200  # in a cursor, which must fit in a header
 TOO_MANY = "!"
 FORM = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,9})-((?:[A-Za-z0-9_-]{8})*)")
 
@@ -26,7 +26,7 @@ class Moment:
     """A moment of the database, by its transactions and its clock."""
 
     horizon: int  # all transactions below have ended
-    next: int  # the id of the next transaction
+    next_xid: int  # the id of the next transaction
     at: float  # seconds since 1970
 
 
@@ -36,20 +36,22 @@ class Cursor:
 
     horizon: int
     at: int  # the time of the horizon: seconds since 1970, by PostgreSQL's clock
-    told: frozenset[str]
+    marks: frozenset[str]
 
 
-def written(horizon: int, at: float, told: Iterable[str]) -> str:
-    """Return a cursor as text. With too many marks, `read` refuses it, which resets the client."""
-    marks = list(told)
-    rest = TOO_MANY if len(marks) > MOST_TOLD else "".join(marks)
+def format_cursor(horizon: int, at: float, marks: Collection[str]) -> str:
+    """Return a cursor as text.
+
+    With too many marks, `parse_cursor` refuses the text, which resets the client.
+    """
+    rest = TOO_MANY if len(marks) > MAX_MARKS else "".join(marks)
     return f"{horizon:x}-{int(at):x}-{rest}"
 
 
-def read(text: str) -> Cursor | None:
+def parse_cursor(text: str) -> Cursor | None:
     """Return the cursor that a text holds, or None if it is not a valid one."""
     found = FORM.fullmatch(text)
-    if found is None or len(found[3]) > MOST_TOLD * MARK_LENGTH:
+    if found is None or len(found[3]) > MAX_MARKS * MARK_LENGTH:
         return None
     marks = (found[3][n : n + MARK_LENGTH] for n in range(0, len(found[3]), MARK_LENGTH))
     return Cursor(int(found[1], 16), int(found[2], 16), frozenset(marks))

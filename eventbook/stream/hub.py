@@ -7,21 +7,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
+from heapq import nsmallest
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from eventbook.observe.failures import connection_error
 from eventbook.observe.vitals import Vitals
-from eventbook.stream.looking import Render, look
-from eventbook.stream.streams import Send, Stream
+from eventbook.stream.polling import Render, poll
+from eventbook.stream.streams import Phase, Send, Stream
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5  # between two polls
+POLL_SECONDS = 0.5  # between two polls
 CHECK_SECONDS = 5.0  # between two checks of the streams' credentials
 HEARTBEAT_SECONDS = 15.0
 # The number of streams in one poll that are polled fully; all streams take turns.
-FULLY_AT_ONCE = 100
+FULL_POLLS_AT_ONCE = 100
 
 # Returns those of the given credentials that are still valid.
 StillValid = Callable[[Collection[str]], set[str]]
@@ -53,8 +54,7 @@ class Hub:
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self._closing = self._database_down = False
-        self._next_look = self._next_check = 0.0
-        self._turn = 0
+        self._next_poll = self._next_check = 0.0
 
     def admit(self, *, person_id: int, credential: str, last_event_id: str) -> Stream:
         """Return a new stream, which the caller must `run` or `leave`.
@@ -113,19 +113,19 @@ class Hub:
     def _watch(self) -> None:
         """Poll for the open streams for ever; sleep while there are none."""
         while True:
-            wait = max(0.0, self._next_look - time.monotonic()) if self._open else None
+            wait = max(0.0, self._next_poll - time.monotonic()) if self._open else None
             self._woken.wait(wait)
             self._woken.clear()
             with self._lock:
                 streams = list(self._open)
             if streams:
-                self._attempt(streams)
-                self._beat(streams)
+                self._poll_or_log(streams)
+                self._send_heartbeats(streams)
 
-    def _attempt(self, streams: list[Stream]) -> None:
+    def _poll_or_log(self, streams: list[Stream]) -> None:
         """Poll once; log an error instead of raising it."""
         try:
-            self._round(streams)
+            self._poll_if_due(streams)
             self._database_down = False
         except (DatabaseError, InterfaceError) as error:
             if not self._database_down:
@@ -138,37 +138,33 @@ class Hub:
             # Release the connection to its pool: streams hold none between polls.
             connection.close()
 
-    def _round(self, streams: list[Stream]) -> None:
+    def _poll_if_due(self, streams: list[Stream]) -> None:
         """Poll for all streams if that is due, else for new ones; check credentials if due."""
         now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + LOOK_SECONDS
-            look(streams, fully=self._whose_turn(streams), render=self._render)
-        elif fresh := [stream for stream in streams if not stream.settled]:
-            look(fresh, fully=(), render=self._render)
+        if now >= self._next_poll:
+            self._next_poll = now + POLL_SECONDS
+            poll(streams, fully=_next_full_polls(streams), render=self._render)
+        elif fresh := [stream for stream in streams if stream.phase is not Phase.LIVE]:
+            poll(fresh, fully=(), render=self._render)
         if now >= self._next_check:
             self._next_check = now + CHECK_SECONDS
-            self._check(streams)
+            self._end_invalid(streams)
 
-    def _whose_turn(self, streams: list[Stream]) -> set[Stream]:
-        """Return the next streams to poll fully: a full poll of all would cost too much."""
-        if len(streams) <= FULLY_AT_ONCE:
-            return set(streams)
-        self._turn = self._turn % len(streams)
-        chosen = (streams * 2)[self._turn : self._turn + FULLY_AT_ONCE]
-        self._turn += FULLY_AT_ONCE
-        return set(chosen)
-
-    def _check(self, streams: list[Stream]) -> None:
+    def _end_invalid(self, streams: list[Stream]) -> None:
         """End the streams whose credentials are no longer valid."""
         valid = self._still_valid({stream.credential for stream in streams})
         for stream in streams:
             if stream.credential not in valid:
                 stream.end()
 
-    def _beat(self, streams: list[Stream]) -> None:
+    def _send_heartbeats(self, streams: list[Stream]) -> None:
         """Send a heartbeat to each stream that has sent nothing for HEARTBEAT_SECONDS."""
         silent_since = time.monotonic() - HEARTBEAT_SECONDS
         for stream in streams:
             if stream.sent_at < silent_since:
                 stream.send_heartbeat()
+
+
+def _next_full_polls(streams: list[Stream]) -> set[Stream]:
+    """Return the streams whose last full poll is the oldest: a full poll of all costs too much."""
+    return set(nsmallest(FULL_POLLS_AT_ONCE, streams, key=lambda stream: stream.at))

@@ -7,7 +7,7 @@ it, like the rows of sources.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventbook.database.statements import execute
@@ -40,19 +40,25 @@ def reset(source: str, people: Iterable[int]) -> None:
     execute(RESET, [source, list(people)])
 
 
-def resets(since: Since) -> list[tuple[int, str, int, str]]:
-    """Return (person, source, transaction, mark) of each reset since the streams' horizons."""
+class Reset(NamedTuple):
+    """A change for which a person's clients must read a source's pages again."""
+
+    person_id: int
+    source: str
+    xid: int  # the transaction of the change
+    mark: str
+
+
+def resets(since: Since) -> list[Reset]:
+    """Return the resets since the start of the poll."""
     found: list[Any] = list(execute(SINCE + WRITTEN, since.parameters).rows)
     for source in sources.values():
-        if source.resets:
-            rows = execute(SINCE + source.resets, since.parameters).rows
-            found += [(person, source.name, xid) for person, xid in rows]
-    return [
-        (
-            person,
-            name,
-            (xid := since.full(written)),
-            mark_of(f"{name} reset", UUID(int=person), xid),
-        )
-        for person, name, written in found
-    ]
+        if source.resets_sql:
+            rows = execute(SINCE + source.resets_sql, since.parameters).rows
+            found += [(person_id, source.name, xmin) for person_id, xmin in rows]
+    result = []
+    for person_id, name, xmin in found:
+        xid = since.full_xid(xmin)
+        mark = mark_of(f"{name} reset", UUID(int=person_id), xid)
+        result.append(Reset(person_id, name, xid, mark))
+    return result

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventbook.database.statements import execute
+from eventbook.stream.cursors import mark_of
 
 # The newest rows of one source that a poll reads for one person. More at once become a reset.
-MOST = 50
+MAX_ROWS = 50
 
 # The people to poll for, each with a transaction and a key to start from.
 SINCE = """
@@ -23,24 +24,24 @@ SINCE = """
 Pair = tuple[int, UUID]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A kind of event on the stream.
 
-    `changed` is SQL that selects (person_id, key, xmin) of new rows: at most the %(most)s newest of
+    `changes_sql` selects (person_id, key, xmin) of new rows: at most the %(max_rows)s newest of
     each person in the relation `since (person_id, horizon, first)`. A row is new if
     `age(xmin) BETWEEN 0 AND age(since.horizon)`. Keys are UUIDv7; rows with a key before `first`
     may be left out. A query by time need not reach back further than %(seconds)s seconds, one by
     key not further than %(earliest)s.
 
-    `shown` maps (person, key) pairs to the data to send, without pairs that the person may not see.
-    `resets` is SQL that selects (person_id, xmin) of changes to report as a reset.
+    `load_data` maps (person, key) pairs to the data to send, without pairs that the person may not
+    see. `resets_sql` selects (person_id, xmin) of changes to report as a reset.
     """
 
     name: str
-    changed: str
-    shown: Callable[[Collection[Pair]], Mapping[Pair, Any]]
-    resets: str = ""
+    changes_sql: str
+    load_data: Callable[[Collection[Pair]], Mapping[Pair, Any]]
+    resets_sql: str = ""
 
 
 sources: dict[str, Source] = {}
@@ -63,10 +64,10 @@ class Since:
     seconds: float
     earliest: UUID
 
-    def full(self, xid: str) -> int:
-        """Return the 64-bit transaction id of an xid, which has only its lower 32 bits."""
+    def full_xid(self, xmin: str) -> int:
+        """Return the 64-bit transaction id of an xmin, which has only its lower 32 bits."""
         base = min(self.horizons)
-        return base + ((int(xid) - base) & 0xFFFFFFFF)
+        return base + ((int(xmin) - base) & 0xFFFFFFFF)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -78,12 +79,24 @@ class Since:
             "firsts": self.firsts,
             "seconds": self.seconds,
             "earliest": self.earliest,
-            "most": MOST,
+            "max_rows": MAX_ROWS,
         }
 
 
-def changes(source: Source, since: Since) -> list[tuple[int, UUID, int]]:
-    """Return (person, key, transaction) of a source's new rows, the oldest key first."""
-    rows = execute(SINCE + source.changed, since.parameters).rows
-    found = [(person, key, since.full(xid)) for person, key, xid in rows]
-    return sorted(found, key=lambda change: change[1])
+class Change(NamedTuple):
+    """A version of a person's row that was found by a poll."""
+
+    person_id: int
+    key: UUID
+    xid: int  # the transaction that wrote it
+    mark: str
+
+
+def changes(source: Source, since: Since) -> list[Change]:
+    """Return the changes of a source since the start of the poll, the oldest key first."""
+    rows = execute(SINCE + source.changes_sql, since.parameters).rows
+    found = []
+    for person_id, key, xmin in rows:
+        xid = since.full_xid(xmin)
+        found.append(Change(person_id, key, xid, mark_of(source.name, key, xid)))
+    return sorted(found, key=lambda change: change.key)

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from enum import Enum, auto
 
 from eventbook.stream import cursors
 from eventbook.stream.cursors import Moment
@@ -16,12 +17,22 @@ KEPT_SECONDS = 15 * 60
 RETRY_MS = 2000
 # The size of the send buffer, in pieces. If a slow client's is full, its stream is cut; it can
 # reconnect.
-MOST_WAITING = 500
+MAX_WAITING = 500
 
 END = b""
 END_SECONDS = 1.0  # how long the rest of the buffer may take to send at the end
 
 Send = Callable[[bytes], Awaitable[None]]
+
+
+class Phase(Enum):
+    """How far a stream has got. Only a live one has had its first poll."""
+
+    NEW = auto()  # has no start yet
+    # Sends nothing in its first poll: a new client reads the existing rows from the API's pages.
+    JOINING = auto()
+    RESUMING = auto()  # sends in its first poll what the client missed since its cursor
+    LIVE = auto()
 
 
 class Stream:
@@ -35,18 +46,16 @@ class Stream:
         self.last_event_id = last_event_id
         self.horizon = 0
         self.at = 0.0
-        # Marks of the row versions that were sent, each with its transaction.
-        self.told: dict[str, int] = {}
-        # begun: has a start; settled: has had its first poll; silent: sends nothing in its first
-        # poll, since a new client reads the existing rows from the API's pages.
-        self.begun = self.settled = self.silent = False
-        # Sources to report as a reset, and the marks of the row versions that the reset covers.
-        self.missed: set[str] = set()
-        self._in_reset: dict[str, int] = {}
+        self.phase = Phase.NEW
+        # Marks of the row versions that were sent, each with its transaction; and of those that
+        # count as sent from the end of this poll on.
+        self.sent_marks: dict[str, int] = {}
+        self._unsent_marks: dict[str, int] = {}
+        self.resets_due: set[str] = set()  # sources to report as a reset at the end of this poll
         self.sent, self.opened_at = 0, time.monotonic()
         self.sent_at = self.opened_at
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
         self._pump: asyncio.Future[None] | None = None
 
     # -- in the hub's thread ---------------------------------------------------------------------
@@ -54,53 +63,57 @@ class Stream:
     @property
     def cursor(self) -> str:
         """Return the cursor as text, for the client to send when it reconnects."""
-        return cursors.written(self.horizon, self.at, self.told)
+        return cursors.format_cursor(self.horizon, self.at, self.sent_marks)
 
     def begin(self, now: Moment) -> bool:
         """Start at the client's cursor, or now if it has none or an old one.
 
         Return whether the client misses nothing: False for one whose cursor can't be used.
         """
-        self.begun = True
-        kept = cursors.read(self.last_event_id)
+        kept = cursors.parse_cursor(self.last_event_id)
         if kept and kept.horizon <= now.horizon and now.at - KEPT_SECONDS <= kept.at <= now.at + 1:
             self.horizon, self.at = kept.horizon, float(kept.at)
-            # A cursor does not have the transactions of its marks, but all are below `next`.
-            self.told = dict.fromkeys(kept.told, now.next)
+            # A cursor does not have the transactions of its marks, but all are below `next_xid`.
+            self.sent_marks = dict.fromkeys(kept.marks, now.next_xid)
+            self.phase = Phase.RESUMING
             return True
-        self.horizon, self.at, self.silent = now.horizon, now.at, True
+        self.horizon, self.at, self.phase = now.horizon, now.at, Phase.JOINING
         return not self.last_event_id
 
-    def is_news(self, mark: str, xid: int) -> bool:
+    def is_unsent(self, xid: int, mark: str) -> bool:
         """Return whether a row version was not sent yet; `xid` is its transaction."""
-        return xid >= self.horizon and mark not in self.told
+        return xid >= self.horizon and mark not in self.sent_marks
 
-    def note(self, marks: dict[str, int]) -> None:
-        """Count row versions that a reset covers as sent, from the end of this poll on.
+    def mark_without_sending(self, xid: int, mark: str) -> None:
+        """Count a row version as sent from the end of this poll on; a reset or a page covers it.
 
         Not earlier: the cursors of events sent before the reset would then include it, and a client
         that disconnects in between would never get the reset.
         """
-        self._in_reset |= marks
+        self._unsent_marks[mark] = xid
 
-    def tell(self, kind: str, data: bytes) -> None:
+    def send_event(self, kind: str, data: bytes) -> None:
         """Send an event; its id is the cursor, which includes this event and all before it."""
         head = f"event: {kind}\nid: {self.cursor}\ndata: "
         self.sent += 1
         self.send(head.encode() + data + b"\n\n")
 
-    def end_look(self, looked: Moment, *, full: bool) -> None:
-        """End a poll: send the resets and, after a full one, move the horizon to its start."""
-        self.told |= self._in_reset
-        self._in_reset.clear()
-        if self.missed:
-            self.tell("reset", json.dumps({"events": sorted(self.missed)}).encode())
-            self.missed.clear()
+    def end_poll(self, start: Moment, *, full: bool) -> None:
+        """End a poll: send the resets and, after a full one, move the horizon to its start.
+
+        The first poll of a stream must be a full one.
+        """
+        self.sent_marks |= self._unsent_marks
+        self._unsent_marks.clear()
+        if self.resets_due:
+            self.send_event("reset", json.dumps({"events": sorted(self.resets_due)}).encode())
+            self.resets_due.clear()
         if full:
-            self.horizon, self.at, self.silent = looked.horizon, looked.at, False
-            self.told = {mark: xid for mark, xid in self.told.items() if xid >= self.horizon}
-        if not self.settled:
-            self.settled = True
+            self.horizon, self.at = start.horizon, start.at
+            kept = {mark: xid for mark, xid in self.sent_marks.items() if xid >= self.horizon}
+            self.sent_marks = kept
+        if self.phase is not Phase.LIVE:
+            self.phase = Phase.LIVE
             self.send(f"retry: {RETRY_MS}\nid: {self.cursor}\n\n".encode())
 
     def send_heartbeat(self) -> None:

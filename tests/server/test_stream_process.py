@@ -19,7 +19,7 @@ from django.utils.module_loading import autodiscover_modules
 from accounts.models import User
 from eventbook.models import Process
 from eventbook.observe.vitals import Vitals
-from eventbook.stream import Hub, hub, looking, sources, streams
+from eventbook.stream import Hub, hub, polling, sources, streams
 from tests.harness.processes import wait_for
 from tests.harness.web import Client, WebProcess, idle
 from tests.library import notify, token_of
@@ -145,7 +145,7 @@ def test_a_silent_stream_shows_that_it_lives_and_where_to_resume(
 def test_a_client_that_takes_nothing_is_dropped(
     listening: Listening, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "MOST_WAITING", 3)
+    monkeypatch.setattr(streams, "MAX_WAITING", 3)
     ear = listening(alice.pk, takes=False)
     wait_for(lambda: ear.heard, seconds=5, what="it has begun")
     (stream,) = listening.streams  # type: ignore[attr-defined]
@@ -158,9 +158,9 @@ def test_a_client_that_takes_nothing_is_dropped(
 def test_many_streams_take_turns_and_none_misses_what_comes_late(
     listening: Listening, alice: User, bob: User, charlie: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "FULLY_AT_ONCE", 1)
+    monkeypatch.setattr(hub, "FULL_POLLS_AT_ONCE", 1)
     # Nothing has a recent key: only full looks find it.
-    monkeypatch.setattr(looking, "RECENT_SECONDS", -60)
+    monkeypatch.setattr(polling, "RECENT_SECONDS", -60)
     ears = {person: listening(person.pk) for person in (alice, bob, charlie)}
     for ear in ears.values():
         wait_for(lambda: ear.heard, seconds=5, what="it has begun")  # noqa: B023
@@ -171,7 +171,7 @@ def test_many_streams_take_turns_and_none_misses_what_comes_late(
 
     for ear in ears.values():
         wait_for(lambda: told(ear) == 2, seconds=5, what="each was told")  # noqa: B023
-    time.sleep(2 * hub.LOOK_SECONDS)
+    time.sleep(2 * hub.POLL_SECONDS)
     assert [told(ear) for ear in ears.values()] == [2, 2, 2]
 
 
@@ -193,9 +193,9 @@ def test_a_source_that_fails_is_logged_and_what_it_had_comes_later(
     def failing(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(looking, "changes", failing)
+    monkeypatch.setattr(polling, "changes", failing)
     notify(alice, bob)
     wait_for(lambda: "stream.look_failed" in caplog.text, seconds=5, what="it is logged")
-    monkeypatch.setattr(looking, "changes", working)
+    monkeypatch.setattr(polling, "changes", working)
 
     wait_for(lambda: told(ear) == 1, seconds=5, what="it is told")
