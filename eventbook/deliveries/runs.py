@@ -11,8 +11,8 @@ from eventbook.deliveries.controls import seconds_unpaused
 from eventbook.observe import counters
 
 
-class Run:
-    """One run of a handler, as a context manager that measures its block by the monotonic clock.
+class RunTimer:
+    """A context manager that measures one run of a handler by the monotonic clock.
 
     The claim returns the ages of deliveries by PostgreSQL's clock; the time since then is added by
     the monotonic clock. So the clocks of two machines are never compared.
@@ -21,21 +21,21 @@ class Run:
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.ages: Sequence[float] = ()
-        self.owed: Sequence[float] = ()
+        self.since_ready: Sequence[float] = ()
         self.began = 0.0
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> RunTimer:
         self.began = time.monotonic()
         return self
 
-    def claimed(self, ages: Sequence[float], *, owed: Sequence[float] | None = None) -> None:
-        """Note the age of each delivery at the start of the run, in seconds.
+    def claimed(self, ages: Sequence[float], *, since_ready: Sequence[float] | None = None) -> None:
+        """Note each delivery's `age` and `since_ready` (states.Claimed) at the start of the run.
 
-        `owed` is how long each could have run by then, in seconds. Without it, the ages are used:
-        they are equal for deliveries that never waited for a retry or a rate limit.
+        Without `since_ready`, the ages are used: they are equal for deliveries that never waited
+        for a retry or a rate limit.
         """
         self.ages = ages
-        self.owed = ages if owed is None else owed
+        self.since_ready = ages if since_ready is None else since_ready
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if not self.ages:
@@ -54,19 +54,19 @@ class Run:
         """Count the deliveries done later than the queue's SLO; none right after a pause."""
         queue = self.handler.queue
         slo = policy_of(queue).slo_seconds
-        if max(self.owed) + elapsed <= slo or seconds_unpaused(queue) <= slo:
+        if max(self.since_ready) + elapsed <= slo or seconds_unpaused(queue) <= slo:
             return
-        late = sum(owed + elapsed > slo for owed in self.owed)
+        late = sum(seconds + elapsed > slo for seconds in self.since_ready)
         counters.count("deliveries_late_total", late, queue=queue)
 
 
-def settled(handler: Handler, outcomes: Mapping[str, int], *, of: int) -> None:
-    """Count the outcomes of a batch of `of` deliveries, and flush at most once a second.
+def count_batch(handler: Handler, outcomes: Mapping[str, int], *, size: int) -> None:
+    """Count the outcomes of a batch, and flush at most once a second.
 
     `outcomes` maps each outcome to its number of deliveries; the rest count as passed over.
     """
     count_outcomes(handler, outcomes)
-    count_outcomes(handler, {"passed_over": of - sum(outcomes.values())})
+    count_outcomes(handler, {"passed_over": size - sum(outcomes.values())})
     counters.flush(older_than=counters.FLUSH_SECONDS)
 
 

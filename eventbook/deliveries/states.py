@@ -12,13 +12,15 @@ retries it, or takes its message for lost. Of a running one, only its lease's ex
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventbook.database.statements import execute
-from eventbook.declare.events import KeyRange
+from eventbook.declare.events import ALL_KEYS, KeyRange, Recorded, decode
 from eventbook.declare.handlers import Handler
 from eventbook.declare.queues import QueuePolicy
 from eventbook.models import Priority
@@ -93,6 +95,34 @@ def isolate(ids: Sequence[int]) -> None:
     )
 
 
+class Claimed(NamedTuple):
+    """A row of CLAIM: a delivery that this transaction has locked, with its event as stored.
+
+    `age` is the time since the event was recorded, and `since_ready` the time since the delivery's
+    last wait ended (equal if it never waited), both in seconds.
+    """
+
+    id: int
+    event_id: UUID
+    event_type: str
+    version: int
+    data: str
+    recorded_at: datetime
+    priority: int
+    bounds: str | None
+    attempts: int
+    traceparent: str
+    was_rate_limited: bool
+    age: float
+    since_ready: float
+
+    def recorded(self) -> Recorded[Any]:
+        """Return the event as its handler gets it, upcast to the current version."""
+        keys = KeyRange(*json.loads(self.bounds)) if self.bounds else ALL_KEYS
+        event = decode(self.event_type, self.version, self.data)
+        return Recorded(self.event_id, self.recorded_at, self.priority, event, keys)
+
+
 CLAIM = """
     SELECT delivery.id, event.id, event.type, event.version, event.data, event.recorded_at,
            event.priority, delivery.bounds, delivery.attempts, event.traceparent,
@@ -107,15 +137,14 @@ CLAIM = """
 """
 
 
-def claim(handler: Handler, ids: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Lock the queued ones of these deliveries until the transaction ends, and return their rows.
+def claim(handler: Handler, ids: Sequence[int]) -> list[Claimed]:
+    """Lock the queued ones of these deliveries until the transaction ends, and return them.
 
     Deliveries that are finished or locked by another worker are passed over, so a message received
-    twice has no effect. A row is (delivery id, event id, type, version, data, recorded_at,
-    priority, bounds, attempts, traceparent, whether it waited for a rate limit, age in seconds,
-    seconds since it could run).
+    twice has no effect.
     """
-    return execute(CLAIM, [RATE_LIMITED, list(ids), handler.names]).rows
+    rows = execute(CLAIM, [RATE_LIMITED, list(ids), handler.names]).rows
+    return list(map(Claimed._make, rows))
 
 
 SPLIT = """

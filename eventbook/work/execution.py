@@ -5,7 +5,6 @@ To settle a delivery is to record the end of a run: done, split, due again, or d
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import traceback
@@ -20,10 +19,8 @@ from eventbook.database.statements import plan
 from eventbook.declare.events import (
     ALL_KEYS,
     SMALL_BATCH,
-    KeyRange,
     NewerEvent,
     Recorded,
-    decode,
     type_of_name,
 )
 from eventbook.declare.handlers import Handler, handlers
@@ -38,17 +35,16 @@ from eventbook.deliveries.limits import (
     end_permits,
 )
 from eventbook.deliveries.outcomes import Outcome, Outcomes
+from eventbook.deliveries.states import Claimed
 from eventbook.observe import tracing
 from eventbook.observe.failures import class_and_place
 from eventbook.work.leases import Lease, lease, worker_name
-from eventbook.work.story import Story
+from eventbook.work.run_log import RunLog
 
 logger = logging.getLogger(__name__)
 
 # Before an event of a newer release is tried again, perhaps by a worker of that release.
 NEWER_EVENT_SECONDS = 30
-# Positions in a row of deliveries.claim: the delivery's age, and how long it could have run.
-AGE, OWED = -2, -1
 
 
 class Later(Exception):
@@ -59,7 +55,7 @@ class Later(Exception):
         self.seconds = seconds
 
 
-def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> Outcomes:
+def run_deliveries(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> Outcomes:
     """Run the handler on a batch of deliveries, and return how many ended in which state.
 
     Deliveries that are finished or locked by another worker are passed over. If the handler raises,
@@ -68,7 +64,7 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
     before it begins. If the queue is paused, deliveries not yet begun become due again.
     """
     plan(lean=handler.atomic and len(ids) <= SMALL_BATCH)
-    with lease(handler, ids, at_once=suspect or not handler.atomic) as held:
+    with lease(handler, ids, write_first=suspect or not handler.atomic) as held:
         try:
             if control_of(handler.queue).paused:
                 held.release()
@@ -83,7 +79,7 @@ def execute(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> O
             states.reopen(ids, suspect=ids if suspect else ())
             held.release()
             raise
-    runs.settled(handler, outcomes, of=len(ids))
+    runs.count_batch(handler, outcomes, size=len(ids))
     return outcomes
 
 
@@ -106,15 +102,15 @@ def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
     A batch that exceeded its time limit is not run again here, but by one message per delivery.
     """
     if not handler.atomic:
-        return _run_outside(handler, ids, held)
-    with Story(handler) as story:
+        return _run_without_transaction(handler, ids, held)
+    with RunLog(handler) as log:
         try:
             done, left = _run_statement(handler, ids, held)
-            return Outcomes(done=done + (_run_batch(story, left, held) if left else 0))
+            return Outcomes(done=done + (_run_batch(log, left, held) if left else 0))
         except Exception as error:
             if not connection.is_usable():
                 raise
-            story.fails(error)
+            log.failed(error)
             failure = error
         # Outside the except block, or a later failure's traceback would begin with this one.
         if len(ids) == 1:
@@ -134,14 +130,14 @@ def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[i
     If the statement fails, all ids are left: the function runs them, and settles each failure.
     """
     statement = handler.statement
-    # A trace needs the fields of events, which only deliveries.claim returns.
+    # A trace needs the fields of events, which only states.claim returns.
     if statement is None or len(ids) > SMALL_BATCH or tracing.is_on():
         return 0, ids
     try:
-        with runs.Run(handler) as run:
+        with runs.RunTimer(handler) as timer:
             version = type_of_name[handler.event_name].version
             done = statement.run(ids, handlers=handler.names, version=version)
-            run.claimed(list(done.values()))
+            timer.claimed(list(done.values()))
     except DatabaseError:
         if not connection.is_usable():
             raise
@@ -151,16 +147,17 @@ def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[i
     return len(done), [id for id in ids if id not in done]
 
 
-def _run_batch(story: Story, ids: Sequence[int], held: Lease | None = None) -> int:
+def _run_batch(log: RunLog, ids: Sequence[int], held: Lease | None = None) -> int:
     """Claim, handle and finish deliveries in one transaction; return how many."""
-    handler = story.handler
-    with runs.Run(handler) as run, transaction.atomic():
-        rows = states.claim(handler, ids)
-        run.claimed([row[AGE] for row in rows], owed=[row[OWED] for row in rows])
-        story.begins(rows)
-        _handle(handler, {row[0]: _recorded(row) for row in rows})
-        states.finish([row[0] for row in rows], lease=held.end() if held else None)
-    return len(rows)
+    handler = log.handler
+    with runs.RunTimer(handler) as timer, transaction.atomic():
+        batch = states.claim(handler, ids)
+        ages, since_ready = [one.age for one in batch], [one.since_ready for one in batch]
+        timer.claimed(ages, since_ready=since_ready)
+        log.started(batch)
+        _handle(handler, {one.id: one.recorded() for one in batch})
+        states.finish([one.id for one in batch], lease=held.end() if held else None)
+    return len(batch)
 
 
 def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
@@ -182,60 +179,59 @@ def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
             rest = ids[place:]
             states.release_paused(rest, begun=False, suspect=False)
             return outcomes + [Outcome("paused")] * len(rest)
-        with Story(handler) as story:
+        with RunLog(handler) as log:
             try:
-                done = _run_batch(story, [id])
+                done = _run_batch(log, [id])
                 outcomes.append(Outcome("done" if done else "passed_over"))
             except Exception as error:
                 if not connection.is_usable():
                     raise
-                story.fails(error)
+                log.failed(error)
                 outcomes.append(_settle_failure(handler, id, error))
     return outcomes
 
 
-def _run_outside(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
+def _run_without_transaction(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
     """Mark deliveries as running, then call the handler on each outside a transaction."""
-    policy, began = policy_of(handler.queue), time.monotonic()
+    claimed_at = time.monotonic()
     with transaction.atomic():
-        rows = states.claim(handler, ids)
-        states.start([row[0] for row in rows], policy=policy)
+        batch = states.claim(handler, ids)
+        states.start([one.id for one in batch], policy=policy_of(handler.queue))
     outcomes: list[Outcome] = []
-    for place, row in enumerate(rows):
+    for place, delivery in enumerate(batch):
         if control_of(handler.queue).paused:
-            rest = [row[0] for row in rows[place:]]
+            rest = [one.id for one in batch[place:]]
             states.release_paused(rest, begun=True, suspect=False)
             outcomes += [Outcome("paused")] * len(rest)
             break
-        outcomes.append(_call(handler, row, policy_in_force(handler.queue), began))
+        outcomes.append(_call(handler, delivery, policy_in_force(handler.queue), claimed_at))
     held.release()
     return Outcomes.of(outcomes)
 
 
-def _call(handler: Handler, row: tuple[Any, ...], policy: QueuePolicy, claimed: float) -> Outcome:
+def _call(handler: Handler, delivery: Claimed, policy: QueuePolicy, claimed_at: float) -> Outcome:
     """Call the handler on one event if the rate limits permit it, and settle the delivery."""
-    id, *_, waited, age, owed = row
-    with Story(handler) as story:
-        story.begins([row])
+    with RunLog(handler) as log:
+        log.started([delivery])
         try:
-            recorded = _recorded(row)
+            recorded = delivery.recorded()
             limits = rate_limits_of(handler, recorded.event, policy)
-            leave = _leave(limits, policy, waited=waited)
-            if isinstance(leave, RateLimited):
-                states.defer(id, seconds=leave.seconds, reason=states.RATE_LIMITED)
-                story.waits(leave.seconds)
+            permission = _permission(limits, policy, waited=delivery.was_rate_limited)
+            if isinstance(permission, RateLimited):
+                states.defer(delivery.id, seconds=permission.seconds, reason=states.RATE_LIMITED)
+                log.postponed(permission.seconds)
                 return Outcome("limited")
-            with runs.Run(handler) as run:
-                since = run.began - claimed
-                run.claimed([age + since], owed=[owed + since])
+            with runs.RunTimer(handler) as timer:
+                waited = timer.began - claimed_at
+                timer.claimed([delivery.age + waited], since_ready=[delivery.since_ready + waited])
                 try:
                     handler.handle([recorded])
                 finally:
-                    end_permits(leave, limits)
-                states.finish([id])
+                    end_permits(permission, limits)
+                states.finish([delivery.id])
         except Exception as error:
-            story.fails(error)
-            return _settle_failure(handler, id, error)
+            log.failed(error)
+            return _settle_failure(handler, delivery.id, error)
     return Outcome("done")
 
 
@@ -244,14 +240,15 @@ def rate_limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Ra
     limits = []
     group = f"{policy.name} {handler.group(event)}" if handler.group else ""
     if policy.rate_limit:
-        whole, line = f"queue {policy.name}", group and f"queue {group}"
-        limits.append(RateLimit(whole, policy.rate_limit, policy.rate_seconds, line))
+        line = f"queue {group}" if group else ""
+        queue = f"queue {policy.name}"
+        limits.append(RateLimit(queue, policy.rate_limit, policy.rate_seconds, line))
     if policy.group_limit and group:
         limits.append(RateLimit(group, policy.group_limit, policy.group_seconds))
     return limits
 
 
-def _leave(
+def _permission(
     limits: Sequence[RateLimit], policy: QueuePolicy, *, waited: bool
 ) -> Permits | RateLimited:
     """Return permission for a call under these limits, or the time to wait for it."""
@@ -261,22 +258,12 @@ def _leave(
     return acquire_permits(limits, longest=longest, waited=waited)
 
 
-def _recorded(row: tuple[Any, ...]) -> Recorded[Any]:
-    """Return the event in a row of deliveries.claim, upcast to the current version."""
-    _, event_id, name, version, data, recorded_at, priority, bounds, *_ = row
-    keys = KeyRange(*json.loads(bounds)) if bounds else ALL_KEYS
-    return Recorded(event_id, recorded_at, priority, decode(name, version, data), keys)
-
-
 def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
     """Put a delivery off, or charge it an attempt, by what its handler raised."""
-    if isinstance(error, NewerEvent):
-        states.defer(id, seconds=NEWER_EVENT_SECONDS, reason=str(error))
-        tracing.add_event("delivery.deferred", {"seconds": NEWER_EVENT_SECONDS})
-        return Outcome("deferred")
-    if isinstance(error, Later):
-        states.defer(id, seconds=error.seconds, reason=str(error))
-        tracing.add_event("delivery.deferred", {"seconds": error.seconds})
+    if isinstance(error, NewerEvent | Later):
+        seconds = error.seconds if isinstance(error, Later) else NEWER_EVENT_SECONDS
+        states.defer(id, seconds=seconds, reason=str(error))
+        tracing.add_event("delivery.deferred", {"seconds": seconds})
         return Outcome("deferred")
     text = "".join(traceback.format_exception(error))
     policy = policy_of(handler.queue)

@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from eventbook.declare.handlers import Handler, handler_registered, handlers
 from eventbook.declare.queues import policy_of
 from eventbook.deliveries.outcomes import BrokenOff, DeliveriesFailed, fail_if_any_failed
-from eventbook.work.execution import execute
+from eventbook.work.execution import run_deliveries
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def add_task(handler: Handler, **_: Any) -> None:
     )
     def deliver(delivery_ids: list[int], suspect: bool = False) -> dict[str, int]:
         try:
-            outcomes = execute(handlers[name], delivery_ids, suspect=suspect)
+            outcomes = run_deliveries(handlers[name], delivery_ids, suspect=suspect)
         except Exception as error:
             logger.exception("batch.broken_off", extra={"handler": name})
             raise BrokenOff(error) from None

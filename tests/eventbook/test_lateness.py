@@ -19,7 +19,7 @@ from eventbook.observe import counters
 from eventbook.operate import actions, diagnosis
 from eventbook.operate.queries import backlogs
 from eventbook.relay.due import claim_due
-from eventbook.work.execution import execute
+from eventbook.work.execution import run_deliveries
 from tests.harness.deliveries import expand_only
 from tests.harness.scraping import scrape, value
 from tests.probe.sending import send
@@ -139,7 +139,7 @@ def test_a_delivery_is_counted_as_late_by_the_time_for_which_it_could_run(
     clear_cache()
     before = scrape()
 
-    execute(handlers["probe.write"], eight)
+    run_deliveries(handlers["probe.write"], eight)
     counters.flush()
 
     after = scrape()

@@ -22,8 +22,8 @@ from eventbook.observe.families import FAMILIES
 from eventbook.operate.metrics import snapshot
 from eventbook.relay.relay import Relay
 from eventbook.work import leases
-from eventbook.work.execution import execute
-from eventbook.work.leases import LEFT_SECONDS
+from eventbook.work.execution import run_deliveries
+from eventbook.work.leases import FLUSH_AFTER_SECONDS
 from tests.conftest import Drain
 from tests.harness.deliveries import expand_only
 from tests.harness.processes import Workers, end, launch, nobody_consumes, wait_for
@@ -68,7 +68,7 @@ def nothing_left(drain: Drain) -> None:
         total = float(sum(Measure.objects.values_list("value", flat=True)))
         if total != last[1]:
             last[:] = [time.monotonic(), total]
-        return time.monotonic() > last[0] + LEFT_SECONDS + 0.2
+        return time.monotonic() > last[0] + FLUSH_AFTER_SECONDS + 0.2
 
     wait_for(unchanged, seconds=10, what="nothing is left to be counted")
     Measure.objects.all().delete()
@@ -104,7 +104,7 @@ def test_a_wait_is_measured_from_the_commit_and_a_run_from_its_beginning() -> No
     Delivery.objects.update(recorded_at="2020-01-01T00:00:00Z")
     before = scrape()
 
-    execute(handlers["probe.write"], list(Delivery.objects.values_list("id", flat=True)))
+    run_deliveries(handlers["probe.write"], list(Delivery.objects.values_list("id", flat=True)))
     counters.flush()
     after = scrape()
 
@@ -266,7 +266,7 @@ def test_batches_of_one_second_share_one_flush() -> None:
 
     with connection.execute_wrapper(note):
         for id in ids:
-            execute(handlers["probe.write"], [id])
+            run_deliveries(handlers["probe.write"], [id])
 
     assert time.monotonic() < began + counters.FLUSH_SECONDS, "too slow to tell anything"
     assert statements.count(counters.FLUSH) == 1

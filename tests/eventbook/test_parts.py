@@ -12,7 +12,7 @@ from eventbook.deliveries import states
 from eventbook.models import Delivery, Priority
 from eventbook.operate import actions
 from eventbook.store.replay import Progress, Selection, replay
-from eventbook.work.execution import execute
+from eventbook.work.execution import run_deliveries
 from tests.conftest import Drain
 from tests.harness.deliveries import expand_only, recorded
 from tests.probe.handlers import PART, parts
@@ -40,7 +40,7 @@ def split_here(event: UUID) -> int:
     """Run the delivery of the whole event in this process, and return its id."""
     expand_only(SPREAD)
     root = Delivery.objects.get(event=event, handler=SPREAD).pk
-    assert execute(handlers[SPREAD], [root]) == {"done": 1}
+    assert run_deliveries(handlers[SPREAD], [root]) == {"done": 1}
     return int(root)
 
 

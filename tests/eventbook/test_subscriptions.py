@@ -50,10 +50,10 @@ def release_with(name: str, **options: Any) -> Iterator[list[str]]:
 
 def deliver(known: Handler) -> None:
     """This is what a worker does with all that is open for a handler."""
-    from eventbook.work.execution import execute
+    from eventbook.work.execution import run_deliveries
 
     ids = Delivery.objects.filter(handler__in=known.names, due_at__isnull=False)
-    execute(known, list(ids.values_list("id", flat=True)))
+    run_deliveries(known, list(ids.values_list("id", flat=True)))
 
 
 def test_on_a_fresh_installation_every_handler_is_subscribed_from_the_beginning() -> None:
@@ -148,10 +148,10 @@ def test_a_renamed_handler_takes_over_what_is_open_under_its_old_name() -> None:
 
 
 def deliver_first(known: Handler) -> None:
-    from eventbook.work.execution import execute
+    from eventbook.work.execution import run_deliveries
 
     first = Delivery.objects.filter(handler=known.name).earliest("id")
-    execute(known, [first.pk])
+    run_deliveries(known, [first.pk])
 
 
 def test_a_renamed_handlers_open_deliveries_are_published_under_the_new_name() -> None:

@@ -20,7 +20,7 @@ from cards.signals import import_batch_added
 from eventbook.database.ids import new_id
 from eventbook.declare.handlers import handlers
 from eventbook.operate.audit import audit
-from eventbook.work.execution import execute
+from eventbook.work.execution import run_deliveries
 from feeds.handlers import backfill, fan_out, fan_out_imported, refresh_card, withdraw
 from feeds.models import Timeline, TimelineEntry
 from feeds.statements import ADMIT
@@ -143,7 +143,7 @@ def test_a_card_added_while_somebody_unfollows_is_not_in_the_feed(
 
 def deliver_and_wait() -> None:
     """Deliver the cards that wait, and let two minutes pass."""
-    execute(handlers["feeds.fan_out"], expanded("feeds.fan_out"))
+    run_deliveries(handlers["feeds.fan_out"], expanded("feeds.fan_out"))
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE eventbook_delivery SET finished_at = finished_at - interval '2 minutes'"

@@ -15,7 +15,7 @@ from cards.services import update_card
 from eventbook.database.statements import execute as run_sql
 from eventbook.declare.handlers import handlers
 from eventbook.models import Delivery, Event, Lease
-from eventbook.work.execution import execute
+from eventbook.work.execution import run_deliveries
 from feeds.models import Timeline, TimelineEntry
 from notifications.models import Notification
 from tests.harness.deliveries import expanded, recorded
@@ -50,7 +50,7 @@ def library(alice: User, bob: User, charlie: User) -> None:
 
 @pytest.mark.parametrize("name", HANDLERS)
 def test_it_writes_what_the_function_writes(library: None, name: str) -> None:
-    assert execute(handlers[name], expanded(name)) == {"done": 7}
+    assert run_deliveries(handlers[name], expanded(name)) == {"done": 7}
     by_statement = written(HANDLERS[name])
     HANDLERS[name]._default_manager.all().delete()
 
@@ -69,7 +69,7 @@ def test_a_small_batch_is_one_statement(library: None) -> None:
         return run(sql, *rest)
 
     with connection.execute_wrapper(note):
-        execute(handlers["feeds.fan_out"], ids)
+        run_deliveries(handlers["feeds.fan_out"], ids)
 
     assert len([sql for sql in seen if "eventbook_delivery" in sql]) == 1
     assert not Lease.objects.exists()
@@ -77,9 +77,9 @@ def test_a_small_batch_is_one_statement(library: None) -> None:
 
 def test_a_message_that_comes_again_finds_nothing(library: None) -> None:
     ids = expanded("feeds.fan_out")
-    execute(handlers["feeds.fan_out"], ids)
+    run_deliveries(handlers["feeds.fan_out"], ids)
 
-    assert execute(handlers["feeds.fan_out"], ids) == {"done": 0}
+    assert run_deliveries(handlers["feeds.fan_out"], ids) == {"done": 0}
 
 
 def test_an_event_of_another_version_is_left_to_the_function(library: None) -> None:
@@ -87,7 +87,7 @@ def test_an_event_of_another_version_is_left_to_the_function(library: None) -> N
     event = Delivery.objects.get(id=first).event_id
     Event.objects.filter(pk=event).update(version=9)
 
-    execute(handlers["feeds.fan_out"], [first, *rest])
+    run_deliveries(handlers["feeds.fan_out"], [first, *rest])
 
     assert Delivery.objects.get(id=first).state == "retry"
     assert "this release knows 1" in Delivery.objects.get(id=first).error
@@ -99,7 +99,7 @@ def test_an_event_without_a_field_is_a_failure_and_not_nothing(library: None) ->
     event = Delivery.objects.get(id=first).event_id
     Event.objects.filter(pk=event).update(data={"curator_id": 1})
 
-    execute(handlers["feeds.fan_out"], [first, *rest])
+    run_deliveries(handlers["feeds.fan_out"], [first, *rest])
 
     delivery = Delivery.objects.get(id=first)
     assert (delivery.state, delivery.attempts) == ("retry", 1)
@@ -112,7 +112,7 @@ def test_where_it_fails_only_the_culprit_is_charged(library: None) -> None:
     card = recorded(CardAdded)[2].event.card_id  # one with followers
     run_sql(REFUSE.format(card), prepare=False)
     try:
-        execute(handlers["feeds.fan_out"], [first, *rest])
+        run_deliveries(handlers["feeds.fan_out"], [first, *rest])
     finally:
         run_sql(REFUSE_NO_MORE, prepare=False)
 

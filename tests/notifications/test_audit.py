@@ -16,7 +16,7 @@ from eventbook.database.ids import new_id
 from eventbook.declare.handlers import handlers
 from eventbook.models import Delivery
 from eventbook.operate.audit import audit
-from eventbook.work.execution import execute
+from eventbook.work.execution import run_deliveries
 from notifications.models import Notification
 from tests.harness.deliveries import expanded
 from tests.harness.interleaving import another
@@ -30,7 +30,7 @@ RULE = "who_saved_the_page_before_was_told"
 
 def deliver_all() -> None:
     """Deliver what waits, and let two minutes pass."""
-    execute(handlers[NAME], expanded(NAME))
+    run_deliveries(handlers[NAME], expanded(NAME))
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE eventbook_event SET recorded_at = recorded_at - interval '2 minutes'"

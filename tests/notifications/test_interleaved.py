@@ -21,7 +21,7 @@ from cards.services import CardDraft, add_cards
 from eventbook.declare.events import ALL_KEYS, SMALL_BATCH, KeyRange, Recorded
 from eventbook.declare.handlers import handlers
 from eventbook.models import Delivery
-from eventbook.work.execution import execute
+from eventbook.work.execution import run_deliveries
 from notifications.handlers import notify_card_added, notify_followed
 from notifications.models import Kind, Notification
 from tests.harness.deliveries import expanded, recorded
@@ -63,7 +63,7 @@ def by_statement(card: Card) -> None:
     expanded(NAME)
     of_card = Delivery.objects.filter(handler=NAME, event_id=event_of(card).id)
     of_card.update(state="queued", finished_at=None, due_at=card.created_at)
-    assert execute(handlers[NAME], [of_card.get().pk]) == {"done": 1}
+    assert run_deliveries(handlers[NAME], [of_card.get().pk]) == {"done": 1}
 
 
 WAYS = pytest.mark.parametrize("deliver", [by_a_few, by_many, by_parts, by_statement])

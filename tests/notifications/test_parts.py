@@ -48,7 +48,7 @@ def test_a_large_fan_out_reaches_everybody_once_in_parts_of_bulk_work(
 
 def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice: User) -> None:
     from eventbook.declare.handlers import handlers
-    from eventbook.work.execution import execute
+    from eventbook.work.execution import run_deliveries
 
     people = followers_of(alice, FOLLOWERS)
     card = save(alice)
@@ -60,7 +60,7 @@ def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice:
     # Who followed before the card was added, in a transaction that ended after that.
     Follow.objects.filter(follower=late).update(created_at="2026-01-01T00:00Z")
     for id in Delivery.objects.filter(handler=SPLIT, part__gt=0).values_list("id"):
-        assert execute(handlers[SPLIT], list(id)) == {"done": 1}
+        assert run_deliveries(handlers[SPLIT], list(id)) == {"done": 1}
 
     assert Delivery.objects.get(id=root).state == "done"
     assert receivers(card) == Counter(person.pk for person in [*people[:3], *people[4:], late])
@@ -69,12 +69,12 @@ def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice:
 def split_here(card: Card) -> int:
     """This runs the whole's delivery in this process, and answers its id."""
     from eventbook.declare.handlers import handlers
-    from eventbook.work.execution import execute
+    from eventbook.work.execution import run_deliveries
 
     known = handlers[SPLIT]
     expand_only(SPLIT)
     root = Delivery.objects.get(event=event_of(card), handler=known.name).pk
-    assert execute(known, [root]) == {"done": 1}
+    assert run_deliveries(known, [root]) == {"done": 1}
     return int(root)
 
 

@@ -17,19 +17,15 @@ from typing import Any
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from eventbook.declare.handlers import Handler
+from eventbook.deliveries.states import Claimed
 from eventbook.observe import tracing
 from eventbook.observe.failures import name_of
 
 logger = logging.getLogger(__name__)
 
-# Positions in a row of deliveries.claim.
-DELIVERY, EVENT, ATTEMPTS, TRACEPARENT = 0, 1, 8, 9
 
-Row = tuple[Any, ...]
-
-
-class Story:
-    """The logs and spans of one run of a handler on a batch, from claim to settlement."""
+class RunLog:
+    """The log lines and spans of one run of a handler on a batch, from claim to settlement."""
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
@@ -40,49 +36,50 @@ class Story:
         self._level = logging.DEBUG if handler.atomic else logging.INFO
         self._trace: Token[str] | None = None
         self._span: AbstractContextManager[tracing.Span] = tracing.NO_SPAN
-        self._others: list[str] = []
+        self._linked_traces: list[str] = []
         self._count = 0
-        self._began = 0
-        self._failed = ""
+        self._began = 0  # nanoseconds
+        self._postponed = False
+        self._error = ""  # the class of the handler's exception
 
-    def __enter__(self) -> Story:
+    def __enter__(self) -> RunLog:
         return self
 
-    def begins(self, rows: Sequence[Row]) -> None:
-        """Log that a run on these claimed deliveries begins, and open its span."""
-        self._began, self._count = time.time_ns(), len(rows)
-        about = _about(rows)
-        self._bound = {**bind_contextvars(**about), **self._bound}
-        if len(rows) == 1:
-            self._trace = tracing.traceparent.set(rows[0][TRACEPARENT])
+    def started(self, batch: Sequence[Claimed]) -> None:
+        """Log that a run on these deliveries has started, and open its span."""
+        self._began, self._count = time.time_ns(), len(batch)
+        fields = _fields(batch)
+        self._bound = {**bind_contextvars(**fields), **self._bound}
+        if len(batch) == 1:
+            self._trace = tracing.traceparent.set(batch[0].traceparent)
         if tracing.is_on():
-            self._begin_span(rows, about)
+            self._open_span(batch, fields)
         logger.log(self._level, "delivery.started")
 
-    def _begin_span(self, rows: Sequence[Row], about: dict[str, Any]) -> None:
+    def _open_span(self, batch: Sequence[Claimed], fields: dict[str, Any]) -> None:
         """Open the run's span in the first sampled trace, and keep the others for `__exit__`."""
-        sampled = [row[TRACEPARENT] for row in rows if tracing.is_sampled(row[TRACEPARENT])]
-        if not sampled:
+        traces = [each.traceparent for each in batch if tracing.is_sampled(each.traceparent)]
+        if not traces:
             return
-        first, *self._others = list(dict.fromkeys(sampled))[: tracing.TRACED]
+        first, *self._linked_traces = list(dict.fromkeys(traces))[: tracing.TRACED]
         self._span = tracing.span(
             f"handle {self.handler.name}",
             parent=first,
             kind="consumer",
-            links=self._others,
-            attributes={"queue": self.handler.queue} | _plain(about),
+            links=self._linked_traces,
+            attributes={"queue": self.handler.queue} | _attributes(fields),
         )
         self._span.__enter__()
 
-    def waits(self, seconds: float) -> None:
+    def postponed(self, seconds: float) -> None:
         """Note that a rate limit postponed the delivery by `seconds`."""
-        self._failed = "limited"
+        self._postponed = True
         tracing.add_event("delivery.limited", {"seconds": seconds})
 
-    def fails(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         """Note that the run failed; the outcome of each delivery is noted elsewhere."""
-        self._failed = name_of(error)
-        tracing.add_event("batch.failed", {"count": self._count}, failed=self._failed)
+        self._error = name_of(error)
+        tracing.add_event("batch.failed", {"count": self._count}, failed=self._error)
 
     def __exit__(
         self,
@@ -91,36 +88,37 @@ class Story:
         frames: TracebackType | None,
     ) -> None:
         """Log success, end the run's span, add linked spans to other traces, unbind log fields."""
-        if error is None and not self._failed and logger.isEnabledFor(self._level):
+        self._error = name_of(error) if error else self._error
+        if not (self._error or self._postponed) and logger.isEnabledFor(self._level):
             seconds = (time.time_ns() - self._began) / 1e9
             logger.log(self._level, "delivery.done", extra={"seconds": round(seconds, 6)})
         run = tracing.traceparent.get()
         self._span.__exit__(kind, error, frames)
-        for other in self._others:
+        for trace in self._linked_traces:
             tracing.record_span(
                 f"handle {self.handler.name}",
-                parent=other,
+                parent=trace,
                 kind="consumer",
                 links=[run],
                 began=self._began,
                 ended=time.time_ns(),
                 attributes={"queue": self.handler.queue, "count": self._count},
-                failed=name_of(error) if error else self._failed,
+                failed=self._error,
             )
         if self._trace is not None:
             tracing.traceparent.reset(self._trace)
         reset_contextvars(**self._bound)
 
 
-def _about(rows: Sequence[Row]) -> dict[str, Any]:
+def _fields(batch: Sequence[Claimed]) -> dict[str, Any]:
     """Return the log fields of a batch: details of a single delivery, or the count of several."""
-    if len(rows) != 1:
-        return {"count": len(rows)}
-    (row,) = rows
-    about = {"delivery": row[DELIVERY], "event_id": row[EVENT], "attempt": row[ATTEMPTS] + 1}
-    return about | ({"trace_id": tracing.trace_id(row[TRACEPARENT])} if row[TRACEPARENT] else {})
+    if len(batch) != 1:
+        return {"count": len(batch)}
+    (one,) = batch
+    fields = {"delivery": one.id, "event_id": one.event_id, "attempt": one.attempts + 1}
+    return fields | ({"trace_id": tracing.trace_id(one.traceparent)} if one.traceparent else {})
 
 
-def _plain(about: dict[str, Any]) -> dict[str, tracing.Value]:
+def _attributes(fields: dict[str, Any]) -> dict[str, tracing.Value]:
     """Return log fields as span attributes, which can't be UUIDs."""
-    return {name: str(value) if name == "event_id" else value for name, value in about.items()}
+    return {name: str(value) if name == "event_id" else value for name, value in fields.items()}
