@@ -10,7 +10,7 @@ from api.views import QuerySerializer
 from cards import limits
 from cards.models import Card
 from cards.services import rules
-from pages.canonical import InvalidUrl, canonical, page
+from pages.canonical import InvalidUrl, canonical_url, page_at
 
 MAX_WORDS, MAX_TAGS = 10, 10  # in one search
 
@@ -18,7 +18,7 @@ MAX_WORDS, MAX_TAGS = 10, 10  # in one search
 def canonical_or_refuse(url: str) -> str:
     """Return the canonical URL of the parameter `url`; raise ValidationError if it is invalid."""
     try:
-        return canonical(url)
+        return canonical_url(url)
     except InvalidUrl as problem:
         raise ValidationError(dict(rules.error("url", str(problem), "invalid_url"))) from problem
 
@@ -71,7 +71,7 @@ class LibraryQuerySerializer(QuerySerializer):
     def validate_host(self, host: str) -> str:
         """Return the host in the spelling of canonical URLs."""
         try:
-            found = page(f"https://{host}/")
+            found = page_at(f"https://{host}/")
         except InvalidUrl:
             found = None
         if found is None or found.canonical != f"https://{found.host}/":
@@ -81,6 +81,6 @@ class LibraryQuerySerializer(QuerySerializer):
     def validate_url(self, url: str) -> str:
         """Return the canonical URL of the page."""
         try:
-            return canonical(url)
+            return canonical_url(url)
         except InvalidUrl as problem:
             raise serializers.ValidationError(str(problem), "invalid_url") from problem

@@ -13,7 +13,7 @@ from cards import limits
 from cards.models import Card, Collection
 from cards.references import ReferenceSerializer
 from cards.showing import shown_of
-from pages.metadata.serializers import MetadataSerializer, shown
+from pages.metadata.serializers import MetadataSerializer, metadata_json
 
 
 class CardSerializer(ModelSerializer[Card]):
@@ -64,7 +64,7 @@ class CardSerializer(ModelSerializer[Card]):
             "canonical_url": page.canonical if page else None,
             "title": instance.title,
             "display_title": instance.title or (known and known.title) or instance.link,
-            "metadata": shown(known) if page else None,
+            "metadata": metadata_json(known) if page else None,
             "text": instance.text,
             "tags": instance.tags,
             "reference": instance.reference,

@@ -37,10 +37,10 @@ def known_since(card: Card, page: Url) -> datetime:
 def shown_of(card: Card) -> Metadata | None:
     """Return the metadata of a card's page, or None if the card may not show it yet."""
     page = card.url
-    known = page.known if page else None
+    known = page.metadata_or_none if page else None
     if page is None or known is None:
         return None
     since = min(known_since(card, page), page.public_since or datetime.max.replace(tzinfo=UTC))
     # The time of the page's fetch is enough: a registry is queried only after it.
-    fetched_at = known.fetched_at or known.asked_at
+    fetched_at = known.fetched_at or known.requested_at
     return known if fetched_at and fetched_at >= since else None

@@ -16,7 +16,8 @@ FILLED_IN = """
     SELECT since.person_id, card.id, page.written
     FROM (
         SELECT url_id, xmin AS written FROM pages_metadata
-        WHERE greatest(asked_at, registered_at) > now() - %(seconds)s * interval '1 second'
+        WHERE greatest(requested_at, registry_requested_at)
+              > now() - %(seconds)s * interval '1 second'
           AND status <> 'pending'
         OFFSET 0
     ) page

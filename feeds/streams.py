@@ -22,7 +22,8 @@ CHANGED = f"""
             SELECT card.id, card.curator_id, page.written
             FROM (
                 SELECT url_id, xmin AS written FROM pages_metadata
-                WHERE greatest(asked_at, registered_at) > now() - %(seconds)s * interval '1 second'
+                WHERE greatest(requested_at, registry_requested_at)
+                      > now() - %(seconds)s * interval '1 second'
                   AND status <> 'pending'
                   AND age(xmin) BETWEEN 0 AND (SELECT max(age(horizon)) FROM since)
                 OFFSET 0

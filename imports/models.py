@@ -235,7 +235,7 @@ class WebFeed(models.Model):
     # From the last response, for conditional requests.
     etag = models.TextField(max_length=1000, blank=True)
     last_modified = models.TextField(max_length=100, blank=True)
-    asked_at = models.DateTimeField(null=True, blank=True)
+    requested_at = models.DateTimeField(null=True, blank=True)
     refreshed_at = models.DateTimeField(null=True, blank=True)
     next_refresh = models.DateTimeField()
     failures = models.IntegerField(default=0)  # in a row

@@ -19,7 +19,7 @@ from pages.metadata import refreshing
 from pages.models import Metadata, Robots, Url
 
 
-class PagesOfPeople(LogsReading):
+class HidesPrivatePages(LogsReading):
     """Treat a page as private while every card about it is private, and hide its address."""
 
     page = "pk"  # the field that holds the page's id
@@ -37,7 +37,7 @@ class PagesOfPeople(LogsReading):
 
 
 @admin.register(Url)
-class UrlAdmin(PagesOfPeople, ReadOnlyAdmin[Url]):
+class UrlAdmin(HidesPrivatePages, ReadOnlyAdmin[Url]):
     """List pages, and let staff fetch their metadata again."""
 
     list_display = ("address", "created_at")
@@ -54,12 +54,12 @@ class UrlAdmin(PagesOfPeople, ReadOnlyAdmin[Url]):
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Url]) -> None:
         """Record an event for each page that makes a worker fetch it again."""
-        count = refreshing.ask_again(queryset)
+        count = refreshing.fetch_again(queryset)
         self.message_user(request, f"{count} pages will be fetched again.")
 
 
 @admin.register(Metadata)
-class MetadataAdmin(PagesOfPeople, ReadOnlyAdmin[Metadata]):
+class MetadataAdmin(HidesPrivatePages, ReadOnlyAdmin[Metadata]):
     """Show the metadata of pages, or why fetching failed, and let staff fetch it again."""
 
     page = "url_id"
@@ -86,7 +86,7 @@ class MetadataAdmin(PagesOfPeople, ReadOnlyAdmin[Metadata]):
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Metadata]) -> None:
         """Record an event for each page that makes a worker fetch it again."""
-        count = refreshing.ask_again(metadata.url for metadata in queryset)
+        count = refreshing.fetch_again(metadata.url for metadata in queryset)
         self.message_user(request, f"{count} pages will be fetched again.")
 
 

@@ -80,22 +80,22 @@ class Page:
     host: str
 
 
-def canonical(url: str) -> str:
+def canonical_url(url: str) -> str:
     """Return the canonical URL of the page at an address; raise InvalidUrl."""
-    return page(url).canonical
+    return page_at(url).canonical
 
 
-def page(url: str) -> Page:
+def page_at(url: str) -> Page:
     """Return the canonical URL and host of the page at an address; raise InvalidUrl."""
     if bare := BARE_DOI.fullmatch(url.strip()):
-        url = works.of_doi(bare.group(1))
+        url = works.doi_address(bare.group(1))
     parsed = _parsed(url)
     if parsed.protocol not in SCHEMES:
         raise InvalidUrl("Only http and https addresses can be saved.")
     if parsed.username or parsed.password:
         raise InvalidUrl("The address contains a user name or password; remove it.")
     if copied := _copied_by_amp(parsed):
-        return page(copied)
+        return page_at(copied)
     # Parse again as https and without the final dot: both can change the port or the host.
     host = parsed.host.replace(parsed.hostname, parsed.hostname.removesuffix("."), 1)
     origin = _parsed(f"https://{host}/")
@@ -119,7 +119,7 @@ def _copied_by_amp(parsed: ada_url.URL) -> str:
 
 def _page_of(origin: ada_url.URL, parsed: ada_url.URL) -> Page:
     """Return the page at the host and port of `origin`, and the rest of `parsed`, normalized."""
-    path = INDEX.sub("/", _normal(parsed.pathname))
+    path = INDEX.sub("/", _normalized(parsed.pathname))
     is_script = bool(SCRIPT.search(path) or CODE_HOST.search(origin.hostname))
     query = _query(parsed.search, keeps_referrers=is_script)
     identity = f"https://{origin.host}{path}{query}{_route(parsed.hash)}"
@@ -142,7 +142,7 @@ def _parsed(url: str) -> ada_url.URL:
 
 def _query(search: str, *, keeps_referrers: bool) -> str:
     """Return the normalized query with its question mark, or an empty string."""
-    parts = [_normal(part) for part in search[1:].split("&") if part]
+    parts = [_normalized(part) for part in search[1:].split("&") if part]
     kept = []
     for part in parts:
         name, _, value = part.partition("=")
@@ -163,10 +163,10 @@ def _route(fragment: str) -> str:
     """Return the fragment with its `#` if it is a route, else an empty string."""
     route = fragment.partition(TEXT_DIRECTIVE)[0]
     is_route = route.startswith(("#!", "#/")) and len(route) > 2
-    return "#" + _normal(route[1:]) if is_route else ""
+    return "#" + _normalized(route[1:]) if is_route else ""
 
 
-def _normal(text: str) -> str:
+def _normalized(text: str) -> str:
     """Return text with only the necessary percent-encoding, in upper case (RFC 3986, 6.2.2)."""
     # Encode stray percent signs first: decoding the next characters could turn one into an escape.
     text = STRAY_PERCENT.sub("%25", text)

@@ -27,7 +27,7 @@ class PageAdded(_AboutPage):
 
 @event_type("page.expired", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageExpired(_AboutPage):
+class PageFetchRequested(_AboutPage):
     """A page must be fetched: its metadata is out of date, hidden from a new card, or missing."""
 
     url_id: int

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from eventbook import Recorded, handler
-from pages.events import PageAdded, PageExpired, PageIdentified
+from pages.events import PageAdded, PageFetchRequested, PageIdentified
 from pages.metadata import services
-from pages.signals import page_added, page_expired, page_identified
+from pages.signals import page_added, page_fetch_requested, page_identified
 
 
-def host_of(event: PageAdded | PageExpired) -> str:
+def host_of(event: PageAdded | PageFetchRequested) -> str:
     """Return the page's host: pages of one host share a rate limit."""
     return event.host
 
@@ -29,8 +29,10 @@ def fetch_page(events: Sequence[Recorded[PageAdded]]) -> None:
         services.fetch_page(url_id=recorded.event.url_id)
 
 
-@handler(page_expired, queue="metadata", name="metadata.fetch_again", atomic=False, group=host_of)
-def fetch_again(events: Sequence[Recorded[PageExpired]]) -> None:
+@handler(
+    page_fetch_requested, queue="metadata", name="metadata.fetch_again", atomic=False, group=host_of
+)
+def fetch_again(events: Sequence[Recorded[PageFetchRequested]]) -> None:
     """Fetch a page again if it has changed."""
     for recorded in events:
         services.fetch_page(url_id=recorded.event.url_id)

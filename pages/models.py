@@ -31,13 +31,13 @@ class Url(models.Model):
         return f"page {self.pk}"
 
     @property
-    def known(self) -> Metadata | None:
+    def metadata_or_none(self) -> Metadata | None:
         """Return the page's metadata, or None; run a query unless it is cached."""
         # The error for a missing related row is an AttributeError, too.
         return getattr(self, "metadata", None)
 
-    def read_along(self, metadata: Metadata | None) -> None:
-        """Cache the page's metadata, or its absence, so that `known` runs no query."""
+    def cache_metadata(self, metadata: Metadata | None) -> None:
+        """Cache the page's metadata, or its absence, so that `metadata_or_none` runs no query."""
         field: Any = self._meta.get_field("metadata")
         field.set_cached_value(self, metadata)
 
@@ -63,16 +63,16 @@ class Metadata(models.Model):
     failures = models.PositiveSmallIntegerField(default=0)
     title = models.CharField(max_length=500, blank=True)
     doi = models.CharField(max_length=300, blank=True)
-    # All fields (pages/metadata/extraction.py): `page` from the page, `registered` from a registry.
-    page = models.JSONField(default=dict, blank=True)
-    registered = models.JSONField(default=dict, blank=True)
+    # The fields of PageMetadata (pages/metadata/extraction.py), by source.
+    page_fields = models.JSONField(default=dict, blank=True)
+    registry_fields = models.JSONField(default=dict, blank=True)
     registry = models.CharField(max_length=20, blank=True)
     content_type = models.CharField(max_length=100, blank=True)
     size = models.BigIntegerField(null=True, blank=True)
     # When the page was last requested, and when it last responded with success.
-    asked_at = models.DateTimeField(null=True, blank=True)
+    requested_at = models.DateTimeField(null=True, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True)
-    registered_at = models.DateTimeField(null=True, blank=True)
+    registry_requested_at = models.DateTimeField(null=True, blank=True)
     # When the page is due to be fetched again.
     expires_at = models.DateTimeField()
     etag = models.CharField(max_length=500, blank=True)
@@ -83,7 +83,9 @@ class Metadata(models.Model):
         indexes = [
             models.Index(fields=["expires_at"], name="metadata_by_expiry"),
             # The live stream polls for metadata that has just arrived.
-            models.Index(Greatest("asked_at", "registered_at"), name="metadata_by_asking"),
+            models.Index(
+                Greatest("requested_at", "registry_requested_at"), name="metadata_by_request"
+            ),
             models.Index(fields=["doi"], name="metadata_by_doi", condition=~Q(doi="")),
         ]
 

@@ -41,7 +41,7 @@ PUBLISH = """
 """
 
 
-def url_ids(pages: Iterable[Page]) -> dict[str, int]:
+def find_or_create_pages(pages: Iterable[Page]) -> dict[str, int]:
     """Return the ids of pages by canonical URL, and create rows for new pages."""
     hosts = {page.canonical: page.host for page in pages}
     found: dict[str, int] = {}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from eventbook import DomainSignal
-from pages.events import PageAdded, PageExpired, PageIdentified
+from pages.events import PageAdded, PageFetchRequested, PageIdentified
 
 page_added = DomainSignal(PageAdded)
-page_expired = DomainSignal(PageExpired)
+page_fetch_requested = DomainSignal(PageFetchRequested)
 page_identified = DomainSignal(PageIdentified)

@@ -11,7 +11,11 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 # https://info.arxiv.org/help/arxiv_identifier.html; a subject class such as `.GT` is optional.
-ARXIV_ID = r"([0-9]{4}\.[0-9]{4,5}|[a-z-]{2,20}(?:\.[a-z]{2})?/[0-9]{7})(?:v[0-9]{1,3})?"
+_MONTH = r"[0-9]{2}(?:0[1-9]|1[0-2])"
+ARXIV_ID = (
+    rf"({_MONTH}\.[0-9]{{4,5}}|[a-z-]{{2,20}}(?:\.[a-z]{{2}})?/{_MONTH}[0-9]{{3}})"
+    r"(?:v[0-9]{1,3})?"
+)
 ARXIV_PATH = re.compile(
     rf"/(?:abs|pdf|html|format|src|e-print|ps)/{ARXIV_ID}(?:\.pdf|\.ps)?/?", re.IGNORECASE
 )
@@ -26,21 +30,22 @@ OTHER_DOI_HOSTS = {"hdl.handle.net", "oadoi.org"}
 DOI = re.compile(
     r"(?:(?:info:)?doi[:/]\s?)?(10\.[0-9]{4,9}(?:\.[0-9]{1,9}){0,3}/.*[^/])/?", re.DOTALL
 )
-ARXIV_DOI = re.compile(rf"10\.48550/arxiv\.{ARXIV_ID}", re.IGNORECASE)
+ARXIV_DOI = re.compile(rf"10\.48550/arxiv\.{ARXIV_ID}$", re.IGNORECASE)
 PREPRINT_HOSTS = {"www.biorxiv.org", "biorxiv.org", "www.medrxiv.org", "medrxiv.org"}
 PREPRINT = re.compile(
     r"/content/(10\.(?:1101|64898)/[0-9.]{4,40})(?:v[0-9]{1,3})?"
     r"(?:\.(?:full|abstract|full-text|full\.pdf|full\.pdf\+html|article-info|supplementary-material))?"
 )
+PUBMED_ID = r"([1-9][0-9]{0,8})"
 NCBI_HOSTS = {"www.ncbi.nlm.nih.gov", "ncbi.nlm.nih.gov", "m.ncbi.nlm.nih.gov"}
 EUROPE_HOSTS = {"europepmc.org", "www.europepmc.org"}
 PUBMED_PATHS = {
-    **dict.fromkeys(NCBI_HOSTS, re.compile(r"/(?:m/)?pubmed/([1-9][0-9]{0,8})/?")),
-    "pubmed.gov": re.compile(r"/([1-9][0-9]{0,8})/?"),
-    "pubmed.ncbi.nlm.nih.gov": re.compile(r"/([1-9][0-9]{0,8})/?"),
-    "m.pubmed.ncbi.nlm.nih.gov": re.compile(r"/([1-9][0-9]{0,8})/?"),
+    **dict.fromkeys(NCBI_HOSTS, re.compile(rf"/(?:m/)?pubmed/{PUBMED_ID}/?")),
+    "pubmed.gov": re.compile(rf"/{PUBMED_ID}/?"),
+    "pubmed.ncbi.nlm.nih.gov": re.compile(rf"/{PUBMED_ID}/?"),
+    "m.pubmed.ncbi.nlm.nih.gov": re.compile(rf"/{PUBMED_ID}/?"),
     **dict.fromkeys(
-        EUROPE_HOSTS, re.compile(r"/(?:articles?|abstract)/med/([1-9][0-9]{0,8})/?", re.IGNORECASE)
+        EUROPE_HOSTS, re.compile(rf"/(?:articles?|abstract)/med/{PUBMED_ID}/?", re.IGNORECASE)
     ),
 }
 PUBMED_HOSTS = {*NCBI_HOSTS, "pubmed.ncbi.nlm.nih.gov", "pubmed.gov", "www.pubmed.gov"}
@@ -110,7 +115,7 @@ def desktop_host(host: str) -> str:
     return MOBILE_HOSTS.get(host, host)
 
 
-def of_doi(doi: str) -> str:
+def doi_address(doi: str) -> str:
     """Return the main address of a DOI: arXiv's page for a DOI of arXiv, else doi.org's."""
     name = doi.lower()
     if preprint := ARXIV_DOI.fullmatch(name):
@@ -122,9 +127,15 @@ def _of_arxiv(id: str) -> str:
     return f"https://arxiv.org/abs/{ARXIV_CLASS.sub('/', id.lower())}"
 
 
-def _arxiv(host: str, path: str, search: str) -> str:
+def arxiv_id_at(host: str, path: str) -> str:
+    """Return the arXiv id in an address of arXiv or a mirror, without version, or ""."""
     found = ARXIV_PATH.fullmatch(unquote(path)) if host in ARXIV_HOSTS else None
-    return _of_arxiv(found.group(1)) if found else ""
+    return found.group(1).lower() if found else ""
+
+
+def _arxiv(host: str, path: str, search: str) -> str:
+    id = arxiv_id_at(host, path)
+    return _of_arxiv(id) if id else ""
 
 
 def doi_at(host: str, path: str) -> str:
@@ -137,20 +148,26 @@ def doi_at(host: str, path: str) -> str:
 
 def _doi(host: str, path: str, search: str) -> str:
     doi = doi_at(host, path)
-    return of_doi(doi) if doi else ""
+    return doi_address(doi) if doi else ""
 
 
 def _preprint(host: str, path: str, search: str) -> str:
     found = PREPRINT.fullmatch(path) if host in PREPRINT_HOSTS else None
-    return of_doi(found.group(1)) if found else ""
+    return doi_address(found.group(1)) if found else ""
 
 
-def _pubmed(host: str, path: str, search: str) -> str:
+def pubmed_id_at(host: str, path: str, search: str) -> str:
+    """Return the PubMed id in an address of PubMed or Europe PMC, or ""."""
     pattern = PUBMED_PATHS.get(host)
     found = pattern.fullmatch(path) if pattern else None
     if not found and search and host in PUBMED_HOSTS and PUBMED_SEARCH.fullmatch(path):
         found = PUBMED_QUERY.search(search)
-    return f"https://pubmed.ncbi.nlm.nih.gov/{found.group(1)}/" if found else ""
+    return found.group(1) if found else ""
+
+
+def _pubmed(host: str, path: str, search: str) -> str:
+    id = pubmed_id_at(host, path, search)
+    return f"https://pubmed.ncbi.nlm.nih.gov/{id}/" if id else ""
 
 
 def _pmc(host: str, path: str, search: str) -> str:

@@ -20,7 +20,7 @@ from cards.services.parents import errors_of_place, hold_parents
 from cards.showing import saved_at
 from cards.signals import card_removed, card_updated
 from pages.models import Url
-from pages.services import publish, url_ids
+from pages.services import find_or_create_pages, publish
 
 # The fields that can be changed; the type and the curator cannot.
 CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
@@ -104,7 +104,7 @@ def _apply(card: Card, changes: dict[str, Any]) -> None:
     card.visibility = changes.get("visibility", card.visibility)
     if "url" in changes:
         before, now = card.url_id, timezone.now()
-        card.url_id = url_ids([page])[page.canonical] if page else None
+        card.url_id = find_or_create_pages([page])[page.canonical] if page else None
         if card.url_id != before:
             card.page_since = now
 

@@ -9,10 +9,10 @@ from django.conf import settings
 from accounts.models import Visibility
 from cards.models import Card
 from eventbook.database import execute
-from pages.events import PageExpired
+from pages.events import PageFetchRequested
 from pages.models import Url
 from pages.services import publish
-from pages.signals import page_expired
+from pages.signals import page_fetch_requested
 
 # Not `now()`, when the transaction began: the page may have been fetched for another user since.
 NOW = "SELECT clock_timestamp()"
@@ -34,4 +34,6 @@ def refetch_hidden(cards: Sequence[Card]) -> None:
     publish([card.url for card in cards if card.visibility == Visibility.PUBLIC], since=now)
     if settings.FETCH_METADATA:
         for page in pages.values():
-            page_expired.send(sender=Url, event=PageExpired(url_id=page.pk, host=page.host))
+            page_fetch_requested.send(
+                sender=Url, event=PageFetchRequested(url_id=page.pk, host=page.host)
+            )

@@ -89,7 +89,7 @@ def insert(cards: Sequence[Card]) -> Inserted:
             page.pk = page_id
             card.url = page  # sets `card.url_id`
             page.public_since = public_since
-            page.read_along(_metadata(known) if known else None)
+            page.cache_metadata(_metadata(known) if known else None)
             if is_new:
                 inserted.pages.append(page)
             elif is_inserted and page_id and public_since is None:
@@ -99,7 +99,7 @@ def insert(cards: Sequence[Card]) -> Inserted:
 
 def _metadata(known: str) -> Metadata:
     row = json.loads(known)
-    for name in ("fetched_at", "asked_at"):
+    for name in ("fetched_at", "requested_at"):
         row[name] = row[name] and datetime.fromisoformat(row[name])
     return Metadata(**row)
 

@@ -14,8 +14,8 @@ from cards.events import CardUpdated
 from cards.models import Card
 from cards.signals import card_updated
 from eventbook import Priority, recording
-from pages.canonical import InvalidUrl, Page, page
-from pages.services import url_ids
+from pages.canonical import InvalidUrl, Page, page_at
+from pages.services import find_or_create_pages
 
 
 class Outcome(Enum):
@@ -66,7 +66,7 @@ def recompute_pages(*, after: UUID | None = None, limit: int = 500) -> Recompute
 
 def _page_of(link: str) -> Page | None:
     try:
-        return page(link)
+        return page_at(link)
     except InvalidUrl:
         return None  # older rules accepted the link; leave the card unchanged
 
@@ -80,7 +80,7 @@ def _move(card_id: UUID, link: str, new_page: Page) -> Outcome:
             card = held.filter(url__isnull=False).first()
             if card is None:
                 return Outcome.UNCHANGED
-            before, card.url_id = card.url_id, url_ids([new_page])[new_page.canonical]
+            before, card.url_id = card.url_id, find_or_create_pages([new_page])[new_page.canonical]
             if card.url_id == before:
                 return Outcome.UNCHANGED  # another run has moved it
             Card.objects.filter(pk=card_id).update(url_id=card.url_id, updated_at=timezone.now())

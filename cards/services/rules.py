@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 
 from cards.models import Card
-from pages.canonical import InvalidUrl, Page, page
+from pages.canonical import InvalidUrl, Page, page_at
 
 Errors = dict[str, list[ValidationError]]
 
@@ -19,7 +19,7 @@ def page_of(link: str) -> tuple[Page | None, Errors]:
     if not link:
         return None, {}
     try:
-        return page(link), {}
+        return page_at(link), {}
     except InvalidUrl as problem:
         return None, error("url", str(problem), "invalid_url")
 

@@ -16,7 +16,7 @@ from cards.limits import REFERENCE_BYTES, REFERENCE_PEOPLE
 from cards.references import PEOPLE_FIELDS, TEXT_FIELDS, Issued, Person
 from imports.files.fields.dates import date_of
 from imports.files.items import Item, clean, fingerprint, one_line
-from pages.canonical import InvalidUrl, page
+from pages.canonical import InvalidUrl, page_at
 
 # The fields that distinguish references, besides people and year.
 PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "publisher")
@@ -102,7 +102,7 @@ def saved_and_not(url: str) -> tuple[str, str]:
     if not url or ORDINARY.match(url):
         return url, ""
     try:
-        return (url, "") if page(url) else ("", url)
+        return (url, "") if page_at(url) else ("", url)
     except InvalidUrl:
         if WITH_PASSWORD.match(url):
             return (url, "")  # later refused with a reason: a password must not reach the note

@@ -121,7 +121,7 @@ SUBSCRIBE = """
         ON CONFLICT (url) DO UPDATE SET next_refresh = CASE
             WHEN imports_webfeed.failures > 0 THEN imports_webfeed.next_refresh
             ELSE least(imports_webfeed.next_refresh,
-                       greatest(now() + %(first)s, imports_webfeed.asked_at + %(wait)s)) END
+                       greatest(now() + %(first)s, imports_webfeed.requested_at + %(wait)s)) END
         RETURNING id, url
     )
     INSERT INTO imports_feedsubscription

@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
                 ('url', models.TextField(max_length=2048)),
                 ('etag', models.TextField(blank=True, max_length=1000)),
                 ('last_modified', models.TextField(blank=True, max_length=100)),
-                ('asked_at', models.DateTimeField(blank=True, null=True)),
+                ('requested_at', models.DateTimeField(blank=True, null=True)),
                 ('refreshed_at', models.DateTimeField(blank=True, null=True)),
                 ('next_refresh', models.DateTimeField()),
                 ('failures', models.IntegerField(default=0)),

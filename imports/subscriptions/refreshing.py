@@ -44,7 +44,7 @@ def announce_due() -> int:
             event = WebFeedDue(feed_id=feed.pk, host=urlsplit(feed.url).hostname or "")
             web_feed_due.send(sender=WebFeed, event=event)
         asked = WebFeed.objects.filter(pk__in=[feed.pk for feed in wanted])
-        asked.update(asked_at=now, next_refresh=now + FETCH_TIMEOUT)
+        asked.update(requested_at=now, next_refresh=now + FETCH_TIMEOUT)
     return len(wanted)
 
 

@@ -63,7 +63,7 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
         """
         shown = super().to_representation(instance)
         feed, since = instance.feed, instance.created_at
-        if not (feed.asked_at and feed.asked_at >= since):
+        if not (feed.requested_at and feed.requested_at >= since):
             shown |= {"failures": 0, "error": "", "next_refresh": since}
         if not (feed.refreshed_at and feed.refreshed_at >= since):
             shown["refreshed_at"] = None

@@ -33,25 +33,18 @@ ELSEWHERE = re.compile(
 )
 OTHER_ELEMENTS = ("figure", "aside", "nav", "footer", "blockquote")
 AUTHORS = {
-    *("author", "authors", "byline", "writer", "username", "submitted-by", "autor", "p-author"),
-    *("author-name", "author_name", "authorname", "byline-name", "byline__name", "author__name"),
-    *("post-author", "entry-author", "article-author", "story-author", "news-author", "authorurl"),
-    *("article__author", "post__author", "byline-author", "author-link", "post-author-name"),
-}
+    "author", "authors", "byline", "writer", "username", "submitted-by", "autor", "p-author",
+    "author-name", "author_name", "authorname", "byline-name", "byline__name", "author__name",
+    "post-author", "entry-author", "article-author", "story-author", "news-author", "authorurl",
+    "article__author", "post__author", "byline-author", "author-link", "post-author-name",
+}  # fmt: skip
 ENDING = re.compile(r"(?:author|autho?r-?name|byline|writer)$", re.IGNORECASE)
 DATES = {
-    *("published", "entry-date", "post-date", "date-published", "pubdate", "article-date", "date"),
-    *(
-        "publish-date",
-        "published-date",
-        "post__date",
-        "article__date",
-        "publication-date",
-        "posted",
-    ),
-    *("dt-published", "timestamp", "entry-time", "post-time", "datepublished", "byline-date"),
-    *("posted-on", "entry__date", "story-date", "news-date", "updated-date", "created"),
-}
+    "published", "entry-date", "post-date", "date-published", "pubdate", "article-date", "date",
+    "publish-date", "published-date", "post__date", "article__date", "publication-date", "posted",
+    "dt-published", "timestamp", "entry-time", "post-time", "datepublished", "byline-date",
+    "posted-on", "entry__date", "story-date", "news-date", "updated-date", "created",
+}  # fmt: skip
 CHANGED = re.compile(r"modif|update|revis", re.IGNORECASE)
 # The end of a name within the text of its element.
 BEHIND = re.compile(
@@ -60,14 +53,14 @@ BEHIND = re.compile(
 
 
 @dataclass(frozen=True)
-class Shown:
+class Byline:
     """The authors, and the date of publication, that a page's elements show."""
 
     authors: list[str]
     published: str
 
 
-def shown(html: str) -> Shown:
+def byline_of(html: str) -> Byline:
     """Return the authors and the date from the elements that mark them most reliably."""
     people: list[tuple[int, list[str]]] = []
     dates: list[tuple[int, str]] = []
@@ -76,7 +69,7 @@ def shown(html: str) -> Shown:
             people.append((rank, found))
         if len(dates) < MOST and (rank := _rank_of_date(name, said)) and (day := _day(said, text)):
             dates.append((rank, day))
-    return Shown(_best(people), min(dates, default=(0, ""), key=lambda pair: pair[0])[1])
+    return Byline(_best(people), min(dates, default=(0, ""), key=lambda pair: pair[0])[1])
 
 
 def _best(people: list[tuple[int, list[str]]]) -> list[str]:
@@ -150,7 +143,7 @@ def _names(text: str) -> list[str]:
     line = BEHIND.split(cleaning.BY.sub("", line))[0]
     if len(line) > 300:
         return []
-    found = cleaning.names(cleaning.apart([line]))
+    found = cleaning.names(cleaning.split_people([line]))
     return found if all(map(_is_name, found)) else []
 
 

@@ -31,12 +31,12 @@ CHARSETS = {
 } | {
     name: name
     for name in (
-        *("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp866", "cp874", "cp932", "cp949"),
-        *("euc_jp", "iso2022_jp", "gb18030", "big5hkscs", "koi8-r", "koi8-u", "mac-roman"),
+        "utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp866", "cp874", "cp932", "cp949",
+        "euc_jp", "iso2022_jp", "gb18030", "big5hkscs", "koi8-r", "koi8-u", "mac-roman",
         *(f"cp{number}" for number in range(1250, 1259)),
         *(f"iso8859-{number}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
     )
-}
+}  # fmt: skip
 
 
 def decoded(content: bytes, charset: str | None) -> str:

@@ -34,14 +34,14 @@ MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            *("jan ene gen", "feb fév fev", "mar mär mrt", "apr avr abr", "may mai mag mei"),
-            *("juin jun giu", "juil jul lug", "aug aoû ago", "sep set", "oct okt ott out"),
-            *("nov", "dec dez dic déc"),
+            "jan ene gen", "feb fév fev", "mar mär mrt", "apr avr abr", "may mai mag mei",
+            "juin jun giu", "juil jul lug", "aug aoû ago", "sep set", "oct okt ott out",
+            "nov", "dec dez dic déc",
         ),
         start=1,
     )
     for name in names.split()
-}
+}  # fmt: skip
 _MONTH = rf"({'|'.join(MONTHS)})[^\W\d_]{{0,8}}\.?"
 NUMERIC = re.compile(
     r"([0-9]{4})(?:[-/.年](0?[1-9]|1[0-2])(?:[-/.月](0?[1-9]|[12][0-9]|3[01]))?)?(?![0-9])"
@@ -83,18 +83,18 @@ NOBODY = re.compile(
     re.IGNORECASE,
 )
 NOBODIES = {
-    *("no author", "no authors", "author", "authors", "author name", "super user", "superuser"),
-    *("editor", "editors", "editorial", "redaktion", "die redaktion", "redaction", "rédaction"),
-    *("la rédaction", "la redaction", "redacción", "redaccion", "redazione", "redactie", "guest"),
-    *("anonymous", "anonym", "anonyme", "anónimo", "anon", "webmaster", "root", "user", "test"),
-    *("newsroom", "news desk", "contributor", "contributors", "various", "various authors"),
-    *("multiple authors", "default", "default user", "moderator", "marketing", "press release"),
-    *("press office", "system", "support", "info", "autor", "autore", "auteur", "verfasser"),
-    *("unbekannt", "wordpress", "wp", "drupal", "joomla", "team", "writer", "posted", "by", "me"),
-    *("administrador", "administrateur", "amministratore", "gast", "invitado", "invité", "匿名"),
-    *("佚名", "编辑", "编辑部", "編集部", "小编", "管理员", "管理者", "未知", "squarespace", "wix"),
-    *("false", "true", "nobody", "name", "your name", "username", "content team", "et al", "demo"),
-}
+    "no author", "no authors", "author", "authors", "author name", "super user", "superuser",
+    "editor", "editors", "editorial", "redaktion", "die redaktion", "redaction", "rédaction",
+    "la rédaction", "la redaction", "redacción", "redaccion", "redazione", "redactie", "guest",
+    "anonymous", "anonym", "anonyme", "anónimo", "anon", "webmaster", "root", "user", "test",
+    "newsroom", "news desk", "contributor", "contributors", "various", "various authors",
+    "multiple authors", "default", "default user", "moderator", "marketing", "press release",
+    "press office", "system", "support", "info", "autor", "autore", "auteur", "verfasser",
+    "unbekannt", "wordpress", "wp", "drupal", "joomla", "team", "writer", "posted", "by", "me",
+    "administrador", "administrateur", "amministratore", "gast", "invitado", "invité", "匿名",
+    "佚名", "编辑", "编辑部", "編集部", "小编", "管理员", "管理者", "未知", "squarespace", "wix",
+    "false", "true", "nobody", "name", "your name", "username", "content team", "et al", "demo",
+}  # fmt: skip
 INITIALS = re.compile(r"[A-Z]{1,4}")
 NOT_A_CAPITAL = re.compile(r"[^\W\d_A-Z]")
 SUFFIXES = {"jr", "sr", "ii", "iii", "md", "m.d", "phd", "ph.d", "esq", "cnn", "ap", "afp", "bbc"}
@@ -161,7 +161,7 @@ def is_like_a_person(line: str) -> bool:
     return 2 <= len(words) <= 3 and shaped and not ORGANIZATION.search(line)
 
 
-def apart(values: Iterable[str]) -> Iterator[str]:
+def split_people(values: Iterable[str]) -> Iterator[str]:
     """Split texts that name several people, and yield one name at a time.
 
     A comma separates people only if each side has at least two words: `Doe, Jane` is one person.
@@ -169,16 +169,16 @@ def apart(values: Iterable[str]) -> Iterator[str]:
     """
     for value in values:
         for part in BETWEEN.split(BY.sub("", value[:LONGEST])):
-            yield from _parted(part)
+            yield from _split_person(part)
 
 
-def _parted(text: str) -> list[str]:
+def _split_person(text: str) -> list[str]:
     """Split a text into people wherever a separator has at least two words on each side."""
     for separator in (",", " & ", " und ", " et ", " y ", " e ", " en ", " och ", " og ", " with "):
         parts = [part.strip() for part in text.split(separator) if part.strip()]
         people = [part for part in parts if part.rstrip(".").lower() not in SUFFIXES]
         if len(people) > 1 and all(len(part.split()) > 1 for part in people):
-            return [each for part in people for each in _parted(part)]
+            return [each for part in people for each in _split_person(part)]
     return [text]
 
 

@@ -17,9 +17,9 @@ from selectolax.lexbor import LexborHTMLParser
 
 from pages import limits
 from pages.metadata import cleaning, identifiers, linked_data
-from pages.metadata.bylines import Shown, shown
+from pages.metadata.bylines import Byline, byline_of
 from pages.metadata.charsets import decoded
-from pages.metadata.picking import picked
+from pages.metadata.picking import metadata_html
 from pages.metadata.vocabularies import (
     AUTHOR_LIST,
     DUBLIN_CORE,
@@ -83,7 +83,7 @@ class _Page:
 
     def __init__(self, html: str, url: str) -> None:
         self.url, self.html = url, html
-        tree = LexborHTMLParser(picked(html), scripting=True)
+        tree = LexborHTMLParser(metadata_html(html), scripting=True)
         self.meta: dict[str, list[str]] = defaultdict(list)
         for node in tree.css("meta"):
             said = node.attributes
@@ -156,17 +156,17 @@ class _Page:
         found = [date for date in (*said, self.date_of_address()) if date]
         first = next(iter(found), "")
         if len(first) < 10 and not self.is_reference():
-            found.append(self.shown.published)
-            first = first or self.shown.published
+            found.append(self.byline.published)
+            first = first or self.byline.published
         if len(first) != 4 and not first.endswith("-01-01"):
             return first
         exact = (date for date in found if date[:4] == first[:4] and len(date) > 4)
         return next((date for date in exact if not date.endswith("-01-01")), first)
 
     @cached_property
-    def shown(self) -> Shown:
+    def byline(self) -> Byline:
         """Return authors and date from visible elements, for fields that the metadata lacks."""
-        return shown(self.html)
+        return byline_of(self.html)
 
     def linked(self, relation: str, type: str | None = None) -> str:
         """Return the address of the first valid `link` element of that relation and type."""
@@ -232,12 +232,12 @@ class _Page:
             or self._people(self.of(OPEN_GRAPH, "authors"))
             or self._people(linked_data.authors(self.work))
             or self._people(self.of(PLAIN, "authors"))
-            or self._people(self.shown.authors)
+            or self._people(self.byline.authors)
         )
 
     def _people(self, values: Iterable[str]) -> list[str]:
         """Return people's names, without the site's name, which many pages give as author."""
-        found = cleaning.names(cleaning.apart(values))
+        found = cleaning.names(cleaning.split_people(values))
         return [name for name in found if not self._is_site(name)]
 
     def _is_site(self, name: str) -> bool:

@@ -21,21 +21,8 @@ VIEWS = re.compile(
     r"|supplementary[\w-]*|suppl_file.*)|v[0-9]+\.full|\.full|\.pdf|\.html?|\.xml)(?:[.;/].*)?$"
 )
 PREPRINT_VERSION = re.compile(r"^(10\.(?:1101|64898)/.*)v[0-9]+$")
-# https://info.arxiv.org/help/arxiv_identifier.html
-_MONTH = "[0-9]{2}(?:0[1-9]|1[0-2])"
-ARXIV = rf"(?:{_MONTH}\.[0-9]{{4,5}}|[a-z-]{{2,20}}(?:\.[a-z]{{2}})?/{_MONTH}[0-9]{{3}})"
-ARXIV_ID = re.compile(rf"(?:arxiv:\s*)?({ARXIV})(?:v[0-9]+)?", re.IGNORECASE)
-ARXIV_PATH = re.compile(
-    rf"/(?:abs|pdf|html|format|src|e-print|ps)/({ARXIV})(?:v[0-9]+)?(?:\.pdf)?/?$", re.IGNORECASE
-)
-ARXIV_DOI = re.compile(rf"10\.48550/arxiv\.({ARXIV})(?:v[0-9]+)?$", re.IGNORECASE)
-ARXIV_HOSTS = {"arxiv.org", "www.arxiv.org", "export.arxiv.org", "browse.arxiv.org"}
-PMID = re.compile(r"(?:pmid:?\s*)?([1-9][0-9]{0,7})", re.IGNORECASE)
-PMID_PATHS = {
-    "pubmed.ncbi.nlm.nih.gov": re.compile(r"/([1-9][0-9]{0,7})/?$"),
-    "www.ncbi.nlm.nih.gov": re.compile(r"/pubmed/([1-9][0-9]{0,7})/?$"),
-    "europepmc.org": re.compile(r"/(?:article|abstract)/med/([1-9][0-9]{0,7})/?$", re.IGNORECASE),
-}
+ARXIV_ID = re.compile(rf"(?:arxiv:\s*)?{works.ARXIV_ID}", re.IGNORECASE)
+PUBMED_ID = re.compile(rf"(?:pmid:?\s*)?{works.PUBMED_ID}", re.IGNORECASE)
 ISBN_PATH = re.compile(r"/(?:isbn|dp|product)/([0-9-]{9,16}[0-9Xx])(?=/|$)")
 
 
@@ -61,7 +48,7 @@ def _without_closing(text: str) -> str:
 
 def arxiv(text: str) -> str:
     """Return the arXiv id if the text is one or its DOI, without version, else an empty string."""
-    if found := ARXIV_DOI.search(text[:LONGEST].strip()):
+    if found := works.ARXIV_DOI.search(text[:LONGEST].strip()):
         return found.group(1).lower()
     found = ARXIV_ID.fullmatch(text[:LONGEST].strip())
     return found.group(1).lower() if found else ""
@@ -69,7 +56,7 @@ def arxiv(text: str) -> str:
 
 def pmid(text: str) -> str:
     """Return the PubMed id if the text is one, else an empty string."""
-    found = PMID.fullmatch(text[:LONGEST].strip())
+    found = PUBMED_ID.fullmatch(text[:LONGEST].strip())
     return found.group(1) if found else ""
 
 
@@ -104,10 +91,10 @@ def of_address(url: str) -> dict[str, str]:
         return {}
     host, path = parsed.hostname.lower(), unquote(parsed.pathname[:LONGEST])
     found: dict[str, str] = {}
-    if host in ARXIV_HOSTS and (named := ARXIV_PATH.search(path)):
-        found["arxiv"] = named.group(1).lower()
-    if (pattern := PMID_PATHS.get(host)) and (named := pattern.search(path)):
-        found["pmid"] = named.group(1)
+    if preprint := works.arxiv_id_at(host, parsed.pathname):
+        found["arxiv"] = preprint
+    if article := works.pubmed_id_at(host, parsed.pathname, parsed.search):
+        found["pmid"] = article
     if (named := ISBN_PATH.search(path)) and (number := isbn(named.group(1))):
         found["isbn"] = number
     if (

@@ -13,11 +13,11 @@ Node = Mapping[str, Any]
 DEEPEST, MOST_NODES = 6, 500
 # The types of a page's main work, the preferred one first.
 WORKS = (
-    *("ScholarlyArticle", "MedicalScholarlyArticle", "Book", "Dataset", "Report", "Thesis"),
-    *("TechArticle", "NewsArticle", "ReportageNewsArticle", "OpinionNewsArticle", "BlogPosting"),
-    *("LiveBlogPosting", "AnalysisNewsArticle", "Article", "PodcastEpisode", "VideoObject"),
-    *("CreativeWork", "WebPage", "ItemPage"),
-)
+    "ScholarlyArticle", "MedicalScholarlyArticle", "Book", "Dataset", "Report", "Thesis",
+    "TechArticle", "NewsArticle", "ReportageNewsArticle", "OpinionNewsArticle", "BlogPosting",
+    "LiveBlogPosting", "AnalysisNewsArticle", "Article", "PodcastEpisode", "VideoObject",
+    "CreativeWork", "WebPage", "ItemPage",
+)  # fmt: skip
 RANKS = {name: rank for rank, name in enumerate(WORKS)}
 
 

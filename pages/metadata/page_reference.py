@@ -22,7 +22,7 @@ NAMES = {
 
 def reference_of(known: Metadata) -> dict[str, Any]:
     """Return the CSL-JSON fields that a page's metadata gives; a registry's values win."""
-    found = known.page | known.registered
+    found = known.page_fields | known.registry_fields
     reference: dict[str, Any] = {csl: found[name] for name, csl in NAMES.items() if found.get(name)}
     if kind := _type_of(found):
         reference["type"] = kind

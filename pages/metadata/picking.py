@@ -25,13 +25,13 @@ LINKS = ("canonical", "image_src", "application/pdf")
 ENDS = {
     name: re.compile(rf"</{name}\b", re.IGNORECASE)
     for name in (
-        *("style", "noscript", "textarea", "svg", "template", "iframe"),
-        *("script", "title", "h1"),
+        "style", "noscript", "textarea", "svg", "template", "iframe",
+        "script", "title", "h1",
     )
-}
+}  # fmt: skip
 
 
-def picked(html: str) -> str:
+def metadata_html(html: str) -> str:
     """Return HTML with only the page's meta, link, title, h1 and JSON-LD script elements."""
     parts: list[str] = []
     left = dict(MOST)

@@ -10,32 +10,32 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from eventbook import Priority, recording
-from pages.events import PageExpired
+from pages.events import PageFetchRequested
 from pages.models import Metadata, Robots, Url
-from pages.signals import page_expired
+from pages.signals import page_fetch_requested
 
 DAY = timedelta(days=1)
 # Expired pages compared per page fetched: the most saved of them are fetched.
-LOOKED_AT = 10
+CANDIDATES_PER_FETCH = 10
 # Pages without a card are put off by 30 days, so that they don't block others. A page to fetch is
 # due again in a day, in case the fetch never happens; a fetch sets its own time.
-TAKE_EXPIRED = """
+CLAIM_EXPIRED = """
     WITH expired AS MATERIALIZED (
         SELECT url_id FROM pages_metadata WHERE expires_at <= now()
-        ORDER BY expires_at LIMIT %(looked_at)s FOR UPDATE SKIP LOCKED
+        ORDER BY expires_at LIMIT %(candidates)s FOR UPDATE SKIP LOCKED
     ), saved AS (
         SELECT url_id, (SELECT count(*) FROM (
             SELECT FROM cards_card WHERE cards_card.url_id = expired.url_id LIMIT 1000
         ) AS card) AS often FROM expired
-    ), taken AS (
+    ), claimed AS (
         (SELECT url_id, true AS wanted FROM saved WHERE often > 0
          ORDER BY often DESC, url_id LIMIT %(limit)s)
         UNION ALL SELECT url_id, false FROM saved WHERE often = 0
     )
     UPDATE pages_metadata
     SET expires_at = now() + CASE WHEN wanted THEN interval '1 day' ELSE interval '30 days' END
-    FROM taken JOIN pages_url ON pages_url.id = taken.url_id
-    WHERE pages_metadata.url_id = taken.url_id
+    FROM claimed JOIN pages_url ON pages_url.id = claimed.url_id
+    WHERE pages_metadata.url_id = claimed.url_id
     RETURNING pages_metadata.url_id, host, wanted
 """
 
@@ -46,22 +46,22 @@ def refresh() -> dict[str, int]:
     if limit <= 0:
         return {}
     with transaction.atomic(), recording(priority=Priority.BULK):
-        expired = _take_expired(limit)
-        unknown = _take_unknown(limit - len(expired))
-        _expire([*expired, *unknown])
+        expired = _claim_expired(limit)
+        unknown = _claim_unknown(limit - len(expired))
+        _record_requests([*expired, *unknown])
     Robots.objects.filter(fetched_at__lt=timezone.now() - 30 * DAY).delete()
     return {"expired": len(expired), "unknown": len(unknown)}
 
 
-def _take_expired(limit: int) -> list[Url]:
+def _claim_expired(limit: int) -> list[Url]:
     """Claim the most saved of the expired pages, by setting the time they are due next."""
-    numbers = {"limit": limit, "looked_at": LOOKED_AT * limit}
+    numbers = {"limit": limit, "candidates": CANDIDATES_PER_FETCH * limit}
     with connection.cursor() as cursor:
-        cursor.execute(TAKE_EXPIRED, numbers)
+        cursor.execute(CLAIM_EXPIRED, numbers)
         return [Url(pk=id, host=host) for id, host, wanted in cursor.fetchall() if wanted]
 
 
-def _take_unknown(limit: int) -> list[Url]:
+def _claim_unknown(limit: int) -> list[Url]:
     """Claim pages that have no metadata, the newest first.
 
     They were saved more than a day ago, while FETCH_METADATA was off.
@@ -74,13 +74,15 @@ def _take_unknown(limit: int) -> list[Url]:
     return urls
 
 
-def ask_again(urls: Iterable[Url]) -> int:
+def fetch_again(urls: Iterable[Url]) -> int:
     """Record events to fetch pages again now, and return how many."""
     with transaction.atomic(), recording():
-        return _expire(list(urls))
+        return _record_requests(list(urls))
 
 
-def _expire(urls: Sequence[Url]) -> int:
+def _record_requests(urls: Sequence[Url]) -> int:
     for url in urls:
-        page_expired.send(sender=Url, event=PageExpired(url_id=url.pk, host=url.host))
+        page_fetch_requested.send(
+            sender=Url, event=PageFetchRequested(url_id=url.pk, host=url.host)
+        )
     return len(urls)

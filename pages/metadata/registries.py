@@ -35,11 +35,11 @@ class Unknown(Exception):
     """The registry has no usable record of the work."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Registry:
     """A web service with records of works, found by one kind of identifier.
 
-    `read` parses a response. `otherwise` names the registry to query if this one has no record.
+    `parse` parses a response. `otherwise` names the registry to query if this one has no record.
     `pause` is the time between requests that the registry demands, in seconds, beyond the second
     that the queue leaves anyway.
     """
@@ -48,11 +48,11 @@ class Registry:
     identifier: str
     base: str
     path: str
-    read: Callable[[bytes, str], Details]
+    parse: Callable[[bytes, str], Details]
     otherwise: str | None = None
     pause: int = 0
 
-    def ask(self, value: str) -> Details:
+    def look_up(self, value: str) -> Details:
         """Return the registry's metadata of a work, without empty fields.
 
         Raise Unknown if it has no record of the work, and FetchFailed if the request fails.
@@ -66,8 +66,8 @@ class Registry:
                 raise Unknown(f"{self.name} has no {self.identifier} {value}.") from error
             raise
         try:
-            details = self.read(found.content, value)
-        except (msgspec.DecodeError, ParseError, *MISSHAPEN) as error:
+            details = self.parse(found.content, value)
+        except (msgspec.DecodeError, ParseError, *FORMAT_ERRORS) as error:
             # Crossref or another registry may have changed its format, which affects all works.
             logger.warning(
                 "registry.unexpected_response", extra={"registry": self.name, "error": repr(error)}
@@ -78,11 +78,11 @@ class Registry:
         return {name: kept for name, kept in details.items() if kept}
 
 
-# The errors of `read` for a response in an unexpected format.
-MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
+# The errors of `parse` for a response in an unexpected format.
+FORMAT_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
 
 
-def of_crossref(content: bytes, doi: str) -> Details:
+def parse_crossref(content: bytes, doi: str) -> Details:
     """Parse Crossref's record of a work."""
     work = msgspec.json.decode(content)["message"]
     return {
@@ -113,7 +113,7 @@ def _crossref_date(work: Mapping[str, Any]) -> str:
     return ""
 
 
-def of_datacite(content: bytes, doi: str) -> Details:
+def parse_datacite(content: bytes, doi: str) -> Details:
     """Parse DataCite's record of a work."""
     work = msgspec.json.decode(content)["data"]["attributes"]
     publisher = work.get("publisher")
@@ -142,7 +142,7 @@ def _datacite_name(creator: Mapping[str, Any]) -> str:
     return f"{given} {family}" if given and family else str(creator.get("name") or "")
 
 
-def of_arxiv(content: bytes, id: str) -> Details:
+def parse_arxiv(content: bytes, id: str) -> Details:
     """Parse arXiv's record of a work: the entry of an Atom feed."""
     # Imported here, because only workers need it. Its exception is a ValueError.
     from defusedxml.ElementTree import fromstring
@@ -169,7 +169,7 @@ def _child(entry: Element, name: str) -> str:
     return entry.findtext(name) or ""
 
 
-def of_pubmed(content: bytes, pmid: str) -> Details:
+def parse_pubmed(content: bytes, pmid: str) -> Details:
     """Parse PubMed's record of an article."""
     article = msgspec.json.decode(content)["result"][pmid]
     if "error" in article:
@@ -189,7 +189,7 @@ def of_pubmed(content: bytes, pmid: str) -> Details:
     }
 
 
-def of_openlibrary(content: bytes, isbn: str) -> Details:
+def parse_openlibrary(content: bytes, isbn: str) -> Details:
     """Parse OpenLibrary's record of a book."""
     books = msgspec.json.decode(content)
     if not books:
@@ -224,25 +224,27 @@ REGISTRIES = {
     registry.name: registry
     for registry in (
         Registry(
-            *("crossref", "doi", "https://api.crossref.org", "/works/{}", of_crossref),
-            otherwise="datacite",
+            name="crossref", identifier="doi", base="https://api.crossref.org",
+            path="/works/{}", parse=parse_crossref, otherwise="datacite",
         ),
-        Registry("datacite", "doi", "https://api.datacite.org", "/dois/{}", of_datacite),
+        Registry(
+            name="datacite", identifier="doi", base="https://api.datacite.org",
+            path="/dois/{}", parse=parse_datacite,
+        ),
         # https://info.arxiv.org/help/api/tou.html: no more than one request every three seconds.
         Registry(
-            *("arxiv", "arxiv", "https://export.arxiv.org"),
-            *("/api/query?max_results=1&id_list={}", of_arxiv),
-            pause=2,
+            name="arxiv", identifier="arxiv", base="https://export.arxiv.org",
+            path="/api/query?max_results=1&id_list={}", parse=parse_arxiv, pause=2,
         ),
         Registry(
-            *("pubmed", "pmid", "https://eutils.ncbi.nlm.nih.gov"),
-            *("/entrez/eutils/esummary.fcgi?db=pubmed&retmode=json&id={}", of_pubmed),
+            name="pubmed", identifier="pmid", base="https://eutils.ncbi.nlm.nih.gov",
+            path="/entrez/eutils/esummary.fcgi?db=pubmed&retmode=json&id={}", parse=parse_pubmed,
         ),
         Registry(
-            *("openlibrary", "isbn", "https://openlibrary.org"),
-            *("/api/books?format=json&jscmd=data&bibkeys=ISBN:{}", of_openlibrary),
+            name="openlibrary", identifier="isbn", base="https://openlibrary.org",
+            path="/api/books?format=json&jscmd=data&bibkeys=ISBN:{}", parse=parse_openlibrary,
         ),
     )
-}
+}  # fmt: skip
 # The registry to query first for each identifier; of several identifiers, the first here counts.
-FIRST = {"arxiv": "arxiv", "doi": "crossref", "pmid": "pubmed", "isbn": "openlibrary"}
+FIRST_REGISTRY = {"arxiv": "arxiv", "doi": "crossref", "pmid": "pubmed", "isbn": "openlibrary"}

@@ -50,15 +50,15 @@ EMPTY: dict[str, Any] = {
 }
 
 
-def shown(known: Metadata | None) -> dict[str, Any]:
+def metadata_json(known: Metadata | None) -> dict[str, Any]:
     """Return the representation of a page's metadata; a registry's values win over the page's."""
     waits = "pending" if settings.FETCH_METADATA else "off"
     if known is None:
         return {**EMPTY, "status": waits}
     return {
         **EMPTY,
-        **known.page,
-        **known.registered,
+        **known.page_fields,
+        **known.registry_fields,
         "status": waits if known.status == Metadata.Status.PENDING else known.status,
         "error": known.error,
         "fetched_at": known.fetched_at,

@@ -16,16 +16,16 @@ from django.db.models.functions import Now
 from eventbook import Later, policy_of
 from outside.errors import ErrorStatus, FetchFailed
 from pages.events import PageIdentified
-from pages.metadata import pages, validity
+from pages.metadata import fetching, validity
 from pages.metadata.extraction import PageMetadata
-from pages.metadata.pages import Answer
-from pages.metadata.registries import FIRST, REGISTRIES, Unknown
+from pages.metadata.fetching import PageResponse
+from pages.metadata.registries import FIRST_REGISTRY, REGISTRIES, Unknown
 from pages.models import Metadata, Url
 from pages.signals import page_identified
 
 QUEUE = "metadata"
 DAY = timedelta(days=1)
-LONGEST_WAIT = 3600  # the longest `Retry-After` that is obeyed, in seconds
+MAX_RETRY_AFTER = 3600  # the longest `Retry-After` that is obeyed, in seconds
 # A registry that fails is queried again every 300 seconds, for a day.
 REGISTRY_WAIT, REGISTRY_PATIENCE = 300, DAY
 
@@ -39,77 +39,79 @@ def fetch_page(*, url_id: int) -> str:
     page = Url.objects.select_related("metadata").annotate(now=Now()).filter(pk=url_id).first()
     if page is None:
         return "gone"
-    known = page.known or Metadata()
+    known = page.metadata_or_none or Metadata()
     conditions = validity.conditions(known.etag, known.last_modified)
     try:
-        answer = pages.ask(page.canonical, conditions=conditions)
+        response = fetching.request(page.canonical, conditions=conditions)
     except FetchFailed as failure:
-        return _keep_failure(page, failure, asked_at=page.now)
-    return _keep_answer(page, answer, asked_at=page.now)
+        return _store_failure(page, failure, requested_at=page.now)
+    return _store_response(page, response, requested_at=page.now)
 
 
 @contextmanager
-def _newer(page: Url, asked_at: datetime) -> Iterator[Metadata | None]:
+def _locked_metadata(page: Url, requested_at: datetime) -> Iterator[Metadata | None]:
     """Lock a page's metadata, and save it after the block.
 
     Yield None, and save nothing, if a newer request for the page has been stored meanwhile.
     """
     with transaction.atomic():
         Metadata.objects.bulk_create(
-            [Metadata(url_id=page.pk, expires_at=asked_at + DAY)], ignore_conflicts=True
+            [Metadata(url_id=page.pk, expires_at=requested_at + DAY)], ignore_conflicts=True
         )
         metadata = Metadata.objects.select_for_update().get(pk=page.pk)
-        if metadata.asked_at and metadata.asked_at >= asked_at:
+        if metadata.requested_at and metadata.requested_at >= requested_at:
             yield None
             return
-        metadata.asked_at = asked_at
+        metadata.requested_at = requested_at
         yield metadata
         metadata.save()
 
 
-def _keep_answer(page: Url, answer: Answer, *, asked_at: datetime) -> str:
+def _store_response(page: Url, response: PageResponse, *, requested_at: datetime) -> str:
     """Store a successful response, and return the outcome."""
-    with _newer(page, asked_at) as metadata:
+    with _locked_metadata(page, requested_at) as metadata:
         if metadata is None:
             return "outdated"
         metadata.status, metadata.failures = Metadata.Status.FETCHED, 0
         metadata.error = metadata.error_code = ""
-        metadata.fetched_at = asked_at
-        metadata.expires_at = validity.expiry(answer.headers, now=asked_at)
-        if answer.metadata is None:
+        metadata.fetched_at = requested_at
+        metadata.expires_at = validity.expiry(response.headers, now=requested_at)
+        if response.metadata is None:
             return "unchanged"
-        metadata.etag, metadata.last_modified = validity.validators(answer.headers)
-        metadata.content_type, metadata.size = answer.type[:100], answer.size
-        _keep_fields(metadata, answer.metadata)
+        metadata.etag, metadata.last_modified = validity.validators(response.headers)
+        metadata.content_type, metadata.size = response.type[:100], response.size
+        _store_fields(metadata, response.metadata)
     return "fetched"
 
 
-def _keep_failure(page: Url, failure: FetchFailed, *, asked_at: datetime) -> str:
+def _store_failure(page: Url, failure: FetchFailed, *, requested_at: datetime) -> str:
     """Store a failed fetch, and return the outcome; raise Later if another attempt is due soon."""
     policy = policy_of(QUEUE)
-    with _newer(page, asked_at) as metadata:
+    with _locked_metadata(page, requested_at) as metadata:
         if metadata is None:
             return "outdated"
         metadata.failures += 1
         metadata.error_code, metadata.error = failure.code, str(failure)[:300]
         again = not failure.lasting and metadata.failures < policy.max_attempts
-        metadata.expires_at = asked_at + _wait(failure, metadata.failures - policy.max_attempts)
+        metadata.expires_at = requested_at + _pause_after(
+            failure, metadata.failures - policy.max_attempts
+        )
         # A page that was fetched before keeps its old metadata.
         if not again and metadata.fetched_at is None:
             metadata.status = Metadata.Status.FAILED
-            _keep_fields(metadata, pages.of_address(page.canonical))
+            _store_fields(metadata, fetching.metadata_of_address(page.canonical))
     if again:
         longest = min(policy.backoff_cap_seconds, policy.backoff_seconds * 2**metadata.failures)
-        raise Later(_asked_to_wait(failure) or random.uniform(0, longest), str(failure))  # noqa: S311
+        raise Later(_retry_after(failure) or random.uniform(0, longest), str(failure))  # noqa: S311
     return "failed"
 
 
-def _asked_to_wait(failure: FetchFailed) -> int:
+def _retry_after(failure: FetchFailed) -> int:
     wait = failure.retry_after if isinstance(failure, ErrorStatus) else None
-    return min(wait or 0, LONGEST_WAIT)
+    return min(wait or 0, MAX_RETRY_AFTER)
 
 
-def _wait(failure: FetchFailed, rounds: int) -> timedelta:
+def _pause_after(failure: FetchFailed, rounds: int) -> timedelta:
     """Return how long not to fetch a failed page: 1, 2, 4 … days by round, or 30 if lasting."""
     return (
         validity.LEAST
@@ -118,25 +120,25 @@ def _wait(failure: FetchFailed, rounds: int) -> timedelta:
     )
 
 
-def _keep_fields(metadata: Metadata, found: PageMetadata) -> None:
+def _store_fields(metadata: Metadata, found: PageMetadata) -> None:
     """Store the page's own metadata. If it is not a complete reference, request a registry's."""
     fields = {name: value for name, value in asdict(found).items() if value}
     is_reference = fields.pop("is_reference", False)
-    metadata.page = fields
-    _keep_columns(metadata)
-    if not is_reference and not metadata.registered:
-        _ask_registry(metadata.url_id, fields)
+    metadata.page_fields = fields
+    _copy_to_columns(metadata)
+    if not is_reference and not metadata.registry_fields:
+        _request_registry(metadata.url_id, fields)
 
 
-def _keep_columns(metadata: Metadata) -> None:
+def _copy_to_columns(metadata: Metadata) -> None:
     """Copy title and DOI into their columns, for the admin and the index."""
-    both = metadata.page | metadata.registered
+    both = metadata.page_fields | metadata.registry_fields
     metadata.title, metadata.doi = both.get("title", ""), both.get("doi", "")
 
 
-def _ask_registry(url_id: int, fields: dict[str, Any]) -> None:
+def _request_registry(url_id: int, fields: dict[str, Any]) -> None:
     """Record an event to query the best registry for the work, if it has an identifier."""
-    for kind, registry in FIRST.items():
+    for kind, registry in FIRST_REGISTRY.items():
         # The ISBN of a chapter or a paper is that of the whole book or proceedings.
         is_of_whole = kind == "isbn" and fields.get("journal")
         if (identifier := fields.get(kind)) and not is_of_whole:
@@ -157,11 +159,11 @@ def consult_registry(*, url_id: int, registry: str, identifier: str, age: timede
     """
     known = REGISTRIES[registry]
     times = Metadata.objects.annotate(now=Now()).values_list("now", flat=True)
-    asked_at = times.filter(pk=url_id).first()
-    if asked_at is None:
+    requested_at = times.filter(pk=url_id).first()
+    if requested_at is None:
         return
     try:
-        details = known.ask(identifier)
+        details = known.look_up(identifier)
     except Unknown:
         if known.otherwise:
             with transaction.atomic():
@@ -170,24 +172,24 @@ def consult_registry(*, url_id: int, registry: str, identifier: str, age: timede
     except FetchFailed as failure:
         if failure.lasting or age > REGISTRY_PATIENCE:
             raise
-        raise Later(_asked_to_wait(failure) or REGISTRY_WAIT, str(failure)) from failure
+        raise Later(_retry_after(failure) or REGISTRY_WAIT, str(failure)) from failure
     finally:
         time.sleep(known.pause)  # the registry demands this pause between requests
-    _keep_details(url_id, registry, identifier, details, asked_at=asked_at)
+    _store_details(url_id, registry, identifier, details, requested_at=requested_at)
 
 
-def _keep_details(
-    url_id: int, registry: str, identifier: str, details: dict[str, Any], *, asked_at: datetime
+def _store_details(
+    url_id: int, registry: str, identifier: str, details: dict[str, Any], *, requested_at: datetime
 ) -> None:
     """Store a registry's metadata, unless it is older than the stored one, or outdated."""
     with transaction.atomic():
         metadata = Metadata.objects.select_for_update().get(pk=url_id)
-        if metadata.registered_at and metadata.registered_at >= asked_at:
+        if metadata.registry_requested_at and metadata.registry_requested_at >= requested_at:
             return
         # The page may name another work now, if the registry failed for long.
-        if metadata.page and identifier not in metadata.page.values():
+        if metadata.page_fields and identifier not in metadata.page_fields.values():
             return
-        metadata.registered, metadata.registry = details, registry
-        metadata.registered_at = asked_at
-        _keep_columns(metadata)
+        metadata.registry_fields, metadata.registry = details, registry
+        metadata.registry_requested_at = requested_at
+        _copy_to_columns(metadata)
         metadata.save()

@@ -7,11 +7,11 @@ HIGHWIRE = {
     "title": ("citation_title", "bepress_citation_title", "wkhealth_title"),
     "authors": ("citation_author", "bepress_citation_author"),
     "published": (
-        *("citation_publication_date", "citation_date", "citation_cover_date"),
-        *("citation_online_date", "bepress_citation_date", "citation_year"),
+        "citation_publication_date", "citation_date", "citation_cover_date",
+        "citation_online_date", "bepress_citation_date", "citation_year",
     ),
     "journal": (
-        *("citation_journal_title", "citation_conference_title", "citation_inbook_title"),
+        "citation_journal_title", "citation_conference_title", "citation_inbook_title",
         "bepress_citation_journal_title",
     ),
     "publisher": ("citation_publisher", "citation_dissertation_institution"),
@@ -20,14 +20,14 @@ HIGHWIRE = {
     "description": ("citation_abstract",),
     "pdf": ("citation_pdf_url", "bepress_citation_pdf_url"),
     "canonical": ("citation_public_url", "citation_abstract_html_url"),
-}
+}  # fmt: skip
 # All authors in one value, separated by semicolons.
 AUTHOR_LIST: dict[str, tuple[str, ...]] = {"authors": ("citation_authors",)}
 DUBLIN_CORE = {
     "title": ("dc.title", "dcterms.title"),
     "authors": ("dc.creator", "dc.creator.personalname", "dcterms.creator", "dc.contributor"),
     "published": (
-        *("prism.publicationdate", "dc.date.issued", "dcterms.issued", "dc.date", "dcterms.date"),
+        "prism.publicationdate", "dc.date.issued", "dcterms.issued", "dc.date", "dcterms.date",
         "dcterms.created",
     ),
     "modified": ("dcterms.modified",),
@@ -36,7 +36,7 @@ DUBLIN_CORE = {
     "volume": ("prism.volume",),
     "issue": ("prism.number",),
     "description": ("dc.description", "dcterms.abstract", "dcterms.description"),
-}
+}  # fmt: skip
 OPEN_GRAPH = {
     "title": ("og:title", "twitter:title"),
     "authors": ("article:author", "og:author", "book:author", "article:author_name"),
@@ -62,31 +62,17 @@ PLAIN = {
     "title": ("title", "sailthru.title", "parsely-title", "headline", "hdl"),
     "authors": ("author", "parsely-author", "sailthru.author", "byl", "authors", "dcsext.author"),
     "published": (
-        *("parsely-pub-date", "pubdate", "publish-date", "sailthru.date", "ptime", "date"),
-        *(
-            "publication_date",
-            "publishdate",
-            "publish_date",
-            "article_date_original",
-            "lastmod",
-            "datepublished",
-            "dcsext.publishdate",
-            "created",
-        ),
+        "parsely-pub-date", "pubdate", "publish-date", "sailthru.date", "ptime", "date",
+        "publication_date", "publishdate", "publish_date", "article_date_original", "lastmod",
+        "datepublished", "dcsext.publishdate", "created",
     ),
     "description": ("description", "sailthru.description"),
-}
+}  # fmt: skip
 IDENTIFIERS = {
     "doi": (
-        *(
-            "citation_doi",
-            "bepress_citation_doi",
-            "prism.doi",
-            "dc.identifier.doi",
-            "doi",
-            "dc.identifier",
-        ),
-        *("dcterms.identifier", "wkhealth_doi", "publication_doi", "rft_id", "bibo.doi"),
+        "citation_doi", "bepress_citation_doi", "prism.doi", "dc.identifier.doi", "doi",
+        "dc.identifier", "dcterms.identifier", "wkhealth_doi", "publication_doi",
+        "rft_id", "bibo.doi",
     ),
     "arxiv": ("citation_arxiv_id",),
     "pmid": ("citation_pmid", "ncbi_uid"),
@@ -98,7 +84,7 @@ IDENTIFIERS = {
         "dc.identifier.isbn",
         "dc.identifier",
     ),
-}
+}  # fmt: skip
 # The JSON-LD keys for each field. If the value is an object, the names of its text follow.
 JSON_LD: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "title": (("headline", ()), ("name", ())),

@@ -102,7 +102,7 @@ def make_private_things(world: World) -> None:
     Card.objects.create(pk=world.parent, type="NOTE", **hidden)
     now = timezone.now() - timedelta(hours=1)
     Metadata.objects.create(
-        url=page, status="fetched", title=SECRET, asked_at=now, fetched_at=now, expires_at=now
+        url=page, status="fetched", title=SECRET, requested_at=now, fetched_at=now, expires_at=now
     )
     Collection.objects.create(
         pk=world.collection, owner=owner, name=SECRET, description=SECRET, visibility="PRIVATE"
@@ -112,7 +112,7 @@ def make_private_things(world: World) -> None:
     Card.objects.filter(pk=world.public.pk).update(parent=world.parent)
     Import.objects.create(pk=world.job, owner=owner, source_kind="url", source=SECRET_PAGE)
     feed = WebFeed.objects.create(
-        url=f"{SECRET_PAGE}/feed", next_refresh=now, refreshed_at=now, asked_at=now,
+        url=f"{SECRET_PAGE}/feed", next_refresh=now, refreshed_at=now, requested_at=now,
         failures=3, error=SECRET,
     )  # fmt: skip
     FeedSubscription.objects.create(pk=world.subscription, owner=owner, feed=feed, title=SECRET)

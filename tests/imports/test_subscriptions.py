@@ -66,7 +66,7 @@ def test_a_newcomer_gets_all_that_a_feed_has_and_the_others_nothing_twice(
     alice: User, bob: User, feed: Feed, drain: Drain
 ) -> None:
     services.subscribe_to(owner=alice, url=feed.url)
-    WebFeed.objects.update(asked_at=timezone.now())
+    WebFeed.objects.update(requested_at=timezone.now())
     refresh()
     drain()
     services.subscribe_to(owner=bob, url=feed.url)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.canonical import MAX_LENGTH, InvalidUrl, canonical
+from pages.canonical import MAX_LENGTH, InvalidUrl, canonical_url
 
 SPELLINGS = {
     "https://example.org/": [
@@ -53,7 +53,7 @@ SPELLINGS = {
     [(spelling, expected) for expected, all in SPELLINGS.items() for spelling in all],
 )
 def test_a_page_has_one_identity_however_its_address_is_spelt(spelling: str, expected: str) -> None:
-    assert canonical(spelling) == expected
+    assert canonical_url(spelling) == expected
 
 
 # The first of each list is the one that stands for the work.
@@ -143,7 +143,7 @@ WORKS = [
 
 @pytest.mark.parametrize("addresses", WORKS, ids=lambda addresses: addresses[0])
 def test_the_addresses_of_one_work_are_one_page(addresses: list[str]) -> None:
-    assert {canonical(address) for address in addresses} == {addresses[0]}
+    assert {canonical_url(address) for address in addresses} == {addresses[0]}
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_the_addresses_of_one_work_are_one_page(addresses: list[str]) -> None:
     ],
 )
 def test_pages_that_may_differ_keep_their_own_identities(one: str, other: str) -> None:
-    assert canonical(one) != canonical(other)
+    assert canonical_url(one) != canonical_url(other)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_what_is_not_the_address_of_a_page_is_refused_with_the_reason(
     url: str, reason: str
 ) -> None:
     with pytest.raises(InvalidUrl, match=reason):
-        canonical(url)
+        canonical_url(url)
 
 
 PARTS = st.text(
@@ -230,20 +230,20 @@ HOSTS = [
 @given(host=st.sampled_from(HOSTS), rest=PARTS)
 def test_the_canonical_url_of_a_canonical_url_is_itself(host: str, rest: str) -> None:
     try:
-        once = canonical(f"http://{host}/{rest}")
+        once = canonical_url(f"http://{host}/{rest}")
     except InvalidUrl:  # of what an AMP cache has copied
         assert "amp" in host
         return
 
-    assert canonical(once) == once
+    assert canonical_url(once) == once
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_page_or_an_invalid_url(text: str) -> None:
     for url in (text, f"https://{text}", f"https://example.org/{text}"):
         try:
-            once = canonical(url)
+            once = canonical_url(url)
         except InvalidUrl:
             continue
-        assert canonical(once) == once
+        assert canonical_url(once) == once
         assert once.isascii()

@@ -136,7 +136,7 @@ def test_a_card_that_is_added_or_changed_asks_for_nothing_to_be_shown(
     Metadata.objects.create(
         url=Url.objects.get(),
         title="A title",
-        page={"title": "A title"},
+        page_fields={"title": "A title"},
         status="fetched",
         fetched_at=NOW,
         expires_at=NOW,
@@ -155,7 +155,7 @@ def test_an_old_answer_never_takes_the_place_of_a_newer_one(web: Web) -> None:
     assert services.fetch_page(url_id=page.pk) == "fetched"
     asked = Metadata.objects.get()
     web.has("/page", "<title>Old</title>")
-    Metadata.objects.update(asked_at=timezone.now() + timedelta(minutes=1))
+    Metadata.objects.update(requested_at=timezone.now() + timedelta(minutes=1))
 
     assert services.fetch_page(url_id=page.pk) == "outdated"
 
@@ -171,8 +171,8 @@ def test_a_page_that_does_not_answer_is_left_alone_for_longer_and_longer(web: We
         except Later:
             continue
         known = Metadata.objects.get()
-        assert known.asked_at
-        waits.append((known.expires_at - known.asked_at).days)
+        assert known.requested_at
+        waits.append((known.expires_at - known.requested_at).days)
 
     assert waits == [1, 2, 4, 8, 16, 30, 30]
     assert (known.status, known.error_code, known.failures) == ("failed", "answered", 9)
@@ -187,7 +187,7 @@ def test_a_server_is_waited_for_as_long_as_it_asks_within_reason(web: Web) -> No
     with pytest.raises(Later) as much_later:
         services.fetch_page(url_id=other.pk)
 
-    assert (later.value.seconds, much_later.value.seconds) == (7, services.LONGEST_WAIT)
+    assert (later.value.seconds, much_later.value.seconds) == (7, services.MAX_RETRY_AFTER)
     assert set(Metadata.objects.values_list("status", flat=True)) == {"pending"}
 
 
@@ -365,8 +365,8 @@ def test_a_page_that_others_keep_private_looks_new_until_it_is_asked_for_again(
     earlier = timezone.now() - ago
     add_card(curator=bob, type="URL", url=PAGE, visibility="PRIVATE")
     known = Metadata.objects.create(
-        url=Url.objects.get(), title="A title", page={"title": "A title"}, status="fetched",
-        asked_at=earlier, fetched_at=earlier, expires_at=NOW,
+        url=Url.objects.get(), title="A title", page_fields={"title": "A title"}, status="fetched",
+        requested_at=earlier, fetched_at=earlier, expires_at=NOW,
     )  # fmt: skip
     client = client_of(alice)
 
@@ -390,7 +390,7 @@ def test_a_card_that_moves_to_a_private_page_finds_it_new_and_one_made_public_sh
     earlier = timezone.now() - ago
     add_card(curator=bob, type="URL", url=PAGE, visibility="PRIVATE")
     Metadata.objects.create(
-        url=Url.objects.get(), title="A title", status="fetched", asked_at=earlier,
+        url=Url.objects.get(), title="A title", status="fetched", requested_at=earlier,
         fetched_at=earlier, expires_at=NOW,
     )  # fmt: skip
     moving, _ = add_card(curator=alice, type="URL", url=f"{PAGE}/other")
@@ -406,7 +406,7 @@ def test_a_card_that_moves_to_a_private_page_finds_it_new_and_one_made_public_sh
     now = timezone.now()
     assert hidden.url
     Metadata.objects.create(
-        url=hidden.url, title="Mine", status="fetched", asked_at=now, fetched_at=now,
+        url=hidden.url, title="Mine", status="fetched", requested_at=now, fetched_at=now,
         expires_at=NOW,
     )  # fmt: skip
     client.patch(f"/api/v1/cards/{hidden.pk}/", {"visibility": "PUBLIC"})

@@ -96,7 +96,7 @@ def test_each_registry_tells_of_a_work_in_the_same_terms(registered: Web) -> Non
         },
     }
 
-    found = {asked: REGISTRIES[asked[0]].ask(asked[1]) for asked in expected}
+    found = {asked: REGISTRIES[asked[0]].look_up(asked[1]) for asked in expected}
 
     assert found == expected
 
@@ -127,7 +127,7 @@ def test_a_response_in_another_format_is_no_record_and_is_logged(
         caplog.clear()
 
         with pytest.raises(Unknown) as unknown:
-            REGISTRIES[registry].ask(identifier)
+            REGISTRIES[registry].look_up(identifier)
 
         logged = [record.message for record in caplog.records]
         is_unexpected = "unexpected format" in str(unknown.value)
@@ -237,7 +237,7 @@ def test_a_registry_that_answers_late_tells_of_the_work_that_the_page_names_now(
     registered: Web, names: str, registry: str
 ) -> None:
     url = known_page()
-    Metadata.objects.filter(url=url).update(page={"doi": names})
+    Metadata.objects.filter(url=url).update(page_fields={"doi": names})
 
     services.consult_registry(
         url_id=url.pk, registry="crossref", identifier="10.1038/171737a0", age=timedelta()

@@ -20,7 +20,7 @@ LANGUAGE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class PageResponse:
     """A server's response for a page; `metadata` is None if the page is unchanged (304)."""
 
     metadata: PageMetadata | None
@@ -29,26 +29,26 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def ask(canonical: str, *, conditions: Mapping[str, str]) -> Answer:
+def request(canonical: str, *, conditions: Mapping[str, str]) -> PageResponse:
     """Request a page, with conditional headers; raise FetchFailed.
 
     A canonical URL always has https. If nothing responds there, http is tried.
     """
     try:
-        return _answer(canonical, conditions)
+        return _request(canonical, conditions)
     except Unreachable:
-        return _answer(f"http:{canonical.removeprefix('https:')}", conditions)
+        return _request(f"http:{canonical.removeprefix('https:')}", conditions)
 
 
-def _answer(url: str, conditions: Mapping[str, str]) -> Answer:
+def _request(url: str, conditions: Mapping[str, str]) -> PageResponse:
     try:
         found = _follow(url, {**LANGUAGE, **conditions})
     except WrongType as other:
         # Not HTML: only its type and size are kept.
-        return Answer(metadata=of_address(url), type=other.type, size=other.size)
+        return PageResponse(metadata=metadata_of_address(url), type=other.type, size=other.size)
     if found.is_unchanged:
-        return Answer(metadata=None, headers=found.headers)
-    return Answer(
+        return PageResponse(metadata=None, headers=found.headers)
+    return PageResponse(
         metadata=extract(found.content, charset=found.charset, url=found.url),
         type=found.type,
         size=len(found.content),
@@ -56,10 +56,10 @@ def _answer(url: str, conditions: Mapping[str, str]) -> Answer:
     )
 
 
-def of_address(url: str) -> PageMetadata:
+def metadata_of_address(url: str) -> PageMetadata:
     """Return the metadata that the address alone gives: identifiers in it."""
-    named: dict[str, Any] = identifiers.of_address(url)
-    return PageMetadata(**named)
+    found: dict[str, Any] = identifiers.of_address(url)
+    return PageMetadata(**found)
 
 
 def _follow(url: str, headers: Mapping[str, str]) -> Fetched:
