@@ -19,9 +19,10 @@ from eventbook.operate.actions import DeadLetters
 from eventbook.record.outbox import OutsideTransaction, Priority, recording
 from eventbook.relay.relay import Relay
 from eventbook.store.replay import Progress, Selection, replay
+from eventbook.testing import relay_once, without_consumers
 from tests.conftest import Drain
-from tests.harness.deliveries import purge, relay_once
-from tests.harness.processes import nobody_consumes, wait_for
+from tests.harness.deliveries import purge
+from tests.harness.processes import wait_for
 from tests.probe.behaviours import told
 from tests.probe.models import Effect
 from tests.probe.sending import send, states
@@ -193,7 +194,7 @@ def test_a_replay_delivers_what_was_done_again_and_only_to_that_handler(drain: D
 
 def test_a_message_that_the_broker_lost_is_published_again(drain: Drain) -> None:
     send("lost", "kept")
-    with nobody_consumes("notifications"):
+    with without_consumers("notifications"):
         relay_once()
         purged = purge("notifications")
 
@@ -239,7 +240,7 @@ def test_outside_effects_carry_the_same_key_in_every_attempt(drain: Drain) -> No
 
 
 def test_interactive_work_overtakes_bulk_work(drain: Drain) -> None:
-    with nobody_consumes("notifications"):
+    with without_consumers("notifications"):
         send(*(f"bulk-{number}" for number in range(3)), priority=Priority.BULK)
         relay_once()
         send("quick")

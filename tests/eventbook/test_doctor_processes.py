@@ -12,8 +12,9 @@ from django.db.models.functions import Now
 
 from eventbook.models import Process
 from eventbook.operate.diagnosis import Finding, processes
+from eventbook.testing import without_consumers
 from tests.eventbook.findings import ago, bad, found
-from tests.harness.processes import Workers, nobody_consumes
+from tests.harness.processes import Workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,7 +66,7 @@ def test_a_worker_that_runs_but_does_not_consume(
 ) -> None:
     monkeypatch.setattr(processes, "REPLY_SECONDS", (0.3, 1.5))
 
-    with nobody_consumes("feeds"), nobody_else():
+    with without_consumers("feeds"), nobody_else():
         process("feed-worker", "feeds")
         findings = list(processes.findings(query_workers=True))
 

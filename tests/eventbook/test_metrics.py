@@ -21,12 +21,13 @@ from eventbook.observe import counters
 from eventbook.observe.families import FAMILIES
 from eventbook.operate.metrics import snapshot
 from eventbook.relay.relay import Relay
+from eventbook.testing import without_consumers
 from eventbook.work import leases
 from eventbook.work.execution import run_deliveries
 from eventbook.work.leases import FLUSH_AFTER_SECONDS
 from tests.conftest import Drain
 from tests.harness.deliveries import expand_only
-from tests.harness.processes import Workers, end, launch, nobody_consumes, wait_for
+from tests.harness.processes import Workers, end, launch, wait_for
 from tests.harness.scraping import Samples, scrape, value
 from tests.probe.sending import send
 
@@ -277,7 +278,7 @@ def test_a_worker_that_stops_in_peace_leaves_no_count_behind(
     workers: Workers, transactional_db: None, tmp_path: Path
 ) -> None:
     log = tmp_path / "worker.log"
-    with nobody_consumes("notifications"):
+    with without_consumers("notifications"):
         worker = launch("worker", "notifications", log=log)
         wait_for(
             lambda: "worker.started" in log.read_text(), seconds=30, what="the worker is ready"

@@ -24,9 +24,10 @@ from eventbook.deliveries import controls
 from eventbook.models import Delivery, Lease, Operation, QueueControl
 from eventbook.operate import actions
 from eventbook.operate.audit import audit
+from eventbook.testing import relay_once, without_consumers
 from tests.conftest import Drain
-from tests.harness.deliveries import purge, relay_once
-from tests.harness.processes import Workers, end, launch, nobody_consumes, wait_for
+from tests.harness.deliveries import purge
+from tests.harness.processes import Workers, end, launch, wait_for
 from tests.probe.models import Effect
 from tests.probe.sending import send, states
 
@@ -139,7 +140,7 @@ def test_a_pause_survives_a_restart_of_everything_and_a_broker_that_forgets(
 
 def test_a_relay_publishes_nothing_of_a_paused_queue(workers: Workers) -> None:
     """Neither what is new, nor retries, nor what was lost."""
-    with nobody_consumes(QUEUE):
+    with without_consumers(QUEUE):
         send("retried", "lost")
         relay_once()
         purge(QUEUE)

@@ -15,8 +15,9 @@ from eventbook.database.statements import execute
 from eventbook.deliveries import states as deliveries
 from eventbook.models import Lease, OutboxEntry
 from eventbook.relay.relay import AWAKE, Relay
+from eventbook.testing import relay_once
 from tests.conftest import Drain
-from tests.harness.deliveries import expand_only, relay_once
+from tests.harness.deliveries import expand_only
 from tests.harness.processes import wait_for
 from tests.probe.sending import send, states
 

@@ -19,11 +19,12 @@ from eventbook.models import Delivery, Event
 from eventbook.operate import actions
 from eventbook.record.outbox import Priority
 from eventbook.relay.relay import Relay
+from eventbook.testing import without_consumers
 from server.flower.guard import refusal
 from tests.conftest import Drain
 from tests.flows.flowers import LOGIN, Flower
 from tests.flows.outside import IdentityProvider, log_in, proxy_to, serving
-from tests.harness.processes import Workers, nobody_consumes, wait_for
+from tests.harness.processes import Workers, wait_for
 from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,7 +134,7 @@ def done_by(task: dict[str, Any]) -> int:
 
 
 def test_the_broker_page_says_what_waits_in_postgresql(flower: Flower) -> None:
-    with nobody_consumes("feeds"):
+    with without_consumers("feeds"):
         send("waits-1", "waits-2")
         before = flower.get("broker").text
         relay = Relay()
@@ -195,7 +196,7 @@ def test_both_lanes_of_every_queue_are_counted_though_nobody_works_on_it(
     flower: Flower, drain: Drain
 ) -> None:
     relay = Relay()
-    with nobody_consumes("feeds"):
+    with without_consumers("feeds"):
         wait_for(lambda: "feeds" not in worked_on(flower), seconds=10, what="Flower knows")
         send("interactive")
         send("bulk", priority=Priority.BULK)

@@ -13,15 +13,7 @@ from eventbook.declare.handlers import all_handlers, handlers
 from eventbook.declare.queues import policy_of
 from eventbook.models import Delivery, Event, Priority
 from eventbook.relay.expansion import array_parameters, expand
-from eventbook.relay.relay import Relay
 from eventbook.relay.scan_start import ScanStart
-
-
-def relay_once() -> None:
-    """Let a relay take one step: expand the outbox, and send messages to the workers."""
-    relay = Relay()
-    relay.step()
-    relay.broker.close()
 
 
 def expand_only(*names: str) -> None:

@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -136,46 +135,11 @@ def sessions() -> int:
         return len(own.execute(others).fetchall())
 
 
-@contextmanager
-def nobody_consumes(queue: str) -> Iterator[None]:
-    """Stop the worker from consuming a queue during the block."""
-    from celery import current_app
-
-    current_app.control.cancel_consumer(queue, reply=True, timeout=2, limit=1)
-    try:
-        yield
-    finally:
-        current_app.control.add_consumer(queue, reply=True, timeout=2, limit=1)
-
-
 def drain_with(workers: Workers, *, seconds: float) -> None:
-    """Run the relay until no delivery is open; raise DeadlinePassed with those that are."""
-    from eventbook.brokers.broker import BrokerDown
-    from eventbook.relay.relay import Relay
-
-    relay = Relay()
-
-    def quiet() -> bool:
-        try:
-            relay.step()
-        except BrokerDown:
-            return False
-        return not open_deliveries()
+    """Run the relay until no delivery is open; raise NotDrained, with the workers' log."""
+    from eventbook.testing import NotDrained, drain
 
     try:
-        wait_for(quiet, seconds=seconds, what="every delivery is done or dead")
-    except DeadlinePassed as error:
-        raise DeadlinePassed(f"{error}: {open_deliveries()}\n{workers.tail()}") from error
-    finally:
-        relay.broker.close()
-
-
-def open_deliveries() -> list[tuple[str, str, int]]:
-    """Return the open deliveries and outbox entries as (handler or 'outbox', state, count)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT handler, state, count(*) FROM eventbook_delivery WHERE due_at IS NOT NULL"
-            " GROUP BY 1, 2 UNION ALL"
-            " SELECT 'outbox', type, count(*) FROM eventbook_outboxentry GROUP BY 2"
-        )
-        return list(cursor.fetchall())
+        drain(seconds=seconds)
+    except NotDrained as error:
+        raise NotDrained(f"{error}\n{workers.tail()}") from error

@@ -20,6 +20,7 @@ from cards.models import Card
 from eventbook.brokers.broker import worker_queues
 from eventbook.models import Delivery, Event
 from eventbook.relay.relay import Relay
+from eventbook.testing import without_consumers
 from imports import handlers, services
 from imports.events import ImportBatchReady
 from imports.files.documents import Document
@@ -29,7 +30,7 @@ from imports.jobs import reading, turns
 from imports.jobs.batches import BatchWriter
 from imports.models import Import, ImportBatch, ImportedItem
 from tests.conftest import Drain
-from tests.harness.processes import Workers, launch, nobody_consumes, wait_for
+from tests.harness.processes import Workers, launch, wait_for
 from tests.imports.conftest import upload
 
 Client = Callable[[Any], APIClient]
@@ -47,7 +48,7 @@ def test_an_import_whose_workers_are_killed_again_and_again_ends_exactly(
     accepted = upload(client_of(alice), lines(2000), visibility="PUBLIC")
     relay = Relay()
 
-    with nobody_consumes("imports"):
+    with without_consumers("imports"):
         for target in (1, 900):
             mine = launch("worker", "imports", log=tmp_path / "worker.log")
             wait_for(lambda: "imports" in worker_queues(timeout=0.3), seconds=30, what="it works")

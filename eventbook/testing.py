@@ -1,0 +1,68 @@
+"""Helpers for the tests of an application: run the relay until its handlers are done.
+
+They need the servers and the workers of the application, because tests in one process would skip
+the broker. Start a worker of all queues once for a test run (`manage.py worker QUEUE…`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+from celery import current_app
+
+from eventbook.brokers.broker import BrokerDown
+from eventbook.database.statements import execute
+from eventbook.relay.relay import Relay
+
+PAUSE_SECONDS = 0.02
+OPEN = """
+    SELECT handler || ' ' || state, count(*) FROM eventbook_delivery
+    WHERE due_at IS NOT NULL GROUP BY 1
+    UNION ALL SELECT 'outbox ' || type, count(*) FROM eventbook_outboxentry GROUP BY 1
+"""
+
+
+class NotDrained(AssertionError):
+    """Deliveries were still open when `drain` gave up; the message lists them."""
+
+
+def drain(*, seconds: float = 30.0) -> None:
+    """Run the relay until the workers have finished every delivery: each is done or dead.
+
+    Raises NotDrained after `seconds`. While the broker is down, the relay tries again.
+    """
+    deadline = time.monotonic() + seconds
+    relay = Relay()
+    with closing(relay.broker):
+        while True:
+            with suppress(BrokerDown):
+                relay.step()
+                if not open_deliveries():
+                    return
+            if time.monotonic() > deadline:
+                raise NotDrained(f"Open after {seconds:.0f} s: {open_deliveries()}")
+            time.sleep(PAUSE_SECONDS)
+
+
+def relay_once() -> None:
+    """Let a relay take one step: expand the outbox, and send messages to the workers."""
+    relay = Relay()
+    with closing(relay.broker):
+        relay.step()
+
+
+def open_deliveries() -> dict[str, int]:
+    """Count open deliveries by "HANDLER STATE", and events in the outbox by "outbox TYPE"."""
+    return dict(execute(OPEN, prepare=False).rows)
+
+
+@contextmanager
+def without_consumers(queue: str) -> Iterator[None]:
+    """Stop a worker from consuming a queue during the block."""
+    current_app.control.cancel_consumer(queue, reply=True, timeout=2, limit=1)
+    try:
+        yield
+    finally:
+        current_app.control.add_consumer(queue, reply=True, timeout=2, limit=1)
