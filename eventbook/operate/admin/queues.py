@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
@@ -29,15 +29,22 @@ from eventbook.operate.queries import QueueStatus
 RESTORED = "before this database was restored: to let the queue go on, select and resume it"
 
 
+class ListedQueue(Protocol):
+    """A QueueControl in the list, with the queue's live figures."""
+
+    queue: str
+    status: QueueStatus
+
+
 class QueueList(ChangeList):
     """The list of queues with their live figures, in the order of the queue table."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         found = {status.queue: status for status in queries.queue_status()}
-        rows = {control.queue: control for control in self.result_list}
-        for control in rows.values():
-            control.status = found.get(control.queue, QueueStatus(queue=control.queue))
+        rows: dict[str, ListedQueue] = {control.queue: control for control in self.result_list}
+        for queue, row in rows.items():
+            row.status = found.get(queue, QueueStatus(queue=queue))
         first = [rows.pop(queue) for queue in all_policies() if queue in rows]
         self.result_list = [*first, *rows.values()]
 
@@ -46,7 +53,7 @@ def figure(name: str, description: str) -> Any:
     """Return a list column that shows the field `name` of QueueStatus."""
 
     @admin.display(description=description, empty_value="–")
-    def column(control: Any) -> Any:
+    def column(control: ListedQueue) -> Any:
         return getattr(control.status, name)
 
     return column
@@ -59,7 +66,7 @@ def linked_count(name: str, description: str, **filters: str) -> Any:
     """
 
     @admin.display(description=description)
-    def column(control: Any) -> SafeString:
+    def column(control: ListedQueue) -> SafeString:
         count = getattr(control.status, name)
         if not count:
             return format_html("{}", count)
@@ -160,18 +167,18 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
         return format_html("{} {}", badge("paused", "paused"), text)
 
     @admin.display(description="waits for")
-    def oldest(self, control: Any) -> str:
+    def oldest(self, control: ListedQueue) -> str:
         return f"{control.status.oldest_seconds:.0f} s" if control.status.depth else "–"
 
     @admin.display(description="p50, p95, p99 ms")
-    def latency(self, control: Any) -> str:
+    def latency(self, control: ListedQueue) -> str:
         """Return the percentiles of the time from commit to done, over the last 5 minutes."""
-        status: QueueStatus = control.status
+        status = control.status
         found = (status.p50_ms, status.p95_ms, status.p99_ms)
         return ", ".join("–" if each is None else f"{each:.0f}" for each in found)
 
     @admin.display(description="limits")
-    def limits(self, control: Any) -> str:
+    def limits(self, control: ListedQueue) -> str:
         return limits_of(control.status)
 
     @admin.action(description="Pause the selected queues", permissions=["operate"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from math import inf
 
@@ -21,13 +21,6 @@ from eventbook.operate.audit import rules
 
 # The process groups in fly.toml that are not a queue's.
 OTHER_GROUPS = ("web", "relay", "beat", "flower", "exporter")
-
-Sources = tuple[Callable[[], Iterator[Metric]], ...]
-
-
-def sources() -> Sources:
-    """Return the functions that yield all metrics; each runs a few statements."""
-    return (counted, queues, relay, audits, processes, streams, database)
 
 
 def counted() -> Iterator[Metric]:
@@ -176,3 +169,7 @@ def gauge_by_label(label: str, name: str, text: str, rows: Iterable[tuple[str, f
     for value, figure in rows:
         family.add_metric([value], figure)
     return family
+
+
+# All metrics. Each function runs a few statements, so that a slow scrape can stop between two.
+READERS = (counted, queues, relay, audits, processes, streams, database)

@@ -11,7 +11,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from eventbook.operate.metrics.collector import sources
+from eventbook.operate.metrics.collector import READERS
 
 KEEP_SECONDS = 1.0  # how long a collection is reused for other scrapes
 LIMIT_SECONDS = 5.0  # after which a collection is aborted
@@ -44,15 +44,15 @@ class Snapshot:
         self._until = 0.0
 
     def _collect(self) -> None:
-        """Read the metrics from all sources, or keep the reason why that failed."""
+        """Read all metrics, or keep the reason why that failed."""
         self._metrics, self._failure = [], ""
         deadline = time.monotonic() + LIMIT_SECONDS
         try:
-            for source in sources():
+            for metrics in READERS:
                 if time.monotonic() > deadline:
                     self._failure = f"PostgreSQL took more than {LIMIT_SECONDS:g} s."
                     return
-                self._metrics += source()
+                self._metrics += metrics()
         except (DatabaseError, InterfaceError) as error:
             self._failure = str(error) or type(error).__name__
         finally:
