@@ -1,21 +1,22 @@
 #!/usr/bin/env python
-"""Django's command line; with no servers given, the embedded ones run while a command does."""
+"""Django's command line; without configured servers, embedded ones run while a command does."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
-# Seconds until a statement is given up (DATABASE_REPLY_SECONDS; 0 for never). The relay begins
-# anew, whoever asks the doctor wants an answer, and a migration takes as long as it takes; workers
-# and operators have the longest that a handler may take.
-PATIENCE = {
+# The time limit of a statement, in seconds, by command (DATABASE_REPLY_SECONDS; 0: none). The relay
+# tries again after a timeout. A user waits for the commands that operate queues, which work in
+# small steps. A migration may take any time.
+REPLY_SECONDS = {
     "relay": "30", "doctor": "15", "exporter": "5", "migrate": "0",
-    # These work in small steps, and somebody waits at a terminal.
     "queues": "30", "dead-letters": "30", "replay": "60", "rebuild_feeds": "60",
 }  # fmt: skip
+# Of every other command, workers above all: the longest time that a handler may take.
+LONGEST_REPLY_SECONDS = "300"
 
 
 def main() -> None:
@@ -24,18 +25,14 @@ def main() -> None:
 
     allow_any_text()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    seconds = PATIENCE.get(" ".join(sys.argv[1:2]), "300")
+    command = " ".join(sys.argv[1:2])
+    seconds = REPLY_SECONDS.get(command, LONGEST_REPLY_SECONDS)
     os.environ.setdefault("DATABASE_REPLY_SECONDS", seconds)
-    if sys.argv[1:2] == ["migrate"]:
-        # Less than a request waits for an answer: it may have to wait behind us (server/wsgi.py).
+    if command == "migrate":
+        # Requests queue behind a migration that waits for a lock. They wait for 4 seconds at most
+        # (server/wsgi.py), so a migration must give up earlier.
         os.environ.setdefault("DATABASE_LOCK_SECONDS", "2")
-    if sys.argv[1:2] == ["worker"]:
-        from config.queues import group_of
-
-        # Settings, logs, traces and connections to the database know the process by it.
-        group = os.environ.get("FLY_PROCESS_GROUP") or group_of(sys.argv[2:])
-        os.environ.setdefault("PROCESS_NAME", group)
-    # Nothing that is loaded now is garbage, and looking for some takes a tenth of the time.
+    # Garbage collection finds nothing while code is loaded, and takes a tenth of the time.
     gc.disable()
     import django
 
@@ -50,21 +47,20 @@ def run() -> None:
     from django.conf import settings
     from django.core.management import execute_from_command_line
 
-    from config.management.refusals import in_a_line, is_expected
+    from config.command_errors import is_expected, one_line
 
+    servers: AbstractContextManager[object] = nullcontext()
     if settings.EMBEDDED and needs_servers(sys.argv):
         from stack import embedded
 
         servers = embedded.using(settings.DATA_DIR)
-    else:
-        servers = nullcontext()
     try:
         with servers:
             execute_from_command_line(sys.argv)
     except Exception as error:
         if "--traceback" in sys.argv or not is_expected(error):
             raise
-        sys.exit(in_a_line(error))
+        sys.exit(one_line(error))
 
 
 def needs_servers(argv: list[str]) -> bool:

@@ -85,11 +85,13 @@ QUEUES = (
 )
 
 
-def group_of(names: Sequence[str]) -> str:
-    """Return the process group of a worker of these queues, for use where PROCESS_NAME is unset."""
+def group_of_command(argv: Sequence[str]) -> str:
+    """Return the process group of `manage.py worker QUEUE …`; empty for any other command."""
+    if argv[1:2] != ["worker"]:
+        return ""
     groups = {policy.name: policy.process_group for policy in QUEUES}
-    only = names[0] if len(names) == 1 else ""
-    return groups.get(only, f"{'+'.join(names)}-worker")
+    names = [name for name in argv[2:] if name in groups]
+    return groups[names[0]] if len(names) == 1 else f"{'+'.join(names)}-worker"
 
 
 def from_environment(policy: QueuePolicy) -> QueuePolicy:

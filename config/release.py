@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def of(folder: Path) -> str:
+def release_name(folder: Path) -> str:
     """Return the commit checked out in a folder (12 digits), or else its project's version.
 
     The files are read directly: an image may have no git program.

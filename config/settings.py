@@ -1,11 +1,13 @@
 """Django's settings; every value that differs between installations is read from the environment.
 
-docs/operating.md lists the environment variables.
+config/accounts.py, config/web.py and config/queues.py have some of them. docs/operating.md lists
+the environment variables.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,10 +16,12 @@ import environ
 from kombu.entity import Queue
 
 from api import openapi
-from config import logs, queues, release
-from config.people import *  # noqa: F403
+from config import logs, queues
+from config.accounts import *  # noqa: F403
+from config.release import release_name
 from config.web import *  # noqa: F403
 from config.web import URL_PREFIX
+from eventbook.conf import Conf
 from eventbook.database import configured
 
 # Without this, generic base classes (`ModelAdmin[Card]`) fail at run time.
@@ -26,7 +30,7 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
-# -- The environment ---------------------------------------------------------------------------
+# -- Servers and this installation -------------------------------------------------------------
 # Embedded servers replace a missing DATABASE_URL or REDIS_URL (stack/embedded.py).
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / ".data")))
 DATABASE_URL = env("DATABASE_URL", default="")
@@ -41,88 +45,63 @@ if EMBEDDED:
     REDIS_URL = REDIS_URL or _servers.redis_url
 
 DEBUG = env.bool("DEBUG", default=False)
-# Required unless a server is embedded: whoever can guess the key can forge sessions.
-SECRET_KEY = (
-    env("SECRET_KEY", default="") or local_secret(DATA_DIR, "secret_key")
-    if EMBEDDED
-    else env("SECRET_KEY")
-)
-# Former keys whose sessions and signatures stay valid.
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list(
-    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else []
-)
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Allow plain HTTP, for the local stack only: no redirect to https, cookies without `secure`.
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=EMBEDDED)
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
-# Whether all statements are prepared (parsed and planned once for many executions). Useful in web
-# processes, whose statements are few and repeat; impossible through a pooler that changes sessions
-# between transactions. If unset, only statements run by eventbook.database.execute are prepared.
-DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=None)
-# The schema of the tables; overrides any `search_path` of the server, the database or the role.
-DATABASE_SCHEMA = env("DATABASE_SCHEMA", default="public")
-IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
-# The time limit of a statement, in seconds; 0: none. Web processes have a shorter one
-# (server/wsgi.py), workers and operators' commands a longer one (manage.py).
-DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=30)
-# How long a statement may wait for a lock, in seconds; 0: as long as the statement may take.
-DATABASE_LOCK_SECONDS = env.float("DATABASE_LOCK_SECONDS", default=0)
-# Requests for bulk work are refused (429) while this many of its events and deliveries are open.
-BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=500_000)
-# Days after which events are deleted; 0: never. Deleted events can't be replayed, and the history
-# no longer shows them.
-KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=365)
+ENVIRONMENT = env("ENVIRONMENT", default="local" if INSECURE_HTTP else "production")
+# This process's kind and release, for logs, traces, error reports and the table of processes. On
+# Fly.io, the platform sets both.
+PROCESS_GROUP = (
+    env("PROCESS_NAME", default="")
+    or env("FLY_PROCESS_GROUP", default="")
+    or queues.group_of_command(sys.argv)
+)
+PROCESS_NAME = PROCESS_GROUP or "commonplace"
+RELEASE = env("RELEASE", default=env("FLY_IMAGE_REF", default="")) or release_name(BASE_DIR)
+
+# -- Limits of the product ---------------------------------------------------------------------
+# Entries of a timeline (feeds/), and days without a reader after which a timeline is emptied.
+FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
+FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # The most followers that one fan-out transaction serves; a fan-out to more of them is split.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)
 # Open live streams in a web process: of one person, and in total.
 STREAMS_PER_PERSON = env.int("STREAMS_PER_PERSON", default=10)
 STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=2000)
-# Entries of a timeline (feeds/), and days without a reader after which a timeline is emptied.
-FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
-FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # One person's limits: imports, and subscriptions to feeds of other sites.
 IMPORTS_OPEN_PER_PERSON = env.int("IMPORTS_OPEN_PER_PERSON", default=20)
 IMPORT_BYTES_PER_DAY = env.int("IMPORT_BYTES_PER_DAY", default=200 * 1024 * 1024)
 IMPORT_ROWS_PER_DAY = env.int("IMPORT_ROWS_PER_DAY", default=500_000)
 IMPORT_COLLECTIONS_PER_DAY = env.int("IMPORT_COLLECTIONS_PER_DAY", default=5_000)
 SUBSCRIPTIONS_PER_PERSON = env.int("SUBSCRIPTIONS_PER_PERSON", default=2_000)
+
+# -- Fetching from other sites -----------------------------------------------------------------
 # Whether to fetch each saved page, for its title, description and other metadata.
 FETCH_METADATA = env.bool("FETCH_METADATA", default=True)
 # Pages that are fetched again in an hour because their metadata is old.
 FETCH_AGAIN_PER_HOUR = env.int("FETCH_AGAIN_PER_HOUR", default=200)
 # Other addresses of the metadata registries, by name; tests use their own.
 METADATA_REGISTRIES = env("METADATA_REGISTRIES", default="")
-# Fetches from other sites (outside/fetcher.py): the allowed ports, the allowed addresses on the
-# loopback interface as host:port, and a contact for the owners of fetched sites.
+# For outside/fetcher.py: the allowed ports, the allowed addresses on the loopback interface as
+# host:port, and a contact for the owners of fetched sites.
 FETCH_PORTS = [int(port) for port in env.list("FETCH_PORTS", default=["80", "443"])]
 FETCH_TRUSTED = env.list("FETCH_TRUSTED", default=[])
 FETCH_CONTACT = env("FETCH_CONTACT", default="")
+
+# -- The event system (eventbook/conf.py has the meaning and the default of each) --------------
+QUEUES = queues.load()
+BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=Conf.BULK_BACKLOG_LIMIT)
+KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=Conf.KEEP_EVENTS_DAYS)
+HEALTH_ADDRESS = env("HEALTH_ADDRESS", default=Conf.HEALTH_ADDRESS)
+HEALTH_PORT = env.int("HEALTH_PORT", default=Conf.HEALTH_PORT)
+# Must be longer than any wait for a server (the broker, or DATABASE_REPLY_SECONDS of the relay).
+HEALTH_STALL_SECONDS = env.float("HEALTH_STALL_SECONDS", default=Conf.HEALTH_STALL_SECONDS)
+WATCHDOG_SECONDS = env.float("WATCHDOG_SECONDS", default=Conf.WATCHDOG_SECONDS)
+EXPORTER_ADDRESS = env("EXPORTER_ADDRESS", default=Conf.EXPORTER_ADDRESS)
+EXPORTER_PORT = env.int("EXPORTER_PORT", default=Conf.EXPORTER_PORT)
 # The token with which /metrics can be read; without one, only the local stack serves metrics.
-METRICS_TOKEN = env("METRICS_TOKEN", default="")
+METRICS_TOKEN = env("METRICS_TOKEN", default=Conf.METRICS_TOKEN)
 # Flower's address; the admin links to it.
 FLOWER_URL = env("FLOWER_URL", default="")
-# This process's kind and release, for logs, traces, error reports and the table of processes.
-PROCESS_GROUP = env("PROCESS_NAME", default="") or env("FLY_PROCESS_GROUP", default="")
-PROCESS_NAME = PROCESS_GROUP or "commonplace"
-RELEASE = env("RELEASE", default=env("FLY_IMAGE_REF", default="")) or release.of(BASE_DIR)
-ENVIRONMENT = env("ENVIRONMENT", default="local" if INSECURE_HTTP else "production")
-SENTRY_DSN = env("SENTRY_DSN", default="")
-# The port on which workers, relays and beat respond to health checks; 0: none.
-HEALTH_PORT = env.int("HEALTH_PORT", default=0)
-HEALTH_ADDRESS = env("HEALTH_ADDRESS", default="127.0.0.1")
-# Where `manage.py exporter` serves metrics.
-EXPORTER_ADDRESS = env("EXPORTER_ADDRESS", default="127.0.0.1")
-EXPORTER_PORT = env.int("EXPORTER_PORT", default=9108)
-# A process without progress for this many seconds is unhealthy. Must be longer than any wait for a
-# server (the broker, or DATABASE_REPLY_SECONDS of the relay).
-HEALTH_STALL_SECONDS = env.float("HEALTH_STALL_SECONDS", default=60)
-# A process that has been unhealthy for this many seconds ends itself, to be restarted; 0: never.
-WATCHDOG_SECONDS = env.float("WATCHDOG_SECONDS", default=300)
-# How long a stopping worker waits for its running tasks, in seconds. The kill timeouts of fly.toml
-# and of the supervisors must be longer.
-SOFT_SHUTDOWN_SECONDS = env.float("SOFT_SHUTDOWN_SECONDS", default=10)
-LOG_LEVEL = env("LOG_LEVEL", default="INFO")
 
 # -- Applications ------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -184,6 +163,19 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 
 # -- Database ----------------------------------------------------------------------------------
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
+# Whether all statements are prepared (parsed and planned once for many executions). Useful in web
+# processes, whose statements are few and repeat; impossible through a pooler that changes sessions
+# between transactions. If unset, only statements run by eventbook.database.execute are prepared.
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=None)
+# The schema of the tables; overrides any `search_path` of the server, the database or the role.
+DATABASE_SCHEMA = env("DATABASE_SCHEMA", default="public")
+IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=30)
+# The time limit of a statement, in seconds; 0: none. Web processes have a shorter one
+# (server/wsgi.py), workers and operators' commands a longer one (manage.py).
+DATABASE_REPLY_SECONDS = env.float("DATABASE_REPLY_SECONDS", default=Conf.DATABASE_REPLY_SECONDS)
+# How long a statement may wait for a lock, in seconds; 0: as long as the statement may take.
+DATABASE_LOCK_SECONDS = env.float("DATABASE_LOCK_SECONDS", default=0)
 DATABASES = {
     "default": configured(
         env.db_url_config(DATABASE_URL, engine="eventbook.database"),
@@ -215,6 +207,18 @@ SPECTACULAR_SETTINGS = openapi.SPECTACULAR_SETTINGS | {
 }
 
 # -- Security ----------------------------------------------------------------------------------
+# Required unless a server is embedded: whoever can guess the key can forge sessions.
+SECRET_KEY = (
+    env("SECRET_KEY", default="") or local_secret(DATA_DIR, "secret_key")
+    if EMBEDDED
+    else env("SECRET_KEY")
+)
+# Former keys whose sessions and signatures stay valid.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else []
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if not INSECURE_HTTP else None
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 SECURE_REDIRECT_EXEMPT = [rf"^({URL_PREFIX[1:]}/)?metrics$"]
@@ -223,8 +227,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 
-# -- Queues and Celery -------------------------------------------------------------------------
-QUEUES = queues.load()
+# -- Celery ------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 # Each queue needs its own routing key: with the default one, all would get the same messages.
 CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]
@@ -241,6 +244,9 @@ CELERY_TASK_TRACK_STARTED = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Flower enables task events when it connects; until then, workers don't send them.
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# How long a stopping worker waits for its running tasks, in seconds. The kill timeouts of fly.toml
+# and of the supervisors must be longer.
+SOFT_SHUTDOWN_SECONDS = env.float("SOFT_SHUTDOWN_SECONDS", default=10)
 # Celery itself would always wait this long if a task is running, even if the task ends sooner. A
 # batch that takes longer is rolled back, and another worker delivers it.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = SOFT_SHUTDOWN_SECONDS
@@ -271,6 +277,8 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "eventbook.beat.scheduler:SlotScheduler"
 
 # -- Logs --------------------------------------------------------------------------------------
+LOG_LEVEL = env("LOG_LEVEL", default="INFO")
+SENTRY_DSN = env("SENTRY_DSN", default="")
 LOGGING_CONFIG = "config.logs.configure"
 LOGGING = logs.configuration(
     level=LOG_LEVEL,

@@ -11,7 +11,8 @@ env = environ.Env()
 # Limits on a web process's resources, for one client or for all together.
 WEB = limits.read(env)
 # The path under which a proxy serves the site, for example /library; empty for the root.
-URL_PREFIX = limits.prefix(env("URL_PREFIX", default=""))
+_path = env("URL_PREFIX", default="").strip("/")
+URL_PREFIX = f"/{_path}" if _path else ""
 FORCE_SCRIPT_NAME = URL_PREFIX or None
 # Origins of other sites whose scripts may use the API, for example https://example.org; `*`: all.
 CORS_ORIGINS = env.list("CORS_ORIGINS", default=[])

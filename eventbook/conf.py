@@ -1,6 +1,7 @@
 """Every Django setting that eventbook reads, with its type and default.
 
-`conf.NAME` is `settings.NAME`, or the default where the project doesn't set it. Celery's and
+`conf.NAME` is `settings.NAME`, or the default where the project doesn't set it; `Conf.NAME` is the
+default, for a settings module that reads the value from the environment. Celery's and
 Django's own settings, and OpenTelemetry's environment, are not listed.
 """
 
@@ -22,7 +23,9 @@ class Setting(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance: object, owner: type) -> T:
+    def __get__(self, instance: object | None, owner: type) -> T:
+        if instance is None:  # Conf.NAME is the default
+            return self.default
         value: Any = getattr(settings, self.name, self.default)
         return value  # type: ignore[no-any-return]
 
@@ -38,7 +41,7 @@ class Conf:
     KEEP_EVENTS_DAYS = Setting(365)
     # Seconds that a statement may take; 0 for no limit.
     DATABASE_REPLY_SECONDS = Setting(30.0)
-    # The process group of this process, as fly.toml names it; empty for tools and tests.
+    # The process group of this process; empty for tools and tests.
     PROCESS_GROUP = Setting("")
     # The name of this process in traces.
     PROCESS_NAME = Setting("eventbook")

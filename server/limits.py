@@ -64,8 +64,3 @@ def read(env: environ.Env) -> Limits:
         kind = env.int if isinstance(default, int) else env.float
         given[name] = kind(name.upper(), default=default)
     return Limits(**given)
-
-
-def prefix(text: str) -> str:
-    """Return the site's path prefix with a leading and no trailing slash, or an empty string."""
-    return f"/{text.strip('/')}" if text.strip("/") else ""

@@ -1,8 +1,8 @@
 """Log records of libraries: replace their messages by ours, and hide their arguments.
 
 An argument may quote private data: a database row in an exception, a message's whole body, or the
-path of a user's profile. TABLE has our message for each library message that operators need. Of any
-other record, only the message template is logged, with numbers and plain names filled in.
+path of a user's profile. REPLACEMENTS has our message for each library message that operators need.
+Of any other record, only the message template is logged, with numbers and plain names filled in.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ QUIET = {
 }
 
 
-class Said(NamedTuple):
+class SafeMessage(NamedTuple):
     """A record's message, level and fields for the log; an empty level means the record's own."""
 
-    message: str
+    text: str
     level: str = ""
     fields: Mapping[str, Any] = {}
 
 
-class Words(NamedTuple):
+class Replacement(NamedTuple):
     """Our replacement for a library's message.
 
     `places` maps our fields to the positions of the library's arguments.
@@ -50,37 +50,39 @@ class Words(NamedTuple):
 
 
 # By the logger's name (or its first parts), and the beginning of the message template.
-TABLE: dict[tuple[str, str], Words] = {
-    ("celery.apps.worker", "%s ready."): Words("worker.started", places={"worker": 0}),
-    ("celery.worker.consumer.connection", "Connected to "): Words("broker.connected"),
-    ("kombu.mixins", "Connected to "): Words("broker.connected"),
-    ("celery.worker.consumer.consumer", "consumer: Cannot connect"): Words(
+REPLACEMENTS: dict[tuple[str, str], Replacement] = {
+    ("celery.apps.worker", "%s ready."): Replacement("worker.started", places={"worker": 0}),
+    ("celery.worker.consumer.connection", "Connected to "): Replacement("broker.connected"),
+    ("kombu.mixins", "Connected to "): Replacement("broker.connected"),
+    ("celery.worker.consumer.consumer", "consumer: Cannot connect"): Replacement(
         "broker.connection_failed", "warning", {"error": 1}
     ),
     # The arguments name the exception. Celery retries the connection for ever.
-    ("celery.worker.consumer.consumer", "%s (%r)"): Words(
+    ("celery.worker.consumer.consumer", "%s (%r)"): Replacement(
         "broker.connection_lost", "warning", {"error": 1}
     ),
-    ("celery.worker.consumer.consumer", "Received unregistered task"): Words(
+    ("celery.worker.consumer.consumer", "Received unregistered task"): Replacement(
         "handler.unknown", places={"handler": 0}
     ),
-    ("celery.worker.consumer.consumer", "Received and deleted unknown"): Words("message.unknown"),
-    ("celery.worker.consumer.consumer", "Received invalid task"): Words(
+    ("celery.worker.consumer.consumer", "Received and deleted unknown"): Replacement(
+        "message.unknown"
+    ),
+    ("celery.worker.consumer.consumer", "Received invalid task"): Replacement(
         "message.invalid", places={"error": 0}
     ),
-    ("celery.worker.consumer.consumer", "Can't decode message"): Words(
+    ("celery.worker.consumer.consumer", "Can't decode message"): Replacement(
         "message.undecodable", places={"error": 0}
     ),
-    ("celery.beat", "beat: Starting"): Words("beat.started"),
-    ("celery.beat", "beat: Shutting down"): Words("beat.stopped"),
-    ("celery.worker", "Unrecoverable error"): Words("worker.failed", places={"error": 0}),
-    ("opentelemetry", ""): Words("traces.not_exported", "warning"),
-    ("django.security", ""): Words("request.suspicious", "warning"),
+    ("celery.beat", "beat: Starting"): Replacement("beat.started"),
+    ("celery.beat", "beat: Shutting down"): Replacement("beat.stopped"),
+    ("celery.worker", "Unrecoverable error"): Replacement("worker.failed", places={"error": 0}),
+    ("opentelemetry", ""): Replacement("traces.not_exported", "warning"),
+    ("django.security", ""): Replacement("request.suspicious", "warning"),
 }
 TRACE = "celery.app.trace"
 # Libraries whose string arguments are names of workers, tasks and the like, never users' text.
-ABOUT_THEMSELVES = ("celery", "flower", "kombu", "tornado", "uvicorn")
-LINKS = ("kombu.", "redis.")
+SAFE_ARGUMENTS = ("celery", "flower", "kombu", "tornado", "uvicorn")
+CONNECTION_MODULES = ("kombu.", "redis.")
 NAME = re.compile(r"[\w.@:+-]{1,100}")
 
 # The project's packages. LOG_LEVEL counts for their loggers, whose messages are constants.
@@ -90,39 +92,41 @@ OURS = {
 }  # fmt: skip
 
 
-def in_our_words(record: logging.LogRecord) -> Said:
+def safe_message(record: logging.LogRecord) -> SafeMessage:
     """Return a record's message and fields: our own unchanged, a library's replaced."""
     if record.name.partition(".")[0] in OURS:
-        return Said(record.getMessage())
+        return SafeMessage(record.getMessage())
     if record.name == TRACE and isinstance(record.args, Mapping):
         # A task failed as a whole; the record has the exception.
-        return Said("task.failed", "", {"handler": record.args.get("name")})
-    if words := words_for(record):
-        return Said(words.message, words.level, _fields(words, record.args))
-    return Said(_told(record.name, str(record.msg), record.args))
+        return SafeMessage("task.failed", "", {"handler": record.args.get("name")})
+    if replacement := replacement_for(record):
+        return SafeMessage(
+            replacement.message, replacement.level, _fields(replacement, record.args)
+        )
+    return SafeMessage(_masked(record.name, str(record.msg), record.args))
 
 
-def words_for(record: logging.LogRecord) -> Words | None:
+def replacement_for(record: logging.LogRecord) -> Replacement | None:
     """Return our replacement for a library's record, or None if the table has none."""
-    for (name, begin), words in TABLE.items():
-        if f"{record.name}.".startswith(f"{name}.") and str(record.msg).startswith(begin):
-            return words
+    for (name, beginning), replacement in REPLACEMENTS.items():
+        if f"{record.name}.".startswith(f"{name}.") and str(record.msg).startswith(beginning):
+            return replacement
     return None
 
 
-def _fields(words: Words, args: Any) -> dict[str, Any]:
+def _fields(replacement: Replacement, args: Any) -> dict[str, Any]:
     """Return the arguments of a library's record that become fields."""
     given = args if isinstance(args, tuple) else ()
     return {
         name: _argument(given[place], named=True)
-        for name, place in words.places.items()
+        for name, place in replacement.places.items()
         if place < len(given)
     }
 
 
-def _told(logger: str, template: str, args: Any) -> str:
+def _masked(logger: str, template: str, args: Any) -> str:
     """Return a library's message with all arguments that may be private replaced by `…`."""
-    named = logger.partition(".")[0] in ABOUT_THEMSELVES
+    named = logger.partition(".")[0] in SAFE_ARGUMENTS
     if not args:
         return template if named else template[:200]
     try:
@@ -134,15 +138,17 @@ def _told(logger: str, template: str, args: Any) -> str:
 
 
 def _argument(value: Any, named: bool) -> Any:
-    """Return an argument in loggable form; `named` says whether names and link errors are safe."""
+    """Return an argument in loggable form; `named`: names and connection errors are safe too."""
     if isinstance(value, int | float):
         return value
     if isinstance(value, BaseException):
-        return _of_a_link(value) if named else name_of(value)
+        return _describe_error(value) if named else name_of(value)
     return value if named and isinstance(value, str) and NAME.fullmatch(value) else "…"
 
 
-def _of_a_link(error: BaseException) -> str:
-    # The message of a connection error is safe to log: it names the server and the cause.
-    is_of_link = isinstance(error, ConnectionError) or type(error).__module__.startswith(LINKS)
-    return connection_error(error) if is_of_link else name_of(error)
+def _describe_error(error: BaseException) -> str:
+    """Return the message of a connection error, which names the server; else the error's class."""
+    is_connection_error = isinstance(error, ConnectionError) or type(error).__module__.startswith(
+        CONNECTION_MODULES
+    )
+    return connection_error(error) if is_connection_error else name_of(error)

@@ -15,7 +15,7 @@ import msgspec
 from structlog.contextvars import get_contextvars
 from structlog.dev import ConsoleRenderer
 
-from config.logs.libraries import in_our_words
+from config.logs.libraries import safe_message
 from config.logs.secrets import masking
 from eventbook.observe import class_and_place, connection_error, traceback_without_messages
 
@@ -60,7 +60,7 @@ class Lines(logging.Formatter):
 
     def __init__(self, *, as_json: bool, secrets: Collection[str] = ()) -> None:
         super().__init__()
-        self.render = for_machines() if as_json else for_people()
+        self.render = json_renderer() if as_json else text_renderer()
         self.mask = masking(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -70,14 +70,14 @@ class Lines(logging.Formatter):
 
 def line_of(record: logging.LogRecord) -> Line:
     """Return a record's line: message, level, time, fields, and the exception if there is one."""
-    said = in_our_words(record)
+    message = safe_message(record)
     line = {
         "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
-        "level": said.level or record.levelname.lower(),
-        "event": said.message,
+        "level": message.level or record.levelname.lower(),
+        "event": message.text,
         "logger": record.name,
         **fields_of(record),
-        **said.fields,
+        **message.fields,
     }
     if record.exc_info and (error := record.exc_info[1]):
         is_setup = type(error).__name__ in ABOUT_SETUP
@@ -94,13 +94,13 @@ def fields_of(record: logging.LogRecord) -> Line:
     return line
 
 
-def for_machines() -> Callable[[Line], str]:
+def json_renderer() -> Callable[[Line], str]:
     """Return the function that writes a line as JSON."""
     encode = msgspec.json.Encoder(enc_hook=str).encode
     return lambda line: encode(line).decode()
 
 
-def for_people() -> Callable[[Line], str]:
+def text_renderer() -> Callable[[Line], str]:
     """Return the function that writes a readable line."""
     console = ConsoleRenderer(colors=False, pad_event_to=0)
     return lambda line: console(None, "", line)

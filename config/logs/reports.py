@@ -14,7 +14,7 @@ import sentry_sdk
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import event_from_exception
 
-from config.logs.libraries import OURS, TRACE, words_for
+from config.logs.libraries import OURS, TRACE, replacement_for
 from config.logs.lines import fields_of
 from eventbook.observe import name_of
 
@@ -69,10 +69,10 @@ def message_of(record: logging.LogRecord) -> str:
         return str(record.msg)
     if record.name == TRACE:
         return "task.failed"
-    words = words_for(record)
-    if words is None:
+    replacement = replacement_for(record)
+    if replacement is None:
         return "library.failed"
-    return "" if words.level == "warning" else words.message
+    return "" if replacement.level == "warning" else replacement.message
 
 
 def report(record: logging.LogRecord, message: str) -> Event:

@@ -12,25 +12,25 @@ from eventbook.database import is_timeout
 from eventbook.operate import BrokerDown
 from stack.terminal import SaysWhatToDo
 
-DATABASE = (OperationalError, InterfaceError, psycopg.OperationalError, PoolTimeout)
-BROKER = (BrokerDown, PublishFailed, RedisError)
-EXPECTED = (*DATABASE, *BROKER, SaysWhatToDo, ProgrammingError)
-TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+DATABASE_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError, PoolTimeout)
+BROKER_ERRORS = (BrokerDown, PublishFailed, RedisError)
+EXPECTED_ERRORS = (*DATABASE_ERRORS, *BROKER_ERRORS, SaysWhatToDo, ProgrammingError)
+TABLE_ERRORS = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
 
 def is_expected(error: BaseException) -> bool:
     """Return whether an error comes from a server or the setup, and so needs no traceback."""
     if isinstance(error, ProgrammingError):
-        return isinstance(error.__cause__, TABLES)
-    return isinstance(error, EXPECTED)
+        return isinstance(error.__cause__, TABLE_ERRORS)
+    return isinstance(error, EXPECTED_ERRORS)
 
 
-def in_a_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Return a line with the problem and what to do about it."""
     if isinstance(error, SaysWhatToDo):
         return str(error)
     first = str(error).strip().partition("\n")[0] or type(error).__name__
-    if isinstance(error, BROKER):
+    if isinstance(error, BROKER_ERRORS):
         return (
             f"The broker can't be reached ({first}). Start Valkey/Redis, or correct REDIS_URL, and"
             " run this again: events wait in PostgreSQL."
