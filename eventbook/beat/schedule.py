@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from eventbook.database.statements import execute
 from eventbook.declare.events import event_type
 from eventbook.declare.handlers import handler
 from eventbook.record.signals import DomainSignal
@@ -77,17 +78,10 @@ def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable
 def record_due_slots() -> timedelta:
     """Record the present slot of each schedule, unless it is recorded; return how long to sleep."""
     with transaction.atomic():
-        now = _now()
+        now: datetime = execute("SELECT clock_timestamp()").rows[0][0]
         for schedule in schedules.values():
             slot = schedule.slot_at(now).isoformat()
             key = f"{schedule.name}@{slot}"
             schedule.signal.send(sender=Schedule, event=schedule.event(slot=slot), key=key)
     ends = (schedule.slot_at(now) + schedule.every for schedule in schedules.values())
     return min(LONGEST_SLEEP, *(end - now for end in ends))
-
-
-def _now() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        now: datetime = cursor.fetchone()[0]
-        return now

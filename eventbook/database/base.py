@@ -18,9 +18,8 @@ from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 from eventbook.conf import conf
-from eventbook.database.adapters import PlainListDumper
+from eventbook.database.adapters import PlainListDumper, with_fast_times
 from eventbook.database.session import SESSION
-from eventbook.database.statements import DEFAULT_PLANS, LEAN_PLANS, PreparedCursor, with_lean_times
 
 # The time limit, in seconds, of the check whether a connection still works; after it, Django
 # connects again.
@@ -32,8 +31,31 @@ CHECK = ""
 AT_REST = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 
 
+# For statements on few rows. Each is planned once, for any parameters; the plan scans indexes in
+# their order, even if the tables were empty at that moment.
+LEAN_PLANS = """
+    SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off
+"""
+# For statements on many rows, which are not prepared, but planned for their parameters and the
+# tables as they are. Forcing custom plans would do this, too, but would also plan the check of each
+# foreign key for each row.
+DEFAULT_PLANS = """
+    RESET plan_cache_mode; RESET enable_seqscan; RESET enable_bitmapscan
+"""
+
+
 class StatementOutdated(psycopg.OperationalError):
     """A migration changed a prepared statement's result columns; a retry may succeed."""
+
+
+class PreparedCursor(psycopg.Cursor[Any]):
+    """A cursor that has PostgreSQL prepare its statements, unless `prepares` is false."""
+
+    prepares = True
+
+    def execute(self, query: Any, params: Any = None, **_: Any) -> PreparedCursor:
+        """Run a statement; prepare it if the server doesn't know it yet."""
+        return super().execute(query, params, prepare=self.prepares)
 
 
 class TimeLimitedConnection(psycopg.Connection[Any]):
@@ -45,7 +67,7 @@ class TimeLimitedConnection(psycopg.Connection[Any]):
 
     _limit: float | None = None
     _plans_lean: bool | None = None  # the last argument of `plan`
-    _answered_at = 0.0
+    _responded_at = 0.0
 
     def execute(self, query: Any, *args: Any, **options: Any) -> Any:
         """Run a statement; skip the pool's check, made for each request, on a fresh connection."""
@@ -58,7 +80,7 @@ class TimeLimitedConnection(psycopg.Connection[Any]):
 
         A server that closes a connection sends a message first, which is then unread data.
         """
-        if self.closed or time.monotonic() - self._answered_at > FRESH_SECONDS:
+        if self.closed or time.monotonic() - self._responded_at > FRESH_SECONDS:
             return False
         if self.pgconn.transaction_status not in AT_REST:
             return False
@@ -76,15 +98,15 @@ class TimeLimitedConnection(psycopg.Connection[Any]):
             self._limit = before
 
     @cached_property
-    def kept_cursor(self) -> Any:
-        """The cursor that all prepared statements share (eventbook/database/statements.py)."""
-        return with_lean_times(PreparedCursor(self))
+    def prepared_cursor(self) -> Any:
+        """The cursor of all prepared statements: creating one takes as long as using it."""
+        return with_fast_times(PreparedCursor(self))
 
     def plan(self, *, lean: bool) -> None:
-        """Choose how PostgreSQL plans the session's statements (`lean`: see statements.py)."""
+        """Choose LEAN_PLANS and prepared statements, or DEFAULT_PLANS and unprepared ones."""
         if self._plans_lean != lean:
             self.execute(LEAN_PLANS if lean else DEFAULT_PLANS)
-            self._plans_lean = self.kept_cursor.keeps = lean
+            self._plans_lean = self.prepared_cursor.prepares = lean
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for a response, by default for DATABASE_REPLY_SECONDS.
@@ -94,7 +116,7 @@ class TimeLimitedConnection(psycopg.Connection[Any]):
         if timeout is None:
             timeout = self._limit or conf.DATABASE_REPLY_SECONDS or None
         try:
-            answer = super().wait(gen, interval=interval, timeout=timeout)
+            response = super().wait(gen, interval=interval, timeout=timeout)
         except psycopg.OperationalError:
             # The response may still arrive: the next user of this connection would read it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
@@ -108,8 +130,8 @@ class TimeLimitedConnection(psycopg.Connection[Any]):
             # On this connection, the statement would fail each time. A new one prepares it again.
             self.pgconn.finish()
             raise StatementOutdated from error
-        self._answered_at = time.monotonic()
-        return answer
+        self._responded_at = time.monotonic()
+        return response
 
 
 def with_time_limits(module: ModuleType) -> ModuleType:
@@ -132,7 +154,28 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> Any:
         """Return a cursor that converts timestamps faster; most rows have several of them."""
-        return with_lean_times(super().create_cursor(name))
+        return with_fast_times(super().create_cursor(name))
+
+    def prepared_cursor(self) -> Any:
+        """Connect if necessary, and return the connection's cursor of prepared statements."""
+        self._connect_if_broken()
+        cursor = self.connection.prepared_cursor
+        # Django's wrapper takes as long as the cursor, so only for wrapped or logged statements.
+        if self.execute_wrappers or self.queries_logged:
+            cursor = self.make_debug_cursor(cursor)
+        self.validate_no_broken_transaction()
+        return cursor
+
+    def plan(self, *, lean: bool) -> None:
+        """Connect if necessary, and choose how PostgreSQL plans this connection's statements."""
+        self._connect_if_broken()
+        with self.wrap_database_errors:
+            self.connection.plan(lean=lean)
+
+    def _connect_if_broken(self) -> None:
+        """Do as Django before it creates a cursor: the connection may have broken since a task."""
+        self.close_if_health_check_failed()
+        self.ensure_connection()
 
     def is_usable(self) -> bool:
         """Return whether the server responds on this connection within CHECK_SECONDS."""

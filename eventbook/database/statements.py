@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
-from psycopg.postgres import types
-from psycopg.pq import Format
 
-# For statements on few rows. Each is planned once, for any parameters; the plan scans indexes in
-# their order, even if the tables were empty at that moment.
-LEAN_PLANS = """
-    SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off
-"""
-# For statements on many rows, which are not prepared, but planned for their parameters and the
-# tables as they are. Forcing custom plans would do this, too, but would also plan the check of each
-# foreign key for each row.
-DEFAULT_PLANS = """
-    RESET plan_cache_mode; RESET enable_seqscan; RESET enable_bitmapscan
-"""
+if TYPE_CHECKING:
+    from eventbook.database.base import DatabaseWrapper
+
 # For one page of a list that may be long. A merge join may scan a whole table before enough rows
 # match, and a bitmap scan reads all matching rows in order to sort them.
 IN_ORDER = """
@@ -34,8 +24,7 @@ IN_ORDER = """
 RELAXED_COMMIT = "relaxed AS (SELECT set_config('synchronous_commit', 'off', true))"
 
 Parameters = Sequence[Any] | Mapping[str, Any]
-TIMESTAMPTZ = types["timestamptz"].oid
-NOT_AGAIN = "ON CONFLICT DO NOTHING"
+DO_NOTHING = "ON CONFLICT DO NOTHING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +35,6 @@ class Result:
     count: int
 
 
-class PreparedCursor(psycopg.Cursor[Any]):
-    """A cursor that has PostgreSQL prepare its statements, unless `keeps` is false."""
-
-    keeps = True
-
-    def execute(self, query: Any, params: Any = None, **_: Any) -> PreparedCursor:
-        """Run a statement; prepare it if the server doesn't know it yet."""
-        return super().execute(query, params, prepare=self.keeps)
-
-
 def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True) -> Result:
     """Run a statement on Django's connection, prepared by default (see also `plan`).
 
@@ -63,33 +42,19 @@ def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True
     takes as long to plan as to run. Pass `prepare=False` if a good plan depends on the parameters.
     """
     if not prepare:
-        with connection.cursor() as made:
-            made.execute(statement, parameters)
-            return _result(made)
-    database: Any = connections[DEFAULT_DB_ALIAS]
-    # As Django does before it creates a cursor: the connection may have broken since the last task.
-    database.close_if_health_check_failed()
-    database.ensure_connection()
-    # One cursor for all statements of a session: creating one takes as long as using it. So does
-    # Django's wrapper, which is needed only if statements are wrapped or logged.
-    cursor = database.connection.kept_cursor
-    if database.execute_wrappers or database.queries_logged:
-        cursor = database.make_debug_cursor(cursor)
-    database.validate_no_broken_transaction()
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return _result(cursor)
+    database = _database()
+    cursor = database.prepared_cursor()
     with database.wrap_database_errors:
         cursor.execute(statement, parameters)
         return _result(cursor)
 
 
-def with_lean_times(cursor: Any) -> Any:
-    """Make a cursor parse timestamptz values by psycopg's loader, which is in C; return the cursor.
-
-    Django's loader is slower: for each value it sets the time zone in Python. That is needless,
-    since the session's time zone is UTC.
-    """
-    if loader := psycopg.adapters.get_loader(TIMESTAMPTZ, Format.TEXT):
-        cursor.adapters.register_loader(TIMESTAMPTZ, loader)
-    return cursor
+def _database() -> DatabaseWrapper:
+    """Return this thread's connection as what it is; `connection` is a proxy, which is slower."""
+    return cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
 
 
 def _result(cursor: Any) -> Result:
@@ -102,11 +67,7 @@ def plan(*, lean: bool) -> None:
 
     Call this outside a transaction, since a rollback would undo the choice.
     """
-    database: Any = connections[DEFAULT_DB_ALIAS]
-    database.close_if_health_check_failed()
-    database.ensure_connection()
-    with database.wrap_database_errors:
-        database.connection.plan(lean=lean)
+    _database().plan(lean=lean)
 
 
 @contextmanager
@@ -133,9 +94,9 @@ def insert_new(statement: str, parameters: Parameters, *, many: bool) -> int:
     """
     if not many:
         return execute(statement, parameters).count
-    without, found, rest = statement.rpartition(NOT_AGAIN)
+    without, found, rest = statement.rpartition(DO_NOTHING)
     if not found or rest.strip():
-        raise ValueError(f"The statement doesn't end in {NOT_AGAIN}.")
+        raise ValueError(f"The statement doesn't end in {DO_NOTHING}.")
     try:
         with transaction.atomic():
             return execute(without, parameters, prepare=False).count

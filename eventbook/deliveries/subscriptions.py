@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection
-
+from eventbook.database.ids import first_id_in_sql
 from eventbook.database.statements import execute
 from eventbook.declare.handlers import Handler, all_handlers
 from eventbook.declare.queues import policy_of
@@ -44,20 +43,17 @@ def subscribe() -> list[str]:
         [handler.event_name for handler in known],
         [",".join(handler.formerly) for handler in known],
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(SUBSCRIBE, columns)
-        return sorted(name for (name,) in cursor.fetchall())
+    return sorted(name for (name,) in execute(SUBSCRIBE, columns, prepare=False).rows)
 
 
 # Ids carry times of the web machines' clocks; 10 minutes cover the clocks' errors.
-MISSED = """
+MISSED = f"""
     INSERT INTO eventbook_delivery (event_id, handler, queue, state, priority, due_at, recorded_at)
     SELECT event.id, %(handler)s, %(queue)s, 'queued', event.priority, now(), event.recorded_at
     FROM eventbook_subscription AS subscription
     JOIN eventbook_event AS event
       ON event.type = subscription.event_type AND event.recorded_at >= subscription.since
-     AND event.id >= (lpad(to_hex((extract(epoch FROM subscription.since - interval '10 minutes')
-                                   * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+     AND event.id >= {first_id_in_sql("subscription.since - interval '10 minutes'")}
     WHERE subscription.handler = %(handler)s
       AND subscription.since > now() - %(deploy)s * interval '1 second'
       AND NOT EXISTS (SELECT FROM eventbook_outboxentry WHERE event_id = event.id)
@@ -65,7 +61,7 @@ MISSED = """
                       WHERE event_id = event.id AND handler = ANY(%(names)s))
     ORDER BY event.id
     ON CONFLICT (event_id, handler, part) DO NOTHING
-"""
+"""  # noqa: S608 - put together from constants
 
 
 NEW = "SELECT handler FROM eventbook_subscription WHERE since > now() - %s * interval '1 second'"
@@ -84,6 +80,4 @@ def _catch_up(handler: Handler) -> int:
         "queue": policy_of(handler.queue).name,
         "deploy": DEPLOY_SECONDS,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(MISSED, parameters)
-        return int(cursor.rowcount)
+    return execute(MISSED, parameters, prepare=False).count

@@ -14,6 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 
+from eventbook.database.ids import first_id_in_sql
 from eventbook.database.statements import execute
 from eventbook.declare.handlers import all_handlers, handlers
 from eventbook.declare.queues import all_policies
@@ -86,21 +87,20 @@ def _violations(rule: Rule) -> list[str]:
 # whose transaction lasts for more than a minute is checked after its commit.
 audit_rule(
     "every_event_has_its_deliveries",
-    statement="""
+    statement=f"""
         SELECT event.type || ' ' || event.id || ' has no delivery to ' || known.handler
         FROM unnest(%(handlers)s::text[], %(types)s::text[], %(names)s::text[])
              AS known (handler, type, names)
         JOIN eventbook_subscription subscription ON subscription.handler = known.handler
         JOIN eventbook_event event
           ON event.type = known.type
-         AND event.id > (lpad(to_hex((extract(epoch FROM now() - interval '20 minutes')
-                                      * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+         AND event.id > {first_id_in_sql("now() - interval '20 minutes'")}
          AND event.recorded_at >= greatest(subscription.since, now() - interval '10 minutes')
          AND event.recorded_at < now() - interval '1 minute'
         WHERE NOT EXISTS (SELECT FROM eventbook_outboxentry WHERE event_id = event.id)
           AND NOT EXISTS (SELECT FROM eventbook_delivery WHERE event_id = event.id
                           AND handler = ANY(string_to_array(known.names, ',')))
-    """,
+    """,  # noqa: S608 - put together from constants
     advice="Deliver the events: `manage.py replay --handler NAME --event ID`.",
     parameters=lambda: {
         "handlers": [known.name for known in all_handlers()],

@@ -9,9 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
-
 from eventbook.conf import conf
+from eventbook.database.statements import execute
 from eventbook.declare.queues import all_policies
 from eventbook.models import Priority
 
@@ -72,9 +71,7 @@ def open_bulk_work(limit: int) -> int:
     """Return how many bulk events and deliveries are open, counting at most `limit` of each."""
     queues = list(all_policies())
     parameters: dict[str, Any] = {"bulk": Priority.BULK, "queues": queues, "limit": limit}
-    with connection.cursor() as cursor:
-        cursor.execute(OPEN, parameters)
-        (count,) = cursor.fetchone()
+    ((count,),) = execute(OPEN, parameters, prepare=False).rows
     return int(count)
 
 
@@ -86,9 +83,7 @@ DELIVERED = """
 
 def seconds_to_wait(limit: int) -> int:
     """Return how many seconds it takes to deliver a tenth of the limit, at the present rate."""
-    with connection.cursor() as cursor:
-        cursor.execute(DELIVERED, [Priority.BULK, DRAIN_SECONDS])
-        (delivered,) = cursor.fetchone()
+    ((delivered,),) = execute(DELIVERED, [Priority.BULK, DRAIN_SECONDS], prepare=False).rows
     if not delivered:
         return DEFAULT_WAIT
     seconds = round(limit / 10 * DRAIN_SECONDS / int(delivered))

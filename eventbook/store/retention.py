@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from eventbook.beat.schedule import schedules
 from eventbook.conf import conf
 from eventbook.database.ids import first_id_at
+from eventbook.database.statements import execute
 from eventbook.declare.queues import all_policies
 from eventbook.deliveries import limits
 from eventbook.models import StreamReset
@@ -79,28 +80,30 @@ def prune() -> dict[str, int]:
 def _prune_deliveries(queue: str) -> int:
     """Delete a queue's done deliveries except the newest `keep_done`; return how many."""
     keep = all_policies()[queue].keep_done
-    numbers: dict[str, Any] = {"queue": queue, "keep": keep, "step": STEP}
+    parameters: dict[str, Any] = {"queue": queue, "keep": keep, "step": STEP}
     total = 0
     while True:
-        with connection.cursor() as cursor:
-            cursor.execute(DELIVERIES, numbers)
-            total += int(cursor.rowcount)
-            if cursor.rowcount < STEP:
-                return total
+        deleted = execute(DELIVERIES, parameters, prepare=False).count
+        total += deleted
+        if deleted < STEP:
+            return total
 
 
 def _prune_events(age: timedelta, *, types: list[str] | None) -> int:
     """Delete finished events of these types (None: all) beyond an age; return how many."""
     # Ids carry times of the web machines' clocks; a day covers the clocks' errors.
     before = first_id_at(timezone.now() - age + timedelta(days=1))
-    numbers: dict[str, Any] = {"age": age, "types": types, "step": STEP, "before": before}
-    numbers["after"] = UUID(int=0)
+    parameters: dict[str, Any] = {
+        "age": age,
+        "types": types,
+        "step": STEP,
+        "after": UUID(int=0),
+        "before": before,
+    }
     total = 0
-    while numbers["after"] is not None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(OLD, numbers)
-            old = [id for (id,) in cursor.fetchall()]
-            numbers["after"] = old[-1] if old else None
-            cursor.execute(EVENTS, [old])
-            total += int(cursor.rowcount)
+    while parameters["after"] is not None:
+        with transaction.atomic():
+            old = [id for (id,) in execute(OLD, parameters, prepare=False).rows]
+            parameters["after"] = old[-1] if old else None
+            total += execute(EVENTS, [old], prepare=False).count
     return total

@@ -11,10 +11,14 @@ from django.db import InterfaceError, OperationalError, connection, connections,
 from psycopg_pool import ConnectionPool
 
 from eventbook.database import listener
-from eventbook.database.base import FRESH_SECONDS, DatabaseWrapper, TimeLimitedConnection
+from eventbook.database.base import (
+    FRESH_SECONDS,
+    DatabaseWrapper,
+    PreparedCursor,
+    TimeLimitedConnection,
+)
 from eventbook.database.configuration import configured
 from eventbook.database.listener import Listener
-from eventbook.database.statements import PreparedCursor
 from tests.harness.links import Link
 
 POOL = {"connection_class": TimeLimitedConnection, "timeout": 2, "reconnect_timeout": 1}
@@ -131,7 +135,7 @@ def test_a_connection_is_tested_within_a_second(
     settings.DATABASE_REPLY_SECONDS = 60
     assert far.is_usable()
     link.blackhole()
-    monkeypatch.setattr(far.connection, "_answered_at", time.monotonic() - 2 * FRESH_SECONDS)
+    monkeypatch.setattr(far.connection, "_responded_at", time.monotonic() - 2 * FRESH_SECONDS)
     began = time.monotonic()
 
     assert not far.is_usable()
@@ -185,7 +189,7 @@ def test_only_a_connection_that_was_silent_or_has_ended_is_asked(
     ConnectionPool.check_connection(session)
     assert asked == []
 
-    monkeypatch.setattr(session, "_answered_at", time.monotonic() - 2 * FRESH_SECONDS)
+    monkeypatch.setattr(session, "_responded_at", time.monotonic() - 2 * FRESH_SECONDS)
     ConnectionPool.check_connection(session)
     assert len(asked) == 1
 
