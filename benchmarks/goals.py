@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.report.measures import MIB
+
 Round = Mapping[str, Any]
 Rounds = Mapping[str, Mapping[str, Sequence[Round]]]  # by scenario and system
 OURS = "Commonplace"
-MIB = 2**20
 
 
 def of(name: str) -> Callable[[Round], float]:

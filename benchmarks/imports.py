@@ -32,6 +32,7 @@ LATENCY = """
     SELECT handler, extract(epoch FROM finished_at - recorded_at) * 1000 FROM eventbook_delivery
     WHERE priority = 5 AND state = 'done' AND handler = ANY(%s) AND recorded_at > %s
 """
+BIBLIOGRAPHY = bench.ROOT / "tests" / "imports" / "files" / "tugboat.bib"
 HANDLERS = ["notifications.notify_card_added", "feeds.fan_out"]
 
 
@@ -77,30 +78,34 @@ def parsers() -> Iterator[tuple[str, dict[str, float]]]:
     from imports.files.documents import Document
     from imports.files.formats import rows
     from imports.files.items import Item
+
+    for name, content in files(FORMATS).items():
+        began = time.process_time()
+        count = sum(isinstance(row, Item) for row in rows(Document(content))[1])
+        seconds = time.process_time() - began
+        yield name, {"rows": count, "rows_per_second": round(count / seconds)}
+
+
+def files(count: int) -> dict[str, bytes]:
+    """Return a file of each format, with about `count` rows."""
     from tests.imports import samples
 
-    urls = list(addresses(FORMATS))
+    urls = list(addresses(count))
     item = "<item><guid>{0}</guid><title>A title of some length</title><link>{0}</link></item>"
     escaped = [escape(url) for url in urls]
     items = "".join(map(item.format, escaped[:2000]))
     outlines = "".join(f'<outline xmlUrl="{url}"/>' for url in escaped)
-    bibliography = bench.ROOT / "tests" / "cards" / "imports" / "files" / "tugboat.bib"
-    files = {
-        "html": bookmarks(FORMATS),
+    return {
+        "html": bookmarks(count),
         "list": "\n".join(urls).encode(),
         "csv": ("url,title,tags\n" + "".join(f'"{u}",A title,a|b\n' for u in urls)).encode(),
         "pinboard": json.dumps([{"href": url, "tags": "a b"} for url in urls]).encode(),
         "feed": f"<rss><channel>{items}</channel></rss>".encode(),
         "opml": f"<opml><body>{outlines}</body></opml>".encode(),
-        "ris": samples.RIS * 2000,
-        "csl": json.dumps(json.loads(samples.CSL) * FORMATS).encode(),
-        "bibtex (TUGboat)": bibliography.read_bytes(),
+        "ris": samples.RIS * (count // 5),
+        "csl": json.dumps(json.loads(samples.CSL) * count).encode(),
+        "bibtex (TUGboat)": BIBLIOGRAPHY.read_bytes(),
     }  # fmt: skip
-    for name, content in files.items():
-        began = time.process_time()
-        count = sum(isinstance(row, Item) for row in rows(Document(content))[1])
-        seconds = time.process_time() - began
-        yield name, {"rows": count, "rows_per_second": round(count / seconds)}
 
 
 def run(servers: Any, count: int) -> dict[str, Any]:
@@ -180,10 +185,10 @@ def warm() -> bool:
 
 def delivered() -> bool:
     """Return whether all events have been delivered."""
-    from benchmarks.systems.commonplace import LEFT
+    from benchmarks.work import UNFINISHED
     from eventbook.database.statements import execute
 
-    return execute(LEFT).rows == [(False,)]
+    return execute(UNFINISHED).rows == [(False,)]
 
 
 def person() -> Any:

@@ -27,7 +27,7 @@ from benchmarks.http.sites import Commonplace
 from eventbook.database.ids import new_id
 
 SECONDS = 20  # duration of the idle measurement
-TOLD = 30  # notifications sent one by one
+NOTIFICATIONS_SENT = 30  # one by one
 TIMELINES = """
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
     SELECT owner, card.id, card.curator_id
@@ -121,8 +121,8 @@ def measured(site: OneWorker, session: psycopg.Connection, tokens: Sequence[str]
             "cpu_ms_a_second": costs.so_far(),
             "before": before,
             "with_streams": {"memory_mib": memory(worker), "threads": worker.num_threads()},
-            "told_after_ms": one_by_one(session, listening),
-            "all_told_after_ms": round(notify(session, listening, 0, len(listening))),
+            "notified_after_ms": one_by_one(session, listening),
+            "all_notified_after_ms": round(notify(session, listening, 0, len(listening))),
         }
 
 
@@ -145,7 +145,7 @@ def opened(port: int, token: str) -> socket.socket:
 def one_by_one(session: psycopg.Connection, listening: Sequence[socket.socket]) -> dict[str, float]:
     """Notify users one after the other; return the median and greatest latency, in ms."""
     took = []
-    for number in range(TOLD):
+    for number in range(NOTIFICATIONS_SENT):
         time.sleep(0.13)  # spreads notifications over the interval between two polls
         place = number * 37 % len(listening)
         took.append(notify(session, listening, place, place + 1))
@@ -166,12 +166,12 @@ def notify(
 
 def wait_for(connection: socket.socket, words: bytes) -> None:
     """Read from a connection until these words were received."""
-    heard = b""
-    while words not in heard:
+    received = b""
+    while words not in received:
         piece = connection.recv(65_536)
         if not piece:
             raise ConnectionError("The stream ended.")
-        heard += piece
+        received += piece
 
 
 if __name__ == "__main__":

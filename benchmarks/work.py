@@ -20,14 +20,14 @@ from eventbook.database.ids import new_id
 PEOPLE = 1_000
 AVERAGE, MOST = 20, 200
 SEED = 7
-JOINED = ADDED = "2026-01-01T00:00Z"
+ADDED = "2026-01-01T00:00Z"
 
 # Cards as (card id, curator id).
 Cards = Sequence[tuple[UUID, int]]
 
 
-class Wrong(AssertionError):
-    """A system left missing or wrong rows."""
+class WrongRows(AssertionError):
+    """A system left missing or wrong rows, or rows that its responses don't match."""
 
 
 def follower_counts(dice: random.Random) -> list[int]:
@@ -48,15 +48,18 @@ def make_people(session: psycopg.Connection) -> None:
         add_followers(session, followed, sorted(dice.sample(others, count)))
 
 
+PEOPLE_ROWS = """
+    INSERT INTO accounts_user (id, password, is_superuser, username, first_name, last_name, email,
+                               is_staff, is_active, date_joined, display_name, bio)
+    SELECT id, '', false, 'u' || id, '', '', 'u' || id || '@example.org', false, true, now(),
+           'Person ' || id, ''
+    FROM generate_series(%s::bigint, %s::bigint) AS id
+"""
+
+
 def add_people(session: psycopg.Connection, first: int, last: int) -> None:
     """Create people with the ids `first` to `last`."""
-    with session.cursor().copy(
-        "COPY accounts_user (id, password, is_superuser, username, first_name, last_name, email,"
-        " is_staff, is_active, date_joined, display_name, bio) FROM STDIN"
-    ) as copy:
-        for id in range(first, last + 1):
-            email = f"u{id}@example.org"
-            copy.write_row((id, "", "f", f"u{id}", "", "", email, "f", "t", JOINED, "", ""))
+    session.execute(PEOPLE_ROWS, [first, last])
     session.execute("SELECT setval('accounts_user_id_seq', %s)", [last])
 
 
@@ -66,19 +69,20 @@ def add_followers(session: psycopg.Connection, followed: int, followers: Sequenc
         "COPY accounts_follow (follower_id, followed_id, notify, created_at) FROM STDIN"
     ) as copy:
         for follower in followers:
-            copy.write_row((follower, followed, "t", JOINED))
+            copy.write_row((follower, followed, "t", ADDED))
 
 
+# Cards, and all that is written because of them.
 CLEARED = (
-    *("cards_card", "feeds_timelineentry", "feeds_mergedcurator", "notifications_notification"),
-    *(
-        "eventbook_event",
-        "eventbook_outboxentry",
-        "eventbook_delivery",
-        "eventbook_attempt",
-        "eventbook_lease",
-    ),
+    "cards_card, feeds_timelineentry, feeds_mergedcurator, notifications_notification,"
+    " eventbook_event, eventbook_outboxentry, eventbook_delivery, eventbook_attempt,"
+    " eventbook_lease"
 )
+# Whether events or deliveries of Commonplace are unfinished.
+UNFINISHED = """
+    SELECT EXISTS (SELECT FROM eventbook_outboxentry)
+        OR EXISTS (SELECT FROM eventbook_delivery WHERE due_at IS NOT NULL)
+"""
 
 
 def clear(session: psycopg.Connection) -> None:
@@ -86,7 +90,7 @@ def clear(session: psycopg.Connection) -> None:
     while True:
         # A running system may lock the same tables in another order.
         with suppress(psycopg.errors.DeadlockDetected):
-            session.execute(f"TRUNCATE {', '.join(CLEARED)} CASCADE")
+            session.execute(f"TRUNCATE {CLEARED} CASCADE")
             return
 
 
@@ -145,22 +149,22 @@ FOUND = {
 def check(session: psycopg.Connection, cards: int) -> int:
     """Return the number of rows in each of the two tables of effects.
 
-    Raise Wrong unless there are `cards` cards, and both tables have exactly the expected rows.
+    Raise WrongRows unless there are `cards` cards, and both tables have exactly the expected rows.
     """
-    if (found := count(session, "SELECT * FROM cards_card")) != cards:
-        raise Wrong(f"{found} cards, not {cards}")
+    if (found := count(session, "cards_card")) != cards:
+        raise WrongRows(f"{found} cards, not {cards}")
     for what, rows in FOUND.items():
         for difference, text in (
-            (f"({EXPECTED}) EXCEPT ALL ({rows})", "missing"),
-            (f"({rows}) EXCEPT ALL ({EXPECTED})", "too many"),
+            (f"(({EXPECTED}) EXCEPT ALL ({rows})) AS rows", "missing"),
+            (f"(({rows}) EXCEPT ALL ({EXPECTED})) AS rows", "too many"),
         ):
             if differing := count(session, difference):
-                raise Wrong(f"{differing} {what} {text}")
-    return count(session, EXPECTED)
+                raise WrongRows(f"{differing} {what} {text}")
+    return count(session, f"({EXPECTED}) AS rows")
 
 
-def count(session: psycopg.Connection, query: str) -> int:
-    """Return the number of rows of a query."""
-    row = session.execute(f"SELECT count(*) FROM ({query}) AS rows").fetchone()
+def count(session: psycopg.Connection, rows: str) -> int:
+    """Count rows: of a table, optionally with a WHERE clause, or of a subquery."""
+    row = session.execute(f"SELECT count(*) FROM {rows}").fetchone()
     assert row
     return int(row[0])

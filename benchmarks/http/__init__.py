@@ -30,7 +30,7 @@ def measure(
     """Return {scenario: {system: [the figures of each round]}}.
 
     Delete all cards and people. The session must be in autocommit mode, and the Node.js peers must
-    be installed. Raise Wrong if a system did not do what it responded.
+    be installed. Raise WrongRows if a system did not do what it responded.
     """
     lengths = SHORT if short else FULL
     found: defaultdict[str, Figures] = defaultdict(lambda: defaultdict(list))
@@ -42,13 +42,13 @@ def measure(
         sites = [ours, fastify, stack.enter_context(running(Drf(servers, session)))]
         for _ in range(rounds):
             for site in sites:
-                _tell(found, "post", site.name, writes.post(site, tokens, lengths))
-            _tell(found, "bulk", ours.name, writes.post_in_bulk(ours, tokens, lengths))
+                _note(found, "post", site.name, writes.post(site, tokens, lengths))
+            _note(found, "bulk", ours.name, writes.post_in_bulk(ours, tokens, lengths))
         reader = library.make_reader(session, lengths.library)
         for _ in range(rounds):
             for scenario in reads.SCENARIOS:
                 for site in sites:
-                    _tell(found, scenario, site.name, reads.read(site, scenario, reader, lengths))
+                    _note(found, scenario, site.name, reads.read(site, scenario, reader, lengths))
     tokens = library.make_writers(session)
     library.forget_cards(servers, session)
     with running(outages.Stack(servers, session)) as whole:
@@ -57,7 +57,7 @@ def measure(
         for number in range(rounds):
             for state in outages.in_turn(number):
                 figures = outages.post(whole, state, tokens, lengths)
-                _tell(found, "post_without_broker", state, figures)
+                _note(found, "post_without_broker", state, figures)
     return {scenario: dict(systems) for scenario, systems in found.items()}
 
 
@@ -71,6 +71,6 @@ def running(site: AnySite) -> Iterator[AnySite]:
         site.stop()
 
 
-def _tell(found: dict[str, Figures], scenario: str, system: str, figures: dict[str, Any]) -> None:
+def _note(found: dict[str, Figures], scenario: str, system: str, figures: dict[str, Any]) -> None:
     found[scenario][system].append(figures)
     print(f"{scenario:20} {system:12}", figures, flush=True)

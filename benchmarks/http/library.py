@@ -10,6 +10,7 @@ from contextlib import closing
 import psycopg
 import redis
 
+from benchmarks import work
 from benchmarks.http.lengths import Size
 from stack.embedded import Servers
 
@@ -18,16 +19,12 @@ FOLLOWS = 10  # followers of each writer
 TOKEN_LENGTH, KEY_LENGTH = 64, 15  # the lengths that knox uses
 TIMELINE = 1_000  # the setting FEED_LENGTH
 MERGED = 500  # one in this many people is a curator whose cards are merged into feeds on reading
-KEPT_MADE = "cards_card, pages_url, api_idempotentrequest"
-KEPT_TOLD = (
-    "feeds_timelineentry, feeds_mergedcurator, notifications_notification, eventbook_event,"
-    " eventbook_outboxentry, eventbook_delivery, eventbook_attempt, eventbook_lease"
-)
+TABLES = f"{work.CLEARED}, pages_url, api_idempotentrequest"
 
 
 def forget_cards(servers: Servers, session: psycopg.Connection) -> None:
     """Delete all cards and their effects, so that no system is slowed down by another's rows."""
-    session.execute(f"TRUNCATE {KEPT_MADE}, {KEPT_TOLD} CASCADE")
+    session.execute(f"TRUNCATE {TABLES} CASCADE")
     with closing(redis.Redis.from_url(servers.unix_url)) as broker:
         broker.flushall()
     session.execute("CHECKPOINT")
@@ -66,17 +63,8 @@ def make_reader(session: psycopg.Connection, size: Size) -> Sequence[str]:
 
 def _make_people(session: psycopg.Connection, people: int) -> None:
     """Delete all data, and create people with the ids 1 to `people`."""
-    session.execute(f"TRUNCATE accounts_user, {KEPT_MADE}, {KEPT_TOLD} RESTART IDENTITY CASCADE")
-    session.execute(
-        """
-        INSERT INTO accounts_user (password, is_superuser, username, first_name, last_name, email,
-                                   is_staff, is_active, date_joined, display_name, bio)
-        SELECT '', false, 'u' || id, '', '', 'u' || id || '@example.org', false, true, now(),
-               'Person ' || id, ''
-        FROM generate_series(1, %s) AS id
-        """,
-        [people],
-    )
+    session.execute(f"TRUNCATE accounts_user, {TABLES} RESTART IDENTITY CASCADE")
+    work.add_people(session, 1, people)
 
 
 def make_tokens(session: psycopg.Connection, people: Sequence[int]) -> Sequence[str]:
@@ -145,7 +133,7 @@ NOTIFICATIONS = f"""
         UNION ALL
         SELECT recipient, %(cards)s + 1 - n AS n
         FROM generate_series(2, %(people)s) AS recipient, generate_series(1, 20) AS n
-    ) told
+    ) notified
     JOIN cards_card card ON card.id = {KEY}::uuid
 """
 # Timelines hold the cards of merged curators too, because the peers read timelines only.

@@ -13,19 +13,16 @@ from typing import Any
 from benchmarks.http import lengths as of
 from benchmarks.http.lengths import Lengths
 from benchmarks.http.load import Load, result, send
-from benchmarks.http.sites import Commonplace, Wrong, count
+from benchmarks.http.sites import Commonplace
 from benchmarks.http.writes import PATH
 from benchmarks.servers import command_of, environment, wait_until
+from benchmarks.work import UNFINISHED, WrongRows, count
 from stack.embedded import START_SECONDS, Servers
 
 STATES = ("normal", "refused", "paused", "blackholed")
 RECOVERY = 90.0  # seconds
 GROUPS = ("relay", "notification-worker", "feed-worker", "event-worker")
 READY = {"relay": b"relay.started"}
-LEFT = """
-    SELECT EXISTS (SELECT FROM eventbook_outboxentry)
-        OR EXISTS (SELECT FROM eventbook_delivery WHERE due_at IS NOT NULL)
-"""
 
 
 class Stack(Commonplace):
@@ -45,7 +42,7 @@ class Stack(Commonplace):
 
     def is_idle(self) -> bool:
         """Return whether all recorded events have been delivered."""
-        return self.session.execute(LEFT).fetchone() == (False,)
+        return self.session.execute(UNFINISHED).fetchone() == (False,)
 
 
 def in_turn(number: int) -> Sequence[str]:
@@ -57,7 +54,7 @@ def in_turn(number: int) -> Sequence[str]:
 def post(stack: Stack, state: str, tokens: Sequence[str], lengths: Lengths) -> dict[str, Any]:
     """Measure adding cards at a fixed rate while the broker is in a state.
 
-    Raise Wrong unless all cards, events and deliveries are there after the broker's recovery.
+    Raise WrongRows unless all cards, events and deliveries are there after the broker's recovery.
     """
     load = Load(
         path=PATH, tokens=tokens, connections=of.READING_CONNECTIONS, seconds=lengths.outage,
@@ -72,7 +69,7 @@ def post(stack: Stack, state: str, tokens: Sequence[str], lengths: Lengths) -> d
     added = warm["answered"] + found["answered"]
     for what, number in _counts(stack).items():
         if number != before[what] + added:
-            raise Wrong(f"{added} cards were added, but {number - before[what]} {what}")
+            raise WrongRows(f"{added} cards were added, but {number - before[what]} {what}")
     return result(found)
 
 
@@ -135,19 +132,19 @@ def _silence(servers: Servers) -> Iterator[None]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
         listener.listen(128)
-        taker = threading.Thread(target=_take, args=(listener, held))
-        taker.start()
+        accepter = threading.Thread(target=_accept, args=(listener, held))
+        accepter.start()
         try:
             yield
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            taker.join()
+            accepter.join()
             for connection in held:
                 connection.close()
             address.unlink(missing_ok=True)
 
 
-def _take(listener: socket.socket, held: list[socket.socket]) -> None:
+def _accept(listener: socket.socket, held: list[socket.socket]) -> None:
     """Accept connections until the listener is shut down."""
     with suppress(OSError):
         while True:

@@ -11,7 +11,8 @@ from urllib.request import Request, urlopen
 from benchmarks.http import lengths as of
 from benchmarks.http.lengths import Lengths
 from benchmarks.http.load import Load, result, send
-from benchmarks.http.sites import Site, Wrong
+from benchmarks.http.sites import Site
+from benchmarks.work import WrongRows
 
 PAGE = 50
 PATHS = {
@@ -48,7 +49,7 @@ def read(site: Site, scenario: str, tokens: Sequence[str], lengths: Lengths) -> 
 
 
 def _check(site: Site, scenario: str, tokens: Sequence[str]) -> None:
-    """Raise Wrong unless the page has the newest rows, in order."""
+    """Raise WrongRows unless the page has the newest rows, in order."""
     request = Request(
         f"http://127.0.0.1:{site.port}{PATHS[scenario]}",
         headers={"Authorization": f"Token {tokens[0]}"},
@@ -58,4 +59,4 @@ def _check(site: Site, scenario: str, tokens: Sequence[str]) -> None:
     found = [row.get("id") or row["event_id"] for row in results]
     expected = [str(id) for (id,) in site.session.execute(EXPECTED[scenario], [PAGE])]
     if found != expected or len(found) != PAGE:
-        raise Wrong(f"{site.name} responds to {scenario} with wrong rows")
+        raise WrongRows(f"{site.name} responds to {scenario} with wrong rows")

@@ -11,13 +11,10 @@ import psycopg
 import redis
 
 from benchmarks.servers import Processes, command_of, environment, wait_until
+from benchmarks.work import count
 from stack.embedded import NAME, PORT, Servers
 
 GRANIAN = ["granian", "--interface", "wsgi", "benchmarks.plain.web.wsgi:application"]
-
-
-class Wrong(AssertionError):
-    """A site's responses and its effects don't match."""
 
 
 class Site(ABC):
@@ -41,7 +38,7 @@ class Site(ABC):
         """Return the site's command and its environment variables."""
 
     @abstractmethod
-    def told(self) -> dict[str, int]:
+    def enqueued(self) -> dict[str, int]:
         """Return how many cards were handed to each of its queues, by queue name."""
 
     def answers(self) -> bool:
@@ -71,7 +68,7 @@ class Commonplace(Site):
         """Return the command in fly.toml, listening on loopback."""
         return command_of("web"), {"WEB_PORT": str(self.port), "PROCESS_NAME": "web"}
 
-    def told(self) -> dict[str, int]:
+    def enqueued(self) -> dict[str, int]:
         """Count recorded events and outbox entries; no relay runs that would delete entries."""
         return {
             "the event store": count(self.session, "eventbook_event WHERE type = 'card.added'"),
@@ -100,7 +97,7 @@ class Fastify(Site):
             "PGDATABASE": NAME,
         }
 
-    def told(self) -> dict[str, int]:
+    def enqueued(self) -> dict[str, int]:
         """Count the waiting jobs."""
         return waiting(self.servers, "bull:notifications:wait", "bull:feeds:wait")
 
@@ -115,7 +112,7 @@ class Drf(Site):
         variables = {"DJANGO_SETTINGS_MODULE": "benchmarks.plain.web.settings"}
         return GRANIAN, self._granian() | variables
 
-    def told(self) -> dict[str, int]:
+    def enqueued(self) -> dict[str, int]:
         """Count the waiting messages."""
         return waiting(self.servers, "plain-notifications", "plain-feeds")
 
@@ -124,13 +121,6 @@ def waiting(servers: Servers, *lists: str) -> dict[str, int]:
     """Return the lengths of lists in the broker."""
     with closing(redis.Redis.from_url(servers.unix_url)) as broker:
         return {name: broker.llen(name) for name in lists}
-
-
-def count(session: psycopg.Connection, rows: str) -> int:
-    """Count the rows of a table; `rows` may include a WHERE clause."""
-    found = session.execute(f"SELECT count(*) FROM {rows}").fetchone()
-    assert found
-    return int(found[0])
 
 
 def free_port() -> int:

@@ -11,7 +11,8 @@ from benchmarks.http import lengths as of
 from benchmarks.http.lengths import Lengths
 from benchmarks.http.library import forget_cards
 from benchmarks.http.load import Load, result, send
-from benchmarks.http.sites import Fastify, Site, Wrong, count
+from benchmarks.http.sites import Fastify, Site
+from benchmarks.work import WrongRows, count
 from stack.embedded import Servers
 
 PATH = "/api/v1/cards/"
@@ -63,8 +64,10 @@ def _measured(site: Site, load: Load, lengths: Lengths) -> dict[str, Any]:
 
 
 def _check(site: Site, cards: int) -> None:
-    """Raise Wrong unless this many cards exist and were handed to each queue."""
-    counts = {"the library": count(site.session, "cards_card")} | site.told()
+    """Raise WrongRows unless this many cards exist and were handed to each queue."""
+    counts = {"the library": count(site.session, "cards_card")} | site.enqueued()
     for what, number in counts.items():
         if number != cards:
-            raise Wrong(f"{site.name}: {cards} cards were added, but there are {number} in {what}")
+            raise WrongRows(
+                f"{site.name}: {cards} cards were added, but there are {number} in {what}"
+            )

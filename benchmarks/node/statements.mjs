@@ -5,7 +5,7 @@ export const PERSON = `
 
 // An update that changes nothing, so that RETURNING also yields the row of a known page.
 export const ADD_URL = `
-  INSERT INTO cards_url (canonical, host, created_at) VALUES ($1, $2, $3)
+  INSERT INTO pages_url (canonical, host, created_at) VALUES ($1, $2, $3)
   ON CONFLICT (canonical) DO UPDATE SET canonical = EXCLUDED.canonical
   RETURNING id`;
 
@@ -23,18 +23,19 @@ export const FOLLOWING = `
   JOIN accounts_follow follow
     ON follow.follower_id = entry.owner_id AND follow.followed_id = card.curator_id
   JOIN accounts_user person ON person.id = card.curator_id
-  LEFT JOIN cards_url page ON page.id = card.url_id
+  LEFT JOIN pages_url page ON page.id = card.url_id
   WHERE entry.owner_id = $1
   ORDER BY entry.card_id DESC LIMIT 51`;
 
 export const NOTIFICATIONS = `
-  SELECT told.event_id AS id, told.kind, told.created_at, told.read_at IS NOT NULL AS read,
+  SELECT notification.event_id AS id, notification.kind, notification.created_at,
+         notification.read_at IS NOT NULL AS read,
          person.username, person.display_name,
          card.id AS card_id, card.type AS card_type, card.title, card.link,
-         person.username || ' ' || told.kind || ': ' || coalesce(card.title, '') AS text
-  FROM notifications_notification told
-  JOIN accounts_user person ON person.id = told.actor_id AND person.is_active
-  LEFT JOIN cards_card card ON card.id = told.card_id
-  WHERE told.recipient_id = $1
-    AND (told.card_id IS NULL OR card.visibility = 'PUBLIC' OR card.curator_id = $1)
-  ORDER BY told.event_id DESC LIMIT 51`;
+         person.username || ' ' || notification.kind || ': ' || coalesce(card.title, '') AS text
+  FROM notifications_notification notification
+  JOIN accounts_user person ON person.id = notification.actor_id AND person.is_active
+  LEFT JOIN cards_card card ON card.id = notification.card_id
+  WHERE notification.recipient_id = $1
+    AND (notification.card_id IS NULL OR card.visibility = 'PUBLIC' OR card.curator_id = $1)
+  ORDER BY notification.event_id DESC LIMIT 51`;

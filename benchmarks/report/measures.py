@@ -13,7 +13,7 @@ from typing import Any
 Round = Mapping[str, Any]
 Measure = Callable[[Round], float | None]
 
-MIB = 1024 * 1024
+MIB = 2**20
 # The component of each process; processes with other names are workers.
 COMPONENTS = {
     "benchmark": "producer",

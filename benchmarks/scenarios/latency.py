@@ -16,11 +16,11 @@ from benchmarks.systems.base import System
 
 # Uses the commit timestamps that PostgreSQL records, which are comparable between systems.
 LATENCIES = """
-    SELECT 1000 * extract(epoch FROM greatest(told.at, shown.at)
+    SELECT 1000 * extract(epoch FROM greatest(notified.at, shown.at)
                                      - pg_xact_commit_timestamp(card.xmin))::float
     FROM cards_card card
     JOIN (SELECT card_id, max(pg_xact_commit_timestamp(xmin)) AS at
-          FROM notifications_notification GROUP BY card_id) told ON told.card_id = card.id
+          FROM notifications_notification GROUP BY card_id) notified ON notified.card_id = card.id
     JOIN (SELECT card_id, max(pg_xact_commit_timestamp(xmin)) AS at
           FROM feeds_timelineentry GROUP BY card_id) shown ON shown.card_id = card.id
     WHERE card.id = ANY(%s)

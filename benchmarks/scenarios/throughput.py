@@ -57,7 +57,7 @@ def finish(system: System) -> None:
 
 
 def figures(system: System, meter: Meter, events: int) -> dict[str, Any]:
-    """Return the figures; raise work.Wrong if rows are missing or wrong."""
+    """Return the figures; raise work.WrongRows if rows are missing or wrong."""
     found = meter.end()
     rows = work.check(system.session, events)
     return found | {"events": events, "rows": rows, "rate": round(events / found["seconds"], 1)}

@@ -76,22 +76,23 @@ class Producer:
             stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         processes.adopt(name, self.process)
-        self._hear("ready")
+        self._expect("ready")
 
-    def tell(self, way: str, cards: Cards, *, writers: int = 1, rate: float = 0) -> None:
+    def order(self, way: str, cards: Cards, *, writers: int = 1, rate: float = 0) -> None:
         """Order the process to add cards in one of its ways, and wait until that is done."""
         self.file.write_text(json.dumps([[str(id), curator] for id, curator in cards]))
         order = {"way": way, "file": str(self.file), "writers": writers, "rate": rate}
         assert self.process.stdin
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
-        self._hear("done")
+        self._expect("done")
 
-    def _hear(self, word: str) -> None:
+    def _expect(self, word: str) -> None:
+        """Wait for a line of the process; raise RuntimeError if it is not this word."""
         assert self.process.stdout
-        said = self.process.stdout.readline().strip()
-        if said != word:
-            raise RuntimeError(f"The producer said {said!r}, not {word!r}.")
+        line = self.process.stdout.readline().strip()
+        if line != word:
+            raise RuntimeError(f"The producer printed {line!r}, not {word!r}.")
 
 
 def python_producer(processes: Processes, module: str, environment: Mapping[str, str]) -> Producer:

@@ -51,15 +51,15 @@ class BullMQ(System):
 
     def enqueue(self, cards: Cards) -> None:
         """Let the producer add jobs in this system's way (node/producer.mjs)."""
-        self.producer.tell(self.way, cards)
+        self.producer.order(self.way, cards)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
         """Let the producer insert each card and add its two jobs."""
-        self.producer.tell("write", cards, writers=writers, rate=rate)
+        self.producer.order("write", cards, writers=writers, rate=rate)
 
     def flood(self, cards: Cards) -> None:
         """Let a second producer add jobs with a lower priority."""
-        self._producer("background producer").tell("flood", cards)
+        self._producer("background producer").order("flood", cards)
 
     def is_done(self) -> bool:
         """Return whether no job is waiting or running."""

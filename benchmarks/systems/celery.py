@@ -49,11 +49,11 @@ class PlainCelery(System):
 
     def enqueue(self, cards: Cards) -> None:
         """Let the producer send two tasks per card."""
-        self.producer.tell("enqueue", cards)
+        self.producer.order("enqueue", cards)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
         """Let the producer commit each card and send its two tasks."""
-        self.producer.tell("write", cards, writers=writers, rate=rate)
+        self.producer.order("write", cards, writers=writers, rate=rate)
 
     def is_done(self) -> bool:
         """Return whether no message is waiting or being processed.

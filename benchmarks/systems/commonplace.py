@@ -7,7 +7,7 @@ from django.db import transaction
 from benchmarks.servers import command_of, environment
 from benchmarks.statements import INSERT_CARD
 from benchmarks.systems.base import System, python_producer
-from benchmarks.work import Cards
+from benchmarks.work import UNFINISHED, Cards
 from cards.events import CardAdded
 from cards.models import Card
 from cards.signals import card_added
@@ -15,10 +15,6 @@ from eventbook.record.outbox import Priority, recording
 
 GROUPS = ("relay", "notification-worker", "feed-worker")
 TRANSACTION = 1_000  # events per transaction when recording a backlog, as in cards/bulk/
-LEFT = """
-    SELECT EXISTS (SELECT FROM eventbook_outboxentry)
-        OR EXISTS (SELECT FROM eventbook_delivery WHERE due_at IS NOT NULL)
-"""
 
 
 class Commonplace(System):
@@ -40,7 +36,7 @@ class Commonplace(System):
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
         """Let the producer commit each card with its event."""
-        self.producer.tell("write", cards, writers=writers, rate=rate)
+        self.producer.order("write", cards, writers=writers, rate=rate)
 
     def flood(self, cards: Cards) -> None:
         """Record the events as bulk work, as an import does."""
@@ -49,7 +45,7 @@ class Commonplace(System):
 
     def is_done(self) -> bool:
         """Return whether every delivery is finished."""
-        return self.session.execute(LEFT).fetchone() == (False,)
+        return self.session.execute(UNFINISHED).fetchone() == (False,)
 
 
 def record(cards: Cards, priority: Priority) -> None:

@@ -48,11 +48,11 @@ class Dramatiq(System):
 
     def enqueue(self, cards: Cards) -> None:
         """Let the producer send two messages per card from 4 threads, the fastest number."""
-        self.producer.tell("enqueue", cards, writers=PRODUCERS)
+        self.producer.order("enqueue", cards, writers=PRODUCERS)
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
         """Let the producer insert each card and send its two messages."""
-        self.producer.tell("write", cards, writers=writers, rate=rate)
+        self.producer.order("write", cards, writers=writers, rate=rate)
 
     def is_done(self) -> bool:
         """Return whether no message is waiting, delayed or being processed."""

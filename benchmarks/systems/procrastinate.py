@@ -26,7 +26,7 @@ HISTORY = f"""
     SELECT job.id, unnest('{{deferred,started,succeeded}}'::{SCHEMA}.procrastinate_job_event_type[])
     FROM job
 """
-LEFT = f"""
+UNFINISHED = f"""
     SELECT EXISTS (
         SELECT FROM {SCHEMA}.procrastinate_jobs WHERE status IN ('todo', 'doing')
     )
@@ -80,7 +80,7 @@ class Procrastinate(System):
 
     def is_done(self) -> bool:
         """Return whether no job is waiting or running."""
-        return self.session.execute(LEFT).fetchone() == (False,)
+        return self.session.execute(UNFINISHED).fetchone() == (False,)
 
     def stop(self) -> None:
         """End the workers, and drop the tables."""

@@ -56,5 +56,5 @@ class NotificationList(generics.ListAPIView[Notification]):
 
     def get_queryset(self) -> QuerySet[Notification]:
         """Return the reader's notifications."""
-        told = Notification.objects.filter(recipient=cast(User, self.request.user))
-        return told.filter(actor__is_active=True).select_related("actor", "card")
+        notifications = Notification.objects.filter(recipient=cast(User, self.request.user))
+        return notifications.filter(actor__is_active=True).select_related("actor", "card")
