@@ -16,9 +16,10 @@ from eventbook.declare.handlers import handlers
 from eventbook.deliveries.states import Pending
 from eventbook.models import Priority
 
-# The message priority of each lane. On Redis, kombu keeps one list of a queue for each of its
+Lane = tuple[str, Priority]  # a queue has two lanes: interactive and bulk
+# The message priority in each lane. On Redis, kombu keeps one list of a queue for each of its
 # `priority_steps`, and reads the lowest step first.
-LANES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
+MESSAGE_PRIORITIES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
 REPLY_SECONDS = 5  # the timeout of one call to the broker
 
 
@@ -33,15 +34,15 @@ class Broker:
         self._connection: Connection | None = None
         self._writer: Writer | None = None
 
-    def depths(self, queues: Sequence[str]) -> dict[tuple[str, Priority], int]:
-        """Return the number of waiting messages by (queue, lane)."""
+    def depths(self, queues: Sequence[str]) -> dict[Lane, int]:
+        """Return the number of waiting messages in each lane of these queues."""
         try:
             channel: Any = self._connect().default_channel
             lanes = [(queue, lane) for queue in queues for lane in Priority]
             with channel.client.pipeline(transaction=False) as pipe:
                 for queue, lane in lanes:
                     # Only this private method of kombu knows the name of a lane's list.
-                    pipe.llen(channel._q_for_pri(queue, LANES[lane]))  # noqa: SLF001
+                    pipe.llen(channel._q_for_pri(queue, MESSAGE_PRIORITIES[lane]))  # noqa: SLF001
                 return dict(zip(lanes, pipe.execute(), strict=True))
         except (OSError, RedisError, OperationalError) as error:
             raise self._down(error) from error
@@ -62,7 +63,7 @@ class Broker:
         All messages go in one round trip, those of the most urgent queue first.
         """
         sent: Counter[str] = Counter()
-        lane = LANES[priority]
+        lane = MESSAGE_PRIORITIES[priority]
         try:
             if self._writer is None:
                 self._writer = Writer(self._connect().default_channel)

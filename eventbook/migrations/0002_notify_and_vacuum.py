@@ -4,7 +4,8 @@ from django.db import migrations
 
 # PostgreSQL sends one notification for all equal ones of a transaction, when it commits.
 # Transactions that notify wait for each other at their commits. So nobody notifies a relay that is
-# awake: it holds this advisory lock then (eventbook/relay/relay.py), and polls the outbox itself.
+# awake: it holds this advisory lock then, and polls the outbox itself. The number is POLLING_LOCK in
+# eventbook/relay/relay.py, written out since a migration must not change with the code.
 NOTIFY = """
     CREATE FUNCTION eventbook_notify_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

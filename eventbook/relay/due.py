@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from eventbook.database.statements import execute
+from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import QueuePolicy
 from eventbook.deliveries.limits import spend
 from eventbook.deliveries.states import Pending
@@ -38,15 +39,15 @@ FIRST_DUE = """
 """
 
 
-def lanes(queues: Sequence[str], start: ScanStart) -> dict[tuple[str, int], float]:
-    """Return the (queue, priority) lanes that have due deliveries, and the first due time of each.
+def first_due(queues: Sequence[str], start: ScanStart) -> dict[tuple[str, int], float]:
+    """Return the first due time of each (queue, priority) lane that has due deliveries.
 
     Times are in seconds since 1970.
     """
-    places = list(product(queues, map(int, Priority)))
+    lanes = list(product(queues, map(int, Priority)))
     with start.scan() as since:
-        begin = [since.get(lane, 0.0) for lane in places]
-        rows = execute(FIRST_DUE, [*map(list, zip(*places, strict=True)), begin]).rows
+        begin = [since.get(lane, 0.0) for lane in lanes]
+        rows = execute(FIRST_DUE, [*map(list, zip(*lanes, strict=True)), begin]).rows
         for queue, priority, at, _ in rows:
             start.found((queue, priority), at)
     return {(queue, priority): at for queue, priority, at, is_due in rows if is_due}
@@ -90,12 +91,11 @@ def claim_due(
     policy: QueuePolicy,
     *,
     priority: int,
-    handlers: Sequence[str],
     sweep: bool,
     limit: int,
     since: float = 0.0,
 ) -> list[Pending]:
-    """Claim due deliveries of a lane and return them for publishing.
+    """Claim due deliveries of a lane, to handlers of this release, and return them for publishing.
 
     Each becomes `queued`, and due again after the queue's `redelivery_seconds`. Deliveries that a
     worker has locked are passed over. The scan begins at due time `since`, in seconds since 1970.
@@ -106,7 +106,7 @@ def claim_due(
     parameters: dict[str, Any] = {
         "queue": policy.name,
         "priority": priority,
-        "handlers": list(handlers),
+        "handlers": [name for name, known in handlers.items() if known.queue == policy.name],
         "since": since - ROUNDING_SECONDS,
         "sweep": sweep,
         "overdue": OVERDUE_SECONDS,

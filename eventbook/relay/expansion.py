@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
+from eventbook.brokers.broker import Lane
 from eventbook.database.ids import first_id_at_seconds, seconds_of
 from eventbook.database.statements import RELAXED_COMMIT, execute
 from eventbook.declare.events import type_of_name
-from eventbook.declare.handlers import Handler
-from eventbook.declare.queues import QueuePolicy
+from eventbook.declare.handlers import Handler, all_handlers
+from eventbook.declare.queues import policy_of
 from eventbook.deliveries.states import Pending
 from eventbook.models import Priority
 from eventbook.observe import counters
 from eventbook.observe.families import OTHER
 from eventbook.relay.scan_start import ScanStart
 
-Columns = dict[str, str]
+ArrayParameters = dict[str, str]
 
 # Commit without waiting for the disk: if PostgreSQL crashes before this is written, the outbox
 # entries are back, too. A worker's later commits for these deliveries can't be on disk before it.
@@ -51,25 +52,32 @@ EXPAND = f"""
         ON CONFLICT (event_id, handler, part) DO NOTHING
         RETURNING id, event_id, handler, priority, publications
     )
+    -- Rows of two kinds: entries, without the id of a delivery, and deliveries.
     SELECT event_id, priority, NULL, type, 0 FROM claimed
     UNION ALL SELECT event_id, priority, id, handler, publications FROM created
 """  # noqa: S608 - put together from constants
 
 
-def array_parameters(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) -> Columns:
-    """Return the handlers as EXPAND's parameters: a PostgreSQL array literal for each column.
+def array_parameters(
+    has_room: Collection[Lane], of: Sequence[Handler] | None = None
+) -> ArrayParameters:
+    """Return all handlers, or those given, as EXPAND's parameters: an array literal a column.
 
-    `lanes` has a row for each handler and priority, with the queue's policy and whether the
-    broker has room in that lane. With room, a new delivery counts as published; otherwise it is due
-    at once, and is published when there is room.
+    In the lanes with room in the broker, a new delivery counts as published. In others it is due at
+    once, and is published when there is room.
     """
     names = ("types", "handlers", "queues", "redelivery", "room")
-    rooms: dict[tuple[str | int, ...], int] = defaultdict(int)
-    for handler, priority, policy, has_room in lanes:
-        row = handler.event_name, handler.name, handler.queue, policy.redelivery_seconds
-        # A bit for each lane with room, not a row: each step reads all rows, even for one event.
-        rooms[row] |= has_room << priority
-    rows = [(*row, room) for row, room in rooms.items()]
+    rows = [
+        (
+            known.event_name,
+            known.name,
+            known.queue,
+            policy_of(known.queue).redelivery_seconds,
+            # A bit for each lane with room, not a row: even for one event, all rows are read.
+            sum(1 << priority for priority in Priority if (known.queue, priority) in has_room),
+        )
+        for known in (all_handlers() if of is None else of)
+    ]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     # PostgreSQL quotes the elements of an array as JSON quotes strings.
     arrays = ("{" + ",".join(map(json.dumps, column)) + "}" for column in columns)
@@ -77,7 +85,12 @@ def array_parameters(lanes: Iterable[tuple[Handler, int, QueuePolicy, bool]]) ->
 
 
 def expand(
-    columns: Columns, start: ScanStart, *, limit: int, bulk_limit: int, many: bool = True
+    handlers: ArrayParameters,
+    start: ScanStart,
+    *,
+    limit: int,
+    bulk_limit: int,
+    many: bool = True,
 ) -> tuple[Counter[int], list[Pending]]:
     """Turn up to `limit` interactive and `bulk_limit` bulk outbox entries into deliveries.
 
@@ -85,7 +98,7 @@ def expand(
     `many`, PostgreSQL plans for the present tables; without, it uses a stored plan for few rows.
     """
     with start.scan() as since:
-        begin = {
+        scan = {
             "limit": limit,
             "interactive": int(Priority.INTERACTIVE),
             "since": first_id_at_seconds(since.get(Priority.INTERACTIVE, 0)),
@@ -93,14 +106,17 @@ def expand(
             "bulk": int(Priority.BULK),
             "bulk_since": first_id_at_seconds(since.get(Priority.BULK, 0)),
         }
-        rows = execute(EXPAND, begin | columns, prepare=not many).rows
-        for event, priority, id, *_ in rows:
-            if id is None:
-                start.found(priority, seconds_of(event))
-    entries = Counter(priority for _, priority, id, *_ in rows if id is None)
-    _count_types(name for _, _, id, name, _ in rows if id is None)
-    pending = [Pending(id, event, name, lane) for event, lane, id, name, now in rows if now]
-    return entries, pending
+        rows = execute(EXPAND, scan | handlers, prepare=not many).rows
+        entries = [(event, priority, type) for event, priority, id, type, _ in rows if id is None]
+        for event, priority, _ in entries:
+            start.found(priority, seconds_of(event))
+    _count_types(type for _, _, type in entries)
+    pending = [
+        Pending(id, event, handler, priority)
+        for event, priority, id, handler, published in rows
+        if published
+    ]
+    return Counter(priority for _, priority, _ in entries), pending
 
 
 def _count_types(names: Iterable[str]) -> None:

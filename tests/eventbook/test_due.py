@@ -46,9 +46,7 @@ def test_what_is_due_is_taken_without_reading_the_rest(many: None) -> None:
     policy = all_policies()["notifications"]
     with transaction.atomic():
         before = entries_read("eventbook_delivery")
-        taken = due.claim_due(
-            policy, priority=Priority.BULK, handlers=["probe.write"], sweep=False, limit=LIMIT
-        )
+        taken = due.claim_due(policy, priority=Priority.BULK, sweep=False, limit=LIMIT)
         read = entries_read("eventbook_delivery") - before
 
     assert len(taken) == LIMIT
@@ -80,7 +78,6 @@ def test_a_lost_message_stays_suspect_if_publishing_it_again_fails(
     (again,) = due.claim_due(
         all_policies()["notifications"],
         priority=Priority.INTERACTIVE,
-        handlers=["probe.write"],
         sweep=True,
         limit=LIMIT,
     )
@@ -90,9 +87,9 @@ def test_a_lost_message_stays_suspect_if_publishing_it_again_fails(
 
 def test_a_lane_with_only_running_deliveries_is_not_due() -> None:
     overdue(state="running")
-    assert due.lanes(["notifications"], ScanStart()) == {}
+    assert due.first_due(["notifications"], ScanStart()) == {}
 
     overdue()
-    assert list(due.lanes(["notifications"], ScanStart())) == [
+    assert list(due.first_due(["notifications"], ScanStart())) == [
         ("notifications", Priority.INTERACTIVE)
     ]

@@ -63,7 +63,7 @@ def came_back(ids: list[int]) -> None:
     """Let them fail, and let their time come: the relay has just published them again."""
     Delivery.objects.update(state="retry", attempts=1, due_at=timezone.now())
     policy = policy_of(QUEUE)
-    assert claim_due(policy, priority=5, handlers=["probe.write"], sweep=True, limit=100)
+    assert claim_due(policy, priority=5, sweep=True, limit=100)
 
 
 def in_hand(ids: list[int]) -> None:

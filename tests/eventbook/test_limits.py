@@ -25,8 +25,7 @@ from eventbook.deliveries.limits import (
 )
 from eventbook.models import Delivery, Permit, Priority, RateGroup
 from eventbook.relay import due
-from eventbook.relay.expansion import array_parameters, expand
-from eventbook.relay.scan_start import ScanStart
+from tests.harness.deliveries import expand_only
 from tests.probe.sending import send
 from tests.probe.signals import probe_sent
 
@@ -155,21 +154,12 @@ def test_groups_that_nobody_uses_are_forgotten() -> None:
 def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> None:
     send(*(f"k{number}" for number in range(60)))
     policy = dataclasses.replace(policy_of("notifications"), retry_rate=10)
-    from eventbook.declare.handlers import handlers
-
-    lanes = [(handlers["probe.write"], lane, policy, False) for lane in Priority]
-    expand(array_parameters(lanes), ScanStart(), limit=1000, bulk_limit=1000)
+    expand_only("probe.write")
     ids = list(Delivery.objects.order_by("id").values_list("id", flat=True))
     Delivery.objects.filter(id__in=ids[:50]).update(state="retry", attempts=1)
 
     with transaction.atomic():
-        taken = due.claim_due(
-            policy,
-            priority=Priority.INTERACTIVE,
-            handlers=["probe.write"],
-            sweep=False,
-            limit=1000,
-        )
+        taken = due.claim_due(policy, priority=Priority.INTERACTIVE, sweep=False, limit=1000)
 
     assert len(taken) == 20 + 10
 

@@ -12,7 +12,7 @@ import redis
 from celery import current_app
 from django.conf import settings
 
-from eventbook.brokers.broker import LANES
+from eventbook.brokers.broker import MESSAGE_PRIORITIES
 from eventbook.brokers.messages import Writer, describe
 from eventbook.database.ids import new_id
 from eventbook.declare.handlers import handlers
@@ -107,12 +107,13 @@ def test_a_message_is_what_celery_and_kombu_would_send(
             body,
             routing_key=handler.queue,
             headers=headers,
-            priority=LANES[lane],
+            priority=MESSAGE_PRIORITIES[lane],
             serializer="json",
             **properties,
         )
         sent += [
-            json.loads(Writer(channel).write(handler, chunk, lane=LANES[lane])) for _ in range(2)
+            json.loads(Writer(channel).write(handler, chunk, lane=MESSAGE_PRIORITIES[lane]))
+            for _ in range(2)
         ]
 
     theirs, first, second = (comparable(message) for message in sent)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
+from importlib import import_module
+from math import inf
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from eventbook.database.listener import Listener
 from eventbook.database.statements import execute
 from eventbook.deliveries import states as deliveries
 from eventbook.models import Lease, OutboxEntry
-from eventbook.relay.relay import AWAKE, Relay
+from eventbook.relay.relay import POLLING_LOCK, Relay
 from eventbook.testing import relay_once
 from tests.conftest import Drain
 from tests.harness.deliveries import expand_only
@@ -53,14 +54,20 @@ def test_an_event_wakes_the_relay() -> None:
     assert heard()
 
 
+def test_writers_look_for_the_lock_that_relays_hold() -> None:
+    migration = import_module("eventbook.migrations.0002_notify_and_vacuum")
+
+    assert migration.NOTIFY.count(f"({POLLING_LOCK})") == 2
+
+
 def test_nobody_notifies_a_relay_that_is_awake(other: psycopg.Connection) -> None:
     with other:
-        other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+        other.execute("SELECT pg_advisory_lock(%s)", [POLLING_LOCK])
         assert not heard()
 
 
 def test_a_relay_that_died_awake_is_followed_by_notifications(other: psycopg.Connection) -> None:
-    other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+    other.execute("SELECT pg_advisory_lock(%s)", [POLLING_LOCK])
     leave(other)
 
     assert heard()
@@ -70,7 +77,7 @@ def test_what_is_recorded_while_a_relay_is_awake_is_relayed(
     other: psycopg.Connection, drain: Drain
 ) -> None:
     with other:
-        other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
+        other.execute("SELECT pg_advisory_lock(%s)", [POLLING_LOCK])
         send("a", "b")
 
         drain()
@@ -81,13 +88,13 @@ def test_what_is_recorded_while_a_relay_is_awake_is_relayed(
 
 def test_two_relays_may_both_be_busy(other: psycopg.Connection) -> None:
     relay = Relay()
-    other.execute("SELECT pg_advisory_lock(%s)", [AWAKE])
-    relay._stay_awake()
+    other.execute("SELECT pg_advisory_lock(%s)", [POLLING_LOCK])
+    relay._stop_notifications()
 
-    assert not relay._fall_asleep()
+    assert not relay._allow_notifications()
     leave(other)
-    relay._stay_awake()
-    assert relay._fall_asleep()
+    relay._stop_notifications()
+    assert relay._allow_notifications()
 
 
 def test_events_that_come_one_by_one_keep_the_relay_from_nothing_else(drain: Drain) -> None:
@@ -97,7 +104,7 @@ def test_events_that_come_one_by_one_keep_the_relay_from_nothing_else(drain: Dra
     expand_only()
 
     for key in ("a", "b"):
-        relay._next_due = 0.0
+        relay.rhythm.due.expire()
         send(key)
         relay.step()
 
@@ -107,23 +114,24 @@ def test_events_that_come_one_by_one_keep_the_relay_from_nothing_else(drain: Dra
 
 
 class Busy(Relay):
-    """A relay to which more comes than it can wait for."""
+    """A relay whose steps each claim two events."""
 
     until = 0.0
     was_told = False
 
     def step(self) -> int:
-        self._arrived = 2
-        self.was_told = self._next_due == 0
+        self.rhythm.interactive = 2
+        self.was_told = self.rhythm.due.is_due()
         if self.was_told or time.monotonic() > self.until:
             self.stop()
-        self._next_due = math.inf
+        self.rhythm.due.started = inf
         execute("SELECT pg_notify('outbox', %s)", [deliveries.DUE_NOW])
         return 2
 
 
 def test_a_busy_relay_is_told_of_what_is_due() -> None:
-    relay = Busy(_next_due=math.inf)
+    relay = Busy()
+    relay.rhythm.due.started = inf
     relay.until = time.monotonic() + 3
 
     relay.run()

@@ -10,8 +10,7 @@ from kombu.entity import Queue
 
 from eventbook.declare.events import Recorded, decode, type_of_class
 from eventbook.declare.handlers import all_handlers, handlers
-from eventbook.declare.queues import policy_of
-from eventbook.models import Delivery, Event, Priority
+from eventbook.models import Delivery, Event
 from eventbook.relay.expansion import array_parameters, expand
 from eventbook.relay.scan_start import ScanStart
 
@@ -19,8 +18,7 @@ from eventbook.relay.scan_start import ScanStart
 def expand_only(*names: str) -> None:
     """Create the deliveries of these handlers, or of all, without messages to the workers."""
     chosen = [handlers[name] for name in names] or all_handlers()
-    lanes = [(each, lane, policy_of(each.queue), False) for each in chosen for lane in Priority]
-    expand(array_parameters(lanes), ScanStart(), limit=1000, bulk_limit=1000)
+    expand(array_parameters((), chosen), ScanStart(), limit=1000, bulk_limit=1000)
 
 
 def expanded(name: str) -> list[int]:

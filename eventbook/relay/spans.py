@@ -17,7 +17,7 @@ FIND = """
 """
 
 
-def relayed(
+def record_spans(
     pending: Sequence[Pending], expanding_since: int | None, publishing_since: int, failed: str = ""
 ) -> None:
     """Add spans for the expansion and the publishing of these deliveries to their events' traces.

@@ -27,7 +27,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 MANY = 2_000
 HANDLER, QUEUE = "probe.write", "notifications"
-LANES = [(handlers[HANDLER], lane, policy_of(QUEUE), False) for lane in Priority]
 
 
 @pytest.fixture(autouse=True)
@@ -49,10 +48,10 @@ def snapshot() -> Iterator[None]:
         other.rollback()
 
 
-def look(floor: ScanStart) -> int:
+def look(start: ScanStart) -> int:
     """This makes what there is into deliveries, and answers how many events it was."""
-    columns = array_parameters(LANES)
-    return expand(columns, floor, limit=MANY, bulk_limit=MANY, many=False)[0].total()
+    arrays = array_parameters((), [handlers[HANDLER]])
+    return expand(arrays, start, limit=MANY, bulk_limit=MANY, many=False)[0].total()
 
 
 @contextmanager
@@ -67,7 +66,7 @@ def reading(table: str, *, at_most: int = MANY * 10, at_least: int = 0) -> Itera
 
 @pytest.mark.parametrize("priority", Priority)
 def test_a_look_steps_over_nothing_that_was_taken(snapshot: None, priority: Priority) -> None:
-    floor, before = ScanStart(), timezone.now() - timedelta(minutes=1)
+    start, before = ScanStart(), timezone.now() - timedelta(minutes=1)
     OutboxEntry.objects.bulk_create(
         OutboxEntry(
             event_id=first_id_at(before - timedelta(milliseconds=number)),
@@ -77,26 +76,26 @@ def test_a_look_steps_over_nothing_that_was_taken(snapshot: None, priority: Prio
         for number in range(MANY)
     )
     send("now", priority=priority)
-    assert look(ScanStart()) + look(floor) == MANY + 1  # the second one takes what came last
-    assert look(floor) == 0
+    assert look(ScanStart()) + look(start) == MANY + 1  # the second one takes what came last
+    assert look(start) == 0
 
     with reading("eventbook_outboxentry", at_least=MANY):
         assert look(ScanStart()) == 0
     with reading("eventbook_outboxentry", at_most=10):
-        assert look(floor) == 0
+        assert look(start) == 0
 
 
 def test_what_comes_late_or_by_a_slow_clock_is_found_by_the_next_whole_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    floor = ScanStart()
+    start = ScanStart()
     send("one")
-    assert look(floor) == 1
+    assert look(start) == 1
     late = first_id_at(timezone.now() - timedelta(minutes=1))
     OutboxEntry.objects.create(event_id=late, type="probe.sent", priority=Priority.INTERACTIVE)
     send("two")
 
-    assert look(floor) == 1
+    assert look(start) == 1
     assert OutboxEntry.objects.get().event_id == late
 
     monkeypatch.setattr(scan_start, "PAUSE_FACTOR", 1)
@@ -107,15 +106,15 @@ def test_what_comes_late_or_by_a_slow_clock_is_found_by_the_next_whole_look(
     wait_for(lambda: look(another) == 1, seconds=5, what="it is found")
 
 
-def test_the_backlog_of_one_lane_is_no_floor_for_the_other() -> None:
-    floor = ScanStart()
+def test_the_backlog_of_one_lane_is_no_start_for_the_other() -> None:
+    start = ScanStart()
     send(*"abc", priority=Priority.BULK)
     send("d")
-    columns = array_parameters(LANES)
+    arrays = array_parameters((), [handlers[HANDLER]])
 
-    first, _ = expand(columns, floor, limit=10, bulk_limit=0)
-    second, _ = expand(columns, floor, limit=10, bulk_limit=2)
-    third, _ = expand(columns, floor, limit=10, bulk_limit=2)
+    first, _ = expand(arrays, start, limit=10, bulk_limit=0)
+    second, _ = expand(arrays, start, limit=10, bulk_limit=2)
+    third, _ = expand(arrays, start, limit=10, bulk_limit=2)
 
     assert (first, second, third) == (
         {Priority.INTERACTIVE: 1}, {Priority.BULK: 2}, {Priority.BULK: 1}
@@ -137,7 +136,6 @@ def take(since: float) -> int:
     taken = due.claim_due(
         policy_of(QUEUE),
         priority=Priority.INTERACTIVE,
-        handlers=[HANDLER],
         sweep=True,
         limit=10,
         since=since,
@@ -146,16 +144,16 @@ def take(since: float) -> int:
 
 
 def test_a_look_for_what_is_due_steps_over_nothing_that_is_done(snapshot: None) -> None:
-    floor, now = ScanStart(), timezone.now()
+    start, now = ScanStart(), timezone.now()
     deliveries(MANY, due_at=now - timedelta(minutes=1))
     Delivery.objects.update(state="done", due_at=None)
     deliveries(1, due_at=now)
-    (since,) = due.lanes([QUEUE], floor).values()
+    (since,) = due.first_due([QUEUE], start).values()
 
     with reading("eventbook_delivery", at_least=MANY):
-        assert len(due.lanes([QUEUE], ScanStart())) == 1
+        assert len(due.first_due([QUEUE], ScanStart())) == 1
     with reading("eventbook_delivery", at_most=10):
-        assert len(due.lanes([QUEUE], floor)) == 1
+        assert len(due.first_due([QUEUE], start)) == 1
     with reading("eventbook_delivery", at_least=MANY):
         assert take(since=0) == 1
     with reading("eventbook_delivery", at_most=10):
@@ -163,9 +161,9 @@ def test_a_look_for_what_is_due_steps_over_nothing_that_is_done(snapshot: None) 
 
 
 def test_what_is_due_later_keeps_no_look_from_what_is_due_now() -> None:
-    floor, now = ScanStart(), timezone.now()
+    start, now = ScanStart(), timezone.now()
     deliveries(1, due_at=now + timedelta(minutes=1))
-    assert due.lanes([QUEUE], floor) == {}  # a whole look, after which the others go by it
+    assert due.first_due([QUEUE], start) == {}  # a whole look, after which the others go by it
     deliveries(1, due_at=now)
 
-    assert len(due.lanes([QUEUE], floor)) == 1
+    assert len(due.first_due([QUEUE], start)) == 1

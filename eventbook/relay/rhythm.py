@@ -1,0 +1,87 @@
+"""The relay's rhythm: how much it claims at once, how long it waits, when housekeeping is due.
+
+It needs neither a database nor a broker, and tests can give it a clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+
+from eventbook.models import Priority
+
+CLAIM_LIMIT = 2_000  # interactive outbox entries claimed in one step
+BULK_LIMIT = 200  # bulk entries in one step; small, since interactive events wait for its end
+IDLE_SECONDS = 0.5  # between two polls of the outbox without a notification
+# From allowing notifications again until writers who saw them stopped have committed.
+LAST_POLL_SECONDS = 0.03
+# After a step with several events, wait this long for each of them: under load the next batch is
+# then larger, and each event costs less. After a single event there is no such wait.
+GATHER_SECONDS = 0.0012
+GATHER_LIMIT = 0.1  # the longest such wait
+GATHERED = 256  # after a step with this many events, don't wait for more
+ASIDE_SECONDS = 0.01  # housekeeping waits this long after a single event: workers get the CPU
+DUE_SECONDS = 0.5  # between two polls for pauses, retries, lost messages and expired leases
+CATCH_UP_SECONDS = 15.0  # between two checks for deliveries that an older release left out
+# Between two polls of the broker's queue lengths: usually, and if a lane may be half full.
+DEPTHS_SECONDS, BUSY_DEPTHS_SECONDS = 0.5, 0.05
+
+
+@dataclass
+class Timer:
+    """Say when a repeated duty is due: at first, and `seconds` after each restart."""
+
+    seconds: float
+    clock: Callable[[], float]
+    started: float = -inf
+
+    def is_due(self, seconds: float | None = None) -> bool:
+        """Return whether the time has passed: this many seconds, or else the usual ones."""
+        return self.clock() >= self.started + (self.seconds if seconds is None else seconds)
+
+    def restart(self) -> None:
+        """Count from now."""
+        self.started = self.clock()
+
+    def expire(self) -> None:
+        """Make the duty due now."""
+        self.started = -inf
+
+
+class Rhythm:
+    """What one relay does next, by what its last step found."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.due = Timer(DUE_SECONDS, clock)
+        self.catch_up = Timer(CATCH_UP_SECONDS, clock)
+        self.depths = Timer(DEPTHS_SECONDS, clock)
+        # About the last step: its interactive events; whether bulk entries, or any work, is left.
+        self.interactive = 0
+        self.bulk_is_left = False
+        self.work_is_left = False
+        self.stood_aside = False  # the last step postponed housekeeping
+
+    def claimed(self, entries: Mapping[int, int]) -> None:
+        """Note how many outbox entries of each priority a step has claimed."""
+        self.interactive = entries.get(Priority.INTERACTIVE, 0)
+        self.bulk_is_left = entries.get(Priority.BULK, 0) == BULK_LIMIT
+        self.work_is_left = self.bulk_is_left or self.interactive == CLAIM_LIMIT
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether the next step probably claims many entries."""
+        return self.work_is_left or self.interactive >= GATHERED
+
+    @property
+    def gather_seconds(self) -> float:
+        """Return how long to gather events before the next step; 0 to wait for a notification."""
+        if 1 < self.interactive < GATHERED:
+            return min(self.interactive * GATHER_SECONDS, GATHER_LIMIT)
+        return 0.0
+
+    def stand_aside(self) -> bool:
+        """Return whether to postpone due housekeeping: once, after a single event."""
+        self.stood_aside = not self.stood_aside and self.interactive == 1
+        return self.stood_aside

@@ -1,0 +1,103 @@
+"""The relay's rhythm, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from eventbook.models import Priority
+from eventbook.relay.rhythm import (
+    BULK_LIMIT,
+    CATCH_UP_SECONDS,
+    CLAIM_LIMIT,
+    DUE_SECONDS,
+    GATHER_LIMIT,
+    GATHER_SECONDS,
+    GATHERED,
+    Rhythm,
+)
+
+
+class Clock:
+    """A clock that stands still until it is set forward."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("interactive", "seconds"),
+    [
+        (0, 0),
+        (1, 0),
+        (2, 2 * GATHER_SECONDS),
+        (50, 50 * GATHER_SECONDS),
+        (GATHERED - 1, GATHER_LIMIT),
+        (GATHERED, 0),
+    ],
+)
+def test_only_several_events_are_waited_for(interactive: int, seconds: float) -> None:
+    rhythm = Rhythm()
+
+    rhythm.claimed({Priority.INTERACTIVE: interactive})
+
+    assert rhythm.gather_seconds == pytest.approx(seconds)
+    assert not rhythm.work_is_left
+
+
+@pytest.mark.parametrize(
+    ("interactive", "bulk", "bulk_is_left", "work_is_left"),
+    [
+        (CLAIM_LIMIT - 1, BULK_LIMIT - 1, False, False),
+        (CLAIM_LIMIT, 0, False, True),
+        (0, BULK_LIMIT, True, True),
+    ],
+)
+def test_a_full_step_has_left_work(
+    interactive: int, bulk: int, bulk_is_left: bool, work_is_left: bool
+) -> None:
+    rhythm = Rhythm()
+
+    rhythm.claimed({Priority.INTERACTIVE: interactive, Priority.BULK: bulk})
+
+    assert (rhythm.bulk_is_left, rhythm.work_is_left) == (bulk_is_left, work_is_left)
+    assert rhythm.is_busy
+
+
+def test_a_duty_is_due_at_first_and_again_after_its_interval() -> None:
+    rhythm = Rhythm(clock := Clock())
+    assert rhythm.due.is_due()
+    assert rhythm.catch_up.is_due()
+
+    rhythm.due.restart()
+    rhythm.catch_up.restart()
+    assert not rhythm.due.is_due()
+
+    clock.now += DUE_SECONDS
+    assert rhythm.due.is_due()
+    assert not rhythm.catch_up.is_due()
+
+    clock.now += CATCH_UP_SECONDS
+    assert rhythm.catch_up.is_due()
+
+
+def test_a_duty_can_be_due_sooner() -> None:
+    rhythm = Rhythm(clock := Clock())
+    rhythm.depths.restart()
+    rhythm.due.restart()
+    clock.now += 0.1
+
+    assert rhythm.depths.is_due(0.05)
+    assert not rhythm.depths.is_due()
+    rhythm.due.expire()
+    assert rhythm.due.is_due()
+
+
+def test_housekeeping_waits_once_after_a_single_event() -> None:
+    rhythm = Rhythm()
+
+    rhythm.claimed({Priority.INTERACTIVE: 1})
+
+    assert rhythm.stand_aside()
+    assert not rhythm.stand_aside()
