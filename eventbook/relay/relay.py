@@ -35,7 +35,6 @@ from eventbook.relay import due
 from eventbook.relay.expansion import ArrayParameters, array_parameters, expand
 from eventbook.relay.rescue import release_expired_leases
 from eventbook.relay.rhythm import (
-    ASIDE_SECONDS,
     BULK_LIMIT,
     BUSY_DEPTHS_SECONDS,
     CLAIM_LIMIT,
@@ -105,8 +104,6 @@ class Relay:
             longest = LAST_POLL_SECONDS
         else:
             longest = IDLE_SECONDS
-        if self.rhythm.stood_aside:
-            longest = min(longest, ASIDE_SECONDS)
         if states.DUE_NOW in listener.wait(longest):
             self.rhythm.due.expire()
 
@@ -191,8 +188,6 @@ class Relay:
     def _do_housekeeping(self) -> None:
         """Do the duties whose time has come: due deliveries, catch-up, queue lengths."""
         rhythm = self.rhythm
-        if (rhythm.due.is_due() or self._depths_are_due()) and rhythm.stand_aside():
-            return
         if rhythm.due.is_due():
             rhythm.due.restart()
             self._paused = paused_queues()

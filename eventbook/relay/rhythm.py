@@ -22,7 +22,6 @@ LAST_POLL_SECONDS = 0.03
 GATHER_SECONDS = 0.0012
 GATHER_LIMIT = 0.1  # the longest such wait
 GATHERED = 256  # after a step with this many events, don't wait for more
-ASIDE_SECONDS = 0.01  # housekeeping waits this long after a single event: workers get the CPU
 DUE_SECONDS = 0.5  # between two polls for pauses, retries, lost messages and expired leases
 CATCH_UP_SECONDS = 15.0  # between two checks for deliveries that an older release left out
 # Between two polls of the broker's queue lengths: usually, and if a lane may be half full.
@@ -61,7 +60,6 @@ class Rhythm:
         self.interactive = 0
         self.bulk_is_left = False
         self.work_is_left = False
-        self.stood_aside = False  # the last step postponed housekeeping
 
     def claimed(self, entries: Mapping[int, int]) -> None:
         """Note how many outbox entries of each priority a step has claimed."""
@@ -80,8 +78,3 @@ class Rhythm:
         if 1 < self.interactive < GATHERED:
             return min(self.interactive * GATHER_SECONDS, GATHER_LIMIT)
         return 0.0
-
-    def stand_aside(self) -> bool:
-        """Return whether to postpone due housekeeping: once, after a single event."""
-        self.stood_aside = not self.stood_aside and self.interactive == 1
-        return self.stood_aside

@@ -92,12 +92,3 @@ def test_a_duty_can_be_due_sooner() -> None:
     assert not rhythm.depths.is_due()
     rhythm.due.expire()
     assert rhythm.due.is_due()
-
-
-def test_housekeeping_waits_once_after_a_single_event() -> None:
-    rhythm = Rhythm()
-
-    rhythm.claimed({Priority.INTERACTIVE: 1})
-
-    assert rhythm.stand_aside()
-    assert not rhythm.stand_aside()

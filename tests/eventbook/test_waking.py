@@ -108,7 +108,6 @@ def test_events_that_come_one_by_one_keep_the_relay_from_nothing_else(drain: Dra
         send(key)
         relay.step()
 
-    # It stood aside for the workers of the first one, and not again.
     wait_for(lambda: states("probe.write")["done"] == 3, seconds=10, what="all are delivered")
     relay.broker.close()
 
