@@ -7,33 +7,12 @@ and one child of a worker stays free for interactive messages.
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from redis.exceptions import RedisError, ResponseError
+
 from eventbook.observe.failures import class_and_place
-
-
-@contextmanager
-def _as_if_missing(package: str) -> Iterator[None]:
-    """Make imports of the package fail in this block, unless it is loaded already."""
-    missing: Any = None
-    if package in sys.modules:
-        yield
-        return
-    sys.modules[package] = missing
-    try:
-        yield
-    finally:
-        del sys.modules[package]
-
-
-# redis-py loads OpenTelemetry's metrics if they are installed. They are not used here, and would
-# cost every process 60 modules and 2 MB, even with tracing off.
-with _as_if_missing("opentelemetry"):
-    from kombu.transport import TRANSPORT_ALIASES, redis, virtual
-    from redis.exceptions import RedisError, ResponseError
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,7 @@
 """Traces: the trace that a thread works for, and the spans that it adds to the trace.
 
 A trace is identified by its W3C `traceparent`, which is stored with every event. Without an
-exporter in the environment there are no spans, and OpenTelemetry is not imported: only sdk.py
-uses it.
+exporter in the environment there are no spans, and sdk.py, which uses OpenTelemetry, is not loaded.
 """
 
 from __future__ import annotations
