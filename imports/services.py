@@ -42,7 +42,7 @@ def request_import(
         options={name: value for name, value in options.items() if value},
     )
     with transaction.atomic():
-        quotas.open_another(owner, bytes=job.size)
+        quotas.require_open_slot(owner, bytes=job.size)
         job.save(force_insert=True)
         if content is not None:
             ImportFile.objects.create(origin=job, content=content)

@@ -63,7 +63,7 @@ class Metadata(models.Model):
     failures = models.PositiveSmallIntegerField(default=0)
     title = models.CharField(max_length=500, blank=True)
     doi = models.CharField(max_length=300, blank=True)
-    # The fields of PageMetadata (pages/metadata/extraction.py), by source.
+    # The fields of PageMetadata (pages/metadata/fields.py), by source.
     page_fields = models.JSONField(default=dict, blank=True)
     registry_fields = models.JSONField(default=dict, blank=True)
     registry = models.CharField(max_length=20, blank=True)

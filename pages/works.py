@@ -119,11 +119,11 @@ def doi_address(doi: str) -> str:
     """Return the main address of a DOI: arXiv's page for a DOI of arXiv, else doi.org's."""
     name = doi.lower()
     if preprint := ARXIV_DOI.fullmatch(name):
-        return _of_arxiv(preprint.group(1))
+        return _arxiv_address(preprint.group(1))
     return f"https://doi.org/{name.replace('%', '%25').replace('?', '%3F').replace('#', '%23')}"
 
 
-def _of_arxiv(id: str) -> str:
+def _arxiv_address(id: str) -> str:
     return f"https://arxiv.org/abs/{ARXIV_CLASS.sub('/', id.lower())}"
 
 
@@ -135,7 +135,7 @@ def arxiv_id_at(host: str, path: str) -> str:
 
 def _arxiv(host: str, path: str, search: str) -> str:
     id = arxiv_id_at(host, path)
-    return _of_arxiv(id) if id else ""
+    return _arxiv_address(id) if id else ""
 
 
 def doi_at(host: str, path: str) -> str:

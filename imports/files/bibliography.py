@@ -19,7 +19,7 @@ from imports.files.items import Item, clean, fingerprint, one_line
 from pages.canonical import InvalidUrl, page_at
 
 # The fields that distinguish references, besides people and year.
-PRINTED = ("title", "container-title", "volume", "issue", "page", "edition", "publisher")
+IDENTIFYING_FIELDS = ("title", "container-title", "volume", "issue", "page", "edition", "publisher")
 # Types of CSL-JSON (https://docs.citationstyles.org/en/stable/specification.html#appendix-iii-types).
 CSL_TYPES = frozenset(
     (  # noqa: SIM905 - one a line would be a page of them
@@ -34,16 +34,22 @@ CSL_TYPES = frozenset(
 # Types whose number is the work's own, not that of an issue.
 NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
 # CSL types of works that are part of a book, volume or journal.
-PARTS = {"chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal"}
+PART_TYPES = {
+    "chapter",
+    "paper-conference",
+    "entry-dictionary",
+    "entry-encyclopedia",
+    "article-journal",
+}
 SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
 SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/", re.IGNORECASE)  # requires a login
 # An address without its scheme.
-HOSTED = re.compile(r"(?:www\.|[a-z0-9.-]{1,99}\.[a-z]{2,20}/)\S*$", re.IGNORECASE)
+WITHOUT_SCHEME = re.compile(r"(?:www\.|[a-z0-9.-]{1,99}\.[a-z]{2,20}/)\S*$", re.IGNORECASE)
 # Plain web addresses, which is most of them: they skip the slower check.
 ORDINARY = re.compile(r"https?://(?:[a-z0-9-]{1,63}\.){1,9}[a-z]{2,63}(?:[/?#]|$)", re.IGNORECASE)
 WITH_PASSWORD = re.compile(r"[a-z]{1,20}://[^/@\s]{0,200}@", re.IGNORECASE)
 ON_DISK = re.compile(r"(?:file|internal-pdf|zotero):|[a-z]:[\\/]|[/~]", re.IGNORECASE)
-RESOLVED = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
+DOI_URL = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
 PMID = re.compile(r"[1-9]\d{0,8}")
 ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
 ISBN = re.compile(r"(?<![\w-])\d[\d -]{8,15}[\dXx](?![\w-])")
@@ -52,7 +58,7 @@ NOBODY = re.compile(
     r"(?:and )?(?:others|et\.? al\.?)|\[(?:anonymous|anon\.?|s\.? ?n\.?|no author[^\]]{0,40})\]",
     re.IGNORECASE,
 )
-LONG = ("abstract", "note")  # fields that may have several lines
+MULTILINE_FIELDS = ("abstract", "note")  # fields that may have several lines
 DOI = re.compile(r"10\.\d{4,9}(?:\.\d{1,9}){0,3}/\S+")
 CLOSING = {")": "(", "]": "[", ">": "<", "}": "{"}
 
@@ -68,18 +74,18 @@ def reference_item(
     collections: tuple[tuple[str, ...], ...] = (),
 ) -> Item:
     """Return the item of a reference; without `url`, its DOI or PMID provides the link."""
-    url, unsaved = saved_and_not(clean(url))
-    if unsaved:
-        fields = {**fields, "note": f"{clean(fields.get('note'))} {unsaved}".strip()}
-    reference = fitted(fields)
-    if "DOI" not in reference and RESOLVED.match(url) and (doi := doi_in(url)):
+    url, note = address_and_note(clean(url))
+    if note:
+        fields = {**fields, "note": f"{clean(fields.get('note'))} {note}".strip()}
+    reference = fit_to_card(fields)
+    if "DOI" not in reference and DOI_URL.match(url) and (doi := doi_in(url)):
         reference["DOI"] = doi
     if "DOI" in reference and SCOPUS.match(url):
         url = ""
     link = url or link_of(reference)
     return Item(
         line=line,
-        guid=identity_of(reference, link),
+        guid=guid_of(reference, link),
         source="reference",
         title=reference.get("title", ""),
         url=link,
@@ -91,13 +97,13 @@ def reference_item(
     )
 
 
-def saved_and_not(url: str) -> tuple[str, str]:
+def address_and_note(url: str) -> tuple[str, str]:
     """Return (address, ""), or ("", text for the note) if no card can have that address.
 
     A reference with a broken or ftp address is still added. An address without a scheme gets one.
     A path on the owner's disk is dropped.
     """
-    if HOSTED.match(url):
+    if WITHOUT_SCHEME.match(url):
         url = f"http://{url}"
     if not url or ORDINARY.match(url):
         return url, ""
@@ -117,22 +123,22 @@ def link_of(reference: Mapping[str, Any]) -> str:
     return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/" if PMID.fullmatch(pmid) else ""
 
 
-def identity_of(reference: Mapping[str, Any], link: str) -> str:
+def guid_of(reference: Mapping[str, Any], link: str) -> str:
     """Return the guid of a reference, which is the same in all file formats.
 
     The guid is `ANCHOR#PART`. The anchor is the DOI, else the address. The part is a digest of
     title and first page, because chapters share the DOI or the address of their book. Without an
-    anchor, the guid is a digest of people, year and the fields of PRINTED.
+    anchor, the guid is a digest of people, year and the fields of IDENTIFYING_FIELDS.
 
     One work may still have two guids, for example after a correction of its title. So use
     `is_different_work` when a card with the same address exists.
     """
     doi = str(reference.get("DOI", "")).lower()
     if anchor := f"doi:{doi}" if doi else link:
-        return f"{anchor}#{fingerprint(_key(reference.get('title')), _first_page(reference))}"
-    printed = [reference.get(name, "") for name in PRINTED]
+        return f"{anchor}#{fingerprint(_title_key(reference.get('title')), _first_page(reference))}"
+    printed = [reference.get(name, "") for name in IDENTIFYING_FIELDS]
     printed.append(str(reference.get("issued", {}).get("date-parts", [[""]])[0][0]))
-    return fingerprint(_names(reference), *printed)
+    return fingerprint(_family_names(reference), *printed)
 
 
 def is_different_work(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -144,19 +150,22 @@ def is_different_work(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """
     pages = {_first_page(one), _first_page(other)} - {""}
     kinds = {str(one.get("type")), str(other.get("type"))}
-    if "book" in kinds and kinds & PARTS:
+    if "book" in kinds and kinds & PART_TYPES:
         return True
     return len(pages) > 1 or not _same_title(one.get("title"), other.get("title"))
 
 
 def _same_title(one: object, other: object) -> bool:
     """Return whether titles are equal, one lacks the other's subtitle, or one is missing."""
-    keys = [{_key(title), _key(SUBTITLE.split(one_line(title), 1)[0])} for title in (one, other)]
-    wholes = {_key(one), _key(other)}
+    keys = [
+        {_title_key(title), _title_key(SUBTITLE.split(one_line(title), 1)[0])}
+        for title in (one, other)
+    ]
+    wholes = {_title_key(one), _title_key(other)}
     return len(wholes) == 1 or "" in wholes or bool(wholes & keys[0] & keys[1])
 
 
-def _key(title: object) -> str:
+def _title_key(title: object) -> str:
     """Return a title for comparison: its letters and digits, without accents and case."""
     text = unicodedata.normalize("NFKD", one_line(title)).casefold()
     return "".join(letter for letter in text if letter.isalnum())
@@ -167,13 +176,13 @@ def _first_page(reference: Mapping[str, Any]) -> str:
     return re.split(r"[-–—,]", str(reference.get("page", "")), maxsplit=1)[0].strip().casefold()
 
 
-def _names(reference: Mapping[str, Any]) -> str:
+def _family_names(reference: Mapping[str, Any]) -> str:
     """Return the family names of authors and editors, for a fingerprint."""
     people = reference.get("author", []) + reference.get("editor", [])
     return "; ".join(person.get("family") or person.get("literal", "") for person in people)
 
 
-def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
+def fit_to_card(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the reference fields that a card can hold, cut to its limits."""
     found: dict[str, Any] = {}
     for name, length in TEXT_FIELDS.items():
@@ -183,7 +192,9 @@ def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
         if not value and value != 0:
             continue
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if fitting := (clean(text) if name in LONG else one_line(text))[:length].strip():
+        if fitting := (clean(text) if name in MULTILINE_FIELDS else one_line(text))[
+            :length
+        ].strip():
             found[name] = fitting
     if "DOI" in found:
         found["DOI"] = doi_in(found["DOI"]) or found["DOI"]
@@ -192,7 +203,7 @@ def fitted(fields: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = people
     if issued := issued_of(fields.get("issued")):
         found["issued"] = issued
-    return _of_size(found)
+    return _cut_to_bytes(found)
 
 
 def _people(value: Any) -> list[dict[str, str]]:
@@ -212,7 +223,7 @@ def _person(value: Any) -> dict[str, str]:
     return {} if len(named) == 1 and NOBODY.fullmatch(next(iter(named.values()))) else named
 
 
-def _of_size(found: dict[str, Any]) -> dict[str, Any]:
+def _cut_to_bytes(found: dict[str, Any]) -> dict[str, Any]:
     """Drop long fields until the reference fits into REFERENCE_BYTES."""
     for name in ("abstract", "note", "translator", "editor", "author"):
         if len(msgspec.json.encode(found)) <= REFERENCE_BYTES:

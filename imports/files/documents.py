@@ -43,12 +43,12 @@ NOT_TEXT = (
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
 )
-HEAD, LONG_HEAD = 4096, 64 * 1024
+HEAD, HEAD_LENGTH = 4096, 64 * 1024
 LINES = msgspec.json.Decoder()
 # Characters that may follow the opening bracket of a JSON object or list.
 WITHIN_JSON = {"{": '"}', "[": '"[]{-0123456789'}
 # UTF-16 without a byte order mark: in most languages every second byte at its start is zero.
-WITHOUT_MARK = (("utf-16-le", 1), ("utf-16-be", 0))
+UTF_16_ZEROS = (("utf-16-le", 1), ("utf-16-be", 0))
 
 
 @dataclass(frozen=True)
@@ -62,21 +62,21 @@ class Document:
     @cached_property
     def text(self) -> str:
         """Return the text, with "\\n" as its only line end; raise Unreadable for other files."""
-        refuse_what_is_no_text(self.content)
-        text = decoded(self.content, self.charset)
+        require_text(self.content)
+        text = decode(self.content, self.charset)
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     @cached_property
     def head(self) -> str:
         """Return the beginning of the text in lower case, without leading white space."""
-        return self.text[:LONG_HEAD].lstrip().lower()
+        return self.text[:HEAD_LENGTH].lstrip().lower()
 
     @property
     def json(self) -> Any:
         """Return the parsed JSON; raise Unreadable with the line of a syntax error."""
-        value, flaw = self._json
-        if flaw:
-            raise flaw
+        value, error = self._json
+        if error:
+            raise error
         return value
 
     @property
@@ -97,17 +97,17 @@ class Document:
     @cached_property
     def _json(self) -> tuple[Any, Unreadable | None]:
         try:
-            return value_of(self.text), None
-        except Unreadable as flaw:
-            return None, flaw
+            return parse_json(self.text), None
+        except Unreadable as error:
+            return None, error
 
     @property
     def markup(self) -> str:
-        """Return the text without its XML declaration: the text is decoded already."""
+        """Return the text without its XML declaration: the text is decode already."""
         return XML_DECLARATION.sub(lambda found: "\n" * found.group().count("\n"), self.text, 1)
 
 
-def refuse_what_is_no_text(content: bytes) -> None:
+def require_text(content: bytes) -> None:
     """Raise Unreadable if a file is not text; the message says what it is."""
     for magic, name in NOT_TEXT:
         if content.startswith(magic):
@@ -115,13 +115,15 @@ def refuse_what_is_no_text(content: bytes) -> None:
     if not content.strip(b"\0 \t\r\n"):
         raise Unreadable("empty", "This file is empty.")
     head = content[:HEAD]
-    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not utf_16(head):
+    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not utf_16_byte_order(
+        head
+    ):
         odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
         if odd > len(head) // 10:
             raise Unreadable("not_text", "This is not a text file.")
 
 
-def value_of(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Return the value of a JSON text; raise Unreadable with the line of a syntax error."""
     try:
         return msgspec.json.decode(text.strip())
@@ -129,10 +131,10 @@ def value_of(text: str) -> Any:
         raise Unreadable("too_deep", "The JSON is nested too deeply.") from None
     except ValueError as error:
         message = str(error)
-        if (found := _of_lines(text)) is not None:
+        if (found := _parse_json_lines(text)) is not None:
             return found
         if "surrogate" in message:
-            return _with_halves_of_letters(text)
+            return _parse_with_lone_surrogates(text)
         place = message.rpartition("byte ")[2].rstrip(")")
         line = 0
         if place.isdecimal():
@@ -142,7 +144,7 @@ def value_of(text: str) -> Any:
         raise Unreadable("malformed", f"This is not JSON: {message}.", line=line) from None
 
 
-def _of_lines(text: str) -> list[Any] | None:
+def _parse_json_lines(text: str) -> list[Any] | None:
     """Return the objects of a text with one JSON object per line, or None for other texts."""
     if "\n" not in text.strip():
         return None
@@ -153,7 +155,7 @@ def _of_lines(text: str) -> list[Any] | None:
     return found if all(isinstance(value, dict) for value in found) else None
 
 
-def _with_halves_of_letters(text: str) -> Any:
+def _parse_with_lone_surrogates(text: str) -> Any:
     """Return JSON with unpaired surrogate escapes, which `items.clean` removes later."""
     import json
 
@@ -163,16 +165,16 @@ def _with_halves_of_letters(text: str) -> Any:
         raise Unreadable("malformed", "This is not JSON.") from None
 
 
-def utf_16(head: bytes) -> str:
+def utf_16_byte_order(head: bytes) -> str:
     """Return the byte order of UTF-16 without a mark as an encoding, or "" for other text."""
-    for encoding, place in WITHOUT_MARK:
+    for encoding, place in UTF_16_ZEROS:
         zeros, others = head[place::2], head[1 - place :: 2]
         if len(head) > 8 and zeros.count(0) > len(zeros) * 0.7 and others.count(0) == 0:
             return encoding
     return ""
 
 
-def decoded(content: bytes, charset: str = "") -> str:
+def decode(content: bytes, charset: str = "") -> str:
     """Decode bytes; undecodable bytes become replacement characters.
 
     Tried in order: byte order mark, UTF-16 without one, UTF-8, the declared charset, UTF-8 with a
@@ -181,7 +183,7 @@ def decoded(content: bytes, charset: str = "") -> str:
     for bom, encoding in BOMS:
         if content.startswith(bom):
             return content.decode(encoding, "replace").lstrip("\ufeff")
-    if encoding := utf_16(content[:HEAD]):
+    if encoding := utf_16_byte_order(content[:HEAD]):
         return content.decode(encoding, "replace")
     try:
         return content.decode("utf-8")

@@ -21,7 +21,7 @@ from imports.files.items import clean
 CHUNK = 64 * 1024
 TAG = re.compile(r"<[^<>]{0,10000}>")
 # Elements whose content is code.
-NO_TEXT = re.compile(r"<(script|style)\b", re.IGNORECASE)
+CODE = re.compile(r"<(script|style)\b", re.IGNORECASE)
 END = {
     name: re.compile(rf"</{name}\b[^<>]{{0,1000}}>", re.IGNORECASE) for name in ("script", "style")
 }
@@ -100,7 +100,7 @@ def repaired(document: Document) -> Document:
     while True:
         begin = text.find("<![CDATA[", place)
         end = text.find("]]>", begin) if begin >= 0 else -1
-        kept.append(AMPERSAND.sub(_of_xml, text[place : begin if end >= 0 else len(text)]))
+        kept.append(AMPERSAND.sub(_xml_reference, text[place : begin if end >= 0 else len(text)]))
         if end < 0:
             break
         kept.append(text[begin:end])
@@ -108,7 +108,7 @@ def repaired(document: Document) -> Document:
     return replace(document, content="".join(kept).encode("utf-8", "replace"), charset="utf-8")
 
 
-def _of_xml(found: re.Match[str]) -> str:
+def _xml_reference(found: re.Match[str]) -> str:
     reference = found.group()
     if len(reference) == 1:
         return "&amp;"
@@ -152,7 +152,7 @@ def _fault_in(parser: Any, part: bytes | None) -> Unreadable | None:
     return None
 
 
-def plain(html: str) -> str:
+def plain_text(html: str) -> str:
     """Return the text of HTML, with paragraphs and line breaks as newlines."""
     if "<" not in html:
         return clean(unescape(html))
@@ -165,7 +165,7 @@ def _without_code(html: str) -> str:
     """Return HTML without scripts and styles; one without an end tag counts as text."""
     kept, place = [], 0
     endless: set[str] = set()
-    while found := NO_TEXT.search(html, place):
+    while found := CODE.search(html, place):
         name = found.group(1).lower()
         end = None if name in endless else END[name].search(html, found.end())
         kept += [html[place : found.start() if end else found.end()], " " if end else ""]

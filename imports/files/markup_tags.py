@@ -27,7 +27,7 @@ SPACE = re.compile(r"[\s/=]*+")
 REFERENCE = re.compile(r"&(?:#[0-9]{1,8};?|#[xX][0-9A-Fa-f]{1,8};?|[A-Za-z][A-Za-z0-9]{0,40};?)")
 REFERENCE_OF_XML = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9A-Fa-f]{1,8}|[A-Za-z][A-Za-z0-9]{0,40});")
 # A tag within an attribute's value shows that its quote is never closed.
-SWALLOWED = re.compile(r"<(?:a|dt|outline)\s|<dt>", re.IGNORECASE)
+UNCLOSED_QUOTE = re.compile(r"<(?:a|dt|outline)\s|<dt>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Tags:
             if sign:
                 end = self._find(ENDS[sign], found.start() + 2)
                 if end < 0:
-                    raise self._endless(found.start())
+                    raise self._never_ends(found.start())
                 place = end + len(ENDS[sign])
                 continue
             tag = self._tag(name.lower(), bool(slash), found)
@@ -80,7 +80,7 @@ class Tags:
         while True:
             before, place = place, SPACE.match(text, place).end()  # type: ignore[union-attr]
             if place >= len(text):
-                raise self._endless(found.start())
+                raise self._never_ends(found.start())
             if text[place] in "<>":
                 break
             named = NAME.match(text, place)
@@ -99,7 +99,7 @@ class Tags:
         quote = self.text[place : place + 1]
         if quote in ("'", '"'):
             end = self._find(quote, place + 1)
-            if end >= 0 and not SWALLOWED.search(self.text, place, end):
+            if end >= 0 and not UNCLOSED_QUOTE.search(self.text, place, end):
                 return end + 1, self._value(place + 1, end)
             place += 1
         end = UNQUOTED.match(self.text, place).end()  # type: ignore[union-attr]
@@ -123,7 +123,7 @@ class Tags:
             self._missing.add(tag.name)
         return found.start() if found else tag.end
 
-    def _endless(self, place: int) -> Unreadable:
+    def _never_ends(self, place: int) -> Unreadable:
         line = self.line_of(max(place, self._counted))
         return Unreadable("malformed", "This tag or comment never ends.", line=line)
 

@@ -31,7 +31,7 @@ class _TooSlow(BaseException):
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
+def cpu_limit(seconds: float) -> Iterator[None]:
     """Raise Unreadable if the block takes more CPU seconds than this.
 
     The limit is a signal (SIGPROF), which also interrupts regular expressions, and repeats every
@@ -84,7 +84,7 @@ def steps(found: Iterator[Row], watch: Stopwatch) -> Iterator[list[Row]]:
         some: list[Row] = []
         fault = None
         try:
-            with watch.running(), within(STEP_SECONDS):
+            with watch.running(), cpu_limit(STEP_SECONDS):
                 began = time.monotonic()
                 for row in found:
                     some.append(row)

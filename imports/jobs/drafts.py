@@ -18,7 +18,7 @@ from cards.limits import (
 )
 from cards.models import Card
 from cards.services import CardDraft
-from imports.files.bibliography import fitted
+from imports.files.bibliography import fit_to_card
 from imports.files.items import Item, one_line
 
 
@@ -51,7 +51,7 @@ class ImportOptions:
 
 def draft_of(item: Item, options: ImportOptions, collections: Sequence[UUID]) -> CardDraft:
     """Return the draft of an item's card, with texts and lists cut to a card's limits."""
-    reference = fitted(item.reference) if item.reference else {}
+    reference = fit_to_card(item.reference) if item.reference else {}
     title = one_line(item.title) or (_title_of(reference) or item.url if item.reference else "")
     text = item.text
     if len(title) > TITLE_LENGTH:

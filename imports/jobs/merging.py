@@ -16,7 +16,7 @@ from cards.services import CardDraft
 from cards.signals import card_updated
 from eventbook import Priority, recording
 from eventbook.database import execute
-from imports.files.bibliography import LONG, fitted, is_different_work
+from imports.files.bibliography import MULTILINE_FIELDS, fit_to_card, is_different_work
 from imports.files.items import Item, one_line
 from imports.jobs import statements
 from imports.jobs.drafts import tags_of
@@ -121,7 +121,7 @@ def merge_into(card: Card, match: Match) -> bool:
     card.title = card.title or draft.title
     if draft.reference:
         card.type = draft.type
-        card.reference = fitted({**draft.reference, **card.reference})
+        card.reference = fit_to_card({**draft.reference, **card.reference})
     card.created_at = min(card.created_at, draft.created_at or card.created_at)
     is_new = _content(card) != before
     # A private note must not become public by joining a public card.
@@ -132,7 +132,7 @@ def merge_into(card: Card, match: Match) -> bool:
 
 def _notes(kept: Mapping[str, Any], brought: Mapping[str, Any]) -> list[str]:
     """Return the row's abstract and note, where the card has different ones."""
-    both = [name for name in LONG if kept.get(name) and brought.get(name)]
+    both = [name for name in MULTILINE_FIELDS if kept.get(name) and brought.get(name)]
     return [brought[name] for name in both if one_line(brought[name]) != one_line(kept[name])]
 
 

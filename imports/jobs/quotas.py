@@ -74,7 +74,7 @@ def use(owner: User, **amounts: int) -> None:
             raise QuotaExceeded(name, what, before, limit, TOMORROW, _until_tomorrow())
 
 
-def open_another(owner: User, *, bytes: int) -> None:
+def require_open_slot(owner: User, *, bytes: int) -> None:
     """Count an upload's bytes, and raise QuotaExceeded if too many imports are open."""
     use(owner, bytes=bytes)
     limit = settings.IMPORTS_OPEN_PER_PERSON

@@ -13,7 +13,7 @@ from imports.files import slices
 from imports.files.errors import Unreadable
 from imports.files.formats import FEEDS, Format, rows
 from imports.files.items import Item, Row
-from imports.files.slices import OpenFile, Stopwatch, limited_rows, open_files, steps, within
+from imports.files.slices import OpenFile, Stopwatch, cpu_limit, limited_rows, open_files, steps
 from imports.jobs import completion, turns
 from imports.jobs.batches import BatchWriter, ReaderReplaced
 from imports.jobs.fetching import document_of
@@ -58,7 +58,7 @@ def open_file(job: Import) -> OpenFile | None:
     if document is None:
         return None
     watch = Stopwatch()
-    with watch.running(), within(slices.STEP_SECONDS):
+    with watch.running(), cpu_limit(slices.STEP_SECONDS):
         known, found = rows(document, job.format)
     Import.objects.filter(pk=job.pk).update(format=known.name)
     parts = steps(limited_rows(found, watch), watch)

@@ -15,14 +15,15 @@ from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.formats import FEEDS, rows
 from imports.files.items import one_line
-from imports.files.slices import STEP_SECONDS, Stopwatch, limited_rows, within
+from imports.files.slices import STEP_SECONDS, Stopwatch, cpu_limit, limited_rows
 from imports.models import FeedSubscription, WebFeed
 from imports.signals import web_feed_due
 from imports.subscriptions import entries
 from imports.subscriptions.entries import FeedContent
-from imports.subscriptions.subscribing import EVERY, NEWCOMERS_WAIT
+from imports.subscriptions.subscribing import MIN_FETCH_INTERVAL, REFRESH_INTERVAL
 from outside.errors import ErrorStatus, FetchFailed
 from outside.fetcher import Fetched, Limits, fetch
+from pages.metadata import validity
 
 MAX_PAUSE = timedelta(days=1)  # maximum pause between fetches of a failing feed
 GONE_MAX_PAUSE = timedelta(days=30)  # the same for a feed that responds with a status of GONE
@@ -63,7 +64,7 @@ def delete_unsubscribed(feeds: list[WebFeed]) -> list[WebFeed]:
 def refresh(feed: WebFeed) -> None:
     """Fetch a feed, and give its subscribers their new entries unless it is unchanged."""
     try:
-        fetched = fetch(feed.url, headers=conditions(feed), limits=LIMITS)
+        fetched = fetch(feed.url, headers=conditions_of(feed), limits=LIMITS)
         if not fetched.is_unchanged:
             entries.distribute(feed, content_of(feed, fetched))
         record_success(feed, fetched)
@@ -73,22 +74,21 @@ def refresh(feed: WebFeed) -> None:
         record_failure(feed, str(reason))
 
 
-def conditions(feed: WebFeed) -> dict[str, str]:
+def conditions_of(feed: WebFeed) -> dict[str, str]:
     """Return the headers of a conditional request (RFC 9110, section 13).
 
     Return none while a new subscriber waits for the current entries.
     """
     if feed.subscriptions.filter(caught_up=False).exists():
         return {}
-    headers = {"If-None-Match": feed.etag, "If-Modified-Since": feed.last_modified}
-    return {name: value for name, value in headers.items() if value}
+    return validity.conditions(feed.etag, feed.last_modified)
 
 
 def content_of(feed: WebFeed, fetched: Fetched) -> FeedContent:
     """Return the parsed entries of a feed; raise Unreadable if the file is no feed."""
     document = Document(fetched.content, feed.url, fetched.charset or "")
     watch = Stopwatch()
-    with watch.running(), within(STEP_SECONDS):
+    with watch.running(), cpu_limit(STEP_SECONDS):
         found, read = rows(document)
         if found.name not in FEEDS:
             raise Unreadable("not_a_feed", f"This is not a feed but {found.label}.")
@@ -99,7 +99,12 @@ def content_of(feed: WebFeed, fetched: Fetched) -> FeedContent:
 def record_success(feed: WebFeed, fetched: Fetched) -> None:
     """Store a successful fetch, and schedule the next one."""
     now = timezone.now()
-    changes = {"failures": 0, "error": "", "refreshed_at": now, "next_refresh": now + EVERY}
+    changes = {
+        "failures": 0,
+        "error": "",
+        "refreshed_at": now,
+        "next_refresh": now + REFRESH_INTERVAL,
+    }
     if not fetched.is_unchanged:
         changes["etag"] = one_line(fetched.headers.get("ETag", ""))[:1000]
         changes["last_modified"] = one_line(fetched.headers.get("Last-Modified", ""))[:100]
@@ -107,7 +112,7 @@ def record_success(feed: WebFeed, fetched: Fetched) -> None:
         # A concurrent subscription locks this row until it commits, so the check below sees it.
         held = WebFeed.objects.select_for_update().filter(pk=feed.pk)
         if held and FeedSubscription.objects.filter(feed=feed, caught_up=False).exists():
-            changes["next_refresh"] = now + NEWCOMERS_WAIT
+            changes["next_refresh"] = now + MIN_FETCH_INTERVAL
         held.update(**changes)
 
 
@@ -120,7 +125,7 @@ def record_failure(
     """
     failures = feed.failures + 1
     longest = GONE_MAX_PAUSE if is_gone else MAX_PAUSE
-    pause = max(min(EVERY * 2 ** min(failures, 16), longest), min(wait, longest))
+    pause = max(min(REFRESH_INTERVAL * 2 ** min(failures, 16), longest), min(wait, longest))
     WebFeed.objects.filter(pk=feed.pk).update(
         failures=failures, error=reason, next_refresh=timezone.now() + pause
     )

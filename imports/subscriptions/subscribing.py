@@ -25,16 +25,16 @@ from outside.addresses import normalized
 from outside.errors import Refused
 
 # The options of an import that also apply to later entries of its feeds.
-KEPT = ("collection", "visibility")
-EVERY = timedelta(hours=1)
+FEED_OPTIONS = ("collection", "visibility")
+REFRESH_INTERVAL = timedelta(hours=1)
 # The shortest pause between fetches of a feed, however many users subscribe to it.
-NEWCOMERS_WAIT = timedelta(minutes=10)
+MIN_FETCH_INTERVAL = timedelta(minutes=10)
 TOO_MANY = "You subscribe to {used} of at most {limit} feeds. Unsubscribe from some first."
 TOO_LONG = f"The address is longer than {LINK_LENGTH} characters."
 
 
 # The schemes with which browsers and feed readers mark the address of a feed.
-FEED = re.compile(r"(?:feed|rss|itpc|pcast):(?://)?(?=(https?://)?)", re.IGNORECASE)
+FEED_SCHEME = re.compile(r"(?:feed|rss|itpc|pcast):(?://)?(?=(https?://)?)", re.IGNORECASE)
 
 
 @transaction.atomic
@@ -53,18 +53,20 @@ def subscribe(
     Calls for one user run one after the other; otherwise two could add the same feed with http and
     https.
     """
-    wanted, refused = wanted_of(feeds)
+    wanted, refused = check_feeds(feeds)
     quotas.use(owner)  # a lock: two requests at once must not both use the last free place
     own = FeedSubscription.objects.filter(owner=owner)
-    for known in own.filter(feed__url__in=_spellings(wanted)).values_list("feed__url", flat=True):
-        wanted.pop(_page(known), None)
+    for known in own.filter(feed__url__in=_with_schemes(wanted)).values_list(
+        "feed__url", flat=True
+    ):
+        wanted.pop(_without_scheme(known), None)
     used, limit = own.count(), settings.SUBSCRIPTIONS_PER_PERSON
     room = max(0, limit - used)
     reason = TOO_MANY.format(used=used, limit=limit)
     refused += [item.problem("too_many", reason) for item in list(wanted.values())[room:]]
     new = dict(list(wanted.items())[:room])
-    asked = WebFeed.objects.filter(url__in=_spellings(new)).values_list("url", flat=True)
-    known_as = {_page(url): url for url in asked}
+    asked = WebFeed.objects.filter(url__in=_with_schemes(new)).values_list("url", flat=True)
+    known_as = {_without_scheme(url): url for url in asked}
     parameters: dict[str, Any] = {
         "owner": owner.pk,
         "ids": [new_id() for _ in new],
@@ -72,8 +74,8 @@ def subscribe(
         "titles": [item.title[:TITLE_LENGTH] for item in new.values()],
         "options": [Jsonb(_options(item, options, collections)) for item in new.values()],
         "caught_up": caught_up,
-        "first": EVERY if caught_up else timedelta(0),
-        "wait": NEWCOMERS_WAIT,
+        "first": REFRESH_INTERVAL if caught_up else timedelta(0),
+        "wait": MIN_FETCH_INTERVAL,
     }
     return execute(statements.SUBSCRIBE, parameters, prepare=False).count, refused
 
@@ -82,14 +84,14 @@ def _options(
     item: Item, options: Mapping[str, Any], collections: Mapping[str, UUID]
 ) -> dict[str, Any]:
     """Return the options for the cards of a feed. A feed marked private in its file stays so."""
-    kept = {name: options[name] for name in KEPT if options.get(name)}
+    kept = {name: options[name] for name in FEED_OPTIONS if options.get(name)}
     folder = next((collections[name] for name in names_of(item) if name in collections), None)
     if folder and "collection" not in kept:
         kept["collection"] = str(folder)
     return kept | {"visibility": Visibility.PRIVATE} if item.private else kept
 
 
-def wanted_of(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
+def check_feeds(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
     """Return feeds by their addresses without scheme, and problems for refused addresses."""
     wanted: dict[str, Item] = {}
     refused = []
@@ -102,13 +104,13 @@ def wanted_of(feeds: Sequence[Item]) -> tuple[dict[str, Item], list[Problem]]:
         if len(url) > LINK_LENGTH:
             refused.append(item.problem("invalid_url", TOO_LONG))
         else:
-            wanted.setdefault(_page(url), replace(item, feed=url))
+            wanted.setdefault(_without_scheme(url), replace(item, feed=url))
     return wanted, refused
 
 
 def address_of(feed: str) -> str:
     """Return the web address of a feed, also if written as `feed://…` or `feed:https://…`."""
-    found = FEED.match(feed)
+    found = FEED_SCHEME.match(feed)
     if not found:
         return feed
     return feed[found.end() :] if found.group(1) else f"http://{feed[found.end() :]}"
@@ -117,14 +119,14 @@ def address_of(feed: str) -> str:
 def subscription_of(owner: User, feed: str) -> FeedSubscription:
     """Return a user's subscription to a feed, whether stored with http or https."""
     found = FeedSubscription.objects.select_related("feed", "owner").order_by("id")
-    urls = _spellings([_page(normalized(address_of(feed)))])
+    urls = _with_schemes([_without_scheme(normalized(address_of(feed)))])
     return found.filter(owner=owner, feed__url__in=urls)[0]
 
 
-def _page(url: str) -> str:
+def _without_scheme(url: str) -> str:
     """Return an address without its scheme, because http and https are the same feed."""
     return url.partition("://")[2]
 
 
-def _spellings(pages: Iterable[str]) -> list[str]:
+def _with_schemes(pages: Iterable[str]) -> list[str]:
     return [f"{scheme}://{page}" for page in pages for scheme in ("http", "https")]

@@ -13,13 +13,13 @@ from html import unescape
 
 from pages.metadata import cleaning
 
-LONGEST = 1_000_000  # characters of the page that are scanned
-MOST = 40  # elements with authors, and with dates, that are used
-MOST_LOOKED_AT = 1_000  # elements whose attributes are read
-LONGEST_TEXT = 600  # characters of an element's text
+MAX_HTML = 1_000_000  # characters of the page that are scanned
+MAX_RESULTS = 40  # elements with authors, and with dates, that are used
+MAX_CANDIDATES = 1_000  # elements whose attributes are read
+MAX_TEXT = 600  # characters of an element's text
 TAG = re.compile(r"<([a-zA-Z][a-zA-Z0-9]{0,20})\b([^<>]{0,1000})>")
 CLOSING = re.compile(r"<[^<>]{0,1000}>")
-TELLING = re.compile(
+CANDIDATE = re.compile(
     r"author|autor|byline|writer|username|submitted|date|publi|time|posted", re.IGNORECASE
 )
 ATTRIBUTE = re.compile(
@@ -28,7 +28,7 @@ ATTRIBUTE = re.compile(
     re.IGNORECASE,
 )
 # Elements with the authors and dates of other pages, comments or pictures.
-ELSEWHERE = re.compile(
+OTHER_CONTENT = re.compile(
     r"comment|related|sidebar|quote|recommend|teaser|promo|caption|footer", re.IGNORECASE
 )
 OTHER_ELEMENTS = ("figure", "aside", "nav", "footer", "blockquote")
@@ -38,16 +38,16 @@ AUTHORS = {
     "post-author", "entry-author", "article-author", "story-author", "news-author", "authorurl",
     "article__author", "post__author", "byline-author", "author-link", "post-author-name",
 }  # fmt: skip
-ENDING = re.compile(r"(?:author|autho?r-?name|byline|writer)$", re.IGNORECASE)
+AUTHOR_ENDING = re.compile(r"(?:author|autho?r-?name|byline|writer)$", re.IGNORECASE)
 DATES = {
     "published", "entry-date", "post-date", "date-published", "pubdate", "article-date", "date",
     "publish-date", "published-date", "post__date", "article__date", "publication-date", "posted",
     "dt-published", "timestamp", "entry-time", "post-time", "datepublished", "byline-date",
     "posted-on", "entry__date", "story-date", "news-date", "updated-date", "created",
 }  # fmt: skip
-CHANGED = re.compile(r"modif|update|revis", re.IGNORECASE)
+MODIFIED = re.compile(r"modif|update|revis", re.IGNORECASE)
 # The end of a name within the text of its element.
-BEHIND = re.compile(
+AFTER_NAME = re.compile(
     r"\s[—–|·•/]\s|\s(?:from|at|on|in|published|updated|posted)\s|\s(?=[@\d])|[\n(]|\sFor\s"
 )
 
@@ -64,10 +64,18 @@ def byline_of(html: str) -> Byline:
     """Return the authors and the date from the elements that mark them most reliably."""
     people: list[tuple[int, list[str]]] = []
     dates: list[tuple[int, str]] = []
-    for name, said, text in _elements(html[:LONGEST]):
-        if len(people) < MOST and (rank := _rank_of_author(name, said)) and (found := _names(text)):
+    for name, attributes, text in _elements(html[:MAX_HTML]):
+        if (
+            len(people) < MAX_RESULTS
+            and (rank := _rank_of_author(name, attributes))
+            and (found := _names(text))
+        ):
             people.append((rank, found))
-        if len(dates) < MOST and (rank := _rank_of_date(name, said)) and (day := _day(said, text)):
+        if (
+            len(dates) < MAX_RESULTS
+            and (rank := _rank_of_date(name, attributes))
+            and (day := _day(attributes, text))
+        ):
             dates.append((rank, day))
     return Byline(_best(people), min(dates, default=(0, ""), key=lambda pair: pair[0])[1])
 
@@ -82,28 +90,28 @@ def _best(people: list[tuple[int, list[str]]]) -> list[str]:
 
 def _elements(html: str) -> Iterator[tuple[str, dict[str, str], str]]:
     """Yield the candidates for authors or dates: element name, attributes, and text."""
-    passed = looked_at = 0
+    skip_until = candidates = 0
     for found in TAG.finditer(html):
-        name, attributes = found.group(1).lower(), found.group(2)
-        if found.start() < passed:
+        name, raw = found.group(1).lower(), found.group(2)
+        if found.start() < skip_until:
             continue
-        if name in OTHER_ELEMENTS or ELSEWHERE.search(attributes):
-            end = html.find(f"</{name}", found.end(), found.end() + 10 * LONGEST_TEXT)
-            passed = max(found.end(), end)
-        elif name in ("time", "author", "address") or TELLING.search(attributes):
-            said = {
+        if name in OTHER_ELEMENTS or OTHER_CONTENT.search(raw):
+            end = html.find(f"</{name}", found.end(), found.end() + 10 * MAX_TEXT)
+            skip_until = max(found.end(), end)
+        elif name in ("time", "author", "address") or CANDIDATE.search(raw):
+            attributes = {
                 match.group(1).lower(): match.group(2) or match.group(3) or match.group(4) or ""
-                for match in ATTRIBUTE.finditer(attributes)
+                for match in ATTRIBUTE.finditer(raw)
             }
-            yield name, said, _text(html, name, found.end())
-            looked_at += 1
-            if looked_at == MOST_LOOKED_AT:
+            yield name, attributes, _text(html, name, found.end())
+            candidates += 1
+            if candidates == MAX_CANDIDATES:
                 return
 
 
 def _text(html: str, name: str, begin: int) -> str:
-    """Return an element's text up to its end tag, at most LONGEST_TEXT characters of HTML."""
-    limit = begin + LONGEST_TEXT
+    """Return an element's text up to its end tag, at most MAX_TEXT characters of HTML."""
+    limit = begin + MAX_TEXT
     end = html.find(f"</{name}", begin, limit)
     part = html[begin : end if end >= 0 else limit]
     # Block elements begin new lines, as readers see them.
@@ -111,26 +119,26 @@ def _text(html: str, name: str, begin: int) -> str:
     return unescape(CLOSING.sub(" ", lines.rpartition("<")[0] if end < 0 else lines)).strip()
 
 
-def _words(said: dict[str, str], *names: str) -> list[str]:
-    return [word for name in names for word in said.get(name, "").lower().split()]
+def _words(attributes: dict[str, str], *names: str) -> list[str]:
+    return [word for name in names for word in attributes.get(name, "").lower().split()]
 
 
-def _rank_of_author(name: str, said: dict[str, str]) -> int:
+def _rank_of_author(name: str, attributes: dict[str, str]) -> int:
     """Return how reliably an element marks authors: 1 is best, and 0 means not at all."""
-    if "author" in _words(said, "rel", "itemprop"):
+    if "author" in _words(attributes, "rel", "itemprop"):
         return 1
-    words = _words(said, "class", "id", "data-component", "data-testid")
+    words = _words(attributes, "class", "id", "data-component", "data-testid")
     if name == "author" or AUTHORS.intersection(words):
         return 2
-    return 3 if any(map(ENDING.search, words)) or name == "address" else 0
+    return 3 if any(map(AUTHOR_ENDING.search, words)) or name == "address" else 0
 
 
-def _rank_of_date(name: str, said: dict[str, str]) -> int:
+def _rank_of_date(name: str, attributes: dict[str, str]) -> int:
     """Return how reliably an element marks the date: 1 is best, and 0 means not at all."""
-    words = _words(said, "itemprop", "class", "id")
-    if any(map(CHANGED.search, words)):
+    words = _words(attributes, "itemprop", "class", "id")
+    if any(map(MODIFIED.search, words)):
         return 0
-    if {"datepublished", "pubdate", "datecreated"}.intersection(words) or "pubdate" in said:
+    if {"datepublished", "pubdate", "datecreated"}.intersection(words) or "pubdate" in attributes:
         return 1
     if "published" in words or "dt-published" in words:
         return 2
@@ -140,7 +148,7 @@ def _rank_of_date(name: str, said: dict[str, str]) -> int:
 def _names(text: str) -> list[str]:
     """Return the names in an element's text, without labels and other text around them."""
     line = " ".join(text.split("\n", 1)[0].split())
-    line = BEHIND.split(cleaning.BY.sub("", line))[0]
+    line = AFTER_NAME.split(cleaning.BY.sub("", line))[0]
     if len(line) > 300:
         return []
     found = cleaning.names(cleaning.split_people([line]))
@@ -153,6 +161,6 @@ def _is_name(name: str) -> bool:
     return 1 < len(words) < 6 and not words[0][0].islower() and not any(map(str.isdigit, name))
 
 
-def _day(said: dict[str, str], text: str) -> str:
-    values = (said.get("datetime"), said.get("content"), text, said.get("title"))
+def _day(attributes: dict[str, str], text: str) -> str:
+    values = (attributes.get("datetime"), attributes.get("content"), text, attributes.get("title"))
     return next((day for value in values if value and (day := cleaning.date(value))), "")

@@ -11,7 +11,7 @@ import ada_url
 from pages import limits
 
 NAME_LENGTH = 200
-LONGEST = 20_000  # characters of a value that are read
+MAX_LENGTH = 20_000  # characters of a value that are read
 SPACES = re.compile(r"\s+")
 # Control characters, lone surrogates, and characters that reverse the direction of text.
 HARMFUL = re.compile(
@@ -21,9 +21,9 @@ TAGS = re.compile(r"<[a-zA-Z/!][^<>]{0,1000}>")
 
 # Separators between a title and the name of its site. Those of Chinese and Japanese pages need no
 # spaces around them.
-WIDE = ("｜", "－", "：", "、", "︱", "│", "丨", "＿", "|")
+CJK_SEPARATORS = ("｜", "－", "：", "、", "︱", "│", "丨", "＿", "|")
 SEPARATORS = (
-    *WIDE,
+    *CJK_SEPARATORS,
     *(f" {sign} " for sign in ("|", "-", "--", "–", "—", "·", "•", "»", "«", ":", "::")),
     "-",
     "_",
@@ -68,7 +68,7 @@ PUBLISHED = re.compile(
 )
 
 # Values that pages give as an author, and that are no person's name.
-NOBODY = re.compile(
+NOT_A_NAME = re.compile(
     r"https?:|^/?@|^/|^\S{1,100}\.[a-z]{2,6}$|www\.|\S@\S|^\d"
     r"|\b(?:unknown|n/a|none|null|undefined|admin(?:istrator)?|staff(?: writers?| reporters?)?)$"
     r"|^(?:staff|admin|site|web|guest|editorial|the|our)[ _-]"
@@ -82,7 +82,7 @@ NOBODY = re.compile(
     r"(?:reporter|correspondent|columnist|journalist|editor|writer|producer)s?$",
     re.IGNORECASE,
 )
-NOBODIES = {
+NOT_NAMES = {
     "no author", "no authors", "author", "authors", "author name", "super user", "superuser",
     "editor", "editors", "editorial", "redaktion", "die redaktion", "redaction", "rédaction",
     "la rédaction", "la redaction", "redacción", "redaccion", "redazione", "redactie", "guest",
@@ -104,7 +104,7 @@ ORGANIZATION = re.compile(
     r"|radio|the|of|and|web|site|project|company|network|museum|office|agency|team|world)\b",
     re.IGNORECASE,
 )
-HOUSE = re.compile(r", [A-Z]{2,5}$")  # the employer after a name: "…, CNN"
+EMPLOYER = re.compile(r", [A-Z]{2,5}$")  # the employer after a name: "…, CNN"
 BY = re.compile(
     r"^(?:(?:(?:posted|written|words|text|story|reported|published) )?by|von|par|por|de autor"
     r"|authors?)\b[:：\s]+|^(?:作者|撰文|文|记者|記者)\s?[:：/／]\s?",
@@ -112,16 +112,16 @@ BY = re.compile(
 )
 AND_OTHERS = re.compile(r",?\s(?:et al|and others)\.?$", re.IGNORECASE)
 # Separators that always stand between two people.
-BETWEEN = re.compile(r"[;；、，｜／]|\s[|·•/]\s|,? and ")
+PEOPLE_SEPARATOR = re.compile(r"[;；、，｜／]|\s[|·•/]\s|,? and ")
 # The value that programs write for a missing date.
-NO_DATE = "1970-01-01t00:00:00"
+MISSING_DATE = "1970-01-01t00:00:00"
 
 
 def text(value: object, length: int) -> str:
     """Return a string or number as one line, cut to `length`; an empty string for other types."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    line = str(value)[:LONGEST]
+    line = str(value)[:MAX_LENGTH]
     if "&" in line:
         # Values are often escaped twice. Unescaping more than once would do more harm than good.
         line = html.unescape(line)
@@ -131,7 +131,7 @@ def text(value: object, length: int) -> str:
 
 def prose(value: object, length: int) -> str:
     """Return a value as one line of text without HTML tags, which descriptions sometimes have."""
-    return text(TAGS.sub(" ", html.unescape(str(value)[:LONGEST])), length) if value else ""
+    return text(TAGS.sub(" ", html.unescape(str(value)[:MAX_LENGTH])), length) if value else ""
 
 
 def name(value: object, *, family_first: bool = False) -> str:
@@ -140,21 +140,21 @@ def name(value: object, *, family_first: bool = False) -> str:
     With `family_first`, `Doe, Jane` becomes `Jane Doe`.
     """
     line = AND_OTHERS.sub("", BY.sub("", prose(value, NAME_LENGTH))).strip(" ,;|·")
-    if is_nobody(line):
+    if is_not_a_name(line):
         return ""
     family, comma, given = line.partition(", ")
     if family_first and comma and "," not in given:
         return f"{given} {family}"
-    return HOUSE.sub("", line)
+    return EMPLOYER.sub("", line)
 
 
-def is_nobody(line: str) -> bool:
+def is_not_a_name(line: str) -> bool:
     """Return whether a text that a page gives as a name is not one, for example `Admin`."""
     plain = line.casefold().strip(" .-_!")
-    return plain in NOBODIES or bool(NOBODY.search(line)) or not any(map(str.isalpha, line))
+    return plain in NOT_NAMES or bool(NOT_A_NAME.search(line)) or not any(map(str.isalpha, line))
 
 
-def is_like_a_person(line: str) -> bool:
+def looks_like_a_person(line: str) -> bool:
     """Return whether a name has the form of most people's, and no word of an organization."""
     words = line.split()
     shaped = all(word[:1].isupper() and not word[1:2].isupper() for word in words)
@@ -168,7 +168,7 @@ def split_people(values: Iterable[str]) -> Iterator[str]:
     The same holds for words such as `und`: `Ortega y Gasset` is one person.
     """
     for value in values:
-        for part in BETWEEN.split(BY.sub("", value[:LONGEST])):
+        for part in PEOPLE_SEPARATOR.split(BY.sub("", value[:MAX_LENGTH])):
             yield from _split_person(part)
 
 
@@ -204,7 +204,7 @@ def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
 def date(value: object) -> str:
     """Return a date as `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; an empty string if there is none."""
     line = PUBLISHED.sub("", text(value, 100).lower())
-    if line.startswith(NO_DATE):
+    if line.startswith(MISSING_DATE):
         return ""
     if found := COMPACT.match(line) or YEAR_FIRST.match(line) or NUMERIC.match(line):
         year, month, day = found.groups()
@@ -215,7 +215,7 @@ def date(value: object) -> str:
     elif found := DOTS.match(line):
         day, month, year = found.groups()
     elif found := SLASHES.match(line):
-        month, day, year = _sorted_out(*found.groups())
+        month, day, year = _month_day_year(*found.groups())
     else:
         return ""
     if month in MONTHS:
@@ -226,7 +226,7 @@ def date(value: object) -> str:
     return "-".join(f"{part:02d}" for part in parts)
 
 
-def _sorted_out(first: str | None, second: str, year: str) -> tuple[str, str, str]:
+def _month_day_year(first: str | None, second: str, year: str) -> tuple[str, str, str]:
     """Return month, day and year of a date with slashes; month and day empty if ambiguous."""
     numbers = [number.zfill(2) for number in (first, second) if number]
     months = {number for number in numbers if "01" <= number <= "12"}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from selectolax.lexbor import LexborHTMLParser
@@ -19,6 +18,7 @@ from pages import limits
 from pages.metadata import cleaning, identifiers, linked_data
 from pages.metadata.bylines import Byline, byline_of
 from pages.metadata.charsets import decoded
+from pages.metadata.fields import DESCRIPTION_LENGTH, SHORT_LENGTH, PageMetadata
 from pages.metadata.picking import metadata_html
 from pages.metadata.vocabularies import (
     AUTHOR_LIST,
@@ -30,36 +30,6 @@ from pages.metadata.vocabularies import (
     OPEN_GRAPH,
     PLAIN,
 )
-
-DESCRIPTION_LENGTH = 2000
-SHORT_LENGTH = 300
-
-
-@dataclass(frozen=True, kw_only=True)
-class PageMetadata:
-    """The metadata of a page, or of the work on it; unknown fields are empty."""
-
-    title: str = ""
-    authors: list[str] = field(default_factory=list)
-    description: str = ""
-    image: str = ""
-    site: str = ""
-    published: str = ""  # YYYY, YYYY-MM or YYYY-MM-DD
-    modified: str = ""
-    journal: str = ""
-    publisher: str = ""
-    volume: str = ""
-    issue: str = ""
-    pages: str = ""
-    doi: str = ""
-    arxiv: str = ""
-    pmid: str = ""
-    isbn: str = ""
-    pdf: str = ""
-    canonical: str = ""
-    # Whether title, authors and date come from citation_… or Dublin Core: no registry is needed.
-    is_reference: bool = False
-
 
 TEXTS = ("description", "site", "modified", "journal", "publisher", "volume", "issue")
 ADDRESSES = ("image", "pdf", "canonical")
@@ -86,20 +56,20 @@ class _Page:
         tree = LexborHTMLParser(metadata_html(html), scripting=True)
         self.meta: dict[str, list[str]] = defaultdict(list)
         for node in tree.css("meta"):
-            said = node.attributes
-            if name := said.get("name") or said.get("property") or said.get("itemprop"):
-                content = said.get("content") or said.get("value") or ""
-                self.meta[_spelt(name)].append(content)
+            meta = node.attributes
+            if name := meta.get("name") or meta.get("property") or meta.get("itemprop"):
+                content = meta.get("content") or meta.get("value") or ""
+                self.meta[_normalized_name(name)].append(content)
         self.links = [node.attributes for node in tree.css("link")]
         self.headings = [cleaning.text(node.text(), limits.TITLE_LENGTH) for node in tree.css("h1")]
         title = tree.css_first("title")
         self.window_title = cleaning.text(title.text(), limits.TITLE_LENGTH) if title else ""
         scripts = [node.text() for node in tree.css("script")]
-        self.work = linked_data.work(scripts)
+        self.work = linked_data.main_work(scripts)
 
     def metadata(self) -> PageMetadata:
         """Return all fields."""
-        named = identifiers.of_address(self.url)
+        named = identifiers.in_url(self.url)
         found = {kind: self.identifier(kind) or named.get(kind, "") for kind in IDENTIFIERS}
         if in_arxiv := identifiers.arxiv(found["doi"]):
             found["arxiv"] = found["arxiv"] or in_arxiv
@@ -118,28 +88,29 @@ class _Page:
 
     def first(self, name: str) -> str:
         """Return the first valid value of a field, cleaned."""
-        return next((kept for value in self.values(name) if (kept := self.kept(name, value))), "")
+        found = (self.cleaned(name, value) for value in self.values(name))
+        return next(filter(None, found), "")
 
     def values(self, name: str) -> Iterator[str]:
         """Yield all raw values of a field, from the most exact vocabulary to the least."""
-        for vocabulary in (HIGHWIRE, DUBLIN_CORE, OPEN_GRAPH):
-            yield from self.of(vocabulary, name)
-        yield from self.of_work(name)
-        yield from self.of(PLAIN, name)
+        yield from self.meta_values(name, HIGHWIRE, DUBLIN_CORE, OPEN_GRAPH)
+        yield from self.work_values(name)
+        yield from self.meta_values(name, PLAIN)
 
-    def of(self, vocabulary: dict[str, tuple[str, ...]], name: str) -> Iterator[str]:
-        """Yield the raw values of a field in one vocabulary."""
-        for key in vocabulary.get(name, ()):
-            yield from self.meta.get(key, ())
+    def meta_values(self, name: str, *vocabularies: dict[str, tuple[str, ...]]) -> Iterator[str]:
+        """Yield the raw values of a field in `meta` elements of some vocabularies."""
+        for vocabulary in vocabularies:
+            for key in vocabulary.get(name, ()):
+                yield from self.meta.get(key, ())
 
-    def of_work(self, name: str) -> Iterator[str]:
+    def work_values(self, name: str) -> Iterator[str]:
         """Yield the raw values of a field in JSON-LD."""
         for key, parts in JSON_LD.get(name, ()):
             yield from linked_data.texts(self.work.get(key), *parts)
         if kind := JSON_LD_WHOLES.get(name):
-            yield linked_data.containing(self.work, kind)
+            yield linked_data.container_name(self.work, kind)
 
-    def kept(self, name: str, value: str) -> str:
+    def cleaned(self, name: str, value: str) -> str:
         """Return a value cleaned by its field's rules; an empty string if it is invalid."""
         if name in ADDRESSES:
             return cleaning.address(value, self.url)
@@ -152,8 +123,8 @@ class _Page:
 
         Many sites write the first of January if they know only the year.
         """
-        said = [self.kept("published", value) for value in self.values("published")]
-        found = [date for date in (*said, self.date_of_address()) if date]
+        said = [self.cleaned("published", value) for value in self.values("published")]
+        found = [date for date in (*said, self.date_in_url()) if date]
         first = next(iter(found), "")
         if len(first) < 10 and not self.is_reference():
             found.append(self.byline.published)
@@ -194,14 +165,15 @@ class _Page:
         """Return the title, without the site's name that many pages add to it."""
         if exact := next(filter(None, map(self._title, self._exact_titles())), ""):
             return exact
-        titles = [*self.of(OPEN_GRAPH, "title"), *self.of_work("title"), *self.of(PLAIN, "title")]
-        for value in (*titles, self.window_title, *self.headings):
+        titles = (*self.meta_values("title", OPEN_GRAPH), *self.work_values("title"))
+        plain = (*self.meta_values("title", PLAIN), self.window_title, *self.headings)
+        for value in titles + plain:
             if title := self._title(value):
                 return self.without_site(title)
         return ""
 
     def _exact_titles(self) -> Iterable[str]:
-        return (*self.of(HIGHWIRE, "title"), *self.of(DUBLIN_CORE, "title"))
+        return self.meta_values("title", HIGHWIRE, DUBLIN_CORE)
 
     def _title(self, value: str) -> str:
         return cleaning.prose(value, limits.TITLE_LENGTH)
@@ -212,10 +184,10 @@ class _Page:
         for separator in cleaning.SEPARATORS:
             head, found, tail = map(str.strip, title.rpartition(separator))
             is_place = "/" in tail and self.url.endswith(f"/{tail}")
-            if found and head and (_is_of(tail, sites) or is_place or head in self.headings):
+            if found and head and (_is_site_name(tail, sites) or is_place or head in self.headings):
                 return head
             head, found, tail = map(str.strip, title.partition(separator))
-            if found and tail and (_is_of(head, sites) or tail in self.headings):
+            if found and tail and (_is_site_name(head, sites) or tail in self.headings):
                 return tail
         return title
 
@@ -226,14 +198,18 @@ class _Page:
     def authors(self) -> list[str]:
         """Return the authors from the first vocabulary that names any."""
         return (
-            cleaning.names(self._split(self.of(HIGHWIRE, "authors")), family_first=True)
+            self._authors_in(HIGHWIRE)
             or self._listed_authors()
-            or cleaning.names(self._split(self.of(DUBLIN_CORE, "authors")), family_first=True)
-            or self._people(self.of(OPEN_GRAPH, "authors"))
+            or self._authors_in(DUBLIN_CORE)
+            or self._people(self.meta_values("authors", OPEN_GRAPH))
             or self._people(linked_data.authors(self.work))
-            or self._people(self.of(PLAIN, "authors"))
+            or self._people(self.meta_values("authors", PLAIN))
             or self._people(self.byline.authors)
         )
+
+    def _authors_in(self, vocabulary: dict[str, tuple[str, ...]]) -> list[str]:
+        names = self._split(self.meta_values("authors", vocabulary))
+        return cleaning.names(names, family_first=True)
 
     def _people(self, values: Iterable[str]) -> list[str]:
         """Return people's names, without the site's name, which many pages give as author."""
@@ -244,20 +220,20 @@ class _Page:
         """Return whether a name is the site's; false for a personal site's owner."""
         plain, site = name.casefold(), self.first("site").casefold()
         if plain in (site, *self._hosts()):
-            return not cleaning.is_like_a_person(name)
+            return not cleaning.looks_like_a_person(name)
         # In scripts without spaces, a publisher's name begins like its site's name.
         begins = site.split()[:1] if site and not site.isascii() else []
         return any(len(part) > 3 and part in plain for part in (site, *begins))
 
     def _listed_authors(self) -> list[str]:
-        listed = map(cleaning.initials_first, self._split(self.of(AUTHOR_LIST, "authors")))
+        listed = map(cleaning.initials_first, self._split(self.meta_values("authors", AUTHOR_LIST)))
         return cleaning.names(listed, family_first=True)
 
     def _split(self, values: Iterable[str]) -> Iterator[str]:
         for value in values:
-            yield from value[: cleaning.LONGEST].split(";")
+            yield from value[: cleaning.MAX_LENGTH].split(";")
 
-    def date_of_address(self) -> str:
+    def date_in_url(self) -> str:
         """Return the date in the page's address, or in its canonical address."""
         found = DATED.search(self.url) or DATED.search(self.first("canonical"))
         return cleaning.date("-".join(found.groups()).replace("/", "-")) if found else ""
@@ -274,24 +250,23 @@ class _Page:
 
     def is_reference(self) -> bool:
         """Return whether citation_… or Dublin Core give a title, authors and a date."""
-        exact = (*self._exact_titles(),)
-        people = [*self.of(HIGHWIRE, "authors"), *self.of(DUBLIN_CORE, "authors")]
-        dates = [*self.of(HIGHWIRE, "published"), *self.of(DUBLIN_CORE, "published")]
+        people = self.meta_values("authors", HIGHWIRE, DUBLIN_CORE)
+        dates = self.meta_values("published", HIGHWIRE, DUBLIN_CORE)
         return (
-            any(map(self._title, exact))
+            any(map(self._title, self._exact_titles()))
             and bool(cleaning.names(people))
             and any(map(cleaning.date, dates))
         )
 
 
-def _spelt(name: str) -> str:
+def _normalized_name(name: str) -> str:
     """Return the name of a `meta` element in the spelling of the vocabulary tables."""
     name = name.strip().lower()
     # Some sites write Dublin Core and PRISM names with other separators.
     return re.sub("[:_]", ".", name) if name.startswith(("dc", "prism")) else name
 
 
-def _is_of(text: str, sites: set[str]) -> bool:
+def _is_site_name(text: str, sites: set[str]) -> bool:
     """Return whether a part of a title is the site's name, or begins with it and is short."""
     words = text.lower().split()
     return bool(words) and (" ".join(words) in sites or (len(words) <= 3 and words[0] in sites))

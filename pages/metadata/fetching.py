@@ -10,7 +10,8 @@ from typing import Any
 from outside.errors import Moved, TimedOut, TooManyRedirects, Unreachable, WrongType
 from outside.fetcher import HTML, MAX_REDIRECTS, Fetched, Limits, fetch
 from pages.metadata import identifiers, robots
-from pages.metadata.extraction import PageMetadata, extract
+from pages.metadata.extraction import extract
+from pages.metadata.fields import PageMetadata
 
 SECONDS = 20.0  # the longest time for a page, with all redirects
 LANGUAGE = {
@@ -58,7 +59,7 @@ def _request(url: str, conditions: Mapping[str, str]) -> PageResponse:
 
 def metadata_of_address(url: str) -> PageMetadata:
     """Return the metadata that the address alone gives: identifiers in it."""
-    found: dict[str, Any] = identifiers.of_address(url)
+    found: dict[str, Any] = identifiers.in_url(url)
     return PageMetadata(**found)
 
 

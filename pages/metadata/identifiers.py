@@ -11,12 +11,12 @@ import ada_url
 from pages import works
 
 DOI_LENGTH = 300
-LONGEST = 4096  # characters of a text that are searched
+MAX_LENGTH = 4096  # characters of a text that are searched
 
 # https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; case doesn't matter.
 DOI = re.compile(r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]++)*+/[^\s\"<>{}|\\^`\x00-\x20\x7f]+")
 # What addresses of a work's pages append to its DOI.
-VIEWS = re.compile(
+PAGE_SUFFIX = re.compile(
     r"(?:/(?:abstract|full|fulltext|full-text|pdf|epdf|pdfdirect|epub|html|meta|references|summary"
     r"|supplementary[\w-]*|suppl_file.*)|v[0-9]+\.full|\.full|\.pdf|\.html?|\.xml)(?:[.;/].*)?$"
 )
@@ -28,7 +28,7 @@ ISBN_PATH = re.compile(r"/(?:isbn|dp|product)/([0-9-]{9,16}[0-9Xx])(?=/|$)")
 
 def doi(text: str) -> str:
     """Return the first DOI in a text, in lower case, or an empty string."""
-    found = DOI.search(unquote(text[:LONGEST]))
+    found = DOI.search(unquote(text[:MAX_LENGTH]))
     name = _without_closing(found.group()) if found else ""
     return name.lower() if len(name) <= DOI_LENGTH and not name.endswith("/") else ""
 
@@ -48,15 +48,15 @@ def _without_closing(text: str) -> str:
 
 def arxiv(text: str) -> str:
     """Return the arXiv id if the text is one or its DOI, without version, else an empty string."""
-    if found := works.ARXIV_DOI.search(text[:LONGEST].strip()):
+    if found := works.ARXIV_DOI.search(text[:MAX_LENGTH].strip()):
         return found.group(1).lower()
-    found = ARXIV_ID.fullmatch(text[:LONGEST].strip())
+    found = ARXIV_ID.fullmatch(text[:MAX_LENGTH].strip())
     return found.group(1).lower() if found else ""
 
 
 def pmid(text: str) -> str:
     """Return the PubMed id if the text is one, else an empty string."""
-    found = PUBMED_ID.fullmatch(text[:LONGEST].strip())
+    found = PUBMED_ID.fullmatch(text[:MAX_LENGTH].strip())
     return found.group(1) if found else ""
 
 
@@ -83,13 +83,13 @@ def _with_check_digit(twelve: str) -> str:
     return f"{twelve}{-total % 10}"
 
 
-def of_address(url: str) -> dict[str, str]:
+def in_url(url: str) -> dict[str, str]:
     """Return the identifiers in an address, by kind (a key of READERS)."""
     try:
         parsed = ada_url.URL(url)
     except ValueError:
         return {}
-    host, path = parsed.hostname.lower(), unquote(parsed.pathname[:LONGEST])
+    host, path = parsed.hostname.lower(), unquote(parsed.pathname[:MAX_LENGTH])
     found: dict[str, str] = {}
     if preprint := works.arxiv_id_at(host, parsed.pathname):
         found["arxiv"] = preprint
@@ -99,8 +99,8 @@ def of_address(url: str) -> dict[str, str]:
         found["isbn"] = number
     if (
         name := works.doi_at(host, parsed.pathname)
-        or _doi_of_path(path)
-        or _doi_of_query(parsed.search)
+        or _doi_in_path(path)
+        or _doi_in_query(parsed.search)
     ):
         found["doi"] = name
         if in_arxiv := arxiv(name):
@@ -108,17 +108,17 @@ def of_address(url: str) -> dict[str, str]:
     return found
 
 
-def _doi_of_path(path: str) -> str:
+def _doi_in_path(path: str) -> str:
     if not (found := DOI.search(path)):
         return ""
-    name = VIEWS.sub("", found.group())
+    name = PAGE_SUFFIX.sub("", found.group())
     # bioRxiv and medRxiv append the version to the DOI.
     return doi(PREPRINT_VERSION.sub(r"\1", name))
 
 
-def _doi_of_query(search: str) -> str:
+def _doi_in_query(search: str) -> str:
     """Return the first DOI among the values of a query string, or an empty string."""
-    values = (part.partition("=")[2] for part in search[1:LONGEST].split("&"))
+    values = (part.partition("=")[2] for part in search[1:MAX_LENGTH].split("&"))
     return next((name for value in values if (name := doi(value))), "")
 
 

@@ -10,7 +10,7 @@ from pages.metadata import cleaning, identifiers
 
 Node = Mapping[str, Any]
 
-DEEPEST, MOST_NODES = 6, 500
+MAX_DEPTH, MAX_NODES = 6, 500
 # The types of a page's main work, the preferred one first.
 WORKS = (
     "ScholarlyArticle", "MedicalScholarlyArticle", "Book", "Dataset", "Report", "Thesis",
@@ -21,10 +21,10 @@ WORKS = (
 RANKS = {name: rank for rank, name in enumerate(WORKS)}
 
 
-def work(scripts: Sequence[str]) -> Node:
+def main_work(scripts: Sequence[str]) -> Node:
     """Return the JSON-LD node of the page's main work; empty if there is none."""
-    nodes = [node for script in scripts for node in _nodes(_parsed(script), DEEPEST)]
-    ranked = [(rank, node) for node in nodes[:MOST_NODES] if (rank := _rank(node)) is not None]
+    nodes = [node for script in scripts for node in _nodes(_parsed(script), MAX_DEPTH)]
+    ranked = [(rank, node) for node in nodes[:MAX_NODES] if (rank := _rank(node)) is not None]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else {}
 
 
@@ -45,7 +45,7 @@ def _nodes(value: Any, depth: int) -> Iterator[Node]:
     if depth == 0:
         return
     if isinstance(value, list):
-        for each in value[:MOST_NODES]:
+        for each in value[:MAX_NODES]:
             yield from _nodes(each, depth - 1)
     elif isinstance(value, dict):
         yield value
@@ -54,18 +54,18 @@ def _nodes(value: Any, depth: int) -> Iterator[Node]:
 
 
 def _rank(node: Node) -> int | None:
-    kinds = [kind for kind in _several(node.get("@type")) if isinstance(kind, str)]
+    kinds = [kind for kind in _as_list(node.get("@type")) if isinstance(kind, str)]
     ranks = [RANKS[kind] for each in kinds if (kind := each.rpartition("/")[2]) in RANKS]
     return min(ranks, default=None)
 
 
-def _several(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def texts(value: Any, *names: str) -> list[str]:
     """Return the strings in a value; for objects, the string under the first name present."""
-    found = (_text(each, names) for each in _several(value)[:MOST_NODES])
+    found = (_text(each, names) for each in _as_list(value)[:MAX_NODES])
     return [text for text in found if isinstance(text, str)]
 
 
@@ -80,7 +80,7 @@ def authors(node: Node) -> list[str]:
     for key in ("author", "creator"):
         people = [
             name
-            for each in _several(node.get(key))[:MOST_NODES]
+            for each in _as_list(node.get(key))[:MAX_NODES]
             for name in ([each] if isinstance(each, str) else _people(each))
         ]
         if found := cleaning.names(people):
@@ -98,14 +98,14 @@ def _people(value: Any) -> list[str]:
     return [" ".join(filter(None, parts))]
 
 
-def containing(node: Node, kind: str) -> str:
+def container_name(node: Node, kind: str) -> str:
     """Return the name of the work of type `kind` (for example a journal) that contains `node`."""
     part: Any = node.get("isPartOf")
     for _ in range(4):
-        part = next((each for each in _several(part) if isinstance(each, dict)), None)
+        part = next((each for each in _as_list(part) if isinstance(each, dict)), None)
         if part is None:
             return ""
-        if kind in _several(part.get("@type")):
+        if kind in _as_list(part.get("@type")):
             return next(iter(texts(part.get("name"))), "")
         part = part.get("isPartOf")
     return ""
@@ -115,7 +115,7 @@ def identifier(node: Node, kind: str) -> str:
     """Return a work's identifier of that kind, or an empty string."""
     read = identifiers.READERS[kind]
     values = [*texts(node.get(kind)), *texts(node.get("sameAs")), *texts(node.get("@id"))]
-    for each in _several(node.get("identifier"))[:MOST_NODES]:
+    for each in _as_list(node.get("identifier"))[:MAX_NODES]:
         if isinstance(each, dict):
             named = str(each.get("propertyID") or each.get("name") or "").lower()
             values += texts(each.get("value"), "value") if kind in named or kind == "doi" else []

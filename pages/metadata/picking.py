@@ -17,10 +17,10 @@ BEGIN = re.compile(
 )
 # A whole tag; a `>` within quotes doesn't end it. Possessive quantifiers prevent backtracking.
 TAG = re.compile(r"<(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
-LONGEST_TAG = 8192
-LONGEST_TEXT = 4096
-LONGEST_SCRIPT = 512 * 1024
-MOST = {"single": 1000, "script": 20, "title": 1, "heading": 5}
+MAX_TAG = 8192
+MAX_TEXT = 4096
+MAX_SCRIPT = 512 * 1024
+MAX_COUNT = {"single": 1000, "script": 20, "title": 1, "heading": 5}
 LINKS = ("canonical", "image_src", "application/pdf")
 ENDS = {
     name: re.compile(rf"</{name}\b", re.IGNORECASE)
@@ -34,9 +34,9 @@ ENDS = {
 def metadata_html(html: str) -> str:
     """Return HTML with only the page's meta, link, title, h1 and JSON-LD script elements."""
     parts: list[str] = []
-    left = dict(MOST)
+    left = dict(MAX_COUNT)
     # Elements without a closing tag in the rest of the page. Searching again would be quadratic.
-    unended: set[str] = set()
+    unclosed: set[str] = set()
     at = 0
     while begin := BEGIN.search(html, at):
         kind, start = str(begin.lastgroup), begin.start()
@@ -47,12 +47,12 @@ def metadata_html(html: str) -> str:
         tag = html[start:at]
         if kind != "single":
             name = begin.group()[1:].lower()
-            closing = ENDS[name].search(html, at) if name not in unended else None
+            closing = ENDS[name].search(html, at) if name not in unclosed else None
             if closing is None:
-                unended.add(name)
+                unclosed.add(name)
                 continue
             text, at = html[at : closing.start()], closing.end()
-            tag = _with_text(kind, name, tag, text)
+            tag = _element(kind, name, tag, text)
         elif "link" in begin.group().lower() and not any(word in tag.lower() for word in LINKS):
             continue
         if tag and left.get(kind, 0) > 0:
@@ -61,19 +61,19 @@ def metadata_html(html: str) -> str:
     return "".join(parts)
 
 
-def _with_text(kind: str, name: str, tag: str, text: str) -> str:
+def _element(kind: str, name: str, tag: str, text: str) -> str:
     """Return the element to pick, or an empty string to skip it."""
     if kind == "script":
-        wanted = "ld+json" in tag.lower() and len(text) <= LONGEST_SCRIPT
+        wanted = "ld+json" in tag.lower() and len(text) <= MAX_SCRIPT
         return f"{tag}{text}</script>" if wanted else ""
     if kind in {"title", "heading"}:
-        return f"{tag}{text[:LONGEST_TEXT]}</{name}>"
+        return f"{tag}{text[:MAX_TEXT]}</{name}>"
     return ""
 
 
 def _end_of_tag(html: str, start: int) -> int:
-    """Return the position after a tag; without an end, LONGEST_TAG characters after its start."""
-    limit = min(start + LONGEST_TAG, len(html))
+    """Return the position after a tag; without an end, MAX_TAG characters after its start."""
+    limit = min(start + MAX_TAG, len(html))
     if tag := TAG.match(html, start, limit):
         return tag.end()
     end = html.find(">", start, limit)

@@ -21,9 +21,9 @@ from outside.errors import ErrorStatus
 from outside.fetcher import Limits, fetch
 from pages import limits
 from pages.metadata import cleaning, identifiers
-from pages.metadata.extraction import DESCRIPTION_LENGTH, SHORT_LENGTH
+from pages.metadata.fields import DESCRIPTION_LENGTH, SHORT_LENGTH
 
-PATIENCE = Limits(seconds=10, size=4 * 1024 * 1024)
+LIMITS = Limits(seconds=10, size=4 * 1024 * 1024)
 ATOM = "{http://www.w3.org/2005/Atom}"
 ARXIV = "{http://arxiv.org/schemas/atom}"
 
@@ -31,7 +31,7 @@ Details = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 
-class Unknown(Exception):
+class NotInRegistry(Exception):
     """The registry has no usable record of the work."""
 
 
@@ -39,9 +39,9 @@ class Unknown(Exception):
 class Registry:
     """A web service with records of works, found by one kind of identifier.
 
-    `parse` parses a response. `otherwise` names the registry to query if this one has no record.
-    `pause` is the time between requests that the registry demands, in seconds, beyond the second
-    that the queue leaves anyway.
+    `parse` parses a response. `fallback` names the registry to query if this one has no record.
+    `pause_seconds` is the time between requests that the registry demands, beyond the second that
+    the queue leaves anyway.
     """
 
     name: str
@@ -49,21 +49,21 @@ class Registry:
     base: str
     path: str
     parse: Callable[[bytes, str], Details]
-    otherwise: str | None = None
-    pause: int = 0
+    fallback: str | None = None
+    pause_seconds: int = 0
 
     def look_up(self, value: str) -> Details:
         """Return the registry's metadata of a work, without empty fields.
 
-        Raise Unknown if it has no record of the work, and FetchFailed if the request fails.
+        Raise NotInRegistry if it has no record of the work, and FetchFailed if the request fails.
         """
         elsewhere = settings.METADATA_REGISTRIES
         base = f"{elsewhere}/{self.name}" if elsewhere else self.base
         try:
-            found = fetch(f"{base}{self.path.format(quote(value, safe=''))}", limits=PATIENCE)
+            found = fetch(f"{base}{self.path.format(quote(value, safe=''))}", limits=LIMITS)
         except ErrorStatus as error:
             if error.status in {400, 404, 410}:
-                raise Unknown(f"{self.name} has no {self.identifier} {value}.") from error
+                raise NotInRegistry(f"{self.name} has no {self.identifier} {value}.") from error
             raise
         try:
             details = self.parse(found.content, value)
@@ -72,9 +72,9 @@ class Registry:
             logger.warning(
                 "registry.unexpected_response", extra={"registry": self.name, "error": repr(error)}
             )
-            raise Unknown(f"The response of {self.name} has an unexpected format.") from error
+            raise NotInRegistry(f"The response of {self.name} has an unexpected format.") from error
         if not details["title"]:
-            raise Unknown(f"{self.name} has no title of {value}.")
+            raise NotInRegistry(f"{self.name} has no title of {value}.")
         return {name: kept for name, kept in details.items() if kept}
 
 
@@ -150,7 +150,7 @@ def parse_arxiv(content: bytes, id: str) -> Details:
     entry = fromstring(content, forbid_dtd=True).find(f"{ATOM}entry")
     # For an unknown id, arXiv returns an entry, too, with the error as its summary.
     if entry is None or "/api/errors" in _child(entry, f"{ATOM}id"):
-        raise Unknown(f"arXiv has no entry {id}.")
+        raise NotInRegistry(f"arXiv has no entry {id}.")
     authors = entry.iterfind(f"{ATOM}author/{ATOM}name")
     return {
         "title": _title(_child(entry, f"{ATOM}title")),
@@ -173,7 +173,7 @@ def parse_pubmed(content: bytes, pmid: str) -> Details:
     """Parse PubMed's record of an article."""
     article = msgspec.json.decode(content)["result"][pmid]
     if "error" in article:
-        raise Unknown(f"PubMed has no article {pmid}.")
+        raise NotInRegistry(f"PubMed has no article {pmid}.")
     ids = {each["idtype"]: each["value"] for each in article.get("articleids") or []}
     people = (author["name"] for author in article.get("authors") or [])
     return {
@@ -193,7 +193,7 @@ def parse_openlibrary(content: bytes, isbn: str) -> Details:
     """Parse OpenLibrary's record of a book."""
     books = msgspec.json.decode(content)
     if not books:
-        raise Unknown(f"OpenLibrary has no book {isbn}.")
+        raise NotInRegistry(f"OpenLibrary has no book {isbn}.")
     book = books[f"ISBN:{isbn}"]
     cover = book.get("cover") or {}
     return {
@@ -225,7 +225,7 @@ REGISTRIES = {
     for registry in (
         Registry(
             name="crossref", identifier="doi", base="https://api.crossref.org",
-            path="/works/{}", parse=parse_crossref, otherwise="datacite",
+            path="/works/{}", parse=parse_crossref, fallback="datacite",
         ),
         Registry(
             name="datacite", identifier="doi", base="https://api.datacite.org",
@@ -234,7 +234,7 @@ REGISTRIES = {
         # https://info.arxiv.org/help/api/tou.html: no more than one request every three seconds.
         Registry(
             name="arxiv", identifier="arxiv", base="https://export.arxiv.org",
-            path="/api/query?max_results=1&id_list={}", parse=parse_arxiv, pause=2,
+            path="/api/query?max_results=1&id_list={}", parse=parse_arxiv, pause_seconds=2,
         ),
         Registry(
             name="pubmed", identifier="pmid", base="https://eutils.ncbi.nlm.nih.gov",

@@ -16,14 +16,14 @@ from outside.fetcher import Limits, fetch
 from pages.models import Robots
 
 AGENT = "Commonplace"
-FRESH = timedelta(days=1)
-PATIENCE = Limits(seconds=8, size=1024 * 1024)
+MAX_AGE = timedelta(days=1)
+LIMITS = Limits(seconds=8, size=1024 * 1024)
 # In seconds. The queue leaves one second between visits to a site anyway. A delay of more than a
 # minute is cut, because pages of that site could wait for days.
-LEAST_DELAY, LONGEST_DELAY = 1, 60
-KEPT = 500 * 1024  # characters; RFC 9309 requires a parser to read at least 500 KiB
+MIN_DELAY, MAX_DELAY = 1, 60
+MAX_CHARACTERS = 500 * 1024  # characters; RFC 9309 requires a parser to read at least 500 KiB
 # An older robots.txt never overwrites a newer one.
-KEEP = """
+STORE = """
     INSERT INTO pages_robots (origin, rules, fetched_at) VALUES (%s, %s, %s)
     ON CONFLICT (origin) DO UPDATE SET rules = EXCLUDED.rules, fetched_at = EXCLUDED.fetched_at
     WHERE pages_robots.fetched_at < EXCLUDED.fetched_at
@@ -50,13 +50,13 @@ def require_allowed(url: str, *, visited: set[str]) -> None:
         raise Disallowed("The site's robots.txt does not allow fetching this page.")
     if origin not in visited:
         visited.add(origin)
-        _take_turn(origin, rules.crawl_delay(AGENT) or 0)
+        _require_crawl_delay(origin, rules.crawl_delay(AGENT) or 0)
 
 
-def _take_turn(origin: str, delay: float) -> None:
+def _require_crawl_delay(origin: str, delay: float) -> None:
     """Raise Later unless `delay` seconds have passed since any worker's last visit to a site."""
-    seconds = math.ceil(min(delay, LONGEST_DELAY))
-    if seconds <= LEAST_DELAY:
+    seconds = math.ceil(min(delay, MAX_DELAY))
+    if seconds <= MIN_DELAY:
         return
     limit = RateLimit(f"crawl-delay {origin}", 1, seconds)
     # The delay counts from the beginning of a visit, so its length doesn't matter.
@@ -67,20 +67,20 @@ def _take_turn(origin: str, delay: float) -> None:
 
 def rules_of(origin: str) -> str:
     """Return a site's robots.txt, at most a day old; an empty string if it has none."""
-    known = Robots.objects.filter(origin=origin, fetched_at__gt=timezone.now() - FRESH).first()
+    known = Robots.objects.filter(origin=origin, fetched_at__gt=timezone.now() - MAX_AGE).first()
     if known is not None:
         return known.rules
     began = timezone.now()
     rules = _fetched(origin)
     with connection.cursor() as cursor:
-        cursor.execute(KEEP, [origin, rules, began])
+        cursor.execute(STORE, [origin, rules, began])
     return rules
 
 
 def _fetched(origin: str) -> str:
     """Fetch a robots.txt; return an empty string if the site has none; raise FetchFailed."""
     try:
-        content = fetch(f"{origin}/robots.txt", limits=PATIENCE).content
+        content = fetch(f"{origin}/robots.txt", limits=LIMITS).content
     except ErrorStatus as error:
         if not 400 <= error.status < 500 or error.status == 429:
             raise
@@ -90,4 +90,4 @@ def _fetched(origin: str) -> str:
         if not error.lasting:
             raise
         return ""
-    return content.decode("utf-8", "replace").replace("\x00", "")[:KEPT]
+    return content.decode("utf-8", "replace").replace("\x00", "")[:MAX_CHARACTERS]

@@ -17,9 +17,9 @@ from eventbook import Later, policy_of
 from outside.errors import ErrorStatus, FetchFailed
 from pages.events import PageIdentified
 from pages.metadata import fetching, validity
-from pages.metadata.extraction import PageMetadata
 from pages.metadata.fetching import PageResponse
-from pages.metadata.registries import FIRST_REGISTRY, REGISTRIES, Unknown
+from pages.metadata.fields import PageMetadata
+from pages.metadata.registries import FIRST_REGISTRY, REGISTRIES, NotInRegistry
 from pages.models import Metadata, Url
 from pages.signals import page_identified
 
@@ -114,9 +114,9 @@ def _retry_after(failure: FetchFailed) -> int:
 def _pause_after(failure: FetchFailed, rounds: int) -> timedelta:
     """Return how long not to fetch a failed page: 1, 2, 4 … days by round, or 30 if lasting."""
     return (
-        validity.LEAST
+        validity.MIN_LIFETIME
         if failure.lasting
-        else min(DAY * 2 ** min(max(rounds, 0), 5), validity.LEAST)
+        else min(DAY * 2 ** min(max(rounds, 0), 5), validity.MIN_LIFETIME)
     )
 
 
@@ -157,24 +157,24 @@ def consult_registry(*, url_id: int, registry: str, identifier: str, age: timede
     `age` is the time since the event. Raise Later if the registry fails. Raise FetchFailed if it
     has failed for a day or will always fail: an operator can replay the dead letter.
     """
-    known = REGISTRIES[registry]
+    queried = REGISTRIES[registry]
     times = Metadata.objects.annotate(now=Now()).values_list("now", flat=True)
     requested_at = times.filter(pk=url_id).first()
     if requested_at is None:
         return
     try:
-        details = known.look_up(identifier)
-    except Unknown:
-        if known.otherwise:
+        details = queried.look_up(identifier)
+    except NotInRegistry:
+        if queried.fallback:
             with transaction.atomic():
-                _identify(url_id, known.otherwise, identifier)
+                _identify(url_id, queried.fallback, identifier)
         return
     except FetchFailed as failure:
         if failure.lasting or age > REGISTRY_PATIENCE:
             raise
         raise Later(_retry_after(failure) or REGISTRY_WAIT, str(failure)) from failure
     finally:
-        time.sleep(known.pause)  # the registry demands this pause between requests
+        time.sleep(queried.pause_seconds)  # the registry demands this pause between requests
     _store_details(url_id, registry, identifier, details, requested_at=requested_at)
 
 

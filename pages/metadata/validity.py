@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 # Metadata changes rarely, so pages are fetched at most every 30 days, and at least every 180.
-LEAST, MOST = timedelta(days=30), timedelta(days=180)
+MIN_LIFETIME, MAX_LIFETIME = timedelta(days=30), timedelta(days=180)
 MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,12})", re.IGNORECASE)
 SHARED_MAX_AGE = re.compile(r"(?:^|[\s,])s-maxage=\"?([0-9]{1,12})", re.IGNORECASE)
 
@@ -17,10 +17,10 @@ def expiry(headers: Mapping[str, str], *, now: datetime) -> datetime:
     """Return when to fetch a page again, from the headers of its response."""
     control = headers.get("Cache-Control", "")[:1000]
     if found := SHARED_MAX_AGE.search(control) or MAX_AGE.search(control):
-        wanted = timedelta(seconds=min(int(found.group(1)), MOST.total_seconds()))
+        wanted = timedelta(seconds=min(int(found.group(1)), MAX_LIFETIME.total_seconds()))
     else:
         wanted = _until(headers.get("Expires", ""), now)
-    return now + min(max(wanted, LEAST), MOST)
+    return now + min(max(wanted, MIN_LIFETIME), MAX_LIFETIME)
 
 
 def _until(text: str, now: datetime) -> timedelta:

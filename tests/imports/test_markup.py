@@ -14,7 +14,7 @@ from imports import limits
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.formats import detected, rows
-from imports.files.markup import plain, tokens
+from imports.files.markup import plain_text, tokens
 from imports.files.slices import Stopwatch, limited_rows
 
 OUTLINE = '<outline text="{0}" xmlUrl="https://example.org/{0}"/>'
@@ -136,7 +136,7 @@ def test_the_first_element_is_found_behind_what_may_stand_before_it(before: str)
 def test_html_becomes_paragraphs_without_its_code() -> None:
     html = "<p>a</p><p>b<br>c</p><script>x < y</script><STYLE>h{}</style >d\n \n\n e<script>open"
 
-    assert plain(html) == "a\nb\nc\nd\n\neopen"
+    assert plain_text(html) == "a\nb\nc\nd\n\neopen"
 
 
 @pytest.mark.parametrize("part", ["<script ", "<style>", "\n", " \n", "<", "<br", "</script>", "&"])
@@ -144,6 +144,6 @@ def test_no_html_takes_long(part: str) -> None:
     html = "<" + part * (10 * TEXT_LENGTH // len(part))
     began = time.process_time()
 
-    plain(html)
+    plain_text(html)
 
     assert time.process_time() - began < 1

@@ -22,7 +22,7 @@ class Folder:
     is_reported: bool = False
 
 
-def within(folders: Sequence[Folder], own: Privacy) -> Privacy:
+def privacy_within(folders: Sequence[Folder], own: Privacy) -> Privacy:
     """Return the privacy of a row: its own mark, else private if any folder around it is."""
     if own.private is None and any(folder.privacy.private for folder in folders):
         return Privacy(True, own.warning)

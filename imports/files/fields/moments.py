@@ -37,7 +37,7 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-def of_chrome(value: Any) -> datetime | None:
+def chrome_moment(value: Any) -> datetime | None:
     """Return the UTC time of Chrome's microseconds since 1601; None if invalid or implausible."""
     try:
         return _possible(CHROME_EPOCH + timedelta(microseconds=int(value)))

@@ -23,7 +23,7 @@ from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of
 from imports.files.fields.value_lists import people_of, person_of, tags_of, texts_of
 from imports.files.items import Item, clean, fingerprint, one_line
-from imports.files.markup import plain
+from imports.files.markup import plain_text
 
 PATH = re.compile(r"\s{0,9}/\s{0,9}")
 NOTE = re.compile(r"(?:\?|\./\?|/?shaare/)[\w-]{1,50}")  # the address of a note within Shaarli
@@ -201,7 +201,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
 
 def _text_of_reference(fields: Fields) -> str:
     # Zotero's notes and Goodreads' reviews are HTML.
-    return "\n\n".join(plain(text) for text in fields.texts("note", "highlight"))
+    return "\n\n".join(plain_text(text) for text in fields.texts("note", "highlight"))
 
 
 def _of_excel(text: str) -> str:

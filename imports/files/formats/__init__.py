@@ -37,7 +37,7 @@ class Format:
     read: Callable[[Document], Iterator[Row]]
 
 
-def xml(pattern: str) -> Callable[[Document], bool]:
+def xml_root(pattern: str) -> Callable[[Document], bool]:
     """Return a test for XML whose first element's name matches the pattern."""
     root = re.compile(rf"<{pattern}[\s/>]")
     return lambda document: bool(root.match(document.head, first_element(document.head)))
@@ -75,27 +75,27 @@ def _end_of_doctype(text: str, place: int) -> int:
     return found.start() if found else -1
 
 
-def json(says: Callable[[Any], bool]) -> Callable[[Document], bool]:
+def json_value(test: Callable[[Any], bool]) -> Callable[[Document], bool]:
     """Return a test for JSON by its parsed value, never by words in its texts."""
-    return lambda document: document.is_json and says(document.json)
+    return lambda document: document.is_json and test(document.json)
 
 
-def has(pattern: str) -> Callable[[Document], bool]:
+def contains(pattern: str) -> Callable[[Document], bool]:
     """Return a test for a pattern in the first 64 KiB of the text (lower case)."""
     text = re.compile(pattern, re.MULTILINE)
     return lambda document: bool(text.search(document.head))
 
 
-RDF = xml(r"(?:\w+:)?rdf")
-ZOTERO = has(r"purl\.org/net/biblio|zotero\.org/namespaces")
+RDF = xml_root(r"(?:\w+:)?rdf")
+ZOTERO = contains(r"purl\.org/net/biblio|zotero\.org/namespaces")
 # Netscape bookmark files, and the pages of links that Pocket and Instapaper export.
-BOOKMARKS = has(
+BOOKMARKS = contains(
     r"netscape-bookmark-file|<dt>\s{0,99}<(?:a|h3)[\s>]|<title>(?:pocket|instapaper)|"
     r"<a\s[^<>]{0,4000}\stime_added="
 )
-FEED = xml(r"(?:\w+:)?(?:rss|feed|rdf|channel)")
-RSS = has(r"purl\.org/rss/|netscape\.com/rdf/|<(?:\w{1,20}:)?(?:channel|item)[\s>]")
-ENDNOTE = xml("xml")
+FEED = xml_root(r"(?:\w+:)?(?:rss|feed|rdf|channel)")
+RSS = contains(r"purl\.org/rss/|netscape\.com/rdf/|<(?:\w{1,20}:)?(?:channel|item)[\s>]")
+ENDNOTE = xml_root("xml")
 # How a reference begins in line-based formats. A text may quote another format, so the first match
 # in the file decides.
 LINES = {
@@ -111,7 +111,7 @@ LINES = {
 }
 
 
-def first_of_lines(name: str) -> Callable[[Document], bool]:
+def first_record_is(name: str) -> Callable[[Document], bool]:
     """Return a test for text whose first reference has the named format."""
 
     def is_first(document: Document) -> bool:
@@ -151,27 +151,31 @@ def is_html(document: Document) -> bool:
 FORMATS = {
     found.name: found
     for found in (
-        Format("opml", "OPML", xml("opml"), opml.read),
+        Format("opml", "OPML", xml_root("opml"), opml.read),
         Format("zotero", "Zotero RDF", is_zotero, zotero.read),
         Format("dublin_core", "Dublin Core (RDF)", is_dublin_core, dublin_core.read),
         Format("endnote", "EndNote (XML)", is_endnote, endnote.read),
         Format("feed", "RSS, Atom or RDF feed", FEED, feeds.read),
-        Format("posts", "Delicious or Pinboard (XML)", xml("posts"), posts.read),
+        Format("posts", "Delicious or Pinboard (XML)", xml_root("posts"), posts.read),
         Format("html", "Bookmarks (HTML)", is_html, bookmarks.read),
-        Format("commonplace", "Commonplace", json(detection.commonplace), exchange.commonplace),
-        Format("chrome", "Chrome bookmarks (JSON)", json(detection.chrome), trees.chrome),
-        Format("firefox", "Firefox backup (JSON)", json(detection.firefox), trees.firefox),
-        Format("json_feed", "JSON Feed", json(detection.json_feed), exchange.json_feed),
-        Format("pinboard", "Pinboard (JSON)", json(detection.pinboard), json_bookmarks.read),
-        Format("zotero_json", "Zotero (JSON)", json(detection.zotero), json_bookmarks.read_zotero),
-        Format("csl", "CSL-JSON", json(detection.csl), exchange.csl),
-        Format("json", "Bookmarks (JSON)", json(json_bookmarks.matches), json_bookmarks.read),
+        Format(
+            "commonplace", "Commonplace", json_value(detection.commonplace), exchange.commonplace
+        ),
+        Format("chrome", "Chrome bookmarks (JSON)", json_value(detection.chrome), trees.chrome),
+        Format("firefox", "Firefox backup (JSON)", json_value(detection.firefox), trees.firefox),
+        Format("json_feed", "JSON Feed", json_value(detection.json_feed), exchange.json_feed),
+        Format("pinboard", "Pinboard (JSON)", json_value(detection.pinboard), json_bookmarks.read),
+        Format(
+            "zotero_json", "Zotero (JSON)", json_value(detection.zotero), json_bookmarks.read_zotero
+        ),
+        Format("csl", "CSL-JSON", json_value(detection.csl), exchange.csl),
+        Format("json", "Bookmarks (JSON)", json_value(json_bookmarks.matches), json_bookmarks.read),
         Format("csv", "CSV", is_table, tables.read),
-        Format("ris", "RIS", first_of_lines("ris"), ris.read),
-        Format("nbib", "PubMed (MEDLINE)", first_of_lines("nbib"), medline.read),
-        Format("wos", "Web of Science", first_of_lines("wos"), wos.read),
-        Format("enw", "EndNote (refer)", first_of_lines("enw"), refer.read),
-        Format("bibtex", "BibTeX", first_of_lines("bibtex"), bibtex.read),
+        Format("ris", "RIS", first_record_is("ris"), ris.read),
+        Format("nbib", "PubMed (MEDLINE)", first_record_is("nbib"), medline.read),
+        Format("wos", "Web of Science", first_record_is("wos"), wos.read),
+        Format("enw", "EndNote (refer)", first_record_is("enw"), refer.read),
+        Format("bibtex", "BibTeX", first_record_is("bibtex"), bibtex.read),
         Format("list", "Addresses or DOIs", lists.matches, lists.read),
     )
 }

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from imports import limits
 from imports.files.documents import Document
 from imports.files.errors import Unreadable, too_deep
-from imports.files.fields.folders import Folder, collection_details_of, path_of, within
+from imports.files.fields.folders import Folder, collection_details_of, path_of, privacy_within
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of
 from imports.files.fields.rows import NOTE
 from imports.files.items import Item, Problem, Row, clean, fingerprint, one_line
-from imports.files.markup import plain
+from imports.files.markup import plain_text
 from imports.files.markup_tags import Tag, Tags
 
-LONGEST = 64 * 1024  # characters of a title or note
+MAX_TEXT = 64 * 1024  # characters of a title or note
 # The tags that structure a bookmark file. Within a note, all other tags belong to the note.
 STRUCTURE = ("dt", "dl", "dd")
 # Titles of files from programs that always separate tags by commas.
@@ -31,16 +31,16 @@ COMMAS = re.compile(
 )
 TAGS = re.compile(r"\btags=\"[^\"\n]{0,2000},", re.IGNORECASE)
 # Files whose h1 headings are folders, and headings that are reading states instead.
-HEADED = re.compile(r"<title>\s{0,9}instapaper")
-STATES = ("unread", "archive", "read archive", "home", "starred")
+WITH_HEADINGS = re.compile(r"<title>\s{0,9}instapaper")
+READING_STATES = ("unread", "archive", "read archive", "home", "starred")
 NO_ADDRESS = "This bookmark has no address."
-DATES = ("add_date", "time_added", "date_added", "last_modified", "last_modify")
-NOTES = ("description", "desc", "note", "notes", "comment", "extended")
-TAGGED = ("tags", "tag", "labels", "keywords")
+DATE_NAMES = ("add_date", "time_added", "date_added", "last_modified", "last_modify")
+NOTE_NAMES = ("description", "desc", "note", "notes", "comment", "extended")
+TAG_NAMES = ("tags", "tag", "labels", "keywords")
 # What follows a `dt` that belongs to the list. Any other `dt` is HTML quoted by a note.
 ENTRY = re.compile(r"\s{0,99}(?:<p>\s{0,99})?<(?:a|h3)[\s>]", re.IGNORECASE)
 # The markers with which linkding appends notes to descriptions.
-MARKS_OF_NOTES = re.compile(r"\s{0,99}\[/?linkding-notes\]\s{0,99}")
+LINKDING_NOTES = re.compile(r"\s{0,99}\[/?linkding-notes\]\s{0,99}")
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -63,72 +63,74 @@ class _Reading:
         self.text = document.text
         self.tags = Tags(self.text)
         self.has_commas = bool(COMMAS.search(document.head)) or bool(TAGS.search(self.text))
-        self.has_headings = bool(HEADED.search(document.head))
+        self.has_headings = bool(WITH_HEADINGS.search(document.head))
         self.folders: list[Folder] = []
-        self.named = Folder("")  # the folder whose list begins next
+        self.next_folder = Folder("")  # the folder whose list begins next
         self.link: _Link | None = None
-        self.opened = ""  # the element that the text from `since` belongs to: a, h1, h3 or dd
-        self.quoted = 0  # the depth of lists within the current note
-        self.since = 0
+        self.open_element = (
+            ""  # the element that the text from `text_start` belongs to: a, h1, h3 or dd
+        )
+        self.quote_depth = 0  # the depth of lists within the current note
+        self.text_start = 0
 
     def rows(self) -> Iterator[Row]:
         """Yield the bookmarks; raise Unreadable at the end if the rest cannot be read."""
-        flaw = None
+        fault = None
         try:
             for tag in self.tags:
-                yield from self._take(tag)
+                yield from self._process(tag)
         except Unreadable as error:
-            flaw = error
+            fault = error
         self._close(len(self.text))
-        yield from self._finished()
-        if flaw:
-            raise flaw
+        yield from self._complete_bookmark()
+        if fault:
+            raise fault
 
-    def _take(self, tag: Tag) -> Iterator[Row]:
+    def _process(self, tag: Tag) -> Iterator[Row]:
         """Process one tag, and yield the bookmark that it completes."""
         if tag.name in STRUCTURE:
             if self._is_quoted(tag):
                 return
             self._close(tag.begin)
             if tag.name != "dd":
-                yield from self._finished()
-            self._take_structure(tag)
-        elif tag.closes and tag.name == self.opened:
+                yield from self._complete_bookmark()
+            self._process_structure(tag)
+        elif tag.closes and tag.name == self.open_element:
             self._close(tag.begin)
-        elif tag.name == "a" and not tag.closes and self.opened != "dd":
+        elif tag.name == "a" and not tag.closes and self.open_element != "dd":
             self._close(tag.begin)
-            yield from self._finished()
+            yield from self._complete_bookmark()
             self.link = _Link(tag.attributes, self.tags.line_of(tag.begin))
             self._open("a", tag)
         elif self._is_heading(tag):
-            yield from self._finished()
+            yield from self._complete_bookmark()
             toolbar = tag.attributes.get("personal_toolbar_folder") == "true"
-            self.named = Folder("", privacy_of(tag.attributes))
+            self.next_folder = Folder("", privacy_of(tag.attributes))
             self._open("toolbar" if toolbar else tag.name, tag)
 
     def _is_quoted(self, tag: Tag) -> bool:
         """Return whether a tag is part of a bookmark's note. Bookmarks have no lists below them."""
-        if self.opened != "dd" or not self.link:
+        if self.open_element != "dd" or not self.link:
             return False
         if tag.name == "dt":
             return tag.closes or not ENTRY.match(self.text, tag.end)
-        if tag.name == "dl" and (self.quoted or not tag.closes):
-            self.quoted += -1 if tag.closes else 1
+        if tag.name == "dl" and (self.quote_depth or not tag.closes):
+            self.quote_depth += -1 if tag.closes else 1
             return True
-        return tag.name == "dd" and self.quoted > 0
+        return tag.name == "dd" and self.quote_depth > 0
 
     def _is_heading(self, tag: Tag) -> bool:
         wanted = tag.name == "h3" or (tag.name == "h1" and self.has_headings)
-        return wanted and not tag.closes and self.opened != "dd"
+        return wanted and not tag.closes and self.open_element != "dd"
 
-    def _take_structure(self, tag: Tag) -> None:
+    def _process_structure(self, tag: Tag) -> None:
         """Enter or leave a folder's list, or begin a note."""
         match tag.name, tag.closes:
             case "dl", False:
                 if len(self.folders) >= limits.IMPORT_DEPTH:
                     raise too_deep("Folders", line=self.tags.line_of(tag.begin))
-                self.folders.append(self.named)
-                self.named = Folder("")
+                self.folders.append(self.next_folder)
+                self.next_folder = Folder("")
             case "dl", True:
                 if self.folders:
                     self.folders.pop()
@@ -136,29 +138,29 @@ class _Reading:
                 self._open("dd", tag)
 
     def _open(self, what: str, tag: Tag) -> None:
-        self.opened, self.since, self.quoted = what, tag.end, 0
+        self.open_element, self.text_start, self.quote_depth = what, tag.end, 0
 
     def _close(self, place: int) -> None:
         """Store the text of the open element, which ends at `place`."""
-        what, self.opened = self.opened, ""
+        what, self.open_element = self.open_element, ""
         if not what:
             return
-        raw = self.text[self.since : min(place, self.since + LONGEST)]
+        raw = self.text[self.text_start : min(place, self.text_start + MAX_TEXT)]
         if what == "dd":
-            note = MARKS_OF_NOTES.sub("\n\n", text_of(raw)).strip()
+            note = LINKDING_NOTES.sub("\n\n", text_of(raw)).strip()
             if self.link:
                 self.link.note = f"{self.link.note}\n\n{note}".strip()
             else:
-                self.named.description = note
+                self.next_folder.description = note
         elif what == "a" and self.link:
             self.link.title = one_line(text_of(raw))
         elif what == "h3":
-            self.named.name = one_line(text_of(raw))
+            self.next_folder.name = one_line(text_of(raw))
         elif what == "h1":
-            name = one_line(plain(raw))
-            self.folders = [] if name.lower() in STATES else [Folder(name)]
+            name = one_line(plain_text(raw))
+            self.folders = [] if name.lower() in READING_STATES else [Folder(name)]
 
-    def _finished(self) -> Iterator[Row]:
+    def _complete_bookmark(self) -> Iterator[Row]:
         """Yield the current bookmark, if there is one."""
         link, self.link = self.link, None
         if link is not None:
@@ -170,7 +172,7 @@ class _Reading:
         url, feed = clean(attributes.get("href", "")), clean(attributes.get("feedurl", ""))
         if not (url or feed):
             return Problem(line=link.line, code="required", detail=NO_ADDRESS, label=link.title)
-        privacy = within(self.folders, privacy_of(attributes))
+        privacy = privacy_within(self.folders, privacy_of(attributes))
         is_note = bool(NOTE.fullmatch(url))
         added = clean(attributes.get("add_date", ""))
         return Item(
@@ -180,11 +182,13 @@ class _Reading:
             title=link.title,
             url="" if is_note or feed else url,
             feed=feed,
-            text=link.note or plain(_first(attributes, NOTES)),
-            tags=self._tags(_first(attributes, TAGGED)),
+            text=link.note or plain_text(_first(attributes, NOTE_NAMES)),
+            tags=self._tags(_first(attributes, TAG_NAMES)),
             collections=path_of(self.folders),
             collection_details=collection_details_of(self.folders),
-            added_at=next(filter(None, (moment(attributes.get(name)) for name in DATES)), None),
+            added_at=next(
+                filter(None, (moment(attributes.get(name)) for name in DATE_NAMES)), None
+            ),
             private=privacy.private,
             warning=privacy.warning,
         )
@@ -213,8 +217,8 @@ BLOCKS = re.compile(
 def text_of(html: str) -> str:
     """Return the plain text of a note or title, including the addresses of its links."""
     if "<" not in html:
-        return plain(html)
-    return plain(BLOCKS.sub("\n<", with_addresses(ELEMENTS.sub("&lt;", html))))
+        return plain_text(html)
+    return plain_text(BLOCKS.sub("\n<", with_addresses(ELEMENTS.sub("&lt;", html))))
 
 
 def with_addresses(html: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.items import Item, Problem, Row, clean, fingerprint, one_line
-from imports.files.markup import plain, repaired, tokens
+from imports.files.markup import plain_text, repaired, tokens
 
 ENTRY = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 LARGEST = 10 * 1024 * 1024
@@ -81,9 +81,9 @@ def lines_of(text: str) -> list[int]:
 
 def item_of(entry: Any, source: str, line: int) -> Item:
     """Return the item of a feed entry."""
-    title, url = one_line(plain(entry.get("title") or "")), clean(entry.get("link"))
+    title, url = one_line(plain_text(entry.get("title") or "")), clean(entry.get("link"))
     contents = [part.get("value") or "" for part in entry.get("content") or []]
-    text = plain(entry.get("summary") or next(iter(contents), ""))
+    text = plain_text(entry.get("summary") or next(iter(contents), ""))
     tags = [tag.get("term") or "" for tag in entry.get("tags") or []]
     return Item(
         line=line,

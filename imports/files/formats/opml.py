@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from imports import limits
 from imports.files.documents import Document
 from imports.files.errors import ENTITIES, Unreadable, too_deep
-from imports.files.fields.folders import Folder, collection_details_of, path_of, within
+from imports.files.fields.folders import Folder, collection_details_of, path_of, privacy_within
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of
 from imports.files.items import Item, Problem, Row, clean, one_line
@@ -63,7 +63,7 @@ def row_of(
     if not (feed or url):
         problem = Problem(line=line, code="required", detail=NO_ADDRESS, label=title[:200])
         return None if is_folder else problem
-    privacy = within(path, privacy_of(attributes))
+    privacy = privacy_within(path, privacy_of(attributes))
     return Item(
         line=line,
         guid=feed or url,

@@ -14,7 +14,7 @@ from imports.files.errors import Unreadable
 from imports.files.fields.dates import date_of
 from imports.files.fields.moments import moment
 from imports.files.items import Item, Problem, Row, clean, fingerprint, one_line
-from imports.files.markup import plain
+from imports.files.markup import plain_text
 
 TYPES = {
     "journalArticle": "article-journal", "magazineArticle": "article-magazine",
@@ -78,7 +78,7 @@ def rows_of(nodes: list[Node]) -> Iterator[Row]:
         if node.name not in NO_REFERENCES:
             yield item_of(node, named, paths)
             continue
-        text = plain(node.content("value")) if node.name == "Memo" else ""
+        text = plain_text(node.content("value")) if node.name == "Memo" else ""
         if text and node.about not in attached:
             yield Item(
                 line=node.line,
@@ -120,7 +120,7 @@ def item_of(node: Node, named: dict[str, Node], paths: Any) -> Row:
         named.get(part.attributes.get("resource", ""))
         for part in node.children_named("isReferencedBy")
     ]
-    notes = [plain(memo.content("value")) for memo in refers if memo and memo.name == "Memo"]
+    notes = [plain_text(memo.content("value")) for memo in refers if memo and memo.name == "Memo"]
     return reference_item(
         line=node.line,
         fields=csl,

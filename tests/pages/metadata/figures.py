@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pages.metadata.extraction import PageMetadata, extract
+from pages.metadata.extraction import extract
+from pages.metadata.fields import PageMetadata
 from tests.pages.metadata.scholarly import ARTICLES
 
 PAGES = Path(__file__).parent / "pages"

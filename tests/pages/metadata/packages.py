@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pages.metadata.extraction import PageMetadata, extract
+from pages.metadata.extraction import extract
+from pages.metadata.fields import PageMetadata
 from tests.pages.metadata.figures import Score, say
 
 SOURCES = {

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from pages.metadata import cleaning
-from pages.metadata.extraction import PageMetadata, extract
+from pages.metadata.extraction import extract
+from pages.metadata.fields import PageMetadata
 
 
 def read(html: str, url: str = "https://www.example.org/page") -> PageMetadata:

@@ -100,7 +100,7 @@ def test_an_isbn_adds_up_and_has_thirteen_digits(text: str, expected: str) -> No
     ],
 )
 def test_an_address_tells_of_the_work_on_its_page(url: str, expected: dict[str, str]) -> None:
-    assert identifiers.of_address(url) == expected
+    assert identifiers.in_url(url) == expected
 
 
 @given(st.text(max_size=200))

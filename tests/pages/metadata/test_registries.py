@@ -15,7 +15,7 @@ from eventbook.models import Delivery, Event
 from eventbook.work.execution import Later
 from outside.errors import ErrorStatus
 from pages.metadata import services
-from pages.metadata.registries import REGISTRIES, Unknown
+from pages.metadata.registries import REGISTRIES, NotInRegistry
 from pages.models import Metadata, Url
 from tests.conftest import Drain
 from tests.pages.metadata.web import Web
@@ -126,7 +126,7 @@ def test_a_response_in_another_format_is_no_record_and_is_logged(
 
         caplog.clear()
 
-        with pytest.raises(Unknown) as unknown:
+        with pytest.raises(NotInRegistry) as unknown:
             REGISTRIES[registry].look_up(identifier)
 
         logged = [record.message for record in caplog.records]

@@ -15,7 +15,7 @@ from imports.files.fields.field_names import FIELD_OF, normalized
 from imports.files.fields.rows import Fields, item_of
 from imports.files.formats.json.values import NOT_AN_OBJECT, members_of, numbered
 from imports.files.items import Item, Problem, Row, clean, one_line
-from imports.files.markup import plain
+from imports.files.markup import plain_text
 
 Entry = dict[str, Any]
 # The members that may hold the list, if the file is not itself a list.
@@ -25,11 +25,11 @@ LISTS = (
 )  # fmt: skip
 # Groups that hold links: Linkwarden's, Toby's.
 GROUPS = (("collections", "links"), ("lists", "cards"))
-LONGEST_PATH = 1_000  # characters; each entry below a folder gets its path
+MAX_PATH = 1_000  # characters; each entry below a folder gets its path
 ADDRESSES = ("url", "uri", "href", "link")
 # Delicious's short names.
-SHORT = {"u": "href", "d": "description", "n": "extended", "t": "tags", "dt": "time"}
-NOTHING = "The list of bookmarks is missing. Export them as HTML or CSV, and import that file."
+DELICIOUS_NAMES = {"u": "href", "d": "description", "n": "extended", "t": "tags", "dt": "time"}
+NO_LIST = "The list of bookmarks is missing. Export them as HTML or CSV, and import that file."
 NO_ADDRESS = "This entry has no address, title or text."
 
 
@@ -37,8 +37,8 @@ def read(document: Document) -> Iterator[Row]:
     """Yield the entries of a file; raise Unreadable if it has no list of them."""
     found = list_in(document.json)
     if found is None:
-        raise Unreadable("malformed", NOTHING)
-    for line, entry in numbered(list(_unfolded(found))):
+        raise Unreadable("malformed", NO_LIST)
+    for line, entry in numbered(list(_flattened(found))):
         if isinstance(entry, str) and "://" in entry[:20]:
             yield Item(line=line, guid=one_line(entry), url=one_line(entry))
         elif not isinstance(entry, dict):
@@ -47,13 +47,13 @@ def read(document: Document) -> Iterator[Row]:
             yield row_of(entry, line)
 
 
-def _unfolded(found: list[Any], path: str = "") -> Iterator[Any]:
+def _flattened(found: list[Any], path: str = "") -> Iterator[Any]:
     """Yield entries; replace each folder by its entries, with its path as their `folder`."""
     for entry in found:
         inner = members_of(entry, "children") if isinstance(entry, dict) else []
         if inner and not any(isinstance(entry.get(name), str) for name in ADDRESSES):
             name = one_line(entry.get("name") or entry.get("title")).replace("/", "-")
-            yield from _unfolded(inner, f"{path} / {name}"[:LONGEST_PATH].strip(" /"))
+            yield from _flattened(inner, f"{path} / {name}"[:MAX_PATH].strip(" /"))
         elif path and isinstance(entry, dict):
             yield {"folder": path, **entry}
         else:
@@ -81,14 +81,14 @@ def list_in(value: Any, depth: int = 2) -> list[Any] | None:
     if not isinstance(value, dict):
         return None
     for groups, links in GROUPS:
-        if nested := _of_groups(value, groups, links):
+        if nested := _links_of_groups(value, groups, links):
             return nested
     for name in LISTS:
         found = value.get(name)
         if isinstance(found, dict) and name == "list":  # Pocket numbers them
             found = list(found.values())
         if isinstance(found, list) and (found or len(value) == 1):
-            return _with_names_of_lists(found, value)
+            return _with_list_names(found, value)
     empty = next((found for name in LISTS if isinstance(found := value.get(name), list)), None)
     inner = [each for each in value.values() if isinstance(each, dict)] if depth else []
     deeper = (list_in(each, depth - 1) for each in inner)
@@ -109,7 +109,7 @@ def adapted(entry: Entry) -> Mapping[str, Any]:
     return next((change(entry) for fits, change in PROGRAMS if fits(entry)), entry)
 
 
-def _of_groups(value: Entry, groups_in: str, links_in: str) -> list[Any] | None:
+def _links_of_groups(value: Entry, groups_in: str, links_in: str) -> list[Any] | None:
     """Return the links of all groups, each with its group's path, or None without groups."""
     groups = [each for each in members_of(value, groups_in) if isinstance(each, dict)]
     if not any(isinstance(each.get(links_in), list) for each in groups):
@@ -142,7 +142,7 @@ def _path(group: Entry, above: Mapping[Any, Entry], parent: str) -> str:
     return " / ".join(filter(None, names))
 
 
-def _with_names_of_lists(found: list[Any], value: Entry) -> list[Any]:
+def _with_list_names(found: list[Any], value: Entry) -> list[Any]:
     """Return Karakeep's bookmarks with the names of their lists."""
     lists = [each for each in members_of(value, "lists") if isinstance(each, dict)]
     named = {each["id"]: each for each in lists if isinstance(each.get("id"), str)}
@@ -157,7 +157,7 @@ def _with_names_of_lists(found: list[Any], value: Entry) -> list[Any]:
     ]
 
 
-def _of_karakeep(entry: Entry) -> Mapping[str, Any]:
+def _from_karakeep(entry: Entry) -> Mapping[str, Any]:
     """Adapt a bookmark of Karakeep (Hoarder), whose content is a link, a text or a file."""
     content: Entry = entry["content"] if isinstance(entry["content"], dict) else {}
     found = {"url": content.get("url") or content.get("sourceUrl"), **entry}
@@ -167,7 +167,7 @@ def _of_karakeep(entry: Entry) -> Mapping[str, Any]:
     return found
 
 
-def _of_hypothesis(entry: Entry) -> Mapping[str, Any]:
+def _from_hypothesis(entry: Entry) -> Mapping[str, Any]:
     """Adapt an annotation of Hypothesis: the quoted text of a page, then the comment."""
     document = entry.get("document")
     title = document.get("title") if isinstance(document, dict) else ""
@@ -189,7 +189,7 @@ def _of_hypothesis(entry: Entry) -> Mapping[str, Any]:
     return found
 
 
-def _of_readwise(entry: Entry) -> Mapping[str, Any]:
+def _from_readwise(entry: Entry) -> Mapping[str, Any]:
     """Adapt a document of Readwise, with its highlights and their notes."""
     reader = {"url": entry.get("source_url") or entry.get("unique_url") or entry.get("url")}
     dates = {"created": entry.get("saved_at") or entry.get("created_at")}
@@ -200,13 +200,13 @@ def _of_readwise(entry: Entry) -> Mapping[str, Any]:
     return {**others, **reader, **dates, **shown, **tags, **note}
 
 
-def _of_zotero(entry: Entry) -> Mapping[str, Any]:
+def _from_zotero(entry: Entry) -> Mapping[str, Any]:
     """Adapt an item from Zotero's web API, which nests it under `data`."""
     data: Entry = entry["data"]
     return {**data, "id": entry.get("key")}
 
 
-def _of_mendeley(entry: Entry) -> Mapping[str, Any]:
+def _from_mendeley(entry: Entry) -> Mapping[str, Any]:
     """Adapt a document from Mendeley's web API."""
     names = (("lastName", "last_name"), ("firstName", "first_name"))
     people = [
@@ -218,19 +218,25 @@ def _of_mendeley(entry: Entry) -> Mapping[str, Any]:
     return {**entry, **entry["identifiers"], **journal, "authors": people}
 
 
-def _of_delicious(entry: Entry) -> Mapping[str, Any]:
-    return {SHORT.get(name, name): value for name, value in entry.items()}
+def _from_delicious(entry: Entry) -> Mapping[str, Any]:
+    return {DELICIOUS_NAMES.get(name, name): value for name, value in entry.items()}
 
 
 # Tests for the entries of a program, with the function that adapts them.
 PROGRAMS: tuple[tuple[Callable[[Entry], bool], Callable[[Entry], Mapping[str, Any]]], ...] = (
-    (lambda entry: "createdAt" in entry and "content" in entry and "tags" in entry, _of_karakeep),
-    (lambda entry: "uri" in entry and ("target" in entry or "group" in entry), _of_hypothesis),
-    (lambda entry: "readwise_url" in entry or "user_book_id" in entry, _of_readwise),
-    (lambda entry: "source_url" in entry and "reading_progress" in entry, _of_readwise),
-    (lambda entry: isinstance(entry.get("data"), dict) and "itemType" in entry["data"], _of_zotero),
-    (lambda entry: isinstance(entry.get("identifiers"), dict) and "source" in entry, _of_mendeley),
-    (lambda entry: "u" in entry and "d" in entry, _of_delicious),
+    (lambda entry: "createdAt" in entry and "content" in entry and "tags" in entry, _from_karakeep),
+    (lambda entry: "uri" in entry and ("target" in entry or "group" in entry), _from_hypothesis),
+    (lambda entry: "readwise_url" in entry or "user_book_id" in entry, _from_readwise),
+    (lambda entry: "source_url" in entry and "reading_progress" in entry, _from_readwise),
+    (
+        lambda entry: isinstance(entry.get("data"), dict) and "itemType" in entry["data"],
+        _from_zotero,
+    ),
+    (
+        lambda entry: isinstance(entry.get("identifiers"), dict) and "source" in entry,
+        _from_mendeley,
+    ),
+    (lambda entry: "u" in entry and "d" in entry, _from_delicious),
 )
 
 
@@ -257,7 +263,7 @@ def read_zotero(document: Document) -> Iterator[Row]:
         folder = paths.get(found.get("itemID"), [])
         if kind == "note":
             found = {
-                "text": plain(clean(found.get("note"))),
+                "text": plain_text(clean(found.get("note"))),
                 "tags": found.get("tags"),
                 "itemType": "",
             }

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from cards.references import VISIBILITY
-from imports.files.bibliography import fitted, reference_item
+from imports.files.bibliography import fit_to_card, reference_item
 from imports.files.documents import Document
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of, stated_by
 from imports.files.formats.json.values import each, entries, object_of, strings, text_of
 from imports.files.items import Item, Row, clean, fingerprint, one_line
-from imports.files.markup import plain
+from imports.files.markup import plain_text
 
 
 def json_feed(document: Document) -> Iterator[Row]:
@@ -23,7 +23,9 @@ def json_feed(document: Document) -> Iterator[Row]:
 
     def read(number: int, entry: Any) -> Row:
         url = text_of(entry, "url", "external_url")
-        text = text_of(entry, "content_text", "summary") or plain(text_of(entry, "content_html"))
+        text = text_of(entry, "content_text", "summary") or plain_text(
+            text_of(entry, "content_html")
+        )
         title = one_line(entry.get("title"))
         guid = str(entry.get("id") or "") or url or fingerprint(title, text)
         added_at = moment(entry.get("date_published")) or moment(entry.get("date_modified"))
@@ -102,6 +104,8 @@ def _commonplace(number: int, entry: Any) -> Row:
         added_at=moment(entry.get("created_at")),
         private=privacy.private,
         warning=privacy.warning,
-        reference=fitted(entry["reference"]) if isinstance(entry.get("reference"), dict) else {},
+        reference=fit_to_card(entry["reference"])
+        if isinstance(entry.get("reference"), dict)
+        else {},
         parent=text_of(entry, "parent"),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from imports import limits
 from imports.files.documents import Document
 from imports.files.errors import too_deep
-from imports.files.fields.moments import moment, of_chrome
+from imports.files.fields.moments import chrome_moment, moment
 from imports.files.formats.bookmarks import NO_ADDRESS
 from imports.files.formats.json.values import NOT_AN_OBJECT, members_of, object_of, strings, text_of
 from imports.files.items import Item, Problem, Row, clean, one_line
@@ -40,7 +40,7 @@ def chrome(document: Document) -> Iterator[Row]:
             title=one_line(node.get("name")),
             url=url,
             collections=(path,) if path else (),
-            added_at=of_chrome(node.get("date_added")),
+            added_at=chrome_moment(node.get("date_added")),
         )
 
 
