@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -158,6 +159,19 @@ def test_pausing_twice_keeps_who_did_it_first(six: list[int]) -> None:
     assert (resumed["paused"], resumed["reason"]) == (False, "")
     acts = Operation.objects.order_by("id").values_list("action", "count")
     assert list(acts) == [("queue.pause", 1), ("queue.pause", 0), ("queue.resume", 1)]
+
+
+@pytest.mark.parametrize("act", [actions.purge, actions.retry_now])
+def test_an_action_on_a_selection_that_is_empty_by_now_changes_nothing(
+    six: list[int], act: Callable[..., object]
+) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    Delivery.objects.filter(id__in=six).update(state="retry", due_at=later)
+    before = list(Delivery.objects.order_by("id").values("id", "state", "due_at"))
+
+    act(Waiting(among=Delivery.objects.filter(queue="gone")), actor="test")
+
+    assert list(Delivery.objects.order_by("id").values("id", "state", "due_at")) == before
 
 
 def test_a_purge_leaves_what_is_in_hand_and_says_so(in_hand: list[int]) -> None:

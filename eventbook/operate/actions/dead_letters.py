@@ -15,7 +15,7 @@ from eventbook.operate.selections import DeadLetters
 @transaction.atomic
 def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
     """Make dead letters due again with all their attempts, and return how many."""
-    count = Delivery.objects.filter(**which.filters()).update(
+    count = which.deliveries().update(
         state=Delivery.State.QUEUED,
         attempts=0,
         publications=0,
@@ -31,9 +31,7 @@ def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
 @transaction.atomic
 def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
     """Discard dead letters for good, and return how many; their rows stay."""
-    count = Delivery.objects.filter(**which.filters()).update(
-        state=Delivery.State.DISCARDED, finished_at=Now()
-    )
+    count = which.deliveries().update(state=Delivery.State.DISCARDED, finished_at=Now())
     record_operation("dead_letters.discard", actor, count, which.details())
     return count
 

@@ -31,14 +31,13 @@ def open_count(names: list[str]) -> int:
 
 def dead_letters(which: DeadLetters, *, limit: int) -> list[Delivery]:
     """Return the newest dead letters, with their events."""
-    letters = Delivery.objects.filter(**which.filters())
-    letters = letters.select_related("event").prefetch_related("failures")
+    letters = which.deliveries().select_related("event").prefetch_related("failures")
     return list(letters.order_by("-finished_at")[:limit])
 
 
 def dead_by_handler(which: DeadLetters) -> dict[str, int]:
     """Return how many of the selected dead letters each handler has."""
-    letters = Delivery.objects.filter(**which.filters()).order_by("handler")
+    letters = which.deliveries().order_by("handler")
     return dict(letters.values_list("handler").annotate(Count("id")))
 
 

@@ -78,7 +78,7 @@ class Command(BaseCommand):
     def confirm(self, which: DeadLetters) -> None:
         """Raise CommandError unless the user confirms; a script, without a terminal, need not."""
         if sys.stdin.isatty():
-            count = Delivery.objects.filter(**which.filters()).count()
+            count = which.deliveries().count()
             if not confirm(f"Discard these {count} dead letters for good?"):
                 raise CommandError("Nothing was discarded.")
 
