@@ -149,14 +149,14 @@ def with_cards(
     return read.annotate(shown_parent_id=shown_parent(viewer, at="card__"))
 
 
-# SQL condition: true for events that `ranges_of_followers` would not split.
+# SQL condition: true for events that `split_by_followers` would not split.
 FEW_FOLLOWERS = "NOT " + has_very_many_followers("(event.data->>'curator_id')::bigint")
 
 
-def ranges_of_followers(
+def split_by_followers(
     events: Sequence[Recorded[CardAdded | CardsImported]],
 ) -> dict[UUID, list[KeyRange]]:
-    """Return the ranges of follower ids into which to split an event, by event id.
+    """Return the ranges of follower ids into which to split events, by event id.
 
     Only events whose curator has very many followers are split.
     """

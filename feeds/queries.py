@@ -77,20 +77,21 @@ def following_page(
     return with_representation(Card.objects.filter(page)).order_by("-id" if descending else "id")
 
 
-def ranges_of_batches(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID, list[KeyRange]]:
-    """Return the ranges of follower ids into which to split a batch of an import, by event id.
+def split_imported(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID, list[KeyRange]]:
+    """Return the ranges of follower ids into which to split the fan-out of imported cards.
 
-    Batches with few entries to write are not split, nor those of merged curators (feeds/models.py).
+    The keys are event ids. Batches with few entries to write are not split, nor those of merged
+    curators (feeds/models.py).
     """
     curators = {recorded.event.curator_id for recorded in events}
     merged = with_more_followers(curators, than=settings.FAN_OUT_RANGE)
-    ranges: dict[UUID, list[KeyRange]] = {}
+    split: dict[UUID, list[KeyRange]] = {}
     for recorded in events:
         if (curator := recorded.event.curator_id) not in merged:
-            found = follower_ranges({curator}, cards=len(recorded.event.card_ids))
-            if curator in found:
-                ranges[recorded.id] = found[curator]
-    return ranges
+            ranges = follower_ranges({curator}, cards=len(recorded.event.card_ids))
+            if curator in ranges:
+                split[recorded.id] = ranges[curator]
+    return split
 
 
 def feed_cards(ids: set[UUID]) -> QuerySet[Card]:

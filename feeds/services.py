@@ -15,17 +15,18 @@ statement sees all that was committed before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
+from accounts.events import UserFollowed, UserUnfollowed
 from accounts.models import User
-from eventbook import SMALL_BATCH, KeyRange, database, is_large
+from eventbook import SMALL_BATCH, KeyRange, is_large
+from eventbook.database import execute, insert_new
 from eventbook.stream import reset
 from feeds import statements
 from feeds.models import Timeline
@@ -35,83 +36,85 @@ CARD_LOCKS = 0x6665
 READ_PRECISION = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Cards, each with its curator and the range of follower ids to write for."""
+class FanOut(NamedTuple):
+    """A card, and the range of follower ids of its curator whose timelines are changed."""
 
-    cards: list[UUID]
-    curators: list[int]
-    followers: list[KeyRange]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters of the SQL for fan-out and retraction."""
-        lowest, highest = KeyRange.covering(self.followers)
-        return {
-            "cards": self.cards,
-            "curators": self.curators,
-            "firsts": [keys.first for keys in self.followers],
-            "afters": [keys.after for keys in self.followers],
-            # As strings: SQL parses the lowest bigint as a minus sign and a number out of range.
-            "lowest": str(lowest),
-            "highest": str(highest),
-        }
+    card_id: UUID
+    curator_id: int
+    followers: KeyRange
 
 
-def fan_out(batch: Batch) -> None:
+def fan_out(batch: Sequence[FanOut]) -> None:
     """Add public cards to the timelines of their curators' followers."""
-    if written := _without_merged(batch):
-        _fan_out(written)
+    _add(_without_merged(batch))
 
 
-def refresh_cards(batch: Batch) -> None:
+def refresh_cards(batch: Sequence[FanOut]) -> None:
     """Add cards that are public now to timelines, and remove cards that are private."""
-    lock_cards(batch.cards)
-    if written := _without_merged(batch):
-        _fan_out(written)
-        execute(statements.RETRACT, **written.parameters)
+    lock_cards([each.card_id for each in batch])
+    written = _without_merged(batch)
+    _add(written)
+    _retract(written)
 
 
-def retract_cards(batch: Batch) -> None:
+def retract_cards(batch: Sequence[FanOut]) -> None:
     """Remove deleted and private cards from the timelines of their curators' followers."""
-    if written := _without_merged(batch):
-        execute(statements.RETRACT, **written.parameters)
+    _retract(_without_merged(batch))
 
 
-def _fan_out(batch: Batch) -> None:
-    few = len(batch.cards) <= SMALL_BATCH
-    statement = statements.FAN_OUT_FEW if few else statements.FAN_OUT_MANY
-    database.insert_new(statement, batch.parameters, many=is_large(batch.followers))
+def _add(batch: Sequence[FanOut]) -> None:
+    if batch:
+        is_small = len(batch) <= SMALL_BATCH
+        statement = statements.FAN_OUT_FEW if is_small else statements.FAN_OUT_MANY
+        many = is_large([each.followers for each in batch])
+        insert_new(statement, _parameters(batch), many=many)
 
 
-def _without_merged(batch: Batch) -> Batch | None:
-    """Return the batch without curators of more than FAN_OUT_RANGE followers; None if it is empty.
+def _retract(batch: Sequence[FanOut]) -> None:
+    if batch:
+        execute(statements.RETRACT, _parameters(batch), prepare=False)
+
+
+def _parameters(batch: Sequence[FanOut]) -> dict[str, Any]:
+    return {
+        "cards": [each.card_id for each in batch],
+        "curators": [each.curator_id for each in batch],
+    } | KeyRange.parameters([each.followers for each in batch])
+
+
+def _without_merged(batch: Sequence[FanOut]) -> Sequence[FanOut]:
+    """Return the batch without curators of more than FAN_OUT_RANGE followers.
 
     These curators are recorded as merged (feeds/models.py).
     """
-    merged = {id for (id,) in database.execute(statements.MERGE, [sorted({*batch.curators})]).rows}
-    if not merged:
-        return batch
-    rows = zip(batch.cards, batch.curators, batch.followers, strict=True)
-    written = [row for row in rows if row[1] not in merged]
-    return Batch(*(list(column) for column in zip(*written, strict=True))) if written else None
+    curators = sorted({each.curator_id for each in batch})
+    merged = {id for (id,) in execute(statements.MERGE, [curators]).rows}
+    return [each for each in batch if each.curator_id not in merged] if merged else batch
 
 
-def backfill(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
+def backfill(follows: Sequence[UserFollowed]) -> int:
     """Add the newest public cards of the followed users to the followers' timelines."""
+    follower_ids, followed_ids = _columns(follows)
     lock_timelines(follower_ids)
-    pairs = (list(follower_ids), list(followed_ids))
-    filled = execute(statements.BACKFILL, *pairs, settings.FEED_LENGTH)
+    parameters = [follower_ids, followed_ids, settings.FEED_LENGTH]
+    filled = execute(statements.BACKFILL, parameters, prepare=False).count
     reset("feed", follower_ids)
     return filled
 
 
-def withdraw(*, follower_ids: Sequence[int], followed_ids: Sequence[int]) -> int:
+def withdraw(unfollows: Sequence[UserUnfollowed]) -> int:
     """Remove the cards of users who are no longer followed from the timelines."""
+    follower_ids, followed_ids = _columns(unfollows)
     lock_timelines(follower_ids)
-    withdrawn = execute(statements.WITHDRAW, list(follower_ids), list(followed_ids))
+    parameters = [follower_ids, followed_ids]
+    withdrawn = execute(statements.WITHDRAW, parameters, prepare=False).count
     reset("feed", follower_ids)
     return withdrawn
+
+
+def _columns(follows: Sequence[UserFollowed | UserUnfollowed]) -> tuple[list[int], list[int]]:
+    """Return the ids of the followers, and those of the followed users."""
+    return [each.follower_id for each in follows], [each.followed_id for each in follows]
 
 
 def open_timeline(*, owner: User) -> None:
@@ -121,7 +124,7 @@ def open_timeline(*, owner: User) -> None:
     """
     now = timezone.now()
     # Plain SQL: the ORM takes five times as long, and every read of the feed waits for it.
-    read_at = [row[0] for row in database.execute(statements.KEPT_SINCE, [owner.pk]).rows]
+    read_at = [row[0] for row in execute(statements.KEPT_SINCE, [owner.pk]).rows]
     if not read_at or read_at[0] < now - timedelta(days=settings.FEED_EVICT_DAYS):
         rebuild_timeline(owner_id=owner.pk)
     elif read_at[0] < now - READ_PRECISION:
@@ -136,28 +139,21 @@ def rebuild_timeline(*, owner_id: int) -> None:
     transaction sees these cards. A single transaction would miss cards committed meanwhile. Until
     the second commits, `read_at` is too old: after a crash, the next read rebuilds again.
     """
-    execute(statements.ADMIT, owner_id)
+    execute(statements.ADMIT, [owner_id], prepare=False)
     with transaction.atomic():
         lock_timelines([owner_id])
-        execute(statements.CLEAR, owner_id)
-        execute(statements.FILL, owner_id, settings.FEED_LENGTH)
+        execute(statements.CLEAR, [owner_id], prepare=False)
+        execute(statements.FILL, [owner_id, settings.FEED_LENGTH], prepare=False)
         kept = Timeline.objects.filter(owner_id=owner_id, evicted_at=None)
         kept.update(read_at=timezone.now())
 
 
 def lock_timelines(owner_ids: Sequence[int]) -> None:
     """Block changes of these timelines by follows until this transaction ends."""
-    execute(statements.CREATE_TIMELINES, list(owner_ids))
-    execute(statements.LOCK_TIMELINES, list(owner_ids))
+    execute(statements.CREATE_TIMELINES, [list(owner_ids)], prepare=False)
+    execute(statements.LOCK_TIMELINES, [list(owner_ids)], prepare=False)
 
 
 def lock_cards(card_ids: Sequence[UUID]) -> None:
     """Block changes of timelines by these cards' visibility until this transaction ends."""
-    execute(statements.LOCK_CARDS, CARD_LOCKS, list(card_ids))
-
-
-def execute(statement: str, *parameters: Any, **named: Any) -> int:
-    """Run one statement and return the number of rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, named or parameters)
-        return int(cursor.rowcount)
+    execute(statements.LOCK_CARDS, [CARD_LOCKS, list(card_ids)], prepare=False)

@@ -18,7 +18,7 @@ FOLLOWERS = """
         SELECT followed_id, follower_id FROM accounts_follow
         WHERE followed_id = ANY(%(curators)s::bigint[])
           AND follower_id >= %(lowest)s::bigint AND follower_id < %(highest)s::bigint
-          {}
+          {condition}
     )
 """
 KEPT = """
@@ -28,14 +28,14 @@ KEPT = """
     )
 """
 FAN_OUT = """
-    WITH {} added AS MATERIALIZED (
+    WITH {followers} added AS MATERIALIZED (
         SELECT card.id, card.curator_id, batch.first, batch.after
-        FROM {}
+        FROM {batch}
         JOIN cards_card card ON card.id = batch.card_id AND card.visibility = 'PUBLIC'
     )
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
     SELECT follow.follower_id, added.id, added.curator_id
-    FROM added {}
+    FROM added {join_follow}
     ORDER BY follow.follower_id, added.id
     ON CONFLICT DO NOTHING
 """
@@ -58,14 +58,17 @@ FOLLOWER = """
       ON follow.followed_id = added.curator_id
      AND follow.follower_id >= added.first AND follow.follower_id < added.after
 """
-FAN_OUT_FEW = FAN_OUT.format("", BATCH, EACH_FOLLOWER)
-FAN_OUT_MANY = FAN_OUT.format(f"{FOLLOWERS.format(KEPT)},", BATCH, FOLLOWER)
-FAN_OUT_CLAIMED = FAN_OUT.format("", "claimed AS batch", EACH_FOLLOWER)
+FAN_OUT_FEW = FAN_OUT.format(followers="", batch=BATCH, join_follow=EACH_FOLLOWER)
+FAN_OUT_MANY = FAN_OUT.format(
+    followers=f"{FOLLOWERS.format(condition=KEPT)},", batch=BATCH, join_follow=FOLLOWER
+)
+# For a handler's `statement`, which provides the table `claimed` (eventbook.Statement).
+FAN_OUT_CLAIMED = FAN_OUT.format(followers="", batch="claimed AS batch", join_follow=EACH_FOLLOWER)
 # Records the curators with very many followers as merged, and returns their ids.
 MERGE = f"""
     WITH merged AS MATERIALIZED (
         SELECT person FROM unnest(%s::bigint[]) AS person WHERE {has_very_many_followers("person")}
-    ), noted AS (
+    ), recorded AS (
         INSERT INTO feeds_mergedcurator (curator_id, since)
         SELECT person, now() FROM merged ORDER BY person
         ON CONFLICT DO NOTHING
@@ -73,7 +76,7 @@ MERGE = f"""
     SELECT person FROM merged
 """  # noqa: S608 - put together from constants
 RETRACT = f"""
-    WITH {FOLLOWERS.format("")}, stale AS MATERIALIZED (
+    WITH {FOLLOWERS.format(condition="")}, stale AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id
         FROM unnest(%(cards)s::uuid[], %(curators)s::bigint[], %(firsts)s::bigint[],
                     %(afters)s::bigint[])

@@ -6,11 +6,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
+from eventbook.database import execute
 from feeds import statements
-from feeds.services import execute, lock_cards, lock_timelines
+from feeds.services import lock_cards, lock_timelines
 
 OWNERS_AT_ONCE = 1000
 ENTRIES_AT_ONCE = 10_000
@@ -18,7 +19,7 @@ ENTRIES_AT_ONCE = 10_000
 
 def trim() -> int:
     """Delete all but the newest FEED_LENGTH entries of each timeline, and return how many."""
-    return execute(statements.TRIM, settings.FEED_LENGTH)
+    return execute(statements.TRIM, [settings.FEED_LENGTH], prepare=False).count
 
 
 def evict_idle() -> int:
@@ -31,9 +32,8 @@ def evict_idle() -> int:
 
 
 def _evict(idle_since: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statements.EVICT, [idle_since, OWNERS_AT_ONCE])
-        return int(cursor.fetchone()[0])
+    ((count,),) = execute(statements.EVICT, [idle_since, OWNERS_AT_ONCE], prepare=False).rows
+    return int(count)
 
 
 def prune_orphans() -> int:
@@ -49,10 +49,7 @@ def prune_orphans() -> int:
 
 def _find_orphans() -> list[tuple[int, UUID]]:
     """Return (owner id, card id) of up to ENTRIES_AT_ONCE orphans, without locking them."""
-    with connection.cursor() as cursor:
-        cursor.execute(statements.FIND_ORPHANS, [ENTRIES_AT_ONCE])
-        found: list[tuple[int, UUID]] = cursor.fetchall()
-        return found
+    return execute(statements.FIND_ORPHANS, [ENTRIES_AT_ONCE], prepare=False).rows
 
 
 @transaction.atomic
@@ -61,4 +58,4 @@ def _prune(found: list[tuple[int, UUID]]) -> int:
     owner_ids, card_ids = (list(column) for column in zip(*found, strict=True))
     lock_timelines(owner_ids)
     lock_cards(card_ids)
-    return execute(statements.PRUNE_ORPHANS, owner_ids, card_ids)
+    return execute(statements.PRUNE_ORPHANS, [owner_ids, card_ids], prepare=False).count

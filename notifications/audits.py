@@ -8,9 +8,9 @@ from eventbook.operate import audit_rule
 # of less than a minute are skipped: the event of the follow notifies them, and may not be delivered
 # yet.
 audit_rule(
-    "who_asked_was_told",
+    "every_follower_was_notified",
     statement="""
-        SELECT 'user ' || follow.follower_id || ' was not told of card ' || card.id
+        SELECT 'user ' || follow.follower_id || ' was not notified of card ' || card.id
         FROM (
             SELECT event_id FROM eventbook_delivery
             WHERE handler = 'notifications.notify_card_added' AND state = 'done' AND part = 0
@@ -29,9 +29,9 @@ audit_rule(
           AND event.data ->> 'import_id' IS NULL
           AND NOT EXISTS (SELECT FROM eventbook_event changed
                           WHERE changed.subject = event.subject AND changed.id <> event.id)
-          AND NOT EXISTS (SELECT FROM notifications_notification told
-                          WHERE told.recipient_id = follow.follower_id
-                            AND told.event_id = event.id)
+          AND NOT EXISTS (SELECT FROM notifications_notification written
+                          WHERE written.recipient_id = follow.follower_id
+                            AND written.event_id = event.id)
           AND NOT EXISTS (SELECT FROM eventbook_delivery part
                           WHERE part.event_id = event.id AND part.part > 0
                             AND part.handler = 'notifications.notify_card_added'
@@ -43,9 +43,9 @@ audit_rule(
 # notification are skipped: those still waiting for their delivery, imported, moved to this page at
 # about that time, or changed since.
 audit_rule(
-    "who_saved_the_page_before_was_told",
+    "earlier_saver_was_notified",
     statement="""
-        SELECT DISTINCT 'user ' || earlier.curator_id || ' was not told of card ' || later.id
+        SELECT DISTINCT 'user ' || earlier.curator_id || ' was not notified of card ' || later.id
         FROM (
             SELECT event_id FROM eventbook_delivery
             WHERE handler = 'notifications.notify_card_added' AND state = 'done' AND part = 0
@@ -66,9 +66,9 @@ audit_rule(
         JOIN eventbook_event saved
           ON saved.subject = 'cards/' || later.id AND saved.type = 'card.added'
          AND saved.data ->> 'visibility' = 'PUBLIC'
-        WHERE NOT EXISTS (SELECT FROM notifications_notification told
-                          WHERE told.recipient_id = earlier.curator_id
-                            AND told.event_id = saved.id)
+        WHERE NOT EXISTS (SELECT FROM notifications_notification written
+                          WHERE written.recipient_id = earlier.curator_id
+                            AND written.event_id = saved.id)
           AND NOT EXISTS (SELECT FROM eventbook_event changed
                           WHERE changed.subject = saved.subject AND changed.id <> saved.id)
           AND NOT EXISTS (SELECT FROM eventbook_event changed

@@ -8,16 +8,14 @@ from __future__ import annotations
 from eventbook.database import first_id_in_sql
 from notifications.models import Kind
 
+REASONS = {"asked": Kind.CARD_ADDED.value, "saved": Kind.PAGE_SAVED.value}
 # Of two users who saved a page, the one with the earlier card is notified of the later card. Ids
 # are created before the commit, so the later card can be committed and delivered first. Therefore
 # the delivery of either card writes this notification if it sees both cards, and the second
 # delivery always does. Both write the same key, so there is one row, whatever the order
-# (docs/adr/0049).
-# Followers are notified if they followed when the card was added. A user with both reasons gets
-# only the follower's notification. A card that was saved as private, or is private now, notifies
-# nobody.
-CARD_ADDED = """
-    WITH {found} added AS (
+# (docs/adr/0049). A card that was saved as private, or is private now, notifies nobody.
+PAIRS = """
+    added AS (
         SELECT batch.event_id, batch.time, batch.card_id, batch.first, batch.after,
                card.curator_id, card.url_id,
                card.visibility = 'PUBLIC' AND batch.visibility = 'PUBLIC' AS is_public
@@ -28,13 +26,13 @@ CARD_ADDED = """
         FROM added JOIN cards_card saved ON saved.url_id = added.url_id
         WHERE saved.curator_id <> added.curator_id
     ), pair AS (
-        SELECT other_curator_id AS recipient_id, event_id, time, card_id, curator_id
+        SELECT other_curator_id AS recipient_id, event_id, curator_id, card_id, time
         FROM meeting added
         WHERE is_public AND other_id < card_id
           AND other_curator_id >= first AND other_curator_id < after
-          {unless}
+          {condition}
         UNION ALL
-        SELECT curator_id, later.event_id, later.recorded_at, other_id, other_curator_id
+        SELECT curator_id, later.event_id, other_curator_id, other_id, later.recorded_at
         FROM meeting added CROSS JOIN LATERAL (
             SELECT event.id AS event_id, recorded_at FROM eventbook_event event
             WHERE subject = 'cards/' || other_id AND type = 'card.added'
@@ -47,63 +45,14 @@ CARD_ADDED = """
         ) later
         WHERE other_visibility = 'PUBLIC' AND other_id > card_id
           AND curator_id >= first AND curator_id < after
-    ), told AS (
-        SELECT follow.follower_id AS recipient_id, event_id, time, card_id, curator_id,
-               %(asked)s::text AS kind
-        FROM added {follower}
-        WHERE is_public
-        UNION ALL
-        (SELECT pair.*, %(saved)s::text FROM pair {pairs})
     )
-    INSERT INTO notifications_notification
-        (recipient_id, event_id, kind, actor_id, card_id, created_at)
-    SELECT {once} recipient_id, event_id, kind, curator_id, card_id, time FROM told {order}
-    ON CONFLICT DO NOTHING
 """
 BATCH = """
     unnest(%(events)s::uuid[], %(times)s::timestamptz[], %(cards)s::uuid[],
            %(visibilities)s::text[], %(firsts)s::bigint[], %(afters)s::bigint[])
         AS batch (event_id, time, card_id, visibility, first, after)
 """
-# For many events: find all followers first, for the reason given in feeds/statements.py.
-FOLLOWERS = """
-    follower AS MATERIALIZED (
-        SELECT followed_id, follower_id, created_at FROM accounts_follow
-        WHERE followed_id = ANY(%(curators)s::bigint[]) AND notify
-          AND follower_id >= %(lowest)s::bigint AND follower_id < %(highest)s::bigint
-    ),
-"""
-FOLLOWER = """
-    JOIN follower follow
-      ON follow.followed_id = added.curator_id AND follow.created_at <= added.time
-     AND follow.follower_id >= added.first AND follow.follower_id < added.after
-"""
-# A row written by the other card's delivery would make the whole batch fail (insert_new).
-NOT_TOLD = """
-    WHERE NOT EXISTS (
-        SELECT FROM notifications_notification told
-        WHERE told.recipient_id = pair.recipient_id AND told.event_id = pair.event_id
-    )
-"""
-MANY_EVENTS = {
-    "found": FOLLOWERS,
-    "follower": FOLLOWER,
-    "unless": "",
-    "pairs": NOT_TOLD,
-    "once": "DISTINCT ON (recipient_id, event_id)",
-    "order": "ORDER BY recipient_id, event_id, kind <> %(asked)s::text",
-}
-# For few events: look up the followers of each card, in index order. Sorting very many rows takes
-# as long as finding them, and no other batch writes these rows. Pairs are sorted, because two
-# batches can write the same ones.
-EACH_FOLLOWER = """
-    CROSS JOIN LATERAL (
-        SELECT follower_id FROM accounts_follow
-        WHERE followed_id = added.curator_id AND notify AND created_at <= added.time
-          AND follower_id >= added.first AND follower_id < added.after
-        OFFSET 0
-    ) follow
-"""
+# A user with both reasons gets only the follower's notification.
 NO_FOLLOWER = """
     AND NOT EXISTS (
         SELECT FROM accounts_follow
@@ -111,23 +60,74 @@ NO_FOLLOWER = """
           AND notify AND created_at <= added.time
     )
 """
-FEW_EVENTS = {
-    "found": "",
-    "follower": EACH_FOLLOWER,
-    "unless": NO_FOLLOWER,
-    "pairs": "ORDER BY recipient_id, event_id",
-    "once": "",
-    "order": "",
-}
-REASONS = {"asked": Kind.CARD_ADDED.value, "saved": Kind.PAGE_SAVED.value}
-CARD_ADDED_FEW = CARD_ADDED.format(batch=BATCH, **FEW_EVENTS)
-CARD_ADDED_MANY = CARD_ADDED.format(batch=BATCH, **MANY_EVENTS)
-CARD_ADDED_CLAIMED = CARD_ADDED.format(batch="claimed AS batch", **FEW_EVENTS)
+
+
+def card_added_few(batch: str) -> str:
+    """Return the statement that notifies of a few added cards.
+
+    It looks up the followers of each card in index order, and inserts them in that order: sorting
+    very many rows takes as long as finding them, and no other batch writes these rows. Pairs are
+    sorted, because two batches can write the same ones.
+    """
+    return f"""
+        WITH {PAIRS.format(batch=batch, condition=NO_FOLLOWER)}
+        INSERT INTO notifications_notification
+            (recipient_id, event_id, kind, actor_id, card_id, created_at)
+        SELECT follow.follower_id, event_id, %(asked)s::text, curator_id, card_id, time
+        FROM added CROSS JOIN LATERAL (
+            SELECT follower_id FROM accounts_follow
+            WHERE followed_id = added.curator_id AND notify AND created_at <= added.time
+              AND follower_id >= added.first AND follower_id < added.after
+            OFFSET 0
+        ) follow
+        WHERE is_public
+        UNION ALL
+        (SELECT recipient_id, event_id, %(saved)s::text, curator_id, card_id, time
+         FROM pair ORDER BY recipient_id, event_id)
+        ON CONFLICT DO NOTHING
+    """  # noqa: S608 - put together from constants
+
+
+CARD_ADDED_FEW = card_added_few(BATCH)
+# For a handler's `statement`, which provides the table `claimed` (eventbook.Statement).
+CARD_ADDED_CLAIMED = card_added_few("claimed AS batch")
+# Finds all followers first, for the reason given in feeds/statements.py, and sorts all rows. A user
+# with both reasons gets only the follower's notification. A row that the other card's delivery has
+# written would make the whole batch fail (insert_new).
+CARD_ADDED_MANY = f"""
+    WITH follower AS MATERIALIZED (
+        SELECT followed_id, follower_id, created_at FROM accounts_follow
+        WHERE followed_id = ANY(%(curators)s::bigint[]) AND notify
+          AND follower_id >= %(lowest)s::bigint AND follower_id < %(highest)s::bigint
+    ), {PAIRS.format(batch=BATCH, condition="")}
+    INSERT INTO notifications_notification
+        (recipient_id, event_id, kind, actor_id, card_id, created_at)
+    SELECT DISTINCT ON (recipient_id, event_id)
+           recipient_id, event_id, kind, curator_id, card_id, time
+    FROM (
+        SELECT follow.follower_id AS recipient_id, event_id, %(asked)s::text AS kind, curator_id,
+               card_id, time
+        FROM added JOIN follower follow
+          ON follow.followed_id = added.curator_id AND follow.created_at <= added.time
+         AND follow.follower_id >= added.first AND follow.follower_id < added.after
+        WHERE is_public
+        UNION ALL
+        SELECT recipient_id, event_id, %(saved)s::text, curator_id, card_id, time
+        FROM pair
+        WHERE NOT EXISTS (
+            SELECT FROM notifications_notification written
+            WHERE written.recipient_id = pair.recipient_id AND written.event_id = pair.event_id
+        )
+    ) due
+    ORDER BY recipient_id, event_id, kind <> %(asked)s::text
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 - put together from constants
 # One notification per pair of users, however often one follows the other; inserted in pair order.
 FOLLOWED = """
     INSERT INTO notifications_notification (recipient_id, event_id, kind, actor_id, created_at)
-    SELECT followed.id, batch.event_id, %s, follower.id, batch.time
-    FROM unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::bigint[])
+    SELECT followed.id, batch.event_id, %(kind)s, follower.id, batch.time
+    FROM unnest(%(events)s::uuid[], %(times)s::timestamptz[], %(followers)s::bigint[],
+                %(followed)s::bigint[])
          AS batch (event_id, time, follower_id, followed_id)
     JOIN accounts_user follower ON follower.id = batch.follower_id
     JOIN accounts_user followed ON followed.id = batch.followed_id
@@ -140,10 +140,12 @@ FOLLOWED = """
 ADDED_MEANWHILE = f"""
     INSERT INTO notifications_notification
         (recipient_id, event_id, kind, actor_id, card_id, created_at)
-    SELECT follow.follower_id, added.event_id, %s, follow.followed_id, card.id, added.recorded_at
+    SELECT follow.follower_id, added.event_id, %(kind)s, follow.followed_id, card.id,
+           added.recorded_at
     FROM (
         SELECT DISTINCT follower_id, followed_id
-        FROM unnest(%s::bigint[], %s::bigint[]) AS batch (follower_id, followed_id)
+        FROM unnest(%(followers)s::bigint[], %(followed)s::bigint[])
+             AS batch (follower_id, followed_id)
     ) AS batch
     JOIN accounts_follow follow USING (follower_id, followed_id)
     CROSS JOIN LATERAL (
@@ -167,8 +169,9 @@ ADDED_MEANWHILE = f"""
 IMPORTED = """
     INSERT INTO notifications_notification
         (recipient_id, event_id, kind, actor_id, created_at, count)
-    SELECT follow.follower_id, batch.event_id, %s, batch.curator_id, batch.time, batch.count
-    FROM unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[])
+    SELECT follow.follower_id, batch.event_id, %(kind)s, batch.curator_id, batch.time, batch.count
+    FROM unnest(%(events)s::uuid[], %(times)s::timestamptz[], %(curators)s::bigint[],
+                %(counts)s::int[], %(firsts)s::bigint[], %(afters)s::bigint[])
          AS batch (event_id, time, curator_id, count, first, after)
     JOIN accounts_follow follow
       ON follow.followed_id = batch.curator_id AND follow.notify
@@ -181,9 +184,10 @@ IMPORTED = """
 COLLECTED = """
     INSERT INTO notifications_notification
         (recipient_id, event_id, kind, actor_id, card_id, collection_id, created_at)
-    SELECT card.curator_id, batch.event_id, %s, batch.added_by_id, card.id, collection.id,
+    SELECT card.curator_id, batch.event_id, %(kind)s, batch.added_by_id, card.id, collection.id,
            batch.time
-    FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::bigint[])
+    FROM unnest(%(events)s::uuid[], %(times)s::timestamptz[], %(collections)s::uuid[],
+                %(cards)s::uuid[], %(added_by)s::bigint[])
          AS batch (event_id, time, collection_id, card_id, added_by_id)
     JOIN cards_collection collection
       ON collection.id = batch.collection_id AND collection.visibility = 'PUBLIC'

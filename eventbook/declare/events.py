@@ -62,10 +62,16 @@ class KeyRange(NamedTuple):
     first: int = -(2**63)
     after: int = 2**63 - 1
 
-    @classmethod
-    def covering(cls, ranges: Sequence[KeyRange]) -> KeyRange:
-        """Return the smallest range that contains all of these."""
-        return cls(min(keys.first for keys in ranges), max(keys.after for keys in ranges))
+    @staticmethod
+    def parameters(ranges: Sequence[KeyRange]) -> dict[str, Any]:
+        """Return the SQL parameters for ranges, one per event of a batch.
+
+        `firsts` and `afters` are arrays. `lowest` and `highest` bound the keys of all ranges; as
+        strings, because SQL parses the lowest bigint as a minus sign and a number out of range.
+        """
+        firsts, afters = [keys.first for keys in ranges], [keys.after for keys in ranges]
+        bounds = {"lowest": str(min(firsts)), "highest": str(max(afters))}
+        return {"firsts": firsts, "afters": afters} | bounds
 
 
 SMALL_BATCH = 20  # events: the largest batch that counts as small

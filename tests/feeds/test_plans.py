@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from accounts.models import User, Visibility
 from accounts.services import follow
 from cards.events import CardAdded, CardRemoved, CardUpdated
-from cards.queries import ranges_of_followers
+from cards.queries import split_by_followers
 from cards.services import remove_card, update_card
 from eventbook.database.statements import in_order, plan
 from eventbook.declare.events import SMALL_BATCH
@@ -104,7 +104,7 @@ def read_by(work: Callable[[], object], *, of: str, few: bool) -> int:
 @pytest.mark.parametrize(
     ("work", "about"),
     [
-        (ranges_of_followers, CardAdded),
+        (split_by_followers, CardAdded),
         (fan_out, CardAdded),
         (notify_card_added, CardAdded),
         (refresh_card, CardUpdated),

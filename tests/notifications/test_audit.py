@@ -25,7 +25,7 @@ from tests.library import PAGE, save
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NAME = "notifications.notify_card_added"
-RULE = "who_saved_the_page_before_was_told"
+RULE = "earlier_saver_was_notified"
 
 
 def deliver_all() -> None:
@@ -134,7 +134,7 @@ def test_who_follows_while_a_card_is_added_may_still_be_told(
         deliver_all()
         other.commit()
 
-    assert audit()["who_asked_was_told"] == 0
+    assert audit()["every_follower_was_notified"] == 0
 
 
 def test_a_follower_who_was_not_told_is_found(known_page: None, alice: User, bob: User) -> None:
@@ -143,8 +143,8 @@ def test_a_follower_who_was_not_told_is_found(known_page: None, alice: User, bob
         cursor.execute("UPDATE accounts_follow SET created_at = created_at - interval '1 hour'")
     save(alice)
     deliver_all()
-    assert audit()["who_asked_was_told"] == 0
+    assert audit()["every_follower_was_notified"] == 0
 
     Notification.objects.all().delete()
 
-    assert audit()["who_asked_was_told"] == 1
+    assert audit()["every_follower_was_notified"] == 1
