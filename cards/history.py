@@ -152,7 +152,7 @@ def keys_at(
     parameters = {
         "owner": owner.pk,
         "since": first_id_at(moment + history.MILLISECOND),
-        "events_since": first_id_at(moment - history.CLOCKS),
+        "events_since": first_id_at(moment - history.CLOCK_ERROR),
         "moment": moment + history.MILLISECOND,
         "after": after or (LAST_ID if descending else FIRST_ID),
         "limit": limit,

@@ -90,7 +90,7 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
         group, handler = groups[name], handlers[name]
         policy = policy_of(handler.queue)
         priority = group[0].priority
-        share = math.ceil(len(group) / policy.at_once(priority))
+        share = math.ceil(len(group) / policy.concurrency_for(priority))
         largest = policy.largest_batch(priority)
         largest = min(largest, handler.batch_size or largest)
         size = min(max(share, SMALLEST_CHUNK), largest)

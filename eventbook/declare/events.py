@@ -103,8 +103,7 @@ def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:
     def register(cls: type[E]) -> type[E]:
         if name in type_of_name:
             raise ValueError(f"The event name {name!r} is taken by {type_of_name[name].dataclass}.")
-        known = EventType(name, version, cls, {})
-        type_of_name[name] = type_of_class[cls] = known
+        type_of_name[name] = type_of_class[cls] = EventType(name, version, cls, {})
         return cls
 
     return register

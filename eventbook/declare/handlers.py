@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from django.dispatch import Signal as DjangoSignal
+from django.dispatch import Signal
 
 from eventbook.declare.events import KeyRange, Recorded
 from eventbook.declare.queues import policy_of
@@ -19,19 +19,19 @@ Split = Callable[[Batch], Mapping[UUID, Sequence[KeyRange]]]
 Handle = TypeVar("Handle", bound=Callable[[Any], None])
 
 # Sent with each registered `handler`; work/task.py creates its Celery task.
-handler_registered = DjangoSignal()
+handler_registered = Signal()
 
 # Each handler by its name and by each of its former names.
 handlers: dict[str, Handler] = {}
 
 
-class Signal(Protocol):
-    """A domain signal (record/signals.py), of which a handler needs the name of its events."""
+class EventSource(Protocol):
+    """A domain signal (record/signals.py): only the wire name of its events matters here."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Handler:
     """A function that handles batches of one event type, its queue, and its options.
 
@@ -57,7 +57,7 @@ class Handler:
 
 
 def handler(
-    signal: Signal,
+    signal: EventSource,
     *,
     queue: str,
     name: str,
@@ -92,20 +92,32 @@ def handler(
         )
 
     def subscribe(handle: Handle) -> Handle:
-        options = (split, tuple(formerly), group, batch_size, statement, keep_result)
-        register(Handler(name, queue, signal.name, handle, atomic, *options))
+        new = Handler(
+            name=name,
+            queue=queue,
+            event_name=signal.name,
+            handle=handle,
+            atomic=atomic,
+            split=split,
+            formerly=tuple(formerly),
+            group=group,
+            batch_size=batch_size,
+            statement=statement,
+            keep_result=keep_result,
+        )
+        register(new)
         return handle
 
     return subscribe
 
 
-def register(known: Handler) -> None:
-    """Register a handler under all its names; raise ValueError if one of them is taken."""
-    for name in known.names:
+def register(new: Handler) -> None:
+    """Register a handler under all its names; raise ValueError if one of them is in use."""
+    for name in new.names:
         if name in handlers:
             raise ValueError(f"The handler name {name!r} is taken by {handlers[name]}.")
-    handlers.update(dict.fromkeys(known.names, known))
-    handler_registered.send(sender=Handler, handler=known)
+    handlers.update(dict.fromkeys(new.names, new))
+    handler_registered.send(sender=Handler, handler=new)
 
 
 def all_handlers() -> list[Handler]:

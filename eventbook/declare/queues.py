@@ -53,7 +53,7 @@ class QueuePolicy:
         """Return the most deliveries of a priority that go into one message."""
         return self.bulk_batch_size if priority <= BULK else self.batch_size
 
-    def at_once(self, priority: int) -> int:
+    def concurrency_for(self, priority: int) -> int:
         """Return how many messages of a priority the children of one worker process at once.
 
         If there are several children, one stays free of bulk work (eventbook/brokers/transport.py).

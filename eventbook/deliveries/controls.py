@@ -37,7 +37,7 @@ class Control:
 
 
 NUMBERS = ("concurrency", "rate_limit", "rate_seconds", "group_limit", "group_seconds")
-UNTOUCHED = Control()
+NO_CONTROL = Control()
 READ = f"""
     SELECT queue, paused_at IS NOT NULL,
            CASE WHEN paused_at IS NOT NULL THEN 0
@@ -79,7 +79,7 @@ def control_of(queue: str) -> Control:
     read_at, controls = _Cache.last
     if time.monotonic() > read_at + FRESH_SECONDS:
         controls = read()
-    return controls.get(queue, UNTOUCHED)
+    return controls.get(queue, NO_CONTROL)
 
 
 def seconds_unpaused(queue: str) -> float:
@@ -88,7 +88,7 @@ def seconds_unpaused(queue: str) -> float:
     This uses the cached controls, however old, and never queries PostgreSQL.
     """
     read_at, controls = _Cache.last
-    return controls.get(queue, UNTOUCHED).seconds_unpaused + time.monotonic() - read_at
+    return controls.get(queue, NO_CONTROL).seconds_unpaused + time.monotonic() - read_at
 
 
 def policy_in_force(queue: str) -> QueuePolicy:

@@ -192,7 +192,7 @@ def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
     )
 
 
-def release(id: UUID) -> None:
+def delete_lease(id: UUID) -> None:
     """Delete a lease's row."""
     execute("DELETE FROM eventbook_lease WHERE id = %s", [id])
 

@@ -150,7 +150,7 @@ class Measure(models.Model):
 
 
 class StreamReset(models.Model):
-    """A change of a person's page that no row tells: their live streams report it as a reset.
+    """A change of a user's page that leaves no row to stream: live streams send a reset instead.
 
     The client then reads the page again (eventbook/stream/resets.py).
     """

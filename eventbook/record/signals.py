@@ -18,7 +18,7 @@ class DomainSignal(Signal):
 
     Send it from a service, inside the transaction of the change:
     `card_added.send(sender=Card, event=CardAdded(...))`. Other receivers run in that transaction,
-    too; work that may fail or take time belongs in a handler (subscription.py).
+    too; work that may fail or take time belongs in a handler.
     """
 
     def __init__(self, event_class: type[Any]) -> None:

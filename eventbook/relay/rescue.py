@@ -11,7 +11,6 @@ from django.db import connection, transaction
 from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import all_policies, policy_of
 from eventbook.deliveries import runs, states
-from eventbook.deliveries.states import release
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +87,7 @@ def _take_back(id: UUID) -> bool:
             # The worker's transaction is still open; PostgreSQL ends it if it stays idle.
             return False
         settled = _settle(lease, held, is_slow=is_slow)
-        release(id)
+        states.delete_lease(id)
     if lease.handler in handlers:
         runs.count_outcomes(handlers[lease.handler], settled)
     logger.warning(

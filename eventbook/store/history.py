@@ -16,7 +16,7 @@ from eventbook.models import Event
 MILLISECOND = timedelta(milliseconds=1)
 # `recorded_at` is PostgreSQL's time, and in order for each subject, whose row is locked while its
 # event is recorded. Ids carry times of the web machines' clocks, which may be wrong by this much.
-CLOCKS = timedelta(minutes=10)
+CLOCK_ERROR = timedelta(minutes=10)
 
 
 class HistoryPruned(Exception):
@@ -40,7 +40,7 @@ def until(moment: datetime, **filters: Any) -> QuerySet[Event]:
 def since(moment: datetime, **filters: Any) -> QuerySet[Event]:
     """Return the events recorded after a moment's millisecond."""
     return Event.objects.filter(
-        id__gte=first_id_at(moment - CLOCKS), recorded_at__gte=moment + MILLISECOND, **filters
+        id__gte=first_id_at(moment - CLOCK_ERROR), recorded_at__gte=moment + MILLISECOND, **filters
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -82,7 +82,9 @@ class Progress:
         self.still_open += still_open
 
 
-CHOSEN = """
+Report = Callable[[Progress], None]
+
+SELECTED = """
     SELECT id FROM eventbook_event
     WHERE type = %(type)s AND id > %(after)s
       AND (%(event)s::uuid IS NULL OR id = %(event)s)
@@ -93,27 +95,27 @@ CHOSEN = """
     FOR KEY SHARE  -- retention must not delete them meanwhile
 """
 # An event with an open delivery, or an open part, is left alone: it will be delivered anyway.
-SORTED = f"""
-    WITH chosen AS MATERIALIZED ({CHOSEN}), known AS (
-        SELECT chosen.id, count(delivery.id) AS deliveries,
+CLASSIFIED = f"""
+    WITH selected AS MATERIALIZED ({SELECTED}), known AS (
+        SELECT selected.id, count(delivery.id) AS deliveries,
                coalesce(bool_or(delivery.due_at IS NOT NULL), false) AS is_open
-        FROM chosen LEFT JOIN eventbook_delivery delivery
-          ON delivery.event_id = chosen.id AND delivery.handler = ANY(%(names)s)
-        GROUP BY chosen.id
+        FROM selected LEFT JOIN eventbook_delivery delivery
+          ON delivery.event_id = selected.id AND delivery.handler = ANY(%(names)s)
+        GROUP BY selected.id
     )
 """  # noqa: S608 - put together from constants
 TOTALS = """
-    SELECT (SELECT id FROM chosen ORDER BY id DESC LIMIT 1), count(*),
+    SELECT (SELECT id FROM selected ORDER BY id DESC LIMIT 1), count(*),
            count(*) FILTER (WHERE deliveries = 0),
            count(*) FILTER (WHERE deliveries > 0 AND NOT is_open),
            count(*) FILTER (WHERE is_open)
     FROM known
 """
-COUNT = SORTED + TOTALS
+COUNT = CLASSIFIED + TOTALS
 # The n-th delivery is due after n / rate seconds, so the pace holds even after the command has
 # ended. An event's parts are deleted, since its whole delivery will be split again.
 REPLAY = f"""
-    {SORTED}, wanted AS (
+    {CLASSIFIED}, wanted AS (
         SELECT id, row_number() OVER (ORDER BY id) + %(done)s AS place FROM known WHERE NOT is_open
     ), forgotten AS (
         DELETE FROM eventbook_attempt USING eventbook_delivery part, wanted
@@ -142,7 +144,7 @@ REPLAY = f"""
 
 def count(selection: Selection) -> list[Progress]:
     """Return the counts that a replay would have, without changing anything."""
-    return [last(_steps(selection, handler, COUNT)) for handler in selection.selected_handlers()]
+    return [_run(selection, handler, COUNT) for handler in selection.selected_handlers()]
 
 
 def replay(
@@ -150,7 +152,7 @@ def replay(
     *,
     actor: str,
     rate: float | None = None,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Report = lambda _: None,
 ) -> list[Progress]:
     """Deliver stored events again, and return the counts for each handler.
 
@@ -159,28 +161,25 @@ def replay(
     second; None means all at once. `report` is called with the progress after each step. The replay
     is recorded as an operation of `actor`. Raises InvalidSelection.
     """
-    results = []
-    for handler in selection.selected_handlers():
-        progress = Progress(handler.name)
-        for progress in _steps(selection, handler, REPLAY, rate=rate):
-            report(progress)
-        results.append(progress)
+    results = [
+        _run(selection, handler, REPLAY, rate=rate, report=report)
+        for handler in selection.selected_handlers()
+    ]
     details = {name: str(value) for name, value in asdict(selection).items() if value}
     total = sum(progress.new + progress.again for progress in results)
     Operation.objects.create(action="replay", actor=actor, count=total, details=details)
     return results
 
 
-def last(steps: Iterator[Progress]) -> Progress:
-    """Return the progress after the last step."""
-    *_, end = steps
-    return end
-
-
-def _steps(
-    selection: Selection, handler: Handler, statement: str, *, rate: float | None = None
-) -> Iterator[Progress]:
-    """Run the statement on STEP events at a time; yield the totals so far after each step."""
+def _run(
+    selection: Selection,
+    handler: Handler,
+    statement: str,
+    *,
+    rate: float | None = None,
+    report: Report = lambda _: None,
+) -> Progress:
+    """Run the statement on STEP events at a time, and return the totals."""
     progress = Progress(handler.name)
     parameters: dict[str, Any] = asdict(selection) | {
         "type": handler.event_name,
@@ -196,4 +195,5 @@ def _steps(
         parameters["done"] = progress.new + progress.again
         ((parameters["after"], *counts),) = execute(statement, parameters, prepare=False).rows
         progress.add(*counts)
-        yield progress
+        report(progress)
+    return progress

@@ -19,7 +19,7 @@ from eventbook.database.ids import new_id
 from eventbook.database.statements import RELAXED_COMMIT, execute
 from eventbook.declare.handlers import Handler
 from eventbook.declare.queues import QueuePolicy, policy_of
-from eventbook.deliveries.states import release
+from eventbook.deliveries.states import delete_lease
 from eventbook.observe import counters
 from eventbook.observe.failures import connection_error
 
@@ -96,7 +96,7 @@ class Lease:
     def release(self) -> None:
         """End the lease, and delete its row if there is one."""
         if id := self.end():
-            release(id)
+            delete_lease(id)
 
 
 @contextmanager

@@ -127,6 +127,6 @@ def test_a_broker_that_ends_no_questions_gives_all_children_to_bulk_work(
 def test_small_bulk_work_is_shared_out_among_the_children_that_may_take_it() -> None:
     policy = policy_of("notifications")
 
-    assert policy.at_once(Priority.BULK) == policy.concurrency - 1
-    assert policy.at_once(Priority.INTERACTIVE) == policy.concurrency
-    assert policy_of("events").at_once(Priority.BULK) == 1
+    assert policy.concurrency_for(Priority.BULK) == policy.concurrency - 1
+    assert policy.concurrency_for(Priority.INTERACTIVE) == policy.concurrency
+    assert policy_of("events").concurrency_for(Priority.BULK) == 1

@@ -274,7 +274,7 @@ def test_numbers_hold_until_they_are_taken_back(db: None) -> None:
     assert (in_force.concurrency, in_force.group_limit) == (7, 3)
     assert in_force.group_seconds == table.group_seconds
     assert controls.policy_in_force("feeds") == table
-    assert controls.control_of("events") == controls.UNTOUCHED
+    assert controls.control_of("events") == controls.NO_CONTROL
     assert Operation.objects.filter(action="queue.tune", actor="test").count() == 2
 
 

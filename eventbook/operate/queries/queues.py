@@ -11,7 +11,7 @@ from typing import Any
 
 from eventbook.declare.queues import QueuePolicy, all_policies
 from eventbook.deliveries import controls
-from eventbook.deliveries.controls import UNTOUCHED, Control
+from eventbook.deliveries.controls import NO_CONTROL, Control
 from eventbook.operate.queries.backlogs import Backlog, backlogs
 from eventbook.operate.queries.pauses import restored_pauses
 from eventbook.operate.queries.processes import workers_by_queue
@@ -71,7 +71,9 @@ def queue_status(*, since: datetime | None = None, finished: bool = True) -> lis
             workers=workers.get(backlog.queue, 0),
             restored=backlog.queue in restored,
             **done.get(backlog.queue, {}),
-            **_numbers(policies.get(backlog.queue), set_by_operators.get(backlog.queue, UNTOUCHED)),
+            **_numbers(
+                policies.get(backlog.queue), set_by_operators.get(backlog.queue, NO_CONTROL)
+            ),
         )
         for backlog in found
     ]
