@@ -17,7 +17,7 @@ from eventbook.observe.failures import class_and_place
 logger = logging.getLogger(__name__)
 
 
-class InHand(virtual.QoS):
+class Unacknowledged(virtual.QoS):
     """The messages that a worker has accepted and not yet acknowledged or rejected.
 
     `bulk` has the delivery tags of bulk messages.
@@ -44,9 +44,9 @@ class InHand(virtual.QoS):
         """Forget a bulk message that has ended; the channel may request bulk messages again."""
         if delivery_tag in self.bulk:
             self.bulk.discard(delivery_tag)
-            self.channel.ask_anew()
+            self.channel.include_bulk()
 
-    def takes_bulk(self) -> bool:
+    def may_accept_bulk(self) -> bool:
         """Return whether a child stays free if the worker accepts one more bulk message.
 
         A worker with one child accepts any message.
@@ -62,15 +62,15 @@ class Channel(redis.Channel):
     """
 
     _kept_client: Any = None
-    # The broker's id of the receiving connection, while that waits for interactive messages only.
-    _asking_urgently: int | None = None
+    # The broker's id of the receiving connection, while it waits for interactive messages only.
+    _interactive_pop_id: int | None = None
     # False if the host forbids Redis's CLIENT commands: then bulk work may occupy all children.
     _keeps_one_free = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
         if not self.ack_emulation:
-            self.QoS = InHand  # type: ignore[assignment]
+            self.QoS = Unacknowledged  # type: ignore[assignment]
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """Return the same client for all messages sent; kombu creates one for each message."""
@@ -82,32 +82,32 @@ class Channel(redis.Channel):
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Request the next message, from the bulk lane only if a child stays free."""
-        steps, self._asking_urgently = self.priority_steps, None
+        steps, self._interactive_pop_id = self.priority_steps, None
         held = self.qos
-        if self._keeps_one_free and isinstance(held, InHand) and not held.takes_bulk():
-            self._asking_urgently = self._number_of_who_asks()
-        if self._asking_urgently is not None:
+        if self._keeps_one_free and isinstance(held, Unacknowledged) and not held.may_accept_bulk():
+            self._interactive_pop_id = self._connection_id()
+        if self._interactive_pop_id is not None:
             self.priority_steps = steps[:1]
         try:
             super()._brpop_start(timeout)  # type: ignore[no-untyped-call]
         finally:
             self.priority_steps = steps
 
-    def ask_anew(self) -> None:
+    def include_bulk(self) -> None:
         """End a blocking pop for interactive messages only; the next pop includes bulk messages."""
-        number, self._asking_urgently = self._asking_urgently, None
-        if number is None or not self._in_poll:
+        id, self._interactive_pop_id = self._interactive_pop_id, None
+        if id is None or not self._in_poll:
             return
         client = self._create_client()
         try:
-            # Again, if the broker received this before the pop: by now it has received both.
-            _ = client.client_unblock(number) or client.client_unblock(number)
+            # Repeated if the broker received the first before the pop: by now it has received both.
+            _ = client.client_unblock(id) or client.client_unblock(id)
         except ResponseError:
             self._keeps_one_free = False
         except (RedisError, OSError):
             pass  # the pop ends by itself after a second
 
-    def _number_of_who_asks(self) -> int | None:
+    def _connection_id(self) -> int | None:
         """Return the broker's id of the receiving connection; None if the host forbids that."""
         connection = self.client.connection
         try:

@@ -44,18 +44,18 @@ class Worker(worker.Worker):  # type: ignore[misc]
         super().__init__(consumer_cls=Consumer, **options)
 
     def install_platform_tweaks(self, worker: Any) -> None:
-        """Install Celery's signal handlers, wrapped by `_ask`."""
+        """Install Celery's signal handlers, wrapped by `_postpone`."""
         super().install_platform_tweaks(worker)
-        self._pid, self._asked = os.getpid(), list[Callable[[], object]]()
+        self._pid, self._postponed = os.getpid(), list[Callable[[], object]]()
         for number in STOPS:
-            signal.signal(number, partial(self._ask, signal.getsignal(number)))
+            signal.signal(number, partial(self._postpone, signal.getsignal(number)))
 
-    def _ask(self, handler: Any, number: int, frame: Any) -> None:
+    def _postpone(self, handler: Any, number: int, frame: Any) -> None:
         """Postpone Celery's handler until the event loop is left; call it now if none runs."""
         if self._wake is None or os.getpid() != self._pid:
             handler(number, frame)
         else:
-            self._asked.append(partial(handler, number, None))
+            self._postponed.append(partial(handler, number, None))
             self._wake.send(b"\0")
 
     def run(self, loop: Callable[[], None], hub: Any) -> None:
@@ -71,8 +71,8 @@ class Worker(worker.Worker):  # type: ignore[misc]
             hub.remove(woken)
             woken.close()
             wake.close()
-            while self._asked:
-                self._asked.pop(0)()
+            while self._postponed:
+                self._postponed.pop(0)()
 
     def wait_for_soft_shutdown(self) -> None:
         """Wait until the children have finished their tasks, at most the soft shutdown timeout.

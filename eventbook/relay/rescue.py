@@ -1,4 +1,4 @@
-"""Expired leases: release the deliveries of workers that died or hang, but not of slow ones."""
+"""Rescue: release the expired leases of workers that died or hang, but not of slow ones."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from eventbook.database.statements import execute
 from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import all_policies, policy_of
 from eventbook.deliveries import runs, states
@@ -16,8 +17,9 @@ logger = logging.getLogger(__name__)
 
 EXPIRED = "SELECT id FROM eventbook_lease WHERE expires_at < now() ORDER BY id"
 # PostgreSQL ends a session when the client process ends, and within half a minute, by keepalives,
-# when a whole machine is gone (database). A live session means that the worker is only slow.
-TAKE_OVER = """
+# when a whole machine is gone (database). A session that still exists means that the worker is only
+# slow.
+LOCK_EXPIRED = """
     SELECT id, handler, queue, worker, deliveries,
            extract(epoch FROM now() - started_at)::float,
            EXISTS (
@@ -32,11 +34,12 @@ OPEN = """
     WHERE id = ANY(%s) AND state IN ('queued', 'running')
     ORDER BY id
 """
+LOCK_OPEN = f"{OPEN} FOR UPDATE SKIP LOCKED"
 
 
 @dataclass(frozen=True)
-class Expired:
-    """An expired lease, its age in seconds, and whether its worker's session still lives."""
+class ExpiredLease:
+    """An expired lease, its age in seconds, and whether its worker's session still exists."""
 
     id: UUID
     handler: str
@@ -44,11 +47,11 @@ class Expired:
     worker: str
     deliveries: list[int]
     seconds: float
-    lives: bool
+    has_session: bool
 
-    def may_go_on(self) -> bool:
+    def may_be_working(self) -> bool:
         """Return whether the worker lives and is within its time limit, which would stop it."""
-        if not self.lives or self.queue not in all_policies() or self.handler not in handlers:
+        if not self.has_session or self.queue not in all_policies() or self.handler not in handlers:
             return False
         policy = policy_of(self.queue)
         longest = policy.time_limit_seconds + policy.grace_seconds + policy.lease_seconds
@@ -62,58 +65,47 @@ def release_expired_leases() -> int:
     as a dead letter. Deliveries of a larger batch run alone from now on, uncharged. A worker that
     lives keeps its deliveries until its time limit has passed.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(EXPIRED)
-        expired = [id for (id,) in cursor.fetchall()]
-    return sum(_take_back(id) for id in expired)
+    return sum(_release_expired(id) for (id,) in execute(EXPIRED).rows)
 
 
-def _take_back(id: UUID) -> bool:
-    """Settle one expired lease and delete it; return False if its worker is left alone."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TAKE_OVER, [id])
-        row = cursor.fetchone()
-        if row is None:
-            return False
-        lease = Expired(*row)
-        is_slow = lease.may_go_on()
+def _release_expired(id: UUID) -> bool:
+    """Settle the deliveries of one expired lease and delete it; return False if it stays."""
+    with transaction.atomic():
+        if not (rows := execute(LOCK_EXPIRED, [id]).rows):
+            return False  # another relay releases it, or its worker has extended it
+        lease = ExpiredLease(*rows[0])
+        is_slow = lease.may_be_working()
         if is_slow and not handlers[lease.handler].atomic:
             return False
-        cursor.execute(OPEN, [lease.deliveries])
-        still_open = cursor.fetchall()
-        cursor.execute(OPEN + "FOR UPDATE SKIP LOCKED", [lease.deliveries])
-        held = cursor.fetchall()
-        if len(held) < len(still_open):
+        still_open = execute(OPEN, [lease.deliveries]).count
+        locked = execute(LOCK_OPEN, [lease.deliveries]).rows
+        if len(locked) < still_open:
             # The worker's transaction is still open; PostgreSQL ends it if it stays idle.
             return False
-        settled = _settle(lease, held, is_slow=is_slow)
+        settled = _settle(lease, locked, is_slow=is_slow)
         states.delete_lease(id)
     if lease.handler in handlers:
         runs.count_outcomes(handlers[lease.handler], settled)
-    logger.warning(
-        "lease.expired",
-        extra={
-            "handler": lease.handler,
-            "queue": lease.queue,
-            "worker": lease.worker,
-            "held": len(held),
-        },
-    )
+    details = {"handler": lease.handler, "queue": lease.queue, "worker": lease.worker}
+    logger.warning("lease.expired", extra=details | {"held": len(locked)})
     return True
 
 
-def _settle(lease: Expired, held: list[tuple[int, bool]], *, is_slow: bool) -> dict[str, int]:
+def _settle(
+    lease: ExpiredLease, locked: list[tuple[int, bool]], *, is_slow: bool
+) -> dict[str, int]:
     """Charge a batch of one delivery an attempt, or isolate the deliveries of a larger batch.
 
-    Return how many ended in which state. A slow worker that lost its transaction has lost its work,
-    too. The first time, its delivery is isolated instead; the second time it is charged, or a
-    delivery that stops every worker would be run for ever.
+    `locked` has the id of each delivery and whether it is isolated. Return how many ended in which
+    state. A slow worker that lost its transaction has lost its work, too. The first time, its
+    delivery is isolated instead; the second time it is charged, or a delivery that stops every
+    worker would be run for ever.
     """
-    was_alone = len(lease.deliveries) == 1 and held and lease.queue in all_policies()
-    if not was_alone or (is_slow and not held[0][1]):
-        states.isolate([id for id, _ in held])
-        return {"isolated": len(held)}
-    ((id, _),) = held
+    was_alone = len(lease.deliveries) == 1 and locked and lease.queue in all_policies()
+    if not was_alone or (is_slow and not locked[0][1]):
+        states.isolate([id for id, _ in locked])
+        return {"isolated": len(locked)}
+    ((id, _),) = locked
     error = f"The worker {lease.worker} died, or hung, while it ran {lease.handler}."
     state = states.fail(id, policy=policy_of(lease.queue), worker=lease.worker, error=error)
     if state == "dead":
