@@ -33,22 +33,34 @@ class PageQuerySerializer(QuerySerializer):
     )
 
 
-class LibraryQuerySerializer(QuerySerializer):
-    """The filters of a library; a card is listed if it matches all filters given."""
+class CardFilterSerializer(QuerySerializer):
+    """The filters that libraries and exports have in common."""
 
     q = serializers.CharField(
         required=False,
         max_length=200,
         help_text=f"Up to {MAX_WORDS} words; each must occur in the title, text or address.",
     )
+    type = serializers.ChoiceField(Card.Type.choices, required=False)
+    visibility = serializers.ChoiceField(Visibility.choices, required=False)
+
+    def validate_q(self, text: str) -> list[str]:
+        """Split the text into words; refuse too many."""
+        words = text.split()
+        if len(words) > MAX_WORDS:
+            raise serializers.ValidationError(f"Give at most {MAX_WORDS} words.")
+        return words
+
+
+class LibraryQuerySerializer(CardFilterSerializer):
+    """The filters of a library; a card is listed if it matches all filters given."""
+
     tag = serializers.ListField(
         child=serializers.CharField(max_length=limits.TAG_LENGTH),
         required=False,
         max_length=MAX_TAGS,
         help_text="An exact tag. With several, a card must have all of them.",
     )
-    type = serializers.ChoiceField(Card.Type.choices, required=False)
-    visibility = serializers.ChoiceField(Visibility.choices, required=False)
     collection = serializers.UUIDField(
         required=False, help_text="The id of a collection that you can see: yours, or a public one."
     )
@@ -60,13 +72,6 @@ class LibraryQuerySerializer(QuerySerializer):
         max_length=limits.LINK_LENGTH,
         help_text="Any spelling of a page's address.",
     )
-
-    def validate_q(self, text: str) -> list[str]:
-        """Split the text into words; refuse too many."""
-        words = text.split()
-        if len(words) > MAX_WORDS:
-            raise serializers.ValidationError(f"Give at most {MAX_WORDS} words.")
-        return words
 
     def validate_host(self, host: str) -> str:
         """Return the host in the spelling of canonical URLs."""

@@ -61,15 +61,10 @@ def library(
 ) -> QuerySet[Card]:
     """Return the cards of a user's library that match all filters.
 
-    Each word of `q` must occur in the title, text or address. `tag` lists tags, all of which a card
-    must have. `url` is canonical. `fields` are exact matches of `type` and `visibility`. Raise
-    ValidationError if the user may not see the collection.
+    For `q` and `fields` see `matching`. `tag` lists tags, all of which a card must have. `url` is
+    canonical. Raise ValidationError if the user may not see the collection.
     """
-    found = own_cards(user).filter(**fields)
-    for word in q:
-        found = found.filter(
-            Q(title__icontains=word) | Q(text__icontains=word) | Q(link__icontains=word)
-        )
+    found = matching(own_cards(user), q=q, **fields)
     if tag:
         found = found.filter(tags__contains=list(tag))
     if collection:
@@ -80,6 +75,17 @@ def library(
     if host:
         found = found.filter(url__host=host)
     return found.filter(url__canonical=url) if url else found
+
+
+def matching(cards: QuerySet[Card], *, q: Sequence[str] = (), **fields: str) -> QuerySet[Card]:
+    """Return the cards that have each word of `q` in title, text or address.
+
+    `fields` are exact matches of `type` and `visibility`.
+    """
+    for word in q:
+        has_word = Q(title__icontains=word) | Q(text__icontains=word) | Q(link__icontains=word)
+        cards = cards.filter(has_word)
+    return cards.filter(**fields)
 
 
 def cards_about(canonical_url: str, *, viewer: User) -> QuerySet[Card]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from accounts.models import User, Visibility
 from cards.models import Card, Collection, CollectionCard
@@ -60,10 +60,9 @@ class Selection:
 
     def collections(self) -> QuerySet[Collection]:
         """Return the collections that the export names: the chosen one, or all of the user's."""
-        own = Q(owner=self.viewer)
         if self.collection:
             return Collection.objects.filter(pk=self.collection.pk)
-        return Collection.objects.filter(own).order_by("id")
+        return Collection.objects.filter(owner=self.viewer).order_by("id")
 
     def within(self, collection: Collection) -> Iterator[Entry]:
         """Yield the cards that are in a collection."""

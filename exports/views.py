@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -13,36 +12,28 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from accounts.authentication import person
-from accounts.models import Visibility
 from api.downloads import NoNegotiation, file_response
-from api.views import APIView, QuerySerializer
+from api.views import APIView
 from cards import queries
-from cards.models import Card
+from cards.filters import CardFilterSerializer
 from exports.entries import Selection
 from exports.formats import FORMATS
 
 
-class WantedSerializer(QuerySerializer):
-    """The query parameters of an export."""
+class ExportQuerySerializer(CardFilterSerializer):
+    """The format of an export, and its cards."""
 
     format = serializers.ChoiceField(list(FORMATS))
     collection = serializers.UUIDField(
         required=False, help_text="Only cards of this collection, not your whole library."
     )
-    q = serializers.CharField(
-        required=False,
-        max_length=200,
-        help_text="Only cards with this text in title, text or address.",
-    )
-    type = serializers.ChoiceField(Card.Type.choices, required=False)
-    visibility = serializers.ChoiceField(Visibility.choices, required=False)
 
 
 class Exports(APIView):
     """Download a library, a collection, or matching cards of either."""
 
     content_negotiation_class = NoNegotiation
-    query_serializer = WantedSerializer
+    query_serializer = ExportQuerySerializer
     other_errors = frozenset({"429"})
 
     @extend_schema(
@@ -77,8 +68,5 @@ def selection_of(request: Request, wanted: Mapping[str, Any]) -> Selection:
         if collection is None:
             raise ValidationError({"collection": queries.UNSEEN}, code="does_not_exist")
         cards = queries.visible_cards(viewer).filter(places__collection=collection)
-    if text := wanted.get("q"):
-        found = Q(title__icontains=text) | Q(text__icontains=text) | Q(link__icontains=text)
-        cards = cards.filter(found)
-    fields = {name: wanted[name] for name in ("type", "visibility") if name in wanted}
-    return Selection(viewer, cards.filter(**fields), collection)
+    filters = {name: wanted[name] for name in ("q", "type", "visibility") if name in wanted}
+    return Selection(viewer, queries.matching(cards, **filters), collection)

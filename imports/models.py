@@ -16,7 +16,7 @@ class Import(models.Model):
     class Source(models.TextChoices):
         UPLOAD = "upload", "Upload"
         URL = "url", "Address"
-        FEED = "feed", "News of a feed"
+        FEED = "feed", "New entries of a feed"
 
     class Status(models.TextChoices):
         QUEUED = "queued", "Waiting"

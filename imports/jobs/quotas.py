@@ -93,14 +93,14 @@ def usage(owner: User) -> dict[str, Any]:
     today = timezone.now().date()
     found = ImportUsage.objects.filter(owner=owner, day=today).values(*DAILY).first()
     used = found or dict.fromkeys(DAILY, 0)
-    shown = {
+    daily = {
         name: {"used": used[name], "limit": getattr(settings, setting)}
         for name, (setting, _) in DAILY.items()
     }
     subscriptions = FeedSubscription.objects.filter(owner=owner).count()
     return {
         "open": {"used": open_imports(owner), "limit": settings.IMPORTS_OPEN_PER_PERSON},
-        **shown,
+        **daily,
         "subscriptions": {"used": subscriptions, "limit": settings.SUBSCRIPTIONS_PER_PERSON},
         "resets_at": _tomorrow(),
     }

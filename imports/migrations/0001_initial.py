@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             name='Import',
             fields=[
                 ('id', models.UUIDField(default=eventbook.database.new_id, editable=False, primary_key=True, serialize=False)),
-                ('source_kind', models.CharField(choices=[('upload', 'Upload'), ('url', 'Address'), ('feed', 'News of a feed')], max_length=6)),
+                ('source_kind', models.CharField(choices=[('upload', 'Upload'), ('url', 'Address'), ('feed', 'New entries of a feed')], max_length=6)),
                 ('source', models.TextField(blank=True, max_length=2048)),
                 ('format', models.CharField(blank=True, max_length=20)),
                 ('status', models.CharField(choices=[('queued', 'Waiting'), ('reading', 'Being read'), ('running', 'Being added'), ('done', 'Done'), ('previewed', 'Previewed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=9)),

@@ -61,13 +61,13 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
 
         An earlier fetch would reveal that another user subscribes to the feed.
         """
-        shown = super().to_representation(instance)
+        fields = super().to_representation(instance)
         feed, since = instance.feed, instance.created_at
         if not (feed.requested_at and feed.requested_at >= since):
-            shown |= {"failures": 0, "error": "", "next_refresh": since}
+            fields |= {"failures": 0, "error": "", "next_refresh": since}
         if not (feed.refreshed_at and feed.refreshed_at >= since):
-            shown["refreshed_at"] = None
-        return shown
+            fields["refreshed_at"] = None
+        return fields
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_collection(self, subscription: FeedSubscription) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -257,3 +258,16 @@ def test_ones_own_export_adds_nothing(alice: User, client_of: Client, bring: Bri
 
     assert (done["counts"]["added"], done["counts"]["failed"]) == (0, 0)
     assert Card.objects.count() == before
+
+
+def test_an_export_finds_words_as_the_library_does(alice: User, client_of: Client) -> None:
+    for title in ("The tree of life", "Life of a cell", "A tree"):
+        services.add_card(curator=alice, type="NOTE", title=title, text=title)
+    client = client_of(alice)
+
+    exported = json.loads(client.get("/api/v1/exports/?format=json&q=life+tree").getvalue())
+    listed = client.get("/api/v1/cards/?q=life+tree").json()["results"]
+
+    assert [card["title"] for card in exported["cards"]] == ["The tree of life"]
+    assert [card["title"] for card in listed] == ["The tree of life"]
+    assert client.get("/api/v1/exports/?format=json&q=" + "a+" * 11).status_code == 400

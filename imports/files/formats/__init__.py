@@ -169,7 +169,7 @@ FORMATS = {
             "zotero_json", "Zotero (JSON)", json_value(detection.zotero), json_bookmarks.read_zotero
         ),
         Format("csl", "CSL-JSON", json_value(detection.csl), exchange.csl),
-        Format("json", "Bookmarks (JSON)", json_value(json_bookmarks.matches), json_bookmarks.read),
+        Format("json", "Bookmarks (JSON)", json_value(detection.bookmarks), json_bookmarks.read),
         Format("csv", "CSV", is_table, tables.read),
         Format("ris", "RIS", first_record_is("ris"), ris.read),
         Format("nbib", "PubMed (MEDLINE)", first_record_is("nbib"), medline.read),

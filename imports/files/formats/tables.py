@@ -86,15 +86,15 @@ def _without_header(text: str, line: int) -> Table | None:
     for delimiter in DELIMITERS:
         try:
             reader = csv.reader(islice(_lines(text[:LONGEST_CELL]), 20), delimiter=delimiter)
-            shown = [cells for cells in reader if any(cells)]
+            sample = [cells for cells in reader if any(cells)]
         except csv.Error:
             continue
-        widths = {len(cells) for cells in shown}
+        widths = {len(cells) for cells in sample}
         if len(widths) != 1 or not 2 <= max(widths) <= 20:
             continue
-        columns = list(zip(*shown, strict=True))
+        columns = list(zip(*sample, strict=True))
         places = [n for n, cells in enumerate(columns) if all(map(ADDRESS.fullmatch, cells))]
-        if len(places) != 1 or not any(" " in cell.strip() for cells in shown for cell in cells):
+        if len(places) != 1 or not any(" " in cell.strip() for cells in sample for cell in cells):
             continue
         names = ["" for _ in columns]
         names[places[0]] = "url"

@@ -11,7 +11,7 @@ from typing import Any
 
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
-from imports.files.fields.field_names import FIELD_OF, normalized
+from imports.files.fields.field_names import normalized
 from imports.files.fields.rows import Fields, item_of
 from imports.files.formats.json.values import NOT_AN_OBJECT, members_of, numbered
 from imports.files.items import Item, Problem, Row, clean, one_line
@@ -58,20 +58,6 @@ def _flattened(found: list[Any], path: str = "") -> Iterator[Any]:
             yield {"folder": path, **entry}
         else:
             yield entry
-
-
-def matches(value: Any) -> bool:
-    """Return whether a JSON value has a list of addresses, or objects with address or title."""
-    found = list_in(value)
-    if found is None:
-        return False
-    shown = found[:50]
-    if shown and all(isinstance(entry, str) for entry in shown):
-        return all("://" in entry[:20] for entry in shown)
-    rows = [adapted(entry) for entry in shown if isinstance(entry, dict)]
-    return not shown or any(
-        {"url", "title"} & {FIELD_OF.get(normalized(name)) for name in row} for row in rows
-    )
 
 
 def list_in(value: Any, depth: int = 2) -> list[Any] | None:
@@ -193,11 +179,11 @@ def _from_readwise(entry: Entry) -> Mapping[str, Any]:
     """Adapt a document of Readwise, with its highlights and their notes."""
     reader = {"url": entry.get("source_url") or entry.get("unique_url") or entry.get("url")}
     dates = {"created": entry.get("saved_at") or entry.get("created_at")}
-    shown = {"title": entry.get("title") or entry.get("readable_title")}
+    title = {"title": entry.get("title") or entry.get("readable_title")}
     tags = {"tags": entry.get("book_tags") or entry.get("tags")}
     note = {"note": entry.get("document_note") or entry.get("notes")}
     others = {name: entry.get(name) for name in ("author", "summary", "highlights", "id")}
-    return {**others, **reader, **dates, **shown, **tags, **note}
+    return {**others, **reader, **dates, **title, **tags, **note}
 
 
 def _from_zotero(entry: Entry) -> Mapping[str, Any]:
@@ -238,14 +224,6 @@ PROGRAMS: tuple[tuple[Callable[[Entry], bool], Callable[[Entry], Mapping[str, An
     ),
     (lambda entry: "u" in entry and "d" in entry, _from_delicious),
 )
-
-
-def zotero(value: Any) -> bool:
-    """Return whether a JSON value holds Zotero items, as Better BibTeX exports them."""
-    found = list_in(value)
-    return bool(found) and any(
-        isinstance(entry, dict) and "itemType" in adapted(entry) for entry in (found or [])[:50]
-    )
 
 
 def read_zotero(document: Document) -> Iterator[Row]:

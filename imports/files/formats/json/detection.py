@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from imports.files.bibliography import CSL_TYPES
-from imports.files.formats.json import bookmarks
+from imports.files.fields.field_names import FIELD_OF, normalized
+from imports.files.formats.json.bookmarks import adapted, list_in
 
 MEMBERS = ("container-title", "URL", "DOI", "ISBN", "citation-key", "citation-label")
-SHOWN = 50  # how many entries of a list are checked
+SAMPLE = 50  # how many entries of a list are checked
 
 
 def commonplace(value: Any) -> bool:
@@ -40,7 +41,7 @@ def pinboard(value: Any) -> bool:
 
 def zotero(value: Any) -> bool:
     """Return whether a JSON value holds Zotero items, as Better BibTeX exports them."""
-    return bookmarks.zotero(value)
+    return any("itemType" in adapted(entry) for entry in _objects(list_in(value) or []))
 
 
 def csl(value: Any) -> bool:
@@ -52,8 +53,20 @@ def csl(value: Any) -> bool:
     return not value or any(map(_is_reference, _objects(value)))
 
 
+def bookmarks(value: Any) -> bool:
+    """Return whether a JSON value has a list of addresses, or objects with address or title."""
+    found = list_in(value)
+    if found is None:
+        return False
+    sample = found[:SAMPLE]
+    if sample and all(isinstance(entry, str) for entry in sample):
+        return all("://" in entry[:20] for entry in sample)
+    names = {name for entry in _objects(sample) for name in adapted(entry)}
+    return not sample or bool({"url", "title"} & {FIELD_OF.get(normalized(name)) for name in names})
+
+
 def _objects(value: list[Any]) -> list[dict[str, Any]]:
-    return [entry for entry in value[:SHOWN] if isinstance(entry, dict)]
+    return [entry for entry in value[:SAMPLE] if isinstance(entry, dict)]
 
 
 def _is_reference(entry: dict[str, Any]) -> bool:
