@@ -14,7 +14,7 @@ from cards.services import remove_card, remove_collection
 
 @receiver(person_deleting, dispatch_uid="cards.deletion")
 def remove_library(*, person: User, **_: Any) -> None:
-    """Remove a user's collections and cards one by one, so that feeds and streams get events."""
+    """Remove a user's collections and cards one by one, so that each removal is an event."""
     for collection in Collection.objects.filter(owner=person).iterator():
         remove_collection(collection=collection)
     for card in Card.objects.filter(curator=person).iterator():

@@ -14,7 +14,7 @@ from eventbook.operate import audit_rule
 audit_rule(
     "every_follower_got_the_card",
     statement="""
-        SELECT 'card ' || card.id || ' is missing in the feed of user ' || follow.follower_id
+        SELECT 'card ' || card.id || ' is missing in the timeline of user ' || follow.follower_id
         FROM (
             SELECT event_id FROM eventbook_delivery
             WHERE handler = 'feeds.fan_out' AND state = 'done' AND part = 0
@@ -48,7 +48,7 @@ audit_rule(
                   LIMIT %(length)s
               ) AS newer)
     """,
-    advice="Rebuild the feeds: `manage.py rebuild_feeds --user NAME`, or --all.",
+    advice="Rebuild the timelines: `manage.py rebuild_feeds --user NAME`, or --all.",
     parameters=lambda: {
         "length": settings.FEED_LENGTH,
         "idle": timedelta(days=settings.FEED_EVICT_DAYS),

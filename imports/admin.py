@@ -61,7 +61,7 @@ class ImportAdmin(LogsReading, ReadOnlyAdmin[Import]):
 
 @admin.register(WebFeed)
 class WebFeedAdmin(LogsReading, ReadOnlyAdmin[WebFeed]):
-    """Show feeds: when each was fetched last, when it is fetched next, and its failures."""
+    """Show web feeds: when each was fetched last, when it is fetched next, and its failures."""
 
     list_display = ("__str__", "refreshed_at", "next_refresh", "failures", "error")
     list_filter = ("refreshed_at",)
@@ -72,7 +72,7 @@ class WebFeedAdmin(LogsReading, ReadOnlyAdmin[WebFeed]):
 
 @admin.register(FeedSubscription)
 class FeedSubscriptionAdmin(LogsReading, ReadOnlyAdmin[FeedSubscription]):
-    """Show subscriptions to feeds."""
+    """Show subscriptions to web feeds."""
 
     list_display = ("__str__", "feed", "owner", "caught_up", "created_at")
     list_filter = ("created_at",)

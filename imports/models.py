@@ -11,7 +11,7 @@ from eventbook.database import new_id
 
 
 class Import(models.Model):
-    """One import: an uploaded file, the file at an address, or new entries of a feed."""
+    """One import: an uploaded file, the file at an address, or new entries of a web feed."""
 
     class Source(models.TextChoices):
         UPLOAD = "upload", "Upload"
@@ -228,7 +228,7 @@ class ImportedItem(models.Model):
 
 
 class WebFeed(models.Model):
-    """A feed on the web with the state of fetching it, once for all its subscribers."""
+    """A web feed with the state of fetching it, once for all its subscribers."""
 
     id = models.BigAutoField(primary_key=True)
     url = models.TextField(max_length=2048)
@@ -254,7 +254,7 @@ class WebFeed(models.Model):
 
 
 class FeedSubscription(models.Model):
-    """A user's subscription to a feed, whose new entries become the user's cards."""
+    """A user's subscription to a web feed, whose new entries become the user's cards."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     owner = models.ForeignKey(

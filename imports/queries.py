@@ -13,7 +13,7 @@ from imports.models import FeedSubscription, Import, ImportMerge, ImportProblem
 
 
 def imports_of(owner: User) -> QuerySet[Import]:
-    """Return a user's imports, including those from feeds."""
+    """Return a user's imports, including those from web feeds."""
     return Import.objects.filter(owner=owner)
 
 
@@ -33,7 +33,7 @@ def merges_of(job: Import) -> QuerySet[ImportMerge]:
 
 
 def subscriptions_of(owner: User) -> QuerySet[FeedSubscription]:
-    """Return a user's subscriptions to feeds."""
+    """Return a user's subscriptions to web feeds."""
     return FeedSubscription.objects.filter(owner=owner).select_related("feed", "owner")
 
 

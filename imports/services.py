@@ -71,7 +71,7 @@ def subscribe_to(
     collection: UUID | None = None,
     visibility: str = "",
 ) -> tuple[FeedSubscription, bool]:
-    """Subscribe to a feed; return the subscription and whether it is new.
+    """Subscribe to a web feed; return the subscription and whether it is new.
 
     An existing subscription is unchanged. A new one is fetched soon. Raise ValidationError for an
     address that the site never fetches, and beyond the limit of subscriptions.

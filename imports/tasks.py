@@ -9,6 +9,6 @@ from imports.subscriptions import refreshing
 
 @scheduled(every=timedelta(minutes=1), name="imports.refresh_due")
 def refresh_due() -> int:
-    """Announce the feeds that are due for a look, and return how many."""
+    """Announce the web feeds that are due, and return how many."""
     turns.revive()
     return refreshing.announce_due()

@@ -121,7 +121,7 @@ class FollowAdmin(admin.ModelAdmin[Follow]):
         return False
 
     def delete_model(self, request: HttpRequest, obj: Follow) -> None:
-        """Delete a follow through the service, which records the event for feeds."""
+        """Delete a follow through the service, which records the event for timelines."""
         services.unfollow(follower=obj.follower, followed=obj.followed)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Follow]) -> None:

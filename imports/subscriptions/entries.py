@@ -1,4 +1,4 @@
-"""Give each subscriber of a feed the entries that they don't have yet."""
+"""Give each subscriber of a web feed the entries that they don't have yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetch the feeds that users subscribe to: each feed once, for all its subscribers."""
+"""Fetch the web feeds that users subscribe to: each feed once, for all its subscribers."""
 
 from __future__ import annotations
 

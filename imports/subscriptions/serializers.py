@@ -1,4 +1,4 @@
-"""The JSON of subscriptions to feeds, in requests and responses."""
+"""The JSON of subscriptions to web feeds, in requests and responses."""
 
 from __future__ import annotations
 

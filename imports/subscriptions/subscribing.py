@@ -1,4 +1,4 @@
-"""Subscribe users to feeds, one at a time or from an imported list."""
+"""Subscribe users to web feeds, one at a time or from an imported list."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from imports.views import require_own_collection
 
 
 class Subscriptions(ListAPIView[FeedSubscription]):
-    """List your subscriptions to feeds, newest first."""
+    """List your subscriptions to web feeds, newest first."""
 
     location = ("subscription", "id")
 

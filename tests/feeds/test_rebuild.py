@@ -111,7 +111,7 @@ def test_one_feed_can_be_rebuilt_by_name(drain: Drain, alice: User, bob: User) -
     call_command("rebuild_feeds", "--user", "bob", stdout=output)
 
     assert timelines() == before
-    assert output.getvalue().rstrip().endswith("Rebuilt 1 of 1 feeds")
+    assert output.getvalue().rstrip().endswith("Rebuilt 1 of 1 timelines")
 
 
 def test_rebuilding_everything_leaves_evicted_timelines_alone(alice: User, bob: User) -> None:

@@ -13,13 +13,15 @@ from feeds.services import rebuild_timeline
 
 
 class Command(BaseCommand):
-    help = "Rebuild following feeds from cards and follows. Safe to run at any time."
+    help = "Rebuild timelines (stored following feeds) from cards and follows; safe at any time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         whose = parser.add_mutually_exclusive_group(required=True)
-        whose.add_argument("--user", metavar="NAME", help="the feed of one user")
+        whose.add_argument("--user", metavar="NAME", help="the timeline of one user")
         whose.add_argument(
-            "--all", action="store_true", help="every feed, except evicted ones, which nobody reads"
+            "--all",
+            action="store_true",
+            help="every timeline, except evicted ones, which nobody reads",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,9 +38,9 @@ class Command(BaseCommand):
         done = 0
         for done, owner_id in enumerate(owner_ids, start=1):
             rebuild_timeline(owner_id=owner_id)
-            self.stdout.write(f"\rRebuilt {done} of {total} feeds", ending="")
+            self.stdout.write(f"\rRebuilt {done} of {total} timelines", ending="")
             self.stdout.flush()
-        self.stdout.write(f"\rRebuilt {done} of {total} feeds")
+        self.stdout.write(f"\rRebuilt {done} of {total} timelines")
 
 
 def _id_of(username: str) -> int:
