@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import helpers
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
@@ -22,7 +21,6 @@ def is_confirmed(request: HttpRequest) -> bool:
 def confirmation(
     model_admin: admin.ModelAdmin[Any],
     request: HttpRequest,
-    chosen: QuerySet[Any],
     *,
     title: str,
     counts: Mapping[str, int],

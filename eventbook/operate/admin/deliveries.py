@@ -17,6 +17,7 @@ from eventbook.operate.actions import DeadLetters, Waiting
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
 from eventbook.operate.admin.records import ReadOnlyAdmin
 from eventbook.operate.admin.states import badge
+from eventbook.operate.texts import last_line
 
 
 class AttemptInline(admin.StackedInline[Attempt, Delivery]):
@@ -46,19 +47,16 @@ class AttemptInline(admin.StackedInline[Attempt, Delivery]):
         """Return the traceback as HTML, folded if the next attempt failed in the same way."""
         page = '<details{}><summary>{}</summary><pre class="traceback">{}</pre></details>'
         later = attempt.delivery.failures.filter(id__gt=attempt.pk).order_by("id").first()
-        same = later is not None and alike(later.error) == alike(attempt.error)
-        told = f"The same as attempt {later.number}" if same and later else "Where it was raised"
-        return format_html(page, "" if same else mark_safe(" open"), told, attempt.error)
+        if later and alike(later.error) == alike(attempt.error):
+            opened, summary = "", f"The same as attempt {later.number}"
+        else:
+            opened, summary = mark_safe(" open"), "Where it was raised"
+        return format_html(page, opened, summary, attempt.error)
 
 
 def alike(error: str) -> str:
     """Return a traceback with every number replaced by 0, so that equal failures compare equal."""
     return re.sub(r"0x[0-9a-f]+|\d+", "0", error)
-
-
-def last_line(error: str) -> str:
-    """Return the last line of a traceback: the exception's class and message."""
-    return (error.strip().splitlines() or [""])[-1]
 
 
 @admin.register(Delivery)
@@ -107,7 +105,6 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
             return confirmation(
                 self,
                 request,
-                queryset,
                 title="Discard dead letters for good?",
                 counts=queries.dead_by_handler(which),
             )
@@ -130,7 +127,6 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
             return confirmation(
                 self,
                 request,
-                queryset,
                 title="Discard waiting deliveries for good?",
                 counts=preview.by_handler,
                 left=preview.held,

@@ -23,8 +23,8 @@ from eventbook.operate import actions, queries
 from eventbook.operate.actions import Purged, Waiting
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
 from eventbook.operate.admin.states import badge
-from eventbook.operate.management.texts import limits_of, pause_of
 from eventbook.operate.queries import QueueStatus
+from eventbook.operate.texts import limits_of, pause_of
 
 RESTORED = "before this database was restored: to let the queue go on, select and resume it"
 
@@ -215,7 +215,6 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
             return confirmation(
                 self,
                 request,
-                queryset,
                 title=f"Discard all waiting deliveries of {', '.join(queues)}?",
                 counts=dict(sum((Counter(each.by_handler) for each in previews), Counter())),
                 left=sum(each.held for each in previews),

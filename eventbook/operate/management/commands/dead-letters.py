@@ -13,7 +13,7 @@ from eventbook.models import Delivery
 from eventbook.operate import actions, queries
 from eventbook.operate.actions import DeadLetters
 from eventbook.operate.management.options import moment, positive
-from eventbook.operate.management.texts import confirm
+from eventbook.operate.texts import confirm, last_line
 
 ACTIONS = {
     "list": "show the newest dead letters",
@@ -107,10 +107,9 @@ class Command(BaseCommand):
 
 def as_line(letter: Delivery) -> str:
     """Return a dead letter as one line of text."""
-    reason = letter.error.strip().splitlines()[-1:] or [""]
     return (
         f"{letter.pk}  {letter.queue}  {letter.handler}  {letter.event.type}"
-        f" {letter.event_id}  {letter.attempts} attempts  {reason[0][:120]}"
+        f" {letter.event_id}  {letter.attempts} attempts  {last_line(letter.error)[:120]}"
     )
 
 

@@ -17,7 +17,8 @@ from eventbook.operate import actions, queries
 from eventbook.operate.actions import LIMITS, TooYoung, Waiting
 from eventbook.operate.actions.cleaning import FINISHED
 from eventbook.operate.management.options import age, limit, positive
-from eventbook.operate.management.texts import (
+from eventbook.operate.queries import Kind, PurgePreview, QueueStatus
+from eventbook.operate.texts import (
     as_dict,
     as_line,
     confirm,
@@ -27,7 +28,6 @@ from eventbook.operate.management.texts import (
     preview_lines,
     table,
 )
-from eventbook.operate.queries import Kind, PurgePreview, QueueStatus
 
 ACTOR = "command line"
 COLUMNS = {

@@ -1,4 +1,4 @@
-"""Texts of the management commands: figures and deliveries for a terminal and as JSON."""
+"""Texts for operators: figures and deliveries, in the admin, for a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -83,5 +83,11 @@ def as_line(delivery: Delivery) -> str:
         parts.append(f"due {delivery.due_at:%F %T}")
     if delivery.attempts:
         parts.append(f"{delivery.attempts} attempts")
-    parts += delivery.error.strip().splitlines()[-1:]
+    if delivery.error:
+        parts.append(last_line(delivery.error))
     return "  ".join(str(part)[:120] for part in parts)
+
+
+def last_line(error: str) -> str:
+    """Return the last line of a traceback: the exception's class and message."""
+    return (error.strip().splitlines() or [""])[-1]
