@@ -65,7 +65,7 @@ def nothing_counted_yet() -> None:
     cache.clear()
     controls.clear_cache()
     counters.forget()
-    snapshot.snapshot.forget()
+    snapshot.snapshot.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,14 @@ import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 
 from eventbook.declare.handlers import handlers
@@ -19,7 +21,7 @@ from eventbook.deliveries.states import CLAIM
 from eventbook.models import Delivery, Event, Measure, OutboxEntry, Priority, Process
 from eventbook.observe import counters
 from eventbook.observe.families import FAMILIES
-from eventbook.operate.metrics import snapshot
+from eventbook.operate.metrics import collector, snapshot
 from eventbook.relay.relay import Relay
 from eventbook.testing import without_consumers
 from eventbook.work import leases
@@ -294,3 +296,18 @@ def test_a_worker_that_stops_in_peace_leaves_no_count_behind(
         end(worker)
 
     assert outcomes(scrape(), "done") == before + 8
+
+
+def test_after_an_error_no_scrape_gets_only_a_part_of_the_metrics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing() -> Iterator[Metric]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(snapshot, "READERS", (*collector.READERS, failing))
+    cache = snapshot.Snapshot()
+
+    with pytest.raises(ZeroDivisionError):
+        cache.read()
+    with pytest.raises(snapshot.Unavailable):
+        cache.read()

@@ -323,6 +323,7 @@ def test_limits_and_concurrency_are_set_and_taken_back(db: None) -> None:
         (["concurrency", "feeds", "0"], "pause the queue instead"),
         (["clean", "feeds", "--older-than", "week"], "give one as 90s, 30m, 12h or 7d"),
         (["clean", "feeds", "--older-than", "10m"], "give an age of 1h or more"),
+        (["clean", "feeds", "--older-than", "999999999d"], "too long"),
         (["list", "feeds", "--state", "lost"], "invalid choice"),
     ],
 )

@@ -21,7 +21,7 @@ def parsed(text: str) -> Samples:
 
 def scrape() -> Samples:
     """Return the current samples of this process."""
-    snapshot.snapshot.forget()
+    snapshot.snapshot.clear()
     body, _ = snapshot.exposition("")
     return parsed(body.decode())
 

@@ -20,7 +20,9 @@ def moment(text: str) -> datetime:
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+# PostgreSQL can't subtract much longer ages from the present time.
+LONGEST_AGE_SECONDS = 1_000 * 366 * 86_400
 
 
 def age(text: str) -> timedelta:
@@ -28,10 +30,10 @@ def age(text: str) -> timedelta:
     number, unit = text[:-1], text[-1:]
     if unit not in UNITS or not number.isdecimal():
         raise ArgumentTypeError(f"{text!r} is not an age: give one as 90s, 30m, 12h or 7d.")
-    try:
-        return timedelta(**{UNITS[unit]: int(number)})
-    except OverflowError:
-        raise ArgumentTypeError(f"{text!r} is too long: give an age as 90s, 30m or 7d.") from None
+    seconds = int(number) * UNITS[unit]
+    if seconds > LONGEST_AGE_SECONDS:
+        raise ArgumentTypeError(f"{text!r} is too long: give an age as 90s, 30m or 7d.")
+    return timedelta(seconds=seconds)
 
 
 def limit(text: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from django.db import connection
@@ -16,41 +16,51 @@ from eventbook.operate.metrics.snapshot import Unavailable, exposition
 
 logger = logging.getLogger(__name__)
 
-Answer = tuple[str, str, bytes]
 TEXT = "text/plain; charset=utf-8"
+
+
+class Response(NamedTuple):
+    """An HTTP response."""
+
+    status: str
+    content_type: str
+    body: bytes
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Respond to /metrics and /healthz: the exporter's WSGI application."""
-    status, content_type, body = _answer(environ)
-    headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-    start_response(status, headers)
-    return [body]
+    response = _respond(environ)
+    headers = [
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(len(response.body))),
+    ]
+    start_response(response.status, headers)
+    return [response.body]
 
 
-def _answer(environ: dict[str, Any]) -> Answer:
-    """Return the response to a request: status, content type and body."""
+def _respond(environ: dict[str, Any]) -> Response:
+    """Return the response to a request."""
     path = environ["PATH_INFO"]
     if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
-        return "405 Method Not Allowed", TEXT, b""
+        return Response("405 Method Not Allowed", TEXT, b"")
     if path == "/healthz":
-        return "200 OK", "application/json", b'{"status": "ok"}'
+        return Response("200 OK", "application/json", b'{"status": "ok"}')
     if path == "/metrics":
         return _metrics(environ.get("HTTP_ACCEPT", ""))
-    return "404 Not Found", TEXT, b"Here are /metrics and /healthz.\n"
+    return Response("404 Not Found", TEXT, b"Here are /metrics and /healthz.\n")
 
 
-def _metrics(accept: str) -> Answer:
+def _metrics(accept: str) -> Response:
     """Return the response to a scrape: 503 if the database does not respond."""
     try:
         body, content_type = exposition(accept)
     except Unavailable as error:
         logger.warning("metrics.unavailable", extra={"error": connection_error(error)})
-        return "503 Service Unavailable", TEXT, b"The database does not respond.\n"
+        return Response("503 Service Unavailable", TEXT, b"The database does not respond.\n")
     finally:
         # Each request has its own thread, whose connection would stay open when the thread ends.
         connection.close()
-    return "200 OK", content_type, body
+    return Response("200 OK", content_type, body)
 
 
 class Server(ThreadingWSGIServer):

@@ -39,20 +39,22 @@ class Snapshot:
                 raise Unavailable(self._failure)
             return self._metrics
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop the cached metrics: the next `read` collects again."""
         self._until = 0.0
 
     def _collect(self) -> None:
         """Read all metrics, or keep the reason why that failed."""
-        self._metrics, self._failure = [], ""
+        metrics: list[Metric] = []
+        self._metrics, self._failure = [], "The last collection ended with an error: see the log."
         deadline = time.monotonic() + LIMIT_SECONDS
         try:
-            for metrics in READERS:
+            for reader in READERS:
                 if time.monotonic() > deadline:
                     self._failure = f"PostgreSQL took more than {LIMIT_SECONDS:g} s."
                     return
-                self._metrics += metrics()
+                metrics += reader()
+            self._metrics, self._failure = metrics, ""
         except (DatabaseError, InterfaceError) as error:
             self._failure = str(error) or type(error).__name__
         finally:
