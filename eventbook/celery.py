@@ -27,6 +27,9 @@ def prepare(app: Celery) -> None:
     """
     transport.install()
     app.steps["worker"].add(Watch)
+    # The application has connected Celery's Django support to this signal. That must come first: in
+    # a child process, it closes the connections, and would close those of the warm-up.
+    signals.worker_init.connect(connect_warm_up, weak=False)
 
 
 @signals.setup_logging.connect(weak=False)
@@ -65,13 +68,8 @@ def keep_memory_shared(**_: Any) -> None:
     gc.freeze()
 
 
-@signals.worker_init.connect(weak=False)
 def connect_warm_up(**_: Any) -> None:
-    """Connect `warm_up` to the start of child processes.
-
-    Only now, when the worker starts: Celery's Django support closes connections at the same signal
-    of the child, and its receiver must run first.
-    """
+    """Connect `warm_up` to the start of child processes, after Celery's Django support."""
     signals.worker_process_init.connect(warm_up, weak=False)
 
 
