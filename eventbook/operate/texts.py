@@ -38,7 +38,7 @@ def lines_of_pause(status: QueueStatus) -> Iterator[str]:
     yield f"{status.queue} is paused {pause_of(status)}"
     if status.restored:
         yield "    The pause came with the backup from which this database was restored."
-    yield f"    To let it go on: manage.py queues resume {status.queue}"
+    yield f"    To resume it: manage.py queues resume {status.queue}"
 
 
 def limits_of(status: QueueStatus) -> str:

@@ -1,4 +1,4 @@
-"""Resets: for a change that no new row shows, a stream tells its client which page to read again.
+"""Resets: for a change that no new row shows, a stream makes its client read a page again.
 
 Few changes need one; each writes one row per person. Streams find it by the transaction that wrote
 it, like the rows of sources.
@@ -33,7 +33,7 @@ WRITTEN = """
 
 
 def reset(source: str, people: Iterable[int]) -> None:
-    """Make people's streams tell their clients to read a source's pages again.
+    """Make the clients of people's streams read a source's pages again.
 
     Call it in the transaction of the change, as its last write.
     """

@@ -26,7 +26,7 @@ from eventbook.operate.admin.states import badge
 from eventbook.operate.queries import QueueStatus
 from eventbook.operate.texts import limits_of, pause_of
 
-RESTORED = "before this database was restored: to let the queue go on, select and resume it"
+RESTORED = "before this database was restored: to end the pause, select the queue and resume it"
 
 
 class ListedQueue(Protocol):

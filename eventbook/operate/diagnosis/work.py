@@ -32,8 +32,7 @@ def findings(*, broker_well: bool) -> Iterator[Finding]:
     yield from map(_failing_handler, failing)
     failing_queues = {each.queue for each in failing if each.count >= MANY_RETRIES}
     for status in queries.queue_status():
-        advice = _advice_if_late(status, broker_well, failing=status.queue in failing_queues)
-        yield _queue(status, advice)
+        yield _queue(status, broker_well, failing=status.queue in failing_queues)
     yield from _audits()
 
 
@@ -68,6 +67,24 @@ def _failing_handler(failing: queries.FailingHandler) -> Finding:
     return Finding(f"handler {failing.handler}", failing.count < MANY_RETRIES, text, advice)
 
 
+def _queue(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -> Finding:
+    """Return the finding of a queue: bad if it is late, was removed, or is paused for too long."""
+    subject, policy = f"queue {status.queue}", all_policies().get(status.queue)
+    if policy is None:
+        text = f"{status.depth} deliveries wait in a removed queue"
+        advice = "The queue is not in config/queues.py: put it back, or move its deliveries."
+        return Finding.bad(subject, text, advice)
+    if status.paused_at:
+        return _paused(subject, status, (timezone.now() - status.paused_at).total_seconds())
+    if status.oldest_seconds > policy.slo_seconds:
+        waited = f"a delivery that could run has waited {duration(status.oldest_seconds)}"
+        text = f"{waited}; the SLO is {policy.slo_seconds} s. {status.depth} are open"
+        advice = _advice_if_late(status, broker_well, failing=failing)
+        scale = f"Scale it: `fly scale count {policy.process_group}=N`."
+        return Finding.bad(subject, text, advice or scale)
+    return Finding.ok(subject, f"{status.depth} open, {status.done} done in 5 minutes")
+
+
 def _advice_if_late(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -> str:
     """Return advice for a late queue that more workers would not help; "" if they would."""
     if not broker_well:
@@ -84,30 +101,13 @@ def _advice_if_late(status: queries.QueueStatus, broker_well: bool, *, failing: 
     return ""
 
 
-def _queue(status: queries.QueueStatus, advice_if_late: str) -> Finding:
-    """Return the finding of a queue; `advice_if_late` replaces the advice to add workers."""
-    subject, policy = f"queue {status.queue}", all_policies().get(status.queue)
-    if policy is None:
-        text = f"{status.depth} deliveries wait in a removed queue"
-        advice = "The queue is not in config/queues.py: put it back, or move its deliveries."
-        return Finding.bad(subject, text, advice)
-    if status.paused_at:
-        return _paused(subject, status, (timezone.now() - status.paused_at).total_seconds())
-    if status.oldest_seconds > policy.slo_seconds:
-        waited = f"a delivery that could run has waited {duration(status.oldest_seconds)}"
-        text = f"{waited}; the SLO is {policy.slo_seconds} s. {status.depth} are open"
-        scale = f"Scale it: `fly scale count {policy.process_group}=N`."
-        return Finding.bad(subject, text, advice_if_late or scale)
-    return Finding.ok(subject, f"{status.depth} open, {status.done} done in 5 minutes")
-
-
 def _paused(subject: str, status: queries.QueueStatus, seconds: float) -> Finding:
     """Return the finding of a queue that has been paused for `seconds`."""
     why = f" ({status.reason})" if status.reason else ""
     text = f"paused for {duration(seconds)} by {status.paused_by}{why}; {status.depth} wait"
     if status.restored:
         text += "; the pause came with the backup from which this database was restored"
-    advice = f"To let it go on: `manage.py queues resume {status.queue}`."
+    advice = f"To resume it: `manage.py queues resume {status.queue}`."
     return Finding(subject, seconds < PAUSE_SECONDS and not status.restored, text, advice)
 
 

@@ -47,7 +47,7 @@ def _respond(environ: dict[str, Any]) -> Response:
         return Response("200 OK", "application/json", b'{"status": "ok"}')
     if path == "/metrics":
         return _metrics(environ.get("HTTP_ACCEPT", ""))
-    return Response("404 Not Found", TEXT, b"Here are /metrics and /healthz.\n")
+    return Response("404 Not Found", TEXT, b"The paths are /metrics and /healthz.\n")
 
 
 def _metrics(accept: str) -> Response:

@@ -50,10 +50,10 @@ class Command(BaseCommand):
         if options["dry_run"]:
             return replay.count(selection)
         return replay.replay(
-            selection, actor="command line", rate=options["rate"], report=self.tell
+            selection, actor="command line", rate=options["rate"], report=self.show_progress
         )
 
-    def tell(self, progress: Progress) -> None:
+    def show_progress(self, progress: Progress) -> None:
         """Show the progress, unless the output goes to a program."""
         if self.stderr.isatty():
             text = f"\r{progress.handler}: {progress.events} events …"
