@@ -19,11 +19,13 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-DECLARED = re.compile(
+ENCODING_DECLARATION = re.compile(
     rb"""(?:encoding|charset)\s*[=:]\s*["']?([A-Za-z0-9._-]{1,40})""", re.IGNORECASE
 )
 # Encodings of text. Python's other codecs decompress, or interpret backslash escapes.
-ENCODING = re.compile(r"utf[-_]?(8|16|32)|ascii|latin|iso|windows|cp\d|koi8|big5|gb|euc|shift|mac")
+TEXT_ENCODING = re.compile(
+    r"utf[-_]?(8|16|32)|ascii|latin|iso|windows|cp\d|koi8|big5|gb|euc|shift|mac"
+)
 XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")
 # Files that people upload by mistake, recognized by their first bytes.
 NOT_TEXT = (
@@ -43,10 +45,11 @@ NOT_TEXT = (
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
 )
-HEAD, HEAD_LENGTH = 4096, 64 * 1024
-LINES = msgspec.json.Decoder()
+ENCODING_BYTES = 4096  # bytes searched for an encoding, and checked for being text
+HEAD_LENGTH = 64 * 1024
+JSON_DECODER = msgspec.json.Decoder()
 # Characters that may follow the opening bracket of a JSON object or list.
-WITHIN_JSON = {"{": '"}', "[": '"[]{-0123456789'}
+SECOND_OF_JSON = {"{": '"}', "[": '"[]{-0123456789'}
 # UTF-16 without a byte order mark: in most languages every second byte at its start is zero.
 UTF_16_ZEROS = (("utf-16-le", 1), ("utf-16-be", 0))
 
@@ -92,7 +95,7 @@ class Document:
     @property
     def _begins_like_json(self) -> bool:
         first, second = self.head[:1], self.head[1:].lstrip()[:1]
-        return bool(second) and second in WITHIN_JSON.get(first, "")
+        return bool(second) and second in SECOND_OF_JSON.get(first, "")
 
     @cached_property
     def _json(self) -> tuple[Any, Unreadable | None]:
@@ -103,7 +106,7 @@ class Document:
 
     @property
     def markup(self) -> str:
-        """Return the text without its XML declaration: the text is decode already."""
+        """Return the text without its XML declaration: the text is decoded already."""
         return XML_DECLARATION.sub(lambda found: "\n" * found.group().count("\n"), self.text, 1)
 
 
@@ -114,13 +117,13 @@ def require_text(content: bytes) -> None:
             raise Unreadable("not_text", f"This is {name}.")
     if not content.strip(b"\0 \t\r\n"):
         raise Unreadable("empty", "This file is empty.")
-    head = content[:HEAD]
-    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not utf_16_byte_order(
-        head
-    ):
-        odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
-        if odd > len(head) // 10:
-            raise Unreadable("not_text", "This is not a text file.")
+    head = content[:ENCODING_BYTES]
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if is_utf_16 or utf_16_byte_order(head):
+        return
+    control_characters = sum(byte < 9 or 13 < byte < 32 for byte in head)
+    if control_characters > len(head) // 10:
+        raise Unreadable("not_text", "This is not a text file.")
 
 
 def parse_json(text: str) -> Any:
@@ -149,7 +152,7 @@ def _parse_json_lines(text: str) -> list[Any] | None:
     if "\n" not in text.strip():
         return None
     try:
-        found: list[Any] = LINES.decode_lines(text.strip())
+        found: list[Any] = JSON_DECODER.decode_lines(text.strip())
     except (ValueError, RecursionError):
         return None
     return found if all(isinstance(value, dict) for value in found) else None
@@ -180,18 +183,18 @@ def decode(content: bytes, charset: str = "") -> str:
     Tried in order: byte order mark, UTF-16 without one, UTF-8, the declared charset, UTF-8 with a
     few errors, and Windows-1252.
     """
-    for bom, encoding in BOMS:
-        if content.startswith(bom):
+    for mark, encoding in BOMS:
+        if content.startswith(mark):
             return content.decode(encoding, "replace").lstrip("\ufeff")
-    if encoding := utf_16_byte_order(content[:HEAD]):
+    if encoding := utf_16_byte_order(content[:ENCODING_BYTES]):
         return content.decode(encoding, "replace")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         pass
-    declared = DECLARED.search(content[:HEAD])
+    declared = ENCODING_DECLARATION.search(content[:ENCODING_BYTES])
     named = (charset or (declared.group(1).decode() if declared else "")).lower()
-    if named and ENCODING.match(named):
+    if named and TEXT_ENCODING.match(named):
         try:
             return content.decode(named, "replace")
         except LookupError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imports import limits
+from imports.files.items import Problem
 
 # A message for XML that could read other files, or grow without limit.
 ENTITIES = "The XML declares entities or refers to other files. Remove its DOCTYPE."
@@ -18,6 +19,10 @@ class Unreadable(Exception):
         super().__init__(message)
         self.code = code
         self.line = line
+
+    def as_problem(self) -> Problem:
+        """Return the problem that reports this error beside the rows that could be read."""
+        return self.as_problem()
 
 
 def too_deep(what: str, *, line: int = 0) -> Unreadable:

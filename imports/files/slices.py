@@ -120,7 +120,7 @@ def limited_rows(found: Iterator[Row], watch: Stopwatch) -> Iterator[Row]:
     except Unreadable as reason:
         if count == 0:
             raise
-        yield Problem(line=reason.line, code=reason.code, detail=str(reason))
+        yield reason.as_problem()
     except RecursionError:
         yield Problem(line=0, code="too_deep", detail="The rest is nested too deeply to be read.")
 

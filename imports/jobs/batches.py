@@ -41,7 +41,7 @@ class BatchWriter:
     job: Import
     items: list[Item] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    since: float = field(default_factory=time.monotonic)
+    last_write: float = field(default_factory=time.monotonic)
     collections: dict[str, UUID] = field(default_factory=dict)
 
     def write_all(self, found: Iterator[Row]) -> None:
@@ -62,7 +62,7 @@ class BatchWriter:
                 else:
                     self.problems.append(row)
                 full = len(self.items) + len(self.problems) >= limits.BATCH_ROWS
-                if full or time.monotonic() - self.since > limits.BATCH_SECONDS:
+                if full or time.monotonic() - self.last_write > limits.BATCH_SECONDS:
                     self.write_batch()
                     yield
         self.write_batch()
@@ -79,7 +79,7 @@ class BatchWriter:
         """Write the collected rows as a batch; raise ReaderReplaced if this reader was replaced."""
         items, problems = self.items, self.problems
         warnings = warnings_of(items)
-        self.since = time.monotonic()
+        self.last_write = time.monotonic()
         if not (items or problems):
             return
         with transaction.atomic():

@@ -22,7 +22,7 @@ from imports.jobs import statements
 from imports.jobs.drafts import tags_of
 
 # The fields of a card that a merge may change.
-CHANGED = ("type", "title", "text", "tags", "reference", "visibility", "created_at")
+MERGED_FIELDS = ("type", "title", "text", "tags", "reference", "visibility", "created_at")
 
 
 class CardFull(Exception):
@@ -138,14 +138,16 @@ def _notes(kept: Mapping[str, Any], brought: Mapping[str, Any]) -> list[str]:
 
 def _content(card: Card) -> tuple[Any, ...]:
     """Return the values of the fields that a merge may change."""
-    return tuple(getattr(card, name) for name in CHANGED)
+    return tuple(getattr(card, name) for name in MERGED_FIELDS)
 
 
 def _save(cards: Sequence[Card]) -> None:
     """Save changed cards with one statement, and record an event for each."""
     if not cards:
         return
-    rows = [{"id": card.pk, **dict(zip(CHANGED, _content(card), strict=True))} for card in cards]
+    rows = [
+        {"id": card.pk, **dict(zip(MERGED_FIELDS, _content(card), strict=True))} for card in cards
+    ]
     execute(statements.MERGE, [json.dumps(rows, default=str)], prepare=False)
     with recording(priority=Priority.BULK):
         for card in cards:

@@ -35,12 +35,12 @@ def preview(
     for some in parts:
         items = [row for row in some if isinstance(row, Item)]
         problems = [row for row in some if isinstance(row, Problem)]
-        known_rows.look_up(items)
+        known_rows.load(items)
         for item in items:
-            if refused := refusal(item):
+            if refused := refusal_of(item):
                 problems.append(refused)
             else:
-                counts[known_rows.outcome(item)] += 1
+                counts[known_rows.expected_result(item)] += 1
         counts["failed"] += len(problems)
         warnings = warnings_of(items)
         warned += len(warnings)
@@ -73,7 +73,7 @@ class KnownRows:
         self.rows: dict[UUID, set[UUID]] = {}  # by item
         self.pages: set[str] = set()
 
-    def look_up(self, items: Sequence[Item]) -> None:
+    def load(self, items: Sequence[Item]) -> None:
         """Load which of these items and pages the owner has already."""
         keys = list({identity(item.source, item.guid) for item in items} - set(self.rows))
         found = execute(statements.KNOWN, {"owner": self.owner_id, "identities": keys}).rows
@@ -82,7 +82,7 @@ class KnownRows:
         own = Card.objects.filter(curator=self.owner_id, url__canonical__in=pages)
         self.pages |= set(own.values_list("url__canonical", flat=True))
 
-    def outcome(self, item: Item) -> str:
+    def expected_result(self, item: Item) -> str:
         """Return a row's expected result (added, known or merged), and record the row."""
         key, page, row = identity(item.source, item.guid), page_of(item), digest(item)
         known = row in self.rows.get(key, ()) or bool(item.folder)
@@ -98,7 +98,7 @@ def page_of(item: Item) -> str:
     return page.canonical if page else ""
 
 
-def refusal(item: Item) -> Problem | None:
+def refusal_of(item: Item) -> Problem | None:
     """Return why an item would be refused, as far as checks without the database show."""
     draft = draft_of(item, ImportOptions(), [])
     if item.feed or item.folder:
@@ -107,10 +107,8 @@ def refusal(item: Item) -> Problem | None:
     errors = errors or rules.errors_of_content(
         type=draft.type, link=draft.url, title=draft.title, text=draft.text
     )
-    for error in (error for each in errors.values() for error in each):
-        detail, code = " ".join(error.messages), error.code or "invalid"
-        return item.problem(code, detail)
-    return None
+    error = next((error for each in errors.values() for error in each), None)
+    return item.problem(error.code or "invalid", " ".join(error.messages)) if error else None
 
 
 def _preview_row(item: Item, job: Import) -> dict[str, Any]:

@@ -39,13 +39,13 @@ def announce_due() -> int:
     now = timezone.now()
     with transaction.atomic(), recording(priority=Priority.BULK):
         due = WebFeed.objects.filter(next_refresh__lte=now).order_by("next_refresh")
-        taken = list(due.select_for_update(skip_locked=True)[:BATCH])
-        wanted = delete_unsubscribed(taken)
+        claimed = list(due.select_for_update(skip_locked=True)[:BATCH])
+        wanted = delete_unsubscribed(claimed)
         for feed in wanted:
             event = WebFeedDue(feed_id=feed.pk, host=urlsplit(feed.url).hostname or "")
             web_feed_due.send(sender=WebFeed, event=event)
-        asked = WebFeed.objects.filter(pk__in=[feed.pk for feed in wanted])
-        asked.update(requested_at=now, next_refresh=now + FETCH_TIMEOUT)
+        announced = WebFeed.objects.filter(pk__in=[feed.pk for feed in wanted])
+        announced.update(requested_at=now, next_refresh=now + FETCH_TIMEOUT)
     return len(wanted)
 
 
@@ -89,11 +89,11 @@ def content_of(feed: WebFeed, fetched: Fetched) -> FeedContent:
     document = Document(fetched.content, feed.url, fetched.charset or "")
     watch = Stopwatch()
     with watch.running(), cpu_limit(STEP_SECONDS):
-        found, read = rows(document)
-        if found.name not in FEEDS:
-            raise Unreadable("not_a_feed", f"This is not a feed but {found.label}.")
-        bound = list(limited_rows(read, watch))
-    return FeedContent(format=found.name, size=len(fetched.content), rows=bound)
+        format, found = rows(document)
+        if format.name not in FEEDS:
+            raise Unreadable("not_a_feed", f"This is not a feed but {format.label}.")
+        entry_rows = list(limited_rows(found, watch))
+    return FeedContent(format=format.name, size=len(fetched.content), rows=entry_rows)
 
 
 def record_success(feed: WebFeed, fetched: Fetched) -> None:

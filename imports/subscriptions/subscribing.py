@@ -31,8 +31,6 @@ REFRESH_INTERVAL = timedelta(hours=1)
 MIN_FETCH_INTERVAL = timedelta(minutes=10)
 TOO_MANY = "You subscribe to {used} of at most {limit} feeds. Unsubscribe from some first."
 TOO_LONG = f"The address is longer than {LINK_LENGTH} characters."
-
-
 # The schemes with which browsers and feed readers mark the address of a feed.
 FEED_SCHEME = re.compile(r"(?:feed|rss|itpc|pcast):(?://)?(?=(https?://)?)", re.IGNORECASE)
 
@@ -56,9 +54,8 @@ def subscribe(
     wanted, refused = check_feeds(feeds)
     quotas.use(owner)  # a lock: two requests at once must not both use the last free place
     own = FeedSubscription.objects.filter(owner=owner)
-    for known in own.filter(feed__url__in=_with_schemes(wanted)).values_list(
-        "feed__url", flat=True
-    ):
+    same = own.filter(feed__url__in=_with_schemes(wanted))
+    for known in same.values_list("feed__url", flat=True):
         wanted.pop(_without_scheme(known), None)
     used, limit = own.count(), settings.SUBSCRIPTIONS_PER_PERSON
     room = max(0, limit - used)

@@ -53,7 +53,7 @@ class Fields:
         # A program without a title column, like Pinboard, has the title in `description`.
         if "description" in self.named and not any(map(_is_title, everything)):
             self.found["title"] = [self.named["description"]]
-            own = [value for name, value in self.named.items() if _is_note_beside(name)]
+            own = [value for name, value in self.named.items() if _is_other_note(name)]
             self.found["note"] = own
 
     def _stray_address(self) -> str:
@@ -80,7 +80,7 @@ def _is_title(name: str) -> bool:
     return FIELD_OF.get(name) == "title"
 
 
-def _is_note_beside(name: str) -> bool:
+def _is_other_note(name: str) -> bool:
     return FIELD_OF.get(name) == "note" and name != "description"
 
 
@@ -88,11 +88,11 @@ def item_of(fields: Fields, *, line: int, source: str = "table") -> Item:
     """Return the item of a row: a reference, a link or a note."""
     privacy = privacy_of(fields.named)
     secret = fields.texts("secret")
-    made = _reference(fields, line) or _bookmark(fields, line, source)
+    item = _reference(fields, line) or _bookmark(fields, line, source)
     return replace(
-        made,
-        text="\n\n".join(filter(None, [made.text, *secret])),
-        collection_details=_collection_details(fields, made),
+        item,
+        text="\n\n".join(filter(None, [item.text, *secret])),
+        collection_details=_collection_details(fields, item),
         private=True if secret else privacy.private,
         warning=privacy.warning,
     )
@@ -164,7 +164,7 @@ def _reference(fields: Fields, line: int) -> Item | None:
         return None
     csl: dict[str, Any] = {name: fields.first(name) for name in TEXTS}
     csl["DOI"] = doi_in(fields.first("DOI")) or fields.first("DOI")
-    csl["ISBN"] = next(filter(None, map(_of_excel, fields.texts("ISBN"))), "")
+    csl["ISBN"] = next(filter(None, map(_without_excel_quotes, fields.texts("ISBN"))), "")
     csl["note"] = fields.first("extra")  # Zotero's field for everything else
     csl["container-title"] = fields.first("container")
     csl["page"] = DASHES.sub("-", csl["page"])
@@ -204,7 +204,7 @@ def _text_of_reference(fields: Fields) -> str:
     return "\n\n".join(plain_text(text) for text in fields.texts("note", "highlight"))
 
 
-def _of_excel(text: str) -> str:
+def _without_excel_quotes(text: str) -> str:
     """Return a number without the `="…"` that makes spreadsheets keep it as text."""
     found = EXCEL.fullmatch(text)
     return found.group(1) if found else clean(text)

@@ -11,7 +11,7 @@ from imports.files.elements import Node, elements
 from imports.files.errors import Unreadable
 from imports.files.fields.dates import date_of
 from imports.files.formats.tagged.records import keywords, pages, people
-from imports.files.items import Problem, Row, clean, one_line
+from imports.files.items import Row, clean, one_line
 
 # By the last part of `type` or of the element's own name, in lower case.
 TYPES = {
@@ -44,10 +44,10 @@ def read(document: Document) -> Iterator[Row]:
             if _text(node, "title"):
                 is_empty = False
                 yield item_of(node)
-    except Unreadable as flaw:
-        if flaw.code != "malformed" or is_empty:
+    except Unreadable as error:
+        if error.code != "malformed" or is_empty:
             raise
-        yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
+        yield error.as_problem()
     if is_empty:
         raise Unreadable("no_references", NO_REFERENCES)
 

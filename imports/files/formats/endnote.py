@@ -12,7 +12,7 @@ from imports.files.errors import Unreadable
 from imports.files.fields.dates import date_of
 from imports.files.formats.tagged.endnote_types import TYPES
 from imports.files.formats.tagged.records import keywords, notes, pages, people
-from imports.files.items import Problem, Row, clean, one_line
+from imports.files.items import Row, clean, one_line
 
 # CSL fields with their elements.
 FIELDS = {
@@ -32,10 +32,10 @@ def read(document: Document) -> Iterator[Row]:
         for node in elements(document, depth=2):
             if node.name == "record":
                 yield item_of(node)
-    except Unreadable as flaw:
-        if flaw.code != "malformed":
+    except Unreadable as error:
+        if error.code != "malformed":
             raise
-        yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
+        yield error.as_problem()
 
 
 def item_of(record: Node) -> Row:

@@ -10,7 +10,7 @@ from typing import Any
 
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
-from imports.files.items import Item, Problem, Row, clean, fingerprint, one_line
+from imports.files.items import Item, Row, clean, fingerprint, one_line
 from imports.files.markup import plain_text, repaired, tokens
 
 ENTRY = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
@@ -28,7 +28,7 @@ def read(document: Document) -> Iterator[Row]:
     text = document.markup
     if len(text) > LARGEST:
         raise Unreadable("too_large", f"The feed is longer than {LARGEST} characters.")
-    problem = flaw_of(document)
+    problem = fault_in(document)
     if problem and len(text) > LARGEST_MALFORMED:
         raise problem
     feed = parsed(text, document.url)
@@ -39,20 +39,20 @@ def read(document: Document) -> Iterator[Row]:
         line = lines[number] if len(lines) == len(feed.entries) else number + 1
         yield item_of(entry, source, line)
     if problem:
-        yield Problem(line=problem.line, code=problem.code, detail=str(problem))
+        yield problem.as_problem()
 
 
-def flaw_of(document: Document) -> Unreadable | None:
+def fault_in(document: Document) -> Unreadable | None:
     """Return why a feed is not well-formed, or None; raise Unreadable if it may be an attack."""
     if "<!entity" in document.text.lower():
         raise Unreadable("entities", "The feed declares XML entities, which are not allowed.")
     try:
         for _ in tokens(document):
             pass
-    except Unreadable as flaw:
-        if flaw.code != "malformed":
+    except Unreadable as error:
+        if error.code != "malformed":
             raise
-        return flaw
+        return error
     return None
 
 

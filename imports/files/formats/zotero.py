@@ -13,7 +13,7 @@ from imports.files.elements import Node, elements
 from imports.files.errors import Unreadable
 from imports.files.fields.dates import date_of
 from imports.files.fields.moments import moment
-from imports.files.items import Item, Problem, Row, clean, fingerprint, one_line
+from imports.files.items import Item, Row, clean, fingerprint, one_line
 from imports.files.markup import plain_text
 
 TYPES = {
@@ -45,7 +45,7 @@ def read(document: Document) -> Iterator[Row]:
     All elements are kept in memory, because the collections come last.
     """
     nodes: list[Node] = []
-    flaw = None
+    fault = None
     try:
         for node in elements(document):
             nodes.append(node)
@@ -54,15 +54,15 @@ def read(document: Document) -> Iterator[Row]:
     except Unreadable as error:
         if error.code != "malformed":
             raise
-        flaw = error
+        fault = error
     is_empty = True
     for row in rows_of(nodes):
         is_empty = False
         yield row
     if is_empty:
-        raise flaw or Unreadable("no_references", "There is no reference or note in this file.")
-    if flaw:
-        yield Problem(line=flaw.line, code=flaw.code, detail=str(flaw))
+        raise fault or Unreadable("no_references", "There is no reference or note in this file.")
+    if fault:
+        yield fault.as_problem()
 
 
 def rows_of(nodes: list[Node]) -> Iterator[Row]:

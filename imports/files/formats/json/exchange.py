@@ -11,7 +11,7 @@ from imports.files.bibliography import fit_to_card, reference_item
 from imports.files.documents import Document
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of, stated_by
-from imports.files.formats.json.values import each, entries, object_of, strings, text_of
+from imports.files.formats.json.values import entries, object_of, rows_of, strings, text_of
 from imports.files.items import Item, Row, clean, fingerprint, one_line
 from imports.files.markup import plain_text
 
@@ -35,14 +35,14 @@ def json_feed(document: Document) -> Iterator[Row]:
             tags=tags, added_at=added_at,
         )  # fmt: skip
 
-    return each(entries(feed, "items"), read)
+    return rows_of(entries(feed, "items"), read)
 
 
 def csl(document: Document) -> Iterator[Row]:
     """Yield the references of a CSL-JSON file."""
     value = document.json
     numbered = entries(value) if isinstance(value, list) else entries(value, "items", "references")
-    return each(numbered, _csl)
+    return rows_of(numbered, _csl)
 
 
 def _csl(number: int, entry: Any) -> Row:
@@ -59,9 +59,9 @@ def _csl(number: int, entry: Any) -> Row:
 def commonplace(document: Document) -> Iterator[Row]:
     """Yield the collections, subscriptions and cards of Commonplace's own export."""
     value = object_of(document)
-    yield from each(entries(value, "collections"), _collection)
-    yield from each(entries(value, "subscriptions"), _subscription)
-    yield from each(entries(value, "cards"), _commonplace)
+    yield from rows_of(entries(value, "collections"), _collection)
+    yield from rows_of(entries(value, "subscriptions"), _subscription)
+    yield from rows_of(entries(value, "cards"), _commonplace)
 
 
 def _collection(number: int, entry: Any) -> Row:

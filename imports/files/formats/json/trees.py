@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from imports import limits
 from imports.files.documents import Document
@@ -17,52 +18,66 @@ FIREFOX_ROOTS = {"root________", "menu________", "toolbar_____", "unfiled_____",
 DESCRIPTION = "bookmarkProperties/description"
 # Types of nodes that are no bookmarks: folders and separators.
 NO_ROWS = ("folder", "text/x-moz-place-container", "text/x-moz-place-separator")
-Leaf = tuple[tuple[str, ...], dict[str, Any]]
+
+
+class Leaf(NamedTuple):
+    """A bookmark, with the path of its folders."""
+
+    path: tuple[str, ...]
+    node: dict[str, Any]
+
+
+class Branch(NamedTuple):
+    """A node still to visit, with the path of its folders; roots are not named in paths."""
+
+    path: tuple[str, ...]
+    node: Any
+    is_root: bool
 
 
 def chrome(document: Document) -> Iterator[Row]:
     """Yield the bookmarks of Chrome's own bookmarks file."""
     roots = object_of(document).get("roots")
-    trees = (
-        [root for root in roots.values() if isinstance(root, dict)]
-        if isinstance(roots, dict)
-        else []
+    values = roots.values() if isinstance(roots, dict) else ()
+    trees = [root for root in values if isinstance(root, dict)]
+    return _rows(_leaves(trees, "url", "name"), _chrome_item)
+
+
+def _chrome_item(number: int, leaf: Leaf) -> Item:
+    url = text_of(leaf.node, "url")
+    return Item(
+        line=number,
+        guid=url,
+        title=one_line(leaf.node.get("name")),
+        url=url,
+        collections=(leaf.path,) if leaf.path else (),
+        added_at=chrome_moment(leaf.node.get("date_added")),
     )
-    for number, leaf in enumerate(_leaves(trees, "url", "name"), start=1):
-        if isinstance(leaf, Problem):
-            yield _numbered(leaf, number)
-            continue
-        path, node = leaf
-        url = text_of(node, "url")
-        yield Item(
-            line=number,
-            guid=url,
-            title=one_line(node.get("name")),
-            url=url,
-            collections=(path,) if path else (),
-            added_at=chrome_moment(node.get("date_added")),
-        )
 
 
 def firefox(document: Document) -> Iterator[Row]:
     """Yield the bookmarks of a Firefox backup."""
-    leaves = _leaves([document.json], "uri", "title", roots=FIREFOX_ROOTS)
+    return _rows(_leaves([document.json], "uri", "title", roots=FIREFOX_ROOTS), _firefox_item)
+
+
+def _firefox_item(number: int, leaf: Leaf) -> Item:
+    url = text_of(leaf.node, "uri")
+    return Item(
+        line=number,
+        guid=url,
+        title=one_line(leaf.node.get("title")),
+        url=url,
+        text=_note_of(leaf.node),
+        tags=strings(leaf.node.get("tags")),
+        collections=(leaf.path,) if leaf.path else (),
+        added_at=moment(leaf.node.get("dateAdded")),
+    )
+
+
+def _rows(leaves: Iterator[Leaf | Problem], item_of: Callable[[int, Leaf], Item]) -> Iterator[Row]:
+    """Yield the rows of leaves and problems, numbered from 1."""
     for number, leaf in enumerate(leaves, start=1):
-        if isinstance(leaf, Problem):
-            yield _numbered(leaf, number)
-            continue
-        path, node = leaf
-        url = text_of(node, "uri")
-        yield Item(
-            line=number,
-            guid=url,
-            title=one_line(node.get("title")),
-            url=url,
-            text=_note_of(node),
-            tags=strings(node.get("tags")),
-            collections=(path,) if path else (),
-            added_at=moment(node.get("dateAdded")),
-        )
+        yield replace(leaf, line=number) if isinstance(leaf, Problem) else item_of(number, leaf)
 
 
 def _note_of(node: dict[str, Any]) -> str:
@@ -71,14 +86,9 @@ def _note_of(node: dict[str, Any]) -> str:
     return next((clean(note.get("value")) for note in named if clean(note.get("value"))), "")
 
 
-def _numbered(problem: Problem, number: int) -> Problem:
-    return Problem(line=number, code=problem.code, detail=problem.detail, label=problem.label)
-
-
 def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Leaf | Problem]:
     """Yield the nodes that have an address, each with its path of folders."""
-    waiting: list[tuple[tuple[str, ...], Any, bool]]
-    waiting = [((), tree, True) for tree in reversed(list(trees))]
+    waiting = [Branch((), tree, is_root=True) for tree in reversed(list(trees))]
     while waiting:
         path, node, is_root = waiting.pop()
         if not isinstance(node, dict):
@@ -86,7 +96,7 @@ def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Le
             continue
         children = node.get("children")
         if isinstance(node.get(mark), str):
-            yield path, node
+            yield Leaf(path, node)
         elif not isinstance(children, list) and node.get("type") not in NO_ROWS and not is_root:
             name = one_line(node.get(title))[:200]
             yield Problem(line=0, code="required", detail=NO_ADDRESS, label=name)
@@ -97,4 +107,4 @@ def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Le
         inner = path if is_root or not name else (*path, name)
         if len(inner) > limits.IMPORT_DEPTH:
             raise too_deep("Folders")
-        waiting += [(inner, child, False) for child in reversed(children)]
+        waiting += [Branch(inner, child, is_root=False) for child in reversed(children)]

@@ -43,7 +43,7 @@ def members_of(entry: dict[str, Any], name: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def each(numbered: Iterator[tuple[int, Any]], read: Callable[[int, Any], Row]) -> Iterator[Row]:
+def rows_of(numbered: Iterator[tuple[int, Any]], read: Callable[[int, Any], Row]) -> Iterator[Row]:
     """Yield the row of each entry, and a Problem for each entry that is not an object."""
     for number, entry in numbered:
         if not isinstance(entry, dict):
