@@ -38,7 +38,7 @@ class RunLog:
         self._span: AbstractContextManager[tracing.Span] = tracing.NO_SPAN
         self._linked_traces: list[str] = []
         self._count = 0
-        self._began = 0  # nanoseconds
+        self._began = time.time_ns()
         self._postponed = False
         self._error = ""  # the class of the handler's exception
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -58,6 +59,17 @@ def test_it_writes_what_the_function_writes(library: None, name: str) -> None:
 
     assert by_statement == written(HANDLERS[name])
     assert by_statement
+
+
+def test_a_small_batch_is_logged_with_the_seconds_that_it_took(
+    library: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="eventbook.work.run_log")
+
+    run_deliveries(handlers["feeds.fan_out"], expanded("feeds.fan_out"))
+
+    (done,) = [record for record in caplog.records if record.getMessage() == "delivery.done"]
+    assert vars(done)["seconds"] < 10
 
 
 def test_a_small_batch_is_one_statement(library: None) -> None:
