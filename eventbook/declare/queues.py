@@ -49,6 +49,11 @@ class QueuePolicy:
     keep_done: int = 10_000  # the newest done deliveries, which retention keeps
     slo_seconds: int = 30  # a delivery that takes longer counts as late
 
+    @property
+    def longest_run_seconds(self) -> int:
+        """Return how long a run can take: then its process is killed."""
+        return self.time_limit_seconds + self.grace_seconds
+
     def largest_batch(self, priority: int) -> int:
         """Return the most deliveries of a priority that go into one message."""
         return self.bulk_batch_size if priority <= BULK else self.batch_size

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
 from eventbook.database.statements import execute
+from eventbook.declare.handlers import Handler
+from eventbook.declare.queues import QueuePolicy
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,19 @@ DELETE_IDLE = """
 """
 
 
+def rate_limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[RateLimit]:
+    """Return the rate limits that apply to a call: the queue's, and the event's group's."""
+    limits = []
+    group = f"{policy.name} {handler.group(event)}" if handler.group else ""
+    if policy.rate_limit:
+        line = f"queue {group}" if group else ""
+        queue = f"queue {policy.name}"
+        limits.append(RateLimit(queue, policy.rate_limit, policy.rate_seconds, line))
+    if policy.group_limit and group:
+        limits.append(RateLimit(group, policy.group_limit, policy.group_seconds))
+    return limits
+
+
 def acquire_permits(
     limits: Sequence[RateLimit], *, longest: float, waited: bool
 ) -> Permits | RateLimited:
@@ -124,6 +140,8 @@ def acquire_permits(
     `longest` is the most seconds that the call may take. A call that has not `waited` for a turn
     before is refused while others of its line wait.
     """
+    if not limits:
+        return Permits([])
     with transaction.atomic():
         _lock(sorted({name for limit in limits for name in (limit.group, limit.line_name)}))
         for limit in limits:

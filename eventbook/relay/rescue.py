@@ -54,8 +54,7 @@ class ExpiredLease:
         if not self.has_session or self.queue not in all_policies() or self.handler not in handlers:
             return False
         policy = policy_of(self.queue)
-        longest = policy.time_limit_seconds + policy.grace_seconds + policy.lease_seconds
-        return self.seconds < longest
+        return self.seconds < policy.longest_run_seconds + policy.lease_seconds
 
 
 def release_expired_leases() -> int:

@@ -28,17 +28,16 @@ from eventbook.declare.queues import QueuePolicy, policy_of
 from eventbook.deliveries import runs, states
 from eventbook.deliveries.controls import control_of, policy_in_force
 from eventbook.deliveries.limits import (
-    Permits,
-    RateLimit,
     RateLimited,
     acquire_permits,
     end_permits,
+    rate_limits_of,
 )
 from eventbook.deliveries.outcomes import Outcome, Outcomes
 from eventbook.deliveries.states import Claimed
 from eventbook.observe import tracing
 from eventbook.observe.failures import class_and_place
-from eventbook.work.leases import Lease, lease, worker_name
+from eventbook.work.leases import Lease, leased, worker_name
 from eventbook.work.run_log import RunLog
 
 logger = logging.getLogger(__name__)
@@ -64,20 +63,20 @@ def run_deliveries(handler: Handler, ids: Sequence[int], *, suspect: bool = Fals
     before it begins. If the queue is paused, deliveries not yet begun become due again.
     """
     plan(lean=handler.atomic and len(ids) <= SMALL_BATCH)
-    with lease(handler, ids, write_first=suspect or not handler.atomic) as held:
+    with leased(handler, ids, write_first=suspect or not handler.atomic) as lease:
         try:
             if control_of(handler.queue).paused:
-                held.release()
+                lease.release()
                 outcomes = Outcomes(paused=states.release_paused(ids, begun=False, suspect=suspect))
             else:
-                outcomes = _run(handler, ids, held)
+                outcomes = _run(handler, ids, lease)
         except (OperationalError, InterfaceError):
             if connection.is_usable():
                 raise
             # The connection broke, which is no fault of the handler: charge no attempt.
             connection.close()
             states.reopen(ids, suspect=ids if suspect else ())
-            held.release()
+            lease.release()
             raise
     runs.count_batch(handler, outcomes, size=len(ids))
     return outcomes
@@ -96,17 +95,17 @@ def warm_up(queues: Container[str]) -> None:
                 handler.statement.run([], handlers=handler.names, version=0)
 
 
-def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
+def _run(handler: Handler, ids: Sequence[int], lease: Lease) -> Outcomes:
     """Run a batch; if that fails, settle a single delivery, and run several again one by one.
 
     A batch that exceeded its time limit is not run again here, but by one message per delivery.
     """
     if not handler.atomic:
-        return _run_without_transaction(handler, ids, held)
+        return _run_without_transaction(handler, ids, lease)
     with RunLog(handler) as log:
         try:
-            done, left = _run_statement(handler, ids, held)
-            return Outcomes(done=done + (_run_batch(log, left, held) if left else 0))
+            done, left = _run_statement(handler, ids, lease)
+            return Outcomes(done=done + (_run_batch(log, left, lease) if left else 0))
         except Exception as error:
             if not connection.is_usable():
                 raise
@@ -120,11 +119,11 @@ def _run(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
             outcomes = [Outcome("isolated", id, type(failure).__name__) for id in ids]
         else:
             outcomes = _run_each(handler, ids)
-        held.release()
+        lease.release()
         return Outcomes.of(outcomes)
 
 
-def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[int, Sequence[int]]:
+def _run_statement(handler: Handler, ids: Sequence[int], lease: Lease) -> tuple[int, Sequence[int]]:
     """Run the handler's statement, and return how many deliveries it did and the ids left to do.
 
     If the statement fails, all ids are left: the function runs them, and settles each failure.
@@ -143,11 +142,11 @@ def _run_statement(handler: Handler, ids: Sequence[int], held: Lease) -> tuple[i
             raise
         return 0, ids
     if len(done) == len(ids):
-        held.release()
+        lease.release()
     return len(done), [id for id in ids if id not in done]
 
 
-def _run_batch(log: RunLog, ids: Sequence[int], held: Lease | None = None) -> int:
+def _run_batch(log: RunLog, ids: Sequence[int], lease: Lease | None = None) -> int:
     """Claim, handle and finish deliveries in one transaction; return how many."""
     handler = log.handler
     with runs.RunTimer(handler) as timer, transaction.atomic():
@@ -156,19 +155,25 @@ def _run_batch(log: RunLog, ids: Sequence[int], held: Lease | None = None) -> in
         timer.claimed(ages, since_ready=since_ready)
         log.started(batch)
         _handle(handler, {one.id: one.recorded() for one in batch})
-        states.finish([one.id for one in batch], lease=held.end() if held else None)
+        states.finish([one.id for one in batch], lease=lease.end() if lease else None)
     return len(batch)
 
 
 def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
-    """Split the events that are too large for one transaction, and handle the others now."""
+    """Split the events that are too large for one transaction, and handle the others now.
+
+    `batch` has the events by the ids of their deliveries.
+    """
     whole = [recorded for recorded in batch.values() if recorded.keys == ALL_KEYS]
     ranges = handler.split(whole) if handler.split and whole else {}
+    remaining = []
     for id, recorded in batch.items():
         if recorded.keys == ALL_KEYS and recorded.id in ranges:
             states.split(id, ranges[recorded.id])
-    if now := [r for r in batch.values() if r.keys != ALL_KEYS or r.id not in ranges]:
-        handler.handle(now)
+        else:
+            remaining.append(recorded)
+    if remaining:
+        handler.handle(remaining)
 
 
 def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
@@ -191,7 +196,7 @@ def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
     return outcomes
 
 
-def _run_without_transaction(handler: Handler, ids: Sequence[int], held: Lease) -> Outcomes:
+def _run_without_transaction(handler: Handler, ids: Sequence[int], lease: Lease) -> Outcomes:
     """Mark deliveries as running, then call the handler on each outside a transaction."""
     claimed_at = time.monotonic()
     with transaction.atomic():
@@ -205,7 +210,7 @@ def _run_without_transaction(handler: Handler, ids: Sequence[int], held: Lease) 
             outcomes += [Outcome("paused")] * len(rest)
             break
         outcomes.append(_call(handler, delivery, policy_in_force(handler.queue), claimed_at))
-    held.release()
+    lease.release()
     return Outcomes.of(outcomes)
 
 
@@ -216,7 +221,9 @@ def _call(handler: Handler, delivery: Claimed, policy: QueuePolicy, claimed_at: 
         try:
             recorded = delivery.recorded()
             limits = rate_limits_of(handler, recorded.event, policy)
-            permission = _permission(limits, policy, waited=delivery.was_rate_limited)
+            permission = acquire_permits(
+                limits, longest=policy.longest_run_seconds, waited=delivery.was_rate_limited
+            )
             if isinstance(permission, RateLimited):
                 states.defer(delivery.id, seconds=permission.seconds, reason=states.RATE_LIMITED)
                 log.postponed(permission.seconds)
@@ -233,29 +240,6 @@ def _call(handler: Handler, delivery: Claimed, policy: QueuePolicy, claimed_at: 
             log.failed(error)
             return _settle_failure(handler, delivery.id, error)
     return Outcome("done")
-
-
-def rate_limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[RateLimit]:
-    """Return the rate limits that apply to a call: the queue's, and the event's group's."""
-    limits = []
-    group = f"{policy.name} {handler.group(event)}" if handler.group else ""
-    if policy.rate_limit:
-        line = f"queue {group}" if group else ""
-        queue = f"queue {policy.name}"
-        limits.append(RateLimit(queue, policy.rate_limit, policy.rate_seconds, line))
-    if policy.group_limit and group:
-        limits.append(RateLimit(group, policy.group_limit, policy.group_seconds))
-    return limits
-
-
-def _permission(
-    limits: Sequence[RateLimit], policy: QueuePolicy, *, waited: bool
-) -> Permits | RateLimited:
-    """Return permission for a call under these limits, or the time to wait for it."""
-    if not limits:
-        return Permits([])
-    longest = policy.time_limit_seconds + policy.grace_seconds
-    return acquire_permits(limits, longest=longest, waited=waited)
 
 
 def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:

@@ -100,21 +100,21 @@ class Lease:
 
 
 @contextmanager
-def lease(handler: Handler, ids: Sequence[int], *, write_first: bool) -> Iterator[Lease]:
+def leased(handler: Handler, ids: Sequence[int], *, write_first: bool) -> Iterator[Lease]:
     """Provide a lease on a batch, and extend it while the block runs.
 
     Its row is written after WRITE_AFTER_SECONDS; with `write_first`, before the block begins, so
     that a worker's death is noticed however soon it comes. The block must release the lease when
     it settles the batch. A lease that isn't released expires, and the relay takes the batch back.
     """
-    held = Lease(handler, ids)
+    lease = Lease(handler, ids)
     if write_first:
-        held.write()
-    lease_thread.watch(held)
+        lease.write()
+    lease_thread.watch(lease)
     try:
-        yield held
+        yield lease
     finally:
-        held.end()
+        lease.end()
         lease_thread.watch(None)
 
 

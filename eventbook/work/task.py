@@ -25,7 +25,7 @@ def add_task(handler: Handler, **_: Any) -> None:
         name=name,
         ignore_result=not handler.keep_result,
         soft_time_limit=policy.time_limit_seconds,
-        time_limit=policy.time_limit_seconds + policy.grace_seconds,
+        time_limit=policy.longest_run_seconds,
         # The failures are logged already: Celery must not log an error for the task, too.
         throws=(DeliveriesFailed,),
         # A string, so that only workers import the module.

@@ -10,7 +10,7 @@ import pytest
 
 from config.queues import QUEUES
 from eventbook.declare.handlers import handlers
-from eventbook.work.execution import rate_limits_of
+from eventbook.deliveries.limits import rate_limits_of
 from imports import limits
 from imports.events import ImportBatchReady, ImportRequested, WebFeedDue
 from imports.handlers import rest_seconds
