@@ -243,6 +243,6 @@ def test_a_delivery_that_somebody_deleted_trips_audit_violation(
         send(world, "deleted")
         world.wait_recovered()
         world.rows(BY_HAND)
-        world.manage("shell", "-c", "from eventbook.audit import audit; audit()")
+        world.manage("shell", "-c", "from eventbook.operate.audit import audit; audit()")
 
         assert pages(watch.tripped(*watch.look_twice())) == {("AuditViolation", "")}
