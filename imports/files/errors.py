@@ -22,7 +22,7 @@ class Unreadable(Exception):
 
     def as_problem(self) -> Problem:
         """Return the problem that reports this error beside the rows that could be read."""
-        return self.as_problem()
+        return Problem(line=self.line, code=self.code, detail=str(self))
 
 
 def too_deep(what: str, *, line: int = 0) -> Unreadable:
