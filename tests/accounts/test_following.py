@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 ALICE = "/api/v1/users/alice/"
 
 
-def follow_events() -> list[str]:
+def event_types() -> list[str]:
     types = ["user.followed", "user.unfollowed"]
     return list(Event.objects.filter(type__in=types).order_by("id").values_list("type", flat=True))
 
@@ -36,7 +36,7 @@ def test_following_is_told_once(alice: User, bob: User, client_of: Client) -> No
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == {"username": "alice", "notify": False}
     assert Follow.objects.count() == 1
-    assert follow_events() == ["user.followed"]
+    assert event_types() == ["user.followed"]
 
 
 def test_notify_can_be_changed_without_following_again(
@@ -50,7 +50,7 @@ def test_notify_can_be_changed_without_following_again(
 
     assert (kept["notify"], changed["notify"]) == (True, False)
     assert Follow.objects.get().notify is False
-    assert follow_events() == ["user.followed"]
+    assert event_types() == ["user.followed"]
 
 
 def test_unfollowing_is_told_once(alice: User, bob: User, client_of: Client) -> None:
@@ -61,7 +61,7 @@ def test_unfollowing_is_told_once(alice: User, bob: User, client_of: Client) -> 
 
     assert codes == [204, 204]
     assert Follow.objects.count() == 0
-    assert follow_events() == ["user.followed", "user.unfollowed"]
+    assert event_types() == ["user.followed", "user.unfollowed"]
 
 
 def test_nobody_follows_oneself(alice: User, client_of: Client) -> None:
@@ -69,7 +69,7 @@ def test_nobody_follows_oneself(alice: User, client_of: Client) -> None:
 
     assert response.status_code == 400
     assert response.json()["errors"][0]["code"] == "self_follow"
-    assert follow_events() == []
+    assert event_types() == []
 
 
 @pytest.mark.parametrize("name", ["nobody", "%00", "a b", "..%2f", "a" * 151, "é"])
@@ -104,7 +104,7 @@ def test_following_from_many_requests_at_once_is_told_once(alice: User, bob: Use
         created = list(pool.map(follow, range(16)))
 
     assert created.count(True) == 1
-    assert follow_events() == ["user.followed"]
+    assert event_types() == ["user.followed"]
 
 
 def test_a_profile_tells_of_follows(

@@ -23,7 +23,7 @@ CARDS = "/api/v1/cards/"
 PAGE = "https://example.org/page"
 
 
-def told() -> list[str]:
+def event_types() -> list[str]:
     events = Event.objects.exclude(type__startswith="user.").order_by("id")
     return list(events.values_list("type", flat=True))
 
@@ -68,7 +68,7 @@ def test_the_same_page_again_answers_the_card_as_it_is(alice: User, client_of: C
 
     assert again.status_code == 200
     assert again.json() == first.json()
-    assert told() == ["card.added"]
+    assert event_types() == ["card.added"]
 
 
 def test_a_page_belongs_to_each_curator_once(alice: User, bob: User) -> None:
@@ -88,7 +88,7 @@ def test_a_page_saved_again_still_joins_the_collections_given(alice: User) -> No
 
     assert created is False
     assert collection.places.count() == 1
-    assert told() == ["collection.created", "card.added", "collection.card_added"]
+    assert event_types() == ["collection.created", "card.added", "collection.card_added"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -104,7 +104,7 @@ def test_adding_a_page_from_many_requests_at_once_makes_one_card(alice: User) ->
 
     assert created.count(True) == 1
     assert Card.objects.count() == Url.objects.count() == 1
-    assert told() == ["card.added"]
+    assert event_types() == ["card.added"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -127,7 +127,7 @@ def test_many_curators_adding_the_same_pages_in_any_order_never_deadlock(
 
     assert sum(created) == Card.objects.count() == 2 * len(pages)
     assert Url.objects.count() == len(pages)
-    assert told() == ["card.added"] * 2 * len(pages)
+    assert event_types() == ["card.added"] * 2 * len(pages)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_card_that_cannot_be_says_which_field_and_leaves_nothing(
     assert response.status_code == 400
     assert errors(response) == expected
     assert Card.objects.count() == Url.objects.count() == 0
-    assert told() == []
+    assert event_types() == []
 
 
 @pytest.mark.parametrize(

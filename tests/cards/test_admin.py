@@ -21,7 +21,7 @@ def staff(db: None) -> Client:
     return client
 
 
-def told() -> list[str]:
+def event_types() -> list[str]:
     events = Event.objects.exclude(type="user.registered").order_by("id")
     return list(events.values_list("type", flat=True))
 
@@ -70,7 +70,13 @@ def test_a_card_edited_or_deleted_by_staff_tells_of_it(staff: Client, alice: Use
     assert staff.post("/admin/cards/card/", chosen).status_code == 302
 
     assert Card.objects.count() == 0
-    assert told() == ["card.added", "card.added", "card.updated", "card.removed", "card.removed"]
+    assert event_types() == [
+        "card.added",
+        "card.added",
+        "card.updated",
+        "card.removed",
+        "card.removed",
+    ]
 
 
 def test_a_card_that_staff_cannot_have_so_is_told_in_the_form(staff: Client, alice: User) -> None:
@@ -94,7 +100,7 @@ def test_a_collection_and_a_follow_ended_by_staff_tell_of_it(
     staff.post(f"/admin/accounts/follow/{followed.pk}/delete/", {"post": "yes"})
 
     assert Collection.objects.count() == Follow.objects.count() == 0
-    assert told()[-2:] == ["collection.removed", "user.unfollowed"]
+    assert event_types()[-2:] == ["collection.removed", "user.unfollowed"]
 
 
 def test_a_user_made_by_staff_is_registered(staff: Client) -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 COLLECTIONS = "/api/v1/collections/"
 
 
-def told() -> list[str]:
+def event_types() -> list[str]:
     events = Event.objects.filter(type__startswith="collection.").order_by("id")
     return list(events.values_list("type", flat=True))
 
@@ -44,7 +44,7 @@ def test_a_collection_is_made_changed_and_removed(alice: User, client_of: Client
     assert made.json()["owner"] == {"username": "alice", "display_name": ""}
     assert (changed["description"], changed["visibility"]) == ("To read", "PRIVATE")
     assert codes == [204, 404]
-    assert told() == ["collection.created", "collection.updated", "collection.removed"]
+    assert event_types() == ["collection.created", "collection.updated", "collection.removed"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_collection_takes_a_card_once(
     gone = [client.delete(f"{path}{note.pk}/").status_code for _ in range(2)]
 
     assert (codes, gone) == ([201, 200], [204, 204])
-    assert told() == [
+    assert event_types() == [
         "collection.created",
         "collection.card_added",
         "collection.card_removed",
@@ -172,4 +172,4 @@ def test_removing_a_collection_leaves_its_cards(
 
     assert Card.objects.count() == 1
     assert CollectionCard.objects.count() == 0
-    assert told()[-1] == "collection.removed"
+    assert event_types()[-1] == "collection.removed"

@@ -20,7 +20,7 @@ CARDS = "/api/v1/cards/"
 PAGE = "https://example.org/page"
 
 
-def told(kind: str) -> list[dict[str, Any]]:
+def event_data(kind: str) -> list[dict[str, Any]]:
     return list(Event.objects.filter(type=kind).order_by("id").values_list("data", flat=True))
 
 
@@ -77,7 +77,7 @@ def test_a_change_is_told_and_no_change_is_not(
 
     assert same["updated_at"] != changed["updated_at"]
     assert changed["canonical_url"] == f"{PAGE}/2"
-    (event,) = told("card.updated")
+    (event,) = event_data("card.updated")
     assert (event["card_id"], event["visibility"]) == (str(public.pk), "PRIVATE")
 
 
@@ -93,7 +93,7 @@ def test_a_card_cannot_take_the_page_of_another(alice: User, client_of: Client) 
         "code": "taken",
         "detail": "",
     }
-    assert told("card.updated") == []
+    assert event_data("card.updated") == []
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_change_that_cannot_be_says_which_field(
 
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == [field]
-    assert told("card.updated") == []
+    assert event_data("card.updated") == []
 
 
 def test_a_card_is_not_its_own_parent(alice: User, public: Card, private: Card) -> None:
@@ -139,7 +139,7 @@ def test_removing_a_card_takes_its_places_and_frees_its_children(
     assert collection.places.count() == 0
     child.refresh_from_db()
     assert child.parent_id is None
-    assert [event["card_id"] for event in told("card.removed")] == [str(public.pk)]
+    assert [event["card_id"] for event in event_data("card.removed")] == [str(public.pk)]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -154,7 +154,7 @@ def test_removing_a_card_from_many_requests_at_once_is_told_once(public: Card) -
         removed = list(pool.map(remove, range(6)))
 
     assert removed.count(True) == 1
-    assert len(told("card.removed")) == 1
+    assert len(event_data("card.removed")) == 1
 
 
 def test_the_library_lists_ones_own_cards_newest_first(

@@ -18,7 +18,7 @@ from imports.files.items import Item
 from imports.jobs.adding import add_items
 from imports.jobs.completion import complete
 from imports.models import Import
-from tests.harness.interleaving import another
+from tests.harness.interleaving import second_session
 from tests.harness.processes import wait_for
 from tests.library import PAGE, save
 
@@ -112,9 +112,9 @@ def test_two_changes_at_once_close_no_circle(alice: User, order: Sequence[int]) 
     cards = [save(alice, f"{PAGE}/{n}") for n in range(2)]
     below, above = (cards[n] for n in order)
 
-    with another() as other:
+    with second_session() as other:
         other.do(lambda: update_card(card=below, parent=above.pk))
-        with another() as late:
+        with second_session() as late:
             waiting = late.start(lambda: update_card(card=above, parent=below.pk))
             wait_for(lambda: late.waits() or waiting.done(), seconds=10, what="it waits")
             other.commit()
@@ -146,7 +146,7 @@ def tree() -> dict[str, str | None]:
 
 
 def test_an_import_hangs_up_what_forms_no_circle(alice: User) -> None:
-    with another() as other:
+    with second_session() as other:
         items = [item("a", "b"), item("b", "c"), item("c", "a"), item("d", "d"), item("e", "f")]
         other.do(lambda: bring(alice, [*items, item("f"), item("g", "e")]))
         other.commit()
@@ -156,13 +156,13 @@ def test_an_import_hangs_up_what_forms_no_circle(alice: User) -> None:
 
 
 def test_an_import_closes_no_circle_with_what_is_there(alice: User) -> None:
-    with another() as other:
+    with second_session() as other:
         other.do(lambda: bring(alice, [item("a", "b")]))
         other.commit()
     a = Card.objects.get()
     below_a = save(alice, f"{PAGE}/b", title="b", parent=a)
 
-    with another() as other:
+    with second_session() as other:
         other.do(lambda: bring(alice, [item("b")]))
         other.commit()
 
@@ -174,7 +174,7 @@ def test_two_imports_that_end_at_once_find_each_others_parents(alice: User, firs
     files = [[item("child", "parent")], [item("parent")]]
     one, two = files if first == "child" else reversed(files)
 
-    with another() as other, another() as late:
+    with second_session() as other, second_session() as late:
         other.do(lambda: bring(alice, one))
         waiting = late.start(lambda: bring(alice, two))
         wait_for(lambda: late.waits() or waiting.done(), seconds=10, what="it waits")

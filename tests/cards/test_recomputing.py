@@ -18,7 +18,7 @@ from cards.models import Card
 from cards.services import recompute_pages
 from eventbook.models import Event
 from pages.models import Url
-from tests.harness.interleaving import another
+from tests.harness.interleaving import second_session
 from tests.harness.processes import wait_for
 
 Client = Callable[[Any], APIClient]
@@ -43,7 +43,7 @@ def pages() -> dict[str, str]:
     }
 
 
-def told() -> list[tuple[str, Any]]:
+def updated_cards() -> list[tuple[str, Any]]:
     """Return the cards that were told of as changed, with their pages."""
     events = Event.objects.filter(type="card.updated").order_by("id")
     return [(event.data["card_id"], event.data["url_id"]) for event in events]
@@ -60,7 +60,7 @@ def test_two_people_who_saved_one_work_under_two_addresses_meet(
 
     assert pages() == {f"alice {PDF}": ABS, f"bob {ABS}": ABS}
     assert "Done: 2 cards checked, 1 moved, 0 not moved." in out.getvalue()
-    assert told() == [(str(card.pk), Url.objects.get(canonical=ABS).pk)]
+    assert updated_cards() == [(str(card.pk), Url.objects.get(canonical=ABS).pk)]
     seen = client_of(alice).get("/api/v1/cards/", {"url": PDF}).json()["results"]
     assert {each["canonical_url"] for each in seen} == {ABS}
     # What the history of a card names stays.
@@ -84,7 +84,7 @@ def test_a_second_card_of_a_work_stays_where_it_is_and_is_counted(alice: User) -
 
     assert (first.moved, first.conflicts) == (again.moved, again.conflicts) == (0, 1)
     assert pages() == {f"alice {PDF}": PDF, f"alice {ABS}": ABS}
-    assert told() == []
+    assert updated_cards() == []
 
 
 def test_a_run_goes_on_where_another_ended_and_does_nothing_twice(alice: User) -> None:
@@ -99,7 +99,7 @@ def test_a_run_goes_on_where_another_ended_and_does_nothing_twice(alice: User) -
 
     assert (first.checked, first.moved, rest.checked, rest.moved) == (2, 2, 2, 1)
     assert (again.checked, again.moved) == (4, 0)
-    assert len(told()) == 3
+    assert len(updated_cards()) == 3
     assert pages()["alice http://a..b/"] == "https://a..b/"
 
 
@@ -129,7 +129,7 @@ def test_runs_beside_each_other_and_beside_new_cards_move_each_card_once(
         moved = sum(each.result() for each in running)
 
     assert moved == 40
-    assert len(told()) == 40
+    assert len(updated_cards()) == 40
     for id in ids:
         page = Url.objects.get(canonical=f"https://arxiv.org/abs/{id}")
         assert set(page.cards.values_list("curator__username", flat=True)) == {"alice", "bob"}
@@ -144,7 +144,7 @@ def test_who_changes_a_card_meanwhile_has_the_last_word(alice: User) -> None:
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(1) as pool, another() as other:
+    with ThreadPoolExecutor(1) as pool, second_session() as other:
         other.do(lambda: services.update_card(card=card, url="https://example.org/"))
         running = pool.submit(run)
         wait_for(somebody_waits, seconds=20, what="the run waits for the card")

@@ -253,23 +253,23 @@ def test_nothing_planted_is_in_logs_traces_reports_or_flower(
 ) -> None:
     logs = {name: observed.log(name) for name in observed.processes}
     told = logs | {
-        "traces and reports": b"\n".join(observed.ear.bodies).decode(),
+        "traces and reports": b"\n".join(observed.collector.bodies).decode(),
         "flower": repr(seen_by_flower),
     }
     words = [MARK, PERSON["password"], *planted_token, settings.SECRET_KEY]
 
     assert "probe.sent × 1" in told["flower"]
-    assert observed.ear.spans
+    assert observed.collector.spans
     assert {(n, word) for n, text in told.items() for word in words if word in text} == set()
 
 
 def messages(observed: Observed) -> set[str]:
-    return {report["logentry"]["message"] for report in observed.ear.reports()}
+    return {report["logentry"]["message"] for report in observed.collector.reports()}
 
 
 def dead_letters(observed: Observed) -> list[dict[str, Any]]:
-    return [r for r in observed.ear.reports() if r["logentry"]["message"] == "delivery.dead"]
+    return [r for r in observed.collector.reports() if r["logentry"]["message"] == "delivery.dead"]
 
 
 def unexpected(observed: Observed) -> list[dict[str, Any]]:
-    return [r for r in observed.ear.reports() if r["logentry"]["message"] == "request.failed"]
+    return [r for r in observed.collector.reports() if r["logentry"]["message"] == "request.failed"]

@@ -23,7 +23,7 @@ from eventbook.testing import relay_once, without_consumers
 from tests.conftest import Drain
 from tests.harness.deliveries import purge
 from tests.harness.processes import wait_for
-from tests.probe.behaviours import told
+from tests.probe.behaviours import go_file
 from tests.probe.models import Effect
 from tests.probe.sending import send, states
 from tests.probe.signals import ProbeSent, probe_sent
@@ -148,7 +148,7 @@ def test_an_event_whose_worker_hangs_is_done_by_another_one(drain: Drain) -> Non
     try:
         drain(60)
     finally:
-        os.kill(int(told("frozen").read_text()), signal.SIGKILL)
+        os.kill(int(go_file("frozen").read_text()), signal.SIGKILL)
 
     assert states() == Counter(done=2)
     effects = Effect.objects.filter(handler="probe.write").values_list("key", flat=True)
@@ -160,7 +160,7 @@ def test_a_dead_letter_that_is_replayed_gets_all_its_attempts_again(drain: Drain
     drain()
     assert states() == states("probe.call") == Counter(dead=1)
 
-    told("later").touch()
+    go_file("later").touch()
     count = actions.replay_dead_letters(DeadLetters(queue="notifications"), actor="test")
     drain()
 

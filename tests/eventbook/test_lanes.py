@@ -15,7 +15,7 @@ from eventbook.models import Delivery, Priority
 from stack.embedded import Servers
 from tests.harness.processes import wait_for
 from tests.harness.watched import BROKER_PART, System
-from tests.probe.behaviours import begun, told
+from tests.probe.behaviours import begun_file, go_file
 from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +38,7 @@ def system(tmp_path: Path, transactional_db: None, broker: redis.Redis) -> Itera
     running = System(tmp_path)
     yield running
     running.stop()
-    for file in (*settings.DATA_DIR.glob("told-bulk*"), *settings.DATA_DIR.glob("begun-bulk*")):
+    for file in (*settings.DATA_DIR.glob("go-bulk*"), *settings.DATA_DIR.glob("begun-bulk*")):
         file.unlink()
 
 
@@ -65,7 +65,7 @@ def send_bulk(*keys: str) -> None:
     """This sends bulk work that goes on until it is told to, in a message each."""
     for key in keys:
         send(key, behaviour="wait_until_told", priority=Priority.BULK)
-        wait_for(begun(key).exists, seconds=10, what=f"{key} has begun")
+        wait_for(begun_file(key).exists, seconds=10, what=f"{key} has begun")
 
 
 def unblocked(broker: redis.Redis) -> int:
@@ -84,13 +84,13 @@ def test_bulk_work_leaves_a_child_to_what_is_urgent(system: System, broker: redi
         send(key)
         wait_for(partial(done, key), seconds=10, what="what is urgent passes")
 
-    assert not begun("bulk-3").exists()
+    assert not begun_file("bulk-3").exists()
     before = unblocked(broker)
-    told("bulk-1").touch()
-    wait_for(begun("bulk-3").exists, seconds=10, what="the third one comes when one has ended")
+    go_file("bulk-1").touch()
+    wait_for(begun_file("bulk-3").exists, seconds=10, what="the third one comes when one has ended")
     assert unblocked(broker) > before
     for key in ("bulk-2", "bulk-3"):
-        told(key).touch()
+        go_file(key).touch()
     wait_for(lambda: done("bulk-1", "bulk-2", "bulk-3"), seconds=10, what="nothing was lost")
 
 
@@ -100,10 +100,10 @@ def test_what_is_urgent_may_have_all_children(system: System) -> None:
     keys = [f"bulk-urgent-{number}" for number in range(CHILDREN)]
     for key in keys:
         send(key, behaviour="wait_until_told")
-        wait_for(begun(key).exists, seconds=10, what=f"{key} has begun")
+        wait_for(begun_file(key).exists, seconds=10, what=f"{key} has begun")
 
     for key in keys:
-        told(key).touch()
+        go_file(key).touch()
     wait_for(lambda: done(*keys), seconds=10, what="all have ended")
 
 
@@ -120,7 +120,7 @@ def test_a_broker_that_ends_no_questions_gives_all_children_to_bulk_work(
     send_bulk(*(f"bulk-{number}" for number in range(CHILDREN)))
 
     for number in range(CHILDREN):
-        told(f"bulk-{number}").touch()
+        go_file(f"bulk-{number}").touch()
     wait_for(lambda: done("bulk-0", "bulk-1", "bulk-2"), seconds=10, what="nothing was lost")
 
 

@@ -16,7 +16,7 @@ from eventbook.models import Delivery, Lease
 from eventbook.relay.relay import Relay
 from tests.conftest import Drain
 from tests.harness.processes import wait_for
-from tests.probe.behaviours import told
+from tests.probe.behaviours import go_file
 from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +31,7 @@ OVERDUE = """
 @pytest.fixture
 def frozen(drain: Drain) -> Iterator[int]:
     """A child that was stopped in the middle of a call outside, and whose lease ran out."""
-    told("slow").unlink(missing_ok=True)
+    go_file("slow").unlink(missing_ok=True)
     send("slow", behaviour="freeze_outside_once")
     relay = Relay()
 
@@ -41,7 +41,7 @@ def frozen(drain: Drain) -> Iterator[int]:
 
     try:
         wait_for(has_run_out, seconds=60, what="the lease of a frozen child has run out")
-        yield (pid := int(told("slow").read_text()))
+        yield (pid := int(go_file("slow").read_text()))
     finally:
         relay.broker.close()
     # A test may have ended it.

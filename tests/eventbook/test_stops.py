@@ -14,7 +14,7 @@ from django.conf import settings
 from eventbook.models import Delivery
 from tests.harness.processes import wait_for
 from tests.harness.watched import System, Watched
-from tests.probe.behaviours import begun, told
+from tests.probe.behaviours import begun_file, go_file
 from tests.probe.sending import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +47,7 @@ def system(tmp_path: Path, transactional_db: None) -> Iterator[System]:
     running.start("relay", "manage.py", "relay")
     yield running
     running.stop()
-    for file in (*settings.DATA_DIR.glob("told-*"), *settings.DATA_DIR.glob("begun-*")):
+    for file in (*settings.DATA_DIR.glob("go-*"), *settings.DATA_DIR.glob("begun-*")):
         file.unlink()
 
 
@@ -79,7 +79,7 @@ def wait_end(worker: Watched, *, seconds: float) -> None:
 def send_and_hold(key: str) -> None:
     """This gives the worker something that takes until it is told to go on."""
     send(key, behaviour="wait_until_told")
-    wait_for(begun(key).exists, seconds=10, what=f"{key} has begun")
+    wait_for(begun_file(key).exists, seconds=10, what=f"{key} has begun")
 
 
 def wait_said(worker: Watched, words: str) -> None:
@@ -105,7 +105,7 @@ def test_a_worker_stops_though_it_is_reading_a_result(system: System, tmp_path: 
     send_and_hold("last")  # so it is in hand, whichever result is the one
 
     now.touch()
-    told("last").touch()
+    go_file("last").touch()
 
     wait_end(worker, seconds=20)
     assert not now.exists()
@@ -120,7 +120,7 @@ def test_a_worker_ends_with_the_last_task_it_has(system: System) -> None:
     worker.popen.send_signal(signal.SIGTERM)
     wait_said(worker, "worker.draining")
     send("not-taken")
-    told("held").touch()
+    go_file("held").touch()
 
     wait_end(worker, seconds=10)
     assert done("held")
@@ -138,7 +138,7 @@ def test_a_task_that_takes_longer_is_given_back(system: System) -> None:
 
     wait_end(worker, seconds=10)
     assert not done("held")
-    told("held").touch()
+    go_file("held").touch()
     start(system)
     wait_for(lambda: done("held"), seconds=60, what="the next one does it")
 

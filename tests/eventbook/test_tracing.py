@@ -13,7 +13,7 @@ from pytest_django import DjangoDbBlocker
 
 from eventbook.models import Event
 from eventbook.observe import tracing
-from tests.harness.observed import Heard, Observed, observing
+from tests.harness.observed import Observed, SpanRecord, observing
 from tests.harness.processes import ROOT, wait_for
 
 CALLER = "b7ad6b7169203331"
@@ -47,7 +47,7 @@ def test_one_trace_from_the_request_to_the_call_outside(
     }  # fmt: skip
     assert outside.parent == spans["handle probe.call"].id
     # The service outside is told the span of the call, and continues the trace.
-    (call,) = observed.ear.calls
+    (call,) = observed.collector.calls
     assert call["traceparent"] == f"00-{trace}-{outside.id}-01"
     assert {span.process for span in spans.values()} == {"web", "relay", "worker"}
     assert not any(span.failed for span in spans.values())
@@ -102,8 +102,8 @@ def test_a_backlog_is_told_of_in_a_few_spans(observed: Observed) -> None:
 def test_a_rate_limit_that_puts_a_delivery_off_is_in_the_trace(observed: Observed) -> None:
     trace = send(observed, "key=limited&count=61")
 
-    def put_off() -> list[Heard]:
-        spans = [s for s in observed.ear.of_trace(trace) if s.name == "handle probe.call"]
+    def put_off() -> list[SpanRecord]:
+        spans = [s for s in observed.collector.of_trace(trace) if s.name == "handle probe.call"]
         return [span for span in spans if span.events == ["delivery.limited"]]
 
     wait_for(put_off, seconds=20, what="of 61 calls one is put off")
@@ -122,7 +122,7 @@ def test_a_trace_that_its_caller_does_not_keep_costs_nothing(
         seconds=10,
         what="it is delivered, in its trace",
     )
-    assert observed.ear.of_trace(trace) == []
+    assert observed.collector.of_trace(trace) == []
 
 
 def test_a_request_without_a_trace_begins_one(observed: Observed) -> None:
@@ -219,20 +219,20 @@ def send(observed: Observed, query: str, *, sampled: bool = True) -> str:
     return trace
 
 
-def wait_for_spans(observed: Observed, trace: str, count: int) -> list[Heard]:
+def wait_for_spans(observed: Observed, trace: str, count: int) -> list[SpanRecord]:
     """This answers the spans of a trace once they are so many; then there must be no more."""
     wait_for(
-        lambda: len(observed.ear.of_trace(trace)) >= count,
+        lambda: len(observed.collector.of_trace(trace)) >= count,
         seconds=20,
         what=f"{count} spans of a trace",
     )
-    spans = observed.ear.of_trace(trace)
+    spans = observed.collector.of_trace(trace)
     assert len(spans) == count, names(observed, trace)
     return sorted(spans, key=lambda span: int(span.attributes.get("attempt", 0)))
 
 
 def names(observed: Observed, trace: str) -> Counter[str]:
-    return Counter(span.name for span in observed.ear.of_trace(trace))
+    return Counter(span.name for span in observed.collector.of_trace(trace))
 
 
 def of(line: dict[str, Any], trace: str) -> bool:

@@ -41,7 +41,7 @@ def test_what_goes_well_trips_nothing(world: World) -> None:
         send(world, f"fine-{number}")
     world.wait_recovered()
 
-    assert watch.tripped(*watch.look_twice(apart=2.5)) == set()
+    assert watch.tripped(*watch.scrape_twice(apart=2.5)) == set()
 
 
 @pytest.mark.parametrize("how", ["blackhole", pytest.param("refuse", marks=LONG)])
@@ -53,10 +53,10 @@ def test_a_broker_that_is_away_trips_relay_lagging(world: World, report: Report,
         # The first is taken, and then its message can't be published.
         for number in range(30):
             send(world, f"away-{number}")
-            if value(watch.look().samples, "outbox_depth") > 0:
+            if value(watch.scrape().samples, "outbox_depth") > 0:
                 break
 
-        assert ("RelayLagging", "") in pages(watch.tripped(*watch.look_twice()))
+        assert ("RelayLagging", "") in pages(watch.tripped(*watch.scrape_twice()))
 
 
 @LONG
@@ -66,7 +66,7 @@ def test_a_relay_that_is_dead_trips_relay_lagging(world: World, report: Report) 
         world.process("relay").stop()
         send(world, "waits")
 
-        assert pages(watch.tripped(*watch.look_twice())) == {("RelayLagging", "")}
+        assert pages(watch.tripped(*watch.scrape_twice())) == {("RelayLagging", "")}
 
 
 @pytest.mark.parametrize("how", ["freeze", pytest.param("stop", marks=LONG)])
@@ -75,7 +75,7 @@ def test_a_group_of_workers_that_is_dead_trips_over_slo(
 ) -> None:
     watch = Watch(world)
     wait_for(lambda: workers(watch) > 0, seconds=15, what="the workers tell that they are there")
-    watch.before = watch.look()
+    watch.before = watch.scrape()
     with report.case(f"alert: workers {how}", did="QueueOverSLO"):
         getattr(world.process("feed-worker"), how)()
         send(world, "waits")
@@ -86,33 +86,33 @@ def test_a_group_of_workers_that_is_dead_trips_over_slo(
         if how == "stop":
             wait_for(lambda: workers(watch) == 0, seconds=10, what="its row has gone")
             expected.add(("QueueWithoutWorkers", "feeds"))
-        assert expected <= pages(watch.tripped(*watch.look_twice()))
+        assert expected <= pages(watch.tripped(*watch.scrape_twice()))
 
 
 def workers(watch: Watch) -> float:
-    return value(watch.look().samples, "queue_workers", queue="feeds")
+    return value(watch.scrape().samples, "queue_workers", queue="feeds")
 
 
 def depth(watch: Watch) -> float:
-    return value(watch.look().samples, "queue_depth", queue="feeds")
+    return value(watch.scrape().samples, "queue_depth", queue="feeds")
 
 
 def test_poison_trips_dead_letters_and_burns_the_budget(world: World, report: Report) -> None:
     watch = Watch(world)
     with report.case("alert: poison", did="DeadLetters, RetryRatio, SLOBurnRateFast"):
-        first = watch.look()
+        first = watch.scrape()
         for number in range(12):
             send(world, f"poison-{number}", "raise")
         wait_for(lambda: died(watch) == 12, seconds=30, what="all are dead, and counted")
 
-        tripped = watch.tripped(first, watch.look())
+        tripped = watch.tripped(first, watch.scrape())
         assert {("DeadLetters", "feeds"), ("RetryRatio", "feeds")} <= tripped
         assert ("SLOBurnRateFast", "feeds") in pages(tripped)
 
 
 def died(watch: Watch) -> float:
     labels = {"handler": "probe.call", "queue": "feeds", "outcome": "dead"}
-    return value(watch.look().samples, "deliveries_total", **labels)
+    return value(watch.scrape().samples, "deliveries_total", **labels)
 
 
 def test_workers_that_die_trip_sweeps_and_rescued_leases(world: World, report: Report) -> None:
@@ -120,12 +120,12 @@ def test_workers_that_die_trip_sweeps_and_rescued_leases(world: World, report: R
     with report.case("alert: workers killed", did="DeliveriesSwept, LeasesRescued"):
         send(world, "killer", "die")
         wait_for(
-            lambda: value(watch.look().samples, "leases_rescued_total") > 0,
+            lambda: value(watch.scrape().samples, "leases_rescued_total") > 0,
             seconds=30,
             what="a lease is taken back",
         )
 
-        tripped = watch.tripped(*watch.look_twice())
+        tripped = watch.tripped(*watch.scrape_twice())
         assert {("DeliveriesSwept", ""), ("LeasesRescued", "")} <= tripped
 
 
@@ -144,9 +144,9 @@ def test_a_database_that_is_away_trips_metrics_absent(
     watch = Watch(world)
     with report.case(f"alert: {fault.__name__}", did="MetricsAbsent"):
         fault(world)
-        wait_for(lambda: not watch.look().samples, seconds=15, what="the exporter says so")
+        wait_for(lambda: not watch.scrape().samples, seconds=15, what="the exporter says so")
 
-        assert pages(watch.tripped(*watch.look_twice())) == {("MetricsAbsent", "")}
+        assert pages(watch.tripped(*watch.scrape_twice())) == {("MetricsAbsent", "")}
 
 
 @LONG
@@ -155,7 +155,7 @@ def test_an_exporter_that_is_dead_trips_metrics_absent(world: World, report: Rep
     with report.case("alert: exporter dead", did="MetricsAbsent"):
         world.process("exporter").stop()
 
-        assert pages(watch.tripped(*watch.look_twice())) == {("MetricsAbsent", "")}
+        assert pages(watch.tripped(*watch.scrape_twice())) == {("MetricsAbsent", "")}
 
 
 @LONG
@@ -175,7 +175,7 @@ def test_a_flood_trips_over_slo(world: World, report: Report) -> None:
         thread.start()
         try:
             wait_for(lambda: oldest(watch) > 1, seconds=60, what="the queue is late")
-            tripped = pages(watch.tripped(*watch.look_twice(apart=3)))
+            tripped = pages(watch.tripped(*watch.scrape_twice(apart=3)))
         finally:
             ended.set()
             thread.join()
@@ -183,7 +183,7 @@ def test_a_flood_trips_over_slo(world: World, report: Report) -> None:
 
 
 def oldest(watch: Watch) -> float:
-    return value(watch.look().samples, "queue_oldest_seconds", queue="notifications")
+    return value(watch.scrape().samples, "queue_oldest_seconds", queue="notifications")
 
 
 def test_a_queue_that_stays_paused_trips_a_ticket_and_no_page(world: World, report: Report) -> None:
@@ -193,7 +193,7 @@ def test_a_queue_that_stays_paused_trips_a_ticket_and_no_page(world: World, repo
         send(world, "waits")
         wait_for(lambda: depth(watch) > 0, seconds=10, what="it waits")
 
-        assert watch.tripped(*watch.look_twice()) == {("QueuePausedLong", "feeds")}
+        assert watch.tripped(*watch.scrape_twice()) == {("QueuePausedLong", "feeds")}
 
 
 @LONG
@@ -207,7 +207,7 @@ def test_a_database_that_is_full_of_connections_trips_connections_high(
         for _ in range(int(0.85 * allowed - used)):
             taken.enter_context(psycopg.connect(world.servers.database_url))
 
-        assert watch.tripped(*watch.look_twice()) == {("ConnectionsHigh", "")}
+        assert watch.tripped(*watch.scrape_twice()) == {("ConnectionsHigh", "")}
 
 
 @LONG
@@ -218,11 +218,11 @@ def test_a_wrong_clock_trips_clock_skew(world: World, report: Report) -> None:
         world.process("relay").start(MUTATION="skew", SKEW_SECONDS="90")
         wait_for(lambda: ahead(watch) > 60, seconds=15, what="the relay tells its clock")
 
-        assert watch.tripped(*watch.look_twice()) == {("ClockSkew", "")}
+        assert watch.tripped(*watch.scrape_twice()) == {("ClockSkew", "")}
 
 
 def ahead(watch: Watch) -> float:
-    return watch.look().samples.get(
+    return watch.scrape().samples.get(
         ("process_clock_ahead_seconds", frozenset({("group", "relay")})), 0.0
     )
 
@@ -245,4 +245,4 @@ def test_a_delivery_that_somebody_deleted_trips_audit_violation(
         world.rows(BY_HAND)
         world.manage("shell", "-c", "from eventbook.operate.audit import audit; audit()")
 
-        assert pages(watch.tripped(*watch.look_twice())) == {("AuditViolation", "")}
+        assert pages(watch.tripped(*watch.scrape_twice())) == {("AuditViolation", "")}

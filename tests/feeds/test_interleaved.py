@@ -26,7 +26,7 @@ from feeds.models import Timeline, TimelineEntry
 from feeds.statements import ADMIT
 from tests.feeds.reading import shown
 from tests.harness.deliveries import expanded, recorded
-from tests.harness.interleaving import another
+from tests.harness.interleaving import second_session
 from tests.library import PAGE, save
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,7 +73,7 @@ def bring(curator: User) -> Card:
 def test_the_card_is_in_the_feed_by_one_of_fan_out_and_backfill(
     alice: User, bob: User, add: Callable[[User], Card], first: str
 ) -> None:
-    with another() as other, another() as third:
+    with second_session() as other, second_session() as third:
         if first == "card":
             other.do(lambda: follow(follower=bob, followed=alice))
             card = third.do(lambda: add(alice))
@@ -97,7 +97,7 @@ def test_a_card_made_public_while_somebody_follows_is_in_the_feed(
 ) -> None:
     card = save(alice, private=True)
     deliver_cards()
-    with another() as other:
+    with second_session() as other:
         if first == "public":
             other.do(lambda: follow(follower=bob, followed=alice))
             update_card(card=card, visibility=Visibility.PUBLIC)
@@ -120,7 +120,7 @@ def test_a_card_added_while_somebody_unfollows_is_not_in_the_feed(
 ) -> None:
     follow(follower=bob, followed=alice)
     deliver_follows()
-    with another() as other:
+    with second_session() as other:
         if first == "card":
             other.do(lambda: unfollow(follower=bob, followed=alice))
             save(alice)
@@ -157,7 +157,7 @@ def follows_for_an_hour(alice: User, bob: User) -> None:
 
 
 def test_the_auditor_leaves_to_backfill_what_is_on_its_way(alice: User, bob: User) -> None:
-    with another() as other:
+    with second_session() as other:
         other.do(lambda: follow(follower=bob, followed=alice))
         save(alice)
         deliver_and_wait()

@@ -17,7 +17,7 @@ WAITING = """
 """
 
 
-class Other:
+class SecondSession:
     """A second session with an open transaction, on its own connection and thread."""
 
     def __init__(self) -> None:
@@ -43,9 +43,9 @@ class Other:
             cursor.execute(WAITING, [self.pid])
             return bool(cursor.fetchall())
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the session; an uncommitted transaction is rolled back."""
-        self._thread.submit(self._leave).result(timeout=30)
+        self._thread.submit(self._close).result(timeout=30)
         self._thread.shutdown()
 
     def _begin(self) -> int:
@@ -57,7 +57,7 @@ class Other:
     def _commit(self) -> None:
         self._atomic.__exit__(None, None, None)
 
-    def _leave(self) -> None:
+    def _close(self) -> None:
         if connection.in_atomic_block:
             transaction.set_rollback(True)
             self._commit()
@@ -65,10 +65,10 @@ class Other:
 
 
 @contextmanager
-def another() -> Iterator[Other]:
+def second_session() -> Iterator[SecondSession]:
     """Open a transaction in a second session during the block."""
-    other = Other()
+    session = SecondSession()
     try:
-        yield other
+        yield session
     finally:
-        other.leave()
+        session.close()

@@ -33,7 +33,7 @@ READY = {"web": "web.started", "relay": "relay.started", "worker": "worker.start
 
 
 @dataclass
-class Heard:
+class SpanRecord:
     """A span that the collector received, as plain Python values."""
 
     name: str
@@ -49,16 +49,16 @@ class Heard:
 
 
 @dataclass
-class Ear:
+class Collector:
     """An HTTP server that acts as OTLP collector, as Sentry, and as an outside service."""
 
-    spans: list[Heard] = field(default_factory=list)
+    spans: list[SpanRecord] = field(default_factory=list)
     envelopes: list[bytes] = field(default_factory=list)
     calls: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)  # of all traces and reports
 
     def __post_init__(self) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._answerer())
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._request_handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.dsn = self.url.replace("http://", "http://public@") + "/1"
@@ -69,7 +69,7 @@ class Ear:
         self.server.shutdown()
         self.server.server_close()
 
-    def of_trace(self, trace_id: str) -> list[Heard]:
+    def of_trace(self, trace_id: str) -> list[SpanRecord]:
         """Return the received spans of one trace."""
         return [span for span in list(self.spans) if span.trace_id == trace_id]
 
@@ -78,7 +78,7 @@ class Ear:
         items = [json.loads(lines[2]) for e in list(self.envelopes) if (lines := e.split(b"\n"))]
         return [item for item in items if "logentry" in item or "exception" in item]
 
-    def hear(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def store(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
         """Store the content of one request, by its path."""
         if headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -87,7 +87,7 @@ class Ear:
             for resource in request.resource_spans:
                 process = _plain(resource.resource.attributes)["service.name"]
                 for scope in resource.scope_spans:
-                    self.spans += [_heard(span, process) for span in scope.spans]
+                    self.spans += [_span_record(span, process) for span in scope.spans]
             self.bodies.append(str(request).encode())
         elif path.endswith("/envelope/"):
             self.envelopes.append(body)
@@ -95,14 +95,14 @@ class Ear:
         else:
             self.calls.append({name.lower(): text for name, text in headers.items()})
 
-    def _answerer(self) -> type[BaseHTTPRequestHandler]:
+    def _request_handler(self) -> type[BaseHTTPRequestHandler]:
         """Return the request handler class, bound to this server."""
-        ear = self
+        collector = self
 
-        class Answer(BaseHTTPRequestHandler):
+        class RequestHandler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                ear.hear(self.path, dict(self.headers), body)
+                collector.store(self.path, dict(self.headers), body)
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -110,7 +110,7 @@ class Ear:
             def log_message(self, format: str, *args: object) -> None:
                 """Write no access log."""
 
-        return Answer
+        return RequestHandler
 
 
 class Observed:
@@ -119,12 +119,12 @@ class Observed:
     programs = PROGRAMS
 
     def __init__(self, folder: Path, more: Mapping[str, str]) -> None:
-        self.folder, self.more, self.ear = folder, more, Ear()
+        self.folder, self.more, self.collector = folder, more, Collector()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._running = ExitStack()
-        self._running.callback(self.ear.close)
+        self._running.callback(self.collector.close)
 
     def start(self) -> None:
         """Start the processes, and wait until all are ready."""
@@ -173,10 +173,10 @@ class Observed:
             "RELEASE": "2026.1",
             "LOG_JSON": "1",
             "LOG_LEVEL": "DEBUG",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": self.ear.url,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
-            "SENTRY_DSN": self.ear.dsn,
-            "OUTSIDE_URL": f"{self.ear.url}/outside",
+            "SENTRY_DSN": self.collector.dsn,
+            "OUTSIDE_URL": f"{self.collector.url}/outside",
             "ALLOWED_HOSTS": "127.0.0.1",
             "WEB_PORT": str(self.port),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -218,9 +218,9 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _heard(span: Span, process: str) -> Heard:
+def _span_record(span: Span, process: str) -> SpanRecord:
     """Convert a span from OTLP."""
-    return Heard(
+    return SpanRecord(
         name=span.name,
         process=process,
         trace_id=span.trace_id.hex(),

@@ -1,4 +1,4 @@
-"""A web process that tests stream from, and clients of its streams."""
+"""Run a web process on the test database, and clients of its live streams."""
 
 from __future__ import annotations
 
@@ -47,37 +47,37 @@ class WebProcess:
                 stderr=output,
                 start_new_session=True,
             )
-        wait_for(self.answers, seconds=40, what="the web process answers")
+        wait_for(self.answers, seconds=40, what="the web process responds")
 
     def answers(self) -> bool:
-        """This says whether it serves."""
+        """Return whether the process responds."""
         with suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200
         return False
 
     @property
     def worker(self) -> psutil.Process:
-        """This is the process that serves."""
+        """Return the child process that serves requests."""
         children = psutil.Process(self.popen.pid).children()
-        # The other one is Python's own, which tidies up after such processes.
+        # The other child is Python's resource tracker.
         (child,) = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
         return child
 
     def stop(self) -> int:
-        """This ends it in the regular way."""
+        """Stop the process with SIGTERM, and return its exit code."""
         self.popen.send_signal(signal.SIGTERM)
         return self.popen.wait(timeout=20)
 
     def lines(self, message: str) -> list[dict[str, Any]]:
-        """This answers the lines of its log that say so."""
+        """Return the parsed log lines with this message."""
         text = self.log.read_text(errors="replace")
         made = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         return [line for line in made if line["event"] == message]
 
 
 @dataclass
-class Told:
-    """An event of a stream."""
+class StreamEvent:
+    """An event that a stream sent."""
 
     kind: str = ""
     id: str = ""
@@ -86,14 +86,14 @@ class Told:
 
 @dataclass
 class Client:
-    """A client that listens; `told` are the events, `last_id` is where it would resume."""
+    """A client of a stream, with the events received so far and the id to resume from."""
 
     web: WebProcess
     token: str
     last_id: str = ""
-    told: list[Told] = field(default_factory=list)
+    events: list[StreamEvent] = field(default_factory=list)
     comments: int = 0
-    opened: bool = False  # and up to date
+    opened: bool = False  # the stream has begun
     ended: bool = False
 
     def __enter__(self) -> Self:
@@ -114,7 +114,7 @@ class Client:
         self.kill()
 
     def kill(self) -> None:
-        """This breaks the connection off."""
+        """Close the connection without a goodbye, as a lost client does."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(5)
@@ -122,18 +122,18 @@ class Client:
         self._socket.close()
 
     def of(self, kind: str) -> list[Any]:
-        """This answers the data of all events of a kind."""
-        return [event.data for event in list(self.told) if event.kind == kind]
+        """Return the data of all received events of a kind."""
+        return [event.data for event in list(self.events) if event.kind == kind]
 
     def wait(self, kind: str, count: int = 1, *, seconds: float = 5) -> list[Any]:
-        """This answers the data of events of a kind, once there are so many."""
+        """Wait for `count` events of a kind, and return the data of all of that kind."""
         wait_for(
             lambda: len(self.of(kind)) >= count, seconds=seconds, what=f"{count} × {kind} came"
         )
         return self.of(kind)
 
     def _listen(self) -> None:
-        event = Told()
+        event = StreamEvent()
         with suppress(OSError, http.client.HTTPException, ValueError, AttributeError):
             while line := self.response.readline().decode():
                 name, _, text = line.rstrip("\n").partition(": ")
@@ -146,8 +146,8 @@ class Client:
                 elif line == "\n":
                     self.last_id = event.id or self.last_id
                     if event.kind:
-                        self.told.append(event)
-                    event = Told()
+                        self.events.append(event)
+                    event = StreamEvent()
                 elif name == "retry":
                     self.opened = True
                 else:
@@ -157,7 +157,7 @@ class Client:
 
 @contextmanager
 def idle(web: WebProcess, token: str, count: int) -> Iterator[list[socket.socket]]:
-    """This holds so many streams open, which nobody reads."""
+    """Hold `count` streams open during the block, without reading them."""
     request = f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Token {token}\r\n\r\n"
     sockets: list[socket.socket] = []
     try:

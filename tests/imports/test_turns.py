@@ -37,7 +37,7 @@ def _nothing_aside() -> Iterator[None]:
     slices.open_files.files.clear()
 
 
-def told(type: str) -> list[str]:
+def imports_of(type: str) -> list[str]:
     """Return the imports whose work the workers were told of, in order."""
     events = Event.objects.filter(type=type).order_by("recorded_at", "id")
     return [event.subject.removeprefix("imports/") for event in events]
@@ -47,10 +47,10 @@ def test_of_one_import_so_many_batches_stand_in_the_line(alice: User) -> None:
     job = read_only(alice, lines(1000))
 
     assert ImportBatch.objects.count() == 10
-    assert told("import.batch_ready") == [str(job.pk)] * turns.BATCHES_PER_PERSON
+    assert imports_of("import.batch_ready") == [str(job.pk)] * turns.BATCHES_PER_PERSON
     deliver(ImportBatchReady(import_id=job.pk, number=2, source=""))
 
-    assert len(told("import.batch_ready")) == turns.BATCHES_PER_PERSON + 1
+    assert len(imports_of("import.batch_ready")) == turns.BATCHES_PER_PERSON + 1
     assert ImportBatch.objects.filter(announced=True).count() == turns.BATCHES_PER_PERSON
 
 
@@ -64,20 +64,20 @@ def test_of_one_person_s_imports_together_no_more_stand_in_it_and_all_go_on(
     for number in range(1, 5):
         deliver(ImportBatchReady(import_id=one.pk, number=number, source=""))
 
-    ready = told("import.batch_ready")
+    ready = imports_of("import.batch_ready")
     assert ready == [str(one.pk)] * 4 + [str(other.pk)] * 4 + [str(two.pk)] * 4
 
 
 def test_one_import_of_a_person_is_read_at_a_time(alice: User, bob: User) -> None:
     first, second, third, fourth = (request_import(owner=alice, content=b"x") for _ in range(4))
     other = request_import(owner=bob, content=b"x")
-    assert told("import.requested") == [str(first.pk), str(other.pk)]
+    assert imports_of("import.requested") == [str(first.pk), str(other.pk)]
 
     handlers._read(begun(first))
     cancel_import(second)
     remove_import(third)
 
-    asked = told("import.requested")
+    asked = imports_of("import.requested")
     assert asked == [str(job.pk) for job in (first, other, second, third, fourth)]
     assert Import.objects.get(pk=fourth.pk).announced
 
@@ -113,15 +113,15 @@ def test_turns_that_were_lost_come_back(alice: User) -> None:
     Import.objects.filter(pk=job.pk).update(status="running")
     # As a worker leaves it that knows no turns.
     ImportBatch.objects.filter(announced=True).delete()
-    asked, ready = len(told("import.requested")), len(told("import.batch_ready"))
+    asked, ready = len(imports_of("import.requested")), len(imports_of("import.batch_ready"))
 
     assert turns.revive() == 1
 
-    assert told("import.requested")[asked:] == [str(second.pk)]
-    assert told("import.batch_ready")[ready:] == [str(job.pk)] * turns.BATCHES_PER_PERSON
+    assert imports_of("import.requested")[asked:] == [str(second.pk)]
+    assert imports_of("import.batch_ready")[ready:] == [str(job.pk)] * turns.BATCHES_PER_PERSON
     with transaction.atomic():
         turns.announce(alice.pk)
-    assert len(told("import.batch_ready")) == ready + turns.BATCHES_PER_PERSON
+    assert len(imports_of("import.batch_ready")) == ready + turns.BATCHES_PER_PERSON
 
 
 Read = Callable[[Document], Iterator[Row]]
@@ -214,7 +214,7 @@ def test_a_step_that_never_ends_is_ended_and_fails_its_own_import(
     assert time.monotonic() - began < 20
     assert (job.status, job.read) == ("failed", 50)
     assert job.error == f"too_slow: {slices.TOO_SLOW}"
-    assert str(following.pk) in told("import.requested")
+    assert str(following.pk) in imports_of("import.requested")
 
 
 def test_a_format_that_takes_too_long_to_be_found_fails_the_import(
@@ -247,7 +247,7 @@ def test_who_ends_an_import_and_who_announces_do_not_wait_for_each_other(alice: 
         thread.join(timeout=20)
 
     assert done == [None]
-    assert len(told("import.batch_ready")) == turns.BATCHES_PER_PERSON
+    assert len(imports_of("import.batch_ready")) == turns.BATCHES_PER_PERSON
     assert Import.objects.get(pk=job.pk).status == "running"
 
 

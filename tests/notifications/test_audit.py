@@ -19,7 +19,7 @@ from eventbook.operate.audit import audit
 from eventbook.work.execution import run_deliveries
 from notifications.models import Notification
 from tests.harness.deliveries import expanded
-from tests.harness.interleaving import another
+from tests.harness.interleaving import second_session
 from tests.library import PAGE, save
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,7 +49,7 @@ def known_page(alice: User) -> None:
 @pytest.fixture
 def untold(known_page: None, alice: User, bob: User) -> tuple[Card, Card]:
     """Alice, who saved the page at the same moment as Bob, was not told of his card."""
-    with another() as other:
+    with second_session() as other:
         alices = other.do(lambda: save(alice))
         bobs = save(bob, PAGE)
         other.commit()
@@ -115,7 +115,7 @@ def test_what_may_rightly_be_untold_is_no_fault(
 
 
 def test_an_import_that_commits_late_is_no_fault(known_page: None, alice: User, bob: User) -> None:
-    with another() as other:
+    with second_session() as other:
         drafts = [CardDraft(type="URL", url=PAGE)]
         other.do(lambda: add_cards(curator=alice, drafts=drafts, import_id=new_id()))
         save(bob, PAGE)
@@ -128,7 +128,7 @@ def test_an_import_that_commits_late_is_no_fault(known_page: None, alice: User, 
 def test_who_follows_while_a_card_is_added_may_still_be_told(
     known_page: None, alice: User, bob: User
 ) -> None:
-    with another() as other:
+    with second_session() as other:
         other.do(lambda: follow(follower=bob, followed=alice, notify=True))
         save(alice)
         deliver_all()

@@ -25,10 +25,10 @@ from tests.library import collection_of, save, save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-Told = Counter[tuple[str, str, str]]
+Notified = Counter[tuple[str, str, str]]
 
 
-def told() -> Told:
+def notified() -> Notified:
     """This counts who was told what, and of whom."""
     rows = Notification.objects.values_list("recipient__username", "kind", "actor__username")
     return Counter((recipient, kind, actor) for recipient, kind, actor in rows)
@@ -47,7 +47,7 @@ def test_whoever_saved_the_page_before_is_told_once(drain: Drain, alice: User, b
 
     drain()
 
-    assert told() == Counter({("alice", Kind.PAGE_SAVED, "bob"): 1})
+    assert notified() == Counter({("alice", Kind.PAGE_SAVED, "bob"): 1})
     assert Notification.objects.get().card_id == card.pk
 
 
@@ -63,7 +63,7 @@ def test_who_saved_the_abstract_of_a_paper_is_told_of_who_saves_its_pdf(
 
     drain()
 
-    assert told() == Counter(
+    assert notified() == Counter(
         {
             ("alice", Kind.PAGE_SAVED, "bob"): 1,
             ("alice", Kind.PAGE_SAVED, "charlie"): 1,
@@ -81,7 +81,7 @@ def test_a_page_kept_private_concerns_its_curator_but_tells_nobody(
 
     drain()
 
-    assert told() == Counter({("alice", Kind.PAGE_SAVED, "bob"): 1})
+    assert notified() == Counter({("alice", Kind.PAGE_SAVED, "bob"): 1})
 
 
 def test_only_followers_who_asked_are_told_of_a_new_card(
@@ -93,7 +93,7 @@ def test_only_followers_who_asked_are_told_of_a_new_card(
 
     drain()
 
-    assert told() == Counter(
+    assert notified() == Counter(
         {
             ("alice", Kind.FOLLOWED, "bob"): 1,
             ("alice", Kind.FOLLOWED, "charlie"): 1,
@@ -111,7 +111,7 @@ def test_a_follower_who_saved_the_page_too_is_told_once(
 
     drain()
 
-    assert told()[("bob", Kind.CARD_ADDED, "alice")] == 1
+    assert notified()[("bob", Kind.CARD_ADDED, "alice")] == 1
     assert Notification.objects.filter(recipient=bob).count() == 1
 
 
@@ -127,7 +127,7 @@ def test_each_reason_counts_for_those_whom_it_concerns(
     (added,) = [each for each in recorded(CardAdded) if each.event.curator_id == alice.pk]
     handlers.notify_card_added([added] * times)
 
-    assert told() == Counter(
+    assert notified() == Counter(
         {("bob", Kind.CARD_ADDED, "alice"): 1, ("charlie", Kind.PAGE_SAVED, "alice"): 1}
     )
 
@@ -140,19 +140,19 @@ def test_nobody_is_told_of_cards_from_before_they_followed(
 
     drain()
 
-    assert told() == Counter({("alice", Kind.FOLLOWED, "bob"): 1})
+    assert notified() == Counter({("alice", Kind.FOLLOWED, "bob"): 1})
 
 
 def test_unfollowing_takes_nothing_back(drain: Drain, alice: User, bob: User) -> None:
     follow(follower=bob, followed=alice, notify=True)
     save(alice)
     drain()
-    before = told()
+    before = notified()
 
     unfollow(follower=bob, followed=alice)
     drain()
 
-    assert told() == before
+    assert notified() == before
     assert before.total() == 2
 
 
@@ -162,7 +162,7 @@ def test_following_again_and_again_tells_once(drain: Drain, alice: User, bob: Us
         drain()
         unfollow(follower=bob, followed=alice)
 
-    assert told() == Counter({("alice", Kind.FOLLOWED, "bob"): 1})
+    assert notified() == Counter({("alice", Kind.FOLLOWED, "bob"): 1})
 
 
 def test_the_curator_is_told_when_another_collects_the_card(
@@ -174,7 +174,7 @@ def test_the_curator_is_told_when_another_collects_the_card(
 
     drain()
 
-    assert told() == Counter({("alice", Kind.COLLECTED, "bob"): 1})
+    assert notified() == Counter({("alice", Kind.COLLECTED, "bob"): 1})
     assert Notification.objects.get().collection_id == collection.pk
 
 
@@ -188,7 +188,7 @@ def test_nobody_hears_of_private_collections_or_of_own_acts(
 
     drain()
 
-    assert told() == Counter()
+    assert notified() == Counter()
 
 
 def test_a_card_that_was_removed_or_made_private_meanwhile_tells_nobody(
@@ -201,7 +201,7 @@ def test_a_card_that_was_removed_or_made_private_meanwhile_tells_nobody(
 
     drain()
 
-    assert told() == Counter({("alice", Kind.FOLLOWED, "bob"): 1})
+    assert notified() == Counter({("alice", Kind.FOLLOWED, "bob"): 1})
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_delivering_every_event_again_changes_nothing(
 @pytest.mark.usefixtures("a_bit_of_everything")
 def test_the_order_of_delivery_does_not_matter(drain: Drain) -> None:
     drain()
-    at_once = told()
+    at_once = notified()
     Notification.objects.all().delete()
 
     for event in reversed(recorded(CardAdded)):
@@ -237,7 +237,7 @@ def test_the_order_of_delivery_does_not_matter(drain: Drain) -> None:
     handlers.notify_collected(recorded(CollectionCardAdded))
     handlers.notify_followed(recorded(UserFollowed))
 
-    assert told() == at_once
+    assert notified() == at_once
 
 
 def test_the_number_of_statements_does_not_depend_on_the_number_of_cards(
@@ -252,7 +252,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_cards(
     many = [_statements(handlers.notify_card_added, each) for each in (events[5:50], events[50:])]
 
     assert (few, many) == (1, [3, 3])  # many are inserted under a savepoint
-    assert told()[("bob", Kind.CARD_ADDED, "alice")] == 500
+    assert notified()[("bob", Kind.CARD_ADDED, "alice")] == 500
 
 
 def test_a_large_batch_of_which_a_part_was_delivered_before(alice: User, bob: User) -> None:
@@ -264,7 +264,7 @@ def test_a_large_batch_of_which_a_part_was_delivered_before(alice: User, bob: Us
 
     handlers.notify_card_added(events)
 
-    assert told()[("bob", Kind.CARD_ADDED, "alice")] == 50
+    assert notified()[("bob", Kind.CARD_ADDED, "alice")] == 50
 
 
 def _added(card: Card, like: Recorded[Any]) -> Recorded[CardAdded]:

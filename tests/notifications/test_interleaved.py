@@ -25,7 +25,7 @@ from eventbook.work.execution import run_deliveries
 from notifications.handlers import notify_card_added, notify_followed
 from notifications.models import Kind, Notification
 from tests.harness.deliveries import expanded, recorded
-from tests.harness.interleaving import another
+from tests.harness.interleaving import second_session
 from tests.harness.processes import wait_for
 from tests.library import save
 
@@ -69,7 +69,7 @@ def by_statement(card: Card) -> None:
 WAYS = pytest.mark.parametrize("deliver", [by_a_few, by_many, by_parts, by_statement])
 
 
-def told() -> list[tuple[str, UUID | None]]:
+def notified() -> list[tuple[str, UUID | None]]:
     """Return who was told of which card that saves a page they saved."""
     rows = Notification.objects.filter(kind=Kind.PAGE_SAVED)
     return sorted(rows.values_list("recipient__username", "card_id"))
@@ -92,7 +92,7 @@ def at_once(alice: User, bob: User, charlie: User) -> Callable[..., tuple[Card, 
 
     def at_once(deliver: Deliver, *, first: str, private: Sequence[str] = ()) -> tuple[Card, Card]:
         save(charlie)  # so that nobody has to wait for the other's page
-        with another() as other:
+        with second_session() as other:
             do_first, do_second = (other.do, _now) if first == "bob" else (_now, other.do)
             alices = do_first(lambda: save(alice, private="alice" in private))
             bobs = do_second(lambda: save(bob, private="bob" in private))
@@ -113,7 +113,7 @@ def test_of_two_who_save_a_page_at_once_the_earlier_one_is_told(
     alices, bobs = at_once(deliver, first=first)
 
     # Charlie was there before both; nobody has delivered his card yet.
-    assert told() == [("alice", bobs.pk), ("charlie", alices.pk), ("charlie", bobs.pk)]
+    assert notified() == [("alice", bobs.pk), ("charlie", alices.pk), ("charlie", bobs.pk)]
 
 
 @WAYS
@@ -138,7 +138,7 @@ def test_a_private_card_is_told_to_nobody_and_hears_of_the_other(
 ) -> None:
     _, bobs = at_once(deliver, first=first, private=["alice"])
 
-    assert told() == [("alice", bobs.pk), ("charlie", bobs.pk)]
+    assert notified() == [("alice", bobs.pk), ("charlie", bobs.pk)]
 
 
 @WAYS
@@ -148,7 +148,7 @@ def test_who_saved_first_does_not_hear_of_a_private_card(
 ) -> None:
     alices, _ = at_once(deliver, first=first, private=["bob"])
 
-    assert told() == [("charlie", alices.pk)]
+    assert notified() == [("charlie", alices.pk)]
 
 
 @WAYS
@@ -162,7 +162,7 @@ def test_a_card_that_was_saved_as_private_is_told_to_nobody_later(
     for card in cards:
         deliver(card)
 
-    assert told() == []
+    assert notified() == []
     assert not Notification.objects.exists()
 
 
@@ -175,7 +175,7 @@ def test_who_saved_long_after_is_not_told_of_an_earlier_card(
     deliver(alices)
     deliver(alices)
 
-    assert told() == [("alice", bobs.pk)]
+    assert notified() == [("alice", bobs.pk)]
 
 
 @WAYS
@@ -208,7 +208,7 @@ def test_a_large_batch_of_which_pairs_were_told_before_is_not_written_twice(
 
     assert rows() == before
     assert len(captured) == 3  # under a savepoint, and not once more
-    assert Counter(name for name, _ in told()) == Counter(alice=SMALL_BATCH + 1)
+    assert Counter(name for name, _ in notified()) == Counter(alice=SMALL_BATCH + 1)
 
 
 @WAYS
@@ -216,7 +216,7 @@ def test_a_large_batch_of_which_pairs_were_told_before_is_not_written_twice(
 def test_who_follows_while_a_card_is_added_is_told_of_it_once(
     deliver: Deliver, alice: User, bob: User, first: str
 ) -> None:
-    with another() as other:
+    with second_session() as other:
         if first == "card":  # is committed, though it was added after the follow began
             other.do(lambda: follow(follower=bob, followed=alice, notify=True))
             card = save(alice)
@@ -260,7 +260,7 @@ def test_two_follows_of_a_pair_that_are_delivered_at_once_tell_once(
         unfollow(follower=person, followed=alice)
     one, two, three, four = recorded(UserFollowed)
 
-    with another() as first, another() as second:
+    with second_session() as first, second_session() as second:
         first.do(lambda: notify_followed([two, one]))  # of Charlie, and of Bob
         waiting = second.start(lambda: notify_followed([four, three]))
         wait_for(lambda: second.waits() or waiting.done(), seconds=10, what="it waits")

@@ -1,4 +1,9 @@
-"""What a probe's handler does once its effects are written."""
+"""The behaviours that a test can choose for a probe's handler, by name.
+
+The handler runs one after its effects are written. Tests and handlers signal each other by files:
+a *go file* lets a probe continue, or records that it has misbehaved once; a *begun file* says that
+the handler has started.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +24,21 @@ ABOUT_TRANSACTIONS = {"freeze_once", "die_after_commit_once", "hang_up_once"}
 
 
 class Refused(Exception):
-    """The probe was told to fail."""
+    """Raised by a probe whose behaviour is to fail."""
 
 
 def behave(event: ProbeSent) -> None:
-    """This does what the probe says."""
+    """Run the behaviour that the event names."""
     BEHAVIOURS[event.behaviour](event.key)
 
 
-def told(key: str) -> Path:
-    """This is the file by which a test tells a probe to go on."""
-    return Path(settings.DATA_DIR) / f"told-{key}"
+def go_file(key: str) -> Path:
+    """Return the path of a probe's go file."""
+    return Path(settings.DATA_DIR) / f"go-{key}"
 
 
-def begun(key: str) -> Path:
-    """This is the file by which a probe tells that it has begun."""
+def begun_file(key: str) -> Path:
+    """Return the path of a probe's begun file."""
     return Path(settings.DATA_DIR) / f"begun-{key}"
 
 
@@ -42,20 +47,20 @@ def refuse(key: str) -> None:
 
 
 def refuse_until_told(key: str) -> None:
-    if not told(key).exists():
+    if not go_file(key).exists():
         raise Refused(key)
 
 
 def quote_a_row(key: str) -> None:
-    """This fails as a statement does that finds a row already there: the message quotes it."""
+    """Raise a database error whose message quotes the key, as a duplicate row does."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS quoted (words text PRIMARY KEY)")
         cursor.execute("INSERT INTO quoted VALUES (%s), (%s)", [key, key])
 
 
 def put_off_once(key: str) -> None:
-    if not told(key).exists():
-        told(key).touch()
+    if not go_file(key).exists():
+        go_file(key).touch()
         raise Later(0.1, "Not yet.")
 
 
@@ -64,33 +69,33 @@ def die(key: str) -> None:
 
 
 def die_once(key: str) -> None:
-    if not told(key).exists():
-        told(key).touch()
+    if not go_file(key).exists():
+        go_file(key).touch()
         die(key)
 
 
 def die_after_commit_once(key: str) -> None:
-    if not told(key).exists():
-        told(key).touch()
+    if not go_file(key).exists():
+        go_file(key).touch()
         transaction.on_commit(lambda: die(key))
 
 
 def hang_up_once(key: str) -> None:
-    """This ends the connection to the database, from the other side."""
-    if not told(key).exists():
-        told(key).touch()
+    """End the handler's database connection from the server's side, once."""
+    if not go_file(key).exists():
+        go_file(key).touch()
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
 def freeze_once(key: str) -> None:
-    if not told(key).exists():
-        told(key).write_text(str(os.getpid()))
+    if not go_file(key).exists():
+        go_file(key).write_text(str(os.getpid()))
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def freeze_outside_once(key: str) -> None:
-    """This does the same, but not in a transaction, which PostgreSQL would end."""
+    """Suspend the process once, outside a transaction, which PostgreSQL would end."""
     if not connection.in_atomic_block:
         freeze_once(key)
 
@@ -100,7 +105,7 @@ def crash(key: str) -> None:
 
 
 def hoard(key: str) -> None:
-    """This asks for more memory than there is."""
+    """Allocate more memory than the process may have."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (2**31, before[1]))
     try:
@@ -114,16 +119,16 @@ def hang(key: str) -> None:
 
 
 def hang_for_good(key: str) -> None:
-    """This doesn't hear the soft time limit either."""
+    """Hang, and ignore the soft time limit's signal."""
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     time.sleep(3600)
 
 
 def wait_until_told(key: str) -> None:
-    """This tells that it has begun, and goes on when the test says so."""
-    begun(key).touch()
+    """Write the begun file, and wait up to 60 s for the go file."""
+    begun_file(key).touch()
     deadline = time.monotonic() + 60
-    while not told(key).exists() and time.monotonic() < deadline:
+    while not go_file(key).exists() and time.monotonic() < deadline:
         time.sleep(0.02)
 
 

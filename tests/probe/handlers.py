@@ -28,7 +28,7 @@ def write(events: Sequence[Recorded[ProbeSent]]) -> None:
 
 
 def account(event: ProbeSent) -> str:
-    """This is what shares a rate limit: the beginning of the key."""
+    """Return the rate limit group: the key up to its first hyphen."""
     return event.key.partition("-")[0]
 
 
@@ -38,13 +38,13 @@ def call(events: Sequence[Recorded[ProbeSent]]) -> None:
     with (settings.DATA_DIR / "outside.log").open("a") as outside:
         outside.write(f"{recorded.id} {recorded.event.key}\n")
     if url := os.environ.get("OUTSIDE_URL"):
-        ask_outside(url, recorded)
+        call_outside(url, recorded)
     if recorded.event.behaviour not in ABOUT_TRANSACTIONS:
         behave(recorded.event)
 
 
-def ask_outside(url: str, recorded: Recorded[ProbeSent]) -> None:
-    """This asks the outside service that a test runs."""
+def call_outside(url: str, recorded: Recorded[ProbeSent]) -> None:
+    """Send a request to the service that a test runs at OUTSIDE_URL."""
     request = Request(
         url,
         data=json.dumps({"subject": recorded.event.subject}).encode(),

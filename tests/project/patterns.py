@@ -158,8 +158,13 @@ def _pumps(tree: Any, before: str) -> Iterator[tuple[str, str]]:
     for op, value in tree:
         if op in REPEATS and value[1] >= MANY:
             yield from ((before, body) for body in _samples(value[2]) if body)
-        inner = [value[2]] if op in REPEATS else value if op is sre.ATOMIC_GROUP else []
-        for part in [inner] if op is sre.ATOMIC_GROUP else inner or _parts(op, value):
+        if op in REPEATS:
+            inner = [value[2]]
+        elif op is sre.ATOMIC_GROUP:
+            inner = [value]
+        else:
+            inner = _parts(op, value)
+        for part in inner:
             yield from _pumps(part, before)
         before += next(iter(_samples([(op, value)])), "")
     if before:

@@ -71,7 +71,7 @@ def api(web: WebProcess, user: User, path: str, **more: Any) -> Any:
 
 
 @contextmanager
-def transaction_of_another() -> Iterator[psycopg.Connection]:
+def second_connection() -> Iterator[psycopg.Connection]:
     with psycopg.connect(environment()["DATABASE_URL"]) as other:
         yield other
 
@@ -92,7 +92,7 @@ def test_notifications_and_the_feed_arrive_as_their_pages_show_them(
     assert [notification] == api(web, alice, "notifications/")["results"]
     assert [fed] == api(web, alice, "feeds/following/")["results"]
     assert fed["id"] == str(card.pk)
-    assert of_bob.told == []
+    assert of_bob.events == []
 
 
 def test_cards_that_are_in_no_timeline_are_told_once(
@@ -119,7 +119,7 @@ def test_cards_that_are_in_no_timeline_are_told_once(
     assert shown == api(web, alice, f"cards/{private.pk}/")
     assert [each["id"] for each in of_alice.of("feed")] == [str(first.pk), str(second.pk)]
     assert [each["id"] for each in again.of("feed")[:2]] == [str(third.pk), str(fourth.pk)]
-    assert of_charlie.told == []
+    assert of_charlie.events == []
 
 
 def test_an_import_is_seen_going_on(
@@ -138,7 +138,7 @@ def test_an_import_is_seen_going_on(
     assert told[-1]["counts"]["added"] == 250
     added = [each["counts"]["added"] for each in told]
     assert added == sorted(added)
-    assert of_bob.told == []
+    assert of_bob.events == []
 
 
 def test_a_card_fills_in_for_its_curator_alone(
@@ -157,7 +157,7 @@ def test_a_card_fills_in_for_its_curator_alone(
     shown = api(web, alice, f"cards/{card.pk}/")
     assert told["metadata"]["title"] == shown["metadata"]["title"] == "On streams"
     assert (told["id"], told["url"]) == (str(card.pk), card.link)
-    assert of_bob.told == []
+    assert of_bob.events == []
 
 
 def pages(site: Web) -> str:
@@ -171,7 +171,7 @@ def test_nobody_is_told_what_is_private_or_no_longer_theirs_to_see(
     private, unfollowed = save(bob, private=True), save(charlie)
     drain()
     of_alice = listen(alice)
-    with transaction_of_another() as other:
+    with second_connection() as other:
         # Rows that a fan-out leaves if it ran just before the card became private, or unfollowing.
         entry = "INSERT INTO feeds_timelineentry (owner_id, card_id, author_id) VALUES (%s, %s, %s)"
         other.execute(entry, [alice.pk, private.pk, bob.pk])
@@ -217,7 +217,7 @@ def test_a_break_in_the_middle_of_a_burst_costs_nothing(
     first = listen(alice)
     ids = notify(alice, bob, 5)
     first.wait("notification", 5)
-    middle = first.told[1]
+    middle = first.events[1]
 
     second = listen(alice, middle.id)
 
@@ -227,7 +227,7 @@ def test_a_break_in_the_middle_of_a_burst_costs_nothing(
 def test_what_commits_late_is_not_passed_over(listen: Listen, alice: User, bob: User) -> None:
     client = listen(alice)
     keys = [str(new_id()), str(new_id())]
-    with transaction_of_another() as one, transaction_of_another() as two:
+    with second_connection() as one, second_connection() as two:
         for other, key in ((one, keys[0]), (two, keys[1])):
             other.execute(INSERT, [alice.pk, key, bob.pk])
         seen = notify(alice, bob)
@@ -251,7 +251,7 @@ def test_a_delivery_that_comes_an_hour_late_is_told(listen: Listen, alice: User,
     client = listen(alice)
     old = first_id_at(timezone.now() - timedelta(hours=1))
 
-    with transaction_of_another() as other:
+    with second_connection() as other:
         other.execute(INSERT, [alice.pk, old, bob.pk])
 
     assert client.wait("notification")[0]["id"] == str(old)

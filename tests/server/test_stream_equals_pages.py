@@ -80,7 +80,7 @@ class Reader:
 
     def follow(self) -> None:
         """Take what the stream has told since."""
-        events = list(self.stream.told)[self.taken :]
+        events = list(self.stream.events)[self.taken :]
         self.taken += len(events)
         for event in events:
             if event.kind == "feed":
@@ -133,7 +133,7 @@ def settles(reader: Reader) -> None:
         now = [(each["id"], each["title"]) for each in feed]
         raise DeadlinePassed(
             f"{error}\nfeed: {set(shown) ^ set(now)}\ntold: {reader.told != told},"
-            f" {reader.unread} unread of {unread}\n{[event.kind for event in reader.stream.told]}"
+            f" {reader.unread} unread of {unread}\n{[event.kind for event in reader.stream.events]}"
         ) from error
 
 

@@ -170,12 +170,12 @@ def test_many_streams_take_turns_and_none_misses_what_comes_late(
         notify(person, bob)
 
     for ear in ears.values():
-        wait_for(lambda: told(ear) == 2, seconds=5, what="each was told")  # noqa: B023
+        wait_for(lambda: notifications_of(ear) == 2, seconds=5, what="each was told")  # noqa: B023
     time.sleep(2 * hub.POLL_SECONDS)
-    assert [told(ear) for ear in ears.values()] == [2, 2, 2]
+    assert [notifications_of(ear) for ear in ears.values()] == [2, 2, 2]
 
 
-def told(ear: Ear) -> int:
+def notifications_of(ear: Ear) -> int:
     return ear.text.count("event: notification")
 
 
@@ -198,4 +198,4 @@ def test_a_source_that_fails_is_logged_and_what_it_had_comes_later(
     wait_for(lambda: "stream.look_failed" in caplog.text, seconds=5, what="it is logged")
     monkeypatch.setattr(polling, "changes", working)
 
-    wait_for(lambda: told(ear) == 1, seconds=5, what="it is told")
+    wait_for(lambda: notifications_of(ear) == 1, seconds=5, what="it is told")

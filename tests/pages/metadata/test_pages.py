@@ -42,7 +42,7 @@ def statements(count: list[int]) -> Iterator[None]:
     count.append(len(captured))
 
 
-def told() -> list[dict[str, Any]]:
+def page_events() -> list[dict[str, Any]]:
     return list(Event.objects.filter(type__startswith="page.").values_list("data", flat=True))
 
 
@@ -58,7 +58,7 @@ def test_a_page_is_told_of_once_whoever_adds_it_and_however(
     update_card(card=note, url=f"{PAGE}/1")
 
     pages = Url.objects.order_by("pk")
-    assert told() == [{"url_id": page.pk, "host": "example.org"} for page in pages]
+    assert page_events() == [{"url_id": page.pk, "host": "example.org"} for page in pages]
     assert pages.count() == 5
     lanes = OutboxEntry.objects.filter(type="page.added").order_by("event_id")
     bulk, interactive = Priority.BULK, Priority.INTERACTIVE
@@ -74,7 +74,7 @@ def test_where_pages_are_not_fetched_nothing_is_told_and_cards_say_so(
 
     shown = [client.get(f"/api/v1/cards/{each.pk}/").json() for each in (card, note)]
 
-    assert told() == []
+    assert page_events() == []
     assert (shown[0]["metadata"]["status"], shown[0]["display_title"]) == ("off", PAGE)
     assert (shown[1]["metadata"], shown[1]["display_title"]) == (None, "")
 
@@ -206,7 +206,7 @@ def test_pages_that_were_saved_while_none_were_fetched_are_asked_for_too(
         {"expired": 0, "unknown": 0},
     ]
 
-    assert told() == [{"url_id": old.url_id, "host": "example.org"}]
+    assert page_events() == [{"url_id": old.url_id, "host": "example.org"}]
 
 
 def test_what_many_saved_is_asked_again_first_and_what_nobody_keeps_is_put_off(
@@ -222,7 +222,7 @@ def test_what_many_saved_is_asked_again_first_and_what_nobody_keeps_is_put_off(
 
     assert [refresh()["expired"] for _ in range(3)] == [1, 1, 0]
 
-    assert [event["url_id"] for event in told()] == [popular.url_id, cards[0].url_id]
+    assert [event["url_id"] for event in page_events()] == [popular.url_id, cards[0].url_id]
     assert Metadata.objects.filter(expires_at__gt=timezone.now() + timedelta(days=29)).count() == 1
 
 
@@ -350,7 +350,7 @@ def test_staff_see_pages_and_let_them_be_fetched_again(web: Web, alice: User) ->
 
     assert b"The site is down." in listed.content
     assert browser.get(f"/admin/pages/metadata/{url.pk}/change/").status_code == 200
-    assert told() == [{"url_id": url.pk, "host": "example.org"}] * 2
+    assert page_events() == [{"url_id": url.pk, "host": "example.org"}] * 2
 
 
 def saved(web: Web, path: str, body: str, status: int = 200, **headers: str) -> Url:
