@@ -13,6 +13,7 @@ from accounts.names import (
     check_not_of_the_site,
     tidy_email,
 )
+from accounts.validators import PASSWORD_MAX_LENGTH
 from api.serializers import ModelSerializer, Serializer
 
 
@@ -77,12 +78,16 @@ class TidyEmailField(serializers.EmailField):
 class RegistrationSerializer(Serializer):
     username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
     email = TidyEmailField(max_length=EMAIL_MAX_LENGTH)
-    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+    password = serializers.CharField(
+        max_length=PASSWORD_MAX_LENGTH, trim_whitespace=False, write_only=True
+    )
 
 
 class CredentialsSerializer(Serializer):
     username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
-    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+    password = serializers.CharField(
+        max_length=PASSWORD_MAX_LENGTH, trim_whitespace=False, write_only=True
+    )
 
 
 class SessionSerializer(Serializer):

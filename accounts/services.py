@@ -8,7 +8,7 @@ from functools import partial
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from knox.models import AuthToken
 from psycopg.errors import UniqueViolation
 
@@ -160,9 +160,8 @@ def follow(*, follower: User, followed: User, notify: bool | None = None) -> tup
     if follower.pk == followed.pk:
         raise ValidationError("You cannot follow yourself.", code="self_follow")
     row = {"follower": follower.pk, "followed": followed.pk, "notify": notify}
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(FOLLOW, row)
-        notifies, created = cursor.fetchone()
+    with transaction.atomic():
+        ((notifies, created),) = execute(FOLLOW, row).rows
         if created:
             event = UserFollowed(follower_id=follower.pk, followed_id=followed.pk)
             user_followed.send(sender=Follow, event=event)

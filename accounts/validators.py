@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+PASSWORD_MAX_LENGTH = 128
 # Shorter names are ignored: they occur in many ordinary words.
-SHORTEST_NAME = 3
+MIN_NAME_LENGTH = 3
 
 
 class BesidesNamesValidator:
@@ -39,7 +40,7 @@ class BesidesNamesValidator:
 class MaximumLengthValidator:
     """Refuses a password that is too long for the API's login."""
 
-    def __init__(self, max_length: int = 128) -> None:
+    def __init__(self, max_length: int = PASSWORD_MAX_LENGTH) -> None:
         self.max_length = max_length
 
     def validate(self, password: str, user: Any = None) -> None:
@@ -53,11 +54,11 @@ class MaximumLengthValidator:
 
 
 def own_names(user: Any) -> set[str]:
-    """Return a user's names and their parts, in lower case; parts of SHORTEST_NAME or longer."""
+    """Return a user's names and their parts, in lower case; parts of MIN_NAME_LENGTH or longer."""
     fields = ("username", "display_name", "first_name", "last_name", "email")
     texts = [str(getattr(user, field, "") or "").lower() for field in fields]
     texts += [text.partition("@")[0] for text in texts]
     parts = {
         part for text in texts for part in (text, *re.split(r"[\W_]+", text.partition("@")[0]))
     }
-    return {part for part in parts if len(part) >= SHORTEST_NAME}
+    return {part for part in parts if len(part) >= MIN_NAME_LENGTH}

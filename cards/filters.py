@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import ValidationError
+from typing import Any
+
 from rest_framework import serializers
 
 from accounts.models import Visibility
 from api.views import QuerySerializer
 from cards import limits
 from cards.models import Card
-from cards.services import rules
 from pages.canonical import InvalidUrl, canonical_url, page_at
 
 MAX_WORDS, MAX_TAGS = 10, 10  # in one search
 
 
-def canonical_or_refuse(url: str) -> str:
-    """Return the canonical URL of the parameter `url`; raise ValidationError if it is invalid."""
-    try:
-        return canonical_url(url)
-    except InvalidUrl as problem:
-        raise ValidationError(dict(rules.error("url", str(problem), "invalid_url"))) from problem
+class PageAddressField(serializers.CharField):
+    """The address of a page in any spelling; its value is the canonical URL."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the canonical URL, or raise ValidationError."""
+        try:
+            return canonical_url(super().to_internal_value(data))
+        except InvalidUrl as problem:
+            raise serializers.ValidationError(str(problem), "invalid_url") from problem
 
 
 class PageQuerySerializer(QuerySerializer):
     """The page whose cards are listed."""
 
-    url = serializers.CharField(
+    url = PageAddressField(
         max_length=limits.LINK_LENGTH,
         help_text="The address of the page, in any spelling.",
         error_messages={"required": "Give the address of a page."},
@@ -67,7 +70,7 @@ class LibraryQuerySerializer(CardFilterSerializer):
     host = serializers.CharField(
         required=False, max_length=255, help_text="The pages' host, for example `example.org`."
     )
-    url = serializers.CharField(
+    url = PageAddressField(
         required=False,
         max_length=limits.LINK_LENGTH,
         help_text="Any spelling of a page's address.",
@@ -82,10 +85,3 @@ class LibraryQuerySerializer(CardFilterSerializer):
         if found is None or found.canonical != f"https://{found.host}/":
             raise serializers.ValidationError("Give a host name, for example `example.org`.")
         return found.host
-
-    def validate_url(self, url: str) -> str:
-        """Return the canonical URL of the page."""
-        try:
-            return canonical_url(url)
-        except InvalidUrl as problem:
-            raise serializers.ValidationError(str(problem), "invalid_url") from problem

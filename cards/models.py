@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import Visibility
+from cards import limits
 from eventbook.database import new_id
 from pages.models import Url
 
@@ -35,11 +36,13 @@ class Card(models.Model):
     # Since when the card has been about this page; null: since the card was added.
     page_since = models.DateTimeField(null=True, blank=True)
     # The address as the curator typed it; `url` is the page there.
-    link = models.TextField(max_length=2048, blank=True)
-    title = models.CharField(max_length=500, blank=True)
-    text = models.TextField(max_length=20_000, blank=True)
+    link = models.TextField(max_length=limits.LINK_LENGTH, blank=True)
+    title = models.CharField(max_length=limits.TITLE_LENGTH, blank=True)
+    text = models.TextField(max_length=limits.TEXT_LENGTH, blank=True)
     # The database default is for the previous release, which inserts cards without tags.
-    tags = ArrayField(models.TextField(max_length=100), default=list, db_default=[], blank=True)
+    tags = ArrayField(
+        models.TextField(max_length=limits.TAG_LENGTH), default=list, db_default=[], blank=True
+    )
     # CSL-JSON fields of a reference (author, issued, container-title, DOI, ...).
     reference = models.JSONField(default=dict, blank=True)
     parent = models.ForeignKey(
@@ -86,8 +89,8 @@ class Collection(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="collections", db_index=False
     )
-    name = models.CharField(max_length=200)
-    description = models.TextField(max_length=2000, blank=True)
+    name = models.CharField(max_length=limits.COLLECTION_NAME_LENGTH)
+    description = models.TextField(max_length=limits.COLLECTION_DESCRIPTION_LENGTH, blank=True)
     visibility = models.CharField(max_length=7, choices=Visibility, default=Visibility.PUBLIC)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

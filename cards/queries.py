@@ -15,7 +15,7 @@ from cards.events import CardAdded, CardsImported
 from cards.models import Card, Collection, CollectionCard
 from eventbook import KeyRange, Recorded
 
-UNSEEN = "There is no collection with this id that you can see."
+NO_VISIBLE_COLLECTION = "There is no collection with this id that you can see."
 
 
 def public(*, by: str, at: str = "") -> Q:
@@ -70,7 +70,9 @@ def library(
     if collection:
         # The same error as for a missing collection, so that it doesn't reveal a private one.
         if not visible_collections(user).filter(pk=collection).exists():
-            raise ValidationError({"collection": ValidationError(UNSEEN, code="does_not_exist")})
+            raise ValidationError(
+                {"collection": ValidationError(NO_VISIBLE_COLLECTION, code="does_not_exist")}
+            )
         found = found.filter(places__collection_id=collection)
     if host:
         found = found.filter(url__host=host)

@@ -10,9 +10,9 @@ from accounts.names import check_line
 from accounts.serializers import PersonSerializer
 from api.serializers import FIXED, ModelSerializer, Serializer
 from cards import limits
+from cards.metadata import visible_metadata
 from cards.models import Card, Collection
 from cards.references import ReferenceSerializer
-from cards.showing import shown_of
 from pages.metadata.serializers import MetadataSerializer, metadata_json
 
 
@@ -56,7 +56,7 @@ class CardSerializer(ModelSerializer[Card]):
     def to_representation(self, instance: Card) -> dict[str, Any]:
         """Build the response by hand: the framework takes ten times as long per card."""
         page = instance.url
-        known = shown_of(instance)
+        known = visible_metadata(instance)
         return {
             "id": str(instance.pk),
             "type": instance.type,

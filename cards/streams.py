@@ -31,7 +31,7 @@ FILLED_IN = """
 """
 
 
-def shown_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
+def load_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
     """Return the cards with the metadata of their pages, as their curators see them."""
     cards = with_representation(Card.objects.filter(pk__in={id for _, id in pairs}), own=True)
     return {
@@ -41,4 +41,4 @@ def shown_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source(name="card", changes_sql=FILLED_IN, load_data=shown_cards))
+register(Source(name="card", changes_sql=FILLED_IN, load_data=load_cards))

@@ -15,7 +15,7 @@ from api.objects import ObjectView
 from api.views import APIView, ListAPIView
 from cards import queries, services
 from cards.bulk import add_in_bulk
-from cards.filters import LibraryQuerySerializer, PageQuerySerializer, canonical_or_refuse
+from cards.filters import LibraryQuerySerializer, PageQuerySerializer
 from cards.models import Card
 from cards.serializers import (
     BulkInputSerializer,
@@ -106,8 +106,7 @@ class CardsAbout(ListAPIView[Card]):
 
     def get_queryset(self) -> QuerySet[Card]:
         """Return the visible cards about the page in the parameter `url`."""
-        url = canonical_or_refuse(self.query["url"])
-        cards = queries.cards_about(url, viewer=person(self.request))
+        cards = queries.cards_about(self.query["url"], viewer=person(self.request))
         return queries.with_representation(cards, viewer=person(self.request))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cards.metadata import visible_metadata
 from cards.references import VISIBILITY
-from cards.showing import shown_of
 from exports.entries import Entry
 from pages.metadata.page_reference import reference_of
 
@@ -28,7 +28,7 @@ def csl_of(entry: Entry) -> dict[str, Any]:
 def _reference(entry: Entry) -> dict[str, Any]:
     """Return the card's own reference and title, completed from its page's metadata."""
     card = entry.card
-    known = shown_of(card)
+    known = visible_metadata(card)
     own = {"title": card.title} if card.title else {}
     return {**(reference_of(known) if known else {}), **own, **card.reference}
 

@@ -66,7 +66,9 @@ def selection_of(request: Request, wanted: Mapping[str, Any]) -> Selection:
     if id := wanted.get("collection"):
         collection = queries.visible_collections(viewer).filter(pk=id).first()
         if collection is None:
-            raise ValidationError({"collection": queries.UNSEEN}, code="does_not_exist")
+            raise ValidationError(
+                {"collection": queries.NO_VISIBLE_COLLECTION}, code="does_not_exist"
+            )
         cards = queries.visible_cards(viewer).filter(places__collection=collection)
     filters = {name: wanted[name] for name in ("q", "type", "visibility") if name in wanted}
     return Selection(viewer, queries.matching(cards, **filters), collection)

@@ -84,7 +84,7 @@ GONE = f"""
 """  # noqa: S608 - put together from constants
 
 
-def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
+def load_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
     """Return the cards of the pairs (reader, card) that the reader's following feed shows now."""
     cards = {card.pk: card for card in queries.feed_cards({card for _, card in pairs})}
     follows = queries.follows_between(
@@ -98,4 +98,4 @@ def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source(name="feed", changes_sql=CHANGED, load_data=shown, resets_sql=GONE))
+register(Source(name="feed", changes_sql=CHANGED, load_data=load_cards, resets_sql=GONE))

@@ -47,8 +47,8 @@ STALE = f"""
     JOIN eventbook_event added
       ON added.subject = 'cards/' || latest.card_id AND added.type = 'card.added'
     JOIN since ON age(latest.written) BETWEEN 0 AND age(since.horizon)
-    JOIN notifications_notification told
-      ON told.recipient_id = since.person_id AND told.event_id = added.id
+    JOIN notifications_notification existing
+      ON existing.recipient_id = since.person_id AND existing.event_id = added.id
     UNION ALL
     SELECT since.person_id, latest.written
     FROM latest
@@ -72,24 +72,26 @@ STALE = f"""
     JOIN since
       ON since.person_id = card.curator_id
      AND age(renamed.written) BETWEEN 0 AND age(since.horizon)
-    JOIN notifications_notification told
-      ON told.recipient_id = since.person_id AND told.event_id = placed.id
+    JOIN notifications_notification existing
+      ON existing.recipient_id = since.person_id AND existing.event_id = placed.id
 """  # noqa: S608 - put together from constants
 
 
-def shown(pairs: Collection[Pair]) -> dict[Pair, Any]:
+def load_notifications(pairs: Collection[Pair]) -> dict[Pair, Any]:
     """Return these notifications in the format of the notification list, without read ones."""
     recipients, events = {person for person, _ in pairs}, {event for _, event in pairs}
-    told = queries.as_shown(queries.visible()).filter(
+    notifications = queries.as_shown(queries.visible()).filter(
         recipient__in=recipients, event_id__in=events, read_at=None
     )
     unread = queries.unread_counts(recipients)
     return {
         pair: NotificationSerializer(notification).data
         | {"unread_count": unread.get(notification.recipient_id, 0)}
-        for notification in told
+        for notification in notifications
         if (pair := (notification.recipient_id, notification.event_id)) in pairs
     }
 
 
-register(Source(name="notification", changes_sql=CHANGED, load_data=shown, resets_sql=STALE))
+register(
+    Source(name="notification", changes_sql=CHANGED, load_data=load_notifications, resets_sql=STALE)
+)

@@ -12,12 +12,12 @@ from psycopg.errors import UniqueViolation
 
 from accounts.models import User, Visibility
 from cards.events import CardRemoved, CardUpdated
+from cards.metadata import saved_at
 from cards.models import Card
 from cards.queries import visible_cards, with_representation
 from cards.services import rules
 from cards.services.hidden_pages import refetch_hidden
-from cards.services.parents import errors_of_place, hold_parents
-from cards.showing import saved_at
+from cards.services.parents import errors_of_new_parent, lock_parents
 from cards.signals import card_removed, card_updated
 from pages.models import Url
 from pages.services import find_or_create_pages, publish
@@ -55,7 +55,7 @@ def update_card(*, card: Card, **changes: Any) -> Card:
         raise TypeError(f"A card's {', '.join(sorted(unknown))} cannot be changed.")
     with transaction.atomic():
         if changes.get("parent"):
-            hold_parents()
+            lock_parents()
         locked = Card.objects.select_for_update(of=("self",))
         card = with_representation(locked, own=True).get(pk=card.pk)
         before = Content.of(card)
@@ -117,7 +117,7 @@ def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
         return rules.error("parent", "A card cannot be its own parent.", "own_parent")
     if not visible_cards(User(pk=card.curator_id)).filter(pk=parent).exists():
         return rules.error("parent", rules.UNKNOWN_CARD, "does_not_exist")
-    return errors_of_place(card.pk, parent)
+    return errors_of_new_parent(card.pk, parent)
 
 
 def _update_page(card: Card, *, is_moved: bool) -> None:

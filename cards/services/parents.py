@@ -11,44 +11,45 @@ from eventbook.database import execute
 # any length is refused, too.
 DEPTH = 30
 # The namespaces of advisory locks; arbitrary numbers that no other code uses.
-PARENTS, ARRIVALS = 0x7061, 0x6172
+PARENT_LOCK, COMPLETION_LOCKS = 0x7061, 0x6172
 LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
-ABOVE = """
-    WITH RECURSIVE above (id, steps) AS (
+# The ids of a card and of its ancestors.
+ANCESTORS = """
+    WITH RECURSIVE ancestor (id, steps) AS (
         SELECT %s::uuid, 1
         UNION ALL
         SELECT card.parent_id, steps + 1
-        FROM above JOIN cards_card card ON card.id = above.id
+        FROM ancestor JOIN cards_card card ON card.id = ancestor.id
         WHERE card.parent_id IS NOT NULL AND steps <= %s
     )
-    SELECT id FROM above
+    SELECT id FROM ancestor
 """
-IN_CIRCLE = "This card is an ancestor of that card, so it cannot become its child."
+IN_CYCLE = "This card is an ancestor of that card, so it cannot become its child."
 TOO_DEEP = f"The parent of a card cannot itself have {DEPTH} or more ancestors."
 
 
-def hold_parents() -> None:
+def lock_parents() -> None:
     """Block all other changes of parents until this transaction ends.
 
     Without the lock, two transactions could close a cycle together, because neither sees the
     other's change. Call this before locking any card, and read the cards in a later statement.
     """
-    execute(LOCK, [PARENTS, 0])
+    execute(LOCK, [PARENT_LOCK, 0])
 
 
-def hold_arrivals(owner_id: int) -> None:
+def lock_completion(owner_id: int) -> None:
     """Block the final step of the owner's other imports until this transaction ends.
 
     The other import may be adding the parents of this import's cards.
     """
-    execute(LOCK, [ARRIVALS, owner_id % 2**31])
+    execute(LOCK, [COMPLETION_LOCKS, owner_id % 2**31])
 
 
-def errors_of_place(card_id: UUID, parent_id: UUID) -> rules.Errors:
+def errors_of_new_parent(card_id: UUID, parent_id: UUID) -> rules.Errors:
     """Return the error if a card may not get this parent; empty if it may."""
-    above = [id for (id,) in execute(ABOVE, [parent_id, DEPTH]).rows]
-    if card_id in above:
-        return rules.error("parent", IN_CIRCLE, "in_circle")
-    if len(above) > DEPTH:
+    ancestors = [id for (id,) in execute(ANCESTORS, [parent_id, DEPTH]).rows]
+    if card_id in ancestors:
+        return rules.error("parent", IN_CYCLE, "in_circle")
+    if len(ancestors) > DEPTH:
         return rules.error("parent", TOO_DEEP, "too_deep")
     return {}

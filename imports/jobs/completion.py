@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from cards.events import CardsImported, CardUpdated
 from cards.models import Card
-from cards.services.parents import DEPTH, hold_arrivals, hold_parents
+from cards.services.parents import DEPTH, lock_completion, lock_parents
 from cards.signals import card_updated, cards_imported
 from eventbook import Priority, recording
 from eventbook.database import execute
@@ -45,10 +45,10 @@ def link_parents(job: Import) -> None:
     """Give imported cards the parents that they had in their source."""
     owner = {"owner": job.owner_id}
     # Of two imports that end at once, the second waits for this lock and sees the first's cards.
-    hold_arrivals(job.owner_id)
+    lock_completion(job.owner_id)
     if not execute(statements.HAS_WAITING, owner, prepare=False).count:
         return
-    hold_parents()
+    lock_parents()
     chosen = LINK_BATCH
     with recording(priority=Priority.BULK):
         while chosen == LINK_BATCH:

@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.queries import profiles
 from cards.models import Card, Collection
 from cards.services import add_card, create_collection, update_card
-from feeds.streams import shown
+from feeds.streams import load_cards
 from tests.conftest import Drain
 from tests.harness.plans import entries_read
 from tests.library import CROWD, PAGE, collection_of, save
@@ -115,11 +115,11 @@ def test_the_stream_tells_nothing_of_who_is_not_active(alice: User, bob: User) -
     card = save(bob)
     pair = (alice.pk, card.pk)
 
-    before = shown({pair})
+    before = load_cards({pair})
     User.objects.filter(pk=bob.pk).update(is_active=False)
 
     assert set(before) == {pair}
-    assert shown({pair}) == {}
+    assert load_cards({pair}) == {}
 
 
 def test_a_profile_reads_only_those_who_are_not_active(alice: User, bob: User) -> None:

@@ -22,7 +22,7 @@ def saved_at(card: Card) -> datetime:
     return card.page_since or datetime.fromtimestamp(seconds_of(card.pk), UTC)
 
 
-def known_since(card: Card, page: Url) -> datetime:
+def visible_since(card: Card, page: Url) -> datetime:
     """Return the earliest time of a fetch whose metadata the card may show.
 
     A page that was hidden before the card was saved has an exact time, `page_since`, by the
@@ -34,13 +34,13 @@ def known_since(card: Card, page: Url) -> datetime:
     return card.page_since
 
 
-def shown_of(card: Card) -> Metadata | None:
+def visible_metadata(card: Card) -> Metadata | None:
     """Return the metadata of a card's page, or None if the card may not show it yet."""
     page = card.url
     known = page.metadata_or_none if page else None
     if page is None or known is None:
         return None
-    since = min(known_since(card, page), page.public_since or datetime.max.replace(tzinfo=UTC))
+    since = min(visible_since(card, page), page.public_since or datetime.max.replace(tzinfo=UTC))
     # The time of the page's fetch is enough: a registry is queried only after it.
     fetched_at = known.fetched_at or known.requested_at
     return known if fetched_at and fetched_at >= since else None
