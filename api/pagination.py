@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Field, ForeignKey, Model, QuerySet
+from django.db.models import Field, ForeignKey, Model
 from rest_framework import exceptions
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -57,16 +56,11 @@ class Cursor:
 
 
 class CursorPagination(BasePagination):
-    """Paginates by a unique column that the view names: `cursor_ordering = "-id"`.
+    """Paginates a view's rows by a unique column (ListAPIView: cursor_ordering, page_rows)."""
 
-    A view that can't get its rows from one queryset has a method `page_rows` (see PageRows).
-    """
-
-    def paginate_queryset(
-        self, queryset: Any, request: Request, view: APIView | None = None
-    ) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         """Return the rows of the requested page, in the view's order."""
-        ordering: str = getattr(view, "cursor_ordering", "-id")
+        ordering: str = view.cursor_ordering
         self.column = ordering.removeprefix("-")
         self.base_url = request.build_absolute_uri()
         self.size = page_size_of(request)
@@ -75,8 +69,7 @@ class CursorPagination(BasePagination):
         descending = ordering.startswith("-") != backwards
         after = self.cursor and position_of(self.cursor, queryset.model, self.column)
         # One row more than the page has shows whether there is a next page.
-        find: PageRows = getattr(view, "page_rows", partial(page_rows, queryset, self.column))
-        rows = list(find(after, descending=descending, limit=self.size + 1))
+        rows = list(view.page_rows(queryset, after, descending=descending, limit=self.size + 1))
         more = len(rows) > self.size
         self.page = rows[: self.size][::-1] if backwards else rows[: self.size]
         self.has_next = bool(self.page) and (backwards or more)
@@ -130,24 +123,6 @@ class CursorPagination(BasePagination):
                 },
             },
         ]
-
-
-class PageRows(Protocol):
-    """Finds up to `limit` rows after the value `after` of the ordering column, in a direction.
-
-    Without `after`, the rows start with the first in this direction.
-    """
-
-    def __call__(self, after: Any | None, *, descending: bool, limit: int) -> Iterable[Any]: ...
-
-
-def page_rows(
-    queryset: QuerySet[Any], column: str, after: Any | None, *, descending: bool, limit: int
-) -> QuerySet[Any]:
-    """Return the rows of a page from a queryset (a PageRows, after its first two arguments)."""
-    if after is not None:
-        queryset = queryset.filter(**{f"{column}__{'lt' if descending else 'gt'}": after})
-    return queryset.order_by(("-" if descending else "") + column)[:limit]
 
 
 def page_size_of(request: Request) -> int:

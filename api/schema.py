@@ -129,6 +129,8 @@ class ProblemSerializer(Serializer):
 class ProblemSchema(AutoSchema):
     """The schema of a view, with its error responses, headers and examples."""
 
+    view: Any  # an api.views.APIView: the system check api.E001 sees to it
+
     def get_summary(self) -> str:
         """Return the first sentence of the docstring of the view's method."""
         return FIRST_SENTENCE.match(super().get_description())[0].rstrip(".")  # type: ignore[index]
@@ -154,7 +156,7 @@ class ProblemSchema(AutoSchema):
             yield "Retry-After", RETRY_AFTER
         if code == "401":
             yield "WWW-Authenticate", {"schema": {"type": "string", "const": "Token"}}
-        if code in ("201", "202") and getattr(self.view, "location", ("",))[0]:
+        if code in ("201", "202") and self.view.location[0]:
             yield "Location", LOCATION
         if code in ("200", "304") and self.method == "GET" and self.is_object():
             yield "ETag", ETAG
@@ -170,8 +172,8 @@ class ProblemSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         """Return the view's query parameters and request headers."""
         parameters = list(super().get_override_parameters())
-        query = getattr(self.view, "query_serializer", None)
-        if self.method == "GET" and query and query().fields:
+        query = self.view.query_serializer
+        if self.method == "GET" and query().fields:
             parameters.append(query)
         if self.is_object():
             parameters += {"GET": [IF_NONE_MATCH], "PUT": []}.get(self.method, [IF_MATCH])
@@ -180,7 +182,7 @@ class ProblemSchema(AutoSchema):
     def may_be_repeated(self) -> bool:
         """Return whether the view accepts an Idempotency-Key."""
         return self.method == "POST" and (
-            not self.path.startswith(AUTH) or getattr(self.view, "may_be_repeated", False)
+            not self.path.startswith(AUTH) or self.view.may_be_repeated
         )
 
     def error_codes(self) -> list[str]:
@@ -204,4 +206,4 @@ class ProblemSchema(AutoSchema):
             }.items()
             if possible
         }
-        return sorted(known | getattr(self.view, "other_errors", frozenset()))
+        return sorted(known | self.view.other_errors)

@@ -6,10 +6,10 @@ too. The system check `api.E001` reports a route whose view has another base cla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.urls import reverse
 from rest_framework import generics, views
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -48,6 +48,8 @@ class APIView(views.APIView):
     without_body: ClassVar[frozenset[str]] = frozenset({"DELETE"})
     # Of an object that POST creates: its route, and the dotted path to its key in the response.
     location: ClassVar[tuple[str, str]] = ("", "")
+    # Whether a POST below `auth/` accepts an Idempotency-Key; all other POSTs do.
+    may_be_repeated: ClassVar[bool] = False
     # Error statuses for the schema, beyond those that follow from the method and the path.
     other_errors: ClassVar[frozenset[str]] = frozenset()
     # The validated parameters of this request, by name.
@@ -109,6 +111,22 @@ class APIView(views.APIView):
 
 class ListAPIView(APIView, generics.ListAPIView[Row]):
     """A list view that refuses unknown parameters; those of its pagination are known."""
+
+    # The unique column by which pages are ordered; with "-", the largest value comes first.
+    cursor_ordering: ClassVar[str] = "-id"
+
+    def page_rows(
+        self, queryset: QuerySet[Row], after: Any | None, *, descending: bool, limit: int
+    ) -> Iterable[Any]:
+        """Return up to `limit` rows after the value `after` of the ordering column, in a direction.
+
+        Without `after`, the rows start with the first in this direction. A view whose rows don't
+        come from one queryset overrides this.
+        """
+        column = self.cursor_ordering.removeprefix("-")
+        if after is not None:
+            queryset = queryset.filter(**{f"{column}__{'lt' if descending else 'gt'}": after})
+        return queryset.order_by(("-" if descending else "") + column)[:limit]
 
     def page_parameters(self) -> tuple[str, ...]:
         """Return the names of the parameters that the pagination reads."""

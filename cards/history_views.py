@@ -52,7 +52,9 @@ class PastLibrary(ListAPIView[Any]):
         """
         return super().get(request, *args, **kwargs)
 
-    def page_rows(self, after: UUID | None, *, descending: bool, limit: int) -> list[Past]:
+    def page_rows(
+        self, queryset: Any, after: UUID | None, *, descending: bool, limit: int
+    ) -> list[Past]:
         """Return one page of cards; the paginator calls this."""
         return history.cards_at(
             person(self.request), self.query["at"], after, descending=descending, limit=limit
@@ -71,7 +73,9 @@ class PastCollections(ListAPIView[Any]):
         """List the collections that you had at a past moment, newest first, removed ones too."""
         return super().get(request, *args, **kwargs)
 
-    def page_rows(self, after: UUID | None, *, descending: bool, limit: int) -> list[Past]:
+    def page_rows(
+        self, queryset: Any, after: UUID | None, *, descending: bool, limit: int
+    ) -> list[Past]:
         """Return one page of collections; the paginator calls this."""
         return history.collections_at(
             person(self.request), self.query["at"], after, descending=descending, limit=limit

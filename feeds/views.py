@@ -42,7 +42,9 @@ class FollowingFeed(ListAPIView[Card]):
         with in_order():
             return self.list(request)
 
-    def page_rows(self, after: UUID | None, *, descending: bool, limit: int) -> QuerySet[Card]:
+    def page_rows(
+        self, queryset: QuerySet[Card], after: UUID | None, *, descending: bool, limit: int
+    ) -> QuerySet[Card]:
         """Return one page of cards; the paginator calls this."""
         reader = cast(User, self.request.user)
         return queries.following_page(reader, after, descending=descending, limit=limit)

@@ -53,7 +53,8 @@ class Connection(HttpToolsProtocol):
     progressed, bytes_without_progress = False, 0
     # How many bytes the client had not read at the last check, and when that was.
     unsent, unsent_since = 0, 0.0
-    closing_since = 0.0
+    closing_since = 0.0  # 0: it is not closing
+    # The response to a head that the parser refuses, unless a limit has set another one.
     status, refusal = 400, NOT_HTTP
     running_cycle: RequestResponseCycle | None = None
 

@@ -154,7 +154,7 @@ class Servers:
             name="PostgreSQL",
             command=self.postgres_command(),
             pid_file=self._postgres_data / "postmaster.pid",
-            mark=f" -D {self._postgres_data} ",
+            signature=f" -D {self._postgres_data} ",
             log=self.log / "postgres.log",
             # Fast shutdown, then the immediate one, after which PostgreSQL runs crash recovery.
             stop_signals={Signals.SIGINT: 20, Signals.SIGQUIT: 5, Signals.SIGKILL: 5},
@@ -167,7 +167,7 @@ class Servers:
             name="Valkey",
             command=self.valkey_command(),
             pid_file=self.run / "valkey.pid",
-            mark=str(self.valkey_socket),
+            signature=str(self.valkey_socket),
             log=self.log / "valkey.log",
             stop_signals={Signals.SIGTERM: 15, Signals.SIGKILL: 5},
         )

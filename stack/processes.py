@@ -65,13 +65,13 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def wait_until_ended(pids: Sequence[int], *, seconds: float, mark: str = "") -> bool:
+def wait_until_ended(pids: Sequence[int], *, seconds: float, signature: str = "") -> bool:
     """Wait up to `seconds` for processes to end; return whether all have ended.
 
-    A process whose command line lacks `mark` is another one with a recycled id.
+    A process whose command line lacks `signature` is another one with a recycled id.
     """
     deadline = time.monotonic() + seconds
-    while any(is_alive(pid) and (not mark or mark in command_line(pid)) for pid in pids):
+    while any(is_alive(pid) and (not signature or signature in command_line(pid)) for pid in pids):
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS)

@@ -26,7 +26,7 @@ class Server:
     name: str
     command: list[str]
     pid_file: Path
-    mark: str  # a part of its command line that no other process has
+    signature: str  # a part of its command line that no other process has
     log: Path
     stop_signals: Mapping[signal.Signals, float]  # sent in turn, with seconds to wait after each
 
@@ -36,7 +36,7 @@ class Server:
         The command line is compared too: another process may have the recorded id by now.
         """
         pid = recorded_pid(self.pid_file)
-        return pid if pid and self.mark in command_line(pid) else None
+        return pid if pid and self.signature in command_line(pid) else None
 
     def start(self, *, responds: Callable[[], bool], seconds: float) -> None:
         """Start the server if it does not run, and return when `responds()` is true.
@@ -75,7 +75,7 @@ class Server:
             return
         for number, seconds in self.stop_signals.items():
             send(pid, number)
-            if wait_until_ended([pid], seconds=seconds, mark=self.mark):
+            if wait_until_ended([pid], seconds=seconds, signature=self.signature):
                 return
         raise ServerFailed(f"{self.name} (process {pid}) does not stop, not even by SIGKILL.")
 

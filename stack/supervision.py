@@ -44,7 +44,7 @@ class Supervisor:
         pid = recorded_pid(self.pid_file)
         if pid and str(self.conf) in command_line(pid):
             seconds = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
-            if not wait_until_ended([pid], seconds=seconds, mark=str(self.conf)):
+            if not wait_until_ended([pid], seconds=seconds, signature=str(self.conf)):
                 os.kill(pid, signal.SIGKILL)
 
     def launch(self, environment: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient, APIRequestFactory
 
 from accounts.models import User
 from api.pagination import CursorPagination
+from api.views import ListAPIView
 from cards.models import Card
 from cards.services import CardDraft, add_card, add_cards
 
@@ -133,13 +134,13 @@ def test_the_last_cursor_of_an_emptied_list_is_an_empty_page(
 
 
 def test_a_list_can_be_ordered_by_a_foreign_key(alice: User) -> None:
-    class ByCurator:
+    class ByCurator(ListAPIView[Card]):
         cursor_ordering = "curator_id"
 
     add_card(curator=alice, type="NOTE", text="x")
     paginator = CursorPagination()
     request = Request(APIRequestFactory().get("/", {"cursor": encoded(f">{alice.pk - 1}")}))
 
-    page = paginator.paginate_queryset(Card.objects.all(), request, ByCurator())  # type: ignore[arg-type]
+    page = paginator.paginate_queryset(Card.objects.all(), request, ByCurator())
 
     assert [card.curator_id for card in page] == [alice.pk]
