@@ -64,6 +64,7 @@ def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -
         firsts[person] = min(firsts.get(person, first), first)
     oldest = min(stream.at for stream in streams) - SLACK_SECONDS
     return Since(
+        next_xid=now.next_xid,
         people=list(horizons),
         horizons=list(horizons.values()),
         firsts=list(firsts.values()),

@@ -56,8 +56,12 @@ def register(source: Source) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Where a poll starts: for each person a transaction and a key, and a time for all."""
+    """Where a poll starts: for each person a transaction and a key, and a time for all.
 
+    `next_xid` is the id of the next transaction at that moment.
+    """
+
+    next_xid: int
     people: list[int]
     horizons: list[int]
     firsts: list[UUID]
@@ -65,9 +69,13 @@ class Since:
     earliest: UUID
 
     def full_xid(self, xmin: str) -> int:
-        """Return the 64-bit transaction id of an xmin, which has only its lower 32 bits."""
-        base = min(self.horizons)
-        return base + ((int(xmin) - base) & 0xFFFFFFFF)
+        """Return the 64-bit transaction id of an xmin, which has only its lower 32 bits.
+
+        As in PostgreSQL, ids up to 2^31 behind or ahead of the present one can be told apart.
+        """
+        # Not from the horizons: clients send them in their cursors, and can forge them.
+        last = self.next_xid + (1 << 31)
+        return last - ((last - int(xmin)) & 0xFFFFFFFF)
 
     @property
     def parameters(self) -> dict[str, Any]:

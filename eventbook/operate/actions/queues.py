@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
+from eventbook.database.statements import execute
 from eventbook.declare.handlers import all_handlers
 from eventbook.declare.queues import all_policies, policy_of
 from eventbook.deliveries import controls
@@ -126,9 +127,11 @@ def _log_on_commit(message: str, queue: str, actor: str) -> None:
     transaction.on_commit(forget_and_log)
 
 
+# The names of a queue's groups and lines are those of eventbook/work/execution.py `rate_limits_of`.
 CANCEL_TURNS = """
     UPDATE eventbook_rategroup SET reserved_until = clock_timestamp()
-    WHERE (name = %s OR starts_with(name, %s) OR starts_with(name, %s))
+    WHERE (name = 'queue ' || %(queue)s OR starts_with(name, 'queue ' || %(queue)s || ' ')
+           OR starts_with(name, %(queue)s || ' '))
       AND reserved_until > clock_timestamp()
 """
 
@@ -140,8 +143,7 @@ def _reset_turns(queue: str) -> None:
     """
     # Until workers' cached limits expire, they would still reserve by the old ones.
     time.sleep(controls.FRESH_SECONDS)
-    with connection.cursor() as cursor:
-        cursor.execute(CANCEL_TURNS, [f"queue {queue}", f"queue {queue} ", f"{queue} "])
+    execute(CANCEL_TURNS, {"queue": queue}, prepare=False)
     waiting = Delivery.objects.filter(queue=queue, state=Delivery.State.RETRY, error=RATE_LIMITED)
     for ids in batches_of(waiting.filter(due_at__gt=Now())):
         waiting.filter(pk__in=ids).update(due_at=Now())

@@ -26,6 +26,6 @@ def records(kind: type[Record], statement: str, parameters: Sequence[Any] = ()) 
 
 
 def scalar(statement: str) -> Any:
-    """Return the single value that a statement selects, or None if it selects no row."""
-    found = rows(statement)
-    return found[0][0] if found else None
+    """Return the single value that a statement selects."""
+    ((value,),) = rows(statement)
+    return value
