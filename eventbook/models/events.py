@@ -75,8 +75,8 @@ class OutboxEntry(models.Model):
                 name="outbox_priority_has_lane", condition=Q(priority__in=list(Priority))
             ),
         ]
-        # A lane is one range of the index, in order. The relay scans it from its floor on
-        # (eventbook/relay/scan_start.py).
+        # A lane is one range of the index, in order; eventbook/relay/scan_start.py says where the
+        # relay's scan of it starts.
         indexes = [models.Index(fields=["priority", "event"], name="outbox_by_lane")]
 
     def __str__(self) -> str:

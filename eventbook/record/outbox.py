@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import connection
+from django.db import connection, transaction
 
 from eventbook.database.ids import new_id
 from eventbook.database.statements import execute
@@ -56,6 +56,10 @@ class EventBatch:
 
     priority: Priority
     events: list[dict[str, Any]] = field(default_factory=list)
+    # The number of savepoints when the block began. An event sent in a later one has a callback:
+    # Django drops it if that savepoint is rolled back, and `write` then drops the event.
+    savepoints: int = field(default_factory=lambda: len(connection.savepoint_ids))
+    callbacks: dict[UUID, Callable[[], None]] = field(default_factory=dict)
 
     def add(self, event: DomainEvent, key: str | None) -> UUID:
         """Collect an event, and return its new id."""
@@ -71,10 +75,17 @@ class EventBatch:
                 "key": key,
             }
         )
+        if len(connection.savepoint_ids) > self.savepoints:
+            self.callbacks[id] = lambda: None
+            transaction.on_commit(self.callbacks[id])
         return id
 
     def write(self) -> None:
-        """Write the collected events with one statement."""
+        """Write the collected events, but none of a savepoint that was rolled back."""
+        if self.callbacks:
+            left = {id(entry[1]) for entry in connection.run_on_commit}
+            undone = {event for event, each in self.callbacks.items() if id(each) not in left}
+            self.events = [event for event in self.events if event["id"] not in undone]
         if self.events:
             with self._span():
                 execute(INSERT, self._parameters())
@@ -144,7 +155,7 @@ def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
 
     Raises OutsideTransaction if no transaction is open: a transaction that began in the block would
     commit its changes before the events are written. Events with a key are recorded at once. If the
-    block raises, the others are dropped.
+    block raises, the others are dropped; so are events of a savepoint that is rolled back in it.
     """
     _require_transaction("A recording was begun")
     block = EventBatch(priority)

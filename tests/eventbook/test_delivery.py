@@ -6,6 +6,7 @@ import os
 import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from celery import current_app
@@ -43,6 +44,19 @@ def test_a_recording_outside_a_transaction_raises_before_its_changes_can_commit(
         send("a")
 
     assert Event.objects.count() == 0
+
+
+def test_a_recording_drops_the_events_of_a_savepoint_that_was_rolled_back() -> None:
+    with transaction.atomic(), recording():
+        probe_sent.send(sender=None, event=ProbeSent(key="before"))
+        with suppress(ZeroDivisionError), transaction.atomic():
+            probe_sent.send(sender=None, event=ProbeSent(key="undone"))
+            raise ZeroDivisionError
+        with transaction.atomic():
+            probe_sent.send(sender=None, event=ProbeSent(key="after"))
+
+    recorded = Event.objects.order_by("id").values_list("data__key", flat=True)
+    assert list(recorded) == ["before", "after"]
 
 
 def test_a_rolled_back_transaction_leaves_no_event() -> None:
