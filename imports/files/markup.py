@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from html.entities import html5
-from typing import Any
+from typing import Any, NamedTuple
 from xml.sax.handler import ContentHandler, feature_namespaces
 from xml.sax.saxutils import escape
 from xml.sax.xmlreader import AttributesNSImpl
@@ -33,11 +33,20 @@ AMPERSAND = re.compile(
     r"&(?!#\d{1,40};|#x[0-9A-Fa-f]{1,40};|(?:amp|lt|gt|quot|apos);)(?:[A-Za-z0-9]{1,40};)?"
 )
 
-# (local name, attributes, line) when an element begins; (local name, text, line) when it ends.
-Token = tuple[bool, str, Any, int]
+
+class Token(NamedTuple):
+    """The start or the end of an XML element, by its local name.
+
+    `value` is a dictionary of attributes at the start, and the text at the end.
+    """
+
+    is_start: bool
+    name: str
+    value: Any
+    line: int
 
 
-class _Tokens(ContentHandler):
+class _TokenCollector(ContentHandler):
     """Collects the starts and ends of elements until `drain` returns them."""
 
     def __init__(self, parser: Any) -> None:
@@ -54,11 +63,11 @@ class _Tokens(ContentHandler):
         if len(self.texts) > limits.IMPORT_DEPTH:
             raise too_deep("Elements", line=line)
         named = {local: attrs.getValue((space, local)) for space, local in attrs.getNames()}
-        self.found.append((True, name[1], named, line))
+        self.found.append(Token(True, name[1], named, line))
 
     def endElementNS(self, name: Any, qname: str | None) -> None:  # noqa: N802
         text = "".join(self.texts.pop())
-        self.found.append((False, name[1], text, self.parser.getLineNumber()))
+        self.found.append(Token(False, name[1], text, self.parser.getLineNumber()))
 
     def characters(self, content: str) -> None:
         if self.texts:
@@ -79,7 +88,7 @@ def tokens(document: Document) -> Iterator[Token]:
     from defusedxml.expatreader import DefusedExpatParser
 
     parser = DefusedExpatParser(forbid_dtd=False, forbid_entities=True, forbid_external=True)
-    handler = _Tokens(parser)
+    handler = _TokenCollector(parser)
     parser.setFeature(feature_namespaces, True)
     parser.setContentHandler(handler)
     for part in _parts(document):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.utils import timezone
@@ -28,18 +28,32 @@ USE = """
             + CASE WHEN used.day = excluded.day THEN used.collections ELSE 0 END
     RETURNING bytes, rows, collections
 """
-# The setting that holds each daily limit, and the limit's name in messages.
+
+
+class DailyQuota(NamedTuple):
+    """A quota: the name of the setting with its limit, and its name in messages."""
+
+    setting: str
+    what: str
+
+    @property
+    def limit(self) -> int:
+        """Return the limit that the setting holds."""
+        limit: int = getattr(settings, self.setting)
+        return limit
+
+
 DAILY = {
-    "bytes": ("IMPORT_BYTES_PER_DAY", "bytes imported today"),
-    "rows": ("IMPORT_ROWS_PER_DAY", "rows imported today"),
-    "collections": ("IMPORT_COLLECTIONS_PER_DAY", "collections made by imports today"),
+    "bytes": DailyQuota("IMPORT_BYTES_PER_DAY", "bytes imported today"),
+    "rows": DailyQuota("IMPORT_ROWS_PER_DAY", "rows imported today"),
+    "collections": DailyQuota("IMPORT_COLLECTIONS_PER_DAY", "collections made by imports today"),
 }
 TOMORROW = "Import the rest after midnight UTC."
 WAIT = "Wait until one has ended, or cancel one."
 OPEN_SECONDS = 60  # `Retry-After` when too many imports are open
 
 
-@dataclass
+@dataclass(kw_only=True)
 class QuotaExceeded(Exception):
     """A user would exceed a quota; roll back, and nothing is counted.
 
@@ -67,11 +81,16 @@ def use(owner: User, **amounts: int) -> None:
     parameters: dict[str, Any] = {"owner": owner.pk, "day": today, **wanted}
     ((*counted,),) = execute(USE, parameters).rows
     for name, used in zip(DAILY, counted, strict=True):
-        setting, what = DAILY[name]
-        limit = getattr(settings, setting)
-        if wanted[name] and used > limit:
-            before = used - wanted[name]
-            raise QuotaExceeded(name, what, before, limit, TOMORROW, _until_tomorrow())
+        quota = DAILY[name]
+        if wanted[name] and used > quota.limit:
+            raise QuotaExceeded(
+                code=name,
+                what=quota.what,
+                used=used - wanted[name],
+                limit=quota.limit,
+                advice=TOMORROW,
+                retry_after=_until_tomorrow(),
+            )
 
 
 def require_open_slot(owner: User, *, bytes: int) -> None:
@@ -79,7 +98,14 @@ def require_open_slot(owner: User, *, bytes: int) -> None:
     use(owner, bytes=bytes)
     limit = settings.IMPORTS_OPEN_PER_PERSON
     if (used := open_imports(owner)) >= limit:
-        raise QuotaExceeded("open", "imports that have not ended", used, limit, WAIT, OPEN_SECONDS)
+        raise QuotaExceeded(
+            code="open",
+            what="imports that have not ended",
+            used=used,
+            limit=limit,
+            advice=WAIT,
+            retry_after=OPEN_SECONDS,
+        )
 
 
 def open_imports(owner: User) -> int:
@@ -93,10 +119,7 @@ def usage(owner: User) -> dict[str, Any]:
     today = timezone.now().date()
     found = ImportUsage.objects.filter(owner=owner, day=today).values(*DAILY).first()
     used = found or dict.fromkeys(DAILY, 0)
-    daily = {
-        name: {"used": used[name], "limit": getattr(settings, setting)}
-        for name, (setting, _) in DAILY.items()
-    }
+    daily = {name: {"used": used[name], "limit": quota.limit} for name, quota in DAILY.items()}
     subscriptions = FeedSubscription.objects.filter(owner=owner).count()
     return {
         "open": {"used": open_imports(owner), "limit": settings.IMPORTS_OPEN_PER_PERSON},

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
+from typing import NamedTuple
 
 from pages.metadata import cleaning
 
@@ -52,6 +53,47 @@ AFTER_NAME = re.compile(
 )
 
 
+class Element(NamedTuple):
+    """An element that may show authors or the date."""
+
+    name: str
+    attributes: dict[str, str]
+    text: str
+
+    def author_rank(self) -> int:
+        """Return how reliably the element marks authors: 1 is best, and 0 means not at all."""
+        if "author" in self._words("rel", "itemprop"):
+            return 1
+        words = self._words("class", "id", "data-component", "data-testid")
+        if self.name == "author" or AUTHORS.intersection(words):
+            return 2
+        return 3 if any(map(AUTHOR_ENDING.search, words)) or self.name == "address" else 0
+
+    def date_rank(self) -> int:
+        """Return how reliably the element marks the date: 1 is best, and 0 means not at all."""
+        words = self._words("itemprop", "class", "id")
+        if any(map(MODIFIED.search, words)):
+            return 0
+        is_marked = {"datepublished", "pubdate", "datecreated"}.intersection(words)
+        if is_marked or "pubdate" in self.attributes:
+            return 1
+        if "published" in words or "dt-published" in words:
+            return 2
+        return 3 if self.name == "time" else 4 if DATES.intersection(words) else 0
+
+    def _words(self, *names: str) -> list[str]:
+        return [word for name in names for word in self.attributes.get(name, "").lower().split()]
+
+    def date(self) -> str:
+        """Return the date that the element gives, or ""."""
+        attributes = self.attributes
+        values = (attributes.get("datetime"), attributes.get("content"), self.text)
+        for value in (*values, attributes.get("title")):
+            if value and (date := cleaning.date(value)):
+                return date
+        return ""
+
+
 @dataclass(frozen=True)
 class Byline:
     """The authors, and the date of publication, that a page's elements show."""
@@ -62,21 +104,13 @@ class Byline:
 
 def byline_of(html: str) -> Byline:
     """Return the authors and the date from the elements that mark them most reliably."""
-    people: list[tuple[int, list[str]]] = []
+    people: list[tuple[int, list[str]]] = []  # names by rank
     dates: list[tuple[int, str]] = []
-    for name, attributes, text in _elements(html[:MAX_HTML]):
-        if (
-            len(people) < MAX_RESULTS
-            and (rank := _rank_of_author(name, attributes))
-            and (found := _names(text))
-        ):
-            people.append((rank, found))
-        if (
-            len(dates) < MAX_RESULTS
-            and (rank := _rank_of_date(name, attributes))
-            and (day := _day(attributes, text))
-        ):
-            dates.append((rank, day))
+    for element in _elements(html[:MAX_HTML]):
+        if len(people) < MAX_RESULTS and (rank := element.author_rank()):
+            people += [(rank, names)] if (names := _names(element.text)) else []
+        if len(dates) < MAX_RESULTS and (rank := element.date_rank()):
+            dates += [(rank, date)] if (date := element.date()) else []
     return Byline(_best(people), min(dates, default=(0, ""), key=lambda pair: pair[0])[1])
 
 
@@ -88,8 +122,8 @@ def _best(people: list[tuple[int, list[str]]]) -> list[str]:
     return next((found for rank, found in people if rank == best), [])
 
 
-def _elements(html: str) -> Iterator[tuple[str, dict[str, str], str]]:
-    """Yield the candidates for authors or dates: element name, attributes, and text."""
+def _elements(html: str) -> Iterator[Element]:
+    """Yield the elements that may show authors or the date."""
     skip_until = candidates = 0
     for found in TAG.finditer(html):
         name, raw = found.group(1).lower(), found.group(2)
@@ -103,7 +137,7 @@ def _elements(html: str) -> Iterator[tuple[str, dict[str, str], str]]:
                 match.group(1).lower(): match.group(2) or match.group(3) or match.group(4) or ""
                 for match in ATTRIBUTE.finditer(raw)
             }
-            yield name, attributes, _text(html, name, found.end())
+            yield Element(name, attributes, _text(html, name, found.end()))
             candidates += 1
             if candidates == MAX_CANDIDATES:
                 return
@@ -117,32 +151,6 @@ def _text(html: str, name: str, begin: int) -> str:
     # Block elements begin new lines, as readers see them.
     lines = re.sub(r"</?(?:div|p|br|li|time|h\d)\b[^<>]{0,1000}>", "\n", part)
     return unescape(CLOSING.sub(" ", lines.rpartition("<")[0] if end < 0 else lines)).strip()
-
-
-def _words(attributes: dict[str, str], *names: str) -> list[str]:
-    return [word for name in names for word in attributes.get(name, "").lower().split()]
-
-
-def _rank_of_author(name: str, attributes: dict[str, str]) -> int:
-    """Return how reliably an element marks authors: 1 is best, and 0 means not at all."""
-    if "author" in _words(attributes, "rel", "itemprop"):
-        return 1
-    words = _words(attributes, "class", "id", "data-component", "data-testid")
-    if name == "author" or AUTHORS.intersection(words):
-        return 2
-    return 3 if any(map(AUTHOR_ENDING.search, words)) or name == "address" else 0
-
-
-def _rank_of_date(name: str, attributes: dict[str, str]) -> int:
-    """Return how reliably an element marks the date: 1 is best, and 0 means not at all."""
-    words = _words(attributes, "itemprop", "class", "id")
-    if any(map(MODIFIED.search, words)):
-        return 0
-    if {"datepublished", "pubdate", "datecreated"}.intersection(words) or "pubdate" in attributes:
-        return 1
-    if "published" in words or "dt-published" in words:
-        return 2
-    return 3 if name == "time" else 4 if DATES.intersection(words) else 0
 
 
 def _names(text: str) -> list[str]:
@@ -159,8 +167,3 @@ def _is_name(name: str) -> bool:
     """Return whether a text looks like a name: 2 to 5 words, no digits, a capital first."""
     words = name.split()
     return 1 < len(words) < 6 and not words[0][0].islower() and not any(map(str.isdigit, name))
-
-
-def _day(attributes: dict[str, str], text: str) -> str:
-    values = (attributes.get("datetime"), attributes.get("content"), text, attributes.get("title"))
-    return next((day for value in values if value and (day := cleaning.date(value))), "")

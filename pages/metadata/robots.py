@@ -21,7 +21,7 @@ LIMITS = Limits(seconds=8, size=1024 * 1024)
 # In seconds. The queue leaves one second between visits to a site anyway. A delay of more than a
 # minute is cut, because pages of that site could wait for days.
 MIN_DELAY, MAX_DELAY = 1, 60
-MAX_CHARACTERS = 500 * 1024  # characters; RFC 9309 requires a parser to read at least 500 KiB
+MAX_CHARACTERS = 500 * 1024  # RFC 9309 requires a parser to read at least 500 KiB
 # An older robots.txt never overwrites a newer one.
 STORE = """
     INSERT INTO pages_robots (origin, rules, fetched_at) VALUES (%s, %s, %s)

@@ -174,7 +174,8 @@ def consult_registry(*, url_id: int, registry: str, identifier: str, age: timede
             raise
         raise Later(_retry_after(failure) or REGISTRY_WAIT, str(failure)) from failure
     finally:
-        time.sleep(queried.pause_seconds)  # the registry demands this pause between requests
+        # The registry demands this pause between requests, and counts failed requests, too.
+        time.sleep(queried.pause_seconds)
     _store_details(url_id, registry, identifier, details, requested_at=requested_at)
 
 

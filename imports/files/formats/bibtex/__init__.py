@@ -14,7 +14,7 @@ from imports.files.fields.dates import date_of
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of
 from imports.files.formats.bibtex import names
-from imports.files.formats.bibtex.entries import Reading
+from imports.files.formats.bibtex.entries import BibFile
 from imports.files.formats.bibtex.latex import decoded, split_outside_braces, verbatim
 from imports.files.formats.bibtex.people import is_whole, people_of
 from imports.files.items import Problem, Row
@@ -31,14 +31,12 @@ NO_REFERENCES = {"xdata", "set"}
 
 def read(document: Document) -> Iterator[Row]:
     """Yield the references of a BibTeX file."""
-    reading = Reading(document.text)
-    for found in reading.entries():
+    file = BibFile(document.text)
+    for found in file.entries():
         if isinstance(found, Problem):
             yield found
-            continue
-        entry, line = found
-        if entry.kind not in NO_REFERENCES:
-            yield item_of(entry.kind, reading.family.completed(entry), line)
+        elif found.kind not in NO_REFERENCES:
+            yield item_of(found.kind, file.family.completed(found), found.line)
 
 
 def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:

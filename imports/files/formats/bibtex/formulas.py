@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from unicodedata import combining
 
 SUPERSCRIPTS = dict(
@@ -24,7 +24,7 @@ SUBSCRIPTS = dict(
 SCRIPTS = {"^": SUPERSCRIPTS, "_": SUBSCRIPTS}
 TOKEN = re.compile(r"\\([A-Za-z]+)|\\(.)|([{}^_~])|([^\\{}^_~]+)", re.DOTALL)
 # Macros that only change the look of their argument.
-LOOKS = set(
+STYLING = set(
     (  # noqa: SIM905 - one a line would be a page of them
         "mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldmath boldsymbol "
         "textrm textbf textit textsf text mbox hbox rm bf it sf tt cal bm left right displaystyle "
@@ -33,7 +33,7 @@ LOOKS = set(
 )
 SPACES = {",": " ", ";": " ", ":": " ", "!": "", " ": " ", "quad": " ", "qquad": " "}
 NAMES = {"deg": "°", "degree": "°", "circ": "°", "prime": "′", "celsius": "°C", "micro": "µ"}
-DEEPEST = 20
+MAX_DEPTH = 20
 
 
 class _NoText(Exception):
@@ -43,23 +43,28 @@ class _NoText(Exception):
 def readable(formula: str) -> str:
     """Return a formula (without its dollar signs) as plain text, or "" if that is impossible."""
     try:
-        text, _ = _group_text(TOKEN.findall(formula), 0, 0)
+        text, _ = _group_text([Token(*found) for found in TOKEN.findall(formula)], 0, 0)
     except _NoText:
         return ""
     return " ".join(text.split()) if text.strip() else ""
 
 
-# (macro, escaped character, sign, other text): exactly one of them is not empty.
-Tokens = list[tuple[str, str, str, str]]
+class Token(NamedTuple):
+    """The groups of TOKEN: exactly one of them is not empty."""
+
+    macro: str
+    escaped: str
+    sign: str
+    letters: str
 
 
-def _group_text(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
+def _group_text(tokens: list[Token], at: int, depth: int) -> tuple[str, int]:
     """Return the text of a group, and the position after its closing brace."""
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         raise _NoText
     found: list[str] = []
-    while at < len(tokens) and tokens[at][2] != "}":
-        sign = tokens[at][2]
+    while at < len(tokens) and tokens[at].sign != "}":
+        sign = tokens[at].sign
         if sign in SCRIPTS:
             text, at = _token_text(tokens, at + 1, depth)
             found.append(_script(sign, text))
@@ -71,7 +76,7 @@ def _group_text(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
     return "".join(found), at + 1
 
 
-def _token_text(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
+def _token_text(tokens: list[Token], at: int, depth: int) -> tuple[str, int]:
     """Return the text of one token or group, and the position after it.
 
     After `^` or `_`, only the first letter of a text belongs to it; the rest stays in `tokens`.
@@ -82,16 +87,16 @@ def _token_text(tokens: Tokens, at: int, depth: int) -> tuple[str, int]:
     if sign == "{":
         return _group_text(tokens, at + 1, depth + 1)
     if letters:
-        is_script = at > 0 and tokens[at - 1][2] in SCRIPTS
+        is_script = at > 0 and tokens[at - 1].sign in SCRIPTS
         if is_script and len(letters) > 1:
-            tokens[at] = ("", "", "", letters[1:])
+            tokens[at] = Token("", "", "", letters[1:])
             return letters[0], at
         return letters, at + 1
     if sign:
         if sign != "~":
             raise _NoText
         return " ", at + 1
-    if macro in LOOKS:
+    if macro in STYLING:
         return "", at + 1
     return SPACES.get(macro or escaped, "") or _sign_of(macro, escaped), at + 1
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MOST_KEYS = 20  # in one field
-DEEPEST = 10  # generations of parents
+MAX_KEYS = 20  # in one field
+MAX_GENERATIONS = 10
 REFERRING = re.compile(
     r"""\b(?:crossref|xdata)\s*=\s*(?:\{([^{}]{1,1000})\}|"([^"{}]{1,1000})")""", re.IGNORECASE
 )
@@ -37,45 +37,47 @@ DATES = {"date", "year", "month", "day"}
 
 @dataclass
 class Entry:
-    """An entry of the file, with macros replaced by their values."""
+    """An entry of the file, with its line, and with macros replaced by their values."""
 
     kind: str
     fields: dict[str, str]
+    line: int = 0
 
 
 @dataclass
 class Family:
-    """The entries that others refer to, by lower-case key; `known` caches completed fields."""
+    """The entries that others refer to, by lower-case key; `completed_fields` is a cache."""
 
     parents: dict[str, Entry] = field(default_factory=dict)
-    known: dict[str, dict[str, str]] = field(default_factory=dict)
+    completed_fields: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def completed(self, entry: Entry, depth: int = 0) -> dict[str, str]:
         """Return the fields of an entry, including inherited ones."""
         found = dict(entry.fields)
         for key in keys_in(entry.fields.get("xdata", "")):
-            found = self._parent(key, depth)[1] | found
+            found = self._parent(key, depth).fields | found
         for key in keys_in(entry.fields.get("crossref", ""))[:1]:
-            kind, fields = self._parent(key, depth)
-            inherited = _handed_down(kind, fields, entry.kind)
+            inherited = _handed_down(self._parent(key, depth), entry.kind)
             if DATES & set(found):
                 inherited = {n: v for n, v in inherited.items() if n not in DATES}
             found = inherited | {name: value for name, value in found.items() if value}
         return found
 
-    def _parent(self, key: str, depth: int) -> tuple[str, dict[str, str]]:
-        """Return the type and completed fields of a parent; ("", {}) if it is missing."""
-        if key not in self.parents:
-            return "", {}
-        parent = self.parents[key]
-        if key not in self.known and depth < DEEPEST:
-            self.known[key] = parent.fields  # ends the recursion if parents form a cycle
-            self.known[key] = self.completed(parent, depth + 1)
-        return parent.kind, self.known.get(key, parent.fields)
+    def _parent(self, key: str, depth: int) -> Entry:
+        """Return a parent with its completed fields; an empty entry if it is missing."""
+        parent = self.parents.get(key)
+        if parent is None:
+            return Entry("", {})
+        if key not in self.completed_fields and depth < MAX_GENERATIONS:
+            # Ends the recursion if parents form a cycle.
+            self.completed_fields[key] = parent.fields
+            self.completed_fields[key] = self.completed(parent, depth + 1)
+        return Entry(parent.kind, self.completed_fields.get(key, parent.fields))
 
 
-def _handed_down(kind: str, fields: Mapping[str, str], child: str) -> dict[str, str]:
-    """Return the fields that a child of type `child` inherits from a parent of type `kind`."""
+def _handed_down(parent: Entry, child: str) -> dict[str, str]:
+    """Return the fields that a child of type `child` inherits from a parent."""
+    kind, fields = parent.kind, parent.fields
     found = {name: value for name, value in fields.items() if name not in OWN}
     titles: Mapping[str, str] = {}
     if kind == "periodical":
@@ -92,7 +94,7 @@ def _handed_down(kind: str, fields: Mapping[str, str], child: str) -> dict[str, 
 
 def keys_in(text: str) -> list[str]:
     """Return the entry keys in a field, in lower case."""
-    return [key.strip().lower() for key in text.split(",")[:MOST_KEYS] if key.strip()]
+    return [key.strip().lower() for key in text.split(",")[:MAX_KEYS] if key.strip()]
 
 
 def keys_referred_to(text: str) -> set[str]:

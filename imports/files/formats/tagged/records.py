@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from imports.files.bibliography import NOBODY
 from imports.files.items import Item, Problem, Row, clean, one_line
 
-LONGEST_RECORD = 5_000  # lines
+MAX_LINES = 5_000  # of a record
 # The lower-case words before a family name, as in "van der Waals".
 PARTICLE = re.compile(r"((?:[a-z][\w'’]*+\s++)*)(.*)", re.DOTALL)
 
@@ -48,7 +49,7 @@ class Record:
     def add(self, tag: str, text: str) -> None:
         """Add a line; without a tag, it continues the field before it."""
         self.lines += 1
-        if self.lines > LONGEST_RECORD:
+        if self.lines > MAX_LINES:
             return
         if tag:
             self.fields.append((tag, text))
@@ -57,8 +58,11 @@ class Record:
             self.fields[-1] = (last, f"{before}\n{text}")
 
 
-# The tag of a line ("" for a continuation line) and its text.
-Line = tuple[str, str]
+class Line(NamedTuple):
+    """The tag of a line ("" for a continuation line), and its text."""
+
+    tag: str
+    text: str
 
 
 def line_reader(pattern: re.Pattern[str]) -> Callable[[str], Line]:
@@ -66,7 +70,7 @@ def line_reader(pattern: re.Pattern[str]) -> Callable[[str], Line]:
 
     def split(line: str) -> Line:
         found = pattern.fullmatch(line.rstrip())
-        return (found.group(1), found.group(2) or "") if found else ("", line.strip())
+        return Line(found.group(1), found.group(2) or "") if found else Line("", line.strip())
 
     return split
 
@@ -95,8 +99,8 @@ def records(
 def read(found: Iterable[Record], item_of: Callable[[Record], Item]) -> Iterator[Row]:
     """Yield the item of each record, and a Problem for each record that is too long."""
     for record in found:
-        if record.lines > LONGEST_RECORD:
-            detail = f"This record has more than {LONGEST_RECORD} lines."
+        if record.lines > MAX_LINES:
+            detail = f"This record has more than {MAX_LINES} lines."
             label = one_line(record.fields[0][1])
             yield Problem(line=record.line, code="too_long", detail=detail, label=label)
         else:

@@ -71,11 +71,11 @@ def read_line(line: str) -> Line:
     """
     found = LINE.fullmatch(line.rstrip())
     if not found:
-        return "", line.strip()
+        return Line("", line.strip())
     tag, spaces, text = found.groups()
     is_strict = len(spaces) == 2 and tag == tag.upper()
     is_lax = tag.upper() in TAGS and (len(spaces) == 2 or tag == tag.upper())
-    return (tag.upper(), text) if is_strict or is_lax else ("", line.strip())
+    return Line(tag.upper(), text) if is_strict or is_lax else Line("", line.strip())
 
 
 def item_of(record: Record) -> Item:
