@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError as DomainError
@@ -18,10 +19,17 @@ from cards.services import AddedCard, CardDraft, RefusedCard
 from eventbook import admit_bulk_work
 
 
-class Envelope(Serializer):
+class BulkRequest(Serializer):
     """The list of cards. Each card is validated later, so that one invalid card fails alone."""
 
     cards = serializers.ListField(min_length=1, max_length=limits.CARDS_PER_REQUEST)
+
+
+@dataclass(frozen=True)
+class InvalidCard:
+    """The serializer's errors for one card of a request, by field."""
+
+    errors: Mapping[str, Any]
 
 
 def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
@@ -31,44 +39,39 @@ def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
     BacklogFull if too much bulk work is open already.
     """
     admit_bulk_work()
-    envelope = Envelope(data=data)
-    envelope.is_valid(raise_exception=True)
-    inputs = list(checked(envelope.validated_data["cards"]))
+    request = BulkRequest(data=data)
+    request.is_valid(raise_exception=True)
+    inputs = [validated(item) for item in request.validated_data["cards"]]
     drafts = [each for each in inputs if isinstance(each, CardDraft)]
-    outcomes = iter(services.add_cards(curator=curator, drafts=drafts) if drafts else [])
-    settled = [next(outcomes) if isinstance(each, CardDraft) else each for each in inputs]
-    refuse_all_invalid(settled)
-    return [result_of(each) for each in settled]
-
-
-def checked(items: Iterable[Any]) -> Iterator[CardDraft | dict[str, Any]]:
-    """Yield a draft for each valid item, and the errors of each invalid one."""
-    for item in items:
-        try:
-            yield CardDraft(**card_input().run_validation(item))
-        except serializers.ValidationError as error:
-            yield as_serializer_error(error)
-
-
-def refuse_all_invalid(settled: Iterable[Any]) -> None:
-    """Raise ValidationError if every card has errors."""
-    errors = [errors_of(each) for each in settled]
+    added = iter(services.add_cards(curator=curator, drafts=drafts) if drafts else [])
+    outcomes = [next(added) if isinstance(each, CardDraft) else each for each in inputs]
+    errors = [errors_of(outcome) for outcome in outcomes]
     if all(errors):
         raise serializers.ValidationError({"cards": errors})
+    return [result_of(outcome) for outcome in outcomes]
 
 
-def result_of(settled: Any) -> dict[str, Any]:
+def validated(item: Any) -> CardDraft | InvalidCard:
+    """Return the draft of an item of the request, or its errors."""
+    try:
+        return CardDraft(**card_input().run_validation(item))
+    except serializers.ValidationError as error:
+        return InvalidCard(as_serializer_error(error))
+
+
+def result_of(outcome: AddedCard | RefusedCard | InvalidCard) -> dict[str, Any]:
     """Return one card's result as the response shows it."""
-    if errors := errors_of(settled):
-        return {"status": "invalid", "errors": field_errors(errors)}
-    card = CardSerializer(settled.card).data
-    return {"status": "created" if settled.created else "existing", "card": card}
+    if isinstance(outcome, AddedCard):
+        card = CardSerializer(outcome.card).data
+        return {"status": "created" if outcome.created else "existing", "card": card}
+    return {"status": "invalid", "errors": field_errors(errors_of(outcome))}
 
 
-def errors_of(settled: Any) -> Any:
-    """Return a card's errors from the serializer or the service; empty if there are none."""
-    if isinstance(settled, AddedCard):
-        return {}
-    if isinstance(settled, RefusedCard):
-        return details_of(DomainError(dict(settled.errors)))
-    return settled
+def errors_of(outcome: AddedCard | RefusedCard | InvalidCard) -> Any:
+    """Return a card's errors in the framework's form; empty if there are none."""
+    match outcome:
+        case RefusedCard():
+            return details_of(DomainError(dict(outcome.errors)))
+        case InvalidCard():
+            return outcome.errors
+    return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -120,12 +120,12 @@ def add_cards(
             RefusedCard(errors) if errors else _new_card(curator, draft, page, now)
             for draft, (page, errors) in zip(drafts, checked, strict=True)
         ]
-        outcomes, pages, hidden = _settle(curator, wanted)
-        _announce(outcomes, import_id)
-        announce_pages(pages)
-        refetch_hidden(hidden)
-        _place(curator, drafts, outcomes, import_id)
-    return outcomes
+        saved = _insert_or_find(curator, wanted)
+        _announce(saved.outcomes, import_id)
+        announce_pages(saved.new_pages)
+        refetch_hidden(saved.hidden)
+        _place(curator, drafts, saved.outcomes, import_id)
+    return saved.outcomes
 
 
 def _checked(curator: User, drafts: Sequence[CardDraft]) -> list[tuple[Page | None, rules.Errors]]:
@@ -157,7 +157,7 @@ def _check(
     return page, errors
 
 
-def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> Card:
+def _new_card(curator: User, draft: CardDraft, page: Page | None, now: datetime) -> Card:
     # The row gets its id when the card is inserted.
     url = Url(canonical=page.canonical, host=page.host) if page else None
     card = Card(
@@ -179,26 +179,32 @@ def _new_card(curator: User, draft: CardDraft, page: Page | None, now: Any) -> C
     return card
 
 
-def _settle(
-    curator: User, wanted: Sequence[Card | RefusedCard]
-) -> tuple[list[Outcome], list[Url], list[Card]]:
-    """Insert new cards and find the existing ones.
+class Saved(NamedTuple):
+    """The outcomes of drafts, and what else is recorded in the same transaction.
 
-    Return the outcomes; the pages that no user had saved before; and the cards about hidden pages,
-    which only other users' private cards were about.
+    `new_pages` are pages that no user had saved before. `hidden` are new cards about pages that
+    only other users' private cards were about.
     """
+
+    outcomes: list[Outcome]
+    new_pages: list[Url]
+    hidden: list[Card]
+
+
+def _insert_or_find(curator: User, wanted: Sequence[Card | RefusedCard]) -> Saved:
+    """Insert new cards, and find the curator's existing cards about the same pages."""
     pages: list[Url] = []
     hidden: list[Card] = []
     new: dict[object, Card] = {}
     for card in wanted:
         if isinstance(card, Card):
             new.setdefault(_identity(card), card)
-    settled: dict[object, AddedCard] = {}
+    added: dict[object, AddedCard] = {}
     # Normally one round. Another is needed if a concurrent transaction has just added a page, or
     # removed a conflicting card before it was read here.
-    while missing := [card for identity, card in new.items() if identity not in settled]:
+    while missing := [card for identity, card in new.items() if identity not in added]:
         inserted = insert(missing)
-        settled |= {
+        added |= {
             _identity(card): AddedCard(card, created=True)
             for card in missing
             if card.pk in inserted.cards
@@ -206,11 +212,9 @@ def _settle(
         pages += inserted.pages
         hidden += inserted.hidden
         if len(inserted.cards) < len(missing):
-            settled |= _existing(curator, missing, inserted.cards)
-    outcomes = [
-        card if isinstance(card, RefusedCard) else _outcome(card, settled) for card in wanted
-    ]
-    return outcomes, pages, hidden
+            added |= _existing(curator, missing, inserted.cards)
+    outcomes = [card if isinstance(card, RefusedCard) else _outcome(card, added) for card in wanted]
+    return Saved(outcomes, pages, hidden)
 
 
 def _identity(card: Card) -> object:
@@ -225,8 +229,8 @@ def _existing(curator: User, cards: Sequence[Card], inserted: set[UUID]) -> dict
     return {_identity(card): AddedCard(card, created=False) for card in found}
 
 
-def _outcome(card: Card, settled: Mapping[object, AddedCard]) -> AddedCard:
-    outcome = settled[_identity(card)]
+def _outcome(card: Card, added: Mapping[object, AddedCard]) -> AddedCard:
+    outcome = added[_identity(card)]
     # If two drafts have the same page, the second one gets the first one's card.
     return AddedCard(outcome.card, outcome.created and outcome.card is card)
 
