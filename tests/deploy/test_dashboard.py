@@ -13,8 +13,7 @@ import yaml
 
 from eventbook.models import Process
 from eventbook.operate.audit import audit
-from tests.deploy.promql import grouped_by, selected
-from tests.deploy.test_rules import promtool, rules
+from tests.deploy.prometheus import grouped_by, promtool, rules, selected
 from tests.harness.processes import ROOT
 from tests.harness.scraping import scrape
 

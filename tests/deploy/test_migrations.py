@@ -17,8 +17,8 @@ from django_migration_linter import MigrationLinter
 
 from tests.harness.processes import ROOT, environment, wait_for
 
-OURS = ["accounts", "api", "cards", "eventbook", "feeds", "imports", "notifications", "pages"]
-# What a request waits for an answer of the database (server/wsgi.py).
+APPS = [path.parent.parent.name for path in ROOT.glob("*/migrations/__init__.py")]
+# How long a request waits for a response of the database (server/wsgi.py).
 REPLY_SECONDS = 4
 
 
@@ -59,7 +59,7 @@ def test_a_migration_that_waits_for_a_lock_lets_everyone_else_through(
 
 @pytest.mark.django_db
 def test_each_migration_leaves_the_release_before_working() -> None:
-    assert refused(OURS) == set()
+    assert refused(APPS) == set()
 
 
 @pytest.mark.django_db
@@ -71,7 +71,7 @@ def test_a_migration_that_breaks_the_release_before_is_refused() -> None:
 
 
 def refused(apps: list[str]) -> set[str]:
-    """This answers the migrations that the linter has objections to."""
+    """Return the migrations with which the release before would fail."""
     linter = MigrationLinter(
         include_apps=apps, analyser_string="postgresql", no_cache=True, no_output=True
     )
@@ -85,7 +85,7 @@ def refused(apps: list[str]) -> set[str]:
 
 
 def migrate(target: str, log: Path) -> subprocess.Popen[bytes]:
-    """This starts the release command, up to one migration."""
+    """Start the release command, up to one migration."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "manage.py", "migrate", "release", target],
@@ -98,7 +98,7 @@ def migrate(target: str, log: Path) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def writing() -> Iterator[list[float]]:
-    """This inserts all the time while the block runs, and answers how long each insert waited."""
+    """Insert rows during the block; the list fills with the seconds that each insert took."""
     waits: list[float] = []
     ended = threading.Event()
 
@@ -119,5 +119,5 @@ def writing() -> Iterator[list[float]]:
 
 
 def session() -> psycopg.Connection[tuple[object, ...]]:
-    """This connects to the test's database beside Django."""
+    """Open a connection to the test database, separate from Django's."""
     return psycopg.connect(environment()["DATABASE_URL"], autocommit=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,18 +12,11 @@ from django.core.management import call_command
 
 from eventbook.operate.metrics.alerts import ALERTS
 from eventbook.operate.metrics.rules import rules_file
+from tests.deploy.prometheus import PROMETHEUS, RULES, promtool, rules
 from tests.harness.processes import ROOT
 from tests.harness.tools import ToolMissing, tool
 
-PROMETHEUS = ROOT / "deploy" / "prometheus"
-RULES = PROMETHEUS / "rules.yml"
 TESTS = PROMETHEUS / "rules_test.yml"
-
-
-def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """This runs promtool, and answers what it said."""
-    command = [tool("promtool", package="prometheus"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_rules_are_those_of_the_queue_table() -> None:
@@ -74,12 +65,6 @@ def test_prometheus_takes_its_configuration() -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(rules())} rules found" in done.stdout
-
-
-def rules() -> list[dict[str, Any]]:
-    """These are all rules of the file."""
-    groups = yaml.safe_load(RULES.read_text())["groups"]
-    return [rule for group in groups for rule in group["rules"]]
 
 
 def test_every_alert_has_a_severity_and_a_place_in_the_documentation() -> None:

@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import pytest
-from django.conf import settings
-from django.db import connection, transaction
 from django.utils import timezone
 
-from eventbook.models import Delivery, QueueControl
+from eventbook.models import QueueControl
 from eventbook.observe.health import serve
 from eventbook.observe.vitals import Vitals
+from tests.harness.interleaving import locked
 from tests.harness.processes import wait_for
 from tests.harness.watched import CHILDREN, STALL_SECONDS, System, Watched
-from tests.probe.signals import ProbeSent, probe_sent
+from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,21 +49,9 @@ def worker(system: System) -> Watched:
     return process
 
 
-def send(count: int = 1) -> None:
-    """This records events for the worker."""
-    with transaction.atomic():
-        for number in range(count):
-            probe_sent.send(sender=None, event=ProbeSent(key=f"probe-{number}"))
-
-
-def delivered() -> int:
-    """This counts what the worker has done."""
-    return Delivery.objects.filter(handler="probe.write", state="done").count()
-
-
 def test_whoever_gets_on_with_its_work_is_well(system: System, worker: Watched) -> None:
-    send()
-    wait_for(lambda: delivered() == 1, seconds=10, what="the worker works")
+    send("d")
+    wait_for(lambda: states()["done"] == 1, seconds=10, what="the worker works")
 
     answers = {name: process.health() for name, process in system.processes.items()}
 
@@ -99,11 +85,11 @@ def test_a_worker_whose_children_take_nothing_fails_while_messages_wait(worker: 
         time.sleep(2 * STALL_SECONDS)
         assert worker.health()[0] == 200  # there is nothing to do
 
-        send(3)
+        send("a", "b", "c")
         worker.wait_health(503, "messages wait, but it accepts none")
 
     worker.wait_health(200)
-    wait_for(lambda: delivered() == 3, seconds=15, what="everything is delivered")
+    wait_for(lambda: states()["done"] == 3, seconds=15, what="everything is delivered")
 
 
 @contextmanager
@@ -120,7 +106,7 @@ def paused(queue: str) -> Iterator[None]:
 
 def test_a_paused_queue_fails_no_check(worker: Watched, relay: Watched) -> None:
     with paused("notifications"):
-        send(3)
+        send("a", "b", "c")
         until = time.monotonic() + 2 * STALL_SECONDS + 2
         while time.monotonic() < until:
             assert (worker.health()[0], relay.health()[0]) == (200, 200)
@@ -136,19 +122,8 @@ def test_a_relay_that_is_kept_from_its_work_fails_its_check(relay: Watched) -> N
             time.sleep(0.1)
 
     relay.wait_health(200)
-    send()
-    wait_for(lambda: delivered() == 1, seconds=15, what="the relay relays")
-
-
-@contextmanager
-def locked(table: str) -> Iterator[None]:
-    """This keeps others off a table while the block runs."""
-    address = settings.DATABASE_URL.replace(
-        "/commonplace?", f"/{connection.settings_dict['NAME']}?"
-    )
-    with psycopg.connect(address) as session:
-        session.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        yield
+    send("d")
+    wait_for(lambda: states()["done"] == 1, seconds=15, what="the relay relays")
 
 
 def test_without_the_broker_processes_wait_and_are_not_to_blame(

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from eventbook.models import Attempt, Delivery, Operation, Process, QueueControl
 from eventbook.operate import actions
-from tests.eventbook.conftest import Staff
-from tests.eventbook.test_queue_commands import QUEUE, states
+from tests.eventbook.conftest import QUEUE, Staff
+from tests.probe.sending import states_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,7 +77,7 @@ def test_who_may_only_look_can_not_act(viewer: Client, six: list[int]) -> None:
     assert 'name="action"' not in page
     assert refused.status_code == 403
     assert 'name="concurrency"' not in text_of(viewer, change(QUEUE))
-    assert states()["queued"] == 6
+    assert states_in(QUEUE)["queued"] == 6
     assert not Operation.objects.exists()
 
 
@@ -106,7 +106,7 @@ def test_a_purge_asks_first_and_tells_what_is_left(operator: Client, in_hand: li
     text_of(operator, QUEUES)
 
     asked = operator.post(QUEUES, form("purge", QUEUE)).content.decode()
-    unchanged = states()["discarded"]
+    unchanged = states_in(QUEUE)["discarded"]
     done = operator.post(QUEUES, form("purge", QUEUE, post="yes"), follow=True).content.decode()
 
     assert "Discard all waiting deliveries of notifications?" in asked
@@ -115,7 +115,7 @@ def test_a_purge_asks_first_and_tells_what_is_left(operator: Client, in_hand: li
     assert 'value="Yes, discard 4"' in asked
     assert unchanged == 0
     assert "3 deliveries discarded." in done
-    assert states()["discarded"] == 3
+    assert states_in(QUEUE)["discarded"] == 3
     act = Operation.objects.get()
     assert (act.action, act.actor, act.count) == ("queue.purge", "alice", 3)
 
@@ -150,7 +150,7 @@ def test_waiting_deliveries_are_discarded_once_that_is_confirmed(
     operator: Client, six: list[int]
 ) -> None:
     asked = operator.post(DELIVERIES, form("discard_waiting", *six[:2])).content.decode()
-    unchanged = states()["discarded"]
+    unchanged = states_in(QUEUE)["discarded"]
     operator.post(DELIVERIES, form("discard_waiting", *six[:2], post="yes"))
 
     assert 'value="Yes, discard 2"' in asked

@@ -21,12 +21,11 @@ from eventbook.models import Attempt, Delivery, Event, Lease, Operation, Process
 from eventbook.operate import actions
 from eventbook.operate.actions import Waiting, operations
 from eventbook.operate.diagnosis import Finding, work
+from tests.eventbook.conftest import QUEUE
 from tests.harness.processes import without_a_broker
-from tests.probe.sending import send
+from tests.probe.sending import send, states_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-QUEUE = "notifications"
 
 
 def printed(*arguments: str) -> str:
@@ -37,10 +36,6 @@ def printed(*arguments: str) -> str:
 
 def answer(*arguments: str) -> Any:
     return json.loads(printed(*arguments, "--json"))
-
-
-def states(queue: str = QUEUE) -> Counter[str]:
-    return Counter(Delivery.objects.filter(queue=queue).values_list("state", flat=True))
 
 
 def test_a_pause_that_came_with_a_backup_is_told_with_what_to_do() -> None:
@@ -184,7 +179,7 @@ def test_a_purge_leaves_what_is_in_hand_and_says_so(in_hand: list[int]) -> None:
     assert (purged["discarded"], purged["in_hand"]) == (3, 3)
     left = Delivery.objects.filter(queue=QUEUE, due_at__isnull=False).order_by("id")
     assert list(left.values_list("id", flat=True)) == in_hand
-    assert states("feeds") == Counter(queued=6)
+    assert states_in("feeds") == Counter(queued=6)
     act = Operation.objects.get()
     assert (act.action, act.actor, act.count) == ("queue.purge", "command line", 3)
 
@@ -207,14 +202,14 @@ def test_a_purge_takes_what_fits_all_filters(
     Delivery.objects.filter(id__in=six[:2]).update(recorded_at=old)
 
     assert answer("purge", QUEUE, "--yes", *filters)["discarded"] == discarded
-    assert states()["discarded"] == discarded
+    assert states_in(QUEUE)["discarded"] == discarded
 
 
 def test_without_a_terminal_a_purge_wants_to_be_sure(six: list[int]) -> None:
     with pytest.raises(CommandError, match="6 deliveries would be discarded for good: check with"):
         printed("purge", QUEUE)
 
-    assert states() == Counter(queued=6)
+    assert states_in(QUEUE) == Counter(queued=6)
 
 
 @pytest.mark.parametrize(("said", "left"), [("y", 0), ("", 6), ("n", 6)])
@@ -236,7 +231,7 @@ def test_on_a_terminal_a_purge_asks(
         assert str(error) == "Nothing was discarded."  # noqa: PT017 - one of the cases
 
     assert asked == ["Discard these 6 deliveries for good? [y/N] "]
-    assert states()["queued"] == left
+    assert states_in(QUEUE)["queued"] == left
 
 
 def test_an_act_that_is_interrupted_is_written_down_as_far_as_it_came(
@@ -251,7 +246,7 @@ def test_an_act_that_is_interrupted_is_written_down_as_far_as_it_came(
     with pytest.raises(KeyboardInterrupt):
         actions.purge(Waiting(queue=QUEUE), actor="test", progress=interrupt)
 
-    assert states() == Counter(discarded=4, queued=2)
+    assert states_in(QUEUE) == Counter(discarded=4, queued=2)
     assert Operation.objects.get().count == 4
 
 
@@ -288,10 +283,10 @@ def test_only_what_ended_so_long_ago_is_cleaned(six: list[int]) -> None:
         Attempt.objects.create(delivery_id=id, number=1, worker="w", error="e")
 
     assert answer("clean", QUEUE, "--older-than", "7d")["deleted"] == 1
-    assert states() == Counter(done=1, dead=1, discarded=1, queued=2)
+    assert states_in(QUEUE) == Counter(done=1, dead=1, discarded=1, queued=2)
     assert answer("clean", QUEUE, "--older-than", "7d", "--state", "dead")["deleted"] == 1
     assert answer("clean", QUEUE, "--older-than", "7d", "--state", "discarded")["deleted"] == 1
-    assert states() == Counter(done=1, queued=2)
+    assert states_in(QUEUE) == Counter(done=1, queued=2)
     assert list(Attempt.objects.values_list("delivery_id", flat=True)) == [six[1]]
     assert Event.objects.count() == 6
     assert sum(Operation.objects.values_list("count", flat=True)) == 3

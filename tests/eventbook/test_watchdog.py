@@ -20,9 +20,10 @@ from eventbook.deliveries.outcomes import BrokenOff, DeliveriesFailed
 from eventbook.models import Delivery, Process
 from eventbook.observe import watchdog
 from eventbook.observe.vitals import Vitals
-from tests.eventbook.test_health import delivered, locked, send
+from tests.harness.interleaving import locked
 from tests.harness.processes import wait_for
 from tests.harness.watched import STALL_SECONDS, System, Watched
+from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,7 +62,7 @@ def test_a_worker_that_has_got_stuck_ends_itself_and_the_next_one_delivers(syste
     for child in children:
         child.suspend()
 
-    send(3)
+    send("a", "b", "c")
     wait_for(lambda: worker.popen.poll() is not None, seconds=30, what="it has ended itself")
     psutil.wait_procs(children, timeout=10)
 
@@ -69,7 +70,7 @@ def test_a_worker_that_has_got_stuck_ends_itself_and_the_next_one_delivers(syste
     assert [child for child in children if child.is_running()] == []
     assert "messages wait, but it accepts none" in last_words(worker)
     start(system, WORKER)
-    wait_for(lambda: delivered() == 3, seconds=30, what="everything is delivered")
+    wait_for(lambda: states()["done"] == 3, seconds=30, what="everything is delivered")
     assert set(Delivery.objects.values_list("attempts", flat=True)) == {0}
 
 
@@ -82,8 +83,8 @@ def test_a_relay_that_has_got_stuck_ends_itself_and_the_next_one_relays(system: 
     assert relay.popen.returncode == 1
     assert "nothing was finished" in last_words(relay)
     start(system, RELAY)
-    send()
-    wait_for(lambda: delivered() == 1, seconds=30, what="the next one relays")
+    send("d")
+    wait_for(lambda: states()["done"] == 1, seconds=30, what="the next one relays")
 
 
 def test_who_waits_for_a_server_does_not_end(system: System) -> None:

@@ -17,8 +17,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import yaml
 
-from tests.deploy.promql import selected
-from tests.deploy.test_rules import RULES, promtool, rules
+from tests.deploy.prometheus import RULES, promtool, rules, selected
 from tests.faults.world import World
 from tests.harness.processes import wait_for
 from tests.harness.scraping import Samples, parsed

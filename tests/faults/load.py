@@ -13,7 +13,7 @@ from uuid import UUID
 
 import httpx
 
-from tests.faults.sizes import OPERATIONS, SEED
+from tests.faults.sizes import KILLS, OPERATIONS, SEED
 from tests.faults.world import World
 
 AUTHORS = ("alice", "bob", "charlie")
@@ -245,3 +245,16 @@ def wait_for_more(load: Load, operations: int, *, seconds: float = 60) -> None:
         seconds=seconds,
         what=f"{operations} more operations are answered",
     )
+
+
+def kill_connections(world: World, load: Load) -> None:
+    """Run the load, and end all database sessions KILLS times meanwhile."""
+    dice = random.Random(SEED)
+    load.start()
+    for _ in range(KILLS):
+        time.sleep(dice.uniform(0.1, 0.5))
+        world.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+    load.finish()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
@@ -13,9 +12,9 @@ import psycopg
 import pytest
 
 from tests.faults.judge import judge
-from tests.faults.load import Load, wait_for_more
+from tests.faults.load import Load, kill_connections, wait_for_more
 from tests.faults.report import Report
-from tests.faults.sizes import KILLS, SEED
+from tests.faults.sizes import KILLS
 from tests.faults.world import World
 from tests.harness.processes import wait_for
 
@@ -85,19 +84,6 @@ def test_connections_killed(world: World, report: Report) -> None:
         kill_connections(world, load)
         case.recovered(world.wait_recovered())
         case.judged(judge(world, load))
-
-
-def kill_connections(world: World, load: Load) -> None:
-    """This ends every backend, again and again, under load."""
-    dice = random.Random(SEED)
-    load.start()
-    for _ in range(KILLS):
-        time.sleep(dice.uniform(0.1, 0.5))
-        world.rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        )
-    load.finish()
 
 
 def test_the_reply_to_a_commit_is_cut_off(world: World, report: Report) -> None:

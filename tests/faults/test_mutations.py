@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.judge import Unclean, judge
-from tests.faults.load import Load
+from tests.faults.load import Load, kill_connections
 from tests.faults.sizes import FULL
-from tests.faults.test_broker import forget_everything
-from tests.faults.test_database import kill_connections
 from tests.faults.world import World
 from tests.harness.processes import DeadlinePassed
 
@@ -20,7 +18,8 @@ def test_without_the_sweep_a_forgetful_broker_loses(world: World) -> None:
     load = Load(world)
     load.start()
     while any(author.is_alive() for author in load.authors):
-        forget_everything(world)
+        with world.broker() as broker:
+            broker.flushall()
     load.finish()
 
     with pytest.raises((AssertionError, DeadlinePassed), match=r"still open|every delivery"):

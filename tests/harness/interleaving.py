@@ -7,7 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+import psycopg
 from django.db import connection, transaction
+
+from tests.harness.processes import environment
 
 T = TypeVar("T")
 # Finds a session that waits for a lock.
@@ -72,3 +75,20 @@ def second_session() -> Iterator[SecondSession]:
         yield session
     finally:
         session.close()
+
+
+@contextmanager
+def locked(table: str) -> Iterator[None]:
+    """Lock a table against all other sessions during the block."""
+    with psycopg.connect(environment()["DATABASE_URL"]) as session:
+        session.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def someone_waits() -> bool:
+    """Return whether a session waits for the transaction of another one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
+        )
+        return bool(cursor.fetchone()[0])

@@ -21,7 +21,7 @@ from eventbook.brokers.broker import worker_queues
 from eventbook.models import Delivery, Event
 from eventbook.relay.relay import Relay
 from eventbook.testing import without_consumers
-from imports import handlers, services
+from imports import services
 from imports.events import ImportBatchReady
 from imports.files.documents import Document
 from imports.files.formats import rows
@@ -32,14 +32,10 @@ from imports.models import Import, ImportBatch, ImportedItem
 from tests.conftest import Drain
 from tests.harness.processes import Workers, launch, wait_for
 from tests.imports.conftest import upload
+from tests.imports.steps import deliver, lines, read_only, step_until
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def lines(count: int) -> bytes:
-    """This makes a list of as many pages."""
-    return b"".join(b"https://example.org/%d\n" % number for number in range(count))
 
 
 def test_an_import_whose_workers_are_killed_again_and_again_ends_exactly(
@@ -77,16 +73,6 @@ def test_an_import_whose_workers_are_killed_again_and_again_ends_exactly(
     assert Counter(id for ids in told for id in ids) == Counter(
         str(id) for id in Card.objects.values_list("pk", flat=True)
     )
-
-
-def step_until(relay: Relay, condition: Callable[[], bool]) -> None:
-    """This relays until something has come about."""
-
-    def stepped() -> bool:
-        relay.step()
-        return condition()
-
-    wait_for(stepped, seconds=60, what="so much has been added")
 
 
 def added() -> int:
@@ -155,23 +141,6 @@ def test_a_batch_that_comes_again_changes_nothing(alice: User) -> None:
 
     job.refresh_from_db()
     assert (job.added, job.known, job.batches_done, job.status) == (100, 0, 1, "done")
-
-
-def read_only(owner: User, content: bytes) -> Import:
-    """This reads a file, and adds nothing of it."""
-    job = services.request_import(owner=owner, content=content)
-    begun = reading.begin(job.pk)
-    assert begun is not None
-    reading.continue_reading(begun)
-    return job
-
-
-def deliver(event: ImportBatchReady) -> None:
-    """This adds a batch, in this process."""
-    from django.db import transaction
-
-    with transaction.atomic():
-        handlers._add_batch(event)
 
 
 def test_the_same_rows_in_two_imports_at_once_become_one_card_each(alice: User) -> None:

@@ -19,6 +19,7 @@ from eventbook.models import Event
 from imports.files.items import Item
 from imports.jobs.adding import Outcome, add_items
 from imports.models import Import
+from tests.harness.interleaving import someone_waits
 from tests.harness.processes import wait_for
 from tests.imports.conftest import ImportFile as Bring
 
@@ -222,15 +223,6 @@ def adding(job: Import, *items: Item) -> Iterator[list[Outcome]]:
         yield outcomes
     finally:
         thread.join(timeout=20)
-
-
-def someone_waits() -> bool:
-    """Return whether a session waits for the transaction of another one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
-        )
-        return bool(cursor.fetchone()[0])
 
 
 def test_two_imports_of_one_page_at_once_lose_nothing(alice: User) -> None:

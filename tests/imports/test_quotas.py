@@ -17,9 +17,9 @@ from cards.models import Collection
 from imports.jobs import reading
 from imports.models import FeedSubscription, Import, ImportUsage
 from imports.services import request_import, subscribe_to
+from tests.harness.interleaving import someone_waits
 from tests.harness.processes import wait_for
 from tests.imports.conftest import IMPORTS, upload
-from tests.imports.test_merging import someone_waits
 
 Client = Callable[[Any], APIClient]
 FILE = b"https://example.org/1\n"

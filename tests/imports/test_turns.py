@@ -25,7 +25,7 @@ from imports.files.items import Row
 from imports.jobs import reading, turns
 from imports.models import Import, ImportBatch
 from imports.services import cancel_import, remove_import, request_import
-from tests.imports.test_faults import deliver, lines, read_only, step_until
+from tests.imports.steps import deliver, lines, read_only, step_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

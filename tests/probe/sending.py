@@ -29,3 +29,8 @@ def send_large(key: str, size: int) -> UUID:
 def states(handler: str = "probe.write") -> Counter[str]:
     """Return the number of a handler's deliveries by state."""
     return Counter(Delivery.objects.filter(handler=handler).values_list("state", flat=True))
+
+
+def states_in(queue: str) -> Counter[str]:
+    """Return the number of a queue's deliveries by state."""
+    return Counter(Delivery.objects.filter(queue=queue).values_list("state", flat=True))

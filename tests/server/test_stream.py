@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,7 @@ from tests.harness.web import PATH, Client, WebProcess, idle
 from tests.library import followers_of, notify, save, save_many, token_of
 from tests.pages.metadata import web as webs
 from tests.pages.metadata.web import Web
+from tests.server.conftest import Listen, api
 
 pytestmark = pytest.mark.django_db(transaction=True)
 INSERT = """
@@ -43,31 +44,6 @@ def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     running = WebProcess(tmp_path_factory.mktemp("stream") / "web.log", **variables)
     yield running
     running.stop()
-
-
-@pytest.fixture
-def listen(web: WebProcess) -> Iterator[Callable[..., Client]]:
-    """Opens streams, each with a token of its own, and closes them at the end."""
-    opened: list[Client] = []
-
-    def listen(user: User, last_id: str = "") -> Client:
-        client = Client(web, token_of(user), last_id)
-        opened.append(client)
-        return client.__enter__()
-
-    yield listen
-    for client in opened:
-        client.kill()
-
-
-Listen = Callable[..., Client]
-
-
-def api(web: WebProcess, user: User, path: str, **more: Any) -> Any:
-    headers = {"Authorization": f"Token {token_of(user)}"}
-    return httpx.request(
-        more.pop("method", "GET"), f"{web.url}/api/v1/{path}", headers=headers, timeout=20, **more
-    ).json()
 
 
 @contextmanager

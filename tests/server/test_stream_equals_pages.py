@@ -33,8 +33,8 @@ from notifications.services import mark_read
 from tests.conftest import Drain
 from tests.harness.processes import DeadlinePassed, wait_for
 from tests.harness.web import Client, WebProcess
-from tests.library import PAGE, collection_of, followers_of, save, token_of
-from tests.server.test_stream import Listen, api
+from tests.library import PAGE, collection_of, followers_of, save
+from tests.server.conftest import Listen, api
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,20 +48,6 @@ def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     running = WebProcess(tmp_path_factory.mktemp("stream") / "web.log")
     yield running
     running.stop()
-
-
-@pytest.fixture
-def listen(web: WebProcess) -> Iterator[Callable[..., Client]]:
-    """Opens streams, and closes them at the end."""
-    opened: list[Client] = []
-
-    def listen(user: User) -> Client:
-        opened.append(Client(web, token_of(user)))
-        return opened[-1].__enter__()
-
-    yield listen
-    for client in opened:
-        client.kill()
 
 
 class Reader:
