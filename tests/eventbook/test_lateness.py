@@ -51,6 +51,17 @@ def failed(ids: list[int]) -> None:
     Delivery.objects.update(state="retry", attempts=1, due_at=later)
 
 
+def dead_and_replayed(ids: list[int]) -> None:
+    long_ago = timezone.now() - HOUR
+    Delivery.objects.update(state="dead", due_at=None, finished_at=long_ago, ready_at=long_ago)
+    actions.replay_dead_letters(actions.DeadLetters(queue=QUEUE), actor="alice")
+
+
+def dead_parts_and_replayed(ids: list[int]) -> None:
+    Delivery.objects.update(part=1)
+    dead_and_replayed(ids)
+
+
 def limited(ids: list[int]) -> None:
     from eventbook.deliveries.states import RATE_LIMITED
 
@@ -97,6 +108,8 @@ def resumed_long_ago(ids: list[int]) -> None:
     [
         (nothing, True, 8),
         (failed, False, 0),
+        (dead_and_replayed, False, 8),
+        (dead_parts_and_replayed, False, 8),
         (limited, False, 0),
         (came_back, False, 8),
         (in_hand, False, 8),

@@ -21,8 +21,10 @@ def replay_dead_letters(which: DeadLetters, *, actor: str) -> int:
         publications=0,
         finished_at=None,
         due_at=Now(),
-        # Latency counts from the replay on; a part keeps the time of the delivery that was split.
+        # Latency and lateness count from the replay on. A part keeps the time of the delivery that
+        # was split, by which the auditor finds an event's parts together, and gets a `ready_at`.
         recorded_at=Case(When(part=0, then=Now()), default=F("recorded_at")),
+        ready_at=Case(When(part=0, then=F("ready_at")), default=Now()),
     )
     record_operation("dead_letters.replay", actor, count, which.details())
     return count

@@ -4,7 +4,7 @@ from eventbook.operate.queries.audits import audit_age_seconds, audits
 from eventbook.operate.queries.backlogs import Backlog, backlogs
 from eventbook.operate.queries.deliveries import (
     FailingHandler,
-    Kind,
+    ListedState,
     PurgePreview,
     dead_by_handler,
     dead_by_queue,
@@ -43,7 +43,7 @@ __all__ = [
     "ALIVE_SECONDS",
     "Backlog",
     "FailingHandler",
-    "Kind",
+    "ListedState",
     "ProcessGroup",
     "ProcessStatus",
     "PurgePreview",

@@ -66,7 +66,7 @@ def failing_handlers() -> list[FailingHandler]:
     return [FailingHandler(*each) for each in counts.order_by("-count")]
 
 
-class Kind(StrEnum):
+class ListedState(StrEnum):
     """The states in which operators list deliveries: a queued one is waiting or active."""
 
     WAITING = "waiting"
@@ -78,9 +78,9 @@ class Kind(StrEnum):
 
 
 def deliveries_of(
-    queue: str, kind: Kind, *, handler: str = "", type: str = "", limit: int = 50
+    queue: str, state: ListedState, *, handler: str = "", type: str = "", limit: int = 50
 ) -> list[Delivery]:
-    """Return a queue's deliveries of one kind, with their events.
+    """Return a queue's deliveries in one state, with their events.
 
     Waiting deliveries come in the order in which they are published, retries by their due time,
     and finished ones newest first.
@@ -90,15 +90,15 @@ def deliveries_of(
         chosen = chosen.filter(handler=handler)
     if type:
         chosen = chosen.filter(event__type=type)
-    if kind == Kind.WAITING:
+    if state == ListedState.WAITING:
         return _in_order(chosen.filter(state=Delivery.State.QUEUED).exclude(leased()), limit)
-    if kind == Kind.ACTIVE:
+    if state == ListedState.ACTIVE:
         active = chosen.filter(leased(), state__in=["queued", "running"])
         return list(active.order_by("id")[:limit])
-    if kind == Kind.RETRYING:
+    if state == ListedState.RETRYING:
         waiting = chosen.filter(state=Delivery.State.RETRY, due_at__isnull=False)
         return list(waiting.order_by("due_at")[:limit])
-    return list(chosen.filter(state=kind).order_by("-id")[:limit])
+    return list(chosen.filter(state=state).order_by("-id")[:limit])
 
 
 def _in_order(chosen: QuerySet[Delivery], limit: int) -> list[Delivery]:

@@ -17,7 +17,7 @@ from eventbook.operate import actions, queries
 from eventbook.operate.actions import LIMITS, TooYoung, Waiting
 from eventbook.operate.actions.cleaning import FINISHED
 from eventbook.operate.management.options import age, limit, positive
-from eventbook.operate.queries import Kind, PurgePreview, QueueStatus
+from eventbook.operate.queries import ListedState, PurgePreview, QueueStatus
 from eventbook.operate.texts import (
     as_dict,
     as_line,
@@ -79,7 +79,7 @@ class Command(BaseCommand):
         for name in ("limit", "concurrency"):
             text = "back to the number in the queue table"
             actions[name].add_argument("--default", action="store_true", help=text)
-        actions["list"].add_argument("--state", choices=list(map(str, Kind)), required=True)
+        actions["list"].add_argument("--state", choices=list(map(str, ListedState)), required=True)
         actions["list"].add_argument("--limit", type=positive, default=50)
         actions["pause"].add_argument("--reason", default="", help="shown to other operators")
         actions["purge"].add_argument("--yes", action="store_true", help="without asking")
@@ -134,7 +134,7 @@ class Command(BaseCommand):
         """Print a queue's deliveries in one state."""
         found = queries.deliveries_of(
             options["queue"],
-            Kind(options["state"]),
+            ListedState(options["state"]),
             handler=options["handler"],
             type=options["type"],
             limit=options["limit"],
