@@ -104,11 +104,11 @@ def worker_queues(timeout: float = 1.0) -> dict[str, list[str]]:
     `timeout` is how many seconds to wait for the workers' replies.
     """
     try:
-        answers: dict[str, Any] = current_app.control.inspect(timeout=timeout).active_queues() or {}
+        replies: dict[str, Any] = current_app.control.inspect(timeout=timeout).active_queues() or {}
     except (OSError, RedisError, OperationalError) as error:
         raise BrokerDown(f"{type(error).__name__}: {error}") from error
     workers: dict[str, list[str]] = defaultdict(list)
-    for worker, queues in answers.items():
+    for worker, queues in replies.items():
         for queue in queues:
             workers[queue["name"]].append(worker)
     return workers

@@ -39,12 +39,12 @@ class Writer:
         key = handler.name, lane
         if key not in self._patterns:
             self._patterns[key] = self._pattern(handler, lane)
-        pattern, after = self._patterns[key]
+        pattern, callbacks = self._patterns[key]
         suspect = any(delivery.suspect for delivery in chunk)
         arguments = [
             [[delivery.id for delivery in chunk]],
             {"suspect": True} if suspect else {},
-            after,
+            callbacks,
         ]
         id = str(new_id())
         headers = {
@@ -62,7 +62,7 @@ class Writer:
 
     def _pattern(self, handler: Handler, lane: int) -> tuple[dict[str, Any], Any]:
         """Have kombu and Celery build a message without deliveries."""
-        headers, properties, (*_, after), _ = current_app.amqp.create_task_message(
+        headers, properties, (*_, callbacks), _ = current_app.amqp.create_task_message(
             str(new_id()), handler.name, ignore_result=not handler.keep_result
         )
         message: dict[str, Any] = self.channel.prepare_message(
@@ -70,7 +70,7 @@ class Writer:
         )
         # kombu adds these fields to each message that a channel publishes.
         self.channel._inplace_augment_message(message, "", handler.queue)  # noqa: SLF001
-        return message, after
+        return message, callbacks
 
 
 def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]]:

@@ -23,15 +23,15 @@ class Tally:
     """The number, duration and last error of consecutive failures."""
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Restart the count: a task ran without a fault of the worker, or the database was down."""
         self._count = 0
         self._began = self._last = 0.0
         self._error = ""
 
-    def failed(self, error: BaseException) -> None:
+    def add(self, error: BaseException) -> None:
         """Count a task that the worker could not run, or whose result it could not record."""
         self._last = time.monotonic()
         if not self._count:
@@ -44,7 +44,8 @@ class Tally:
         """The time from the first failure to the last one: it does not grow while idle."""
         return self._last - self._began
 
-    def __str__(self) -> str:
+    def fault(self) -> str:
+        """Return the failures as text, or "" if they are too few to be the worker's fault."""
         if self._count < SEVERAL:
             return ""
         return f"every task fails: {self._count} in {self.seconds:.0f} s, with {self._error}"
@@ -53,7 +54,7 @@ class Tally:
 tally = Tally()
 
 
-def is_broken(error: BaseException) -> bool:
+def is_worker_fault(error: BaseException) -> bool:
     """Return whether a task failed before it recorded the outcome of its deliveries.
 
     A task whose handler raised has recorded it: then the handler is at fault, not the worker.
@@ -64,20 +65,20 @@ def is_broken(error: BaseException) -> bool:
 class Request(request.Request):  # type: ignore[misc]  # Celery has no types
     """Celery's record of a task in the worker, extended to update the tally when the task ends."""
 
-    _broken = False
+    _is_worker_fault = False
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Count the failure if the worker is at fault, then handle it as Celery does."""
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
-        self._broken = is_broken(error)
-        if self._broken and isinstance(error, Exception):
-            tally.failed(error)
+        self._is_worker_fault = is_worker_fault(error)
+        if self._is_worker_fault and isinstance(error, Exception):
+            tally.add(error)
         return super().on_failure(exc_info, *args, **options)
 
     def acknowledge(self) -> None:
-        """Acknowledge the message, and restart the tally unless the task failed by the worker."""
-        if not self._broken:
-            tally.forget()
+        """Acknowledge the message, and restart the tally unless the worker is at fault."""
+        if not self._is_worker_fault:
+            tally.reset()
         super().acknowledge()

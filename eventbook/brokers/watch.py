@@ -98,13 +98,13 @@ class WorkerVitals(Vitals):
         """Log when the worker's tasks begin to fail one after another."""
         # Failures while the database is down don't count, as the worker is not at fault.
         if DATABASE in self.missing:
-            tally.forget()
-        was_failing, self._failing = self._failing, bool(text := str(tally))
+            tally.reset()
+        was_failing, self._failing = self._failing, bool(text := tally.fault())
         if self._failing and not was_failing:
             logger.error("worker.failing", extra={"error": text})
 
     def trouble(self) -> str:
-        return self.stalled() or str(tally)
+        return self.stalled() or tally.fault()
 
     @property
     def watchdog_seconds(self) -> float:
@@ -125,6 +125,7 @@ class WorkerVitals(Vitals):
 
     def _messages_wait(self) -> bool:
         """Return whether the broker has messages for this worker, not counting paused queues."""
+        # Models, which this imports, can't load before the settings do, and those load this module.
         from eventbook.brokers.broker import Broker, BrokerDown
 
         if self._broker is None:
@@ -148,7 +149,7 @@ class WorkerVitals(Vitals):
             return f"its event loop has stopped for {still:.0f} s"
         lasting = self.symptoms.lasting().items()
         found = [f"{name}, for {seconds:.0f} s" for name, seconds in lasting if seconds > limit]
-        if tally.seconds > limit and (failing := str(tally)):
+        if tally.seconds > limit and (failing := tally.fault()):
             found.append(failing)
         return "; ".join(found)
 

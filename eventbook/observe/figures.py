@@ -60,12 +60,8 @@ def _limits() -> list[Path]:
     """Return the files that may have the container's memory limit, by cgroup v2 and v1."""
     paths = [CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_bytes"]
     with suppress(OSError):
-        own = (
-            (PROC / "self" / "cgroup")
-            .read_text(encoding="utf-8")
-            .partition("0::/")[2]
-            .split("\n")[0]
-        )
+        cgroups = (PROC / "self" / "cgroup").read_text(encoding="utf-8")
+        own = cgroups.partition("0::/")[2].split("\n")[0]  # the only line of cgroup v2
         paths.append(CGROUP / own / "memory.max")
     return paths
 
@@ -76,9 +72,9 @@ def clock_ahead_seconds() -> float:
     PostgreSQL reads its clock at some moment between query and result. A difference within that
     interval counts as 0, so that a slow query does not look like a wrong clock.
     """
-    asked = time.time()
+    before = time.time()
     ((theirs,),) = execute(CLOCK).rows
-    answered = time.time()
-    if theirs < asked:
-        return float(asked - theirs)
-    return float(min(answered - theirs, 0.0))
+    after = time.time()
+    if theirs < before:
+        return float(before - theirs)
+    return float(min(after - theirs, 0.0))

@@ -40,7 +40,9 @@ UPSERT = f"""
     INSERT INTO eventbook_process
         (id, "group", host, pid, release, queues, concurrency, memory_bytes, memory_limit_bytes,
          clock_ahead_seconds, streams, trouble, progressed_at)
-    SELECT %s, %s, %s, %s, %s, %s::text[], %s, %s, %s, %s, %s, %s, now() - %s * interval '1 second'
+    SELECT %(id)s, %(group)s, %(host)s, %(pid)s, %(release)s, %(queues)s::text[], %(concurrency)s,
+           %(memory)s, %(memory_limit)s, %(clock_ahead)s, %(streams)s, %(trouble)s,
+           now() - %(idle)s * interval '1 second'
     FROM relaxed
     ON CONFLICT (id) DO UPDATE SET
         queues = excluded.queues,
@@ -78,8 +80,8 @@ class Presence:
     def __init__(self, group: str, vitals: Vitals) -> None:
         self.group, self.vitals = group, vitals
         self.id = new_id()
-        self._trouble = ""  # as last written to the row
-        self._limit = figures.memory_limit_bytes()
+        self._trouble = ""  # the kind that the row has
+        self._memory_limit = figures.memory_limit_bytes()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="presence")
 
@@ -99,7 +101,7 @@ class Presence:
         while not self._stopped.is_set():
             self._query(self.vitals.check)
             # New trouble is written at once: the watchdog may end the process right after.
-            is_new = self.vitals.trouble().partition(":")[0] != self._trouble
+            is_new = _kind(self.vitals.trouble()) != self._trouble
             if is_new or time.monotonic() >= reported + REPORT_SECONDS:
                 reported = time.monotonic()
                 self._query(self.write_row)
@@ -110,27 +112,23 @@ class Presence:
 
     def write_row(self) -> None:
         """Write the row."""
-        trouble = self.vitals.trouble()
-        ahead = figures.clock_ahead_seconds()
-        execute(
-            UPSERT,
-            [
-                self.id,
-                self.group,
-                socket.gethostname(),
-                os.getpid(),
-                conf.RELEASE,
-                list(self.vitals.queues),
-                self.vitals.concurrency,
-                figures.memory_bytes(),
-                self._limit,
-                ahead,
-                self.vitals.streams,
-                trouble,
-                self.vitals.idle_seconds(),
-            ],
-        )
-        self._trouble = trouble.partition(":")[0]
+        row = {
+            "id": self.id,
+            "group": self.group,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "release": conf.RELEASE,
+            "queues": list(self.vitals.queues),
+            "concurrency": self.vitals.concurrency,
+            "memory": figures.memory_bytes(),
+            "memory_limit": self._memory_limit,
+            "clock_ahead": figures.clock_ahead_seconds(),
+            "streams": self.vitals.streams,
+            "trouble": self.vitals.trouble(),
+            "idle": self.vitals.idle_seconds(),
+        }
+        execute(UPSERT, row)
+        self._trouble = _kind(str(row["trouble"]))
 
     def _query(self, function: Callable[[], object]) -> None:
         """Run a function that queries the database; note whether the database is down."""
@@ -146,6 +144,11 @@ class Presence:
         except Exception:
             # A bug here must not end the thread: the row would look like a dead process's.
             logger.exception("process.look_failed")
+
+
+def _kind(trouble: str) -> str:
+    """Return the text of trouble without the numbers after a colon, which change all the time."""
+    return trouble.partition(":")[0]
 
 
 @contextmanager
