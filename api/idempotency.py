@@ -74,8 +74,8 @@ class IdempotencyMiddleware:
     def _once(self, request: HttpRequest, sender: AbstractBaseUser, key: str) -> HttpResponse:
         """Return the stored response if the key was used before; otherwise run the view."""
         name = sha256_of(f"{sender.pk}\n{request.path_info}\n{key}".encode())
-        if kept := claim_key(name, sha256_of(request.body)):
-            return repeated(request, kept, sender)
+        if stored := claim_key(name, sha256_of(request.body)):
+            return response_again(request, stored, sender)
         response = self.get_response(request)
         if 200 <= response.status_code < 300:
             store_response(
@@ -102,33 +102,33 @@ def sender_of(request: HttpRequest) -> AbstractBaseUser | None:
     return None
 
 
-def repeated(
-    request: HttpRequest, kept: IdempotentRequest, sender: AbstractBaseUser
+def response_again(
+    request: HttpRequest, stored: IdempotentRequest, sender: AbstractBaseUser
 ) -> HttpResponse:
     """Return the response to a request whose key was used before: the stored one, or an error.
 
     422 for another body, 404 if the sender may no longer see the object that the request created.
     """
-    if kept.body_digest != sha256_of(request.body):
+    if stored.body_digest != sha256_of(request.body):
         return problem_response(422, KEY_REUSED)
-    content, status = bytes(kept.answer or b""), kept.status or 200
+    content, status = bytes(stored.answer or b""), stored.status or 200
     headers = {"Idempotent-Replayed": "true"}
     view = getattr(resolve(request.path_info).func, "view_class", None)
     if view is not None and issubclass(view, APIView) and content:
-        made = msgspec.json.decode(content)
-        if not view.may_see(sender, made):
+        created = msgspec.json.decode(content)
+        if not view.may_see(sender, created):
             return problem_response(
                 404, "You can no longer see the object in this request's first response."
             )
-        headers |= view.location_header(made) if status in CREATED else {}
-    return HttpResponse(content, status=status, content_type=kept.content_type, headers=headers)
+        headers |= view.location_header(created) if status in CREATED else {}
+    return HttpResponse(content, status=status, content_type=stored.content_type, headers=headers)
 
 
 def claim_key(name: str, body_digest: str) -> IdempotentRequest | None:
     """Claim a key in the current transaction; return None, or the earlier request that used it."""
     while not execute(CLAIM, [name, body_digest]).count:
-        if kept := IdempotentRequest.objects.filter(key=name).first():
-            return kept
+        if stored := IdempotentRequest.objects.filter(key=name).first():
+            return stored
         # The earlier request was deleted just now, for its age: the key is free, so try again.
     return None
 

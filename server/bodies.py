@@ -91,8 +91,8 @@ async def receive_body(
 ) -> None:
     """Receive the whole body from the client.
 
-    `declared` is the request's Content-Length. Raise RequestRefused if
-    the body is too large (413) or too slow (408), and ClientGone if the client disconnects.
+    `declared` is the request's Content-Length. Raise RequestRefused if the body is too large (413)
+    or too slow (408), and ClientGone if the client disconnects.
     """
     limits = body.budget.limits
     if declared is not None and declared > max_bytes:

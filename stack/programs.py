@@ -1,5 +1,6 @@
 """The programs that supervisord runs: the process groups of fly.toml, and embedded servers."""
 
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -136,7 +137,7 @@ def _sections(programs: list[Program], servers: Servers) -> str:
             name=program.name,
             group=program.group,
             number=program.number,
-            command=_literal(shlex.join(program.command)),
+            command=_literal(_quoted(program.command)),
             directory=_literal(BASE_DIR),
             priority=program.priority,
             stop_signal=program.stop_signal,
@@ -144,6 +145,13 @@ def _sections(programs: list[Program], servers: Servers) -> str:
         )
         for program in programs
     )
+
+
+def _quoted(command: list[str]) -> str:
+    """Return a command as one line that a shell, and so Supervisor, splits into its arguments."""
+    # Supervisor takes a blank and `;` or `#` for the start of a comment. They stand within single
+    # quotes here; ending and beginning the quotes between them changes nothing for a shell.
+    return re.sub(r" (?=[;#])", " ''", shlex.join(command))
 
 
 def _literal(value: object) -> str:

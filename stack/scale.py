@@ -1,6 +1,7 @@
 """The scale of a stack: the number of processes of each group, and each group's own variables."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -12,6 +13,7 @@ from stack.programs import Program, copies_of, fly
 # These groups listen on a fixed port, so that one machine can't run two processes of them.
 LISTENING = {"web": "PORT", "flower": "FLOWER_PORT", "exporter": "EXPORTER_PORT"}
 MAX_COUNT = 20
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class ScaleRefused(ValueError):
@@ -78,8 +80,14 @@ class Scale:
         return self._with(name, replace(group, count=int(text)))
 
     def with_variables(self, name: str, variables: Mapping[str, str]) -> Self:
-        """Return a copy with variables set for one group; an empty value removes a variable."""
+        """Return a copy with variables set for one group; an empty value removes a variable.
+
+        Raise ScaleRefused for an unknown group, or a variable that supervisord can't pass on.
+        """
         group = self._known(name)
+        for variable, value in variables.items():
+            if not NAME.fullmatch(variable) or not value.isprintable():
+                raise ScaleRefused(f"{variable}={value}: give NAME=value, on one line.")
         together = {**group.variables, **variables}
         kept = {variable: value for variable, value in together.items() if value}
         return self._with(name, replace(group, variables=kept))

@@ -79,7 +79,7 @@ REPLACEMENTS: dict[tuple[str, str], Replacement] = {
     ("opentelemetry", ""): Replacement("traces.not_exported", "warning"),
     ("django.security", ""): Replacement("request.suspicious", "warning"),
 }
-TRACE = "celery.app.trace"
+TASK_LOGGER = "celery.app.trace"
 # Libraries whose string arguments are names of workers, tasks and the like, never users' text.
 SAFE_ARGUMENTS = ("celery", "flower", "kombu", "tornado", "uvicorn")
 CONNECTION_MODULES = ("kombu.", "redis.")
@@ -96,7 +96,7 @@ def safe_message(record: logging.LogRecord) -> SafeMessage:
     """Return a record's message and fields: our own unchanged, a library's replaced."""
     if record.name.partition(".")[0] in OURS:
         return SafeMessage(record.getMessage())
-    if record.name == TRACE and isinstance(record.args, Mapping):
+    if record.name == TASK_LOGGER and isinstance(record.args, Mapping):
         # A task failed as a whole; the record has the exception.
         return SafeMessage("task.failed", "", {"handler": record.args.get("name")})
     if replacement := replacement_for(record):

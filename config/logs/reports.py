@@ -14,7 +14,7 @@ import sentry_sdk
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import event_from_exception
 
-from config.logs.libraries import OURS, TRACE, replacement_for
+from config.logs.libraries import OURS, TASK_LOGGER, replacement_for
 from config.logs.lines import fields_of
 from eventbook.observe import name_of
 
@@ -67,7 +67,7 @@ def message_of(record: logging.LogRecord) -> str:
     """
     if record.name.partition(".")[0] in OURS:
         return str(record.msg)
-    if record.name == TRACE:
+    if record.name == TASK_LOGGER:
         return "task.failed"
     replacement = replacement_for(record)
     if replacement is None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from supervisor.options import UnhosedConfigParser
 
 from config import queues
 from stack.embedded import Servers
@@ -20,8 +22,15 @@ from stack.environment import stack_environment
 from stack.lines import Follower
 from stack.ports import PortTaken, free_ports
 from stack.processes import command_line
-from stack.programs import BASE_DIR, fly, server_programs, supervisord_conf
-from stack.scale import Scale
+from stack.programs import (
+    BASE_DIR,
+    copies_of,
+    fly,
+    server_programs,
+    supervisord_conf,
+    with_groups,
+)
+from stack.scale import Scale, ScaleRefused
 from stack.watcher import VARIABLE
 
 SECONDS = 120
@@ -170,6 +179,24 @@ def test_a_per_cent_in_a_path_survives_the_configuration(tmp_path: Path) -> None
     conf = supervisord_conf(programs, servers, root=False)
 
     assert "50%%/postgres" in conf
+
+
+@pytest.mark.parametrize("value", ["50%", "one ; two", "one # two", "it's", 'a "b" \\ c'])
+def test_a_variable_reaches_its_process_as_it_was_given(value: str, tmp_path: Path) -> None:
+    programs = copies_of("feed-worker", 1, {"FETCH_CONTACT": value})
+    parser = UnhosedConfigParser()
+
+    parser.read_string(with_groups("", programs, Servers(tmp_path)))
+
+    command = shlex.split(parser.get("program:feed-worker", "command") % {})
+    assert f"FETCH_CONTACT={value}" in command
+    assert command == programs[0].command
+
+
+@pytest.mark.parametrize("variables", [{"": "1"}, {"A B": "1"}, {"NAME": "one\ntwo"}])
+def test_a_variable_that_no_process_can_have_is_refused(variables: dict[str, str]) -> None:
+    with pytest.raises(ScaleRefused):
+        Scale().with_variables("feed-worker", variables)
 
 
 def test_a_follower_reads_over_a_rotation_and_skips_what_is_old(tmp_path: Path) -> None:
