@@ -187,23 +187,19 @@ class ProblemSchema(AutoSchema):
 
     def error_codes(self) -> list[str]:
         """Return the statuses of the view's possible errors."""
-        permissions = self.view.get_permissions()
-        known = {
-            code
-            for code, possible in {
-                # Every view refuses unknown parameters.
-                "400": True,
-                "401": not any(type(permission) is AllowAny for permission in permissions),
-                "403": "{" in self.path and self.method != "GET",
-                "404": "{" in self.path,
-                "406": True,
-                "409": self.method in WRITING,
-                "412": self.method in CHANGES and self.is_object(),
-                "413": self.method in WRITING,
-                "415": self.method in WRITING,
-                "422": self.may_be_repeated(),
-                "503": True,
-            }.items()
-            if possible
+        is_public = any(type(each) is AllowAny for each in self.view.get_permissions())
+        possible = {
+            # Every view refuses unknown parameters.
+            "400": True,
+            "401": not is_public,
+            "403": "{" in self.path and self.method != "GET",
+            "404": "{" in self.path,
+            "406": True,
+            "409": self.method in WRITING,
+            "412": self.method in CHANGES and self.is_object(),
+            "413": self.method in WRITING,
+            "415": self.method in WRITING,
+            "422": self.may_be_repeated(),
+            "503": True,
         }
-        return sorted(known | self.view.other_errors)
+        return sorted({code for code in possible if possible[code]} | self.view.other_errors)

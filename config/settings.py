@@ -151,7 +151,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
-USE_TZ = True
 STATIC_URL = f"{URL_PREFIX}/static/"
 # The directory that `collectstatic` filled (in the Dockerfile); if unset, static files are served
 # from the packages.

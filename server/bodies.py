@@ -34,13 +34,12 @@ class Budget:
         self.limits = limits
         self.in_memory = self.total = 0
 
-    def open(self) -> Body:
-        """Return an empty body that counts towards this budget; the caller must close it."""
-        return Body(self)
-
 
 class Body:
-    """The body of one request: `file` has it in memory or, if it is large, on disk."""
+    """The body of one request: `file` has it in memory or, if it is large, on disk.
+
+    It counts towards the budget until it is closed.
+    """
 
     def __init__(self, budget: Budget) -> None:
         self.budget, self.size, self.in_memory = budget, 0, 0

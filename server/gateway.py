@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import closing
 from functools import partial
 
 from django.conf import settings
@@ -42,11 +43,8 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self.lifespan.run(receive, send)
         else:
-            body = self.budget.open()
-            try:
+            with closing(Body(self.budget)) as body:
                 await self._respond(scope, receive, send, body)
-            finally:
-                body.close()
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, body: Body) -> None:
         """Receive the body, run the request in a thread, and send the response."""

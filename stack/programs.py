@@ -157,3 +157,10 @@ def _quoted(command: list[str]) -> str:
 def _literal(value: object) -> str:
     # Supervisor expands %(…)s in every value.
     return str(value).replace("%", "%%")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file as a whole: a reader gets the former text or the new one, never half of it."""
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -11,7 +11,7 @@ from stack import locks
 from stack.addresses import address_lines
 from stack.embedded import Servers
 from stack.environment import data_directory
-from stack.programs import with_groups
+from stack.programs import replace_text, with_groups
 from stack.scale import Scale, ScaleRefused
 from stack.server_process import tail
 from stack.stack import SCALE_FILE, StackFailed
@@ -96,9 +96,7 @@ class RunningStack:
         """
         programs = wanted.programs()
         conf = with_groups(self.conf.read_text(encoding="utf-8"), programs, self.servers)
-        unfinished = self.conf.with_suffix(".new")
-        unfinished.write_text(conf, encoding="utf-8")
-        unfinished.replace(self.conf)
+        replace_text(self.conf, conf)
         wanted.write(self.scale_file)
         added, removed = self.supervisor.reread()
         self.supervisor.stop_and_remove(removed)

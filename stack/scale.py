@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from stack.programs import Program, copies_of, fly
+from stack.programs import Program, copies_of, fly, replace_text
 
 # These groups listen on a fixed port, so that one machine can't run two processes of them.
 LISTENING = {"web": "PORT", "flower": "FLOWER_PORT", "exporter": "EXPORTER_PORT"}
@@ -47,13 +47,9 @@ class Scale:
         return cls()
 
     def write(self, path: Path) -> None:
-        """Write a JSON file; a reader never sees half of it."""
-        unfinished = path.with_suffix(".new")
-        unfinished.write_text(
-            json.dumps({name: asdict(group) for name, group in self.groups.items()}),
-            encoding="utf-8",
-        )
-        unfinished.replace(path)
+        """Write a JSON file."""
+        groups = {name: asdict(group) for name, group in self.groups.items()}
+        replace_text(path, json.dumps(groups))
 
     def programs(self) -> list[Program]:
         """Return the programs of all groups, with the commands of fly.toml."""

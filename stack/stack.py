@@ -140,36 +140,28 @@ class Stack:
     def _workers_respond(self) -> bool:
         """Return whether every worker process has responded to Celery's ping."""
         workers = sum("-worker" in program.name for program in self.groups)
-        command = [sys.executable, "-m", "celery", "-A", "config", "inspect", "ping", "--json"]
-        pinged = subprocess.run(
-            command,
-            cwd=BASE_DIR,
-            env=self.environment,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        pinged = self._run_python("-m", "celery", "-A", "config", "inspect", "ping", "--json")
         with suppress(ValueError):
             return len(json.loads(pinged.stdout)) >= workers
         return False
 
     def _manage(self, *arguments: str, **variables: str) -> None:
         """Run a management command in the stack's environment; raise StackFailed if it fails."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(
-            command,
+        done = self._run_python("manage.py", *arguments, **variables)
+        if done.returncode != 0:
+            end = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
+            raise StackFailed(f"manage.py {arguments[0]} failed:\n{end}")
+
+    def _run_python(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
             cwd=BASE_DIR,
             env={**self.environment, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             encoding="utf-8",
             errors="replace",
             check=False,
         )
-        if done.returncode != 0:
-            end = "\n".join(done.stdout.splitlines()[-12:])
-            raise StackFailed(f"manage.py {arguments[0]} failed:\n{end}")
 
     def say(self, text: str) -> None:
         """Print a line about the progress."""

@@ -49,30 +49,21 @@ class Replacement(NamedTuple):
     places: Mapping[str, int] = {}
 
 
+CONSUMER = "celery.worker.consumer.consumer"
 # By the logger's name (or its first parts), and the beginning of the message template.
 REPLACEMENTS: dict[tuple[str, str], Replacement] = {
     ("celery.apps.worker", "%s ready."): Replacement("worker.started", places={"worker": 0}),
     ("celery.worker.consumer.connection", "Connected to "): Replacement("broker.connected"),
     ("kombu.mixins", "Connected to "): Replacement("broker.connected"),
-    ("celery.worker.consumer.consumer", "consumer: Cannot connect"): Replacement(
+    (CONSUMER, "consumer: Cannot connect"): Replacement(
         "broker.connection_failed", "warning", {"error": 1}
     ),
     # The arguments name the exception. Celery retries the connection for ever.
-    ("celery.worker.consumer.consumer", "%s (%r)"): Replacement(
-        "broker.connection_lost", "warning", {"error": 1}
-    ),
-    ("celery.worker.consumer.consumer", "Received unregistered task"): Replacement(
-        "handler.unknown", places={"handler": 0}
-    ),
-    ("celery.worker.consumer.consumer", "Received and deleted unknown"): Replacement(
-        "message.unknown"
-    ),
-    ("celery.worker.consumer.consumer", "Received invalid task"): Replacement(
-        "message.invalid", places={"error": 0}
-    ),
-    ("celery.worker.consumer.consumer", "Can't decode message"): Replacement(
-        "message.undecodable", places={"error": 0}
-    ),
+    (CONSUMER, "%s (%r)"): Replacement("broker.connection_lost", "warning", {"error": 1}),
+    (CONSUMER, "Received unregistered task"): Replacement("handler.unknown", places={"handler": 0}),
+    (CONSUMER, "Received and deleted unknown"): Replacement("message.unknown"),
+    (CONSUMER, "Received invalid task"): Replacement("message.invalid", places={"error": 0}),
+    (CONSUMER, "Can't decode message"): Replacement("message.undecodable", places={"error": 0}),
     ("celery.beat", "beat: Starting"): Replacement("beat.started"),
     ("celery.beat", "beat: Shutting down"): Replacement("beat.stopped"),
     ("celery.worker", "Unrecoverable error"): Replacement("worker.failed", places={"error": 0}),
@@ -100,9 +91,8 @@ def safe_message(record: logging.LogRecord) -> SafeMessage:
         # A task failed as a whole; the record has the exception.
         return SafeMessage("task.failed", "", {"handler": record.args.get("name")})
     if replacement := replacement_for(record):
-        return SafeMessage(
-            replacement.message, replacement.level, _fields(replacement, record.args)
-        )
+        fields = _fields(replacement, record.args)
+        return SafeMessage(replacement.message, replacement.level, fields)
     return SafeMessage(_masked(record.name, str(record.msg), record.args))
 
 
