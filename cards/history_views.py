@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +18,19 @@ from cards.models import Card, Collection
 from cards.serializers import PastCardSerializer, PastCollectionSerializer
 
 
+# Before the first, nothing existed; after the last, nothing has happened yet. Times at the ends of
+# Python's calendar would overflow when intervals are added to them.
+FIRST_MOMENT, LAST_MOMENT = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
+
 class Moment(serializers.DateTimeField):
-    """A time with a UTC offset."""
+    """A time with a UTC offset, moved into the range from FIRST_MOMENT to LAST_MOMENT."""
 
     def enforce_timezone(self, value: datetime) -> datetime:
         """Refuse a time without an offset: each client would read it differently."""
         if value.tzinfo is None:
             raise serializers.ValidationError("Add the UTC offset, as in 2026-01-31T12:00:00Z.")
-        return super().enforce_timezone(value)
+        return min(max(super().enforce_timezone(value), FIRST_MOMENT), LAST_MOMENT)
 
 
 class MomentSerializer(QuerySerializer):

@@ -153,8 +153,14 @@ def test_a_moment_that_is_none_is_refused(alice: User, moment: str) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == ["at"]
 
 
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_moments_far_away_are_moments_too(alice: User, moment: str) -> None:
+@pytest.mark.parametrize("days", [0, 365])
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z"]
+)
+def test_moments_far_away_are_moments_too(
+    alice: User, monkeypatch: pytest.MonkeyPatch, moment: str, days: int
+) -> None:
+    monkeypatch.setattr(settings, "KEEP_EVENTS_DAYS", days)
     save(alice)
     client = APIClient()
     client.force_authenticate(alice)
@@ -163,8 +169,10 @@ def test_moments_far_away_are_moments_too(alice: User, moment: str) -> None:
 
     if moment.startswith("9"):
         assert len(answer.json()["results"]) == 1
-    else:
+    elif days:
         assert answer.status_code == 404
+    else:
+        assert answer.json()["results"] == []
 
 
 def test_before_what_is_kept_nobody_pretends_to_know(
