@@ -131,10 +131,10 @@ def still_valid(digests: Collection[str]) -> set[str]:
 @cache
 def find_statement() -> str:
     """Return the statement that finds a token and its user."""
-    wanted = [f"token.{name}" for name in columns_of(AuthToken)]
-    wanted += [f"person.{name}" for name in columns_of(User)]
+    columns = [f"token.{name}" for name in columns_of(AuthToken)]
+    columns += [f"person.{name}" for name in columns_of(User)]
     return f"""
-        SELECT {", ".join(wanted)}
+        SELECT {", ".join(columns)}
         FROM knox_authtoken token JOIN accounts_user person ON person.id = token.user_id
         WHERE token.digest = %s AND (token.expiry IS NULL OR token.expiry > now())
     """  # noqa: S608 - put together from the models' columns

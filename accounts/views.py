@@ -150,11 +150,11 @@ class Following(APIView):
     )
     def put(self, request: Request, username: str) -> Response:
         """Follow a person (201), or change `notify` of an existing follow (200)."""
-        wanted = FollowInputSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        body = FollowInputSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
         followed = get_object_or_404(queries.user_named(username))
         created, notify = services.follow(
-            follower=person(request), followed=followed, notify=wanted.validated_data.get("notify")
+            follower=person(request), followed=followed, notify=body.validated_data.get("notify")
         )
         answer = FollowedSerializer({"username": followed.username, "notify": notify})
         return Response(answer.data, status=201 if created else 200)

@@ -42,9 +42,9 @@ class Collections(ListAPIView[Collection]):
     @extend_schema(request=CollectionSerializer, responses={201: CollectionSerializer})
     def post(self, request: Request) -> Response:
         """Create a collection."""
-        wanted = CollectionSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        collection = services.create_collection(owner=person(request), **wanted.validated_data)
+        body = CollectionSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        collection = services.create_collection(owner=person(request), **body.validated_data)
         return Response(CollectionSerializer(collection).data, status=201)
 
 
@@ -98,21 +98,21 @@ class CollectionCards(ListAPIView[Any]):
     def post(self, request: Request, collection_id: UUID) -> Response:
         """Add a card to a collection of yours: 201 if it is new there, 200 if not."""
         collection = own_collection(request, collection_id)
-        wanted = PlaceInputSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        card = self._card(request, wanted.validated_data["card"])
+        body = PlaceInputSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        card = self._card(request, body.validated_data["card"])
         added = services.add_card_to_collection(
             collection=collection, card=card, added_by=person(request)
         )
         return Response(CardSerializer(card).data, status=201 if added else 200)
 
     @classmethod
-    def may_see(cls, viewer: User, made: Any) -> bool:
+    def may_see(cls, viewer: User, created: Any) -> bool:
         """Return whether the user may still see the card of a stored response.
 
         A repeated POST with the same `Idempotency-Key` gets that response only then.
         """
-        return queries.visible_cards(viewer).filter(pk=made["id"]).exists()
+        return queries.visible_cards(viewer).filter(pk=created["id"]).exists()
 
     def _card(self, request: Request, card_id: UUID) -> Card:
         """Return the card to add; raise ValidationError if the user may not see it."""

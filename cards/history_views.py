@@ -17,7 +17,6 @@ from cards.history import Past
 from cards.models import Card, Collection
 from cards.serializers import PastCardSerializer, PastCollectionSerializer
 
-
 # Before the first, nothing existed; after the last, nothing has happened yet. Times at the ends of
 # Python's calendar would overflow when intervals are added to them.
 FIRST_MOMENT, LAST_MOMENT = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)

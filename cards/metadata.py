@@ -37,10 +37,10 @@ def visible_since(card: Card, page: Url) -> datetime:
 def visible_metadata(card: Card) -> Metadata | None:
     """Return the metadata of a card's page, or None if the card may not show it yet."""
     page = card.url
-    known = page.metadata_or_none if page else None
-    if page is None or known is None:
+    metadata = page.metadata_or_none if page else None
+    if page is None or metadata is None:
         return None
     since = min(visible_since(card, page), page.public_since or datetime.max.replace(tzinfo=UTC))
     # The time of the page's fetch is enough: a registry is queried only after it.
-    fetched_at = known.fetched_at or known.requested_at
-    return known if fetched_at and fetched_at >= since else None
+    fetched_at = metadata.fetched_at or metadata.requested_at
+    return metadata if fetched_at and fetched_at >= since else None

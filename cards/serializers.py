@@ -56,15 +56,15 @@ class CardSerializer(ModelSerializer[Card]):
     def to_representation(self, instance: Card) -> dict[str, Any]:
         """Build the response by hand: the framework takes ten times as long per card."""
         page = instance.url
-        known = visible_metadata(instance)
+        metadata = visible_metadata(instance)
         return {
             "id": str(instance.pk),
             "type": instance.type,
             "url": instance.link or None,
             "canonical_url": page.canonical if page else None,
             "title": instance.title,
-            "display_title": instance.title or (known and known.title) or instance.link,
-            "metadata": metadata_json(known) if page else None,
+            "display_title": instance.title or (metadata and metadata.title) or instance.link,
+            "metadata": metadata_json(metadata) if page else None,
             "text": instance.text,
             "tags": instance.tags,
             "reference": instance.reference,

@@ -12,7 +12,7 @@ from eventbook.stream import Pair, Source, register
 
 # Cards whose pages were fetched just now. The join starts from these few pages; starting from the
 # users would scan all of their cards.
-FILLED_IN = """
+CHANGES = """
     SELECT since.person_id, card.id, page.written
     FROM (
         SELECT url_id, xmin AS written FROM pages_metadata
@@ -41,4 +41,4 @@ def load_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source(name="card", changes_sql=FILLED_IN, load_data=load_cards))
+register(Source(name="card", changes_sql=CHANGES, load_data=load_cards))

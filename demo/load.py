@@ -24,7 +24,7 @@ POLL_SECONDS = 0.5
 COUNTED_ENTRIES = 1000  # the newest entries of a feed; older ones are trimmed
 # Above this rate the client is the limit, not the system; use `make bench` instead.
 MAX_RATE = 200.0
-LONGEST_SECONDS = 86_400.0
+MAX_SECONDS = 86_400.0
 
 
 class NotDelivered(Exception):
@@ -60,8 +60,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=10.0, help="pages a second (10)")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long to add pages (300)")
     options = parser.parse_args()
-    if not 0 < options.seconds <= LONGEST_SECONDS:
-        parser.error(f"--seconds must be more than 0 and at most {LONGEST_SECONDS:g}.")
+    if not 0 < options.seconds <= MAX_SECONDS:
+        parser.error(f"--seconds must be more than 0 and at most {MAX_SECONDS:g}.")
     if not 0 < options.rate <= MAX_RATE:
         parser.error(f"--rate must be more than 0 and at most {MAX_RATE:g}.")
     return options

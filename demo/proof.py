@@ -84,8 +84,8 @@ class TimelineProof(NamedTuple):
 
 def by_handler(since: datetime) -> list[HandlerProof]:
     """Return the proof of each handler, for the events since `since`."""
-    known = all_handlers()
-    names = [[handler.event_name for handler in known], [handler.name for handler in known]]
+    handlers = all_handlers()
+    names = [[handler.event_name for handler in handlers], [handler.name for handler in handlers]]
     expected = dict(_rows(EXPECTED, [*names, since]))
     found = {handler: counts for handler, *counts in _rows(FOUND, [since])}
     return [
@@ -96,7 +96,7 @@ def by_handler(since: datetime) -> list[HandlerProof]:
             expected.get(handler.name, 0),
             *found.get(handler.name, (0, 0, 0)),
         )
-        for handler in known
+        for handler in handlers
     ]
 
 

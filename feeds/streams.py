@@ -13,7 +13,7 @@ from feeds import queries
 # Finds, in order: new entries of timelines; new cards of merged curators (feeds/models.py), looked
 # up once for all readers; and known cards that were changed, or whose pages were fetched. The pages
 # of imported cards are left out, because an import can have thousands.
-CHANGED = f"""
+CHANGES = f"""
     , {CHANGED_CARDS}, touched AS MATERIALIZED (
         SELECT *, row_number() OVER (PARTITION BY curator_id ORDER BY card_id DESC) AS place
         FROM (
@@ -69,18 +69,19 @@ CHANGED = f"""
     JOIN since ON since.person_id = reader.person_id
     WHERE age(touched.written) BETWEEN 0 AND age(since.horizon) AND touched.place <= %(max_rows)s
 """  # noqa: S608 - put together from constants
-GONE = f"""
-    , {CHANGED_CARDS}, gone AS MATERIALIZED (
+# The followers of curators of whom a public card was removed or made private.
+RESETS = f"""
+    , {CHANGED_CARDS}, hidden AS MATERIALIZED (
         SELECT curator_id, written::xid AS written FROM (
             SELECT DISTINCT curator_id, written::text AS written FROM changed WHERE NOT is_public
         ) changed
     )
-    SELECT since.person_id, gone.written
-    FROM gone
+    SELECT since.person_id, hidden.written
+    FROM hidden
     JOIN accounts_follow follow
-      ON follow.followed_id = gone.curator_id AND follow.follower_id = ANY(%(people)s::bigint[])
+      ON follow.followed_id = hidden.curator_id AND follow.follower_id = ANY(%(people)s::bigint[])
     JOIN since ON since.person_id = follow.follower_id
-    WHERE age(gone.written) BETWEEN 0 AND age(since.horizon)
+    WHERE age(hidden.written) BETWEEN 0 AND age(since.horizon)
 """  # noqa: S608 - put together from constants
 
 
@@ -98,4 +99,4 @@ def load_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source(name="feed", changes_sql=CHANGED, load_data=load_cards, resets_sql=GONE))
+register(Source(name="feed", changes_sql=CHANGES, load_data=load_cards, resets_sql=RESETS))

@@ -22,7 +22,7 @@ from notifications import services, statements
         statements.CARD_ADDED_CLAIMED,
         fields={"card_id": "uuid", "curator_id": "bigint", "visibility": "text"},
         small=FEW_FOLLOWERS,
-        parameters=statements.REASONS,
+        parameters=statements.KINDS,
     ),
 )
 def notify_card_added(events: Sequence[Recorded[CardAdded]]) -> None:

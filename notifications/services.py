@@ -29,7 +29,7 @@ def notify_of_added_cards(events: Sequence[Recorded[CardAdded]]) -> int:
     parameters = (
         _columns(events)
         | KeyRange.parameters(ranges)
-        | statements.REASONS
+        | statements.KINDS
         | {
             "cards": [recorded.event.card_id for recorded in events],
             "curators": [recorded.event.curator_id for recorded in events],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from eventbook.database import first_id_in_sql
 from notifications.models import Kind
 
-REASONS = {"asked": Kind.CARD_ADDED.value, "saved": Kind.PAGE_SAVED.value}
+KINDS = {"card_added": Kind.CARD_ADDED.value, "page_saved": Kind.PAGE_SAVED.value}
 # Of two users who saved a page, the one with the earlier card is notified of the later card. Ids
 # are created before the commit, so the later card can be committed and delivered first. Therefore
 # the delivery of either card writes this notification if it sees both cards, and the second
@@ -73,7 +73,7 @@ def card_added_few(batch: str) -> str:
         WITH {PAIRS.format(batch=batch, condition=NO_FOLLOWER)}
         INSERT INTO notifications_notification
             (recipient_id, event_id, kind, actor_id, card_id, created_at)
-        SELECT follow.follower_id, event_id, %(asked)s::text, curator_id, card_id, time
+        SELECT follow.follower_id, event_id, %(card_added)s::text, curator_id, card_id, time
         FROM added CROSS JOIN LATERAL (
             SELECT follower_id FROM accounts_follow
             WHERE followed_id = added.curator_id AND notify AND created_at <= added.time
@@ -82,7 +82,7 @@ def card_added_few(batch: str) -> str:
         ) follow
         WHERE is_public
         UNION ALL
-        (SELECT recipient_id, event_id, %(saved)s::text, curator_id, card_id, time
+        (SELECT recipient_id, event_id, %(page_saved)s::text, curator_id, card_id, time
          FROM pair ORDER BY recipient_id, event_id)
         ON CONFLICT DO NOTHING
     """  # noqa: S608 - put together from constants
@@ -105,21 +105,21 @@ CARD_ADDED_MANY = f"""
     SELECT DISTINCT ON (recipient_id, event_id)
            recipient_id, event_id, kind, curator_id, card_id, time
     FROM (
-        SELECT follow.follower_id AS recipient_id, event_id, %(asked)s::text AS kind, curator_id,
-               card_id, time
+        SELECT follow.follower_id AS recipient_id, event_id, %(card_added)s::text AS kind,
+               curator_id, card_id, time
         FROM added JOIN follower follow
           ON follow.followed_id = added.curator_id AND follow.created_at <= added.time
          AND follow.follower_id >= added.first AND follow.follower_id < added.after
         WHERE is_public
         UNION ALL
-        SELECT recipient_id, event_id, %(saved)s::text, curator_id, card_id, time
+        SELECT recipient_id, event_id, %(page_saved)s::text, curator_id, card_id, time
         FROM pair
         WHERE NOT EXISTS (
             SELECT FROM notifications_notification written
             WHERE written.recipient_id = pair.recipient_id AND written.event_id = pair.event_id
         )
     ) due
-    ORDER BY recipient_id, event_id, kind <> %(asked)s::text
+    ORDER BY recipient_id, event_id, kind <> %(card_added)s::text
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - put together from constants
 # One notification per pair of users, however often one follows the other; inserted in pair order.

@@ -10,7 +10,7 @@ from eventbook.stream import Pair, Source, register
 from notifications import queries
 from notifications.serializers import NotificationSerializer
 
-CHANGED = """
+CHANGES = """
     SELECT since.person_id, newest.event_id, newest.written
     FROM since CROSS JOIN LATERAL (
         SELECT event_id, xmin AS written FROM notifications_notification
@@ -22,7 +22,7 @@ CHANGED = """
 
 # Recipients whose notifications are stale, because a card or collection in them was changed or
 # removed. If more than %(max_rows)s cards changed at one moment, only the newest are checked.
-STALE = f"""
+RESETS = f"""
     , {CHANGED_CARDS}, latest AS MATERIALIZED (
         SELECT * FROM changed ORDER BY card_id DESC LIMIT %(max_rows)s
     ), renamed AS MATERIALIZED (
@@ -93,5 +93,7 @@ def load_notifications(pairs: Collection[Pair]) -> dict[Pair, Any]:
 
 
 register(
-    Source(name="notification", changes_sql=CHANGED, load_data=load_notifications, resets_sql=STALE)
+    Source(
+        name="notification", changes_sql=CHANGES, load_data=load_notifications, resets_sql=RESETS
+    )
 )

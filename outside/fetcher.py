@@ -120,8 +120,8 @@ class _Fetch:
         """Fetch, and keep the response or the error for `wait`; runs in the thread."""
         self.sockets.enter()
         try:
-            with session() as out:
-                self.fetched = self.follow(out)
+            with session() as http:
+                self.fetched = self.follow(http)
         except FetchFailed as error:
             self.error = error
         except InvalidIPAddress:
@@ -137,11 +137,11 @@ class _Fetch:
         finally:
             self.sockets.close()
 
-    def follow(self, out: requests.Session) -> Fetched:
+    def follow(self, http: requests.Session) -> Fetched:
         """Request the address and follow at most MAX_REDIRECTS redirects."""
         url = self.url
         for _ in range(MAX_REDIRECTS + 1):
-            with out.get(
+            with http.get(
                 url,
                 headers=self.headers,
                 stream=True,
@@ -201,15 +201,15 @@ class Session(requests.Session):
 
 def session() -> Session:
     """Return a session without cookies, and without proxies or credentials of the environment."""
-    out = Session()
-    out.trust_env = False
-    out.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    out.headers = requests.structures.CaseInsensitiveDict(
+    http = Session()
+    http.trust_env = False
+    http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    http.headers = requests.structures.CaseInsensitiveDict(
         {"User-Agent": user_agent(), "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
     )
-    out.mount("http://", SafeAdapter(is_https_proto=False))
-    out.mount("https://", SafeAdapter(is_https_proto=True))
-    return out
+    http.mount("http://", SafeAdapter(is_https_proto=False))
+    http.mount("https://", SafeAdapter(is_https_proto=True))
+    return http
 
 
 def user_agent() -> str:
@@ -222,13 +222,14 @@ def user_agent() -> str:
 
 
 def _content_type(response: requests.Response) -> tuple[str, str | None]:
+    """Return the content type, such as `text/html`, and the charset or None."""
+    header = response.headers.get("Content-Type")
+    if not header:
+        return "", None
     message = Message()
-    message["Content-Type"] = response.headers.get("Content-Type", "")
+    message["Content-Type"] = header
     charset: Any = message.get_param("charset")
-    known = response.headers.get("Content-Type")
-    return (message.get_content_type() if known else ""), (
-        charset if isinstance(charset, str) else None
-    )
+    return message.get_content_type(), charset if isinstance(charset, str) else None
 
 
 def _size(response: requests.Response) -> int | None:

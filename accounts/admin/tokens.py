@@ -44,8 +44,8 @@ class TokenAdmin(ReadOnlyAdmin[AuthToken]):
         """Return the tokens with the time of their last use."""
         used = TokenUse.objects.filter(digest=OuterRef("digest")).values("used_at")
         tokens = super().get_queryset(request)
-        made = tokens.annotate(last_used=Coalesce(Subquery(used), "created"))
-        return cast("QuerySet[AuthToken]", made)
+        tokens = tokens.annotate(last_used=Coalesce(Subquery(used), "created"))
+        return cast("QuerySet[AuthToken]", tokens)
 
     @admin.display(description="last used, to the hour", ordering="last_used")
     def last_used(self, token: AuthToken) -> str:

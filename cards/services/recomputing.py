@@ -76,8 +76,8 @@ def _move(card_id: UUID, link: str, new_page: Page) -> Outcome:
     try:
         with transaction.atomic(), recording(priority=Priority.BULK):
             # Skip a card that its curator changed or removed meanwhile.
-            held = Card.objects.select_for_update().filter(pk=card_id, link=link)
-            card = held.filter(url__isnull=False).first()
+            rows = Card.objects.select_for_update().filter(pk=card_id, link=link)
+            card = rows.filter(url__isnull=False).first()
             if card is None:
                 return Outcome.UNCHANGED
             before, card.url_id = card.url_id, find_or_create_pages([new_page])[new_page.canonical]
