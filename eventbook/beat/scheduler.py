@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 from eventbook.beat.schedule import record_due_slots
 from eventbook.observe.failures import connection_error
 from eventbook.observe.presence import Presence, register_process
-from eventbook.observe.vitals import Pulse
+from eventbook.observe.vitals import DATABASE, Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class SlotScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         except (OperationalError, InterfaceError) as error:
             logger.warning("beat.database_down", extra={"error": connection_error(error)})
             connection.close()
-            self.pulse.wait_for("the database")
+            self.pulse.wait_for(DATABASE)
             return OUTAGE_SECONDS
 
     def close(self) -> None:

@@ -17,13 +17,12 @@ from celery.worker import state
 from eventbook.brokers.tally import tally
 from eventbook.conf import conf
 from eventbook.deliveries.controls import control_of, policy_in_force
-from eventbook.observe.presence import DATABASE, process_group, register_process
-from eventbook.observe.vitals import Symptoms, Vitals
+from eventbook.observe.presence import process_group, register_process
+from eventbook.observe.vitals import BROKER, DATABASE, Symptoms, Vitals
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-BROKER = "the broker"
 BROKER_SECONDS = 2.0  # between two queries of the queues' lengths
 # A worker whose tasks all fail ends itself this long after its health check began to fail.
 FAILING_SECONDS = 60.0

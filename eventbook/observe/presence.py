@@ -23,12 +23,11 @@ from eventbook.database.statements import RELAXED_COMMIT, execute
 from eventbook.observe import figures
 from eventbook.observe.failures import connection_error
 from eventbook.observe.health import serve
-from eventbook.observe.vitals import Vitals
+from eventbook.observe.vitals import DATABASE, Vitals
 from eventbook.observe.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
-DATABASE = "the database"
 POLL_SECONDS = 1.0
 REPORT_SECONDS = 5.0
 REPLY_SECONDS = 3.0  # the timeout of one statement

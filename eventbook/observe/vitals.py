@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from eventbook.conf import conf
 
+# The names of the servers that a process may miss.
+DATABASE, BROKER = "the database", "the broker"
+
 
 class Status(StrEnum):
     """The result of a health check."""

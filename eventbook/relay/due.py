@@ -25,7 +25,7 @@ OVERDUE_SECONDS = 30
 # Subtracted from a time that was read as a number: more than that conversion's rounding error.
 ROUNDING_SECONDS = 0.001
 # The first due time of each lane, at most now: a delivery due in a minute must not let scans begin
-# above new deliveries, which are due at once. A running delivery is released by its lease's expiry.
+# above new deliveries, which are due at once. Running ones don't count: rescue.py releases them.
 FIRST_DUE = """
     SELECT queue, lane.priority, date_part('epoch', least(first.due_at, now())),
            first.due_at <= now()

@@ -59,11 +59,11 @@ EXPAND = f"""
 
 
 def array_parameters(
-    has_room: Collection[Lane], of: Sequence[Handler] | None = None
+    lanes_with_room: Collection[Lane], handlers: Sequence[Handler] | None = None
 ) -> ArrayParameters:
-    """Return all handlers, or those given, as EXPAND's parameters: an array literal a column.
+    """Return all handlers, or those given, as EXPAND's parameters: each an array literal.
 
-    In the lanes with room in the broker, a new delivery counts as published. In others it is due at
+    In a lane with room in the broker, a new delivery counts as published. In others it is due at
     once, and is published when there is room.
     """
     names = ("types", "handlers", "queues", "redelivery", "room")
@@ -74,9 +74,11 @@ def array_parameters(
             known.queue,
             policy_of(known.queue).redelivery_seconds,
             # A bit for each lane with room, not a row: even for one event, all rows are read.
-            sum(1 << priority for priority in Priority if (known.queue, priority) in has_room),
+            sum(
+                1 << priority for priority in Priority if (known.queue, priority) in lanes_with_room
+            ),
         )
-        for known in (all_handlers() if of is None else of)
+        for known in (all_handlers() if handlers is None else handlers)
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     # PostgreSQL quotes the elements of an array as JSON quotes strings.

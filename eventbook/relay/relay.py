@@ -30,7 +30,7 @@ from eventbook.deliveries.subscriptions import catch_up, subscribe
 from eventbook.models import Priority
 from eventbook.observe import counters
 from eventbook.observe.failures import connection_error, name_of
-from eventbook.observe.vitals import Pulse
+from eventbook.observe.vitals import BROKER, DATABASE, Pulse
 from eventbook.relay import due
 from eventbook.relay.expansion import ArrayParameters, array_parameters, expand
 from eventbook.relay.rescue import release_expired_leases
@@ -63,8 +63,8 @@ class Relay:
     pulse: Pulse = field(default_factory=Pulse)
     rhythm: Rhythm = field(default_factory=Rhythm)
     # Where polls of the outbox and for due deliveries begin.
-    _outbox: ScanStart = field(default_factory=ScanStart)
-    _due: ScanStart = field(default_factory=ScanStart)
+    _outbox_start: ScanStart = field(default_factory=ScanStart)
+    _due_start: ScanStart = field(default_factory=ScanStart)
     # The messages in each lane: read from the broker, plus those published since.
     _depths: dict[Lane, int] = field(default_factory=dict)
     _paused: frozenset[str] = frozenset()
@@ -105,7 +105,7 @@ class Relay:
         else:
             longest = IDLE_SECONDS
         if states.DUE_NOW in listener.wait(longest):
-            self.rhythm.due.expire()
+            self.rhythm.due_timer.expire()
 
     def _stop_notifications(self) -> None:
         """Take the `POLLING_LOCK`, so that writers stop notifying."""
@@ -133,7 +133,7 @@ class Relay:
             # Interactive events that came during the last step must not wait for more bulk work.
             overtaking = self._expand(many=False, bulk_limit=0).total()
         entries = self._expand(many=self.rhythm.is_busy)
-        self.rhythm.claimed(entries)
+        self.rhythm.note_claimed(entries)
         self._do_housekeeping()
         return overtaking + entries.total()
 
@@ -147,10 +147,10 @@ class Relay:
     def _expand(self, *, many: bool, bulk_limit: int = BULK_LIMIT) -> Counter[int]:
         """Turn outbox entries into deliveries, publish these; return the entries by priority."""
         began = time.time_ns()
-        has_room = frozenset(lane for lane in self._depths if self._room(*lane) > 0)
+        lanes_with_room = frozenset(lane for lane in self._depths if self._room(*lane) > 0)
         entries, pending = expand(
-            self._handlers(has_room),
-            self._outbox,
+            self._handlers(lanes_with_room),
+            self._outbox_start,
             limit=CLAIM_LIMIT,
             bulk_limit=bulk_limit,
             many=many,
@@ -188,14 +188,14 @@ class Relay:
     def _do_housekeeping(self) -> None:
         """Do the duties whose time has come: due deliveries, catch-up, queue lengths."""
         rhythm = self.rhythm
-        if rhythm.due.is_due():
-            rhythm.due.restart()
+        if rhythm.due_timer.is_due():
+            rhythm.due_timer.restart()
             self._paused = paused_queues()
             if released := release_expired_leases():
                 counters.count("leases_rescued_total", released)
             self._publish_due()
-        if rhythm.catch_up.is_due():
-            rhythm.catch_up.restart()
+        if rhythm.catch_up_timer.is_due():
+            rhythm.catch_up_timer.restart()
             if missed := catch_up():
                 logger.warning("deliveries.caught_up", extra={"count": missed})
         # Last, so that this round trip delays no message.
@@ -205,13 +205,13 @@ class Relay:
     def _depths_are_due(self) -> bool:
         """Return whether to read the queue lengths: sooner if a lane may be half full."""
         policies, depths = all_policies(), self._depths.items()
-        is_full = any(2 * depth >= policies[queue].high_water for (queue, _), depth in depths)
-        return self.rhythm.depths.is_due(BUSY_DEPTHS_SECONDS if is_full else None)
+        half_full = any(2 * depth >= policies[queue].high_water for (queue, _), depth in depths)
+        return self.rhythm.depths_timer.is_due(BUSY_DEPTHS_SECONDS if half_full else None)
 
     def _read_depths(self) -> None:
         """Read each lane's length from the broker; `_publish` adds to it until the next time."""
         self._depths = self.broker.depths(list(all_policies()))
-        self.rhythm.depths.restart()
+        self.rhythm.depths_timer.restart()
 
     def _publish_due(self) -> None:
         """Publish due deliveries where the broker has room, in each queue interactive ones first.
@@ -219,7 +219,7 @@ class Relay:
         Only a short queue is swept for lost messages: in a long one they may still be waiting. If a
         whole batch was due, more may be: the next step begins at once.
         """
-        first_due = due.first_due(list(all_policies()), self._due)
+        first_due = due.first_due(list(all_policies()), self._due_start)
         for policy, priority in product(all_policies().values(), sorted(Priority, reverse=True)):
             since = first_due.get((policy.name, priority))
             room = self._room(policy.name, priority)
@@ -238,7 +238,7 @@ class Relay:
                 counters.count("deliveries_swept_total", swept)
             self._publish(pending, priority)
             if len(pending) >= batch:
-                self.rhythm.due.expire()
+                self.rhythm.due_timer.expire()
                 self.rhythm.work_is_left = True
 
     @contextmanager
@@ -248,12 +248,12 @@ class Relay:
             yield
         except BrokerDown as error:
             self._depths = {}  # so that the next step reads them before it claims an entry
-            self.pulse.wait_for("the broker")
+            self.pulse.wait_for(BROKER)
             logger.warning("relay.broker_down", extra={"error": connection_error(error)})
             self.stopped.wait(OUTAGE_SECONDS)
         except (OperationalError, InterfaceError) as error:
             if not is_timeout(error):
-                self.pulse.wait_for("the database")
+                self.pulse.wait_for(DATABASE)
             logger.warning("relay.database_down", extra={"error": connection_error(error)})
             connection.close()
             self._notifications_stopped = False

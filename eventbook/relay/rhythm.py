@@ -53,15 +53,15 @@ class Rhythm:
     """What one relay does next, by what its last step found."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.due = Timer(DUE_SECONDS, clock)
-        self.catch_up = Timer(CATCH_UP_SECONDS, clock)
-        self.depths = Timer(DEPTHS_SECONDS, clock)
+        self.due_timer = Timer(DUE_SECONDS, clock)
+        self.catch_up_timer = Timer(CATCH_UP_SECONDS, clock)
+        self.depths_timer = Timer(DEPTHS_SECONDS, clock)
         # About the last step: its interactive events; whether bulk entries, or any work, is left.
         self.interactive = 0
         self.bulk_is_left = False
         self.work_is_left = False
 
-    def claimed(self, entries: Mapping[int, int]) -> None:
+    def note_claimed(self, entries: Mapping[int, int]) -> None:
         """Note how many outbox entries of each priority a step has claimed."""
         self.interactive = entries.get(Priority.INTERACTIVE, 0)
         self.bulk_is_left = entries.get(Priority.BULK, 0) == BULK_LIMIT

@@ -40,7 +40,7 @@ class Clock:
 def test_only_several_events_are_waited_for(interactive: int, seconds: float) -> None:
     rhythm = Rhythm()
 
-    rhythm.claimed({Priority.INTERACTIVE: interactive})
+    rhythm.note_claimed({Priority.INTERACTIVE: interactive})
 
     assert rhythm.gather_seconds == pytest.approx(seconds)
     assert not rhythm.work_is_left
@@ -59,7 +59,7 @@ def test_a_full_step_has_left_work(
 ) -> None:
     rhythm = Rhythm()
 
-    rhythm.claimed({Priority.INTERACTIVE: interactive, Priority.BULK: bulk})
+    rhythm.note_claimed({Priority.INTERACTIVE: interactive, Priority.BULK: bulk})
 
     assert (rhythm.bulk_is_left, rhythm.work_is_left) == (bulk_is_left, work_is_left)
     assert rhythm.is_busy
@@ -67,28 +67,28 @@ def test_a_full_step_has_left_work(
 
 def test_a_duty_is_due_at_first_and_again_after_its_interval() -> None:
     rhythm = Rhythm(clock := Clock())
-    assert rhythm.due.is_due()
-    assert rhythm.catch_up.is_due()
+    assert rhythm.due_timer.is_due()
+    assert rhythm.catch_up_timer.is_due()
 
-    rhythm.due.restart()
-    rhythm.catch_up.restart()
-    assert not rhythm.due.is_due()
+    rhythm.due_timer.restart()
+    rhythm.catch_up_timer.restart()
+    assert not rhythm.due_timer.is_due()
 
     clock.now += DUE_SECONDS
-    assert rhythm.due.is_due()
-    assert not rhythm.catch_up.is_due()
+    assert rhythm.due_timer.is_due()
+    assert not rhythm.catch_up_timer.is_due()
 
     clock.now += CATCH_UP_SECONDS
-    assert rhythm.catch_up.is_due()
+    assert rhythm.catch_up_timer.is_due()
 
 
 def test_a_duty_can_be_due_sooner() -> None:
     rhythm = Rhythm(clock := Clock())
-    rhythm.depths.restart()
-    rhythm.due.restart()
+    rhythm.depths_timer.restart()
+    rhythm.due_timer.restart()
     clock.now += 0.1
 
-    assert rhythm.depths.is_due(0.05)
-    assert not rhythm.depths.is_due()
-    rhythm.due.expire()
-    assert rhythm.due.is_due()
+    assert rhythm.depths_timer.is_due(0.05)
+    assert not rhythm.depths_timer.is_due()
+    rhythm.due_timer.expire()
+    assert rhythm.due_timer.is_due()

@@ -104,7 +104,7 @@ def test_events_that_come_one_by_one_keep_the_relay_from_nothing_else(drain: Dra
     expand_only()
 
     for key in ("a", "b"):
-        relay.rhythm.due.expire()
+        relay.rhythm.due_timer.expire()
         send(key)
         relay.step()
 
@@ -120,17 +120,17 @@ class Busy(Relay):
 
     def step(self) -> int:
         self.rhythm.interactive = 2
-        self.was_told = self.rhythm.due.is_due()
+        self.was_told = self.rhythm.due_timer.is_due()
         if self.was_told or time.monotonic() > self.until:
             self.stop()
-        self.rhythm.due.started = inf
+        self.rhythm.due_timer.started = inf
         execute("SELECT pg_notify('outbox', %s)", [deliveries.DUE_NOW])
         return 2
 
 
 def test_a_busy_relay_is_told_of_what_is_due() -> None:
     relay = Busy()
-    relay.rhythm.due.started = inf
+    relay.rhythm.due_timer.started = inf
     relay.until = time.monotonic() + 3
 
     relay.run()

@@ -23,10 +23,10 @@ def no_sweep() -> None:
     """Never publish lost messages again."""
     from eventbook.relay import due
 
-    take = due.claim_due
+    claim = due.claim_due
 
     def without(*args: Any, **kwargs: Any) -> Any:
-        return take(*args, **{**kwargs, "sweep": False})
+        return claim(*args, **{**kwargs, "sweep": False})
 
     due.claim_due = without
     due.OVERDUE_SECONDS = 86_400
