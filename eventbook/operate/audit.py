@@ -128,8 +128,8 @@ audit_rule(
 audit_rule(
     "no_entry_waits_for_ever",
     statement="""
-        SELECT type || ' ' || event_id || ' waits since ' || recorded_at FROM eventbook_outboxentry
-        WHERE recorded_at < now() - interval '5 minutes'
+        SELECT type || ' ' || event_id || ' has waited since ' || recorded_at
+        FROM eventbook_outboxentry WHERE recorded_at < now() - interval '5 minutes'
     """,
     advice="Check that a relay runs, and read its log: `manage.py doctor`.",
 )

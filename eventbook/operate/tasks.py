@@ -1,3 +1,5 @@
+"""Maintenance of the event system, on schedules."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -21,7 +21,7 @@ from eventbook.observe import figures
 from eventbook.observe.presence import Presence
 from eventbook.observe.vitals import Vitals
 from eventbook.operate import queries
-from eventbook.operate.queries import State
+from eventbook.operate.queries import ProcessState
 from tests.harness.processes import wait_for
 from tests.harness.watched import CHILDREN, System, Watched
 from tests.probe.signals import ProbeSent, probe_sent
@@ -76,7 +76,7 @@ def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) 
     assert 50 * 2**20 < row.memory_bytes < row.memory_limit_bytes
     assert abs(row.clock_ahead_seconds) < 0.1
     (status,) = [each for each in queries.live_workers("notifications") if each.pid == row.pid]
-    assert (status.state, status.seen_seconds_ago < 10) == (State.RUNNING, True)
+    assert (status.state, status.seen_seconds_ago < 10) == (ProcessState.RUNNING, True)
 
     ids = {process.pk for process in known(system).values()}
     system.stop()
@@ -107,7 +107,7 @@ def test_who_ends_without_a_word_is_silent_and_forgotten_after_a_day(system: Sys
     rows.update(seen_at=Now() - timedelta(seconds=16))
 
     (status,) = [each for each in queries.processes() if each.pid == row.pid]
-    assert status.state == State.SILENT
+    assert status.state == ProcessState.SILENT
     assert among_the_workers
     assert row.pid not in {each.pid for each in queries.live_workers("notifications")}
 

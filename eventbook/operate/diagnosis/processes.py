@@ -10,7 +10,7 @@ from eventbook.declare.queues import QueuePolicy, all_policies
 from eventbook.operate import queries
 from eventbook.operate.diagnosis.finding import Finding, duration
 from eventbook.operate.diagnosis.servers import CLOCK_SECONDS, KEEP_TIME, clock_difference
-from eventbook.operate.queries import ProcessStatus, State
+from eventbook.operate.queries import ProcessState, ProcessStatus
 
 MEMORY = 0.85  # the share of its limit above which a process uses too much memory
 # A deploy replaces processes one by one. One that takes longer than this is stuck.
@@ -29,7 +29,7 @@ def findings(*, query_workers: bool) -> Iterator[Finding]:
     With `query_workers`, also query the workers over the broker for the queues that they consume.
     """
     known = queries.processes()
-    present = [process for process in known if process.state != State.SILENT]
+    present = [process for process in known if process.state != ProcessState.SILENT]
     yield from _workers(query_workers=query_workers)
     for group in ("relay", "beat"):
         yield _group_without_queues(group, present)
@@ -98,7 +98,7 @@ def _group_without_queues(group: str, present: Sequence[ProcessStatus]) -> Findi
 def _process(process: ProcessStatus) -> Iterator[Finding]:
     """Yield what is wrong with one process: nothing if it is well."""
     name = process.name
-    if process.state == State.SILENT:
+    if process.state == ProcessState.SILENT:
         ago = duration(process.seen_seconds_ago)
         advice = "If nobody ended it on purpose, see its log (`fly logs`). Was it out of memory?"
         # No fault now: whether its kind is missing is a finding of its own, in `findings`.
@@ -106,7 +106,7 @@ def _process(process: ProcessStatus) -> Iterator[Finding]:
         return
     if process.trouble:
         yield Finding.bad(name, process.trouble, RESTART)
-    elif process.state == State.STALLED:
+    elif process.state == ProcessState.STALLED:
         ago = duration(process.progressed_seconds_ago)
         yield Finding.bad(name, f"runs, but has made no progress for {ago}", RESTART)
     if abs(process.clock_ahead_seconds) > CLOCK_SECONDS:

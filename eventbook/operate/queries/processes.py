@@ -14,7 +14,7 @@ ALIVE_SECONDS = 15
 ALIVE = f"seen_at > now() - interval '{ALIVE_SECONDS} seconds'"
 
 
-class State(StrEnum):
+class ProcessState(StrEnum):
     """The state of a process, as its row shows it."""
 
     RUNNING = "running"
@@ -49,12 +49,12 @@ class ProcessStatus:
         return f"{self.group} on {self.host}, process {self.pid}"
 
     @property
-    def state(self) -> State:
+    def state(self) -> ProcessState:
         """Return the state of the process."""
         if self.seen_seconds_ago > ALIVE_SECONDS:
-            return State.SILENT
+            return ProcessState.SILENT
         stalled = self.progressed_seconds_ago > conf.HEALTH_STALL_SECONDS + ALIVE_SECONDS
-        return State.STALLED if stalled else State.RUNNING
+        return ProcessState.STALLED if stalled else ProcessState.RUNNING
 
 
 PROCESSES = """
@@ -93,7 +93,7 @@ def live_workers(queue: str) -> list[ProcessStatus]:
     return [
         process
         for process in processes()
-        if process.state != State.SILENT and queue in process.queues
+        if process.state != ProcessState.SILENT and queue in process.queues
     ]
 
 
