@@ -289,7 +289,7 @@ def loose() -> Iterator[None]:
     with isolate_apps():
 
         class Loose(framework.Serializer[Any]):
-            """It takes any field."""
+            """Accepts any field."""
 
         Loose.__module__ = "cards.serializers"
         yield

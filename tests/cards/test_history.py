@@ -35,7 +35,7 @@ Library = tuple[dict[str, Any], dict[str, str]]
 
 
 def library_now(owner: User) -> Library:
-    """This answers a library as its tables have it: cards and collections by id."""
+    """Return a library from its tables: cards and collections by id."""
     cards = {
         str(card.pk): (
             card.type,
@@ -53,7 +53,7 @@ def library_now(owner: User) -> Library:
 
 
 def library_then(client: APIClient, moment: datetime) -> Library:
-    """This answers a library as the API tells it, read page by page."""
+    """Return a library from the API, read page by page."""
     cards = {
         card["id"]: (
             card["type"],
@@ -82,7 +82,7 @@ def everything(client: APIClient, address: str | None) -> list[dict[str, Any]]:
 
 
 def something_happens(dice: random.Random, owner: User) -> None:
-    """This changes one thing of a library at random."""
+    """Make one random change to a library."""
     cards = list(Card.objects.filter(curator=owner))
     collections = list(Collection.objects.filter(owner=owner))
     act = dice.choice(["save", "save", "import", "change", "move", "remove"] + ["place"] * 3

@@ -65,7 +65,7 @@ SERVED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 class Visitor:
-    """Somebody who sends what they please; `statuses` are those of all answers."""
+    """A client that sends hostile content; `statuses` has the status of each response."""
 
     def __init__(self, address: str, token: str) -> None:
         self.address, self.statuses = f"{address}/api/v1", list[int]()
@@ -73,7 +73,7 @@ class Visitor:
         self.session.headers["Authorization"] = f"Token {token}"
 
     def post(self, path: str, **body: Any) -> Any:
-        """This sends a request, and answers the body of the response."""
+        """Send a request, and return the body of the response."""
         response = self.session.post(f"{self.address}{path}", **body, timeout=30)
         self.statuses.append(response.status_code)
         return response.json()
@@ -81,7 +81,7 @@ class Visitor:
 
 @pytest.fixture
 def visitor(alice: User, web: Web, tmp_path: Path) -> Iterator[Visitor]:
-    """Somebody with a real server before them, which has pages fetched."""
+    """A hostile client of a real web process that fetches pages."""
     server = WebProcess(tmp_path / "web.log", FETCH_METADATA="1", IMPORTS_OPEN_PER_PERSON="1000")
     visitor = Visitor(server.url, AuthToken.objects.create(alice)[1])
     yield visitor
@@ -116,7 +116,7 @@ def test_of_200_hostile_files_and_addresses_each_ends_with_its_reason(
 
 
 def wrong_files(uploaded: dict[str, str]) -> dict[str, Any]:
-    """This answers the files that did not end as they should."""
+    """Return the files whose import ended otherwise than expected."""
     found = {}
     for name, id in uploaded.items():
         job = Import.objects.get(pk=id)
@@ -128,13 +128,13 @@ def wrong_files(uploaded: dict[str, str]) -> dict[str, Any]:
 
 
 def wrong_imports(imported: dict[str, Any], reasons: dict[str, str]) -> dict[str, Any]:
-    """This answers the addresses whose import did not end as it should."""
+    """Return the addresses whose import ended otherwise than expected."""
     found = {url: ending_of_import(answer) for url, answer in imported.items()}
     return {url: end for url, end in found.items() if end != expected_of_import(url, reasons[url])}
 
 
 def ending_of_import(answer: Any) -> tuple[str, str]:
-    """This answers how an import ended, or why it was refused."""
+    """Return the outcome of an import, or the reason of its refusal."""
     if "errors" in answer:
         return problem_of(answer)
     job = Import.objects.get(pk=answer["id"])
@@ -142,7 +142,7 @@ def ending_of_import(answer: Any) -> tuple[str, str]:
 
 
 def expected_of_import(url: str, reason: str) -> tuple[str, str]:
-    """This answers how the import of an address must end."""
+    """Return the expected outcome of importing an address."""
     if url.startswith("http://127.0.0.1:"):
         return "failed", reason
     if reason == NOT_PUBLIC:
@@ -152,13 +152,13 @@ def expected_of_import(url: str, reason: str) -> tuple[str, str]:
 
 
 def wrong_cards(saved: dict[str, Any], reasons: dict[str, str]) -> dict[str, Any]:
-    """This answers the addresses whose card, or its page, did not end as it should."""
+    """Return the addresses whose card or page ended otherwise than expected."""
     found = {url: ending_of_page(answer) for url, answer in saved.items()}
     return {url: end for url, end in found.items() if end != expected_of_page(url, reasons[url])}
 
 
 def ending_of_page(answer: Any) -> tuple[str, str]:
-    """This answers what became of a saved page, or why it was refused."""
+    """Return the outcome of saving a page, or the reason of its refusal."""
     if "errors" in answer:
         return problem_of(answer)
     page = Card.objects.get(pk=answer["id"]).url_id
@@ -167,7 +167,7 @@ def ending_of_page(answer: Any) -> tuple[str, str]:
 
 
 def expected_of_page(url: str, reason: str) -> tuple[str, str]:
-    """This answers how an address must end that somebody saves."""
+    """Return the expected outcome of saving an address."""
     if url.startswith("http://127.0.0.1:"):
         return "failed", reason
     refused = {
@@ -183,6 +183,6 @@ def expected_of_page(url: str, reason: str) -> tuple[str, str]:
 
 
 def problem_of(answer: Any) -> tuple[str, str]:
-    """This answers the field that a request was refused for, and why."""
+    """Return the field and the code of a refused request."""
     (error,) = answer["errors"]
     return error["field"], error["detail"]

@@ -30,7 +30,7 @@ NOWHERE = f"127.0.0.1:{free_port()}"
 
 
 def planted(what: str) -> str:
-    """This answers words that are found wherever they come out."""
+    """Return words that can be recognized wherever they appear."""
     return f"{MARK}-{what}"
 
 
@@ -57,7 +57,7 @@ def observed(
 
 @pytest.fixture(scope="module")
 def seen_by_flower(observed: Observed) -> Iterator[list[Any]]:
-    """What Flower gets of the tasks: Celery's events, arguments and all."""
+    """Collects Celery's task events as Flower receives them, with arguments."""
     app = Celery(broker=observed.environment("flower")["REDIS_URL"], set_as_current=False)
     app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
     app.control.enable_events(reply=True, timeout=2)
@@ -109,7 +109,7 @@ def test_requests_with_secrets_and_words_in_every_place(observed: Observed) -> N
 
 
 def asked_by_owner(observed: Observed) -> list[int]:
-    """This asks as the person, and answers the status of each answer."""
+    """Send requests as the person, and return the status of each response."""
     headers = {
         "Authorization": f"Token {planted_token[0]}",
         "X-Request-ID": PERSON["email"],
@@ -132,7 +132,7 @@ def asked_by_owner(observed: Observed) -> list[int]:
 
 
 def asked_by_guest(guest: httpx.Client) -> list[int]:
-    """This asks as nobody who is known, and answers the status of each answer."""
+    """Send requests without a valid login, and return the status of each response."""
     wrong = {"username": PERSON["username"], "password": planted("wrong-password")}
     bad = {"Authorization": f"Token {planted('bad-token')}"}
     answers = [

@@ -90,7 +90,7 @@ def given(broker: str) -> dict[str, str]:
 
 @contextmanager
 def frozen(pid: int | None) -> Iterator[None]:
-    """This keeps a server and all its processes from running while the block does."""
+    """Suspend a server and all its processes during the block."""
     assert pid
     processes = [psutil.Process(pid), *psutil.Process(pid).children()]
     for process in processes:
@@ -105,7 +105,7 @@ def frozen(pid: int | None) -> Iterator[None]:
 def run(
     commands: Sequence[Sequence[str]], **variables: str
 ) -> list[subprocess.CompletedProcess[str]]:
-    """This runs commands side by side, and answers how each ended, in bounded time."""
+    """Run commands concurrently with a time limit, and return the outcome of each."""
     secrets = {
         "SECRET_KEY": "x" * 50,
         "INSECURE_HTTP": "1",

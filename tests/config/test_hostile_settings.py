@@ -85,7 +85,7 @@ def hostile() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def made(session: psycopg.Connection) -> Iterator[None]:
-    """This makes the role and the database for as long as the block runs."""
+    """Create the role and the database during the block."""
     name = sql.Identifier(HOSTILE)
     session.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
     session.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
@@ -141,7 +141,7 @@ def test_a_database_of_another_encoding_is_refused_in_one_line(hostile: dict[str
 
 @contextmanager
 def working(environment: dict[str, str], folder: Path) -> Iterator[None]:
-    """This runs a relay and the workers."""
+    """Run a relay and the workers during the block."""
     processes = []
     for arguments in (["relay"], ["worker", *settings.QUEUES]):
         with (folder / f"{arguments[0]}.log").open("wb") as log:
@@ -157,7 +157,7 @@ def working(environment: dict[str, str], folder: Path) -> Iterator[None]:
 
 
 def manage(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
-    """This runs a management command, and answers what it wrote."""
+    """Run a management command, and return its output."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -176,7 +176,7 @@ def ended(environment: dict[str, str]) -> bool:
 
 
 def states(environment: dict[str, str]) -> dict[str, int]:
-    """This counts the deliveries of each state, and what is in the outbox."""
+    """Return the number of deliveries by state, and of outbox entries."""
     return dict(
         asked(
             environment,
@@ -187,7 +187,7 @@ def states(environment: dict[str, str]) -> dict[str, int]:
 
 
 def asked(environment: dict[str, str], statement: str) -> list[tuple[Any, ...]]:
-    """This asks the database as nobody in particular."""
+    """Query the database with usable session settings."""
     address = environment["DATABASE_URL"].replace(f"{HOSTILE}@", f"{NAME}@")
     options = "-c search_path=public -c statement_timeout=0 -c client_encoding=UTF8"
     with psycopg.connect(address, autocommit=True, options=options) as session:

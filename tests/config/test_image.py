@@ -76,7 +76,7 @@ def test_without_a_secret_key_nothing_starts_on_servers_of_ones_own() -> None:
 
 
 def copy_what_the_image_takes(target: Path) -> None:
-    """This copies as `COPY . .` does under our .dockerignore: listed parts, less the exceptions."""
+    """Copy as `COPY . .` does under our .dockerignore: the listed parts without the exceptions."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     kept = [line[1:].rstrip("/") for line in lines if line.startswith("!")]
     left_out = [line.rstrip("/") for line in lines if "/" in line and line[0] not in "!*#"]
@@ -93,7 +93,7 @@ def copy_what_the_image_takes(target: Path) -> None:
 
 
 def lacking_modules() -> set[str]:
-    """This answers the modules that are installed here, and not in the image."""
+    """Return the modules that are installed here but not in the image."""
     text = (ROOT / "requirements" / "runtime.txt").read_text()
     held = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
     return {

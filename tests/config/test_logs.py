@@ -17,7 +17,7 @@ from tests.harness.processes import ROOT
 
 
 def line(*, as_json: bool = True, **fields: Any) -> str:
-    """This answers the line of one record."""
+    """Return the log line of one record."""
     record = logging.makeLogRecord(
         {"name": "eventbook.relay.relay", "levelname": "WARNING", **fields}
     )
@@ -25,7 +25,7 @@ def line(*, as_json: bool = True, **fields: Any) -> str:
 
 
 def said(**fields: Any) -> dict[str, Any]:
-    """This answers what the line of a record says, but for its time."""
+    """Return the fields of a record's log line, without its time."""
     made: dict[str, Any] = json.loads(line(**fields))
     del made["timestamp"]
     return made

@@ -60,7 +60,7 @@ def test_two_passwords_of_the_broker_are_good_until_the_old_one_is_taken_away() 
 
 
 def client(url: str, password: str) -> redis.Redis:
-    """This is a client of one connection, which is logged in."""
+    """Return a logged-in client with a single connection."""
     return redis.Redis.from_url(
         url, username="worker", password=password, single_connection_client=True
     )

@@ -33,11 +33,11 @@ ADDRESSES = {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TRUSTED_PROXIES"}
 
 
 def seconds(text: str) -> float:
-    """This reads a duration such as `60s` or `5m`."""
+    """Return the seconds of a duration, for example `60s` or `5m`."""
     return float(text[:-1]) * {"s": 1, "m": 60}[text[-1]]
 
 
 def mebibytes(text: str) -> int:
-    """This reads a size such as `512mb` or `1g`."""
+    """Return the MiB of a size, for example `512mb` or `1g`."""
     number, unit = text.rstrip("gmb"), text.lstrip("0123456789")[0]
     return int(number) * {"m": 1, "g": 1024}[unit]

@@ -136,5 +136,5 @@ def test_every_file_that_is_mounted_exists_and_every_volume_is_declared() -> Non
 
 
 def names(example: str) -> set[str]:
-    """This answers the variables of an example, given or to be filled in."""
+    """Return the variables of an example file, with or without a value."""
     return set(re.findall(r"^(\w+)=", example, re.MULTILINE))

@@ -45,7 +45,7 @@ def dashboard_expressions() -> list[str]:
 
 @pytest.fixture
 def exported(transactional_db: None) -> dict[str, set[str]]:
-    """What /metrics answers: the labels of each name."""
+    """Return the labels of each metric in /metrics."""
     Process.objects.create(group="relay", host="here", pid=1, release="1", memory_limit_bytes=2**29)
     audit()
     found: dict[str, set[str]] = defaultdict(set)

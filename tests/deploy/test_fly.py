@@ -194,14 +194,14 @@ def test_the_autoscaler_asks_for_metrics_that_are_exported() -> None:
 
 
 def assignments(command: str) -> tuple[dict[str, str], list[str]]:
-    """This splits `A=b C=d program argument` as `env` does."""
+    """Split `A=b C=d program argument` as `env` does."""
     words = shlex.split(command)
     count = next(number for number, word in enumerate(words) if "=" not in word)
     return dict(word.split("=", 1) for word in words[:count]), words[count:]
 
 
 def configuration(group: str) -> dict[str, Any]:
-    """This reads the autoscaler's configuration as its process for a group does."""
+    """Return the autoscaler's configuration for one process group."""
     variables, _ = assignments(AUTOSCALER["processes"][group])
     variables |= {**AUTOSCALER["env"], "FLY_PROCESS_GROUP": group}
     text = (ROOT / "deploy/fly/autoscaler.yml").read_text()
@@ -211,7 +211,7 @@ def configuration(group: str) -> dict[str, Any]:
 
 
 def machines(group: str, values: dict[str, float]) -> tuple[int, int]:
-    """This answers how many machines the autoscaler wants at least and at most."""
+    """Return the least and the greatest number of machines that the autoscaler may choose."""
     read = configuration(group)
     assert {collector["metric-name"] for collector in read["metric-collectors"]} == set(values)
     assert read["process-group"] == group
@@ -224,6 +224,6 @@ def machines(group: str, values: dict[str, float]) -> tuple[int, int]:
 
 
 def as_python(expression: str) -> str:
-    """This turns `condition ? value : other` into Python's words."""
+    """Translate `condition ? value : other` to Python."""
     condition, yes, no = re.fullmatch(r"(.*?) \? (.*?) : (.*)", expression).groups()  # type: ignore[union-attr]
     return f"({yes}) if ({condition}) else ({no})"

@@ -132,7 +132,7 @@ def test_systemd_itself_finds_nothing_wrong(tmp_path: Path) -> None:
 
 
 def as_installed(folder: Path) -> list[str]:
-    """This copies the units as a host has them, with the programs of this environment."""
+    """Copy the units as on a host, but with this environment's programs."""
     shutil.copytree(UNITS, folder, dirs_exist_ok=True)
     for path in folder.glob("*.service"):
         programs = f"{Path(sys.executable).parent}/"
@@ -143,11 +143,11 @@ def as_installed(folder: Path) -> list[str]:
 
 
 def unit(group: str) -> Path:
-    """This answers the file of a process group's unit."""
+    """Return the unit file of a process group."""
     return UNITS / f"commonplace-{group}{'@' if group in WORKERS else ''}.service"
 
 
 def setting(path: Path, key: str) -> str:
-    """This answers the one value that a file gives to a key."""
+    """Return the only value of a key in a unit file."""
     (value,) = re.findall(rf"^{key}=(.*)$", path.read_text(), re.MULTILINE)
     return str(value)

@@ -23,14 +23,14 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record(count: int, *, priority: Priority) -> None:
-    """This records probes, which nobody relays."""
+    """Record probes, without a relay that would expand them."""
     with transaction.atomic(), recording(priority=priority):
         for number in range(count):
             probe_sent.send(sender=None, event=ProbeSent(key=str(number)))
 
 
 def deliver(state: str, *, priority: Priority) -> None:
-    """This makes one delivery of each event that has none yet."""
+    """Create one delivery of each event that has none yet."""
     now = timezone.now()
     is_open = state in ("queued", "retry")
     Delivery.objects.bulk_create(

@@ -216,7 +216,7 @@ def test_a_connection_that_the_server_ended_is_not_usable_however_fresh(
 
 
 def record_calls(monkeypatch: pytest.MonkeyPatch, session: TimeLimitedConnection) -> list[Any]:
-    """This answers a list of what the server is asked from now on."""
+    """Return a list that fills with the statements sent to the server from now on."""
     asked: list[Any] = []
     wait = session.wait
 

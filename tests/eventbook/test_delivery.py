@@ -270,7 +270,7 @@ def test_interactive_work_overtakes_bulk_work(drain: Drain) -> None:
 
 
 def peek(queue: str) -> list[int]:
-    """This takes the next message, as a worker would get it, and answers its deliveries."""
+    """Take the next message from a queue, and return the ids of its deliveries."""
     with current_app.connection_for_write() as connection:
         message = Queue(queue)(connection.default_channel).get(no_ack=True)
         assert message is not None

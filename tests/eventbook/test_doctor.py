@@ -31,7 +31,7 @@ def _present(workers: Workers) -> None:
 
 
 def one_of_each(**fields: Any) -> None:
-    """This lets a relay and a beat be there, of this release."""
+    """Record a running relay and beat of this release."""
     from django.conf import settings
 
     for group in ("relay", "beat"):
@@ -41,7 +41,7 @@ def one_of_each(**fields: Any) -> None:
 
 
 def found() -> dict[str, Finding]:
-    """This asks the doctor, and answers what is not well by its subject."""
+    """Return the doctor's bad findings by subject."""
     return {finding.subject: finding for finding in diagnosis.diagnose() if not finding.well}
 
 

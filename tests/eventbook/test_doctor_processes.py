@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def process(group: str, *queues: str, **fields: Any) -> str:
-    """This makes a process that was seen just now, and answers what the doctor calls it."""
+    """Record a running process, and return its subject in the doctor's findings."""
     seen = {"seen_at": Now(), "progressed_at": Now(), "started_at": Now()}
     row = Process.objects.create(
         **(
@@ -34,7 +34,7 @@ def process(group: str, *queues: str, **fields: Any) -> str:
 
 @contextmanager
 def nobody_else() -> Iterator[None]:
-    """This keeps the tests' own workers from telling of themselves while the block runs."""
+    """Hide the tests' own workers during the block."""
     with transaction.atomic():
         Process.objects.all().delete()
         # Their rows come again once this ends.
@@ -46,7 +46,7 @@ def nobody_else() -> Iterator[None]:
 
 
 def examined() -> list[Finding]:
-    """This is what the doctor finds of processes while the broker can't be asked."""
+    """Return the doctor's findings on processes while the broker is unreachable."""
     return list(processes.findings(query_workers=False))
 
 

@@ -111,7 +111,7 @@ def test_a_broker_that_forgets_or_is_full(name: str, value: str, subject: str, w
 
 
 def delivery(**fields: Any) -> None:
-    """This makes a delivery that waits."""
+    """Create a waiting delivery."""
     send("a")
     event = Event.objects.get()
     OutboxEntry.objects.all().delete()

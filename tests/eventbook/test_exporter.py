@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(scope="module")
 def link() -> Iterator[Link]:
-    """What is between the exporter and PostgreSQL."""
+    """Return the link between the exporter and PostgreSQL."""
     link = Link(Servers(settings.DATA_DIR).run / f".s.PGSQL.{PORT}")
     yield link
     link.close()
@@ -155,7 +155,7 @@ def asked(api: str, expression: str) -> list[str]:
 
 
 def rules_are_well(api: str) -> bool:
-    """This says whether Prometheus has evaluated each rule, without an error."""
+    """Return whether Prometheus has evaluated each rule without an error."""
     # While it starts, it refuses, or answers that it does.
     with suppress(httpx.TransportError, ValueError):
         groups = httpx.get(f"{api}/rules").json()["data"]["groups"]

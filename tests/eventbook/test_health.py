@@ -94,7 +94,7 @@ def test_a_worker_whose_children_take_nothing_fails_while_messages_wait(worker: 
 
 @contextmanager
 def paused(queue: str) -> Iterator[None]:
-    """This pauses a queue while the block runs."""
+    """Pause a queue during the block."""
     row, _ = QueueControl.objects.update_or_create(
         queue=queue, defaults={"paused_at": timezone.now(), "paused_by": "alice"}
     )

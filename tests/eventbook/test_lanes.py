@@ -43,7 +43,7 @@ def system(tmp_path: Path, transactional_db: None, broker: redis.Redis) -> Itera
 
 
 def start(system: System, **variables: str) -> None:
-    """This starts a relay, and a worker of one queue; it waits until both work."""
+    """Start a relay and the worker of one queue, and wait until both work."""
     system.start("relay", "manage.py", "relay")
     command = ("manage.py", "worker", "notifications")
     variables |= {"NOTIFICATIONS_CONCURRENCY": f"{CHILDREN}", "SOFT_SHUTDOWN_SECONDS": "1"}
@@ -53,7 +53,7 @@ def start(system: System, **variables: str) -> None:
 
 
 def done(*keys: str) -> bool:
-    """This tells whether the effects of all these probes are there."""
+    """Return whether the effects of all these probes are written."""
     subjects = [f"probes/{key}" for key in keys]
     found = Delivery.objects.filter(
         handler="probe.write", state="done", event__subject__in=subjects
@@ -62,14 +62,14 @@ def done(*keys: str) -> bool:
 
 
 def send_bulk(*keys: str) -> None:
-    """This sends bulk work that goes on until it is told to, in a message each."""
+    """Send bulk probes that wait for their go files, each in its own message."""
     for key in keys:
         send(key, behaviour="wait_until_told", priority=Priority.BULK)
         wait_for(begun_file(key).exists, seconds=10, what=f"{key} has begun")
 
 
 def unblocked(broker: redis.Redis) -> int:
-    """This counts the questions that were ended before their time."""
+    """Return the number of polls of the broker that ended early."""
     calls = broker.info("commandstats").get("cmdstat_client|unblock", {})
     return int(calls.get("calls", 0))
 

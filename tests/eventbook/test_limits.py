@@ -35,7 +35,7 @@ ACCOUNT = RateLimit("account", 3, 1)
 
 
 def call(limit: RateLimit = ACCOUNT, *, waited: bool = False) -> Permits | RateLimited:
-    """This asks, and calls for no time at all."""
+    """Acquire a permit, release it at once, and return the decision."""
     leave = acquire_permits([limit], longest=60, waited=waited)
     if isinstance(leave, Permits):
         end_permits(leave, [limit])

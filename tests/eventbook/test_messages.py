@@ -36,7 +36,7 @@ PROPERTIES = {
 
 
 def message(task: str, body: str, **changes: object) -> bytes:
-    """This is a message as Celery writes it, but for the changes."""
+    """Return a message as Celery writes it, with these changes."""
     return json.dumps(
         {
             "body": body,
@@ -123,7 +123,7 @@ def test_a_message_is_what_celery_and_kombu_would_send(
 
 
 def comparable(message: dict[str, Any]) -> dict[str, Any]:
-    """This is a message without what differs each time."""
+    """Return a message without the fields that differ each time."""
     headers, properties = dict(message["headers"]), dict(message["properties"])
     id = headers.pop("id")
     assert (headers.pop("root_id"), properties.pop("correlation_id")) == (id, id)

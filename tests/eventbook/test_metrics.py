@@ -54,10 +54,10 @@ class Idle:
     FLUSH_SECONDS = counters.FLUSH_SECONDS
 
     def flush(self, **_: Any) -> None:
-        """This has nothing to do."""
+        """Do nothing."""
 
     def pending(self) -> bool:
-        """This says that there is nothing."""
+        """Return False: nothing was counted."""
         return False
 
 
@@ -227,7 +227,7 @@ def test_a_flush_that_fails_keeps_its_counts_for_the_next() -> None:
 
 
 def terminate(pid: int) -> None:
-    """This ends our connection, from another one."""
+    """End our database connection from another one."""
 
     def ask() -> None:
         with connection.cursor() as cursor:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def printed(*arguments: str) -> str:
-    """This runs a management command, and answers what it printed."""
+    """Run a management command, and return its output."""
     out = StringIO()
     call_command(*arguments, stdout=out)
     return out.getvalue()
@@ -138,7 +138,7 @@ def test_every_list_of_the_admin_opens(dead: Delivery, alice: Any) -> None:
 
 
 def admin_client(user: Any) -> Client:
-    """This answers a browser in which the user is logged in as an administrator."""
+    """Return a browser in which the user is logged in as an administrator."""
     user.is_staff = user.is_superuser = True
     user.save()
     client = Client()

@@ -52,7 +52,7 @@ def test_an_idle_child_gets_its_task_at_once(
 
 
 def run(*arguments: str) -> list[str]:
-    """This runs the script, and answers what it says."""
+    """Run the script, and return its output."""
     command = [sys.executable, "-c", SCRIPT, *arguments]
     ended = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False

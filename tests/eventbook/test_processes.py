@@ -38,7 +38,7 @@ def system(tmp_path: Path, transactional_db: None) -> Iterator[System]:
 
 
 def worker_in(system: System) -> Watched:
-    """This starts the worker of one queue."""
+    """Start the worker of one queue."""
     return system.start("notification-worker", "manage.py", "worker", "notifications")
 
 
@@ -117,7 +117,7 @@ def test_who_ends_without_a_word_is_silent_and_forgotten_after_a_day(system: Sys
 
 
 def want(concurrency: int | None) -> None:
-    """This is what an operator sets."""
+    """Store an operator's settings of the queue."""
     QueueControl.objects.update_or_create(
         queue="notifications", defaults={"concurrency": concurrency}
     )
@@ -158,7 +158,7 @@ def test_concurrency_is_changed_while_a_worker_works(system: System) -> None:
 
 
 def prepared() -> int:
-    """This counts the sessions whose last statement was a handler's."""
+    """Return the number of sessions whose last statement was a handler's."""
     statements = "SELECT FROM pg_stat_activity WHERE query LIKE '%%WITH claimed AS%%'"
     with connection.cursor() as cursor:
         cursor.execute(f"{statements} AND application_name = %s", ["notification-worker"])

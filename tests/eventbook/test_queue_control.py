@@ -54,7 +54,7 @@ def each_once(keys: list[str]) -> bool:
 
 
 def calls_of(prefix: str) -> Counter[str]:
-    """This counts the calls outside, by key."""
+    """Return the number of calls to the outside service by key."""
     log = settings.DATA_DIR / "outside.log"  # the first call makes it
     lines = log.read_text().splitlines() if log.exists() else []
     keys = [line.partition(" ")[2] for line in lines]

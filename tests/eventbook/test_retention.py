@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def age(days: int) -> None:
-    """This makes all that is there older: its ids, too, are of that time."""
+    """Move all rows into the past, with the times in their ids."""
     for event in Event.objects.all():
         old = first_id_at(timezone.now() - timedelta(days=days)).int
         with connection.cursor() as cursor:

@@ -40,7 +40,7 @@ def as_a_relay_that_rests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def snapshot() -> Iterator[None]:
-    """Somebody dumps the database."""
+    """Hold an old snapshot, as a dump of the database does."""
     with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
         other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         other.execute("SELECT count(*) FROM eventbook_event")
@@ -49,14 +49,14 @@ def snapshot() -> Iterator[None]:
 
 
 def look(start: ScanStart) -> int:
-    """This makes what there is into deliveries, and answers how many events it was."""
+    """Expand the outbox, and return the number of expanded events."""
     arrays = array_parameters((), [handlers[HANDLER]])
     return expand(arrays, start, limit=MANY, bulk_limit=MANY, many=False)[0].total()
 
 
 @contextmanager
 def reading(table: str, *, at_most: int = MANY * 10, at_least: int = 0) -> Iterator[None]:
-    """This counts what the block reads of a table, and lets none of what it does stay."""
+    """Assert how many entries of a table the block reads, and roll its changes back."""
     with transaction.atomic():
         before = entries_read(table)
         yield

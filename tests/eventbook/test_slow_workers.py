@@ -92,6 +92,6 @@ def test_who_takes_longer_than_the_time_limit_hangs(frozen: int, drain: Drain) -
 
 
 def calls(delivery: Delivery) -> int:
-    """This counts how often the outside was called for an event."""
+    """Return the number of calls to the outside service for an event."""
     lines = (settings.DATA_DIR / "outside.log").read_text().splitlines()
     return sum(line.startswith(str(delivery.event_id)) for line in lines)

@@ -52,7 +52,7 @@ def system(tmp_path: Path, transactional_db: None) -> Iterator[System]:
 
 
 def start(system: System, *command: str, **variables: str) -> Watched:
-    """This starts a worker, and waits until it works."""
+    """Start a worker, and wait until it works."""
     variables = {"SOFT_SHUTDOWN_SECONDS": "60"} | variables
     command = command or ("manage.py", "worker", "notifications")
     worker = system.start("worker", *command, **variables)
@@ -63,13 +63,13 @@ def start(system: System, *command: str, **variables: str) -> Watched:
 
 
 def done(key: str) -> bool:
-    """This tells whether the effects of this probe are there."""
+    """Return whether the effect of this probe is written."""
     found = Delivery.objects.filter(handler="probe.write", event__subject=f"probes/{key}")
     return found.filter(state="done").exists()
 
 
 def wait_end(worker: Watched, *, seconds: float) -> None:
-    """This waits until it has ended, with all its children."""
+    """Wait until the worker has ended; fail with its log after `seconds`."""
     try:
         worker.popen.wait(seconds)
     except subprocess.TimeoutExpired as error:
@@ -77,13 +77,13 @@ def wait_end(worker: Watched, *, seconds: float) -> None:
 
 
 def send_and_hold(key: str) -> None:
-    """This gives the worker something that takes until it is told to go on."""
+    """Keep the worker busy with a probe that waits for its go file."""
     send(key, behaviour="wait_until_told")
     wait_for(begun_file(key).exists, seconds=10, what=f"{key} has begun")
 
 
 def wait_said(worker: Watched, words: str) -> None:
-    """This waits until it says so."""
+    """Wait until the log contains these words."""
     wait_for(lambda: words in worker.log.read_text(), seconds=10, what=words)
 
 

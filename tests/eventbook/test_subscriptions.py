@@ -33,7 +33,7 @@ Events = Sequence[Recorded[ProbeSent]]
 
 @contextmanager
 def release_with(name: str, **options: Any) -> Iterator[list[str]]:
-    """This is a release that has one handler more; it answers the keys that were handled."""
+    """Add a handler, as a new release does; the list fills with the keys that it handled."""
     handled: list[str] = []
 
     @handler(probe_sent, queue="events", name=name, **options)
@@ -49,7 +49,7 @@ def release_with(name: str, **options: Any) -> Iterator[list[str]]:
 
 
 def deliver(known: Handler) -> None:
-    """This is what a worker does with all that is open for a handler."""
+    """Execute all open deliveries of a handler, as a worker does."""
     from eventbook.work.execution import run_deliveries
 
     ids = Delivery.objects.filter(handler__in=known.names, due_at__isnull=False)

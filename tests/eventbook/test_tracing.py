@@ -211,7 +211,7 @@ def test_without_an_exporter_neither_it_nor_sentry_is_loaded() -> None:
 
 
 def send(observed: Observed, query: str, *, sampled: bool = True) -> str:
-    """This asks for a probe as a caller with a trace of its own, and answers the trace's id."""
+    """Request a probe as a client with its own trace, and return the trace's id."""
     trace = tracing.trace_id(tracing.new_traceparent())
     header = f"00-{trace}-{CALLER}-{'01' if sampled else '00'}"
     answer = httpx.get(f"{observed.url}/probe/?{query}", headers={"traceparent": header})
@@ -220,7 +220,7 @@ def send(observed: Observed, query: str, *, sampled: bool = True) -> str:
 
 
 def wait_for_spans(observed: Observed, trace: str, count: int) -> list[SpanRecord]:
-    """This answers the spans of a trace once they are so many; then there must be no more."""
+    """Wait for exactly this many spans of a trace, and return them."""
     wait_for(
         lambda: len(observed.collector.of_trace(trace)) >= count,
         seconds=20,

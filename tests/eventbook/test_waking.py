@@ -33,7 +33,7 @@ def other() -> psycopg.Connection:
 
 
 def heard() -> bool:
-    """This tells whether recording an event notifies those who listen."""
+    """Return whether recording an event sends a notification to listeners."""
     listener = Listener("outbox")
     listener.wait(0)
     try:
@@ -44,7 +44,7 @@ def heard() -> bool:
 
 
 def leave(session: psycopg.Connection) -> None:
-    """This ends a session, and returns when its locks are gone."""
+    """End a session, and wait until its locks are released."""
     session.close()
     held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     wait_for(lambda: execute(held).rows == [(0,)], seconds=5, what="its locks are gone")

@@ -43,7 +43,7 @@ def system(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def start(system: System, name: str) -> Watched:
-    """This does what a supervisor does."""
+    """Start a process with a short watchdog, and wait until it is healthy."""
     arguments = {
         RELAY: ["relay"],
         WORKER: ["worker", "notifications"],
@@ -152,7 +152,7 @@ def test_a_worker_whose_every_task_fails_says_so_and_ends_itself(system: System)
 
 @contextmanager
 def without_a_place_for_results() -> Iterator[None]:
-    """This makes each task fail before its body: Celery can't write down that it has begun."""
+    """Make each task fail before its body, when Celery stores that it has started."""
     rename = "ALTER TABLE {} RENAME TO {}"
     names = ("django_celery_results_taskresult", "elsewhere")
     with connection.cursor() as cursor:
@@ -164,7 +164,7 @@ def without_a_place_for_results() -> Iterator[None]:
 
 
 def record_a_slot() -> None:
-    """This records that a rule is to be checked."""
+    """Record a due slot of the auditor."""
     schedule = schedules["eventbook.audit"]
     slot = timezone.now().isoformat()
     with transaction.atomic():

@@ -93,7 +93,7 @@ REFERENCES: list[dict[str, Any]] = [
 
 
 def fill(owner: User) -> None:
-    """This makes a small library of all that there is."""
+    """Create a small library with a card of every kind."""
     reading = services.create_collection(owner=owner, name="A / B, and C", description="Of both")
     own = services.create_collection(
         owner=owner, name="Own", description="Of mine", visibility="PRIVATE"
@@ -213,7 +213,7 @@ def test_an_export_brought_into_an_empty_library_is_the_same_library(
 
 
 def library(owner: User, format: str) -> list[dict[str, Any]]:
-    """This answers what a format can hold of a library."""
+    """Return the part of a library that a format can express."""
     cards = Card.objects.filter(curator=owner).order_by("id")
     kept = [card for card in cards if card.type in KEPT[format] or (card.link and format != "csl")]
     if KEPT[format] == {"REFERENCE"}:
@@ -239,7 +239,7 @@ def subscriptions(owner: User) -> set[tuple[Any, ...]]:
 
 
 def part(card: Card, name: str) -> Any:
-    """This answers a part of a card, as two libraries can be compared by it."""
+    """Return one part of a card in a form that can be compared between libraries."""
     if name == "parent":
         return card.parent and (card.parent.title, card.parent.link)
     if name == "collections":

@@ -44,7 +44,7 @@ def test_a_broker_that_comes_back(
 def run_against_broker(
     world: World, report: Report, fault: Callable[[World], None], *, seconds: float = 60
 ) -> None:
-    """This hits the broker several times under load, and judges."""
+    """Cause the fault several times under load, and judge the result."""
     dice = random.Random(SEED)
     load = Load(world)
     name = fault.__name__.replace("_", " ")
@@ -95,7 +95,7 @@ def p99(seconds: list[float]) -> float:
 
 
 def break_broker(world: World, how: str) -> None:
-    """This takes the broker away from every process."""
+    """Cut all processes off from the broker."""
     if how == "frozen":
         world.freeze(world.servers.valkey.pid())
     for process in world.processes.values():
@@ -106,7 +106,7 @@ def break_broker(world: World, how: str) -> None:
 
 
 def mend_broker(world: World, how: str) -> None:
-    """This gives it back."""
+    """Make the server reachable again."""
     if how == "frozen":
         world.thaw(world.servers.valkey.pid())
     for process in world.processes.values():

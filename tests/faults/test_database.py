@@ -69,7 +69,7 @@ def test_maintenance_that_comes_right_after_a_restart_of_postgres_runs(
 
 
 def record_ticks(world: World) -> None:
-    """This lets maintenance be due, as beat does."""
+    """Record that maintenance is due, as beat does."""
     world.manage("shell", "--no-imports", "-c", TICKS)
 
 
@@ -129,7 +129,7 @@ def test_without_its_database_the_api_says_so_soon(world: World, report: Report,
 
 
 def timed_post(world: World, load: Load) -> tuple[httpx.Response, float]:
-    """This tries to write a note."""
+    """Add a note; return the response and the seconds it took."""
     headers = {"Authorization": f"Token {load.tokens['alice']}"}
     body = {"type": "NOTE", "text": "meanwhile"}
     address = f"{world.url()}/api/v1/cards/"
@@ -144,14 +144,14 @@ def timed(ask: Callable[[httpx.Client], httpx.Response]) -> tuple[httpx.Response
 
 
 def assert_unavailable(answer: httpx.Response, seconds: float) -> None:
-    """This says that a client was told, soon, to come again."""
+    """Assert that the client was quickly asked to retry later."""
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "5"), answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert seconds < 5
 
 
 def break_database(world: World, how: str) -> None:
-    """This takes the database away."""
+    """Cut all processes off from the database."""
     if how == "stopped":
         world.stop_postgres_immediately()
     elif how == "frozen":
@@ -163,7 +163,7 @@ def break_database(world: World, how: str) -> None:
 
 
 def mend_database(world: World, how: str) -> None:
-    """This gives it back."""
+    """Make the server reachable again."""
     if how == "stopped":
         world.start_servers()
     elif how == "frozen":
@@ -194,7 +194,7 @@ def test_the_connection_pool_is_exhausted(world: World, report: Report) -> None:
 
 
 def posts_while_locked(world: World, load: Load) -> tuple[Counter[int], float]:
-    """This posts while somebody else holds the table."""
+    """Add notes while another session locks the table; return the statuses and the longest time."""
     codes: Counter[int] = Counter()
     seconds: list[float] = []
 
@@ -237,7 +237,7 @@ def test_the_server_has_no_connection_left(world: World, report: Report) -> None
 
 
 def hold_all_connections(world: World) -> list[psycopg.Connection]:
-    """This takes connections until there are none left."""
+    """Open connections until the server accepts no more."""
     held: list[psycopg.Connection] = []
     while True:
         try:

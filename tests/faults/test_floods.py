@@ -102,7 +102,7 @@ PARTS = """
 
 @contextmanager
 def others_working(world: World, load: Load) -> Iterator[list[float]]:
-    """This lets somebody else save pages meanwhile: seconds from commit to both effects."""
+    """Let another user save pages meanwhile; return the seconds from commit to both effects."""
     ended = threading.Event()
     seconds: list[float] = []
 

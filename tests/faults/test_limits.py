@@ -17,7 +17,7 @@ WORKERS = ("feed-worker", "feed-worker2", "feed-worker3")
 
 
 def start_workers(world: World, **extra: str) -> None:
-    """This starts three groups of workers, each with the same limits."""
+    """Start three groups of workers with the same limits."""
     for name in WORKERS:
         if world.process(name).wanted:
             world.process(name).stop()

@@ -74,6 +74,6 @@ def test_a_relay_that_forgets_what_it_published_doubles_only_without_uniqueness(
 
 
 def restart(world: World, name: str, mutation: str) -> None:
-    """This starts a process without what it should have."""
+    """Start a process without one of its protections."""
     world.process(name).stop()
     world.process(name).start(MUTATION=mutation)

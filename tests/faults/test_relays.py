@@ -46,7 +46,7 @@ def test_a_relay_killed_after_it_published(world: World, report: Report) -> None
 
 
 def killed_once(world: World, load: Load, mutation: str) -> None:
-    """This lets the relay die at a known place, in the middle of the load."""
+    """Let the relay die at a chosen point under load."""
     relay = world.process("relay")
     relay.stop()
     (world.data / mutation).unlink(missing_ok=True)

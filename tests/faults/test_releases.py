@@ -43,7 +43,7 @@ def test_a_rolling_restart_of_everything(world: World, report: Report) -> None:
 
 
 def forget_schedules(world: World) -> None:
-    """This leaves out of the judgement what the scheduler added."""
+    """Delete the scheduler's events, which the judge must not count."""
     world.rows("DELETE FROM eventbook_delivery USING eventbook_event e WHERE e.id = event_id"
                " AND e.type LIKE '%.due'")  # fmt: skip
     world.rows("DELETE FROM eventbook_event WHERE type LIKE '%.due'")
@@ -173,5 +173,5 @@ def effects_of(world: World, handler: str) -> list[str]:
 
 
 def forget_late_release(world: World) -> None:
-    """This lets the next test begin with this release."""
+    """Delete the late release's subscription, so that the next test starts with this release."""
     world.rows("DELETE FROM eventbook_subscription WHERE handler = 'probe.late'")

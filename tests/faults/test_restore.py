@@ -58,7 +58,7 @@ def test_a_backup_taken_under_load_is_restored_and_delivered_once(
 
 
 def restore(world: World, dump: Path) -> None:
-    """This is what docs/deploying.md says: all stops, into an empty database, an empty broker."""
+    """Restore a dump as in docs/deploying.md: stop all, and start with an empty broker."""
     for name in ALWAYS:
         if world.process(name).wanted:
             world.process(name).stop()
@@ -71,13 +71,13 @@ def restore(world: World, dump: Path) -> None:
 
 
 def rebuilt(world: World) -> Counter[Hashable]:
-    """This answers the timelines as they are when computed anew from cards and follows."""
+    """Return the timelines, rebuilt from cards and follows."""
     world.manage("rebuild_feeds", "--all")
     return effects(world)["timelines"]
 
 
 def client(world: World, program: str, *arguments: str) -> None:
-    """This runs one of PostgreSQL's programs on the world's database."""
+    """Run one of PostgreSQL's client programs on the world's database."""
     address = f"--dbname={world.servers.database_url}"
     done = subprocess.run(
         [postgres_bin() / program, address, *arguments], capture_output=True, text=True, check=False

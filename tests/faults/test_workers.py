@@ -139,7 +139,7 @@ def test_poison_ends_as_a_dead_letter_and_costs_its_neighbours_nothing(
 
 
 def send_among_neighbours(world: World, behaviour: str) -> None:
-    """This sends a poisonous event, with ten good ones before and after."""
+    """Send a poisonous event, with ten good ones before it and after it."""
     good = [(f"{behaviour}-{number}", "ok") for number in range(20)]
     with httpx.Client(timeout=10) as http:
         for key, does in [*good[:10], (f"poison-{behaviour}", behaviour), *good[10:]]:
@@ -153,5 +153,5 @@ def outcomes(world: World, behaviour: str) -> list[tuple[object, ...]]:
 
 
 def swept(world: World) -> int:
-    """This is how many deliveries were published more than once."""
+    """Return the number of deliveries that were published more than once."""
     return int(world.rows("SELECT count(*) FROM eventbook_delivery WHERE publications > 1")[0][0])

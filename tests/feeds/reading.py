@@ -9,5 +9,5 @@ from feeds.queries import following_page
 
 
 def shown(reader: User) -> list[UUID]:
-    """This answers the cards that the feed shows."""
+    """Return the ids of the cards in the reader's feed."""
     return [card.pk for card in following_page(reader, None, descending=True, limit=10_000)]

@@ -26,7 +26,7 @@ ClientOf = Callable[[User], APIClient]
 
 
 def deliver() -> None:
-    """This hands all events to the handlers; the broker's part is tested elsewhere."""
+    """Pass all events to the handlers, without broker and workers."""
     handlers.backfill(recorded(UserFollowed))
     handlers.fan_out(recorded(CardAdded))
 

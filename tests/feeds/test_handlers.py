@@ -28,18 +28,18 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def entries(owner: User) -> list[UUID]:
-    """This answers what the timeline holds, shown or not."""
+    """Return the entries of the timeline, shown or not."""
     rows = TimelineEntry.objects.filter(owner=owner).order_by("-card_id")
     return list(rows.values_list("card_id", flat=True))
 
 
 def ids(cards: Sequence[Card]) -> list[UUID]:
-    """This answers the cards' ids in the order of a feed."""
+    """Return the cards' ids in the order of a feed."""
     return sorted((card.pk for card in cards), reverse=True)
 
 
 def deliver_all() -> None:
-    """This hands every event recorded to its handler, as one batch."""
+    """Pass all recorded events to their handlers, as one batch each."""
     handlers.fan_out(recorded(CardAdded))
     handlers.refresh_card(recorded(CardUpdated))
     handlers.retract_card(recorded(CardRemoved))

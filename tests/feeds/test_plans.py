@@ -78,7 +78,7 @@ READ = ("feeds_timelineentry", "cards_card", "accounts_follow")
 
 @pytest.fixture
 def few_among_many(alice: User, bob: User, charlie: User) -> User:
-    """This is somebody with one follower, beside somebody with very many."""
+    """Create an author with one follower, and another with very many."""
     follow(follower=charlie, followed=bob, notify=True)
     with connection.cursor() as cursor:
         cursor.execute(CROWD, [FANS, alice.pk])
@@ -90,7 +90,7 @@ def few_among_many(alice: User, bob: User, charlie: User) -> User:
 
 
 def read_by(work: Callable[[], object], *, of: str, few: bool) -> int:
-    """This answers how many entries were read, as an execution lets statements be planned."""
+    """Execute the handler, and return the number of entries read."""
     plan(lean=few)
     try:
         with transaction.atomic():

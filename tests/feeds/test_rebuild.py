@@ -30,7 +30,7 @@ def timelines() -> set[tuple[int, UUID, int]]:
 
 
 def something_happens(chance: random.Random, actor: User, others: list[User]) -> None:
-    """This lets the actor do something at random."""
+    """Let the actor make one random change."""
     other = chance.choice(others)
     own = list(Card.objects.filter(curator=actor))
     act = chance.choice(["save", "save", "remove", "change", "change", "follow", "unfollow"])

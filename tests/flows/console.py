@@ -33,7 +33,7 @@ class Step:
 
 
 def steps(document: Path, heading: str) -> list[Step]:
-    """This answers the commands below a heading, up to the next of its level or above."""
+    """Return the commands below a heading, up to the next heading of its level or above."""
     return list(_steps(_section(document.read_text(), heading)))
 
 
@@ -53,7 +53,7 @@ def _steps(section: str) -> Iterator[Step]:
 
 
 def fits(expected: tuple[str, ...], printed: str) -> bool:
-    """This says whether an output is the one that a document shows, in all that must not differ."""
+    """Return whether an output equals the document's, apart from numbers, ids, times and widths."""
     wanted = [_settled(line) for line in expected]
     pattern = r"\n".join(".*" if line == ANY else re.escape(line) for line in wanted)
     # A line that stands for any number of lines stands for none, too.

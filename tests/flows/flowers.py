@@ -34,7 +34,7 @@ class Flower:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """This starts it, and waits until it is well."""
+        """Start Flower, and wait until its health check succeeds."""
         self.process = self.launch()
         try:
             wait_for(self.is_well, seconds=30, what="Flower is well")
@@ -42,7 +42,7 @@ class Flower:
             raise DeadlinePassed(f"{error}\n{self.log.read_text()[-4000:]}") from error
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """This starts the process."""
+        """Start Flower's process, and return it."""
         own = {name: text for name, text in environment().items() if not name.startswith("FLOWER")}
         with self.log.open("ab") as output:
             return subprocess.Popen(
@@ -62,26 +62,26 @@ class Flower:
             )
 
     def stop(self) -> int:
-        """This stops it as a supervisor does, and answers its exit code."""
+        """Stop Flower with SIGTERM, and return its exit code."""
         assert self.process is not None
         return end(self.process)
 
     def is_well(self) -> bool:
-        """This asks as the supervisors' checks do: directly, and without a login."""
+        """Return whether the health check succeeds, requested directly and without a login."""
         try:
             return httpx.get(f"{self.url}/healthcheck").text == "OK"
         except httpx.TransportError:
             return False
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        """This asks for a page as who is logged in."""
+        """Request a page with the operator's login."""
         return httpx.get(f"{self.url}/{path}", auth=LOGIN, **options)
 
     def browser(self) -> httpx.Client:
-        """This answers a browser in which nobody is logged in yet."""
+        """Return a browser without a login."""
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}")
 
     def tasks(self, name: str) -> list[dict[str, Any]]:
-        """This answers what it shows of the tasks of that name, the oldest first."""
+        """Return the tasks of this name that Flower shows, oldest first."""
         found = self.get("api/tasks", params={"taskname": name}).raise_for_status().json().values()
         return sorted(found, key=lambda task: task["received"] or 0)

@@ -25,20 +25,20 @@ class Load:
 
     @property
     def answered(self) -> int:
-        """This is how many cards were added."""
+        """Return the number of added cards."""
         return len(self.added)
 
     def start(self) -> None:
-        """This begins."""
+        """Start adding cards."""
         self._thread.start()
 
     def wait_for_more(self, cards: int) -> None:
-        """This waits until so many more are added."""
+        """Wait until this many more cards are added."""
         wanted = self.answered + cards
         wait_for(lambda: self.answered >= wanted, seconds=30, what=f"{cards} cards are added")
 
     def finish(self) -> None:
-        """This ends, after the card in hand."""
+        """Stop after the current card."""
         self._ended.set()
         self._thread.join(timeout=60)
         assert not self._thread.is_alive()

@@ -14,7 +14,7 @@ import httpx
 
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """This serves on a free port of the loopback interface, and answers the address."""
+    """Serve on a free port of the loopback interface during the block; yield the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -22,7 +22,7 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 def proxy_to(target: str) -> type[BaseHTTPRequestHandler]:
-    """This is a reverse proxy as every installation has one: it says for whom it asks."""
+    """Return the handler of a reverse proxy, which passes the client's address on."""
 
     class Proxy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -37,7 +37,7 @@ def proxy_to(target: str) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(answer.content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """This keeps quiet."""
+            """Write no access log."""
 
     return Proxy
 
@@ -65,11 +65,11 @@ class IdentityProvider(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """This keeps quiet."""
+        """Write no access log."""
 
 
 def log_in(browser: httpx.Client, email: str) -> httpx.Response:
-    """This goes to Flower, is sent to the provider, and comes back from there as that person."""
+    """Log in to Flower as this person: follow its redirect to the provider, and the one back."""
     sent = browser.get("/flower/")
     assert urlsplit(sent.headers["Location"]).path.endswith("/login")
     to_provider = browser.get(sent.headers["Location"])

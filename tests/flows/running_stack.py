@@ -45,7 +45,7 @@ class RunningStack:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """This starts the stack, and waits until it says where everything is."""
+        """Start the stack, and wait until it has printed its addresses."""
         environment = {name: text for name, text in os.environ.items() if not is_tests(name)}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -68,17 +68,17 @@ class RunningStack:
             raise DeadlinePassed(f"{error}\n{self.output()[-4000:]}") from error
 
     def stop(self) -> int:
-        """This stops it as Ctrl-C does, and answers its exit code."""
+        """Stop the stack as Ctrl-C does, and return its exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=60)
 
     def output(self) -> str:
-        """This answers what it has printed."""
+        """Return the stack's output so far."""
         return self.log.read_text(errors="replace")
 
     def control(self, *arguments: str) -> str:
-        """This runs supervisorctl, as the README says, and answers what it printed."""
+        """Run supervisorctl, and return its output."""
         command: list[str | Path] = [Path(sys.executable).parent / "supervisorctl", "-c"]
         done = subprocess.run(
             [*command, self.data / "supervisord.conf", *arguments],
@@ -89,7 +89,7 @@ class RunningStack:
         return str(done.stdout).strip()
 
     def pid(self, program: str) -> int:
-        """This answers the process of a program, or 0 while it has none."""
+        """Return the process id of a program, or 0 while it has none."""
         try:
             processes = self.supervision.processes()
         except (SupervisorGone, Fault):
@@ -97,22 +97,22 @@ class RunningStack:
         return next((int(known["pid"]) for known in processes if known["name"] == program), 0)
 
     def supervisor(self) -> int:
-        """This answers the process that restarts the others."""
+        """Return the id of supervisord's process, which restarts the others."""
         return int((Servers(self.data).run / "supervisord.pid").read_text())
 
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """This asks the stack's database."""
+        """Query the stack's database."""
         with psycopg.connect(Servers(self.data).database_url) as connection:
             return connection.execute(statement, parameters).fetchall()
 
     def wait_until_delivered(self, *, seconds: float) -> None:
-        """This waits until nothing is open."""
+        """Wait until no event or delivery is open."""
         wait_for(
             lambda: self.rows(OPEN) == [(0,)], seconds=seconds, what="every delivery is finished"
         )
 
     def manage(self, *arguments: str) -> str:
-        """This runs a management command beside the stack, and answers what it printed."""
+        """Run a management command in the stack's environment, and return its output."""
         environment = {name: text for name, text in os.environ.items() if not is_tests(name)}
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -126,14 +126,14 @@ class RunningStack:
         return done.stdout
 
     def tasks_in_flower(self) -> set[str]:
-        """This answers the names of the tasks that Flower shows."""
+        """Return the names of the tasks that Flower shows."""
         login = ("admin", local_secret(self.data, "flower_password"))
         url = f"http://127.0.0.1:{self.flower_port}/api/tasks"
         return {task["name"] for task in httpx.get(url, auth=login).json().values()}
 
 
 class Reader:
-    """Somebody who uses the stack's API."""
+    """A user of the stack's API."""
 
     def __init__(self, stack: RunningStack) -> None:
         self.name = f"reader-{secrets.token_hex(4)}"
@@ -147,26 +147,26 @@ class Reader:
         self.http.headers["Authorization"] = f"Token {token}"
 
     def follow(self, other: Reader) -> None:
-        """This follows another reader, and asks for notifications."""
+        """Follow another reader, with notifications on."""
         path = f"/users/{other.name}/follow/"
         self.http.put(path, json={"notify": True}).raise_for_status()
 
     def add(self, url: str, key: str = "") -> httpx.Response:
-        """This adds a page."""
+        """Add a card of a page."""
         headers = {"Idempotency-Key": key} if key else {}
         return self.http.post("/cards/", json={"type": "URL", "url": url}, headers=headers)
 
     def feed(self) -> set[str]:
-        """This answers the addresses in one's feed."""
+        """Return the addresses in the reader's feed."""
         return {card["url"] for card in self.results("/feeds/following/")}
 
     def notified(self) -> set[str]:
-        """This answers the addresses that one was notified of."""
+        """Return the addresses in the reader's notifications."""
         items = self.results("/notifications/")
         return {item["card"]["url"] for item in items if item["card"]}
 
     def results(self, path: str) -> list[Any]:
-        """This answers all pages of a list."""
+        """Return the rows of all pages of a list."""
         found: list[Any] = []
         address: str | None = f"{path}?page_size=200"
         while address:
@@ -177,7 +177,7 @@ class Reader:
 
 
 def is_tests(name: str) -> bool:
-    """This says whether a variable was set for the tests' own processes."""
+    """Return whether an environment variable is meant only for the tests' own processes."""
     own = {"DATA_DIR", "DJANGO_SETTINGS_MODULE", "PORT", "FLOWER_PORT", "EXPORTER_PORT"}
     own |= {"IDLE_TRANSACTION_SECONDS", "FAN_OUT_RANGE", "SOFT_SHUTDOWN_SECONDS"}
     return name in own or name.endswith(

@@ -54,7 +54,7 @@ def proxy(flower: Flower) -> Iterator[str]:
 
 
 def finished(flower: Flower, name: str, count: int) -> list[dict[str, Any]]:
-    """This waits until Flower shows so many tasks of deliveries that are there now."""
+    """Wait until Flower shows this many tasks of existing deliveries, and return them."""
     events = [str(id) for id in Event.objects.values_list("id", flat=True)]
 
     def shown() -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def test_a_failing_delivery_fails_its_task_which_says_what_became_of_all(
 
 
 def told(message: str) -> str:
-    """This is how Celery shows the exception."""
+    """Return the exception as Celery shows it."""
     return f"DeliveriesFailed('{message}')"
 
 
@@ -213,13 +213,13 @@ def test_both_lanes_of_every_queue_are_counted_though_nobody_works_on_it(
 
 
 def worked_on(flower: Flower) -> set[str]:
-    """This answers the queues that workers consume, as far as Flower knows."""
+    """Return the queues that workers consume, according to Flower."""
     workers = workers_of(flower).values()
     return {queue["name"] for worker in workers for queue in worker["active_queues"]}
 
 
 def lanes(broker: Broker) -> list[int]:
-    """This answers how many messages wait in each lane of `feeds`."""
+    """Return the number of messages in each lane of `feeds`."""
     return list(broker.depths(["feeds"]).values())
 
 

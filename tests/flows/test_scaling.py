@@ -93,7 +93,7 @@ def test_without_a_stack_nothing_is_scaled(tmp_path: Path) -> None:
 
 
 def operate(stack: RunningStack, *arguments: str, code: int = 0) -> str:
-    """This runs one command beside the stack, and answers what it printed."""
+    """Run a command of the stack, and return its output."""
     done = run(stack.data, *arguments)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -112,7 +112,7 @@ def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def working(stack: RunningStack) -> int:
-    """This answers how many feed workers say that they are there."""
+    """Return the number of feed workers that respond."""
     there = (
         "SELECT FROM eventbook_process WHERE \"group\" = %s AND seen_at > now() - interval '15 s'"
     )
@@ -120,7 +120,7 @@ def working(stack: RunningStack) -> int:
 
 
 def variable(stack: RunningStack, program: str) -> str:
-    """This answers FEED_LENGTH as one process has it, or nothing."""
+    """Return the FEED_LENGTH of one process, or nothing."""
     parts = Path(f"/proc/{stack.pid(program)}/environ").read_text().split("\0")
     found = dict(part.partition("=")[::2] for part in parts)
     return found.get("FEED_LENGTH", "")

@@ -182,6 +182,6 @@ def children(stack: RunningStack, program: str) -> list[psutil.Process]:
 
 
 def kill(pid: int) -> None:
-    """This kills one process, with no warning."""
+    """Kill one process with SIGKILL."""
     assert pid > 1
     os.kill(pid, signal.SIGKILL)

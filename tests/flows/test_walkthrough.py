@@ -82,7 +82,7 @@ class Terminal:
         }
 
     def run(self, command: str) -> str:
-        """This runs a command, and answers what it printed."""
+        """Run a command, and return its output."""
         done = subprocess.run(
             self.adapted(command),
             shell=True,
@@ -96,13 +96,13 @@ class Terminal:
         return done.stdout or done.stderr
 
     def adapted(self, command: str) -> str:
-        """This is a command of the document for this stack."""
+        """Return a command of the document, with this stack's addresses."""
         for default, here in self.here.items():
             command = command.replace(default, here)
         return command
 
     def follow(self, step: Step) -> None:
-        """This does a step, and sees that it shows what the document says."""
+        """Run a step's command, and assert that it prints what the document shows."""
         deadline = time.monotonic() + (LOOK_SECONDS if step.command.startswith(LOOKS) else 0)
         while not fits(step.expected, printed := self.run(step.command)):
             if time.monotonic() > deadline:
@@ -111,7 +111,7 @@ class Terminal:
 
     @contextmanager
     def load(self) -> Iterator[None]:
-        """This runs the load of the document meanwhile; in the end all of it must have arrived."""
+        """Run the document's load during the block, and assert that all of it was delivered."""
         _, *arguments = shlex.split(self.adapted(LOAD))
         process = subprocess.Popen(
             [sys.executable, *arguments],

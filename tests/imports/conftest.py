@@ -16,14 +16,14 @@ IMPORTS = "/api/v1/imports/"
 
 
 def upload(client: APIClient, content: bytes, **wishes: Any) -> Any:
-    """This hands in a file, and answers the response."""
+    """Upload a file, and return the response."""
     file = SimpleUploadedFile(wishes.pop("name", "file"), content)
     return client.post(IMPORTS, {"file": file, **wishes}, format="multipart")
 
 
 @pytest.fixture
 def bring(drain: Drain, client_of: Callable[[Any], APIClient]) -> ImportFile:
-    """Imports a file by API and real workers, and answers what the API says in the end."""
+    """Return a function that imports a file by API and workers, and returns its final state."""
 
     def bring(owner: Any, content: bytes, **wishes: Any) -> dict[str, Any]:
         client = client_of(owner)

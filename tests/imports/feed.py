@@ -22,11 +22,11 @@ class Feed:
 
     @property
     def etag(self) -> str:
-        """This names the feed as it is."""
+        """Return the ETag of the feed's current content."""
         return f'"{len(self.items)}"'
 
     def content(self) -> bytes:
-        """This is the feed, the newest item first."""
+        """Return the feed's XML, newest item first."""
         items = "".join(
             f"<item><guid>{n}</guid><title>Item {n}</title><link>https://example.org/{n}</link></item>"
             for n in reversed(self.items)
@@ -36,7 +36,7 @@ class Feed:
 
 @contextmanager
 def serving(settings: Any) -> Iterator[Feed]:
-    """This serves a feed while the block runs, and lets it be fetched."""
+    """Serve a feed during the block, at an address that may be fetched."""
     feed = Feed()
 
     class Handler(BaseHTTPRequestHandler):

@@ -13,7 +13,7 @@ MEGABYTE = 1_000_000
 
 
 def zipped(content: bytes) -> bytes:
-    """This packs a file as a zip archive."""
+    """Return a zip archive with one file."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bookmarks.html", content)
@@ -21,7 +21,7 @@ def zipped(content: bytes) -> bytes:
 
 
 def xml(body: str, doctype: str = "") -> bytes:
-    """This makes a feed of a body."""
+    """Return a feed with this body."""
     return (
         f'<?xml version="1.0"?>{doctype}<rss version="2.0"><channel>{body}</channel></rss>'.encode()
     )

@@ -76,12 +76,12 @@ def test_an_import_whose_workers_are_killed_again_and_again_ends_exactly(
 
 
 def added() -> int:
-    """This answers how many rows have been added."""
+    """Return the number of rows added so far."""
     return Import.objects.values_list("added", flat=True).get()
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """This kills a worker and its children, with no warning."""
+    """Kill a worker and its children with SIGKILL."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=10)
 
@@ -106,7 +106,7 @@ def test_a_reader_that_dies_is_followed_by_one_that_goes_on_behind_it(alice: Use
 
 
 def dies_after(count: int, found: Iterator[Row]) -> Iterator[Row]:
-    """This answers so many rows, and no more."""
+    """Yield this many rows, then raise an error."""
     for _ in range(count):
         yield next(found)
     raise ConnectionError
@@ -162,7 +162,7 @@ def test_the_same_rows_in_two_imports_at_once_become_one_card_each(alice: User) 
 
 
 def add(job: Import) -> None:
-    """This adds the first batch of an import, on a connection of its own."""
+    """Add the first batch of an import, on a separate connection."""
     try:
         deliver(ImportBatchReady(import_id=job.pk, number=1, source="x"))
     finally:

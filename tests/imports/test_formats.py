@@ -41,7 +41,7 @@ REFERENCES = {
 
 
 def read(content: bytes, name: str = "") -> tuple[str, list[Row]]:
-    """This answers the format and the rows of a file."""
+    """Return the format and the rows of a file."""
     known, found = rows(Document(content), name)
     return known.name, list(found)
 

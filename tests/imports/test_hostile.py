@@ -47,7 +47,7 @@ def test_the_format_of_a_file_of_full_size_is_found_within_a_second(text: str) -
 
 
 def read(content: bytes, format: str = "") -> list[Any]:
-    """This reads a file; only Unreadable may come out."""
+    """Read a file to its end; only Unreadable may be raised."""
     try:
         _, found = rows(Document(content), format)
         return list(limited_rows(found, Stopwatch()))

@@ -36,7 +36,7 @@ def subscription(alice: User, feed: Feed) -> FeedSubscription:
 
 
 def refresh(subscription: FeedSubscription) -> WebFeed:
-    """This asks the feed once, and answers what is known of it then."""
+    """Fetch the feed once, and return its stored row."""
     feed = WebFeed.objects.get(pk=subscription.feed_id)
     refreshing.refresh(feed)
     feed.refresh_from_db()
@@ -44,7 +44,7 @@ def refresh(subscription: FeedSubscription) -> WebFeed:
 
 
 def titles() -> list[str]:
-    """This answers the titles of all cards, in their order."""
+    """Return the titles of all cards, oldest first."""
     return list(Card.objects.order_by("id").values_list("title", flat=True))
 
 

@@ -27,13 +27,13 @@ FEED = "https://example.org/feed"
 
 
 def refresh() -> WebFeed:
-    """This asks the one feed, and answers what is known of it then."""
+    """Fetch the only feed, and return its stored row."""
     refreshing.refresh(WebFeed.objects.get())
     return WebFeed.objects.get()
 
 
 def titles(owner: User) -> list[str]:
-    """This answers the titles of a person's cards, in their order."""
+    """Return the titles of a person's cards, oldest first."""
     return list(Card.objects.filter(curator=owner).order_by("id").values_list("title", flat=True))
 
 

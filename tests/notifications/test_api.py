@@ -34,7 +34,7 @@ ClientOf = Callable[[User], APIClient]
 
 
 def deliver() -> None:
-    """This hands all events to the handlers; the broker's part is tested elsewhere."""
+    """Pass all events to the handlers, without broker and workers."""
     handlers.notify_card_added(recorded(CardAdded))
     handlers.notify_followed(recorded(UserFollowed))
     handlers.notify_collected(recorded(CollectionCardAdded))

@@ -29,13 +29,13 @@ Notified = Counter[tuple[str, str, str]]
 
 
 def notified() -> Notified:
-    """This counts who was told what, and of whom."""
+    """Count notifications by recipient, kind and actor."""
     rows = Notification.objects.values_list("recipient__username", "kind", "actor__username")
     return Counter((recipient, kind, actor) for recipient, kind, actor in rows)
 
 
 def deliver_all() -> None:
-    """This hands every event recorded to its handler, as one batch."""
+    """Pass all recorded events to their handlers, as one batch each."""
     handlers.notify_card_added(recorded(CardAdded))
     handlers.notify_followed(recorded(UserFollowed))
     handlers.notify_collected(recorded(CollectionCardAdded))

@@ -67,7 +67,7 @@ def test_followers_who_leave_or_come_meanwhile_leave_no_gap(drain: Drain, alice:
 
 
 def split_here(card: Card) -> int:
-    """This runs the whole's delivery in this process, and answers its id."""
+    """Run the delivery of the whole event in this process, and return its id."""
     from eventbook.declare.handlers import handlers
     from eventbook.work.execution import run_deliveries
 

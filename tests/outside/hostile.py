@@ -81,13 +81,13 @@ REFUSED: dict[str, tuple[str, ...]] = {
 
 
 def answer(send: Send, *headers: str, body: bytes = PAGE, status: str = "200 OK") -> None:
-    """This sends a whole answer."""
+    """Send a complete response."""
     lines = [f"HTTP/1.1 {status}", "Connection: close", *headers, "", ""]
     send("\r\n".join(lines).encode("latin-1") + body)
 
 
 def drip(send: Send, text: bytes) -> None:
-    """This sends a little at a time, for as long as somebody listens."""
+    """Send a little at a time, until the client hangs up."""
     until = time.monotonic() + LONGEST
     while time.monotonic() < until:
         send(text)
@@ -95,7 +95,7 @@ def drip(send: Send, text: bytes) -> None:
 
 
 def endless(send: Send) -> None:
-    """This sends a page without an end."""
+    """Send a page that never ends."""
     answer(send, "Content-Type: text/html", body=b"")
     until = time.monotonic() + LONGEST
     while time.monotonic() < until:
@@ -103,25 +103,25 @@ def endless(send: Send) -> None:
 
 
 def slow_body(send: Send) -> None:
-    """This sends a page by single letters."""
+    """Send a page byte by byte."""
     answer(send, "Content-Type: text/html", "Content-Length: 100000", body=b"")
     drip(send, b"x")
 
 
 def slow_header(send: Send) -> None:
-    """This never ends its headers."""
+    """Send headers that never end."""
     send(b"HTTP/1.1 200 OK\r\nX-Long: ")
     drip(send, b"x")
 
 
 def many_headers(send: Send) -> None:
-    """This sends more headers than anybody reads."""
+    """Send more headers than a client accepts."""
     send(b"HTTP/1.1 200 OK\r\n" + b"X-Header: x\r\n" * 100_000)
 
 
 @cache
 def packed_zeros(count: int, times: int) -> bytes:
-    """This packs zeros, so many times over: once for all tests, since it takes a while."""
+    """Return zeros, compressed `times` times; cached, because compressing takes long."""
     packed = bytes(count)
     for _ in range(times):
         packed = gzip.compress(packed, 6)
@@ -129,19 +129,19 @@ def packed_zeros(count: int, times: int) -> bytes:
 
 
 def bomb(send: Send) -> None:
-    """This sends a few kilobytes that unpack to 200 megabytes."""
+    """Send a few kilobytes that decompress to 200 megabytes."""
     packed = packed_zeros(*BOMBS[0])
     answer(send, "Content-Type: text/html", "Content-Encoding: gzip", body=packed)
 
 
 def nested_bomb(send: Send) -> None:
-    """This sends a bomb that is packed three times."""
+    """Send a decompression bomb that is compressed three times."""
     packed = packed_zeros(*BOMBS[1])
     answer(send, "Content-Type: text/html", "Content-Encoding: gzip, gzip, gzip", body=packed)
 
 
 def to(where: str) -> Callable[[Send], None]:
-    """This sends a visitor elsewhere."""
+    """Redirect the client."""
     return lambda send: answer(send, f"Location: {where}", status="302 Found", body=b"")
 
 
@@ -192,7 +192,7 @@ class Hostile:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def url(self, path: str) -> str:
-        """This is the address of a behaviour."""
+        """Return the address of a behaviour."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def _serve(self) -> None:
@@ -215,7 +215,7 @@ class Hostile:
 
 @contextmanager
 def running() -> Iterator[Hostile]:
-    """This serves while the block runs."""
+    """Run the server during the block."""
     server = Hostile()
     try:
         yield server

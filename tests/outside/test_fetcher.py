@@ -34,7 +34,7 @@ def _trusted(server: Hostile, settings: Any) -> None:
 
 
 def got(server: Hostile, path: str, **options: Any) -> Fetched:
-    """This fetches from the server, with little patience."""
+    """Fetch from the server, with short timeouts."""
     return fetch(server.url(path), **{"limits": QUICK, **options})
 
 

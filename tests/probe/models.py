@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Effect(models.Model):
-    """What a probe's handler did: not unique on purpose, so that doing it twice shows."""
+    """An effect of a probe's handler. Not unique on purpose, so that a second run shows."""
 
     objects: models.Manager[Effect] = models.Manager()
 

@@ -22,7 +22,7 @@ print(json.dumps(runpy.run_path("server/flower/flowerconfig.py"), default=lambda
 
 
 def configured(**variables: str) -> dict[str, object]:
-    """This answers what Flower reads, in an environment."""
+    """Return Flower's settings in an environment."""
     login = {"FLOWER_BASIC_AUTH": "somebody:with-a-password"}
     done = subprocess.run(
         [sys.executable, "-c", SHOW],

@@ -100,7 +100,7 @@ def placed(page: list[Any], row: Any) -> list[Any]:
 
 @pytest.fixture
 def reader(web: WebProcess, listen: Listen, alice: User, drain: Drain) -> Callable[[], Reader]:
-    """Opens Alice's stream, and reads her pages."""
+    """Open Alice's stream, and read her pages."""
 
     def reader() -> Reader:
         drain()

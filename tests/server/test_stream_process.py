@@ -57,7 +57,7 @@ def test_a_process_with_streams_is_counted_and_stops_at_once(web: WebProcess, al
 
 @contextmanager
 def half_sent(web: WebProcess, token: str) -> Iterator[socket.socket]:
-    """This has begun to send a card, and sent one byte of 36."""
+    """Send the head of a request and one of its 36 bytes, and yield the connection."""
     head = (
         "POST /api/v1/cards/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         f"Authorization: Token {token}\r\nContent-Length: 36\r\n\r\n{{"
@@ -85,14 +85,14 @@ class Ear:
         self.takes = takes
 
     async def send(self, piece: bytes) -> None:
-        """This hears a piece; who takes nothing more waits for ever."""
+        """Receive a piece; then wait for ever if the client takes nothing more."""
         self.heard.append(piece)
         if not self.takes:
             await asyncio.Event().wait()
 
     @property
     def text(self) -> str:
-        """This is all that was heard."""
+        """Return all received text."""
         return b"".join(self.heard).decode()
 
 
@@ -101,7 +101,7 @@ Listening = Callable[..., Ear]
 
 @pytest.fixture
 def listening(transactional_db: None) -> Iterator[Listening]:
-    """Opens streams of a hub in this process."""
+    """Return a function that opens streams of a hub in this process."""
     autodiscover_modules("streams")
     running = Hub(
         still_valid=set, render=lambda data: str(data).encode(), per_person=9, most=900,

@@ -114,7 +114,7 @@ def test_with_a_changed_password_open_connections_live_on_and_new_ones_wait_for_
 
 
 def rows(statement: str | sql.Composed) -> list[tuple[object, ...]]:
-    """This is what an operator does, on a connection of their own."""
+    """Run an operator's statement on a separate connection."""
     url = settings.DATABASE_URL.replace("/commonplace?", f"/{connection.settings_dict['NAME']}?")
     with psycopg.connect(url, autocommit=True) as session:
         query = statement.encode() if isinstance(statement, str) else statement
@@ -123,7 +123,7 @@ def rows(statement: str | sql.Composed) -> list[tuple[object, ...]]:
 
 
 def make(role: str, password: str) -> None:
-    """This makes a role that acts as the owner of everything."""
+    """Create a role that acts as the owner of all tables."""
     name = sql.Identifier(role)
     rows(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE commonplace").format(name, password))
     rows(sql.SQL("ALTER ROLE {} SET role = 'commonplace'").format(name))

@@ -243,12 +243,12 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path) -> None
 
 
 def leave(holder: Holder) -> str:
-    """This lets a user leave, and answers what it wrote to its standard error."""
+    """Let a user of the servers end, and return its standard error."""
     return holder.communicate(timeout=30)[1]
 
 
 def alive(pids: list[int]) -> list[int]:
-    """This answers which processes still run, after a moment for the kernel to end them."""
+    """Return the processes that still run, after giving the kernel time to end them."""
     deadline = time.monotonic() + 1
     while (found := [pid for pid in pids if command_line(pid)]) and time.monotonic() < deadline:
         time.sleep(0.05)

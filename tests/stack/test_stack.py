@@ -55,7 +55,7 @@ def running(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.
 
 
 def start(printed: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """This starts a stack, and waits until it is up."""
+    """Start a stack, and wait until it is up."""
     with printed.open("w") as log:
         stack = subprocess.Popen(UP, cwd=BASE_DIR, env=environment, stdout=log, stderr=log)
     wait_for(lambda: "is up" in printed.read_text() or stack.poll() is not None)
@@ -64,7 +64,7 @@ def start(printed: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]
 
 
 def stop(stack: subprocess.Popen[bytes]) -> None:
-    """This ends a stack in the regular way."""
+    """Stop a stack with SIGINT."""
     if stack.poll() is None:
         stack.terminate()
         stack.wait(timeout=SECONDS)
@@ -122,7 +122,7 @@ def test_a_stack_that_was_killed_is_started_at_once_and_killed_again_leaves_noth
 
 
 def shown_by_status(environment: dict[str, str]) -> str:
-    """This answers what `status` says beside a stack."""
+    """Return the output of `status` for a running stack."""
     command = [sys.executable, "-m", "stack", "status"]
     done = subprocess.run(
         command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=True
@@ -218,14 +218,14 @@ def test_a_follower_reads_over_a_rotation_and_skips_what_is_old(tmp_path: Path) 
 
 
 def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """This runs a stack that is expected to refuse."""
+    """Start a stack that must refuse, and return its output."""
     return subprocess.run(
         UP, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False
     )
 
 
 def status(data: Path) -> dict[str, int]:
-    """This answers the process id of each program that runs."""
+    """Return the process id of each running program."""
     control = [sys.executable, "-m", "supervisor.supervisorctl", "-c", f"{data}/supervisord.conf"]
     done = subprocess.run([*control, "status"], capture_output=True, text=True, check=False)
     rows = [line.replace(",", "").split() for line in done.stdout.splitlines()]
@@ -239,7 +239,7 @@ def answers(url: str) -> bool:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """This polls a condition until it holds, within bounds."""
+    """Poll until the condition holds, for at most SECONDS."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         if condition():

@@ -117,7 +117,7 @@ ARTICLES = (
 
 
 def downloaded(folder: Path, version: str) -> Path:
-    """This fetches a version of the package, and answers where its pages are."""
+    """Download a version of the package, and return the folder of its pages."""
     name = f"{PACKAGE}-{version}"
     pip = (sys.executable, "-m", "pip", "download", "-q", "-d", str(folder), "--no-deps")
     subprocess.run([*pip, "--no-binary", PACKAGE, f"{PACKAGE}=={version}"], check=True)
@@ -127,7 +127,7 @@ def downloaded(folder: Path, version: str) -> Path:
 
 
 def expected(article: Article, given: dict[str, Any]) -> dict[str, Any]:
-    """This answers what a page shows, from what the package expects of it."""
+    """Return the expected values of a page, from the package's expectations."""
     people = [person.partition(", ") for person in given["author"].split(" and ")]
     values = {
         "title": given["title"],
@@ -142,7 +142,7 @@ def expected(article: Article, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def same(name: str, found: Any, shown: Any) -> bool:
-    """This says whether a value is right: a date if it is so as far as it goes."""
+    """Return whether a value is right; a date may be less precise than expected."""
     if name == "published":
         return bool(found) and (found.startswith(shown) or shown.startswith(found))
     if name == "authors":
@@ -151,12 +151,12 @@ def same(name: str, found: Any, shown: Any) -> bool:
 
 
 def plain(text: str) -> str:
-    """This answers a text without what is a matter of taste: kinds of spaces, and dots."""
+    """Return a text with kinds of spaces and dots made equal."""
     return " ".join(text.replace(".", " ").split())
 
 
 def score(places: dict[str, Path]) -> Score:
-    """This answers how much is right of all articles."""
+    """Return the share of right values over all articles."""
     total = Score()
     for article in ARTICLES:
         content = (places[article.version] / f"{article.name}.html").read_bytes()
@@ -167,7 +167,7 @@ def score(places: dict[str, Path]) -> Score:
 
 
 def main() -> None:
-    """This prints the figures."""
+    """Print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         places = {each: downloaded(Path(folder), each) for each in (NEWEST, OLDER)}
         found = score(places)

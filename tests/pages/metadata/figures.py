@@ -38,7 +38,7 @@ class Score:
         expected: dict[str, Any],
         same: Callable[[str, Any, Any], bool] = lambda _, found, shown: bool(found == shown),
     ) -> None:
-        """This takes a page in."""
+        """Count the values of one page."""
         for name, value in expected.items():
             kind = "identifiers" if name in IDENTIFIERS else name
             given = getattr(found, name)
@@ -49,11 +49,11 @@ class Score:
                 self.wrong.append((page, name, given, value))
 
     def share(self, name: str) -> float:
-        """This answers how much of a field is right, from 0 to 1."""
+        """Return the share of a field's values that are right, from 0 to 1."""
         return self.right[name] / self.of[name]
 
     def say(self, *, wrong: bool) -> None:
-        """This prints it."""
+        """Print the shares."""
         for name, count in self.of.items():
             say(f"  {name:12} {self.right[name]:3} of {count:3}  {self.share(name):4.0%}")
         for page, name, found, shown in self.wrong if wrong else ():
@@ -61,14 +61,14 @@ class Score:
 
 
 def pages() -> Iterator[tuple[str, str, bytes, dict[str, Any]]]:
-    """This answers the real pages: name, address, content, and what they show."""
+    """Yield the real pages: name, address, content and expected values."""
     for name, shown in json.loads((PAGES / "expected.json").read_text()).items():
         content = gzip.decompress((PAGES / f"{name}.html.gz").read_bytes())
         yield name, shown.pop("url"), content, shown
 
 
 def real() -> Score:
-    """This answers how much is right of real pages."""
+    """Return the share of right values over real pages."""
     score = Score()
     for name, url, content, shown in pages():
         score.add(name, extract(content, charset=None, url=url), shown)
@@ -76,7 +76,7 @@ def real() -> Score:
 
 
 def scholarly() -> Score:
-    """This answers how much is right of articles with the tags of publishers."""
+    """Return the share of right values over articles with publishers' tags."""
     score = Score()
     for article in ARTICLES:
         found = extract(article.head.encode(), charset=None, url=article.url)
@@ -85,7 +85,7 @@ def scholarly() -> Score:
 
 
 def milliseconds() -> tuple[float, int]:
-    """This answers the processor time that a page takes, and how many bytes it has."""
+    """Return the CPU time per page, and the bytes per page."""
     contents = [content for _, _, content, _ in pages()]
     times = []
     for _ in range(ROUNDS):
@@ -101,7 +101,7 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    """This prints the figures."""
+    """Print the figures."""
     for title, score in (("Real pages", real()), ("Articles", scholarly())):
         say(title)
         score.say(wrong="--wrong" in sys.argv)

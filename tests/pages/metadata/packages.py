@@ -31,7 +31,7 @@ FIELDS = {"author": "authors", "date": "published", "title": "title"}
 
 @dataclass
 class Found:
-    """What is found on a page, in the terms of these tests."""
+    """The values found on a page, under the names of these tests."""
 
     page: PageMetadata
 

@@ -17,7 +17,7 @@ class Article:
 
 
 def tags(_property: str = "name", **values: Any) -> str:
-    """This writes `meta` elements; `citation_x`, `dc__x` for `dc.x`, `og___x` for `og:x`."""
+    """Return `meta` elements: `citation_x`, `dc__x` for `dc.x`, `og___x` for `og:x`."""
     return "\n".join(
         f'<meta {_property}="{name.replace("___", ":").replace("__", ".")}" content="{value}">'
         for name, several in values.items()

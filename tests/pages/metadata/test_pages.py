@@ -255,7 +255,7 @@ def test_only_what_can_be_sent_back_is_kept_as_a_validator() -> None:
 
 
 def allowed(url: str) -> None:
-    """This asks whether a page may be fetched, as a visit of its own."""
+    """Return whether a page may be fetched, in a new visit."""
     robots.require_allowed(url, visited=set())
 
 

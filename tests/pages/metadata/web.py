@@ -17,7 +17,7 @@ HTML = "text/html; charset=utf-8"
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers; without a status it says nothing."""
+    """A reply of the server; without a status, it sends nothing."""
 
     body: bytes = b""
     status: int | None = 200
@@ -48,18 +48,18 @@ class Web(ThreadingHTTPServer):
         self.asked: list[Asked] = []
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
-        """This is the address of a page."""
+        """Return the address of a page."""
         return f"http://{host}:{WEB_PORT}{path}"
 
     def has(self, path: str, body: str | bytes = "", status: int | None = 200, **more: str) -> str:
-        """This lets the server have a page, and answers its address; `more` are headers."""
+        """Add a page to the server, with `more` as headers; return its address."""
         headers = {"Content-Type": HTML} | {k.replace("_", "-"): v for k, v in more.items()}
         content = body.encode() if isinstance(body, str) else body
         self.replies[path] = Reply(content, status, headers)
         return self.url(path)
 
     def visits(self, path: str = "") -> list[Asked]:
-        """This answers the requests for a page; for all but robots.txt, if none is named."""
+        """Return the requests for a page, or for all pages but robots.txt."""
         return [
             each
             for each in self.asked
@@ -67,7 +67,7 @@ class Web(ThreadingHTTPServer):
         ]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """This says nothing of those who hang up."""
+        """Ignore clients that hang up."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Web
 
     def do_GET(self) -> None:
-        """This answers what the server has."""
+        """Send the stored reply of the requested page."""
         self.server.asked.append(Asked(self.path, dict(self.headers)))
         reply = self.server.replies.get(self.path, Reply(status=404))
         tag = reply.headers.get("ETag")
@@ -95,12 +95,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body)
 
     def log_message(self, *_: Any) -> None:
-        """This writes nothing."""
+        """Write no access log."""
 
 
 @contextmanager
 def running() -> Iterator[Web]:
-    """This serves while the block runs."""
+    """Run the server during the block."""
     with Web() as web:
         threading.Thread(target=web.serve_forever, args=(0.05,), daemon=True).start()
         try:

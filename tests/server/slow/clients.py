@@ -100,7 +100,7 @@ def is_held(connection: socket.socket, seconds: float) -> bool:
 
 @dataclass
 class Ordinary:
-    """Somebody who uses the site meanwhile: how long each request took, and what failed."""
+    """A user of the site meanwhile, with the seconds of each request and the failures."""
 
     web: WebProcess
     token: str

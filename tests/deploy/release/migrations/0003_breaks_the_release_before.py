@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """This is what a release must not do: the processes of the one before can't insert any more."""
+    """Break the release before, whose processes can no longer insert rows."""
 
     dependencies = [("release", "0002_page_note")]
 
