@@ -64,12 +64,12 @@ class Selection:
             return Collection.objects.filter(pk=self.collection.pk)
         return Collection.objects.filter(owner=self.viewer).order_by("id")
 
-    def within(self, collection: Collection) -> Iterator[Entry]:
+    def entries_in(self, collection: Collection) -> Iterator[Entry]:
         """Yield the cards that are in a collection."""
         places = CollectionCard.objects.filter(collection=collection)
         return self.entries(self.cards.filter(pk__in=places.values("card_id")))
 
-    def outside(self) -> Iterator[Entry]:
+    def entries_outside(self) -> Iterator[Entry]:
         """Yield the cards that are in none of the exported collections."""
         places = CollectionCard.objects.filter(collection__in=self.collections())
         return self.entries(self.cards.exclude(pk__in=places.values("card_id")))

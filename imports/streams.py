@@ -22,7 +22,7 @@ IMPORTS = """
 """
 
 
-def shown_imports(pairs: Collection[Pair]) -> dict[Pair, Any]:
+def imports_json(pairs: Collection[Pair]) -> dict[Pair, Any]:
     """Return the state of imports, in the format of `imports/{id}/`."""
     ids = {id for _, id in pairs}
     context = {"dead_letters": count_dead_letters(ids)}
@@ -33,4 +33,4 @@ def shown_imports(pairs: Collection[Pair]) -> dict[Pair, Any]:
     }
 
 
-register(Source(name="import", changes_sql=IMPORTS, load_data=shown_imports))
+register(Source(name="import", changes_sql=IMPORTS, load_data=imports_json))

@@ -10,5 +10,5 @@ from imports.subscriptions import refreshing
 @scheduled(every=timedelta(minutes=1), name="imports.refresh_due")
 def refresh_due() -> int:
     """Announce the web feeds that are due, and return how many."""
-    turns.revive()
+    turns.recover_turns()
     return refreshing.announce_due()

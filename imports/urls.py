@@ -8,7 +8,7 @@ from imports.subscriptions import views as subscription_views
 urlpatterns = [
     path("imports/", views.Imports.as_view(), name="imports"),
     path("imports/files/", views.ImportedFiles.as_view(), name="import-files"),
-    path("imports/usage/", views.ImportUsage.as_view(), name="import-usage"),
+    path("imports/usage/", views.QuotaUsage.as_view(), name="import-usage"),
     path("imports/<uuid:import_id>/", views.ImportDetail.as_view(), name="import"),
     path("imports/<uuid:import_id>/rows/", views.Rows.as_view(), name="import-rows"),
     path("imports/<uuid:import_id>/errors.csv", views.ErrorsFile.as_view(), name="import-errors"),

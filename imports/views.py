@@ -163,7 +163,7 @@ def require_own_collection(request: Request, collection: UUID | None) -> None:
         raise ValidationError({"collection": rules.UNKNOWN_COLLECTION}, code="does_not_exist")
 
 
-class ImportUsage(APIView):
+class QuotaUsage(APIView):
     """The client's quotas for imports."""
 
     @extend_schema(responses=UsageSerializer)

@@ -50,7 +50,7 @@ class Metadata(models.Model):
     """
 
     class Status(models.TextChoices):
-        PENDING = "pending", "To be asked for"
+        PENDING = "pending", "Waiting to be fetched"
         FETCHED = "fetched", "Fetched"
         FAILED = "failed", "Failed"
 

@@ -25,7 +25,7 @@ TYPES = {
 }  # fmt: skip
 # The CSL type that readers understand by each BibTeX type. Another CSL type goes into
 # `entrysubtype`.
-UNDERSTOOD = {
+TYPE_BY_DEFAULT = {
     "article": "article-journal", "book": "book", "incollection": "chapter",
     "inproceedings": "paper-conference", "phdthesis": "thesis", "mastersthesis": "thesis",
     "techreport": "report", "unpublished": "manuscript", "booklet": "pamphlet", "misc": "document",
@@ -97,7 +97,7 @@ def _fields(kind: str, csl: dict[str, Any]) -> dict[str, str]:
         )
     if kind == "phdthesis" and not csl.get("genre"):
         fields["type"] = "Thesis"  # otherwise styles print "PhD thesis"
-    if UNDERSTOOD[kind] != csl["type"]:
+    if TYPE_BY_DEFAULT[kind] != csl["type"]:
         fields["entrysubtype"] = SUBTYPES.get(csl["type"]) or escaped(csl["type"])
     if parts := date_parts(csl):
         fields["year"] = f"{parts[0]:04d}"

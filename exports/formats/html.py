@@ -20,18 +20,18 @@ def write(selection: Selection) -> Iterator[str]:
     """Yield the cards with an address: collections as folders, then cards in no collection."""
     yield HEAD
     for collection in selection.collections().iterator():
-        private = mark(collection.visibility)
+        private = private_mark(collection.visibility)
         yield f'    <DT><H3 PRIVATE="{private}">{escape(collection.name)}</H3>\n'
         if collection.description:
             yield f"    <DD>{escape(collection.description, quote=False)}\n"
         yield "    <DL><p>\n"
-        yield from _bookmarks(selection.within(collection), " " * 8)
+        yield from _bookmarks(selection.entries_in(collection), " " * 8)
         yield "    </DL><p>\n"
-    yield from _bookmarks(selection.outside(), " " * 4)
+    yield from _bookmarks(selection.entries_outside(), " " * 4)
     yield "</DL><p>\n"
 
 
-def mark(visibility: str) -> str:
+def private_mark(visibility: str) -> str:
     """Return the value of the attribute PRIVATE: 1 or 0."""
     return "1" if visibility == Visibility.PRIVATE else "0"
 
@@ -49,7 +49,7 @@ def _bookmarks(entries: Iterable[Entry], indent: str) -> Iterator[str]:
         attributes = {
             "HREF": card.link,
             "ADD_DATE": str(int(card.created_at.timestamp())),
-            "PRIVATE": mark(card.visibility),
+            "PRIVATE": private_mark(card.visibility),
             "TAGS": tags_of(card.tags),
         }
         written = " ".join(f'{name}="{escape(text)}"' for name, text in attributes.items() if text)

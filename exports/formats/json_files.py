@@ -16,13 +16,13 @@ def commonplace(selection: Selection) -> Iterator[str]:
     """Yield the whole selection: collections, subscriptions and cards."""
     yield f'{{"commonplace": 1, "exported_at": "{timezone.now().isoformat()}",\n'
     yield '"collections": '
-    yield from listed(
+    yield from json_list(
         {"name": found.name, "description": found.description, "visibility": found.visibility}
         for found in selection.collections().iterator()
     )
     yield ',\n"subscriptions": '
     names = selection.names()
-    yield from listed(
+    yield from json_list(
         {
             "url": found.feed.url,
             "title": found.title,
@@ -32,7 +32,7 @@ def commonplace(selection: Selection) -> Iterator[str]:
         for found in selection.subscriptions().iterator()
     )
     yield ',\n"cards": '
-    yield from listed(_card(entry) for entry in selection.entries())
+    yield from json_list(_card(entry) for entry in selection.entries())
     yield "}\n"
 
 
@@ -56,11 +56,11 @@ def _card(entry: Entry) -> dict[str, Any]:
 def csl(selection: Selection) -> Iterator[str]:
     """Yield an item for each card with a reference or an address; notes have no item."""
     entries = (entry for entry in selection.entries() if entry.card.link or entry.card.reference)
-    yield from listed(csl_of(entry) for entry in entries)
+    yield from json_list(csl_of(entry) for entry in entries)
     yield "\n"
 
 
-def listed(values: Iterable[Any]) -> Iterator[str]:
+def json_list(values: Iterable[Any]) -> Iterator[str]:
     """Yield a JSON list, one value per line."""
     between = "[\n"
     for value in values:

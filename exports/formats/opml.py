@@ -22,9 +22,9 @@ def write(selection: Selection) -> Iterator[str]:
         own = {"text": collection.name, "description": collection.description}
         yield outline(collection.visibility, closes=False, **own)
         yield from feeds.get(str(collection.pk), [])
-        yield from _links(selection.within(collection))
+        yield from _links(selection.entries_in(collection))
         yield "</outline>\n"
-    yield from _links(selection.outside())
+    yield from _links(selection.entries_outside())
     yield "</body>\n</opml>\n"
 
 

@@ -54,7 +54,7 @@ PMID = re.compile(r"[1-9]\d{0,8}")
 ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
 ISBN = re.compile(r"(?<![\w-])\d[\d -]{8,15}[\dXx](?![\w-])")
 # Entries of a list of people that are no people: "et al.", or a catalogue's "anonymous".
-NOBODY = re.compile(
+NOT_A_PERSON = re.compile(
     r"(?:and )?(?:others|et\.? al\.?)|\[(?:anonymous|anon\.?|s\.? ?n\.?|no author[^\]]{0,40})\]",
     re.IGNORECASE,
 )
@@ -220,7 +220,7 @@ def _person(value: Any) -> dict[str, str]:
         return {}
     texts = {name: one_line(parts.get(name))[:200].strip() for name in Person.parts}
     named = {name: text for name, text in texts.items() if text}
-    return {} if len(named) == 1 and NOBODY.fullmatch(next(iter(named.values()))) else named
+    return {} if len(named) == 1 and NOT_A_PERSON.fullmatch(next(iter(named.values()))) else named
 
 
 def _cut_to_bytes(found: dict[str, Any]) -> dict[str, Any]:

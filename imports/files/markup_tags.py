@@ -31,7 +31,7 @@ UNCLOSED_QUOTE = re.compile(r"<(?:a|dt|outline)\s|<dt>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class MarkupTag:
     """A tag, with name and attribute names in lower case, and its start and end in the text."""
 
     name: str
@@ -42,7 +42,7 @@ class Tag:
     end: int
 
 
-class Tags:
+class TagScanner:
     """An iterator over the tags of a text."""
 
     def __init__(self, text: str, *, is_xml: bool = False) -> None:
@@ -51,7 +51,7 @@ class Tags:
         self._line, self._counted = 1, 0
         self._missing: set[str] = set()  # not found in the rest of the text: don't search again
 
-    def __iter__(self) -> Iterator[Tag]:
+    def __iter__(self) -> Iterator[MarkupTag]:
         """Yield the tags; raise Unreadable for a comment or a tag that never ends."""
         place = 0
         while found := MARK.search(self.text, place):
@@ -74,7 +74,7 @@ class Tags:
         self._counted = place
         return self._line
 
-    def _tag(self, name: str, closes: bool, found: re.Match[str]) -> Tag:
+    def _tag(self, name: str, closes: bool, found: re.Match[str]) -> MarkupTag:
         """Parse the rest of a tag; raise Unreadable if it never ends."""
         text, place, attributes = self.text, found.end(), dict[str, str]()
         while True:
@@ -88,7 +88,9 @@ class Tags:
             if named:
                 attributes.setdefault(named.group().lower(), value)
         is_alone = "/" in text[before:place] or (self.is_xml and text[place - 1] == "/")
-        return Tag(name, closes, is_alone, attributes, found.start(), place + (text[place] == ">"))
+        return MarkupTag(
+            name, closes, is_alone, attributes, found.start(), place + (text[place] == ">")
+        )
 
     def _attribute(self, place: int) -> tuple[int, str]:
         """Return the end of an attribute whose name ends at `place`, and its value or ""."""
@@ -116,7 +118,7 @@ class Tags:
             self._missing.add(sign)
         return end
 
-    def _end_of_text(self, tag: Tag) -> int:
+    def _end_of_text(self, tag: MarkupTag) -> int:
         """Return where the text of an element such as `title` ends."""
         found = None if tag.name in self._missing else END_OF[tag.name].search(self.text, tag.end)
         if not found:

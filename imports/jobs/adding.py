@@ -19,7 +19,7 @@ from cards.services import AddedCard, CardDraft, RefusedCard, add_cards, place
 from eventbook.database import execute
 from imports.files.items import Item, Problem, digest, identity
 from imports.jobs import statements
-from imports.jobs.drafts import ImportOptions, draft_of, names_of
+from imports.jobs.drafts import ImportOptions, collection_names_of, draft_of
 from imports.jobs.merging import Match, merge
 from imports.models import Import
 from imports.subscriptions.subscribing import TOO_LONG, subscribe
@@ -57,7 +57,7 @@ def add_items(job: Import, items: Sequence[Item]) -> Outcome:
     """
     try:
         with transaction.atomic():
-            return _Adding(job, items).run()
+            return _BatchAdder(job, items).run()
     except (DataError, IntegrityError):
         if len(items) == 1:
             return Outcome(problems=[items[0].problem("invalid", REFUSED_BY_DATABASE)])
@@ -76,7 +76,7 @@ def options_of(job: Import) -> ImportOptions:
     return options if own.exists() else replace(options, collection=None)
 
 
-class _Adding:
+class _BatchAdder:
     """The state of adding one batch. A *key* is the identity of an item (`items.identity`)."""
 
     def __init__(self, job: Import, items: Sequence[Item]) -> None:
@@ -94,7 +94,7 @@ class _Adding:
         ]
         named = [*self.feeds, *(item for _, item in self.rows)]
         self.collections = collections_named(
-            self.owner, [name for item in named for name in names_of(item)]
+            self.owner, [name for item in named for name in collection_names_of(item)]
         )
         self.cards: dict[UUID, UUID] = {}  # card ids by item key
         # Keys of items that created a card, had one before this batch, come from an export of this
@@ -128,7 +128,7 @@ class _Adding:
         """Claim new items; return the keys of known items, and record their cards."""
         claimed = {row[0] for row in self._execute(statements.CLAIM, identities=keys)}
         old = [key for key in keys if key not in claimed]
-        held = self._execute(statements.KNOWN_AND_HELD, identities=old) if old else []
+        held = self._execute(statements.LOCK_KNOWN, identities=old) if old else []
         self.digests_before = {key: seen for key, _, seen in held}
         self.cards = {key: card for key, card, _ in held if card}
         self.known_before = set(self.cards)
@@ -150,7 +150,9 @@ class _Adding:
 
     def _draft(self, item: Item) -> CardDraft:
         """Return the draft of an item's card, in the existing collections that it names."""
-        wanted = [self.collections[name] for name in names_of(item) if name in self.collections]
+        wanted = [
+            self.collections[name] for name in collection_names_of(item) if name in self.collections
+        ]
         return draft_of(item, self.options, wanted)
 
     def _add(self, rows: Sequence[tuple[UUID, Item, CardDraft]]) -> dict[UUID, tuple[str, str]]:

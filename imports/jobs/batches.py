@@ -25,7 +25,7 @@ from imports.files.items import Item, Problem, Row, encode, warnings_of
 from imports.files.slices import Stopwatch, steps
 from imports.jobs import quotas, statements, turns
 from imports.jobs.adding import collections_named
-from imports.jobs.drafts import names_of
+from imports.jobs.drafts import collection_names_of
 from imports.jobs.reports import record_problems
 from imports.models import Import, ImportBatch
 
@@ -122,7 +122,7 @@ class BatchWriter:
 
     def _missing_collections(self, items: list[Item]) -> list[str]:
         """Return the names of collections that the owner doesn't have yet, sorted."""
-        names = {name for item in items for name in names_of(item)}
+        names = {name for item in items for name in collection_names_of(item)}
         if unknown := names - set(self.collections):
             self.collections |= collections_named(self.job.owner, list(unknown))
         return sorted(names - set(self.collections))

@@ -82,7 +82,7 @@ def tags_of(tags: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(tag for tag in found if tag))[:TAGS_PER_CARD]
 
 
-def names_of(item: Item) -> list[str]:
+def collection_names_of(item: Item) -> list[str]:
     """Return the names of an item's collections: `outer / inner` for nested folders."""
     names = (one_line(" / ".join(path)) for path in item.collections)
     return [name[:COLLECTION_NAME_LENGTH].strip() for name in names if name]

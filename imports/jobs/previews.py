@@ -16,13 +16,13 @@ from imports.files.documents import Document
 from imports.files.formats import Format, tables
 from imports.files.items import Item, Problem, Row, digest, identity, warnings_of
 from imports.jobs import statements
-from imports.jobs.drafts import ImportOptions, draft_of, names_of
+from imports.jobs.drafts import ImportOptions, collection_names_of, draft_of
 from imports.jobs.reports import record_problems
 from imports.models import Import, ImportProblem
 
 
 def preview(
-    job: Import, known: Format, document: Document, parts: Iterator[list[Row]]
+    job: Import, format: Format, document: Document, parts: Iterator[list[Row]]
 ) -> Iterator[None]:
     """Count rows by their expected result, store the first rows, and end the import.
 
@@ -49,7 +49,7 @@ def preview(
             _preview_row(item, job) for item in items[: limits.PREVIEW_ROWS - len(first_rows)]
         ]
         yield
-    table = tables.layout(document) if known.name == "csv" else None
+    table = tables.layout(document) if format.name == "csv" else None
     columns = dict(table.names) if table else {}
     Import.objects.filter(pk=job.pk, status=Import.Status.READING).update(
         status=Import.Status.PREVIEWED,
@@ -76,7 +76,7 @@ class KnownRows:
     def load(self, items: Sequence[Item]) -> None:
         """Load which of these items and pages the owner has already."""
         keys = list({identity(item.source, item.guid) for item in items} - set(self.rows))
-        found = execute(statements.KNOWN, {"owner": self.owner_id, "identities": keys}).rows
+        found = execute(statements.FIND_KNOWN, {"owner": self.owner_id, "identities": keys}).rows
         self.rows |= {key: set(seen) for key, card, seen in found if card}
         pages = {page for item in items if (page := page_of(item))} - self.pages
         own = Card.objects.filter(curator=self.owner_id, url__canonical__in=pages)
@@ -121,7 +121,7 @@ def _preview_row(item: Item, job: Import) -> dict[str, Any]:
         "url": item.feed or draft.url or None,
         "text": draft.text[:500],
         "tags": list(draft.tags),
-        "collections": names_of(item),
+        "collections": collection_names_of(item),
         "visibility": str(draft.visibility),
         "created_at": draft.created_at.isoformat() if draft.created_at else None,
     }

@@ -59,20 +59,20 @@ def open_file(job: Import) -> OpenFile | None:
         return None
     watch = Stopwatch()
     with watch.running(), cpu_limit(slices.STEP_SECONDS):
-        known, found = rows(document, job.format)
-    Import.objects.filter(pk=job.pk).update(format=known.name)
+        format, found = rows(document, job.format)
+    Import.objects.filter(pk=job.pk).update(format=format.name)
     parts = steps(limited_rows(found, watch), watch)
     if job.options.get("dry_run"):
-        work = preview(job, known, document, parts)
+        work = preview(job, format, document, parts)
     else:
-        work = _work(job, known, parts)
+        work = _work(job, format, parts)
     return OpenFile(work, job.read, len(document.content))
 
 
-def _work(job: Import, known: Format, parts: Iterator[list[Row]]) -> Iterator[None]:
+def _work(job: Import, format: Format, parts: Iterator[list[Row]]) -> Iterator[None]:
     """Read all rows, subscribe to the address if it is a feed, and mark the import as read."""
     yield from BatchWriter(job).write_batches(parts)
-    if known.name in FEEDS and job.source_kind == Import.Source.URL:
+    if format.name in FEEDS and job.source_kind == Import.Source.URL:
         feed = Item(line=0, guid=job.source, feed=job.source)
         subscribe(job.owner, [feed], options=job.options, caught_up=True)
     completion.finish_reading(job)

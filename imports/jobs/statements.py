@@ -11,11 +11,11 @@ CLAIM = """
     ON CONFLICT (owner_id, identity) DO NOTHING
     RETURNING identity
 """
-KNOWN = """
+FIND_KNOWN = """
     SELECT identity, card_id, seen FROM imports_importeditem
     WHERE owner_id = %(owner)s AND identity = ANY(%(identities)s::uuid[])
 """
-KNOWN_AND_HELD = KNOWN + "ORDER BY identity FOR UPDATE"
+LOCK_KNOWN = FIND_KNOWN + "ORDER BY identity FOR UPDATE"
 SET_CARDS = """
     UPDATE imports_importeditem item SET card_id = became.card_id, parent = became.parent
     FROM unnest(%(identities)s::uuid[], %(cards)s::uuid[], %(parents)s::uuid[])

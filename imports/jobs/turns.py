@@ -109,7 +109,7 @@ def others_wait(job: Import) -> bool:
     return reads.exclude(source_kind=Import.Source.FEED).exists() or batches.exists()
 
 
-def revive() -> int:
+def recover_turns() -> int:
     """Announce waiting work of users whose turns were lost; return the number of users checked.
 
     Turns are lost with dead letters, or with workers of a release that has no turns yet.

@@ -19,7 +19,7 @@ from cards.limits import LINK_LENGTH, TITLE_LENGTH
 from eventbook.database import execute, new_id
 from imports.files.items import Item, Problem
 from imports.jobs import quotas, statements
-from imports.jobs.drafts import names_of
+from imports.jobs.drafts import collection_names_of
 from imports.models import FeedSubscription, WebFeed
 from outside.addresses import normalized
 from outside.errors import Refused
@@ -82,7 +82,9 @@ def _options(
 ) -> dict[str, Any]:
     """Return the options for the cards of a feed. A feed marked private in its file stays so."""
     kept = {name: options[name] for name in FEED_OPTIONS if options.get(name)}
-    folder = next((collections[name] for name in names_of(item) if name in collections), None)
+    folder = next(
+        (collections[name] for name in collection_names_of(item) if name in collections), None
+    )
     if folder and "collection" not in kept:
         kept["collection"] = str(folder)
     return kept | {"visibility": Visibility.PRIVATE} if item.private else kept

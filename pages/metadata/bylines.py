@@ -111,10 +111,10 @@ def byline_of(html: str) -> Byline:
             people += [(rank, names)] if (names := _names(element.text)) else []
         if len(dates) < MAX_RESULTS and (rank := element.date_rank()):
             dates += [(rank, date)] if (date := element.date()) else []
-    return Byline(_best(people), min(dates, default=(0, ""), key=lambda pair: pair[0])[1])
+    return Byline(_best_names(people), min(dates, default=(0, ""), key=lambda pair: pair[0])[1])
 
 
-def _best(people: list[tuple[int, list[str]]]) -> list[str]:
+def _best_names(people: list[tuple[int, list[str]]]) -> list[str]:
     """Return the names of all elements at rank 1, else of the first element of the best rank."""
     best = min((rank for rank, _ in people), default=0)
     if best == 1:  # pages mark each of several authors

@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
             name='Metadata',
             fields=[
                 ('url', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='metadata', serialize=False, to='pages.url')),
-                ('status', models.CharField(choices=[('pending', 'To be asked for'), ('fetched', 'Fetched'), ('failed', 'Failed')], default='pending', max_length=7)),
+                ('status', models.CharField(choices=[('pending', 'Waiting to be fetched'), ('fetched', 'Fetched'), ('failed', 'Failed')], default='pending', max_length=7)),
                 ('error_code', models.CharField(blank=True, max_length=20)),
                 ('error', models.CharField(blank=True, max_length=300)),
                 ('failures', models.PositiveSmallIntegerField(default=0)),

@@ -11,7 +11,7 @@ from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.formats import FORMATS, rows
 from imports.files.items import Item, Problem, Row, fingerprint
-from imports.jobs.drafts import names_of, tags_of
+from imports.jobs.drafts import collection_names_of, tags_of
 from tests.imports import samples
 
 FILES = Path(__file__).parent / "files"
@@ -71,10 +71,10 @@ def test_folders_notes_and_who_may_see_a_link_are_read_where_they_are() -> None:
         (*_, item) = (row for row in read(content)[1] if isinstance(row, Item))
         return item
 
-    assert names_of(last(samples.CHROME)) == ["Work / Later"]
-    assert names_of(last(samples.FIREFOX)) == ["Work"]
-    assert names_of(first(samples.RAINDROP)) == ["Work / Later"]
-    assert names_of(first(samples.INSTAPAPER)) == ["Work"]
+    assert collection_names_of(last(samples.CHROME)) == ["Work / Later"]
+    assert collection_names_of(last(samples.FIREFOX)) == ["Work"]
+    assert collection_names_of(first(samples.RAINDROP)) == ["Work / Later"]
+    assert collection_names_of(first(samples.INSTAPAPER)) == ["Work"]
     assert first(samples.RAINDROP).text == "A note,\nof two lines"
     assert first(samples.JSON_FEED).text == "A note"
     assert [first(samples.PINBOARD).private, last(samples.PINBOARD).private] == [True, False]
@@ -100,7 +100,7 @@ def test_a_reference_is_the_same_in_whatever_format_it_comes(name: str) -> None:
         item.reference.items()
     )
     if name == "zotero":
-        assert (names_of(item), item.text) == (["Work / Later"], "A note")
+        assert (collection_names_of(item), item.text) == (["Work / Later"], "A note")
 
 
 def test_the_bibliography_of_tugboat() -> None:

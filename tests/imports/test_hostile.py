@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imports import limits
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
-from imports.files.formats import FORMATS, detected, rows
+from imports.files.formats import FORMATS, detect_format, rows
 from imports.files.items import Item, Problem, decode, encode
 from imports.files.slices import Stopwatch, limited_rows
 from tests.imports import hostile
@@ -41,7 +41,7 @@ def test_the_format_of_a_file_of_full_size_is_found_within_a_second(text: str) -
     began = time.process_time()
 
     with suppress(Unreadable):
-        detected(Document(content))
+        detect_format(Document(content))
 
     assert time.process_time() - began < 1
 

@@ -13,7 +13,7 @@ from cards.limits import TEXT_LENGTH
 from imports import limits
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
-from imports.files.formats import detected, rows
+from imports.files.formats import detect_format, rows
 from imports.files.markup import plain_text, tokens
 from imports.files.slices import Stopwatch, limited_rows
 
@@ -113,7 +113,7 @@ def test_the_format_of_a_full_file_is_found_within_a_second(part: str) -> None:
     began = time.process_time()
 
     with suppress(Unreadable):
-        detected(Document(content))
+        detect_format(Document(content))
 
     assert time.process_time() - began < 1
 
@@ -130,7 +130,7 @@ def test_the_format_of_a_full_file_is_found_within_a_second(part: str) -> None:
     ],
 )
 def test_the_first_element_is_found_behind_what_may_stand_before_it(before: str) -> None:
-    assert detected(Document(f"{before}<opml version='2.0'/>".encode())).name == "opml"
+    assert detect_format(Document(f"{before}<opml version='2.0'/>".encode())).name == "opml"
 
 
 def test_html_becomes_paragraphs_without_its_code() -> None:

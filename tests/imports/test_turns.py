@@ -115,7 +115,7 @@ def test_turns_that_were_lost_come_back(alice: User) -> None:
     ImportBatch.objects.filter(announced=True).delete()
     asked, ready = len(imports_of("import.requested")), len(imports_of("import.batch_ready"))
 
-    assert turns.revive() == 1
+    assert turns.recover_turns() == 1
 
     assert imports_of("import.requested")[asked:] == [str(second.pk)]
     assert imports_of("import.batch_ready")[ready:] == [str(job.pk)] * turns.BATCHES_PER_PERSON

@@ -22,7 +22,7 @@ YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 WORD = re.compile(r"[^\W\d_]{3,}")
 DAY_BEFORE = re.compile(r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|\.|º)?(?:\s+(?:de|of))?[\s~-]*$")
 DAY_AFTER = re.compile(r"\.?[\s~]{1,9}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])")
-LONGEST = 200
+MAX_LENGTH = 200
 MONTHS = {
     name: number
     for number, names in enumerate(
@@ -52,7 +52,7 @@ def date_of(text: str, month: str = "", day: str = "") -> dict[str, Any] | None:
     A range yields its beginning. `month` and `day` complete a text that holds only a year; `month`
     may include the day, as in BibTeX's `7~May`.
     """
-    parts = _parts(one_line(text)[:LONGEST], one_line(month)[:LONGEST], day.strip())
+    parts = _parts(one_line(text)[:MAX_LENGTH], one_line(month)[:MAX_LENGTH], day.strip())
     return {"date-parts": [list(parts)]} if parts else None
 
 

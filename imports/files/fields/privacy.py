@@ -25,7 +25,7 @@ MARKS = {
     "commonplacevisibility": None,
 }  # fmt: skip
 # Fields that also have many other meanings: only their private values count.
-STATES = ("status", "state")
+STATUS_FIELDS = ("status", "state")
 BETWEEN = re.compile(r"[\W_]+")
 YES = ("", "1", "true", "t", "yes", "y", "on", "x", "✓", "✔")
 NO = ("0", "false", "f", "no", "n", "off", "-")
@@ -48,7 +48,7 @@ class Privacy:
     warning: str = ""
 
 
-UNSAID = Privacy()
+NOT_STATED = Privacy()
 
 
 def privacy_of(fields: Mapping[str, Any]) -> Privacy:
@@ -56,7 +56,7 @@ def privacy_of(fields: Mapping[str, Any]) -> Privacy:
     private, warnings = None, []
     for name, value in fields.items():
         mark = _mark(name[:40])
-        if mark in STATES and _word(value) in PRIVATE:
+        if mark in STATUS_FIELDS and _word(value) in PRIVATE:
             private = True
         if mark not in MARKS:
             continue
@@ -69,13 +69,13 @@ def privacy_of(fields: Mapping[str, Any]) -> Privacy:
 
 
 def stated_by(name: str, value: Any) -> Privacy:
-    """Return the privacy stated by one field; UNSAID if the field is no mark.
+    """Return the privacy stated by one field; NOT_STATED if the field is no mark.
 
     An empty value means yes, because an HTML attribute without a value is empty.
     """
     mark = _mark(name[:40])
     if value is None or mark not in MARKS:
-        return UNSAID
+        return NOT_STATED
     word, yes_is_private = _word(value), MARKS[mark]
     if word in PRIVATE:
         return Privacy(True)

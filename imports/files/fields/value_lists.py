@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cards.limits import REFERENCE_PEOPLE
-from imports.files.bibliography import NOBODY
+from imports.files.bibliography import NOT_A_PERSON
 from imports.files.items import clean, one_line
 
 SEPARATORS = ("|", ";", ",")
@@ -100,7 +100,7 @@ def people_of(value: Any) -> dict[str, list[dict[str, str]]]:
     if isinstance(value, list):
         return _creators(value)
     text = NUMBERED.sub("", one_line(value))
-    names = [name for name in _names(text) if not NOBODY.fullmatch(name.strip())]
+    names = [name for name in _names(text) if not NOT_A_PERSON.fullmatch(name.strip())]
     people = [person for name in names if (person := person_of(name))]
     return {"author": people[:REFERENCE_PEOPLE]} if people else {}
 

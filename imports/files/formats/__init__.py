@@ -1,4 +1,4 @@
-"""The formats that can be imported, and how a file's format is detected."""
+"""The formats that can be imported, and how a file's format is detect_format."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ UNKNOWN_JSON = (
 )
 
 
-def detected(document: Document) -> Format:
+def detect_format(document: Document) -> Format:
     """Return the format of a file by its content; raise Unreadable if no format matches."""
     for known in FORMATS.values():
         if known.matches(document):
@@ -204,5 +204,5 @@ def detected(document: Document) -> Format:
 
 def rows(document: Document, name: str = "") -> tuple[Format, Iterator[Row]]:
     """Return the format of a file, and its rows. `name` sets the format instead of detection."""
-    found = FORMATS[name] if name else detected(document)
+    found = FORMATS[name] if name else detect_format(document)
     return found, found.read(document)

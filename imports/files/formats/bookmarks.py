@@ -20,7 +20,7 @@ from imports.files.fields.privacy import privacy_of
 from imports.files.fields.rows import NOTE
 from imports.files.items import Item, Problem, Row, clean, fingerprint, one_line
 from imports.files.markup import plain_text
-from imports.files.markup_tags import Tag, Tags
+from imports.files.markup_tags import MarkupTag, TagScanner
 
 MAX_TEXT = 64 * 1024  # characters of a title or note
 # The tags that structure a bookmark file. Within a note, all other tags belong to the note.
@@ -61,7 +61,7 @@ class _Reading:
 
     def __init__(self, document: Document) -> None:
         self.text = document.text
-        self.tags = Tags(self.text)
+        self.tags = TagScanner(self.text)
         self.has_commas = bool(COMMAS.search(document.head)) or bool(TAGS.search(self.text))
         self.has_headings = bool(WITH_HEADINGS.search(document.head))
         self.folders: list[Folder] = []
@@ -86,7 +86,7 @@ class _Reading:
         if fault:
             raise fault
 
-    def _process(self, tag: Tag) -> Iterator[Row]:
+    def _process(self, tag: MarkupTag) -> Iterator[Row]:
         """Process one tag, and yield the bookmark that it completes."""
         if tag.name in STRUCTURE:
             if self._is_quoted(tag):
@@ -108,7 +108,7 @@ class _Reading:
             self.next_folder = Folder("", privacy_of(tag.attributes))
             self._open("toolbar" if toolbar else tag.name, tag)
 
-    def _is_quoted(self, tag: Tag) -> bool:
+    def _is_quoted(self, tag: MarkupTag) -> bool:
         """Return whether a tag is part of a bookmark's note. Bookmarks have no lists below them."""
         if self.open_element != "dd" or not self.link:
             return False
@@ -119,11 +119,11 @@ class _Reading:
             return True
         return tag.name == "dd" and self.quote_depth > 0
 
-    def _is_heading(self, tag: Tag) -> bool:
+    def _is_heading(self, tag: MarkupTag) -> bool:
         wanted = tag.name == "h3" or (tag.name == "h1" and self.has_headings)
         return wanted and not tag.closes and self.open_element != "dd"
 
-    def _process_structure(self, tag: Tag) -> None:
+    def _process_structure(self, tag: MarkupTag) -> None:
         """Enter or leave a folder's list, or begin a note."""
         match tag.name, tag.closes:
             case "dl", False:
@@ -137,7 +137,7 @@ class _Reading:
             case "dd", False:
                 self._open("dd", tag)
 
-    def _open(self, what: str, tag: Tag) -> None:
+    def _open(self, what: str, tag: MarkupTag) -> None:
         self.open_element, self.text_start, self.quote_depth = what, tag.end, 0
 
     def _close(self, place: int) -> None:
@@ -227,7 +227,7 @@ def with_addresses(html: str) -> str:
         return html
     kept, place, link = [], 0, None
     try:
-        for tag in Tags(html):
+        for tag in TagScanner(html):
             if tag.name != "a":
                 continue
             kept.append(html[place : tag.begin])

@@ -14,9 +14,9 @@ from imports.files.items import Item, Row, clean, fingerprint, one_line
 from imports.files.markup import plain_text, repaired, tokens
 
 ENTRY = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
-LARGEST = 10 * 1024 * 1024
+MAX_LENGTH = 10 * 1024 * 1024
 # Malformed feeds are read by a tolerant parser, which is slow.
-LARGEST_MALFORMED = 2 * 1024 * 1024
+MAX_MALFORMED_LENGTH = 2 * 1024 * 1024
 
 
 def read(document: Document) -> Iterator[Row]:
@@ -26,14 +26,14 @@ def read(document: Document) -> Iterator[Row]:
     """
     document = repaired(document)
     text = document.markup
-    if len(text) > LARGEST:
-        raise Unreadable("too_large", f"The feed is longer than {LARGEST} characters.")
+    if len(text) > MAX_LENGTH:
+        raise Unreadable("too_large", f"The feed is longer than {MAX_LENGTH} characters.")
     problem = fault_in(document)
-    if problem and len(text) > LARGEST_MALFORMED:
+    if problem and len(text) > MAX_MALFORMED_LENGTH:
         raise problem
-    feed = parsed(text, document.url)
+    feed = parse(text, document.url)
     lines = lines_of(text)
-    source = document.url or _link_of_itself(feed.feed) or clean(feed.feed.get("id")) or "feed"
+    source = document.url or _own_address(feed.feed) or clean(feed.feed.get("id")) or "feed"
     # Feeds list the newest entry first, but the newest card must be created last.
     for number, entry in reversed(list(enumerate(feed.entries))):
         line = lines[number] if len(lines) == len(feed.entries) else number + 1
@@ -56,7 +56,7 @@ def fault_in(document: Document) -> Unreadable | None:
     return None
 
 
-def parsed(text: str, url: str) -> Any:
+def parse(text: str, url: str) -> Any:
     """Return the result of feedparser, which gets no address to fetch."""
     import feedparser
 
@@ -107,7 +107,7 @@ def _moment(parts: Any) -> datetime | None:
         return None
 
 
-def _link_of_itself(feed: Any) -> str:
+def _own_address(feed: Any) -> str:
     """Return the address that a feed gives for itself, or for its site."""
     links = feed.get("links") or []
     own = next((link.get("href") for link in links if link.get("rel") == "self"), None)

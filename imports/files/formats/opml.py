@@ -15,7 +15,7 @@ from imports.files.fields.folders import Folder, collection_details_of, path_of,
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of
 from imports.files.items import Item, Problem, Row, clean, one_line
-from imports.files.markup_tags import Tags
+from imports.files.markup_tags import TagScanner
 
 NO_ADDRESS = "This outline has no address."
 
@@ -28,7 +28,7 @@ def read(document: Document) -> Iterator[Row]:
     text = document.text
     if "<!entity" in text.lower():
         raise Unreadable("entities", ENTITIES)
-    tags, path = Tags(text, is_xml=True), list[Folder]()
+    tags, path = TagScanner(text, is_xml=True), list[Folder]()
     for tag in tags:
         if tag.name != "outline":
             continue

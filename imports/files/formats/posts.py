@@ -8,12 +8,12 @@ from imports.files.documents import Document
 from imports.files.fields.field_names import normalized
 from imports.files.fields.rows import Fields, item_of
 from imports.files.items import Row
-from imports.files.markup_tags import Tags
+from imports.files.markup_tags import TagScanner
 
 
 def read(document: Document) -> Iterator[Row]:
     """Yield the bookmarks of a file."""
-    tags = Tags(document.text, is_xml=True)
+    tags = TagScanner(document.text, is_xml=True)
     for tag in tags:
         if tag.name == "post" and not tag.closes:
             named = ((normalized(name), value) for name, value in tag.attributes.items())

@@ -18,8 +18,8 @@ from imports.files.fields.rows import Fields, item_of
 from imports.files.items import Problem, Row, clean, one_line
 
 DELIMITERS = (",", ";", "\t", "|")
-MOST_COLUMNS = 500
-LONGEST_CELL = 200_000
+MAX_COLUMNS = 500
+MAX_CELL = 200_000
 ADDRESS = re.compile(r"\s{0,9}https?://\S+\s{0,9}", re.IGNORECASE)
 # Web of Science names columns by two letters.
 WOS = {
@@ -49,11 +49,11 @@ class Table:
         for name, column in zip(self.columns, self.header, strict=True):
             if name in FIELD_OF or _is_mark(name):
                 what = FIELD_OF.get(name, "private")
-                found.setdefault(CALLED.get(what, what), column.lower())
+                found.setdefault(API_NAMES.get(what, what), column.lower())
         return found
 
 
-CALLED = {"note": "text", "added": "added_at", "kind": "type", "container": "container-title"}
+API_NAMES = {"note": "text", "added": "added_at", "kind": "type", "container": "container-title"}
 
 
 def _is_mark(name: str) -> bool:
@@ -72,20 +72,20 @@ def layout(document: Document) -> Table | None:
     delimiters: tuple[str, ...] = DELIMITERS
     if first[:4].lower() == "sep=" and len(first.rstrip()) <= 5:
         delimiters, rest, line = (first[4:5] or "\t",), behind, line + 1
-    tables = [_of_header(rest, delimiter, line) for delimiter in delimiters]
+    tables = [_layout_by_header(rest, delimiter, line) for delimiter in delimiters]
     found = [table for table in tables if table and _is_enough(set(table.columns))]
     best = max(found, key=lambda table: (len(table.names), len(table.columns)), default=None)
-    return best or _without_header(rest, line)
+    return best or _layout_without_header(rest, line)
 
 
-def _without_header(text: str, line: int) -> Table | None:
+def _layout_without_header(text: str, line: int) -> Table | None:
     """Return the layout of a table without header: a column of addresses, and one of titles.
 
     Some cell must contain a space, or a list of addresses with commas would look like a table.
     """
     for delimiter in DELIMITERS:
         try:
-            reader = csv.reader(islice(_lines(text[:LONGEST_CELL]), 20), delimiter=delimiter)
+            reader = csv.reader(islice(_lines(text[:MAX_CELL]), 20), delimiter=delimiter)
             sample = [cells for cells in reader if any(cells)]
         except csv.Error:
             continue
@@ -103,11 +103,11 @@ def _without_header(text: str, line: int) -> Table | None:
     return None
 
 
-def _of_header(text: str, delimiter: str, line: int) -> Table | None:
+def _layout_by_header(text: str, delimiter: str, line: int) -> Table | None:
     """Return the layout of a table whose first row names its columns, or None."""
     try:
-        reader = csv.reader(_lines(text[:LONGEST_CELL]), delimiter=delimiter)
-        header = next(reader, [])[:MOST_COLUMNS]
+        reader = csv.reader(_lines(text[:MAX_CELL]), delimiter=delimiter)
+        header = next(reader, [])[:MAX_COLUMNS]
     except csv.Error:
         return None
     columns = tuple(normalized(name) for name in header)
@@ -149,7 +149,7 @@ def _rows(text: str, table: Table) -> Iterator[tuple[int, list[str] | str]]:
 
     After a quote that is never closed, reading continues with the next line.
     """
-    csv.field_size_limit(LONGEST_CELL)
+    csv.field_size_limit(MAX_CELL)
     lines = list(_lines(text))
     place = table.begin - 1
     while place < len(lines):
@@ -161,11 +161,11 @@ def _rows(text: str, table: Table) -> Iterator[tuple[int, list[str] | str]]:
                 begin = place + reader.line_num
             return
         except csv.Error as error:
-            yield begin + 1, _lenient(lines[begin], table) or _reason(error)
+            yield begin + 1, _parse_leniently(lines[begin], table) or _reason(error)
             place = begin + 1
 
 
-def _lenient(line: str, table: Table) -> list[str] | None:
+def _parse_leniently(line: str, table: Table) -> list[str] | None:
     """Return the cells of a line with a stray quote, if their number matches the columns."""
     try:
         cells = next(csv.reader([line], delimiter=table.delimiter), [])
@@ -182,8 +182,8 @@ def _reason(error: csv.Error) -> str:
 def _row(table: Table, cells: list[str], line: int) -> Row:
     """Return the item of a row, or the problem with its number of cells."""
     expected, label = len(table.columns), one_line(table.delimiter.join(cells[:3]))[:200]
-    if len(cells) > MOST_COLUMNS:
-        detail = f"This row has more than {MOST_COLUMNS} columns."
+    if len(cells) > MAX_COLUMNS:
+        detail = f"This row has more than {MAX_COLUMNS} columns."
         return Problem(line=line, code="too_long", detail=detail)
     if any(cell.strip() for cell in cells[expected:]):
         detail = (
@@ -196,14 +196,14 @@ def _row(table: Table, cells: list[str], line: int) -> Row:
         for name, cell in zip(table.columns, cells, strict=False)
     ]
     missing = table.columns[len(cells) :]
-    row = Fields(_joined(named))
+    row = Fields(_by_name(named))
     if missing and ("url" not in row.found or any(map(_is_mark, missing))):
         detail = f"This row has {len(cells)} cells, but there are {expected} columns."
         return Problem(line=line, code="malformed", detail=detail, label=label)
     return item_of(row, line=line)
 
 
-def _joined(named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _by_name(named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Return values by name; of columns with the same name, the first non-empty value."""
     found: dict[str, Any] = {}
     for name, value in named:

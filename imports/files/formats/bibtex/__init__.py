@@ -13,7 +13,7 @@ from imports.files.documents import Document
 from imports.files.fields.dates import date_of
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of
-from imports.files.formats.bibtex import names
+from imports.files.formats.bibtex import mapping
 from imports.files.formats.bibtex.entries import BibFile
 from imports.files.formats.bibtex.latex import decoded, split_outside_braces, verbatim
 from imports.files.formats.bibtex.people import is_whole, people_of
@@ -41,16 +41,16 @@ def read(document: Document) -> Iterator[Row]:
 
 def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
     """Return the item of a BibTeX entry."""
-    texts = {name: decoded(value) for name, value in fields.items() if name in names.TEXTS}
+    texts = {name: decoded(value) for name, value in fields.items() if name in mapping.TEXTS}
     csl = csl_of(kind, texts)
     subtype = verbatim(fields.get("entrysubtype", ""))
-    if subtype in names.SUBTYPES or subtype in CSL_TYPES:
-        csl["type"] = names.SUBTYPES.get(subtype, subtype)
+    if subtype in mapping.SUBTYPES or subtype in CSL_TYPES:
+        csl["type"] = mapping.SUBTYPES.get(subtype, subtype)
     if doi := doi_in(verbatim(fields.get("doi", ""))):
         csl["DOI"] = doi
     if _prefix(fields) in ("pubmed", "pmid") and fields.get("eprint"):
         csl.setdefault("PMID", verbatim(fields["eprint"]))
-    for role, holders in names.PEOPLE.items():
+    for role, holders in mapping.PEOPLE.items():
         found = (people_of(fields.get(name, "")) for name in holders)
         if people := next(filter(None, found), []):
             csl[role] = people
@@ -65,31 +65,31 @@ def item_of(kind: str, fields: Mapping[str, str], line: int) -> Row:
         url=url,
         text=text,
         tags=tuple(
-            tag for name in names.KEYWORDS if name in fields for tag in tags_of(fields[name])
+            tag for name in mapping.KEYWORDS if name in fields for tag in tags_of(fields[name])
         ),
-        added_at=next(filter(None, (moment(fields.get(name)) for name in names.ADDED)), None),
+        added_at=next(filter(None, (moment(fields.get(name)) for name in mapping.ADDED)), None),
     )
-    privacy = privacy_of({name: verbatim(fields[name]) for name in names.MARKS if name in fields})
+    privacy = privacy_of({name: verbatim(fields[name]) for name in mapping.MARKS if name in fields})
     return replace(item, private=privacy.private, warning=privacy.warning)
 
 
 def csl_of(kind: str, texts: Mapping[str, str]) -> dict[str, Any]:
     """Return the decoded text fields of an entry as CSL-JSON, without people and identifiers."""
-    csl: dict[str, Any] = {"type": names.TYPES.get(kind, "document")}
-    for target, titles in names.TITLES.items():
+    csl: dict[str, Any] = {"type": mapping.TYPES.get(kind, "document")}
+    for target, titles in mapping.TITLES.items():
         pairs = ((texts.get(title), texts.get(subtitle)) for title, subtitle in titles)
         title, subtitle = next((pair for pair in pairs if pair[0]), ("", ""))
         csl[target] = f"{title}: {subtitle}" if subtitle else title
     if csl["container-title"] == csl["title"]:
         del csl["container-title"]  # a book that repeats its title as `booktitle`
-    for target, sources in names.FIELDS.items():
+    for target, sources in mapping.FIELDS.items():
         csl[target] = next((texts[name] for name in sources if texts.get(name)), "")
     csl["page"] = DASHES.sub("-", csl["page"])
-    csl["genre"] = names.GENRE_WORDS.get(csl["genre"].lower(), csl["genre"])
-    csl["genre"] = csl["genre"] or names.GENRES.get(kind, "")
+    csl["genre"] = mapping.GENRE_WORDS.get(csl["genre"].lower(), csl["genre"])
+    csl["genre"] = csl["genre"] or mapping.GENRES.get(kind, "")
     if csl["genre"] == "Thesis":  # says no more than the type
         csl["genre"] = ""
-    if kind in names.WITH_ISSUES:
+    if kind in mapping.WITH_ISSUES:
         csl["issue"] = texts.get("number") or texts.get("issue", "")
     else:
         csl["number"], csl["issue"] = texts.get("number", ""), texts.get("issue", "")

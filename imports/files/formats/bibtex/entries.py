@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from imports.files.formats.bibtex.inheritance import Entry, Family, keys_referred_to
 from imports.files.formats.bibtex.latex import split_outside_braces
-from imports.files.formats.bibtex.names import KNOWN_FIELDS
+from imports.files.formats.bibtex.mapping import KNOWN_FIELDS
 from imports.files.items import Problem, one_line
 
 # The beginning of a block. The parser has the same rule: an @ at the beginning of a line.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cards.limits import REFERENCE_PEOPLE
-from imports.files.bibliography import NOBODY
+from imports.files.bibliography import NOT_A_PERSON
 from imports.files.formats.bibtex.latex import decoded, split_outside_braces
 from imports.files.items import one_line
 
@@ -42,7 +42,7 @@ def _person(name: str) -> dict[str, str]:
     """Return the CSL-JSON name of one name; {} for "others"."""
     from bibtexparser.middlewares.names import parse_single_name_into_parts
 
-    if not name or NOBODY.fullmatch(name.strip("{} .,")):
+    if not name or NOT_A_PERSON.fullmatch(name.strip("{} .,")):
         return {}
     if NAMED_PART.match(name):
         return _of_named_parts(name)

@@ -61,7 +61,7 @@ def csl_of(record: Record) -> dict[str, Any]:
     if book:
         csl["publisher-place"] = record.first("PL")
     for role, full, short in (("author", "FAU", "AU"), ("editor", "FED", "ED")):
-        csl[role] = people(record.all(full)) or [initialled(name) for name in record.all(short)]
+        csl[role] = people(record.all(full)) or [short_name(name) for name in record.all(short)]
     csl["author"] += [{"literal": name} for name in record.all("CN")]
     found = (IS_DOI.search(text) for text in record.all("LID", "AID", "SO"))
     csl["DOI"] = next((doi_in(doi.group(1)) for doi in found if doi), "")
@@ -70,7 +70,7 @@ def csl_of(record: Record) -> dict[str, Any]:
     return csl
 
 
-def initialled(name: str) -> dict[str, str]:
+def short_name(name: str) -> dict[str, str]:
     """Return the CSL-JSON name of a name like `Doe JA`."""
     found = SHORT_NAME.fullmatch(one_line(name))
     if not found:

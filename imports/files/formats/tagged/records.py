@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from imports.files.bibliography import NOBODY
+from imports.files.bibliography import NOT_A_PERSON
 from imports.files.items import Item, Problem, Row, clean, one_line
 
 MAX_LINES = 5_000  # of a record
@@ -111,7 +111,9 @@ def people(texts: Iterable[str]) -> list[dict[str, str]]:
     """Return CSL-JSON names, one per line; a single line may separate several by semicolons."""
     lines = [one_line(text) for text in texts]
     names = lines[0].split(";") if len(lines) == 1 else lines
-    return [person(name) for name in names if name.strip() and not NOBODY.fullmatch(name.strip())]
+    return [
+        person(name) for name in names if name.strip() and not NOT_A_PERSON.fullmatch(name.strip())
+    ]
 
 
 def person(text: str) -> dict[str, str]:
