@@ -17,7 +17,7 @@ from api.views import APIView
 @register()
 def every_endpoint_is_strict(**_: Any) -> list[CheckMessage]:
     """Report each API view or serializer that would ignore unknown parameters or fields."""
-    loose: list[CheckMessage] = [
+    errors: list[CheckMessage] = [
         Error(
             f"{view.__module__}.{view.__qualname__} accepts any parameter, at {route}.",
             hint="Derive it from api.views.APIView or ListAPIView.",
@@ -26,7 +26,7 @@ def every_endpoint_is_strict(**_: Any) -> list[CheckMessage]:
         for route, view in api_views()
         if not issubclass(view, APIView)
     ]
-    loose += [
+    errors += [
         Error(
             f"{serializer.__module__}.{serializer.__qualname__} accepts any field.",
             hint="Derive it from api.serializers.Serializer or ModelSerializer.",
@@ -35,7 +35,7 @@ def every_endpoint_is_strict(**_: Any) -> list[CheckMessage]:
         for serializer in subclasses(BaseSerializer)
         if not issubclass(serializer, (Strict, ListSerializer)) and is_ours(serializer)
     ]
-    return loose
+    return errors
 
 
 def api_views() -> Iterator[tuple[str, type[Any]]]:

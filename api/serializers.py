@@ -17,7 +17,7 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-REPORTED = 20  # the most unknown names in one error response
+MAX_REPORTED = 20  # the most unknown names in one error response
 FIXED = "The server sets this; leave it out."
 ONCE = "Give this once."
 BOOLEAN, WHOLE, NUMBER = "Give true or false.", "Give a whole number.", "Give a number."
@@ -72,17 +72,17 @@ class Strict:
         """Return the validated values of a request; raise ValidationError with all errors."""
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)  # type: ignore[misc]  # raises the error
-        given, errors = self._plain(data) if isinstance(data, QueryDict) else (data, {})
-        is_form, shapes, strange = given is not data, self._shapes, []
-        for name, value in given.items():
+        plain, errors = self._plain(data) if isinstance(data, QueryDict) else (data, {})
+        is_form, shapes, unknown = plain is not data, self._shapes, []
+        for name, value in plain.items():
             if name not in shapes:
-                strange.append(name)
+                unknown.append(name)
             elif error := type_errors(shapes[name], value, is_form=is_form):
                 errors[name] = error
-        if strange:
-            errors |= dict(self._unknown(strange))
+        if unknown:
+            errors |= dict(self._unknown(unknown))
         try:
-            values = super().to_internal_value(given)  # type: ignore[misc]
+            values = super().to_internal_value(plain)  # type: ignore[misc]
         except ValidationError as refused:
             raise ValidationError({**refused.detail, **errors}) from None  # type: ignore[dict-item]
         if errors:
@@ -102,19 +102,19 @@ class Strict:
         """Return the values of a form or query string, and an error for each repeated name."""
         values: dict[str, Any] = {}
         errors: Errors = {}
-        for name, given in form.lists():
+        for name, texts in form.lists():
             if isinstance(self._writable.get(name), serializers.ListField):
-                values[name] = given
+                values[name] = texts
             else:
-                values[name] = given[-1]
-                if len(given) > 1:
+                values[name] = texts[-1]
+                if len(texts) > 1:
                     errors[name[:100]] = [ErrorDetail(ONCE, code="repeated")]
         return values, errors
 
-    def _unknown(self, strange: list[str]) -> Iterator[tuple[str, list[ErrorDetail]]]:
+    def _unknown(self, unknown: list[str]) -> Iterator[tuple[str, list[ErrorDetail]]]:
         """Yield an error for each name that the client cannot set."""
         fields: Mapping[str, Field] = self.fields  # type: ignore[attr-defined]
-        for name in [name for name in strange if name not in self.also_known][:REPORTED]:
+        for name in [name for name in unknown if name not in self.also_known][:MAX_REPORTED]:
             if name in fields or name in self.fixed:
                 yield name, [ErrorDetail(self.fixed.get(name, FIXED), code="read_only")]
             else:

@@ -88,20 +88,20 @@ class APIView(views.APIView):
     def may_see(cls, viewer: Any, created: Any) -> bool:
         """Return whether a person may still see the data that a POST returned.
 
-        Asked before a stored response is sent again. True by default: mostly, it is their own.
+        Called before a stored response is sent again. True by default: most data is their own.
         """
         return True
 
     def known_parameters(self, request: Request) -> Mapping[str, Any]:
         """Return the validated parameters; raise ValidationError if one is unknown or invalid."""
         reads = request.method in ("GET", "HEAD")
-        own = self.query_serializer if reads else QuerySerializer
-        if not request.query_params and own is QuerySerializer:
+        serializer_class = self.query_serializer if reads else QuerySerializer
+        if not request.query_params and serializer_class is QuerySerializer:
             return {}
-        given = own(data=request.query_params)
-        given.also_known = self.page_parameters() if reads else ()
-        given.is_valid(raise_exception=True)
-        values: Mapping[str, Any] = given.validated_data
+        serializer = serializer_class(data=request.query_params)
+        serializer.also_known = self.page_parameters() if reads else ()
+        serializer.is_valid(raise_exception=True)
+        values: Mapping[str, Any] = serializer.validated_data
         return values
 
     def page_parameters(self) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from django.conf import settings
 
 PREFIX = "CELERY_"
 # Celery's Django support reads this setting with its prefix.
-KEPT = ("CELERY_DB_REUSE_MAX",)
+WITH_PREFIX = ("CELERY_DB_REUSE_MAX",)
 
 SETTINGS = {
-    name if name in KEPT else name.removeprefix(PREFIX).lower(): getattr(settings, name)
+    name if name in WITH_PREFIX else name.removeprefix(PREFIX).lower(): getattr(settings, name)
     for name in dir(settings)
     if name.startswith(PREFIX)
 }

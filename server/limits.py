@@ -59,8 +59,8 @@ class Limits:
 
 def read(env: environ.Env) -> Limits:
     """Return the limits, with the values that the environment sets."""
-    given = {}
+    values = {}
     for name, default in vars(Limits()).items():
         kind = env.int if isinstance(default, int) else env.float
-        given[name] = kind(name.upper(), default=default)
-    return Limits(**given)
+        values[name] = kind(name.upper(), default=default)
+    return Limits(**values)

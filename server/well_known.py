@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 VALID_FOR = timedelta(days=90)
 ICON = (settings.BASE_DIR / "server" / "static" / "server" / "icon.svg").read_bytes()
 # Crawlers may read the home page alone.
-KEPT_FROM_ROBOTS = ("/api/", "/admin/", "/metrics", "/healthz", "/readyz")
+DISALLOWED = ("/api/", "/admin/", "/metrics", "/healthz", "/readyz")
 
 
 @require_safe
@@ -26,7 +26,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 @require_safe
 def robots_txt(request: HttpRequest) -> HttpResponse:
     """Return the paths that crawlers must not fetch (RFC 9309)."""
-    lines = [f"Disallow: {settings.URL_PREFIX}{path}\n" for path in KEPT_FROM_ROBOTS]
+    lines = [f"Disallow: {settings.URL_PREFIX}{path}\n" for path in DISALLOWED]
     text = "User-agent: *\n" + "".join(lines)
     return HttpResponse(text, content_type="text/plain; charset=utf-8")
 

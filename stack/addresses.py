@@ -28,9 +28,9 @@ def write_addresses(data: Path, ports: Mapping[str, int]) -> None:
 
 def address_lines(servers: Servers) -> Text:
     """Return one line for each address and login of a stack; a table would cut long ones off."""
-    kept = json.loads((servers.data / FILE).read_text(encoding="utf-8"))
+    stored = json.loads((servers.data / FILE).read_text(encoding="utf-8"))
     text = Text()
-    for name, value in _addresses(servers, kept["ports"], kept["hidden"]):
+    for name, value in _addresses(servers, stored["ports"], stored["hidden"]):
         text.append(f"  {name:16}", style="cyan not bold")
         text.append(f"{value}\n", style="not bold")
     return text

@@ -274,8 +274,8 @@ class Servers:
         command += ["-U", NAME, "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8"]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         with log.open("w", encoding="utf-8") as output:
-            made = subprocess.run(command, stdout=output, stderr=output, check=False)
-        if made.returncode != 0:
+            initdb = subprocess.run(command, stdout=output, stderr=output, check=False)
+        if initdb.returncode != 0:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise ServerFailed(f"PostgreSQL's initdb failed. The end of {log}:\n{tail(log)}")
         unfinished.rename(self._postgres_data)

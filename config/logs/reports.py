@@ -19,7 +19,7 @@ from config.logs.lines import fields_of
 from eventbook.observe import name_of
 
 # The parts of a report that are sent; Sentry and libraries attach others, which are removed.
-KEPT = {
+SENT_PARTS = {
     "contexts", "environment", "event_id", "exception", "fingerprint", "level", "logentry",
     "logger", "platform", "release", "sdk", "server_name", "tags", "timestamp",
 }  # fmt: skip
@@ -79,10 +79,10 @@ def report(record: logging.LogRecord, message: str) -> Event:
     """Return the report of a record, as a Sentry event."""
     fields = fields_of(record)
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    found: Any = {}
+    described: Any = {}
     if error is not None:
-        found, _ = event_from_exception(error, client_options=sentry_sdk.get_client().options)
-    made: Any = found | {
+        described, _ = event_from_exception(error, client_options=sentry_sdk.get_client().options)
+    event: Any = described | {
         "level": "fatal" if record.levelno >= logging.CRITICAL else "error",
         "logger": record.name,
         "logentry": {"message": message},
@@ -94,15 +94,15 @@ def report(record: logging.LogRecord, message: str) -> Event:
             name_of(error) if error else str(fields.get("error", "")),
         ],
     }
-    return cast(Event, made)
+    return cast(Event, event)
 
 
 def scrubbed(event: Event, hint: Hint) -> Event | None:
     """Remove possible user data from a report: exception messages, variables, request data."""
-    kept: dict[str, Any] = {name: value for name, value in event.items() if name in KEPT}
-    kept["contexts"] = {}
-    for value in kept.get("exception", {}).get("values", []):
+    sent: dict[str, Any] = {name: value for name, value in event.items() if name in SENT_PARTS}
+    sent["contexts"] = {}
+    for value in sent.get("exception", {}).get("values", []):
         value["value"] = ""
         for frame in value.get("stacktrace", {}).get("frames", []):
             frame.pop("vars", None)
-    return cast(Event, kept)
+    return cast(Event, sent)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from urllib.parse import unquote, urlsplit
 
 MASK = "[secret]"
-SHORTEST = 5  # characters; shorter secrets occur inside normal words
+MIN_LENGTH = 5  # characters; shorter secrets occur inside normal words
 LOGIN = re.compile(r"(?<=://)[^/@\s\"']*:[^/@\s\"']*(?=@)")
 TOKEN = re.compile(
     r"(?i)((?:[?&]|\b)(?:token|password|secret|api_?key|access_token|signature)=)[^&\s\"']+"
@@ -33,7 +33,7 @@ def secrets_of(environment: Mapping[str, str]) -> set[str]:
             found.add(_password(text))
     found |= {unquote(secret) for secret in found}
     found |= {json.dumps(secret)[1:-1] for secret in found}
-    return {secret for secret in found if len(secret) >= SHORTEST}
+    return {secret for secret in found if len(secret) >= MIN_LENGTH}
 
 
 def masking(secrets: Collection[str]) -> Callable[[str], str]:

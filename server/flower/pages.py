@@ -16,7 +16,7 @@ from flower.views import BaseHandler, broker
 from tornado.ioloop import IOLoop
 
 # Outcomes of a delivery whose handler did not run (eventbook/observe/families.py).
-PUT_OFF = {"limited", "deferred", "paused", "passed_over"}
+NOT_RUN = {"limited", "deferred", "paused", "passed_over"}
 
 
 def install() -> None:
@@ -84,9 +84,9 @@ def without_idle_tasks(event: Any) -> Any:
 
 
 def did_nothing(result: str) -> bool:
-    """Return whether a task ran no handler: its result, as text, counts only PUT_OFF outcomes."""
+    """Return whether a task ran no handler: its result, as text, counts only NOT_RUN outcomes."""
     try:
         outcomes = ast.literal_eval(result)
     except (ValueError, SyntaxError):
         return False
-    return isinstance(outcomes, dict) and bool(outcomes) and outcomes.keys() <= PUT_OFF
+    return isinstance(outcomes, dict) and bool(outcomes) and outcomes.keys() <= NOT_RUN

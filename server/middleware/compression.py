@@ -9,12 +9,14 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 # A shorter response, for example one card, is sent faster than it is compressed.
-LEAST_BYTES = 1024
-TYPES = re.compile(r"(text/(?!event-stream)|application/(\w[\w.-]*\+)?(json|xml|yaml)|image/svg)")
+MIN_BYTES = 1024
+COMPRESSIBLE = re.compile(
+    r"(text/(?!event-stream)|application/(\w[\w.-]*\+)?(json|xml|yaml)|image/svg)"
+)
 # Responses with tokens. An attacker who gets text of their own into one could find out the token by
 # the compressed length (BREACH, https://www.breachattack.com/).
-SECRET = ("/api/v1/auth/", "/admin/")
-REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
+WITH_TOKENS = ("/api/v1/auth/", "/admin/")
+GZIP_REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
 class CompressionMiddleware(GZipMiddleware):
@@ -24,16 +26,16 @@ class CompressionMiddleware(GZipMiddleware):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         """Compress the response if that is useful and safe, and the client accepts gzip."""
-        if request.path_info.startswith(SECRET) or not is_worth_it(response):
+        if request.path_info.startswith(WITH_TOKENS) or not is_worth_it(response):
             return response
-        if REFUSED.search(request.META.get("HTTP_ACCEPT_ENCODING", "")):
+        if GZIP_REFUSED.search(request.META.get("HTTP_ACCEPT_ENCODING", "")):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)
         return compressed
 
 
 def is_worth_it(response: HttpResponseBase) -> bool:
-    """Return whether a response is text and has LEAST_BYTES or more (or is streamed)."""
-    if not TYPES.match(response.headers.get("Content-Type", "")):
+    """Return whether a response is text and has MIN_BYTES or more (or is streamed)."""
+    if not COMPRESSIBLE.match(response.headers.get("Content-Type", "")):
         return False
-    return not isinstance(response, HttpResponse) or len(response.content) >= LEAST_BYTES
+    return not isinstance(response, HttpResponse) or len(response.content) >= MIN_BYTES

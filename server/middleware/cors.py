@@ -17,11 +17,11 @@ ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # Request headers that scripts may send, and response headers that they may read, beyond the ones
 # that are always allowed.
-SENT = (
+REQUEST_HEADERS = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID,"
     " Traceparent, X-Request-ID"
 )
-READ = (
+RESPONSE_HEADERS = (
     "Content-Disposition, ETag, Idempotent-Replayed, Location, Retry-After, WWW-Authenticate,"
     " X-Request-ID"
 )
@@ -54,7 +54,7 @@ class CorsMiddleware:
         if headers and request.method == "OPTIONS" and is_preflight:
             response = HttpResponse(status=204)
             response.headers["Access-Control-Allow-Methods"] = METHODS
-            response.headers["Access-Control-Allow-Headers"] = SENT
+            response.headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
             response.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
         else:
             response = self.get_response(request)
@@ -72,5 +72,5 @@ def cors_headers(origin: str) -> dict[str, str]:
         return {}
     return {
         "Access-Control-Allow-Origin": "*" if anybody else origin,
-        "Access-Control-Expose-Headers": READ,
+        "Access-Control-Expose-Headers": RESPONSE_HEADERS,
     }
