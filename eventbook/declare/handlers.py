@@ -31,7 +31,7 @@ class EventSource(Protocol):
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Handler:
     """A function that handles batches of one event type, its queue, and its options.
 
@@ -87,25 +87,12 @@ def handler(
     if split is not None and not atomic:
         raise ValueError(f"{name}: `split` needs `atomic=True`.")
     if group is not None and atomic:
-        raise ValueError(
-            f"{name}: `group` needs `atomic=False`: it limits calls outside the database."
-        )
+        raise ValueError(f"{name}: `group` is for effects outside the database (`atomic=False`).")
+    options: dict[str, Any] = {"split": split, "formerly": tuple(formerly), "group": group}
+    options |= {"batch_size": batch_size, "statement": statement, "keep_result": keep_result}
 
     def subscribe(handle: Handle) -> Handle:
-        new = Handler(
-            name=name,
-            queue=queue,
-            event_name=signal.name,
-            handle=handle,
-            atomic=atomic,
-            split=split,
-            formerly=tuple(formerly),
-            group=group,
-            batch_size=batch_size,
-            statement=statement,
-            keep_result=keep_result,
-        )
-        register(new)
+        register(Handler(name, queue, signal.name, handle, atomic, **options))
         return handle
 
     return subscribe
