@@ -39,9 +39,8 @@ class Import(models.Model):
     source = models.TextField(max_length=2048, blank=True)
     format = models.CharField(max_length=20, blank=True)  # empty until it is known
     status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
-    # Whether the event that makes a worker read it was recorded (imports/jobs/turns.py). The
-    # database default is for the previous release, which announces every import at once.
-    announced = models.BooleanField(default=True, db_default=True)
+    # Whether the event that makes a worker read it was recorded (imports/jobs/turns.py).
+    announced = models.BooleanField(default=True)
     error = models.TextField(blank=True)
     # The owner's choices: `collection`, `visibility`, `dry_run`.
     options = models.JSONField(default=dict)
@@ -56,11 +55,10 @@ class Import(models.Model):
     # changed an existing card.
     added = models.IntegerField(default=0)
     known = models.IntegerField(default=0)
-    # The database default is for the previous release, which inserts imports without it.
-    merged = models.IntegerField(default=0, db_default=0)
+    merged = models.IntegerField(default=0)
     failed = models.IntegerField(default=0)
     # Rows of any result with a warning: their file has a mark that was not understood.
-    warned = models.IntegerField(default=0, db_default=0)
+    warned = models.IntegerField(default=0)
     added_public = models.IntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -130,11 +128,11 @@ class ImportBatch(models.Model):
     origin = models.ForeignKey(
         Import, models.CASCADE, related_name="batch_set", db_index=False, db_column="import_id"
     )
-    # The import's owner, for turns. Null in the previous release, which announces all batches.
+    # The import's owner, and whether the batch was announced (imports/jobs/turns.py).
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
-    announced = models.BooleanField(default=True, db_default=True)
+    announced = models.BooleanField(default=False)
     number = models.IntegerField()
     rows = models.IntegerField()
     # A JSON list of items (imports/files/items.py).
@@ -161,8 +159,7 @@ class ImportProblem(models.Model):
     line = models.IntegerField()
     code = models.CharField(max_length=40)
     detail = models.TextField()
-    # The database default is for the previous release, which inserts problems without it.
-    is_warning = models.BooleanField(default=False, db_default=False)
+    is_warning = models.BooleanField(default=False)
     # The row's title or address, cut short.
     row = models.TextField(max_length=200, blank=True)
 

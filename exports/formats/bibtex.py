@@ -57,6 +57,7 @@ def write(selection: Selection) -> Iterator[str]:
 
 
 def _entry(entry: Entry) -> str:
+    """Return a card as one BibTeX entry."""
     csl = csl_of(entry)
     kind = _kind_of(csl)
     fields = _fields(kind, csl) | _addresses(kind, csl)

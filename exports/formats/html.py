@@ -45,6 +45,7 @@ def tags_of(tags: list[str]) -> str:
 
 
 def _bookmarks(entries: Iterable[Entry], indent: str) -> Iterator[str]:
+    """Yield the cards that have an address as bookmarks with notes."""
     for card in (entry.card for entry in entries if entry.card.link):
         attributes = {
             "HREF": card.link,

@@ -45,6 +45,7 @@ def _feeds(selection: Selection) -> dict[str, list[str]]:
 
 
 def _links(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the cards that have an address as outlines."""
     for card in (entry.card for entry in entries if entry.card.link):
         yield outline(
             card.visibility,

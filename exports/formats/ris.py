@@ -81,6 +81,7 @@ def _lines(tag: str, text: str) -> str:
 
 
 def _name(person: dict[str, Any]) -> str:
+    """Return a name as RIS writes it: `Family, Given, Suffix`, or an organization."""
     if literal := person.get("literal"):
         return str(literal)
     particle = person.get("non-dropping-particle", "")

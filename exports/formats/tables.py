@@ -22,6 +22,7 @@ def write(selection: Selection) -> Iterator[str]:
 
 
 def _rows(selection: Selection) -> Iterator[tuple[str, ...]]:
+    """Yield the header, then a row for each card in each of its collections."""
     yield COLUMNS
     for entry in selection.entries():
         card = entry.card

@@ -118,6 +118,7 @@ def repaired(document: Document) -> Document:
 
 
 def _xml_reference(found: re.Match[str]) -> str:
+    """Return an HTML reference as its character, and a stray ampersand escaped."""
     reference = found.group()
     if len(reference) == 1:
         return "&amp;"

@@ -141,6 +141,7 @@ def attribute_value(text: str) -> str:
 
 
 def _referred(found: re.Match[str]) -> str:
+    """Return the character of a reference; the text itself if it is no reference."""
     from html import unescape
 
     reference = found.group()

@@ -113,12 +113,12 @@ class _BatchAdder:
         known = self._claim(list(first))
         new = [key for key in dict(self.rows) if key not in known]
         refused = self._add([(key, first[key], self._draft(first[key])) for key in new])
-        begun = {id(first[key]) for key in new if key in refused or key in self.created}
-        left = [(key, item) for key, item in self.rows if id(item) not in begun]
-        for key, item in left:
+        handled = {id(first[key]) for key in new if key in refused or key in self.created}
+        remaining = [(key, item) for key, item in self.rows if id(item) not in handled]
+        for key, item in remaining:
             if key in refused:
                 self.outcome.problems.append(item.problem(*refused[key]))
-        self._merge([(key, item) for key, item in left if key not in refused])
+        self._merge([(key, item) for key, item in remaining if key not in refused])
         self._store_cards(first)
         if self.feeds:
             self._subscribe()

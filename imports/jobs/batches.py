@@ -116,7 +116,6 @@ class BatchWriter:
             number=number,
             rows=len(items),
             items=encode(items),
-            announced=False,
         )
         turns.announce(self.job.owner_id)
 
@@ -128,6 +127,7 @@ class BatchWriter:
         return sorted(names - set(self.collections))
 
     def _create_collections(self, items: list[Item]) -> None:
+        """Create the collections that items name and the owner doesn't have yet."""
         for name in self._missing_collections(items):
             with recording(priority=Priority.BULK):
                 collection = create_collection(

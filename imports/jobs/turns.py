@@ -12,7 +12,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models import Q
 
 from eventbook import Priority, recording
 from eventbook.database import execute
@@ -83,18 +82,18 @@ def _announce_batches(owner_id: int, *, ended: int, with_dead: bool) -> None:
     waiting = batches.filter(announced=False).select_related("origin").defer("items")
     waiting = waiting.select_for_update(of=("self",), skip_locked=True)
     # By number, so that a user's imports advance side by side and small ones end soon.
-    following = list(waiting.order_by("number", "origin")[:BATCHES_PER_PERSON])
-    if not following:
+    next_batches = list(waiting.order_by("number", "origin")[:BATCHES_PER_PERSON])
+    if not next_batches:
         return
     announced = list(batches.filter(announced=True).values_list("origin_id", flat=True))
     room = BATCHES_PER_PERSON - len(announced)
     if with_dead and room <= 0:
         room += sum(count_dead_letters(set(announced)).values())
-    for batch in following[: max(room, ended)]:
+    for batch in next_batches[: max(room, ended)]:
         ImportBatch.objects.filter(pk=batch.pk).update(announced=True)
-        first = batch.number <= FIRST_BATCHES
-        first = first and batch.origin.source_kind != Import.Source.FEED
-        with recording(priority=Priority.INTERACTIVE if first else Priority.BULK):
+        is_feed = batch.origin.source_kind == Import.Source.FEED
+        is_urgent = batch.number <= FIRST_BATCHES and not is_feed
+        with recording(priority=Priority.INTERACTIVE if is_urgent else Priority.BULK):
             event = ImportBatchReady(
                 import_id=batch.origin_id, number=batch.number, source=source_of(batch.origin)
             )
@@ -112,11 +111,11 @@ def others_wait(job: Import) -> bool:
 def recover_turns() -> int:
     """Announce waiting work of users whose turns were lost; return the number of users checked.
 
-    Turns are lost with dead letters, or with workers of a release that has no turns yet.
+    Turns are lost with dead letters.
     """
     imports = Import.objects.filter(status=Import.Status.QUEUED, announced=False)
     owners = set(imports.values_list("owner_id", flat=True))
-    batches = ImportBatch.objects.filter(announced=False).exclude(Q(owner=None))
+    batches = ImportBatch.objects.filter(announced=False)
     owners |= set(batches.values_list("owner_id", flat=True).distinct())
     for owner in sorted(owners):
         with transaction.atomic():

@@ -45,6 +45,7 @@ def decoded(content: bytes, charset: str | None) -> str:
 
 
 def _decoded(content: bytes, charset: str | None) -> str:
+    """Decode by the first rule that fits: byte order mark, declared charset, UTF-8, best guess."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content.decode(encoding, "replace")

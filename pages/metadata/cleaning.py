@@ -169,16 +169,16 @@ def split_people(values: Iterable[str]) -> Iterator[str]:
     """
     for value in values:
         for part in PEOPLE_SEPARATOR.split(BY.sub("", value[:MAX_LENGTH])):
-            yield from _split_person(part)
+            yield from _split_recursively(part)
 
 
-def _split_person(text: str) -> list[str]:
+def _split_recursively(text: str) -> list[str]:
     """Split a text into people wherever a separator has at least two words on each side."""
     for separator in (",", " & ", " und ", " et ", " y ", " e ", " en ", " och ", " og ", " with "):
         parts = [part.strip() for part in text.split(separator) if part.strip()]
         people = [part for part in parts if part.rstrip(".").lower() not in SUFFIXES]
         if len(people) > 1 and all(len(part.split()) > 1 for part in people):
-            return [each for part in people for each in _split_person(part)]
+            return [each for part in people for each in _split_recursively(part)]
     return [text]
 
 

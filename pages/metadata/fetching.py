@@ -42,6 +42,7 @@ def request(canonical: str, *, conditions: Mapping[str, str]) -> PageResponse:
 
 
 def _request(url: str, conditions: Mapping[str, str]) -> PageResponse:
+    """Request the page at one address, with its redirects; raise FetchFailed."""
     try:
         found = _follow(url, {**LANGUAGE, **conditions})
     except WrongType as other:

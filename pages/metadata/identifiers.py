@@ -109,6 +109,7 @@ def in_url(url: str) -> dict[str, str]:
 
 
 def _doi_in_path(path: str) -> str:
+    """Return the DOI in a path, without the view or version that sites append, or ""."""
     if not (found := DOI.search(path)):
         return ""
     name = PAGE_SUFFIX.sub("", found.group())

@@ -29,6 +29,7 @@ def main_work(scripts: Sequence[str]) -> Node:
 
 
 def _parsed(script: str) -> Any:
+    """Return the value of a JSON-LD script, or None if it is not JSON."""
     # Some pages wrap the JSON in an HTML comment, as was once usual for scripts.
     script = script.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";")
     try:

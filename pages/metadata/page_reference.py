@@ -34,6 +34,7 @@ def reference_of(known: Metadata) -> dict[str, Any]:
 
 
 def _type_of(found: dict[str, Any]) -> str:
+    """Return the CSL type that the fields suggest, or an empty string."""
     if found.get("journal"):
         return "article-journal"
     if found.get("isbn"):

@@ -106,6 +106,7 @@ def _crossref_name(author: Mapping[str, Any]) -> str:
 
 
 def _crossref_date(work: Mapping[str, Any]) -> str:
+    """Return the first date that Crossref gives, the date of publication first."""
     for key in ("published", "issued", "published-print", "published-online"):
         parts = ((work.get(key) or {}).get("date-parts") or [[]])[0]
         if date := cleaning.date("-".join(str(part) for part in parts if part)):

@@ -95,6 +95,7 @@ def _mark(name: str) -> str:
 
 
 def _word(value: Any) -> str:
+    """Return a mark's value for comparison: in lower case, with spaces between words."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = one_line(value if isinstance(value, str) else str(value)).lower()

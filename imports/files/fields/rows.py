@@ -135,6 +135,7 @@ def _tags(fields: Fields) -> tuple[str, ...]:
 
 
 def _collections(fields: Fields) -> tuple[tuple[str, ...], ...]:
+    """Return the paths of the row's folders, else the names of its collections."""
     paths = [
         tuple(name for name in PATH.split(folder) if name) for folder in fields.texts("folder")
     ]
@@ -211,6 +212,7 @@ def _without_excel_quotes(text: str) -> str:
 
 
 def _kind(fields: Fields, csl: Mapping[str, Any]) -> str:
+    """Return the CSL type of a reference, from its stated type or from the fields it has."""
     kinds = fields.texts("kind", "genre")
     for name in [part for kind in kinds for part in kind.split(";")]:
         if known := KINDS.get(normalized(name)):

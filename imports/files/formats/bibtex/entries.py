@@ -68,6 +68,7 @@ class BibFile:
             yield from self._parse(self.text[block.start : block.end], line)
 
     def _blocks(self) -> Iterator[Block]:
+        """Yield the blocks of the file, each up to the beginning of the next."""
         begins = BLOCK_BEGIN.finditer(self.text)
         begin = next(begins, None)
         while begin:
