@@ -91,12 +91,9 @@ def no_worker_believes_in_a_pause(request: pytest.FixtureRequest) -> Iterator[No
 @pytest.fixture
 def link() -> Iterator[Any]:
     """A link to the test run's PostgreSQL, which can be blackholed (tests/harness/links.py)."""
-    from django.conf import settings
+    from tests.harness.links import link_to_postgresql
 
-    from stack.embedded import PORT, Servers
-    from tests.harness.links import Link
-
-    link = Link(Servers(settings.DATA_DIR).run / f".s.PGSQL.{PORT}")
+    link = link_to_postgresql()
     yield link
     link.close()
 

@@ -16,8 +16,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from stack.embedded import PORT, Servers
-from tests.harness.links import Link
+from tests.harness.links import Link, link_to_postgresql
 from tests.harness.processes import ROOT, end, environment, free_port, wait_for
 from tests.harness.scraping import parsed, scrape, value
 from tests.harness.tools import tool
@@ -31,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(scope="module")
 def link() -> Iterator[Link]:
     """Return the link between the exporter and PostgreSQL."""
-    link = Link(Servers(settings.DATA_DIR).run / f".s.PGSQL.{PORT}")
+    link = link_to_postgresql()
     yield link
     link.close()
 

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from django.conf import settings
 from django.db import connection
 
-from stack.embedded import PORT, Servers
 from tests.flows.flowers import LOGIN, Flower
-from tests.harness.links import Link
+from tests.harness.links import Link, link_to_postgresql
 from tests.harness.processes import Workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +19,7 @@ HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 
 @pytest.fixture(scope="module")
 def database(django_db_setup: None) -> Iterator[Link]:
-    link = Link(Servers(settings.DATA_DIR).run / f".s.PGSQL.{PORT}")
+    link = link_to_postgresql()
     yield link
     link.close()
 

@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.conf import settings
+
+from stack.embedded import PORT, Servers
+
 CHUNK = 65_536
+
+
+def link_to_postgresql() -> Link:
+    """Return a new link to the test run's PostgreSQL."""
+    return Link(Servers(settings.DATA_DIR).run / f".s.PGSQL.{PORT}")
 
 
 class Link:

@@ -141,7 +141,7 @@ def nested_bomb(send: Send) -> None:
 
 
 def to(where: str) -> Callable[[Send], None]:
-    """Redirect the client."""
+    """Return a behaviour that redirects the client to this address."""
     return lambda send: answer(send, f"Location: {where}", status="302 Found", body=b"")
 
 

@@ -156,7 +156,7 @@ def plain(text: str) -> str:
 
 
 def score(places: dict[str, Path]) -> Score:
-    """Return the share of right values over all articles."""
+    """Score the extraction from all articles."""
     total = Score()
     for article in ARTICLES:
         content = (places[article.version] / f"{article.name}.html").read_bytes()

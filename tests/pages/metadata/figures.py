@@ -25,7 +25,7 @@ ROUNDS = 5
 
 @dataclass
 class Score:
-    """How often each field is right, of so often; and where it is not."""
+    """The number of right values and of all values by field, and the wrong values."""
 
     right: dict[str, int] = field(default_factory=dict)
     of: dict[str, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Score:
         return self.right[name] / self.of[name]
 
     def say(self, *, wrong: bool) -> None:
-        """Print the shares."""
+        """Print the score, and with `wrong` each wrong value."""
         for name, count in self.of.items():
             say(f"  {name:12} {self.right[name]:3} of {count:3}  {self.share(name):4.0%}")
         for page, name, found, shown in self.wrong if wrong else ():
@@ -68,7 +68,7 @@ def pages() -> Iterator[tuple[str, str, bytes, dict[str, Any]]]:
 
 
 def real() -> Score:
-    """Return the share of right values over real pages."""
+    """Score the extraction from real pages."""
     score = Score()
     for name, url, content, shown in pages():
         score.add(name, extract(content, charset=None, url=url), shown)
@@ -76,7 +76,7 @@ def real() -> Score:
 
 
 def scholarly() -> Score:
-    """Return the share of right values over articles with publishers' tags."""
+    """Score the extraction from articles with publishers' tags."""
     score = Score()
     for article in ARTICLES:
         found = extract(article.head.encode(), charset=None, url=article.url)
