@@ -205,7 +205,7 @@ class ImportedItem(models.Model):
     card = models.ForeignKey("cards.Card", models.SET_NULL, null=True, related_name="imported_as")
     # Digests of the rows that were written into the card. Importing such a row again changes
     # nothing, even if the curator has edited the card since.
-    seen = ArrayField(models.UUIDField(), default=list, db_default=[])
+    digests = ArrayField(models.UUIDField(), default=list, db_default=[])
     # The identity of the parent item; set to null once the cards are linked.
     parent = models.UUIDField(null=True)
 

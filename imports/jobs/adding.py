@@ -129,7 +129,7 @@ class _BatchAdder:
         claimed = {row[0] for row in self._execute(statements.CLAIM, identities=keys)}
         old = [key for key in keys if key not in claimed]
         held = self._execute(statements.LOCK_KNOWN, identities=old) if old else []
-        self.digests_before = {key: seen for key, _, seen in held}
+        self.digests_before = {key: digests for key, _, digests in held}
         self.cards = {key: card for key, card, _ in held if card}
         self.known_before = set(self.cards)
         # Importing a file again restores cards that the owner removed. A feed doesn't: its entries

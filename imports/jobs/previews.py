@@ -77,7 +77,7 @@ class KnownRows:
         """Load which of these items and pages the owner has already."""
         keys = list({identity(item.source, item.guid) for item in items} - set(self.rows))
         found = execute(statements.FIND_KNOWN, {"owner": self.owner_id, "identities": keys}).rows
-        self.rows |= {key: set(seen) for key, card, seen in found if card}
+        self.rows |= {key: set(digests) for key, card, digests in found if card}
         pages = {page for item in items if (page := page_of(item))} - self.pages
         own = Card.objects.filter(curator=self.owner_id, url__canonical__in=pages)
         self.pages |= set(own.values_list("url__canonical", flat=True))

@@ -12,25 +12,25 @@ CLAIM = """
     RETURNING identity
 """
 FIND_KNOWN = """
-    SELECT identity, card_id, seen FROM imports_importeditem
+    SELECT identity, card_id, digests FROM imports_importeditem
     WHERE owner_id = %(owner)s AND identity = ANY(%(identities)s::uuid[])
 """
 LOCK_KNOWN = FIND_KNOWN + "ORDER BY identity FOR UPDATE"
 SET_CARDS = """
-    UPDATE imports_importeditem item SET card_id = became.card_id, parent = became.parent
+    UPDATE imports_importeditem item SET card_id = new.card_id, parent = new.parent
     FROM unnest(%(identities)s::uuid[], %(cards)s::uuid[], %(parents)s::uuid[])
-         AS became (identity, card_id, parent)
-    WHERE item.owner_id = %(owner)s AND item.identity = became.identity
+         AS new (identity, card_id, parent)
+    WHERE item.owner_id = %(owner)s AND item.identity = new.identity
 """
 # Call with these items claimed or locked by this transaction.
 ADD_DIGESTS = """
-    UPDATE imports_importeditem item SET seen = item.seen || came.digests
+    UPDATE imports_importeditem item SET digests = item.digests || new.digests
     FROM (
         SELECT identity, array_agg(digest) AS digests
-        FROM unnest(%(identities)s::uuid[], %(digests)s::uuid[]) AS took (identity, digest)
+        FROM unnest(%(identities)s::uuid[], %(digests)s::uuid[]) AS pair (identity, digest)
         GROUP BY identity
-    ) AS came
-    WHERE item.owner_id = %(owner)s AND item.identity = came.identity
+    ) AS new
+    WHERE item.owner_id = %(owner)s AND item.identity = new.identity
 """
 # Call with the cards locked.
 MERGE = """
