@@ -102,6 +102,20 @@ def test_operators_pause_and_resume(operator: Client) -> None:
     assert list(acts) == [("queue.pause", "alice")] * 2 + [("queue.resume", "alice")]
 
 
+def test_a_queue_that_left_the_table_is_neither_paused_nor_changed(operator: Client) -> None:
+    QueueControl.objects.create(queue="letters")
+
+    for action in ("pause", "resume"):
+        page = operator.post(QUEUES, form(action, "letters", QUEUE), follow=True).content.decode()
+        assert "The queues are: notifications, feeds, events" in page
+    refused = operator.post(change("letters"), FORM | {"concurrency": "9"})
+
+    assert refused.status_code == 403
+    acts = Operation.objects.order_by("id").values_list("action", "details__queue")
+    assert list(acts) == [("queue.pause", QUEUE), ("queue.resume", QUEUE)]
+    assert QueueControl.objects.get(queue="letters").concurrency is None
+
+
 def test_a_purge_asks_first_and_tells_what_is_left(operator: Client, in_hand: list[int]) -> None:
     text_of(operator, QUEUES)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from eventbook.declare.queues import all_policies
+from eventbook.declare.queues import UnknownQueue, all_policies
 from eventbook.models import Delivery, QueueControl
 from eventbook.operate import actions, queries
 from eventbook.operate.actions import Purged, Waiting
@@ -130,7 +131,8 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
         return super().has_view_permission(request, obj) or self.has_operate_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_operate_permission(request)
+        in_table = obj is None or obj.queue in all_policies()
+        return in_table and self.has_operate_permission(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -183,19 +185,31 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
 
     @admin.action(description="Pause the selected queues", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
-        for queue in names_of(queryset):
-            actions.pause(queue, actor=request.user.get_username())
-        self.message_user(
-            request,
-            "These queues are paused: no new work begins. Give the reason in a queue's form.",
-            messages.WARNING,
-        )
+        if queues := self._for_each(request, queryset, actions.pause):
+            text = f"{', '.join(queues)}: paused, no new work begins. Give the reason in the form."
+            self.message_user(request, text, messages.WARNING)
 
     @admin.action(description="Resume the selected queues", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
-        for queue in names_of(queryset):
-            actions.resume(queue, actor=request.user.get_username())
-        self.message_user(request, "These queues are resumed, with all waiting deliveries.")
+        if queues := self._for_each(request, queryset, actions.resume):
+            text = f"{', '.join(queues)}: resumed, with all waiting deliveries."
+            self.message_user(request, text)
+
+    def _for_each(
+        self, request: HttpRequest, chosen: QuerySet[QueueControl], action: Callable[..., bool]
+    ) -> list[str]:
+        """Apply an action to each chosen queue, and return their names.
+
+        Show an error for a queue that left the queue table.
+        """
+        done = []
+        for queue in names_of(chosen):
+            try:
+                action(queue, actor=request.user.get_username())
+                done.append(queue)
+            except UnknownQueue as error:
+                self.message_user(request, str(error), messages.ERROR)
+        return done
 
     @admin.action(description="Make waiting retries due now", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
