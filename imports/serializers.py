@@ -96,6 +96,9 @@ class PreviewSerializer(Serializer):
     columns = serializers.DictField(child=serializers.CharField())
 
 
+COUNTED = ("read", "added", "known", "merged", "failed", "warned")
+
+
 class CountsSerializer(Serializer):
     """Numbers of rows: read so far, by result, and waiting to be added.
 
@@ -131,23 +134,10 @@ class ImportSerializer(ModelSerializer[Import]):
     class Meta:
         model = Import
         fields = (
-            "id",
-            "kind",
-            "source",
-            "format",
-            "status",
-            "error",
-            "dry_run",
-            "size",
-            "counts",
-            "rows_per_second",
-            "seconds_left",
-            "dead_letters",
-            "preview",
-            "created_at",
-            "started_at",
-            "finished_at",
-        )
+            "id", "kind", "source", "format", "status", "error", "dry_run", "size", "counts",
+            "rows_per_second", "seconds_left", "dead_letters", "preview", "created_at",
+            "started_at", "finished_at",
+        )  # fmt: skip
         read_only_fields = fields
 
     def to_representation(self, instance: Import) -> dict[str, Any]:
@@ -162,15 +152,8 @@ class ImportSerializer(ModelSerializer[Import]):
             "error": instance.error,
             "dry_run": bool(instance.options.get("dry_run")),
             "size": instance.size,
-            "counts": {
-                "read": instance.read,
-                "added": instance.added,
-                "known": instance.known,
-                "merged": instance.merged,
-                "failed": instance.failed,
-                "warned": instance.warned,
-                "waiting": waiting(instance),
-            },
+            "counts": {name: getattr(instance, name) for name in COUNTED}
+            | {"waiting": waiting(instance)},
             "rows_per_second": rate,
             "seconds_left": left,
             "dead_letters": self.context.get("dead_letters", {}).get(str(instance.pk), 0),

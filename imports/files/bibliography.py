@@ -35,12 +35,8 @@ CSL_TYPES = frozenset(
 NUMBERED = {"report", "thesis", "patent", "standard", "legislation", "bill", "dataset", "software"}
 # CSL types of works that are part of a book, volume or journal.
 PART_TYPES = {
-    "chapter",
-    "paper-conference",
-    "entry-dictionary",
-    "entry-encyclopedia",
-    "article-journal",
-}
+    "chapter", "paper-conference", "entry-dictionary", "entry-encyclopedia", "article-journal",
+}  # fmt: skip
 SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
 SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/", re.IGNORECASE)  # requires a login
 # An address without its scheme.

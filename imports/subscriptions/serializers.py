@@ -43,17 +43,9 @@ class SubscriptionSerializer(ModelSerializer[FeedSubscription]):
     class Meta:
         model = FeedSubscription
         fields = (
-            "id",
-            "url",
-            "title",
-            "collection",
-            "visibility",
-            "refreshed_at",
-            "next_refresh",
-            "failures",
-            "error",
-            "created_at",
-        )
+            "id", "url", "title", "collection", "visibility", "refreshed_at", "next_refresh",
+            "failures", "error", "created_at",
+        )  # fmt: skip
         read_only_fields = fields
 
     def to_representation(self, instance: FeedSubscription) -> dict[str, Any]:

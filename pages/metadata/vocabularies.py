@@ -41,23 +41,16 @@ OPEN_GRAPH = {
     "title": ("og:title", "twitter:title"),
     "authors": ("article:author", "og:author", "book:author", "article:author_name"),
     "published": (
-        "article:published_time",
-        "og:published_time",
-        "article:published",
-        "book:release_date",
+        "article:published_time", "og:published_time", "article:published", "book:release_date",
     ),
     "modified": ("article:modified_time", "og:updated_time"),
     "description": ("og:description", "twitter:description"),
     "image": (
-        "og:image:secure_url",
-        "og:image",
-        "og:image:url",
-        "twitter:image",
-        "twitter:image:src",
+        "og:image:secure_url", "og:image", "og:image:url", "twitter:image", "twitter:image:src",
     ),
     "site": ("og:site_name", "application-name"),
     "canonical": ("og:url",),
-}
+}  # fmt: skip
 PLAIN = {
     "title": ("title", "sailthru.title", "parsely-title", "headline", "hdl"),
     "authors": ("author", "parsely-author", "sailthru.author", "byl", "authors", "dcsext.author"),
@@ -77,11 +70,7 @@ IDENTIFIERS = {
     "arxiv": ("citation_arxiv_id",),
     "pmid": ("citation_pmid", "ncbi_uid"),
     "isbn": (
-        "citation_isbn",
-        "book:isbn",
-        "books:isbn",
-        "og:isbn",
-        "dc.identifier.isbn",
+        "citation_isbn", "book:isbn", "books:isbn", "og:isbn", "dc.identifier.isbn",
         "dc.identifier",
     ),
 }  # fmt: skip

@@ -15,16 +15,8 @@ SEPARATORS = ("|", ";", ",")
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 NAMES_OF_TAGS = ("name", "tag", "label", "title")
 NAMES_OF_TEXTS = (
-    "quote",
-    "exact",
-    "highlight",
-    "content",
-    "text",
-    "comment",
-    "note",
-    "name",
-    "title",
-)
+    "quote", "exact", "highlight", "content", "text", "comment", "note", "name", "title",
+)  # fmt: skip
 # The parts of names in CSL-JSON, and in Zotero's JSON.
 NAMES_OF_PEOPLE = (("family", "lastName"), ("given", "firstName"), ("literal", "name"))
 # "Doe, Jane (57190000000)": the author number of Scopus.
