@@ -85,8 +85,8 @@ class WorkerVitals(Vitals):
         """Check the broker, the tally and the operators' settings; called in a thread."""
         # While Celery reconnects to the broker, the loop stands still. Query the broker at once
         # then: a broker that is down is no fault of the worker.
-        stands = time.monotonic() > self._ticked + 2 * TICK_SECONDS
-        if stands or time.monotonic() >= self._next_check:
+        loop_stands = time.monotonic() > self._ticked + 2 * TICK_SECONDS
+        if loop_stands or time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + BROKER_SECONDS
             self._check_messages()
         self._check_failures()
@@ -113,9 +113,8 @@ class WorkerVitals(Vitals):
 
     def _check_messages(self) -> None:
         """Note whether messages wait while the worker accepts none."""
-        accepted, began = state.all_total_count[0], self._accepted
-        self._accepted = accepted
-        at_work = bool(state.active_requests) or accepted != began
+        before, self._accepted = self._accepted, state.all_total_count[0]
+        at_work = bool(state.active_requests) or self._accepted != before
         waits = bool(state.reserved_requests)
         # While tasks run and the loop turns, the broker need not be queried.
         if not at_work or time.monotonic() > self._ticked + BROKER_SECONDS:

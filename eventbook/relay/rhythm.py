@@ -19,9 +19,9 @@ IDLE_SECONDS = 0.5  # between two polls of the outbox without a notification
 LAST_POLL_SECONDS = 0.03
 # After a step with several events, wait this long for each of them: under load the next batch is
 # then larger, and each event costs less. After a single event there is no such wait.
-GATHER_SECONDS = 0.0012
-GATHER_LIMIT = 0.1  # the longest such wait
-GATHERED = 256  # after a step with this many events, don't wait for more
+GATHER_SECONDS_PER_EVENT = 0.0012
+LONGEST_GATHER_SECONDS = 0.1
+MANY_EVENTS = 256  # after a step with this many events, don't wait for more
 DUE_SECONDS = 0.5  # between two polls for pauses, retries, lost messages and expired leases
 CATCH_UP_SECONDS = 15.0  # between two checks for deliveries that an older release left out
 # Between two polls of the broker's queue lengths: usually, and if a lane may be half full.
@@ -70,11 +70,11 @@ class Rhythm:
     @property
     def is_busy(self) -> bool:
         """Return whether the next step probably claims many entries."""
-        return self.work_is_left or self.interactive >= GATHERED
+        return self.work_is_left or self.interactive >= MANY_EVENTS
 
     @property
     def gather_seconds(self) -> float:
         """Return how long to gather events before the next step; 0 to wait for a notification."""
-        if 1 < self.interactive < GATHERED:
-            return min(self.interactive * GATHER_SECONDS, GATHER_LIMIT)
+        if 1 < self.interactive < MANY_EVENTS:
+            return min(self.interactive * GATHER_SECONDS_PER_EVENT, LONGEST_GATHER_SECONDS)
         return 0.0

@@ -9,7 +9,7 @@ from eventbook.database.statements import execute
 from eventbook.deliveries.states import Pending
 from eventbook.observe import tracing
 
-CHECKED = 100  # at most this many events of one step are checked for a trace
+MAX_CHECKED = 100  # events of one step that are checked for a trace
 
 FIND = """
     SELECT id, type, traceparent FROM eventbook_event
@@ -29,8 +29,8 @@ def record_spans(
     if not tracing.is_on() or not pending:
         return
     ended = time.time_ns()
-    wanted = list(dict.fromkeys(delivery.event_id for delivery in pending[:CHECKED]))
-    for id, type, traceparent in execute(FIND, [wanted, tracing.TRACED]).rows:
+    wanted = list(dict.fromkeys(delivery.event_id for delivery in pending[:MAX_CHECKED]))
+    for id, type, traceparent in execute(FIND, [wanted, tracing.MAX_TRACES]).rows:
         attributes: dict[str, tracing.Value] = {"event_id": str(id), "count": len(pending)}
         if expanding_since is not None:
             tracing.record_span(

@@ -61,7 +61,7 @@ class RunLog:
         traces = [each.traceparent for each in batch if tracing.is_sampled(each.traceparent)]
         if not traces:
             return
-        first, *self._linked_traces = list(dict.fromkeys(traces))[: tracing.TRACED]
+        first, *self._linked_traces = list(dict.fromkeys(traces))[: tracing.MAX_TRACES]
         self._span = tracing.span(
             f"handle {self.handler.name}",
             parent=first,

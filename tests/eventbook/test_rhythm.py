@@ -10,9 +10,9 @@ from eventbook.relay.rhythm import (
     CATCH_UP_SECONDS,
     CLAIM_LIMIT,
     DUE_SECONDS,
-    GATHER_LIMIT,
-    GATHER_SECONDS,
-    GATHERED,
+    GATHER_SECONDS_PER_EVENT,
+    LONGEST_GATHER_SECONDS,
+    MANY_EVENTS,
     Rhythm,
 )
 
@@ -31,10 +31,10 @@ class Clock:
     [
         (0, 0),
         (1, 0),
-        (2, 2 * GATHER_SECONDS),
-        (50, 50 * GATHER_SECONDS),
-        (GATHERED - 1, GATHER_LIMIT),
-        (GATHERED, 0),
+        (2, 2 * GATHER_SECONDS_PER_EVENT),
+        (50, 50 * GATHER_SECONDS_PER_EVENT),
+        (MANY_EVENTS - 1, LONGEST_GATHER_SECONDS),
+        (MANY_EVENTS, 0),
     ],
 )
 def test_only_several_events_are_waited_for(interactive: int, seconds: float) -> None:

@@ -34,7 +34,7 @@ COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 
 # At most this many traces get spans of one batch or one step of the relay: in a backlog nobody
 # follows single events, so spans for all would be a waste.
-TRACED = 10
+MAX_TRACES = 10
 
 # The trace that this thread works for: the caller's, or that of the event being processed.
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
