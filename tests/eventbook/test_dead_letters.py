@@ -128,7 +128,7 @@ def test_a_few_are_replayed_first_those_that_died_first(letters: list[Delivery])
     assert [states[letter.pk] for letter in letters if letter.pk != first.pk] == ["dead"]
     assert states[first.pk] == "queued"
     assert Operation.objects.get().details == {"limit": "1"}
-    with pytest.raises(CommandError, match="not a whole number of at least 1"):
+    with pytest.raises(CommandError, match="not a whole number from 1"):
         printed("replay", "--limit", "0")
 
 

@@ -320,6 +320,7 @@ def test_limits_and_concurrency_are_set_and_taken_back(db: None) -> None:
         (["clean", "feeds", "--older-than", "10m"], "give an age of 1h or more"),
         (["clean", "feeds", "--older-than", "999999999d"], "too long"),
         (["list", "feeds", "--state", "lost"], "invalid choice"),
+        (["list", "feeds", "--state", "dead", "--limit", "9" * 20], "not a whole number from 1"),
     ],
 )
 def test_what_cannot_be_meant_is_answered_by_what_can(

@@ -23,6 +23,7 @@ def moment(text: str) -> datetime:
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 # PostgreSQL can't subtract much longer ages from the present time.
 LONGEST_AGE_SECONDS = 1_000 * 366 * 86_400
+LARGEST = 1_000_000_000  # PostgreSQL refuses numbers of more than 64 bits
 
 
 def age(text: str) -> timedelta:
@@ -49,9 +50,9 @@ def limit(text: str) -> tuple[int, int]:
 
 
 def positive(text: str) -> int:
-    """Return a whole number of at least 1."""
-    if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1.")
+    """Return a whole number from 1 to LARGEST."""
+    if not text.isdecimal() or not 1 <= int(text) <= LARGEST:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {LARGEST:,}.")
     return int(text)
 
 
