@@ -16,7 +16,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import starmap
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -145,7 +144,7 @@ def claim(handler: Handler, ids: Sequence[int]) -> list[Claimed]:
     twice has no effect.
     """
     rows = execute(CLAIM, [RATE_LIMITED, list(ids), handler.names]).rows
-    return list(starmap(Claimed, rows))
+    return list(map(Claimed._make, rows))  # twice as fast as calling Claimed
 
 
 SPLIT = """
