@@ -79,13 +79,11 @@ def run(
     def add(saved: plan.Saved) -> bool:
         return client.add(tokens[saved.curator], saved.url)
 
-    found = each("readers register", lambda name: client.register(name, password), work.people)
-    tokens = dict(zip(work.people, found, strict=True))
+    issued = each("readers register", lambda name: client.register(name, password), work.people)
+    tokens = dict(zip(work.people, issued, strict=True))
     each(
         "readers follow readers",
-        lambda follow: client.follow(
-            tokens[follow.follower], follow.followed, notify=follow.notify
-        ),
+        lambda pair: client.follow(tokens[pair.follower], pair.followed, notify=pair.notify),
         work.follows,
     )
     each("pages, one by one", add, work.singles)
