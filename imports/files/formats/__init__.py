@@ -1,4 +1,4 @@
-"""The formats that can be imported, and how a file's format is detect_format."""
+"""The formats that can be imported, and how a file's format is detected."""
 
 from __future__ import annotations
 
