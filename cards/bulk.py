@@ -33,15 +33,16 @@ class InvalidCard:
 
 
 def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
-    """Add the valid cards of a request, and return one result per card, in the same order.
+    """Add the valid cards of a request, or find the curator's existing cards about the same pages.
 
-    Raise ValidationError, with errors named `cards.N.field`, if no card is valid. Raise
-    BacklogFull if too much bulk work is open already.
+    Return one result per card, in the same order. Raise REST framework's ValidationError if the
+    list is malformed, or if no card is valid (errors `cards.N.field`). Raise BacklogFull if too
+    much bulk work is unfinished.
     """
     admit_bulk_work()
     request = BulkRequest(data=data)
     request.is_valid(raise_exception=True)
-    inputs = [validated(item) for item in request.validated_data["cards"]]
+    inputs = [draft_or_errors(item) for item in request.validated_data["cards"]]
     drafts = [each for each in inputs if isinstance(each, CardDraft)]
     added = iter(services.add_cards(curator=curator, drafts=drafts) if drafts else [])
     outcomes = [next(added) if isinstance(each, CardDraft) else each for each in inputs]
@@ -51,8 +52,8 @@ def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
     return [result_of(outcome) for outcome in outcomes]
 
 
-def validated(item: Any) -> CardDraft | InvalidCard:
-    """Return the draft of an item of the request, or its errors."""
+def draft_or_errors(item: Any) -> CardDraft | InvalidCard:
+    """Validate one card of the request, and return its draft or its errors."""
     try:
         return CardDraft(**card_input().run_validation(item))
     except serializers.ValidationError as error:
@@ -68,7 +69,7 @@ def result_of(outcome: AddedCard | RefusedCard | InvalidCard) -> dict[str, Any]:
 
 
 def errors_of(outcome: AddedCard | RefusedCard | InvalidCard) -> Any:
-    """Return a card's errors in the framework's form; empty if there are none."""
+    """Return a card's errors as REST framework's error details; empty if it has none."""
     match outcome:
         case RefusedCard():
             return details_of(DomainError(dict(outcome.errors)))

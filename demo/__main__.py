@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class NotDrained(Exception):
-    """Deliveries were still open after DRAIN_SECONDS."""
+    """Events or deliveries were still open after DRAIN_SECONDS."""
 
 
 def main() -> int:
@@ -109,7 +109,10 @@ def run(
 
 
 def wait_until_drained(bars: Progress, since: datetime) -> None:
-    """Wait until every delivery is done, or raise NotDrained."""
+    """Wait until no event or delivery of the installation is open; a dead delivery isn't.
+
+    Raise NotDrained after DRAIN_SECONDS.
+    """
     bar = bars.add_task("deliveries", total=None)
     deadline = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < deadline:
@@ -118,7 +121,8 @@ def wait_until_drained(bars: Progress, since: datetime) -> None:
         if not still_open:
             return
         time.sleep(0.05)
-    raise NotDrained(f"{still_open} deliveries were still open after {DRAIN_SECONDS:.0f} s.")
+    left = f"{still_open} events and deliveries were still open"
+    raise NotDrained(f"{left} after {DRAIN_SECONDS:.0f} s.")
 
 
 def show(

@@ -1,4 +1,4 @@
-"""HTTP connections to checked IP addresses only, which another thread can cut."""
+"""HTTP connections, only to checked IP addresses, that another thread can cut."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FetchSockets:
         self._is_cut = False
 
     def enter(self) -> None:
-        """Register the sockets that this thread opens from now on."""
+        """Watch the sockets that the current thread opens from now on."""
         _current.sockets = self
 
     def watch(self, connected: socket.socket) -> None:
@@ -49,7 +49,7 @@ class FetchSockets:
                 _shut_down(duplicate)
 
     def close(self) -> None:
-        """Close the duplicates."""
+        """Free the duplicates' descriptors after the fetch; the originals belong to requests."""
         with self._lock:
             for duplicate in self._sockets:
                 duplicate.close()

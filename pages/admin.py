@@ -1,6 +1,6 @@
 """The admin pages of web pages, their metadata, and robots.txt files.
 
-Every private page that staff open is logged (LogsReading).
+Each time staff open the admin page of a private web page or its metadata, that is logged.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from pages.models import Metadata, Robots, Url
 
 
 class HidesPrivatePages(LogsReading):
-    """Treat a page as private while every card about it is private, and hide its address."""
+    """A page is private while it has no public card; subclasses then hide its address in lists."""
 
     page = "pk"  # the field that holds the page's id
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Annotate each row with `is_public`: whether the page has a public card."""
-        # `cards` is the relation that a card adds to its page.
+        # `cards` is the reverse relation of Card.url.
         public = Url.objects.filter(pk=OuterRef(self.page), cards__visibility=Visibility.PUBLIC)
         found: QuerySet[Any] = super().get_queryset(request).annotate(is_public=Exists(public))  # type: ignore[misc]
         return found
 
     def is_private(self, obj: Any) -> bool:
-        """Return whether every card about the page is private."""
+        """Return whether the page has no public card."""
         return not obj.is_public
 
 
@@ -53,7 +53,7 @@ class UrlAdmin(HidesPrivatePages, ReadOnlyAdmin[Url]):
 
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Url]) -> None:
-        """Record an event for each page that makes a worker fetch it again."""
+        """Record an event for each page; a worker then fetches the page again."""
         count = refreshing.fetch_again(queryset)
         self.message_user(request, f"{count} pages will be fetched again.")
 
@@ -85,7 +85,7 @@ class MetadataAdmin(HidesPrivatePages, ReadOnlyAdmin[Metadata]):
 
     @admin.action(description="Fetch again")
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Metadata]) -> None:
-        """Record an event for each page that makes a worker fetch it again."""
+        """Record an event for each page; a worker then fetches the page again."""
         count = refreshing.fetch_again(metadata.url for metadata in queryset)
         self.message_user(request, f"{count} pages will be fetched again.")
 
@@ -99,5 +99,5 @@ class RobotsAdmin(ReadOnlyAdmin[Robots]):
     search_help_text = "A site, for example https://example.org."
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let staff delete rules that are out of date."""
+        """Let staff delete a cached robots.txt that is out of date."""
         return request.user.has_perm("pages.delete_robots")

@@ -15,43 +15,51 @@ class Limits:
 
     # Requests that are processed at once.
     web_threads: int = 2
-    # Downloads at once, by one person and in the process: exports, and error lists of imports.
+    # Downloads (exports, and error lists of imports) of one user at once.
     exports_per_person: int = 2
+    # Downloads of all users at once.
     exports_per_process: int = 20
     # Open connections. Beyond them, the connection that has been idle for longest is closed.
     web_connections: int = 4096
-    # From the first byte of a request to the end of its headers, and from connecting to the first
-    # byte.
+    # The time for a request's head (request line and headers), and before it, for a new
+    # connection's first byte.
     head_seconds: float = 15.0
+    # The size of a request's head.
     head_bytes: int = 32 * KIB
+    # The number of a request's headers.
     head_fields: int = 100
-    # Between two requests on one connection.
+    # The time between two requests on one connection.
     idle_seconds: float = 60.0
     # Requests that wait on one connection behind the one being processed.
     pipelined_requests: int = 16
 
-    # The size of a request body: in general, and for logins and `auth/`.
+    # The size of a request's body; logins, `auth/` and uploads of imports have limits of their own.
     body_bytes: int = MIB
+    # The size of a body at logins and below `auth/`.
     body_bytes_auth: int = 16 * KIB
-    # After the grace period, a body must arrive at this rate at least, and always within
-    # `body_seconds`.
+    # The slowest rate at which a body may arrive, after the grace period.
     body_bytes_per_second: int = 8 * KIB
+    # The time at the start of a body during which its rate doesn't count.
     body_grace_seconds: float = 10.0
+    # The time for a whole body, at any rate.
     body_seconds: float = 300.0
     # A larger body is buffered on disk.
     body_spool_bytes: int = 64 * KIB
-    # All bodies of the process: in memory (beyond it, they go to disk), and in total.
+    # The memory for all bodies of the process. Beyond it, they are buffered on disk.
     bodies_memory_bytes: int = 16 * MIB
+    # The size of all bodies of the process, in memory and on disk.
     bodies_bytes: int = 128 * MIB
 
-    # A client that reads its response at less than the rate over this time is disconnected.
+    # The interval at which it is checked how much of its response a slow client has read.
     send_stall_seconds: float = 30.0
+    # The slowest rate at which a client may read, on average over that interval.
     send_bytes_per_second: int = 512
-    # Unread responses of all slow clients of the process; beyond it, the slowest is disconnected.
+    # Unread responses of all slow clients of the process. Beyond it, the client that has waited
+    # longest is disconnected.
     unsent_bytes: int = 32 * MIB
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a limit of zero or less, which would refuse every request."""
+        """Raise ValueError for a limit of zero or less: none has a use for it."""
         for name, value in vars(self).items():
             if value <= 0:
                 raise ValueError(f"{name.upper()} is {value}; set it to more than 0.")

@@ -1,4 +1,4 @@
-"""Hidden pages: until now only other users' private cards were about them."""
+"""Refetch hidden pages: pages that were saved before, but never in public."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pages.models import Url
 from pages.services import publish
 from pages.signals import page_fetch_requested
 
-# Not `now()`, when the transaction began: the page may have been fetched for another user since.
+# `now()` is the start of the transaction; the page may have been fetched for another user since.
 NOW = "SELECT clock_timestamp()"
 
 
 def refetch_hidden(cards: Sequence[Card]) -> None:
-    """Set `page_since` of cards about hidden pages, and record events to fetch the pages again.
+    """Make hidden pages look new to the curator: their metadata would reveal other users' cards.
 
-    To the curator, a hidden page must look new: its existing metadata would reveal the other users'
-    cards.
+    `cards` must be about hidden pages (not checked). Set `page_since` of the cards to now, mark the
+    pages of public ones as public, and request a fetch of each page if FETCH_METADATA is on.
     """
     if not cards:
         return

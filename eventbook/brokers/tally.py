@@ -15,7 +15,8 @@ from eventbook.observe.failures import name_of
 
 # Fewer failures in a row are no sign of a broken worker: PostgreSQL may have restarted.
 SEVERAL = 3
-# Errors of a single task, which say nothing about its worker.
+# Errors of a single task, which say nothing about its worker; except BrokenOff, which is a
+# DeliveriesFailed.
 OF_THE_TASK = (DeliveriesFailed, Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError)
 
 
@@ -41,10 +42,10 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """The time from the first failure to the last one: it does not grow while idle."""
+        """The time from the first failure to the last; it doesn't grow while the worker is idle."""
         return self._last - self._began
 
-    def fault(self) -> str:
+    def describe(self) -> str:
         """Return the failures as text, or "" if they are too few to be the worker's fault."""
         if self._count < SEVERAL:
             return ""
@@ -55,9 +56,10 @@ tally = Tally()
 
 
 def is_worker_fault(error: BaseException) -> bool:
-    """Return whether a task failed before it recorded the outcome of its deliveries.
+    """Return whether a task failed because of its worker, not because of the task itself.
 
-    A task whose handler raised has recorded it: then the handler is at fault, not the worker.
+    DeliveriesFailed means that a handler raised, and that the outcome was recorded. Its subclass
+    BrokenOff means that the outcome could not be recorded.
     """
     return isinstance(error, BrokenOff) or not isinstance(error, OF_THE_TASK)
 

@@ -98,12 +98,12 @@ class WorkerVitals(Vitals):
         # Failures while the database is down don't count, as the worker is not at fault.
         if DATABASE in self.missing:
             tally.reset()
-        was_failing, self._failing = self._failing, bool(text := tally.fault())
+        was_failing, self._failing = self._failing, bool(text := tally.describe())
         if self._failing and not was_failing:
             logger.error("worker.failing", extra={"error": text})
 
     def trouble(self) -> str:
-        return self.stalled() or tally.fault()
+        return self.stalled() or tally.describe()
 
     @property
     def watchdog_seconds(self) -> float:
@@ -147,7 +147,7 @@ class WorkerVitals(Vitals):
             return f"its event loop has stopped for {still:.0f} s"
         lasting = self.symptoms.lasting().items()
         found = [f"{name}, for {seconds:.0f} s" for name, seconds in lasting if seconds > limit]
-        if tally.seconds > limit and (failing := tally.fault()):
+        if tally.seconds > limit and (failing := tally.describe()):
             found.append(failing)
         return "; ".join(found)
 

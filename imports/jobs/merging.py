@@ -1,4 +1,4 @@
-"""Merge imported rows into the cards that their owner has of the same item or page."""
+"""Merge imported rows into the owner's existing cards of the same item or page."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ class Match:
     item: Item
     draft: CardDraft
     card_id: UUID
-    # Whether only the page is equal: then they may still be different works.
+    # Whether the row matches by its page only: then row and card may still be different works.
     by_page: bool = False
 
 
 @dataclass
 class MergeResult:
-    """Rows that matched a card, by result. `known` rows brought nothing new."""
+    """Rows that matched a card, by result."""
 
     merged: list[Match] = field(default_factory=list)
+    # Rows that brought nothing new, or whose card was removed after the match.
     known: list[Match] = field(default_factory=list)
     # Different works that share a page with the card; they get cards of their own.
     different_works: list[Match] = field(default_factory=list)
@@ -85,7 +86,10 @@ def merge(owner: User, matches: Sequence[Match]) -> MergeResult:
 
 
 def _is_different_work(card: Card, draft: CardDraft) -> bool:
-    """Return whether a draft and a card are references to different works."""
+    """Return whether a card and a draft with equal pages refer to different works.
+
+    Without two references, return False. Titles are compared too, so they join the references.
+    """
     if not (card.reference and draft.reference):
         return False
     one, other = ({"title": each.title, **each.reference} for each in (card, draft))
@@ -102,12 +106,12 @@ def _places(matches: Iterable[Match]) -> set[tuple[UUID, UUID]]:
 
 
 def merge_into(card: Card, match: Match) -> bool:
-    """Merge a row into an unsaved card; return whether it brought anything new.
+    """Merge a row into a card, without saving it; return whether the row brought anything new.
 
     Raise CardFull, and change nothing, if the card has no room. Tags are united, notes appended,
-    missing reference fields and a missing title filled in, and the earlier date wins. A private
-    card stays private; so does the content of a private row. The card keeps its own title. A
-    different title of the row counts as new, and is only kept in the list of merged rows.
+    missing reference fields and a missing title filled in, and the earlier date wins. A reference
+    sets the card's type. A private card stays private; new content of a private row makes a card
+    private. If only the title differs, return True but keep the card's title.
     """
     before, draft = _content(card), match.draft
     text = card.text

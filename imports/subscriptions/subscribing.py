@@ -47,12 +47,12 @@ def subscribe(
     """Subscribe to feeds; return the number of new subscriptions, and the refused feeds.
 
     The cards of a feed join the collection in `options`, else the one of its folder, from
-    `collections` (ids by name). `caught_up` means that the feeds' current entries are imported.
-    Calls for one user run one after the other; otherwise two could add the same feed with http and
-    https.
+    `collections` (ids by name). `caught_up` means that the feeds' current entries have been
+    imported already. Calls for one user run one after the other: two at once could add the same
+    feed with http and https, or both use the last free place.
     """
     wanted, refused = check_feeds(feeds)
-    quotas.use(owner)  # a lock: two requests at once must not both use the last free place
+    quotas.use(owner)  # without amounts, only a lock
     own = FeedSubscription.objects.filter(owner=owner)
     same = own.filter(feed__url__in=_with_schemes(wanted))
     for known in same.values_list("feed__url", flat=True):
@@ -62,12 +62,12 @@ def subscribe(
     reason = TOO_MANY.format(used=used, limit=limit)
     refused += [item.problem("too_many", reason) for item in list(wanted.values())[room:]]
     new = dict(list(wanted.items())[:room])
-    asked = WebFeed.objects.filter(url__in=_with_schemes(new)).values_list("url", flat=True)
-    known_as = {_without_scheme(url): url for url in asked}
+    known_urls = WebFeed.objects.filter(url__in=_with_schemes(new)).values_list("url", flat=True)
+    known_as = {_without_scheme(url): url for url in known_urls}
     parameters: dict[str, Any] = {
         "owner": owner.pk,
         "ids": [new_id() for _ in new],
-        "urls": [known_as.get(page, item.feed) for page, item in new.items()],
+        "urls": [known_as.get(bare, item.feed) for bare, item in new.items()],
         "titles": [item.title[:TITLE_LENGTH] for item in new.values()],
         "options": [Jsonb(_options(item, options, collections)) for item in new.values()],
         "caught_up": caught_up,
@@ -80,7 +80,11 @@ def subscribe(
 def _options(
     item: Item, options: Mapping[str, Any], collections: Mapping[str, UUID]
 ) -> dict[str, Any]:
-    """Return the options for the cards of a feed. A feed marked private in its file stays so."""
+    """Return the options for the cards of a feed.
+
+    Their collection is the one in `options`, else that of the first of the feed's folders in
+    `collections`. The cards of a feed that its file marks as private are private.
+    """
     kept = {name: options[name] for name in FEED_OPTIONS if options.get(name)}
     folder = next(
         (collections[name] for name in collection_names_of(item) if name in collections), None
@@ -123,9 +127,9 @@ def subscription_of(owner: User, feed: str) -> FeedSubscription:
 
 
 def _without_scheme(url: str) -> str:
-    """Return an address without its scheme, because http and https are the same feed."""
+    """Return an address without its scheme: with http and with https, it is the same feed."""
     return url.partition("://")[2]
 
 
-def _with_schemes(pages: Iterable[str]) -> list[str]:
-    return [f"{scheme}://{page}" for page in pages for scheme in ("http", "https")]
+def _with_schemes(bare_urls: Iterable[str]) -> list[str]:
+    return [f"{scheme}://{bare}" for bare in bare_urls for scheme in ("http", "https")]

@@ -16,7 +16,7 @@ from django.conf import settings as project
 from django.db.models.functions import Now
 
 from eventbook.models import Audit, Delivery, Event, OutboxEntry, Priority
-from eventbook.operate.diagnosis import safety, servers, work
+from eventbook.operate.diagnosis import Finding, safety, servers, work
 from stack.embedded import Servers
 from tests.eventbook.findings import ago, bad, found
 from tests.harness.processes import ROOT, environment
@@ -60,14 +60,36 @@ def test_servers_that_do_not_answer_are_found_in_seconds(tmp_path: Path) -> None
     assert seconds < 30
 
 
-def test_servers_that_answer_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_servers_are_found_and_the_rest_is_checked_as_before(tmp_path: Path) -> None:
+    system = System(tmp_path)
+    OutboxEntry.objects.create(
+        event=Event.objects.create(type="probe.sent", version=1, subject="x", data={}, priority=5),
+        type="probe.sent",
+        priority=Priority.INTERACTIVE,
+        recorded_at=ago(3600),
+    )
     assert servers.database().well
     assert servers.broker().well
+    system.database.delay_seconds = system.broker.delay_seconds = 1.2 * servers.SLOW_SECONDS
 
-    monkeypatch.setattr(servers, "SLOW_SECONDS", 0.0)
+    doctor = subprocess.run(
+        [sys.executable, "manage.py", "doctor", "--json"],
+        cwd=ROOT,
+        env=environment() | system.places,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    system.stop()
 
-    assert "responds in" in bad([servers.database()], "database")
-    assert "slowlog" in bad([servers.broker()], "broker")
+    findings = [Finding(**row) for row in json.loads(doctor.stdout)]
+    assert doctor.returncode == 1
+    assert "responds in" in bad(findings, "database")
+    assert "slowlog" in bad(findings, "broker")
+    assert "Start a relay" in bad(findings, "relay")
+    assert found(findings).keys() >= {
+        *("broker settings", "migrations", "database session", "connections", "clock"),
+        *("handlers", "queue feeds", "workers of feeds", "releases", "settings"),
+    }
 
 
 def test_connections_that_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,21 +145,21 @@ def test_work_for_a_queue_or_a_handler_that_is_no_more() -> None:
     delivery(queue="letters", handler="letters.write")
 
     assert "1 deliveries wait in a removed queue" in bad(
-        work.findings(broker_well=True), "queue letters"
+        work.findings(has_broker=True), "queue letters"
     )
-    text = bad(work.findings(broker_well=True), "handlers")
+    text = bad(work.findings(has_broker=True), "handlers")
     assert "letters.write" in text
     assert "dead-letters discard --removed" in text
 
 
 def test_an_auditor_that_has_stopped() -> None:
-    assert found(work.findings(broker_well=True))["audit"].well
+    assert found(work.findings(has_broker=True))["audit"].well
 
     Audit.objects.create(rule="every_event_has_its_deliveries", violations=0)
     Audit.objects.update(checked_at=ago(600))
 
     assert "last ran 10 min ago → Check that beat runs" in bad(
-        work.findings(broker_well=True), "audit"
+        work.findings(has_broker=True), "audit"
     )
 
 

@@ -58,7 +58,7 @@ def test_a_pause_that_came_with_a_backup_is_told_with_what_to_do() -> None:
 
 
 def found_by_the_doctor(subject: str) -> Finding:
-    (found,) = [each for each in work.findings(broker_well=True) if each.subject == subject]
+    (found,) = [each for each in work.findings(has_broker=True) if each.subject == subject]
     return found
 
 

@@ -176,9 +176,9 @@ def test_a_worker_whose_handler_fails_is_well() -> None:
     for _ in range(SEVERAL):
         tally.add(BrokenOff("The batch broke off."))
 
-    assert "3 in 0 s, with eventbook.deliveries.outcomes.BrokenOff" in tally.fault()
+    assert "3 in 0 s, with eventbook.deliveries.outcomes.BrokenOff" in tally.describe()
     assert is_worker_fault(BrokenOff("The batch broke off."))
     assert not is_worker_fault(DeliveriesFailed("1 of 1 deliveries died"))
     assert not is_worker_fault(Retry("1 of 1 deliveries failed"))
     tally.reset()
-    assert tally.fault() == ""
+    assert tally.describe() == ""

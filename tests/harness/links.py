@@ -1,4 +1,4 @@
-"""Links between a process and a server, which tests can cut, refuse or blackhole.
+"""Links between a process and a server, which tests can cut, refuse, blackhole or slow down.
 
 A *link* is a TCP proxy on the loopback interface, in front of the server's Unix socket.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ class Link:
     def __init__(self, target: Path) -> None:
         self.target = target
         self.port = 0
+        self.delay_seconds = 0.0  # of what the process sends
         self._flowing = threading.Event()
         self._listener: socket.socket | None = None
         self._wires: set[Wire] = set()
@@ -143,6 +145,7 @@ class Wire:
         with contextlib.suppress(OSError):
             while data := self.client.recv(CHUNK):
                 self.link.wait_flowing()
+                time.sleep(self.link.delay_seconds)
                 self._doomed = self._doomed or self.link.is_doomed(data)
                 self.server.sendall(data)
         self.close()

@@ -118,13 +118,19 @@ class System:
         self.broker_url = f"redis://127.0.0.1:{self.broker.port}/{BROKER_PART}"
         self.processes: dict[str, Watched] = {}
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Return the environment variables that put a process behind the links."""
+        name = connection.settings_dict["NAME"]
+        return {
+            "DATABASE_URL": f"postgres://commonplace@127.0.0.1:{self.database.port}/{name}",
+            "REDIS_URL": self.broker_url,
+        }
+
     def start(self, name: str, *command: str, **variables: str) -> Watched:
         """Start a process under this name, with its servers behind the links."""
-        database = connection.settings_dict["NAME"]
-        places = {
+        places = self.places | {
             "PROCESS_NAME": name,
-            "DATABASE_URL": f"postgres://commonplace@127.0.0.1:{self.database.port}/{database}",
-            "REDIS_URL": self.broker_url,
             "DATABASE_REPLY_SECONDS": "1",
             "HEALTH_STALL_SECONDS": str(STALL_SECONDS),
         }

@@ -1,37 +1,41 @@
-"""Checks of a running installation: each finding says what is wrong and what to do about it."""
+"""Checks of a running installation: each finding says what is well, or wrong and what to do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from eventbook.operate.diagnosis import processes, safety, servers, work
-from eventbook.operate.diagnosis.finding import Finding
+from eventbook.operate.diagnosis.finding import Finding, Unreachable
 
 __all__ = ["Finding", "diagnose", "quick_checks"]
 
 
 def diagnose() -> Iterator[Finding]:
-    """Check the servers, the work, the processes and the settings.
+    """Check the servers, the queues, the processes and the settings.
 
-    A server that does not respond costs a few seconds; the checks that depend on it are skipped.
+    Checks are skipped if they need a server that does not respond, or missing migrations. A server
+    that does not respond delays the report by a few seconds.
     """
-    database = servers.database()
-    yield database
-    broker = servers.broker()
-    yield broker
-    if broker.well:
+    on_database, on_broker = servers.database(), servers.broker()
+    yield on_database
+    yield on_broker
+    has_broker = not isinstance(on_broker, Unreachable)
+    if has_broker:
         yield from servers.broker_settings()
-    if database.well:
-        migrations = servers.migrations()
-        yield migrations
+    if not isinstance(on_database, Unreachable):
+        on_migrations = servers.migrations()
+        yield on_migrations
         yield from servers.database_settings()
-        if migrations.well:
-            yield from work.findings(broker_well=broker.well)
-            yield from processes.findings(query_workers=broker.well)
+        if on_migrations.well:
+            yield from work.findings(has_broker=has_broker)
+            yield from processes.findings(query_workers=has_broker)
     yield from safety.findings()
 
 
 def quick_checks() -> Iterator[Finding]:
-    """Check the work and the processes by their rows in PostgreSQL alone, for a quick overview."""
-    yield from work.findings(broker_well=True)
+    """Check the queues and the processes by rows in PostgreSQL only, for a quick overview.
+
+    The broker is not queried; the advice assumes that it responds.
+    """
+    yield from work.findings(has_broker=True)
     yield from processes.findings(query_workers=False)

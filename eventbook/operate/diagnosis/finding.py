@@ -26,6 +26,10 @@ class Finding:
         return cls(subject, False, text, advice)
 
 
+class Unreachable(Finding):
+    """The finding of a server that does not respond: checks that need the server are skipped."""
+
+
 def duration(seconds: float) -> str:
     """Return a duration as text, in the largest unit that has at least two: `90 s`, `3 min`."""
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):

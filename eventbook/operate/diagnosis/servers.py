@@ -11,7 +11,7 @@ from eventbook.brokers.broker import Broker, BrokerDown
 from eventbook.declare.queues import all_policies
 from eventbook.observe import figures
 from eventbook.operate import queries
-from eventbook.operate.diagnosis.finding import Finding
+from eventbook.operate.diagnosis.finding import Finding, Unreachable
 
 SLOW_SECONDS = 0.1  # for a query without work; a handler sends several
 CLOCK_SECONDS = 1.0  # a larger difference to PostgreSQL's clock is a fault
@@ -19,13 +19,13 @@ MANY = 0.8  # the share of connections, or of memory, above which little is left
 
 
 def database() -> Finding:
-    """Return whether PostgreSQL can be reached, and how long a query takes."""
+    """Return whether PostgreSQL responds, and how fast; Unreachable if it does not."""
     try:
         seconds = queries.round_trip_seconds()
         version = queries.server_version()
     except DatabaseError as error:
         advice = "Start PostgreSQL, or correct DATABASE_URL. Until then every request gets a 503."
-        return Finding.bad("database", f"unreachable: {error}".strip(), advice)
+        return Unreachable.bad("database", f"unreachable: {error}".strip(), advice)
     text = f"PostgreSQL {version} responds in {1000 * seconds:.1f} ms"
     if seconds > SLOW_SECONDS:
         advice = (
@@ -100,7 +100,7 @@ def clock_difference(ahead: float) -> str:
 
 
 def broker() -> Finding:
-    """Return whether the broker can be reached, and how long a query takes."""
+    """Return whether the broker responds, and how fast; Unreachable if it does not."""
     connection = Broker()
     try:
         waiting = sum(connection.depths(list(all_policies())).values())
@@ -109,7 +109,7 @@ def broker() -> Finding:
         seconds = time.monotonic() - began
     except BrokerDown as error:
         advice = "Start Valkey/Redis, or correct REDIS_URL. Until then events wait in PostgreSQL."
-        return Finding.bad("broker", f"unreachable: {error}", advice)
+        return Unreachable.bad("broker", f"unreachable: {error}", advice)
     finally:
         connection.close()
     text = f"{waiting} messages wait; it responds in {1000 * seconds:.1f} ms"

@@ -1,4 +1,4 @@
-"""Checks of the work: the outbox, dead letters, failing handlers, late queues and the audit."""
+"""Checks of the outbox, dead letters, failing handlers, late queues and the audit."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ PAUSE_SECONDS = 24 * 3600
 MANY_RETRIES = 5
 
 
-def findings(*, broker_well: bool) -> Iterator[Finding]:
+def findings(*, has_broker: bool) -> Iterator[Finding]:
     """Yield findings about the outbox, the handlers, each queue and the audit.
 
-    A cause comes before its effect: dead letters and failing handlers before late queues.
+    Without `has_broker` (the broker does not respond), advice about a backlog is to repair the
+    broker. Causes come before effects: dead letters and failing handlers before late queues.
     """
-    yield _outbox(broker_well)
+    yield _outbox(has_broker)
     yield _handlers()
     yield from _dead_letters()
     failing = queries.failing_handlers()
     yield from map(_failing_handler, failing)
     failing_queues = {each.queue for each in failing if each.count >= MANY_RETRIES}
     for status in queries.queue_status():
-        yield _queue(status, broker_well, failing=status.queue in failing_queues)
+        yield _queue(status, has_broker, failing=status.queue in failing_queues)
     yield from _audits()
 
 
-def _outbox(broker_well: bool) -> Finding:
+def _outbox(has_broker: bool) -> Finding:
     """Return whether the relay keeps up with the outbox."""
     lag, length = queries.relay_lag_seconds(), queries.outbox_length()
     waiting = f"{length} events wait in the outbox"
@@ -44,7 +45,7 @@ def _outbox(broker_well: bool) -> Finding:
         start = "Start a relay (`manage.py relay`); if one runs, see its log."
         repair = "Repair the broker; then the relay goes on by itself."
         text = f"{waiting}, the oldest for {duration(lag)}"
-        return Finding.bad("relay", text, start if broker_well else repair)
+        return Finding.bad("relay", text, start if has_broker else repair)
     return Finding.ok("relay", waiting)
 
 
@@ -67,7 +68,7 @@ def _failing_handler(failing: queries.FailingHandler) -> Finding:
     return Finding(f"handler {failing.handler}", failing.count < MANY_RETRIES, text, advice)
 
 
-def _queue(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -> Finding:
+def _queue(status: queries.QueueStatus, has_broker: bool, *, failing: bool) -> Finding:
     """Return the finding of a queue: bad if it is late, was removed, or is paused for too long."""
     subject, policy = f"queue {status.queue}", all_policies().get(status.queue)
     if policy is None:
@@ -79,15 +80,15 @@ def _queue(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -> 
     if status.oldest_seconds > policy.slo_seconds:
         waited = f"a delivery that could run has waited {duration(status.oldest_seconds)}"
         text = f"{waited}; the SLO is {policy.slo_seconds} s. {status.depth} are open"
-        advice = _advice_if_late(status, broker_well, failing=failing)
+        advice = _advice_if_late(status, has_broker, failing=failing)
         scale = f"Scale it: `fly scale count {policy.process_group}=N`."
         return Finding.bad(subject, text, advice or scale)
     return Finding.ok(subject, f"{status.depth} open, {status.done} done in 5 minutes")
 
 
-def _advice_if_late(status: queries.QueueStatus, broker_well: bool, *, failing: bool) -> str:
+def _advice_if_late(status: queries.QueueStatus, has_broker: bool, *, failing: bool) -> str:
     """Return advice for a late queue that more workers would not help; "" if they would."""
-    if not broker_well:
+    if not has_broker:
         return "Repair the broker: without it, no message reaches a worker."
     if not status.workers:
         return "Start a worker: see `workers of` below."

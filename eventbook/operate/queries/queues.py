@@ -20,10 +20,10 @@ from eventbook.operate.queries.values import rows
 
 @dataclass(frozen=True, kw_only=True)
 class QueueStatus(Backlog):
-    """A queue's backlog with its throughput, latency, workers and numbers.
+    """A queue's backlog, throughput, latency, workers, concurrency and rate limits.
 
-    Latencies are milliseconds from commit to done. Limits and concurrency are those in force; a
-    limit of 0 is none. `workers` counts main processes.
+    Latencies are milliseconds from recording the event to done. Concurrency and limits are those in
+    force; a limit of 0 means unlimited. `workers` counts main processes.
     """
 
     done: int = 0
@@ -54,16 +54,16 @@ DONE = f"""
 """  # noqa: S608 - put together from constants
 
 
-def queue_status(*, since: datetime | None = None, finished: bool = True) -> list[QueueStatus]:
+def queue_status(*, since: datetime | None = None, with_done: bool = True) -> list[QueueStatus]:
     """Return each queue's figures; done deliveries count from `since` on, or over 5 minutes.
 
-    Without `finished`, the figures of done deliveries are left out, which saves the statement that
+    Without `with_done`, the figures of done deliveries are left out, which saves the statement that
     reads all of them.
     """
     policies, set_by_operators = all_policies(), controls.read()
     found = backlogs(list(policies))
     workers = workers_by_queue()
-    done = _done(since) if finished else {}
+    done = _done(since) if with_done else {}
     restored = restored_pauses() if any(backlog.paused for backlog in found) else set()
     return [
         QueueStatus(
@@ -107,7 +107,10 @@ def _done(since: datetime | None) -> dict[str, dict[str, Any]]:
 
 
 def _percentile(steps: Mapping[int, int], share: float) -> float:
-    """Return the milliseconds within which a share (0 to 1) of the deliveries was done."""
+    """Return the latency, in ms, within which a share (0 to 1) of the deliveries was done.
+
+    `steps` holds the number of deliveries by logarithmic step; the result is the middle of a step.
+    """
     wanted, seen, step = share * sum(steps.values()), 0, 0
     for step in sorted(steps):
         seen += steps[step]

@@ -27,7 +27,11 @@ PEOPLE = {
 
 
 def read(document: Document) -> Iterator[Row]:
-    """Yield the references of a file; report faulty XML as a problem after the last record."""
+    """Yield a file's references.
+
+    If the XML breaks off, yield the references before the fault, then a problem. Other Unreadable
+    errors are raised.
+    """
     try:
         for node in elements(document, depth=2):
             if node.name == "record":
@@ -39,7 +43,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def item_of(record: Node) -> Row:
-    """Return the item of a reference."""
+    """Convert a `record` element to an item."""
     urls = [url for text in _all(record, "urls", "url") for url in text.split()]
     web = next((url for url in urls if url.startswith(("http://", "https://"))), "")
     return reference_item(
@@ -78,7 +82,10 @@ def _first(record: Node, name: str) -> str:
 
 
 def _all(record: Node, *names: str) -> list[str]:
-    """Return the texts at a path of element names, at any depth below each step."""
+    """Return the texts of the elements at a path of names, without empty texts.
+
+    Each element of the path may be at any depth below the one before it.
+    """
     found = [record]
     for name in names:
         found = [node for outer in found for node in _within(outer, name)]
@@ -86,7 +93,10 @@ def _all(record: Node, *names: str) -> list[str]:
 
 
 def _within(node: Node, name: str) -> Iterator[Node]:
-    """Yield the elements of a name at any depth, because EndNote nests most in groups."""
+    """Yield the outermost elements with this name, outside `style`.
+
+    They may be at any depth, because EndNote wraps most in group elements.
+    """
     for child in node.children:
         if child.name == name:
             yield child

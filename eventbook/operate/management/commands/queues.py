@@ -261,5 +261,5 @@ def broker_outage() -> str:
 
 def status_of(queue: str) -> QueueStatus:
     """Return the figures of one queue, without those of finished deliveries."""
-    (status,) = (row for row in queries.queue_status(finished=False) if row.queue == queue)
+    (status,) = (row for row in queries.queue_status(with_done=False) if row.queue == queue)
     return status
