@@ -25,7 +25,7 @@ from eventbook.database import execute
 
 # These responses contain tokens, which must be stored nowhere but hashed. Registration therefore
 # implements the header itself (accounts/registrations.py).
-AUTH = "/api/v1/auth/"
+AUTH_PATH = "/api/v1/auth/"
 MAX_KEY_LENGTH = 255
 KEY_REUSED = "This Idempotency-Key was used with another body; send a new one."
 
@@ -59,7 +59,7 @@ class IdempotencyMiddleware:
             return problem_response(
                 400, f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
             )
-        sender = None if request.path_info.startswith(AUTH) else sender_of(request)
+        sender = None if request.path_info.startswith(AUTH_PATH) else sender_of(request)
         if sender is None:
             return self.get_response(request)
         try:

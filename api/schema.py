@@ -14,7 +14,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
-from api.idempotency import AUTH
+from api.idempotency import AUTH_PATH
 from api.objects import CHANGES, ObjectView
 from api.problems import MEDIA_TYPE
 from api.serializers import Serializer
@@ -182,7 +182,7 @@ class ProblemSchema(AutoSchema):
     def may_be_repeated(self) -> bool:
         """Return whether the view accepts an Idempotency-Key."""
         return self.method == "POST" and (
-            not self.path.startswith(AUTH) or self.view.may_be_repeated
+            not self.path.startswith(AUTH_PATH) or self.view.may_be_repeated
         )
 
     def error_codes(self) -> list[str]:

@@ -12,6 +12,7 @@ from django.db import DatabaseError, close_old_connections
 from rest_framework.exceptions import AuthenticationFailed
 
 from accounts.authentication import digest_of, still_valid, token_in
+from api.idempotency import AUTH_PATH
 from imports.limits import IMPORT_BYTES
 from imports.views import ENVELOPE_BYTES
 from server.asgi import Receive, Send
@@ -20,7 +21,7 @@ from server.problems import send_problem
 
 IMPORTS = {"/api/v1/imports/", "/api/v1/imports/files/"}
 # These paths get a lower limit: their bodies have little more than a name and a password.
-LOGINS = ("/api/v1/auth/", "/admin/login/")
+LOGINS = (AUTH_PATH, "/admin/login/")
 # How long the server reads and drops the rest of a refused body, so that the client gets to read
 # the response.
 LINGER_SECONDS = 2.0

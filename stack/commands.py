@@ -18,7 +18,7 @@ from stack.ports import PORTS, PortTaken, free_ports
 from stack.processes import end_processes
 from stack.programs import BASE_DIR, GROUP_STOP_SECONDS, SERVER_STOP_SECONDS
 from stack.server_process import ServerFailed
-from stack.stack import NO_VARIABLES, Stack, StackFailed
+from stack.stack import Stack, StackFailed
 from stack.supervision import ORPHAN_SECONDS, SupervisorGone
 from stack.watcher import processes_of, watching
 
@@ -39,7 +39,7 @@ def demo() -> int:
 
 
 def _up(console: Console) -> int:
-    with _stack(console, show_lines=True) as stack:
+    with _stack(console, show_lines=True, variables={}) as stack:
         stack.start()
         console.print("\nCommonplace is up. Ctrl-C stops it.\n", style="bold")
         console.print(address_lines(stack.servers), highlight=False)
@@ -88,12 +88,10 @@ interrupts = Interrupts()
 
 
 @contextmanager
-def _stack(
-    console: Console, *, show_lines: bool, variables: Mapping[str, str] = NO_VARIABLES
-) -> Iterator[Stack]:
+def _stack(console: Console, *, show_lines: bool, variables: Mapping[str, str]) -> Iterator[Stack]:
     """Own the data directory, end leftovers of an earlier stack, and stop the stack at the end."""
     with owning(data_directory()) as servers:
-        stack = Stack(servers=servers, console=console, show_lines=show_lines, variables=variables)
+        stack = Stack(servers, console, show_lines=show_lines, variables=variables)
         end_previous(stack)
         stack.forget_scale()
         stack.set_ports(free_ports(PORTS, any_free=not show_lines))

@@ -24,7 +24,6 @@ from stack.watcher import VARIABLE, new_mark
 READY_SECONDS = 120
 POLL_SECONDS = 0.2
 SCALE_FILE = "scale.json"
-NO_VARIABLES: Mapping[str, str] = {}
 
 
 class StackFailed(RuntimeError):
@@ -35,12 +34,7 @@ class Stack:
     """All programs of one data directory, under one supervisord."""
 
     def __init__(
-        self,
-        *,
-        servers: Servers,
-        console: Console,
-        show_lines: bool,
-        variables: Mapping[str, str] = NO_VARIABLES,
+        self, servers: Servers, console: Console, *, show_lines: bool, variables: Mapping[str, str]
     ) -> None:
         servers.prepare()
         self.servers = servers

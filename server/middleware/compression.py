@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
+from api.idempotency import AUTH_PATH
+
 # A shorter response, for example one card, is sent faster than it is compressed.
 MIN_BYTES = 1024
 COMPRESSIBLE = re.compile(
@@ -15,7 +17,7 @@ COMPRESSIBLE = re.compile(
 )
 # Responses with tokens. An attacker who gets text of their own into one could find out the token by
 # the compressed length (BREACH, https://www.breachattack.com/).
-WITH_TOKENS = ("/api/v1/auth/", "/admin/")
+WITH_TOKENS = (AUTH_PATH, "/admin/")
 GZIP_REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
