@@ -33,11 +33,12 @@ from feeds.models import Timeline
 
 # The namespace of advisory locks on cards; an arbitrary number that no other code uses.
 CARD_LOCKS = 0x6665
+# Reads of a feed within this time are recorded once.
 READ_PRECISION = timedelta(days=1)
 
 
 class FanOut(NamedTuple):
-    """A card, and the range of follower ids of its curator whose timelines are changed."""
+    """A card whose fan-out changes the timelines of those followers whose ids are in a range."""
 
     card_id: UUID
     curator_id: int
@@ -93,7 +94,7 @@ def _without_merged(batch: Sequence[FanOut]) -> Sequence[FanOut]:
 
 
 def backfill(follows: Sequence[UserFollowed]) -> int:
-    """Add the newest public cards of the followed users to the followers' timelines."""
+    """Add the followed users' newest public cards to the followers' timelines; return how many."""
     follower_ids, followed_ids = _columns(follows)
     lock_timelines(follower_ids)
     parameters = [follower_ids, followed_ids, settings.FEED_LENGTH]
@@ -103,7 +104,7 @@ def backfill(follows: Sequence[UserFollowed]) -> int:
 
 
 def withdraw(unfollows: Sequence[UserUnfollowed]) -> int:
-    """Remove the cards of users who are no longer followed from the timelines."""
+    """Remove the cards of users who are no longer followed from timelines; return how many."""
     follower_ids, followed_ids = _columns(unfollows)
     lock_timelines(follower_ids)
     parameters = [follower_ids, followed_ids]

@@ -56,10 +56,10 @@ def notify_of_imports(events: Sequence[Recorded[CardsImported]]) -> int:
 
 
 def notify_of_follows(events: Sequence[Recorded[UserFollowed]]) -> int:
-    """Notify users of new followers, once per pair, and the followers of cards added meanwhile.
+    """Notify users of new followers, once per pair, and the new followers of cards added meanwhile.
 
-    A card added since the follow may have been delivered before the follow was visible to its
-    handler. The new follower gets that notification here, if enabled.
+    A card added since the follow may have been delivered before its handler could see the follow.
+    The new follower is notified of that card here, if notifications are enabled.
     """
     pairs = {
         "followers": [recorded.event.follower_id for recorded in events],
@@ -91,7 +91,7 @@ def _columns(events: Sequence[Recorded[Any]]) -> dict[str, Any]:
 
 
 def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
-    """Mark the recipient's unread notifications of these events, or all, as read.
+    """Mark the recipient's unread notifications as read: all, or those with these event ids.
 
     Return how many were marked. Only visible notifications are marked, so that the number agrees
     with the unread count.

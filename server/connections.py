@@ -49,10 +49,14 @@ class Connection(HttpToolsProtocol):
     waiting_since: float | None = None
     head_begun = False
     head_size = 0
-    # Whether the latest data completed a part of a request, and the bytes received since one did.
-    progressed, bytes_without_progress = False, 0
-    # How many bytes the client had not read at the last check, and when that was.
-    unsent, unsent_since = 0, 0.0
+    # Whether the latest data completed a part of a request.
+    progressed = False
+    # The bytes received since a part of a request was last completed.
+    bytes_without_progress = 0
+    # The bytes of the response that the client had not read at the last check.
+    unsent = 0
+    # The time of that check.
+    unsent_since = 0.0
     closing_since = 0.0  # 0: it is not closing
     # The response to a head that the parser refuses, unless a limit has set another one.
     status, refusal = 400, NOT_HTTP
@@ -69,9 +73,9 @@ class Connection(HttpToolsProtocol):
             self.make_room()
 
     def make_room(self) -> None:
-        """Close the connection that has been idle for longest.
+        """Close the connection that has been idle for longest, to make room for this one.
 
-        If every other one is busy, that is this connection, which is refused with status 503.
+        If no other connection is idle, refuse this one with status 503.
         """
         idle = [each for each in self.open if each.waiting_since is not None and not each.is_busy]
         oldest = min(idle, key=lambda each: each.waiting_since or 0.0)
@@ -94,7 +98,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a response is being sent or prepared."""
+        """Whether the response to the current request is incomplete."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -133,7 +137,7 @@ class Connection(HttpToolsProtocol):
         self.waiting_since, self.head_begun, self.head_size = self.loop.time(), True, 0
 
     def on_url(self, url: bytes) -> None:
-        """Add a part of the request's URL; refuse one that is too long (414)."""
+        """Add a part of the request's URL; refuse a URL that is too long (414)."""
         self._count(len(url), status=414, what="address is")
         super().on_url(url)
 
@@ -183,8 +187,8 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Pause a response that the client doesn't read.
 
-        If all unread responses together exceed `unsent_bytes`, abort the connections that have
-        waited longest.
+        While all unread responses together exceed `unsent_bytes`, abort the connection that has
+        waited longest, but never this one.
         """
         super().pause_writing()
         self.unsent, self.unsent_since = self.transport.get_write_buffer_size(), self.loop.time()
@@ -238,9 +242,9 @@ class Connection(HttpToolsProtocol):
     # -- responses of the server itself ------------------------------------------------------------
 
     def refuse(self, status: int, detail: str) -> None:
-        """Send a problem document (RFC 9457), unless a response has begun; close the connection."""
+        """Send a problem document (RFC 9457), unless a response is due; close the connection."""
         if self.is_busy:
-            # The client would take it for a part of the response that is being sent.
+            # The client would take the refusal for the response to its earlier request.
             self.transport.abort()
             return
         headers, body = encode_problem(status, detail)

@@ -1,7 +1,7 @@
 """The ASGI application in front of Django: requests run in threads, streams in the event loop.
 
-The event loop does all the waiting for clients, in both directions. A thread gets a request when
-its body is complete, and produces the response piece by piece
+Only the event loop waits for clients, whether they send or read slowly. A thread gets a request
+when its body is complete, and produces the response piece by piece
 (docs/adr/0053-uvicorn-serves-the-site-with-our-own-deadlines.md).
 """
 

@@ -42,7 +42,8 @@ class CardDraft:
     visibility: str = Visibility.PUBLIC
     # For an imported card: when it was saved elsewhere.
     created_at: datetime | None = None
-    # Whether another card of the curator has the page already, as chapters share their book's page.
+    # Whether another card of the curator has the page already, as a book's chapters share a page.
+    # The new card then has no page.
     shares_page: bool = False
 
 
@@ -56,7 +57,7 @@ class AddedCard:
 
 @dataclass(frozen=True)
 class RefusedCard:
-    """The errors that refused a draft, by field."""
+    """A refused draft: its errors by field."""
 
     errors: rules.Errors
 
@@ -158,7 +159,7 @@ def _check(
 
 
 def _new_card(curator: User, draft: CardDraft, page: Page | None, now: datetime) -> Card:
-    # The row gets its id when the card is inserted.
+    # `insert` sets the id of the Url.
     url = Url(canonical=page.canonical, host=page.host) if page else None
     card = Card(
         curator=curator,
@@ -218,12 +219,12 @@ def _insert_or_find(curator: User, wanted: Sequence[Card | RefusedCard]) -> Save
 
 
 def _identity(card: Card) -> object:
-    """Return the key of which a curator has at most one card: its canonical URL, else its id."""
+    """Return what identifies a curator's card: its page's canonical URL, or without one, its id."""
     return card.url.canonical if card.url else card.pk
 
 
 def _existing(curator: User, cards: Sequence[Card], inserted: set[UUID]) -> dict[object, AddedCard]:
-    """Return the curator's cards that blocked an insert because they have the same page."""
+    """Return the curator's cards that blocked inserts, having the same page, by identity."""
     pages = [card.url_id for card in cards if card.url_id and card.pk not in inserted]
     found = with_representation(own_cards(curator), own=True).filter(url_id__in=pages)
     return {_identity(card): AddedCard(card, created=False) for card in found}

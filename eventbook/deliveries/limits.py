@@ -1,12 +1,13 @@
 """Rate limits for the whole cluster, strict over any window.
 
-A permit allows one call. It counts from before the call until one window after the call's end.
-While `count` permits count, further calls are refused, so no window, wherever it begins, has more
-than `count` calls. A turn is the time reserved for a refused call; a line is a sequence of turns.
+A permit allows one call. It is in force from before the call until one window after the call's end.
+While `count` permits are in force, further calls are refused, so no window, wherever it begins, has
+more than `count` calls. A turn is the time reserved for a refused call; a line is a sequence of
+turns.
 
 Permits are rows in PostgreSQL, written under the lock of their group's row and timed by
-PostgreSQL's clock. If a process dies in a call, its permit counts until one window after the time
-at which the call must have ended.
+PostgreSQL's clock. If a process dies in a call, its permit stays in force until one window after
+the time at which the call must have ended.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class RateLimit:
     """At most `count` calls in any window of `seconds`, for all calls of one `group`.
 
     Refused calls get turns in their order within a `line`. The lines of a group share its limit, so
-    that a line with many waiting calls doesn't hold up the others. Without a name, the group has
-    one line.
+    that a line with many waiting calls doesn't hold up the others. If `line` is empty, the group
+    has one line.
     """
 
     group: str
@@ -72,7 +73,7 @@ ENSURE = """
     ON CONFLICT (name) DO NOTHING
 """
 LOCK = "SELECT name FROM eventbook_rategroup WHERE name = ANY(%s) ORDER BY name FOR UPDATE"
-# Not now(), the transaction's beginning: the transaction may have waited for the lock.
+# Not now(): that is the transaction's beginning, and the transaction may have waited for the lock.
 ROOM = """
     SELECT %(count)s - count(*) FILTER (WHERE until > clock_timestamp()),
            greatest(extract(epoch FROM
@@ -88,7 +89,8 @@ TAKE = """
     VALUES (%(group)s, clock_timestamp() + (%(longest)s + %(seconds)s) * interval '1 second')
     RETURNING id
 """
-# A turn is window / count after the last turn of the line, or after the oldest permit's end.
+# A turn is `seconds` / `count` after the latest of: now, the last turn of its line, and the end of
+# the permit that ends first (if that is within one window).
 RESERVE = """
     UPDATE eventbook_rategroup
     SET reserved_until = greatest(
@@ -137,8 +139,8 @@ def acquire_permits(
 ) -> Permits | RateLimited:
     """Return a permit under every limit, or reserve a turn and return when it comes.
 
-    `longest` is the most seconds that the call may take. A call that has not `waited` for a turn
-    before is refused while others of its line wait.
+    The call must end within `longest` seconds. A call that has not `waited` for a turn before is
+    refused while others of its line wait.
     """
     if not limits:
         return Permits([])
@@ -157,7 +159,7 @@ def acquire_permits(
 
 
 def end_permits(permits: Permits, limits: Sequence[RateLimit]) -> None:
-    """Let the permits of a call that has just ended count for one more window."""
+    """Keep the permits of a call that has just ended in force for one more window."""
     if permits.ids:
         execute(END, [list(permits.ids), [limit.seconds for limit in limits]])
 
@@ -192,7 +194,7 @@ SPEND = """
 
 
 def spend(name: str, *, rate: int, wanted: int) -> int:
-    """Take up to `wanted` tokens from a budget that gains `rate` a second; return how many.
+    """Take up to `wanted` tokens from a budget that gains `rate` tokens a second; return how many.
 
     Call this in the transaction that uses the tokens, so that a rollback returns them.
     """

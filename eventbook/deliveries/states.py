@@ -7,7 +7,8 @@
 
 A delivery is one event for one handler; a part is a delivery of one range of an event's keys. An
 open delivery (queued, running or retry) has a `due_at`: the time at which the relay publishes it,
-retries it, or takes its message for lost. Of a running one, only its lease's expiry counts.
+retries it, or takes its message for lost. The relay ignores a running delivery's `due_at`: it waits
+for the expiry of its lease.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ RATE_LIMITED = "It waits for its turn under a rate limit."
 class Pending:
     """A delivery to publish.
 
-    `isolated`: it runs alone, since it is a part, or was in a batch that timed out or lost its
-    worker. `swept`: an earlier message was lost, perhaps with a worker that died before it wrote a
-    lease. Either makes it `suspect`: it may kill its worker.
+    An `isolated` delivery runs alone, since it is a part, or was in a batch that timed out or lost
+    its worker. A `swept` delivery's earlier message counts as lost, perhaps with a worker that died
+    before it wrote a lease. Both are `suspect`: they may kill their worker.
     """
 
     id: int
@@ -56,7 +57,7 @@ class Pending:
 def reopen(ids: Sequence[int], *, suspect: Sequence[int] = ()) -> None:
     """Make open deliveries due at once, since their message didn't reach the broker or handler.
 
-    The ones whose ids are also in `suspect` count as swept when they are published again.
+    Deliveries whose ids are also in `suspect` count as swept when they are published again.
     """
     execute(
         "UPDATE eventbook_delivery SET state = 'queued', due_at = now(),"
@@ -138,7 +139,7 @@ CLAIM = """
 
 
 def claim(handler: Handler, ids: Sequence[int]) -> list[Claimed]:
-    """Lock the queued ones of these deliveries until the transaction ends, and return them.
+    """Lock the queued deliveries among these until the transaction ends, and return them.
 
     Deliveries that are finished or locked by another worker are passed over, so a message received
     twice has no effect.
@@ -182,7 +183,7 @@ def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
 
 
 def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
-    """Mark open deliveries as done, and delete the lease of that id, if one is given."""
+    """Mark open deliveries as done, and delete the lease with the id `lease`, if given."""
     execute(
         "WITH released AS (DELETE FROM eventbook_lease WHERE id = %s::uuid)"
         " UPDATE eventbook_delivery SET state = 'done', due_at = NULL,"
@@ -220,7 +221,7 @@ def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None
     """Charge an attempt, and return the new state: `retry`, or `dead` after the last one.
 
     Return None if the delivery is no longer open. A retry waits a random time between 0 and
-    min(cap, base × 2^attempts) seconds: exponential back-off with full jitter
+    min(cap, base × 2^(earlier attempts)) seconds: exponential back-off with full jitter
     (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     """
     numbers: dict[str, Any] = {
@@ -263,6 +264,6 @@ DISCARD_WAITING = """
 
 
 def discard_waiting(ids: Sequence[int]) -> tuple[int, int]:
-    """Discard waiting deliveries; return how many, and how many open ones a worker still holds."""
+    """Discard waiting deliveries; return their number, and that of open ones held by workers."""
     ((discarded, were_open),) = execute(DISCARD_WAITING, {"ids": list(ids)}, prepare=False).rows
     return discarded, were_open - discarded

@@ -56,9 +56,10 @@ class EventBatch:
 
     priority: Priority
     events: list[dict[str, Any]] = field(default_factory=list)
-    # The number of savepoints when the block began. An event sent in a later one has a callback:
-    # Django drops it if that savepoint is rolled back, and `write` then drops the event.
+    # The number of savepoints when the block began.
     savepoints: int = field(default_factory=lambda: len(connection.savepoint_ids))
+    # An on-commit callback for each event sent in a later savepoint. Django drops the callback if
+    # that savepoint is rolled back, and `write` then drops the event.
     callbacks: dict[UUID, Callable[[], None]] = field(default_factory=dict)
 
     def add(self, event: DomainEvent, key: str | None) -> UUID:
@@ -81,7 +82,7 @@ class EventBatch:
         return id
 
     def write(self) -> None:
-        """Write the collected events, but none of a savepoint that was rolled back."""
+        """Write the collected events, except those of savepoints that were rolled back."""
         if self.callbacks:
             left = {id(entry[1]) for entry in connection.run_on_commit}
             undone = {event for event, each in self.callbacks.items() if id(each) not in left}
@@ -91,7 +92,7 @@ class EventBatch:
                 execute(INSERT, self._parameters())
 
     def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        """Run a changing statement and write the events, if it returns rows; return these."""
+        """Run a changing statement, write the events if it returns rows, and return the rows."""
         together = INSERT_WITH.replace("{}", statement)
         with self._span():
             return execute(together, [*parameters, *self._parameters()]).rows
@@ -115,7 +116,7 @@ def record(event: DomainEvent, *, key: str | None = None) -> UUID:
     """Record an event in the outbox, and return its id.
 
     If an event with this `key` was recorded before, record nothing and return the first one's id.
-    Inside `recording`, an event without a key is written at the end of the block. Raises
+    Inside `recording`, an event without a key is written at the end of the block. Raise
     OutsideTransaction if no transaction is open: otherwise a crash could lose the event of a
     committed change, or leave the event of a change that was rolled back.
     """
@@ -132,8 +133,8 @@ def record(event: DomainEvent, *, key: str | None = None) -> UUID:
 def record_with(statement: str, parameters: Sequence[Any], event: DomainEvent) -> list[Any]:
     """Run a changing statement, record the event if it returned a row, and return its rows.
 
-    The statement must end in RETURNING. It is sent as one with the recording, so no transaction
-    needs to be open.
+    The statement must end in RETURNING. Change and recording are one SQL statement, so no
+    transaction needs to be open.
     """
     block = _open_recording.get()
     single = EventBatch(block.priority if block else Priority.INTERACTIVE)
@@ -153,9 +154,9 @@ def _require_transaction(done: str) -> None:
 def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
     """Record all events sent in the block with this priority, by one statement at its end.
 
-    Raises OutsideTransaction if no transaction is open: a transaction that began in the block would
-    commit its changes before the events are written. Events with a key are recorded at once. If the
-    block raises, the others are dropped; so are events of a savepoint that is rolled back in it.
+    Events with a key are recorded at once. If the block raises, events without a key are dropped;
+    so are all events of a savepoint that is rolled back. Raise OutsideTransaction if no transaction
+    is open: a transaction that began in the block would commit before the events are written.
     """
     _require_transaction("A recording was begun")
     block = EventBatch(priority)

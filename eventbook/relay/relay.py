@@ -1,8 +1,9 @@
 """The relay: turn outbox entries into deliveries, and publish deliveries as Celery messages.
 
 Any number of relays may run at once: each locks the rows that it claims, and the others skip locked
-rows. A relay may be killed at any moment, since its memory holds only caches. Deliveries that it
-committed but did not publish fall due again within seconds.
+rows. A relay may be killed at any moment, since its memory holds only caches. Deliveries that a
+killed relay committed but did not publish are due again after their queue's `redelivery_seconds`.
+A *lane* is the messages of one priority in a queue.
 """
 
 from __future__ import annotations
@@ -62,13 +63,14 @@ class Relay:
     stopped: threading.Event = field(default_factory=threading.Event)
     pulse: Pulse = field(default_factory=Pulse)
     rhythm: Rhythm = field(default_factory=Rhythm)
-    # Where polls of the outbox and for due deliveries begin.
+    # Where polls of the outbox begin.
     _outbox_start: ScanStart = field(default_factory=ScanStart)
+    # Where polls for due deliveries begin.
     _due_start: ScanStart = field(default_factory=ScanStart)
-    # The messages in each lane: read from the broker, plus those published since.
+    # The number of messages in each lane: read from the broker, plus those published since.
     _depths: dict[Lane, int] = field(default_factory=dict)
     _paused: frozenset[str] = frozenset()
-    # The handlers as arguments of `expand`, by the lanes with room in the broker.
+    # `array_parameters`, cached, since the lanes with room in the broker rarely change.
     _handlers: Callable[[frozenset[Lane]], ArrayParameters] = field(
         default_factory=lambda: lru_cache(maxsize=16)(array_parameters)
     )
@@ -108,20 +110,20 @@ class Relay:
             self.rhythm.due_timer.expire()
 
     def _stop_notifications(self) -> None:
-        """Take the `POLLING_LOCK`, so that writers stop notifying."""
+        """Take POLLING_LOCK, unless another relay holds it, so that writers stop notifying."""
         if not self._notifications_stopped:
             ((taken,),) = execute("SELECT pg_try_advisory_lock(%s)", [POLLING_LOCK]).rows
             self._notifications_stopped = taken
 
     def _allow_notifications(self) -> bool:
-        """Release the `POLLING_LOCK`, so that writers notify; return whether it was held."""
+        """Release POLLING_LOCK, so that writers notify; return whether this relay held it."""
         was_held, self._notifications_stopped = self._notifications_stopped, False
         if was_held:
             execute("SELECT pg_advisory_unlock(%s)", [POLLING_LOCK])
         return was_held
 
     def step(self) -> int:
-        """Relay the present outbox entries, do due housekeeping, and return the entries' number."""
+        """Expand outbox entries, do the housekeeping that is due; return the number of entries."""
         plan(lean=True)
         self._subscribe()
         if not self._depths:
@@ -138,14 +140,17 @@ class Relay:
         return overtaking + entries.total()
 
     def _subscribe(self) -> None:
-        """Record the handlers of this release as subscribed, once in the process's life."""
+        """Store this release's handlers as subscribed, once per process."""
         if not self._subscribed:
             if new := subscribe():
                 logger.info("handlers.subscribed", extra={"handlers": new})
             self._subscribed = True
 
     def _expand(self, *, many: bool, bulk_limit: int = BULK_LIMIT) -> Counter[int]:
-        """Turn outbox entries into deliveries, publish these; return the entries by priority."""
+        """Turn outbox entries into deliveries, and publish the deliveries whose lane has room.
+
+        Return the number of entries by priority.
+        """
         began = time.time_ns()
         lanes_with_room = frozenset(lane for lane in self._depths if self._room(*lane) > 0)
         entries, pending = expand(
@@ -186,7 +191,7 @@ class Relay:
         trace()
 
     def _do_housekeeping(self) -> None:
-        """Do the duties whose time has come: due deliveries, catch-up, queue lengths."""
+        """Publish due deliveries, create missed ones, read lane lengths: each when it is due."""
         rhythm = self.rhythm
         if rhythm.due_timer.is_due():
             rhythm.due_timer.restart()
@@ -203,21 +208,21 @@ class Relay:
             self._read_depths()
 
     def _depths_are_due(self) -> bool:
-        """Return whether to read the queue lengths: sooner if a lane may be half full."""
+        """Return whether to read the lanes' lengths: sooner if a lane may be half full."""
         policies, depths = all_policies(), self._depths.items()
         half_full = any(2 * depth >= policies[queue].high_water for (queue, _), depth in depths)
         return self.rhythm.depths_timer.is_due(BUSY_DEPTHS_SECONDS if half_full else None)
 
     def _read_depths(self) -> None:
-        """Read each lane's length from the broker; `_publish` adds to it until the next time."""
+        """Read each lane's length from the broker; `_publish` adds to it until the next reading."""
         self._depths = self.broker.depths(list(all_policies()))
         self.rhythm.depths_timer.restart()
 
     def _publish_due(self) -> None:
-        """Publish due deliveries where the broker has room, in each queue interactive ones first.
+        """Publish due deliveries in lanes with room; in each queue, the interactive lane first.
 
-        Only a short queue is swept for lost messages: in a long one they may still be waiting. If a
-        whole batch was due, more may be: the next step begins at once.
+        Lost messages are published again (*swept*) while the lane is short: in a long lane, they
+        may still be waiting. If a whole batch was due, more may be: the next step begins at once.
         """
         first_due = due.first_due(list(all_policies()), self._due_start)
         for policy, priority in product(all_policies().values(), sorted(Priority, reverse=True)):

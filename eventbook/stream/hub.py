@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5  # between two polls
 CHECK_SECONDS = 5.0  # between two checks of the streams' credentials
 HEARTBEAT_SECONDS = 15.0
-# The number of streams in one poll that are polled fully; all streams take turns.
+# The number of streams that get a full poll (polling.py) at once; all streams take turns.
 FULL_POLLS_AT_ONCE = 100
 
 # Returns those of the given credentials that are still valid.
@@ -33,14 +33,14 @@ class TooManyStreams(Exception):
 
 
 class ProcessFull(Exception):
-    """This process has as many open streams as it can hold; another process may have room."""
+    """This process holds as many streams as it can, or is stopping; another may have room."""
 
 
 class Hub:
     """All open streams of this process.
 
-    `still_valid` returns those of some credentials that are valid. `render` turns data into JSON.
-    At most `per_person` streams of one person, and `most` in all, may be open.
+    `still_valid` returns the credentials that are still valid. `render` turns data into JSON. At
+    most `per_person` streams of one person, and `most` in all, may be open.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Hub:
     def admit(self, *, person_id: int, credential: str, last_event_id: str) -> Stream:
         """Return a new stream, which the caller must `run` or `leave`.
 
-        Raises TooManyStreams or ProcessFull.
+        Raise TooManyStreams or ProcessFull.
         """
         with self._lock:
             if self._closing or self._held.total() >= self._most:
@@ -76,7 +76,7 @@ class Hub:
             self._count(stream.person_id, -1)
 
     def _count(self, person_id: int, number: int) -> None:
-        """Add to the number of a person's streams; the caller holds the lock."""
+        """Add `number` to the count of a person's streams; the caller holds the lock."""
         self._held[person_id] += number
         if not self._held[person_id]:
             del self._held[person_id]
@@ -139,7 +139,7 @@ class Hub:
             connection.close()
 
     def _poll_if_due(self, streams: list[Stream]) -> None:
-        """Poll for all streams if that is due, else for new ones; check credentials if due."""
+        """Poll for all streams if a poll is due, else for new ones; check credentials if due."""
         now = time.monotonic()
         if now >= self._next_poll:
             self._next_poll = now + POLL_SECONDS
@@ -166,5 +166,5 @@ class Hub:
 
 
 def _next_full_polls(streams: list[Stream]) -> set[Stream]:
-    """Return the streams whose last full poll is the oldest: a full poll of all costs too much."""
+    """Return the streams whose last full poll is the oldest: polling all fully costs too much."""
     return set(nsmallest(FULL_POLLS_AT_ONCE, streams, key=lambda stream: stream.at))

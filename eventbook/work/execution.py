@@ -42,7 +42,7 @@ from eventbook.work.run_log import RunLog
 
 logger = logging.getLogger(__name__)
 
-# Before an event of a newer release is tried again, perhaps by a worker of that release.
+# The wait before an event of a newer release is tried again, perhaps by a worker of that release.
 NEWER_EVENT_SECONDS = 30
 
 
@@ -55,12 +55,13 @@ class Later(Exception):
 
 
 def run_deliveries(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> Outcomes:
-    """Run the handler on a batch of deliveries, and return how many ended in which state.
+    """Run the handler on a batch of deliveries, and return the number of deliveries by outcome.
 
     Deliveries that are finished or locked by another worker are passed over. If the handler raises,
-    the batch is rolled back and its deliveries are run again one by one, so that only the failing
-    one is charged an attempt. A `suspect` batch may have killed a worker, so its lease is written
-    before it begins. If the queue is paused, deliveries not yet begun become due again.
+    a batch in a transaction is rolled back and its deliveries are run again one by one, so that
+    only the failing one is charged an attempt. A `suspect` batch may have killed a worker, so its
+    lease is written before the batch begins. If the queue is paused, deliveries not yet begun
+    become due again.
     """
     plan(lean=handler.atomic and len(ids) <= SMALL_BATCH)
     with leased(handler, ids, write_first=suspect or not handler.atomic) as lease:
@@ -96,9 +97,10 @@ def warm_up(queues: Container[str]) -> None:
 
 
 def _run(handler: Handler, ids: Sequence[int], lease: Lease) -> Outcomes:
-    """Run a batch; if that fails, settle a single delivery, and run several again one by one.
+    """Run a batch. If it fails, record the failure of a single delivery, or run several one by one.
 
-    A batch that exceeded its time limit is not run again here, but by one message per delivery.
+    Several deliveries that exceeded the time limit are not run again here: each is published again
+    in a message of its own.
     """
     if not handler.atomic:
         return _run_without_transaction(handler, ids, lease)
@@ -124,9 +126,9 @@ def _run(handler: Handler, ids: Sequence[int], lease: Lease) -> Outcomes:
 
 
 def _run_statement(handler: Handler, ids: Sequence[int], lease: Lease) -> tuple[int, Sequence[int]]:
-    """Run the handler's statement, and return how many deliveries it did and the ids left to do.
+    """Run the handler's statement; return the number of deliveries done, and the ids of the others.
 
-    If the statement fails, all ids are left: the function runs them, and settles each failure.
+    If the statement fails, or may not be used, all ids are left: the handler's function runs them.
     """
     statement = handler.statement
     # A trace needs the fields of events, which only states.claim returns.
@@ -147,7 +149,7 @@ def _run_statement(handler: Handler, ids: Sequence[int], lease: Lease) -> tuple[
 
 
 def _run_batch(log: RunLog, ids: Sequence[int], lease: Lease | None = None) -> int:
-    """Claim, handle and finish deliveries in one transaction; return how many."""
+    """Claim, handle and finish deliveries in one transaction; return the number of claimed ones."""
     handler = log.handler
     with runs.RunTimer(handler) as timer, transaction.atomic():
         batch = states.claim(handler, ids)
@@ -243,7 +245,7 @@ def _call(handler: Handler, delivery: Claimed, policy: QueuePolicy, claimed_at: 
 
 
 def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
-    """Put a delivery off, or charge it an attempt, by what its handler raised."""
+    """Postpone a delivery after NewerEvent or Later; after another error, charge an attempt."""
     if isinstance(error, NewerEvent | Later):
         seconds = error.seconds if isinstance(error, Later) else NEWER_EVENT_SECONDS
         states.defer(id, seconds=seconds, reason=str(error))
@@ -253,7 +255,7 @@ def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
     policy = policy_of(handler.queue)
     state = states.fail(id, policy=policy, worker=worker_name(), error=text) or "passed_over"
     tracing.add_event(f"delivery.{state}")
-    # Without the exception's message, which may quote private text: it stays in the delivery.
+    # The log gets no message of the exception, which may quote private text; the delivery keeps it.
     extra = {
         "delivery": id,
         "handler": handler.name,

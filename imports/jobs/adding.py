@@ -38,7 +38,7 @@ class Outcome:
     added: int = 0
     known: int = 0
     public: list[UUID] = field(default_factory=list)  # the public ones of the added cards
-    merges: list[tuple[Item, UUID]] = field(default_factory=list)  # each with its card
+    merges: list[tuple[Item, UUID]] = field(default_factory=list)  # each with its card's id
     problems: list[Problem] = field(default_factory=list)
 
     def __iadd__(self, other: Outcome) -> Outcome:
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def add_items(job: Import, items: Sequence[Item]) -> Outcome:
-    """Add the rows of a batch in a few statements. If PostgreSQL refuses one, add each alone.
+    """Add the rows of a batch in a few statements. If PostgreSQL refuses a row, add each alone.
 
     Call within a transaction. Calling again is harmless: rows imported before are known.
     """
@@ -97,18 +97,21 @@ class _BatchAdder:
             self.owner, [name for item in named for name in collection_names_of(item)]
         )
         self.cards: dict[UUID, UUID] = {}  # card ids by item key
-        # Keys of items that created a card, had one before this batch, come from an export of this
-        # library, or match a card of the same page.
+        # Keys of items that created a card.
         self.created: set[UUID] = set()
+        # Keys of items that an earlier batch gave a card.
         self.known_before: set[UUID] = set()
+        # Keys of items that were exported from a card of the owner.
         self.exported: set[UUID] = set()
+        # Keys of items that match a card by its page.
         self.by_page: set[UUID] = set()
-        # Digests of the rows that each item's card contains: from earlier batches, and from this.
+        # Digests of the rows that each item's card got from earlier batches.
         self.digests_before: dict[UUID, list[UUID]] = {}
+        # Items and digests of the rows that their cards get from this batch.
         self.digests_now: dict[tuple[UUID, UUID], None] = {}
 
     def run(self) -> Outcome:
-        """Turn new items into cards, and merge the other rows into the cards that exist."""
+        """Turn new items into cards, and merge the other rows into existing cards."""
         first = dict(reversed(self.rows))  # the first row of each item
         known = self._claim(list(first))
         new = [key for key in dict(self.rows) if key not in known]
@@ -125,7 +128,10 @@ class _BatchAdder:
         return self.outcome
 
     def _claim(self, keys: list[UUID]) -> set[UUID]:
-        """Claim new items; return the keys of known items, and record their cards."""
+        """Claim new items, so that no other batch adds them; return the keys of items not to add.
+
+        These have a card already, which is recorded, or come from a feed and were claimed before.
+        """
         claimed = {row[0] for row in self._execute(statements.CLAIM, identities=keys)}
         old = [key for key in keys if key not in claimed]
         held = self._execute(statements.LOCK_KNOWN, identities=old) if old else []
@@ -139,7 +145,7 @@ class _BatchAdder:
         return known | self.exported
 
     def _find_exported(self, keys: Sequence[UUID]) -> None:
-        """Record the owner's existing cards whose export is being imported."""
+        """Find the owner's cards from which items were exported, and record them."""
         guids = {key: item.guid for key, item in self.rows if item.source == "commonplace"}
         ids = {key: UUID(guids[key]) for key in keys if is_id(guids.get(key, ""))}
         if ids:
@@ -149,14 +155,14 @@ class _BatchAdder:
             self.exported = {key for key, id in ids.items() if id in found}
 
     def _draft(self, item: Item) -> CardDraft:
-        """Return the draft of an item's card, in the existing collections that it names."""
+        """Return the draft of an item's card, with the existing collections that the item names."""
         wanted = [
             self.collections[name] for name in collection_names_of(item) if name in self.collections
         ]
         return draft_of(item, self.options, wanted)
 
     def _add(self, rows: Sequence[tuple[UUID, Item, CardDraft]]) -> dict[UUID, tuple[str, str]]:
-        """Add cards, or find the cards of pages saved before; return (code, detail) of refusals."""
+        """Add cards, or find those of pages saved before; return refusals (code, detail) by key."""
         refused = {
             key: ("invalid_url", TOO_LONG) for key, item, _ in rows if len(item.url) > LINK_LENGTH
         }
@@ -188,7 +194,7 @@ class _BatchAdder:
                 self.outcome.public.append(outcome.card.pk)
 
     def _merge(self, rows: Sequence[tuple[UUID, Item]]) -> None:
-        """Merge rows into existing cards, except rows that a card contains already."""
+        """Merge rows into existing cards; rows that bring nothing new count as known."""
         matches = []
         for key, item in rows:
             is_first = (key, digest(item)) not in self.digests_now
@@ -230,7 +236,7 @@ class _BatchAdder:
             self._merge([(m.key, m.item) for m in works if m is not rows[m.key]])
 
     def _place(self, rows: Sequence[tuple[UUID, Item]]) -> None:
-        """Put existing cards into the collections that their rows name."""
+        """Put existing cards into the collections that their rows name, except in a feed's import."""
         pairs = [
             (collection, self.cards[key])
             for key, item in rows

@@ -26,7 +26,8 @@ from imports.subscriptions.subscribing import subscribe
 def continue_reading(job: Import) -> bool:
     """Read an import until its end, or until its slice is over and other work waits.
 
-    Return whether rows are left. Raise FetchFailed for an address that cannot be fetched.
+    Return whether rows are left. If the file is unreadable or exceeds a quota, the import fails.
+    Raise FetchFailed for an address that cannot be fetched.
     """
     try:
         file = open_files.pop(job.pk, read=job.read) or open_file(job)
@@ -41,7 +42,7 @@ def continue_reading(job: Import) -> bool:
 
 
 def _read_slice(job: Import, file: OpenFile) -> bool:
-    """Read a file; when its slice is over and other work waits, keep it open and return True."""
+    """Read a file. When the slice is over and other work waits, keep it open and return True."""
     began = time.monotonic()
     for _ in file.work:
         is_over = time.monotonic() - began > slices.SLICE_SECONDS
@@ -53,7 +54,7 @@ def _read_slice(job: Import, file: OpenFile) -> bool:
 
 
 def open_file(job: Import) -> OpenFile | None:
-    """Return an import's file, its format detected, to read step by step; None if it is gone."""
+    """Open an import's file and detect its format; return None if the file is gone."""
     document = document_of(job)
     if document is None:
         return None
@@ -70,7 +71,7 @@ def open_file(job: Import) -> OpenFile | None:
 
 
 def _work(job: Import, format: Format, parts: Iterator[list[Row]]) -> Iterator[None]:
-    """Read all rows, subscribe to the address if it is a feed, and mark the import as read."""
+    """Read all rows step by step; subscribe to an address that is a feed; end the reading."""
     yield from BatchWriter(job).write_batches(parts)
     if format.name in FEEDS and job.source_kind == Import.Source.URL:
         feed = Item(line=0, guid=job.source, feed=job.source)
@@ -79,7 +80,7 @@ def _work(job: Import, format: Format, parts: Iterator[list[Row]]) -> Iterator[N
 
 
 def begin(import_id: UUID) -> Import | None:
-    """Mark a queued import as being read, and return it; None if it has ended."""
+    """Mark a queued import as being read. Return the import if it is being read, else None."""
     waiting = Import.objects.filter(pk=import_id, status=Import.Status.QUEUED)
     waiting.update(status=Import.Status.READING, started_at=timezone.now())
     reading = Import.objects.filter(pk=import_id, status=Import.Status.READING)
