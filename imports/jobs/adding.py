@@ -236,7 +236,7 @@ class _BatchAdder:
             self._merge([(m.key, m.item) for m in works if m is not rows[m.key]])
 
     def _place(self, rows: Sequence[tuple[UUID, Item]]) -> None:
-        """Put existing cards into the collections that their rows name, except in a feed's import."""
+        """Put existing cards into the collections that their rows name, unless from a feed."""
         pairs = [
             (collection, self.cards[key])
             for key, item in rows
