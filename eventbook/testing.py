@@ -23,6 +23,8 @@ OPEN = """
     UNION ALL SELECT 'outbox ' || type, count(*) FROM eventbook_outboxentry GROUP BY 1
 """
 
+__all__ = ["NotDrained", "drain", "open_deliveries", "relay_once", "without_consumers"]
+
 
 class NotDrained(AssertionError):
     """Deliveries were still open when `drain` gave up; the message lists them."""
