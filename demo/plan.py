@@ -15,8 +15,9 @@ PEOPLE = 300
 SEED = 2026
 URLS = Path(__file__).parent / "data" / "urls.txt"
 BULK_SIZE = 50
-# Percentages of pages: added in bulk, saved by a second reader too, added twice by one reader.
-IN_BULK, SAVED_BY_ANOTHER, ADDED_TWICE = 60, 10, 5
+IN_BULK = 60  # percent of the pages are added in bulk
+SAVED_BY_ANOTHER = 10  # percent are saved by a second reader, too
+ADDED_TWICE = 5  # percent of the others are added twice by one reader
 BULK_READERS, GATHERERS, CHANGES_OF_MIND = 30, 30, 20
 
 

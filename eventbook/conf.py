@@ -47,19 +47,23 @@ class Conf:
     PROCESS_NAME = Setting("eventbook")
     # The release of the project, for traces and the rows of processes.
     RELEASE = Setting("")
-    # Address and port of the health check of workers, relays and beat; port 0 for none.
+    # The address on which workers, relays and beat serve their health check.
     HEALTH_ADDRESS = Setting("127.0.0.1")
+    # The port of the health check; 0 for none.
     HEALTH_PORT = Setting(0)
     # Seconds without progress after which a process fails its health check.
     HEALTH_STALL_SECONDS = Setting(60.0)
     # Seconds of a failing health check after which a process ends itself; 0 for never.
     WATCHDOG_SECONDS = Setting(300.0)
-    # Address and port of `manage.py exporter`.
+    # The address on which `manage.py exporter` serves metrics.
     EXPORTER_ADDRESS = Setting("127.0.0.1")
+    # The port of `manage.py exporter`.
     EXPORTER_PORT = Setting(9108)
-    # What the doctor checks: whether servers are embedded, HTTP is plain, and metrics have a token.
+    # For the doctor: whether the stack on this machine runs PostgreSQL and Valkey itself.
     EMBEDDED = Setting(False)
+    # For the doctor: whether the site accepts plain HTTP.
     INSECURE_HTTP = Setting(False)
+    # For the doctor: the token that /metrics requires; empty if /metrics is open.
     METRICS_TOKEN = Setting("")
 
 

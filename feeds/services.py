@@ -150,11 +150,11 @@ def rebuild_timeline(*, owner_id: int) -> None:
 
 
 def lock_timelines(owner_ids: Sequence[int]) -> None:
-    """Block changes of these timelines by follows until this transaction ends."""
+    """Block other handlers of follows on these timelines until this transaction ends."""
     execute(statements.CREATE_TIMELINES, [list(owner_ids)], prepare=False)
     execute(statements.LOCK_TIMELINES, [list(owner_ids)], prepare=False)
 
 
 def lock_cards(card_ids: Sequence[UUID]) -> None:
-    """Block changes of timelines by these cards' visibility until this transaction ends."""
+    """Block other handlers of these cards' visibility until this transaction ends."""
     execute(statements.LOCK_CARDS, [CARD_LOCKS, list(card_ids)], prepare=False)

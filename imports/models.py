@@ -44,7 +44,7 @@ class Import(models.Model):
     error = models.TextField(blank=True)
     # The owner's choices: `collection`, `visibility`, `dry_run`.
     options = models.JSONField(default=dict)
-    # The first rows of a dry run, and the table columns that it recognized.
+    # The result of a dry run: the file's first rows, and the table columns that were recognized.
     preview = models.JSONField(default=dict, blank=True)
     size = models.IntegerField(default=0)  # in bytes
     # The number of rows read so far: after a crash, the next reader continues behind them.

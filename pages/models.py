@@ -56,8 +56,9 @@ class Metadata(models.Model):
 
     url = models.OneToOneField(Url, models.CASCADE, primary_key=True, related_name="metadata")
     status = models.CharField(max_length=7, choices=Status, default=Status.PENDING)
-    # Why the last fetch failed: a code, and a sentence for people.
+    # The code of the last fetch's error.
     error_code = models.CharField(max_length=20, blank=True)
+    # The last fetch's error as a sentence for people.
     error = models.CharField(max_length=300, blank=True)
     # The number of failed fetches since the last success.
     failures = models.PositiveSmallIntegerField(default=0)
@@ -69,8 +70,9 @@ class Metadata(models.Model):
     registry = models.CharField(max_length=20, blank=True)
     content_type = models.CharField(max_length=100, blank=True)
     size = models.BigIntegerField(null=True, blank=True)
-    # When the page was last requested, and when it last responded with success.
+    # The time of the last request for the page.
     requested_at = models.DateTimeField(null=True, blank=True)
+    # The time of the last successful request.
     fetched_at = models.DateTimeField(null=True, blank=True)
     registry_requested_at = models.DateTimeField(null=True, blank=True)
     # When the page is due to be fetched again.

@@ -17,8 +17,10 @@ from accounts import queries, services
 from accounts.admin.permissions import PERMISSION_FIELDS, is_superuser, may_act_on
 from accounts.models import Follow, User
 
-# The most people, and rows of each person, that one request deletes; more would time out.
-MAX_PEOPLE, MAX_ROWS = 20, 5000
+# The most people that one request deletes; more would time out.
+MAX_PEOPLE = 20
+# A person with more rows than this can't be deleted here, for the same reason.
+MAX_ROWS = 5000
 
 
 @admin.register(User)

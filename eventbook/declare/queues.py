@@ -31,20 +31,23 @@ class QueuePolicy:
     high_water: int = 100
     # A message not processed after this time counts as lost, once its queue is short.
     redelivery_seconds: int = 7
-    # A lease expires this long after its worker extended it last; then others may take over.
+    # The time from a lease's last extension to its expiry; then another worker may take over.
     lease_seconds: int = 15
+    # The time after which a running handler is interrupted by an exception.
     time_limit_seconds: int = 300
-    # Between the time limit, which asks a handler to stop, and the killing of its process.
+    # The time from that exception until the handler's process is killed.
     grace_seconds: int = 10
-    # The most calls in any window, of the whole cluster and of each group; 0 for no limit. Only
-    # for handlers with effects outside the database (eventbook/deliveries/limits.py).
+    # The most calls of the cluster in any window of `rate_seconds`; 0 for no limit. Only for
+    # handlers with effects outside the database (eventbook/deliveries/limits.py).
     rate_limit: int = 0
     rate_seconds: int = 60
+    # The most calls of one group (Handler.group) in any window of `group_seconds`; 0 for no limit.
     group_limit: int = 0
     group_seconds: int = 60
     # Retries a second in the whole cluster, so that a service which recovers isn't flooded again.
     retry_rate: int = 50
-    # Of the workers' processes, 0 to 19: on a shared machine, a lower one gets the CPU first.
+    # Of the workers' processes, 0 to 19: on a shared machine, processes with the lowest niceness
+    # get the CPU first.
     niceness: int = 0
     keep_done: int = 10_000  # the newest done deliveries, which retention keeps
     slo_seconds: int = 30  # a delivery that takes longer counts as late

@@ -36,8 +36,9 @@ class Delivery(models.Model):
     )
     handler = models.TextField()
     # A delivery too large for one transaction is split by key. Part 0 is the whole delivery, which
-    # becomes done when parts 1, 2, … replace it; each has the bounds of its keys.
+    # becomes done when parts 1, 2, … replace it.
     part = models.IntegerField(db_default=0)
+    # The first key of a part, and the key after its last one; null for a whole delivery.
     bounds = models.JSONField(null=True)
     queue = models.TextField()
     state = models.TextField(choices=State, default=State.QUEUED)
@@ -53,8 +54,8 @@ class Delivery(models.Model):
     attempts = models.SmallIntegerField(db_default=0)
     # How many messages were published for it.
     publications = models.SmallIntegerField(db_default=0)
-    # True once its batch has killed a worker: from then on it runs alone, so that another death
-    # costs only the delivery that causes it.
+    # True for a part, and once its batch has killed a worker or timed out. An isolated delivery
+    # runs alone, so that another death costs only the delivery that causes it.
     isolated = models.BooleanField(db_default=False)
     error = models.TextField(blank=True, db_default="")
     recorded_at = models.DateTimeField()

@@ -24,8 +24,8 @@ LONGEST_GATHER_SECONDS = 0.1
 MANY_EVENTS = 256  # after a step with this many events, don't wait for more
 DUE_SECONDS = 0.5  # between two polls for pauses, retries, lost messages and expired leases
 CATCH_UP_SECONDS = 15.0  # between two checks for deliveries that an older release left out
-# Between two polls of the broker's queue lengths: usually, and if a lane may be half full.
-DEPTHS_SECONDS, BUSY_DEPTHS_SECONDS = 0.5, 0.05
+DEPTHS_SECONDS = 0.5  # between two polls of the lanes' lengths in the broker
+BUSY_DEPTHS_SECONDS = 0.05  # the same if a lane may be half full
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Timer:
     started: float = -inf
 
     def is_due(self, seconds: float | None = None) -> bool:
-        """Return whether the time has passed: this many seconds, or else the usual ones."""
+        """Return whether `seconds` have passed since the last restart; by default, the timer's."""
         return self.clock() >= self.started + (self.seconds if seconds is None else seconds)
 
     def restart(self) -> None:
@@ -56,9 +56,11 @@ class Rhythm:
         self.due_timer = Timer(DUE_SECONDS, clock)
         self.catch_up_timer = Timer(CATCH_UP_SECONDS, clock)
         self.depths_timer = Timer(DEPTHS_SECONDS, clock)
-        # About the last step: its interactive events; whether bulk entries, or any work, is left.
+        # The number of interactive events in the last step.
         self.interactive = 0
+        # Whether the last step left bulk entries in the outbox.
         self.bulk_is_left = False
+        # Whether the last step left any work.
         self.work_is_left = False
 
     def note_claimed(self, entries: Mapping[int, int]) -> None:

@@ -6,11 +6,13 @@ import time
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 
-# A scan begins this far below the lowest row found. Only a row that is committed later than that
+# A scan begins this far below the lowest row found. A row that is committed more than this long
 # after it was recorded waits for the next whole scan.
 LATE_SECONDS = 5.0
 # The pause after a whole scan, as a multiple of its duration: whole scans take 1 % of the time.
-PAUSE_FACTOR, LONGEST_PAUSE_SECONDS = 100, 30.0
+PAUSE_FACTOR = 100
+# The longest pause, after however slow a scan.
+LONGEST_PAUSE_SECONDS = 30.0
 
 
 class ScanStart:
@@ -43,5 +45,5 @@ class ScanStart:
             self._starts |= {lane: place - LATE_SECONDS for lane, place in lowest.items()}
 
     def found(self, lane: Hashable, place: float) -> None:
-        """Note the place of a row that the present scan found in a lane, at least the lowest."""
+        """Note the place of a row that the scan found in a lane: of the lowest row at least."""
         self._lowest_found[lane] = min(place, self._lowest_found.get(lane, place))

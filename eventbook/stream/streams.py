@@ -47,9 +47,9 @@ class Stream:
         self.horizon = 0
         self.at = 0.0
         self.phase = Phase.NEW
-        # Marks of the row versions that were sent, each with its transaction; and of those that
-        # count as sent from the end of this poll on.
+        # The transactions of the row versions that were sent, by mark (cursors.py).
         self.sent_marks: dict[str, int] = {}
+        # The same for row versions that count as sent from the end of this poll on.
         self._unsent_marks: dict[str, int] = {}
         self.resets_due: set[str] = set()  # sources to report as a reset at the end of this poll
         self.sent, self.opened_at = 0, time.monotonic()
@@ -66,9 +66,9 @@ class Stream:
         return cursors.format_cursor(self.horizon, self.at, self.sent_marks)
 
     def begin(self, now: Moment) -> bool:
-        """Start at the client's cursor, or now if it has none or an old one.
+        """Start at the client's cursor, or now if the client has none, or one that can't be used.
 
-        Return whether the client misses nothing: False for one whose cursor can't be used.
+        Return whether the client misses nothing: False if it has a cursor that can't be used.
         """
         kept = cursors.parse_cursor(self.last_event_id)
         if kept and kept.horizon <= now.horizon and now.at - KEPT_SECONDS <= kept.at <= now.at + 1:
@@ -85,7 +85,7 @@ class Stream:
         return xid >= self.horizon and mark not in self.sent_marks
 
     def mark_without_sending(self, xid: int, mark: str) -> None:
-        """Count a row version as sent from the end of this poll on; a reset or a page covers it.
+        """Count a row version as sent from the end of this poll on: a reset or a page covers it.
 
         Not earlier: the cursors of events sent before the reset would then include it, and a client
         that disconnects in between would never get the reset.

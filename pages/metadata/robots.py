@@ -18,9 +18,8 @@ from pages.models import Robots
 AGENT = "Commonplace"
 MAX_AGE = timedelta(days=1)
 LIMITS = Limits(seconds=8, size=1024 * 1024)
-# In seconds. The queue leaves one second between visits to a site anyway. A delay of more than a
-# minute is cut, because pages of that site could wait for days.
-MIN_DELAY, MAX_DELAY = 1, 60
+MIN_DELAY = 1  # second, which the queue leaves between visits to a site anyway
+MAX_DELAY = 60  # seconds; with a longer delay, pages of that site could wait for days
 MAX_CHARACTERS = 500 * 1024  # RFC 9309 requires a parser to read at least 500 KiB
 # An older robots.txt never overwrites a newer one.
 STORE = """

@@ -26,8 +26,8 @@ from pages.signals import page_identified
 QUEUE = "metadata"
 DAY = timedelta(days=1)
 MAX_RETRY_AFTER = 3600  # the longest `Retry-After` that is obeyed, in seconds
-# A registry that fails is queried again every 300 seconds, for a day.
-REGISTRY_WAIT, REGISTRY_PATIENCE = 300, DAY
+REGISTRY_WAIT = 300  # seconds until a registry that failed is queried again, unless it says when
+REGISTRY_PATIENCE = DAY  # how long a registry that fails is queried again
 
 
 def fetch_page(*, url_id: int) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-# Metadata changes rarely, so pages are fetched at most every 30 days, and at least every 180.
-MIN_LIFETIME, MAX_LIFETIME = timedelta(days=30), timedelta(days=180)
+MIN_LIFETIME = timedelta(days=30)  # whatever the headers say, because metadata changes rarely
+MAX_LIFETIME = timedelta(days=180)
 MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,12})", re.IGNORECASE)
 SHARED_MAX_AGE = re.compile(r"(?:^|[\s,])s-maxage=\"?([0-9]{1,12})", re.IGNORECASE)
 

@@ -13,9 +13,9 @@ from eventbook.operate.queries import ALIVE_SECONDS
 RUNBOOK = "docs/alerts.md#alert-"
 # The error budget: the share of 30 days' deliveries that may be late or dead.
 BUDGET = 0.001
-# Burn rates: FAST spends 2 % of the budget in an hour, SLOW spends 5 % in six hours
-# (https://sre.google/workbook/alerting-on-slos/).
-FAST, SLOW = 14.4, 6
+# Burn rates (https://sre.google/workbook/alerting-on-slos/).
+FAST = 14.4  # spends 2 % of the budget in an hour
+SLOW = 6  # spends 5 % of the budget in six hours
 # Fewer bad deliveries page nobody: in a quiet hour, one failure is a large share. DeadLetters opens
 # a ticket for them.
 LEAST_BAD = 10
