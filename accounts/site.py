@@ -62,7 +62,7 @@ class GuardedAdminSite(admin.AdminSite):
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """Change the password; the old one is rate-limited, as a stolen session could guess it."""
+        """Change the password; limit guesses of the old one, which a stolen session could try."""
         if request.method != "POST":
             return super().password_change(request, extra_context)
         try:

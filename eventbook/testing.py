@@ -33,7 +33,7 @@ class NotDrained(AssertionError):
 def drain(*, seconds: float = 30.0) -> None:
     """Run the relay until the workers have finished every delivery: each is done or dead.
 
-    Raises NotDrained after `seconds`. While the broker is down, the relay tries again.
+    Raise NotDrained after `seconds`. While the broker is down, the relay tries again.
     """
     deadline = time.monotonic() + seconds
     relay = Relay()

@@ -135,7 +135,7 @@ class TimeLimitedConnection(psycopg.Connection[Any]):
 
 
 def with_time_limits(module: ModuleType) -> ModuleType:
-    """Return a copy of the module psycopg whose `connect` makes an TimeLimitedConnection."""
+    """Return a copy of the module psycopg whose `connect` makes a TimeLimitedConnection."""
     copy = ModuleType(module.__name__)
     copy.__dict__.update(vars(module), connect=TimeLimitedConnection.connect)
     return copy

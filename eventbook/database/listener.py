@@ -23,7 +23,8 @@ class Listener:
     def wait(self, seconds: float) -> set[str]:
         """Wait up to `seconds` for a notification, and return the payloads received.
 
-        If not connected, connect and return {""} at once. Raises Django's OperationalError.
+        If not connected, connect and return {""} at once. Raise Django's OperationalError if
+        PostgreSQL can't be reached.
         """
         try:
             if self._connection is None:

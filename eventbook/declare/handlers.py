@@ -81,7 +81,7 @@ def handler(
     `group` returns an event's rate limit group: for example an account, a host or a recipient.
     `keep_result` stores the task's result.
     `statement` is SQL that has the same effects for a few events in one round trip (statement.py).
-    Raises ValueError for a name in use or for options that exclude each other, and UnknownQueue.
+    Raise ValueError for a name in use or for options that exclude each other, and UnknownQueue.
     """
     policy_of(queue)
     if split is not None and not atomic:

@@ -74,7 +74,7 @@ def read() -> Controls:
 def control_of(queue: str) -> Control:
     """Return a queue's control as it was at most FRESH_SECONDS ago.
 
-    Raises OperationalError if the cache is older and PostgreSQL is unreachable.
+    Raise OperationalError if the cache is older and PostgreSQL is unreachable.
     """
     read_at, controls = _Cache.last
     if time.monotonic() > read_at + FRESH_SECONDS:

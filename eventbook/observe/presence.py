@@ -79,7 +79,7 @@ class Presence:
     def __init__(self, group: str, vitals: Vitals) -> None:
         self.group, self.vitals = group, vitals
         self.id = new_id()
-        self._trouble = ""  # the kind that the row has
+        self._trouble = ""  # the kind of trouble that was last written to the row
         self._memory_limit = figures.memory_limit_bytes()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="presence")
@@ -110,7 +110,7 @@ class Presence:
         connection.close()
 
     def write_row(self) -> None:
-        """Write the row."""
+        """Insert or update the process's row with its present figures."""
         row = {
             "id": self.id,
             "group": self.group,

@@ -47,7 +47,7 @@ def audit_rule(
     """Register a rule; other apps register theirs in <app>/audits.py.
 
     The statement must return one text for each violation, and end soon however large the tables
-    are. `parameters` is called before each check. Raises ValueError for a name in use.
+    are. `parameters` is called before each check. Raise ValueError for a name in use.
     """
     if name in rules:
         raise ValueError(f"The rule name {name!r} is taken: choose another.")

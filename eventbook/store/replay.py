@@ -25,7 +25,7 @@ class Selection:
     """The selection of a replay: the events that match all given fields, and their handlers.
 
     A type without a handler selects all handlers of the type. `until` itself is excluded.
-    Raises InvalidSelection without handler and type, or if `since` isn't before `until`.
+    Raise InvalidSelection without handler and type, or if `since` isn't before `until`.
     """
 
     handler: str = ""
@@ -159,7 +159,8 @@ def replay(
     This is for a new handler that needs past events, and for one whose effects were lost. Replays
     are bulk work, which interactive work overtakes. `rate` is how many deliveries fall due each
     second; None means all at once. `report` is called with the progress after each step. The replay
-    is recorded as an operation of `actor`. Raises InvalidSelection.
+    is recorded as an operation of `actor`. Raise InvalidSelection if the selection is too wide or
+    empty, or names an unknown handler or type.
     """
     results = [
         _run(selection, handler, REPLAY, rate=rate, report=report)

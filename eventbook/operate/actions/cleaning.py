@@ -44,8 +44,8 @@ def clean(
 ) -> int:
     """Delete a queue's deliveries that reached `state` more than `older_than` ago; return how many.
 
-    Their events stay. Works in small transactions; `progress` is called after each with the count
-    so far. Raises TooYoung for an age under an hour, ValueError for a state that is not final.
+    Their events stay. Work in small transactions; `progress` is called after each with the count
+    so far. Raise TooYoung for an age under an hour, ValueError for a state that is not final.
     """
     if older_than < SHORTEST:
         raise TooYoung

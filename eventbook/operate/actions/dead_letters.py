@@ -42,7 +42,7 @@ def discard_dead_letters(which: DeadLetters, *, actor: str) -> int:
 def discard_removed(handler: str, *, actor: str) -> int:
     """Discard the open deliveries of a handler that was removed, and return how many.
 
-    Raises ValueError for a handler that this release has.
+    Raise ValueError for a handler that this release has.
     """
     if handler in handlers:
         raise ValueError(f"This release has {handler!r}: its open deliveries will be delivered.")

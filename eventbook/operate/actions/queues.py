@@ -27,7 +27,7 @@ TUNABLE = ("reason", "concurrency", *LIMITS)
 
 
 def ensure_controls() -> None:
-    """Create the row of each queue in the table that has none yet."""
+    """Create the missing QueueControl rows: one for each queue of the queue table."""
     missing = set(all_policies()) - set(QueueControl.objects.values_list("queue", flat=True))
     QueueControl.objects.bulk_create(
         [QueueControl(queue=queue) for queue in sorted(missing)], ignore_conflicts=True
@@ -39,7 +39,7 @@ def pause(queue: str, *, actor: str, reason: str = "") -> bool:
     """Pause a queue; return whether it was running before.
 
     Within 2 seconds, no more of its deliveries start. Running ones finish, new ones wait in
-    PostgreSQL. Raises UnknownQueue.
+    PostgreSQL. Raise UnknownQueue for a name without a queue.
     """
     control = _control(queue)
     changed = control.paused_at is None
@@ -58,7 +58,7 @@ def pause(queue: str, *, actor: str, reason: str = "") -> bool:
 def resume(queue: str, *, actor: str) -> bool:
     """End a queue's pause, so that its waiting deliveries start; return whether it was paused.
 
-    Raises UnknownQueue.
+    Raise UnknownQueue for a name without a queue.
     """
     control = _control(queue)
     changed = control.paused_at is not None

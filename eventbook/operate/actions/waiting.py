@@ -23,8 +23,8 @@ class Purged:
 def purge(which: Waiting, *, actor: str, progress: Progress = no_progress) -> Purged:
     """Discard waiting deliveries for good; their rows stay.
 
-    Only deliveries that exist when it starts are discarded. Works in small transactions;
-    `progress` is called after each with the count so far.
+    Later deliveries are not discarded. Work in small transactions; `progress` is called after each
+    with the count so far.
     """
     held = 0
 

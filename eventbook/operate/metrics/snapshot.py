@@ -78,7 +78,7 @@ snapshot = Snapshot()
 def exposition(accept: str) -> tuple[bytes, str]:
     """Return the metrics in the format that an `Accept` header names, and its content type.
 
-    Raises Unavailable when the database can't be reached or is too slow.
+    Raise Unavailable when the database can't be reached or is too slow.
     """
     encode, content_type = choose_encoder(accept)
     return encode(Collected(snapshot.read())), content_type
