@@ -98,7 +98,7 @@ def issue_token(*, user: User) -> tuple[AuthToken, str]:
 
 
 def revoke_token(*, token: AuthToken) -> None:
-    """Delete one token."""
+    """Delete a token, so that its client is logged out."""
     AuthToken.objects.filter(pk=token.pk).delete()
 
 

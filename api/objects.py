@@ -81,5 +81,5 @@ class ObjectView(APIView):
 
 
 def etag_of(data: Any) -> str:
-    """Return the ETag of a representation."""
+    """Return the ETag of an object's representation: a hash of its JSON."""
     return f'"{sha256(JSONRenderer().render(data)).hexdigest()[:32]}"'

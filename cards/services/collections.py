@@ -37,7 +37,7 @@ REMOVE_PLACE = """
 def create_collection(
     *, owner: User, name: str, description: str = "", visibility: str = Visibility.PUBLIC
 ) -> Collection:
-    """Create an empty collection."""
+    """Create an empty collection, and record the event."""
     with transaction.atomic():
         collection = Collection.objects.create(
             owner=owner, name=name, description=description, visibility=visibility

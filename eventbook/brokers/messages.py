@@ -99,7 +99,7 @@ def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]
 
 
 def describe(handler: Handler, chunk: Sequence[Pending]) -> str:
-    """Return the text that operators see as the task's arguments: type, count, first events."""
+    """Return the task's arguments as operators see them: event type, count, first event ids."""
     first = ", ".join(str(delivery.event_id) for delivery in chunk[:3])
     more = ", …" if len(chunk) > 3 else ""
     return f"{handler.event_name} × {len(chunk)} ({first}{more})"

@@ -71,7 +71,7 @@ def count_batch(handler: Handler, outcomes: Mapping[str, int], *, size: int) -> 
 
 
 def count_outcomes(handler: Handler, outcomes: Mapping[str, int]) -> None:
-    """Count deliveries to a handler by outcome."""
+    """Add to a handler's counters the numbers of deliveries by outcome."""
     name, queue = handler.name, handler.queue
     for outcome, amount in outcomes.items():
         if amount:

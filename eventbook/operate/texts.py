@@ -58,7 +58,7 @@ def preview_lines(preview: PurgePreview) -> list[str]:
 
 
 def as_dict(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery as a dict for JSON."""
+    """Return the fields of a delivery that commands print as JSON."""
     return {
         "id": delivery.pk,
         "queue": delivery.queue,

@@ -72,7 +72,7 @@ class Problem:
 
 
 def warnings_of(items: Iterable[Item]) -> list[Problem]:
-    """Return the warnings of rows."""
+    """Return the warnings of rows, as problems."""
     return [
         Problem(
             line=item.line, code="private", detail=item.warning, label=item.label, is_warning=True

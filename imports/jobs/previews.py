@@ -70,7 +70,7 @@ class KnownRows:
 
     def __init__(self, job: Import) -> None:
         self.owner_id = job.owner_id
-        self.rows: dict[UUID, set[UUID]] = {}  # by item
+        self.rows: dict[UUID, set[UUID]] = {}  # the rows' digests, by item
         self.pages: set[str] = set()
 
     def load(self, items: Sequence[Item]) -> None:
@@ -112,7 +112,7 @@ def refusal_of(item: Item) -> Problem | None:
 
 
 def _preview_row(item: Item, job: Import) -> dict[str, Any]:
-    """Return a row as the preview shows it."""
+    """Return a row as the preview's JSON has it."""
     draft = draft_of(item, ImportOptions.of(job.options, job.owner), [])
     return {
         "line": item.line,

@@ -68,7 +68,7 @@ class _Page:
         self.work = linked_data.main_work(scripts)
 
     def metadata(self) -> PageMetadata:
-        """Return all fields."""
+        """Return all metadata that the page contains."""
         named = identifiers.in_url(self.url)
         found = {kind: self.identifier(kind) or named.get(kind, "") for kind in IDENTIFIERS}
         if in_arxiv := identifiers.arxiv(found["doi"]):

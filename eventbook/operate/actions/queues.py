@@ -92,10 +92,10 @@ def tune(queue: str, *, actor: str, changes: Mapping[str, Any]) -> None:
 
 
 def refuse_ineffective_limits(queue: str, changes: Mapping[str, Any]) -> None:
-    """Raise ValidationError for a limit that no handler of the queue would be subject to.
+    """Raise ValidationError for a limit that applies to no handler of the queue.
 
-    A rate limit applies to handlers that call outside services (`atomic=False`); a group limit
-    applies to those of them that name a group.
+    A rate limit applies to handlers that call outside services (`atomic=False`). A group limit
+    applies to such handlers if they have a `group`.
     """
     calling = [each for each in all_handlers() if each.queue == queue and not each.atomic]
     if changes.get("rate_limit") and not calling:

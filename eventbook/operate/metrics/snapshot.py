@@ -68,7 +68,7 @@ class Collected(Collector):
         self.metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics."""
+        """Return the metrics; prometheus_client calls this."""
         return self.metrics
 
 

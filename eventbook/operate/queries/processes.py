@@ -50,7 +50,7 @@ class ProcessStatus:
 
     @property
     def state(self) -> ProcessState:
-        """Return the state of the process."""
+        """Return SILENT if the row is no longer written, STALLED without progress, else RUNNING."""
         if self.seen_seconds_ago > ALIVE_SECONDS:
             return ProcessState.SILENT
         stalled = self.progressed_seconds_ago > conf.HEALTH_STALL_SECONDS + ALIVE_SECONDS

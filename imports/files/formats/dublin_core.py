@@ -53,7 +53,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def item_of(node: Node) -> Row:
-    """Return the item of a work."""
+    """Convert the element of a work to an item."""
     named = [node.attributes.get("about", ""), *_texts(node, "identifier", "uri", "URI", "source")]
     url = next((name for name in named if name.startswith(("http://", "https://"))), "")
     return reference_item(

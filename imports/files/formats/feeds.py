@@ -80,7 +80,7 @@ def lines_of(text: str) -> list[int]:
 
 
 def item_of(entry: Any, source: str, line: int) -> Item:
-    """Return the item of a feed entry."""
+    """Convert a feed's entry to an item."""
     title, url = one_line(plain_text(entry.get("title") or "")), clean(entry.get("link"))
     contents = [part.get("value") or "" for part in entry.get("content") or []]
     text = plain_text(entry.get("summary") or next(iter(contents), ""))

@@ -40,7 +40,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def item_of(record: Record) -> Item:
-    """Return the item of a reference."""
+    """Convert a record to an item."""
     subjects = [text.replace("*", "") for text in record.all("OT", "MH")]
     return reference_item(
         line=record.line,

@@ -137,9 +137,9 @@ def pages(begin: str, end: str = "") -> str:
 
 
 def keywords(texts: Iterable[str], *, between: str = "") -> tuple[str, ...]:
-    """Return keywords, separated by lines and by `between`.
+    """Split texts into keywords, at line ends and at `between`.
 
-    Without `between`, a single line may separate several keywords by semicolons.
+    Without `between`, a single keyword is split at semicolons, as it may be several.
     """
     lines = [line for text in texts for line in (text.split(between) if between else [text])]
     words = [word for line in lines for word in line.split("\n")]
@@ -147,5 +147,5 @@ def keywords(texts: Iterable[str], *, between: str = "") -> tuple[str, ...]:
 
 
 def notes(texts: Iterable[str]) -> str:
-    """Return notes joined to one text."""
+    """Join notes to one text, by line breaks."""
     return "\n".join(clean(text) for text in texts)

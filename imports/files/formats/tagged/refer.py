@@ -44,7 +44,7 @@ def records(text: str) -> Iterator[Record]:
 
 
 def item_of(record: Record) -> Item:
-    """Return the item of a reference."""
+    """Convert a record to an item."""
     urls = [url for text in record.all("U") for url in text.split()]
     return reference_item(
         line=record.line,

@@ -79,7 +79,7 @@ def read_line(line: str) -> Line:
 
 
 def item_of(record: Record) -> Item:
-    """Return the item of a reference."""
+    """Convert a record to an item."""
     csl = csl_of(record)
     urls = [url for text in record.all("UR", "L2", "LK") for url in text.replace(";", " ").split()]
     url = next((url for url in urls if url.startswith(("http://", "https://"))), "")

@@ -44,7 +44,7 @@ def read(document: Document) -> Iterator[Row]:
 
 
 def item_of(record: Record) -> Item:
-    """Return the item of a reference."""
+    """Convert a record to an item."""
     subjects = [one_line(text) for text in record.all("DE", "ID")]
     return reference_item(
         line=record.line, fields=csl_of(record), tags=keywords(subjects, between=";")
