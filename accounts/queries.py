@@ -65,14 +65,15 @@ def owned_rows(person: User) -> dict[str, int]:
 def _count(side: str, *, others: str) -> CombinedExpression:
     """Return an expression that counts the visible people at the other end of a person's follows.
 
-    `side` is the person's field in Follow, `others` the other one. The count is that of all follows
-    minus that of inactive people, who are few. A join would read a million followers one by one.
+    `side` is the person's field in Follow, `others` the other one. Count all follows, and subtract
+    those of inactive people, who are few: a join would read a million followers one by one.
     """
     hidden = {f"{others}__in": User.objects.filter(is_active=False).values("pk")}
     return _count_of(side) - _count_of(side, **hidden)
 
 
 def _count_of(side: str, **filters: Any) -> Coalesce:
+    """Return an expression that counts a person's follows that match the filters."""
     counted = (
         Follow.objects.filter(**{side: OuterRef("pk")}, **filters)
         .order_by()

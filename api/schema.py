@@ -136,6 +136,7 @@ class ProblemSchema(AutoSchema):
         return FIRST_SENTENCE.match(super().get_description())[0].rstrip(".")  # type: ignore[index]
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        """Add the view's possible errors and the headers of each response to the generated ones."""
         bodies = super()._get_response_bodies(direction)
         for code in self.error_codes():
             if code not in bodies:

@@ -112,7 +112,7 @@ class Strict:
         return values, errors
 
     def _unknown(self, unknown: list[str]) -> Iterator[tuple[str, list[ErrorDetail]]]:
-        """Yield an error for each name that the client cannot set."""
+        """Yield errors for names that the client cannot set, at most MAX_REPORTED."""
         fields: Mapping[str, Field] = self.fields  # type: ignore[attr-defined]
         for name in [name for name in unknown if name not in self.also_known][:MAX_REPORTED]:
             if name in fields or name in self.fixed:

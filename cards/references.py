@@ -125,6 +125,7 @@ class Issued(serializers.Field[Any, Any, Any, Any]):
         return {"date-parts": [parts]}
 
     def _numbers(self, parts: list[Any]) -> list[int]:
+        """Return the parts of a date as numbers; raise ValidationError for any other text."""
         texts = [str(part) for part in parts]
         if not all(text.isascii() and text.isdigit() and len(text) <= 4 for text in texts):
             self.fail("invalid")

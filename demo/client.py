@@ -87,6 +87,7 @@ class Client:
     def _send(
         self, method: str, path: str, token: str, body: Any, expect: set[int]
     ) -> httpx.Response:
+        """Send a request and return the response; raise Refused for a status not in `expect`."""
         headers = {"Authorization": f"Token {token}"} if token else {}
         response = self._http.request(method, path, json=body, headers=headers)
         if response.status_code not in expect:

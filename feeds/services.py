@@ -64,6 +64,7 @@ def retract_cards(batch: Sequence[FanOut]) -> None:
 
 
 def _add(batch: Sequence[FanOut]) -> None:
+    """Add the public cards of a batch to timelines."""
     if batch:
         is_small = len(batch) <= SMALL_BATCH
         statement = statements.FAN_OUT_FEW if is_small else statements.FAN_OUT_MANY
@@ -72,11 +73,13 @@ def _add(batch: Sequence[FanOut]) -> None:
 
 
 def _retract(batch: Sequence[FanOut]) -> None:
+    """Remove the batch's cards that are not public from timelines."""
     if batch:
         execute(statements.RETRACT, _parameters(batch), prepare=False)
 
 
 def _parameters(batch: Sequence[FanOut]) -> dict[str, Any]:
+    """Return the SQL parameters for a batch: an array for each field."""
     return {
         "cards": [each.card_id for each in batch],
         "curators": [each.curator_id for each in batch],

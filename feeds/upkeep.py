@@ -54,6 +54,7 @@ def _find_orphans() -> list[tuple[int, UUID]]:
 
 @transaction.atomic
 def _prune(found: list[tuple[int, UUID]]) -> int:
+    """Delete orphaned entries, given as (owner id, card id); return how many."""
     # An entry found may have become valid since, so the statement checks again under the locks.
     owner_ids, card_ids = (list(column) for column in zip(*found, strict=True))
     lock_timelines(owner_ids)

@@ -71,6 +71,7 @@ def _is_migrated() -> bool:
 
 
 def _unavailable(reason: str) -> JsonResponse:
+    """Return the response of a failed probe, with status 503."""
     return JsonResponse(
         {"status": "unavailable", "reason": reason},
         status=503,

@@ -39,6 +39,7 @@ def demo() -> int:
 
 
 def _up(console: Console) -> int:
+    """Start the stack and watch it; restart all after the supervisor was killed."""
     with _stack(console, show_lines=True, variables={}) as stack:
         stack.start()
         console.print("\nCommonplace is up. Ctrl-C stops it.\n", style="bold")
@@ -104,6 +105,7 @@ def _stack(console: Console, *, show_lines: bool, variables: Mapping[str, str]) 
 
 @contextmanager
 def _stopping(stack: Stack) -> Iterator[None]:
+    """Stop the stack at the end of the block, however it ends."""
     try:
         yield
     finally:

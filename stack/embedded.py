@@ -253,6 +253,7 @@ class Servers:
         return self.data.absolute() / "valkey"
 
     def _make_run_directory(self) -> None:
+        """Create the directory of the sockets; raise ServerFailed if it is another user's."""
         # PostgreSQL doesn't run as root: if this process does, PostgreSQL's group gets access too.
         self.run.mkdir(mode=0o700, exist_ok=True)
         if self.run.is_symlink() or self.run.stat().st_uid != os.geteuid():
@@ -281,6 +282,7 @@ class Servers:
         unfinished.rename(self._postgres_data)
 
     def _forget_recycled_pid(self) -> None:
+        """Remove PostgreSQL's pid and lock files if its old pid now belongs to another process."""
         # PostgreSQL removes these files after a crash, unless another process has got its old pid.
         if self.postgres.pid() or not recorded_pid(self.postgres.pid_file):
             return

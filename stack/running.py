@@ -128,6 +128,7 @@ class RunningStack:
             time.sleep(POLL_SECONDS)
 
     def _states(self, names: list[str]) -> list[str]:
+        """Return the states of these programs; raise StackFailed if one has failed."""
         states = self.supervisor.states()
         for name in names:
             if states.get(name) in FAILED:

@@ -92,6 +92,7 @@ class Scale:
         return type(self)({**self.groups, name: group})
 
     def _known(self, name: str) -> Group:
+        """Return a process group's count and variables; raise ScaleRefused for an unknown name."""
         names = fly()["processes"]
         if name not in names:
             raise ScaleRefused(

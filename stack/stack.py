@@ -147,6 +147,7 @@ class Stack:
             raise StackFailed(f"manage.py {arguments[0]} failed:\n{end}")
 
     def _run_python(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the stack's environment, and return its exit code and output."""
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=BASE_DIR,

@@ -141,6 +141,7 @@ class Supervisor:
         self._process.wait()
 
     def _kill_remaining(self, hard: Callable[[], bool]) -> None:
+        """Kill the programs that are left after a killed supervisord, once they had time to end."""
         # Programs outlive a killed supervisord. All have got their death signal, and most end at
         # once. A Celery worker may wait for ever, though: its broker has ended too.
         deadline = time.monotonic() + ORPHAN_SECONDS
@@ -152,12 +153,14 @@ class Supervisor:
             _kill_group(pid)
 
     def _end_orphans(self, current: Mapping[str, int]) -> None:
+        """Kill the child processes that ended programs have left; `current` has the live programs."""
         # The child processes of a killed program would keep its port and its connections.
         for name, pid in self.pids.items():
             if current.get(name) != pid:
                 _kill_group(pid)
 
     def _wait_for_response(self) -> None:
+        """Wait until supervisord responds; raise SupervisorGone if it does not in time."""
         deadline = time.monotonic() + RESPONSE_SECONDS
         while time.monotonic() < deadline and self.alive():
             with suppress(SupervisorGone):
@@ -178,6 +181,7 @@ class Supervisor:
 
 
 def _group_lives(pid: int) -> bool:
+    """Return whether a program's process group has a process left."""
     # Each program leads its own process group, so that its pid is the group's id.
     try:
         os.killpg(pid, 0)

@@ -159,6 +159,7 @@ def _check(
 
 
 def _new_card(curator: User, draft: CardDraft, page: Page | None, now: datetime) -> Card:
+    """Return the unsaved card of a draft, with an unsaved Url for its page."""
     # `insert` sets the id of the Url.
     url = Url(canonical=page.canonical, host=page.host) if page else None
     card = Card(

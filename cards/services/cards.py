@@ -110,6 +110,7 @@ def _apply(card: Card, changes: dict[str, Any]) -> None:
 
 
 def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
+    """Return the errors if the changes name a parent that the card may not get."""
     parent = changes.get("parent")
     if parent is None:
         return {}

@@ -98,6 +98,7 @@ def insert(cards: Sequence[Card]) -> Inserted:
 
 
 def _metadata(known: str) -> Metadata:
+    """Return the metadata of a known page from the JSON that INSERT selects."""
     row = json.loads(known)
     for name in ("fetched_at", "requested_at"):
         row[name] = row[name] and datetime.fromisoformat(row[name])
@@ -105,6 +106,7 @@ def _metadata(known: str) -> Metadata:
 
 
 def _row(card: Card) -> dict[str, Any]:
+    """Return a card, and the page it is about, as a row of INSERT's JSON parameter."""
     return {
         "id": str(card.pk),
         "curator_id": card.curator_id,

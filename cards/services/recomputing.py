@@ -65,6 +65,7 @@ def recompute_pages(*, after: UUID | None = None, limit: int = 500) -> Recompute
 
 
 def _page_of(link: str) -> Page | None:
+    """Return the page that a link names, or None if it is not valid."""
     try:
         return page_at(link)
     except InvalidUrl:

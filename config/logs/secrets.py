@@ -52,6 +52,7 @@ def masking(secrets: Collection[str]) -> Callable[[str], str]:
 
 
 def _password(url: str) -> str:
+    """Return the password in a URL, or ""."""
     try:
         return urlsplit(url).password or ""
     except ValueError:

@@ -86,6 +86,7 @@ class Broker:
             connection.release()
 
     def _connect(self) -> Connection:
+        """Return the open connection, or a new one, which connects on first use."""
         if self._connection is None:
             # No retries by kombu: the relay retries once a second, which is sooner.
             self._connection = current_app.connection_for_write(

@@ -75,6 +75,7 @@ def _escaped(value: str) -> str:
 
 
 def _pool(size: int) -> dict[str, Any]:
+    """Return the options of psycopg's connection pool, with at most `size` connections."""
     return {
         "connection_class": TimeLimitedConnection,
         "min_size": 1,

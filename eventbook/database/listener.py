@@ -50,6 +50,7 @@ class Listener:
             self._next_check = time.monotonic() + CHECK_SECONDS
 
     def _connect(self) -> psycopg.Connection:
+        """Open a connection outside Django's pool, and listen to the channel."""
         parameters = connection.get_connection_params()
         ours = ("application_name", "context", "cursor_factory", "prepare_threshold")
         chosen = {name: value for name, value in parameters.items() if name not in ours}

@@ -74,6 +74,7 @@ def catch_up() -> int:
 
 
 def _catch_up(handler: Handler) -> int:
+    """Create the deliveries that a new handler missed; return how many."""
     parameters: dict[str, Any] = {
         "handler": handler.name,
         "names": handler.names,

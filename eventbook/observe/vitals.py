@@ -109,6 +109,7 @@ class Pulse(Vitals):
         self.missing.add(server)
 
     def stalled(self) -> str:
+        """Return why the process counts as stalled, or ""."""
         silent = time.monotonic() - self._last_sign
         if silent > self._next_round_within + conf.HEALTH_STALL_SECONDS:
             return f"nothing was finished for {silent:.0f} s"

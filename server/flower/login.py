@@ -112,6 +112,7 @@ def _with_connection(function: Any) -> Any:
 
 
 def _refuse(handler: Any, status: int, text: str, seconds: int) -> None:
+    """Send an error as text, with the seconds after which to try again."""
     handler.set_status(status)
     handler.set_header("Retry-After", str(seconds))
     handler.set_header("Content-Type", "text/plain; charset=UTF-8")

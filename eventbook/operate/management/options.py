@@ -50,7 +50,7 @@ def limit(text: str) -> tuple[int, int]:
 
 
 def positive(text: str) -> int:
-    """Return a whole number from 1 to LARGEST."""
+    """Parse a whole number from 1 to LARGEST; raise ArgumentTypeError for any other text."""
     if not text.isdecimal() or not 1 <= int(text) <= LARGEST:
         raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {LARGEST:,}.")
     return int(text)

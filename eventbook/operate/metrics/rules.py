@@ -26,6 +26,7 @@ def rules_file() -> str:
 
 
 def _alert(alert: Alert) -> str:
+    """Return an alert as YAML; JSON strings are valid in YAML."""
     text = json.dumps
     return (
         f"      - alert: {alert.name}\n"

@@ -44,6 +44,7 @@ def chrome(document: Document) -> Iterator[Row]:
 
 
 def _chrome_item(number: int, leaf: Leaf) -> Item:
+    """Convert a bookmark of Chrome to an item."""
     url = text_of(leaf.node, "url")
     return Item(
         line=number,
@@ -61,6 +62,7 @@ def firefox(document: Document) -> Iterator[Row]:
 
 
 def _firefox_item(number: int, leaf: Leaf) -> Item:
+    """Convert a bookmark of Firefox to an item."""
     url = text_of(leaf.node, "uri")
     return Item(
         line=number,
