@@ -153,7 +153,7 @@ class Supervisor:
             _kill_group(pid)
 
     def _end_orphans(self, current: Mapping[str, int]) -> None:
-        """Kill the child processes that ended programs have left; `current` has the live programs."""
+        """Kill the child processes that ended programs have left; `current` are live programs."""
         # The child processes of a killed program would keep its port and its connections.
         for name, pid in self.pids.items():
             if current.get(name) != pid:
