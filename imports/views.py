@@ -123,7 +123,7 @@ class ImportedFiles(APIView):
 def create_import(request: Request, kind: type[HowToImportSerializer]) -> Response:
     """Create an import from a request, and return it with status 202.
 
-    Raise FileTooLarge, or OverQuota, or the error for too large a backlog.
+    Raise FileTooLarge, OverQuota, or BacklogFull.
     """
     refuse_large(request)
     admit_bulk_work()

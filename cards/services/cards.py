@@ -124,7 +124,7 @@ def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
 def _update_page(card: Card, *, is_moved: bool) -> None:
     """Update the card's page after a change: record that it is public now, or fetch it again.
 
-    `is_moved` if the change moved the card to this page.
+    `is_moved` says that the change moved the card to this page.
     """
     is_public = card.visibility == Visibility.PUBLIC
     if card.url_id is None:

@@ -81,7 +81,7 @@ class Channel(redis.Channel):
         return self._kept_client
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """Request the next message, from the bulk lane only if a child stays free."""
+        """Request the next message; from the bulk lane only if a child process stays free."""
         steps, self._interactive_pop_id = self.priority_steps, None
         held = self.qos
         if self._keeps_one_free and isinstance(held, Unacknowledged) and not held.may_accept_bulk():

@@ -128,7 +128,8 @@ def decode(name: str, version: int, data: str | bytes) -> Any:
     """Return the event of stored JSON, upcast to the current version if it is older.
 
     Fields that the dataclass doesn't have are ignored, since a newer release may have added them.
-    Raise UnknownEvent, NewerEvent, or msgspec.ValidationError for data of another shape.
+    Raise UnknownEvent for a name that is not registered, NewerEvent for a version of a newer
+    release, and msgspec.ValidationError for data of another shape.
     """
     try:
         known = type_of_name[name]
