@@ -71,7 +71,7 @@ class _Watched(HTTPConnection):
 
 
 class _WatchedTLS(_Watched, HTTPSConnection):
-    """The same for https."""
+    """A watched connection for https."""
 
 
 class _Pool(HTTPConnectionPool):

@@ -1,6 +1,6 @@
 """The admin pages of web pages, their metadata, and robots.txt files.
 
-Each time staff open the admin page of a private web page or its metadata, that is logged.
+Opening the admin page of a private web page, or of its metadata, is logged.
 """
 
 from __future__ import annotations

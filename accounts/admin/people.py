@@ -64,7 +64,7 @@ class PersonAdmin(UserAdmin[User]):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Refuse to delete oneself, a user with more permissions, and staff with log entries.
 
-        Their entries in the admin's log would be deleted too: such staff should be deactivated.
+        The staff's entries in the admin's log would be deleted, too: deactivate such staff instead.
         """
         allowed = super().has_delete_permission(request, obj)
         if not allowed or obj is None:

@@ -74,9 +74,10 @@ class Inserted(NamedTuple):
 def insert(cards: Sequence[Card]) -> Inserted:
     """Insert cards and their pages; skip a card if its curator has another about the page.
 
-    `card.url` is an unsaved Url of each card's own, or None. Each gets its id, `public_since` and
-    metadata here, whether the page is new or known. A page that a concurrent transaction has just
-    added gets no id, and its card is not inserted: only the next statement sees that page.
+    `card.url` is an unsaved Url that no other card shares, or None. Each Url gets its id,
+    `public_since` and metadata here, whether the page is new or known. A page that a concurrent
+    transaction has just added gets no id, and its card is not inserted: only the next statement
+    sees that page.
     """
     found = execute(INSERT, [json.dumps([_row(card) for card in cards])]).rows
     rows = {row[0]: row[1:] for row in found}

@@ -24,9 +24,10 @@ class RateGroup(models.Model):
 
 
 class Permit(models.Model):
-    """One call that used a rate limit; it counts until its window has passed."""
+    """Permission for one call under a rate limit (eventbook/deliveries/limits.py)."""
 
     group = models.TextField()
+    # The permit is in force until then.
     until = models.DateTimeField()
 
     class Meta:

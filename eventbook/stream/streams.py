@@ -87,8 +87,8 @@ class Stream:
     def mark_without_sending(self, xid: int, mark: str) -> None:
         """Count a row version as sent from the end of this poll on: a reset or a page covers it.
 
-        Not earlier: the cursors of events sent before the reset would then include it, and a client
-        that disconnects in between would never get the reset.
+        If it counted earlier, the cursors of events sent before the reset would include it, and a
+        client that disconnects in between would never get the reset.
         """
         self._unsent_marks[mark] = xid
 

@@ -140,9 +140,9 @@ def guid_of(reference: Mapping[str, Any], link: str) -> str:
 def is_different_work(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two references (CSL-JSON) with the same address or DOI are different works.
 
-    They are if their titles differ, their first pages differ, or one is a book and the other a
-    part of one. Missing titles and pages don't count as different. Titles are compared without
-    case, accents and punctuation, and one may lack the other's subtitle.
+    References differ if their titles differ, their first pages differ, or one is a book and the
+    other a part of a book. Missing titles and pages don't count as different. Titles are compared
+    without case, accents and punctuation, and one may lack the other's subtitle.
     """
     pages = {_first_page(one), _first_page(other)} - {""}
     kinds = {str(one.get("type")), str(other.get("type"))}
