@@ -55,7 +55,7 @@ class Pending:
 
 
 def reopen(ids: Sequence[int], *, suspect: Sequence[int] = ()) -> None:
-    """Make open deliveries due at once, since their message didn't reach the broker or handler.
+    """Make queued and running deliveries due at once, after a failure of broker or database.
 
     Deliveries whose ids are also in `suspect` count as swept when they are published again.
     """
@@ -183,7 +183,7 @@ def start(ids: Sequence[int], *, policy: QueuePolicy) -> None:
 
 
 def finish(ids: Sequence[int], *, lease: UUID | None = None) -> None:
-    """Mark open deliveries as done, and delete the lease with the id `lease`, if given."""
+    """Mark queued and running deliveries as done, and delete the lease `lease`, if given."""
     execute(
         "WITH released AS (DELETE FROM eventbook_lease WHERE id = %s::uuid)"
         " UPDATE eventbook_delivery SET state = 'done', due_at = NULL,"

@@ -95,8 +95,8 @@ def _settle(
 ) -> dict[str, int]:
     """Charge a batch of one delivery an attempt, or isolate the deliveries of a larger batch.
 
-    `locked` has the id of each delivery and whether it is isolated. Return how many ended in which
-    state. A slow worker that lost its transaction has lost its work, too. The first time, its
+    `locked` has the id of each delivery and whether it is isolated. Return the number of deliveries
+    by outcome. A slow worker that lost its transaction has lost its work, too. The first time, its
     delivery is isolated instead; the second time it is charged, or a delivery that stops every
     worker would be run for ever.
     """
