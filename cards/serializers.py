@@ -89,7 +89,7 @@ class PlacedCardSerializer(CardSerializer):
     """The card in a place (its membership in a collection); load it with `queries.with_cards`."""
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """Return only the card: the list queries places because they have its order."""
+        """Return only the card; the list's query selects places, as these have its order."""
         instance.card.shown_parent_id = instance.shown_parent_id
         return super().to_representation(instance.card)
 

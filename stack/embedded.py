@@ -1,6 +1,6 @@
 """Embedded servers: a PostgreSQL and a Valkey under .data/, for machines without servers.
 
-They listen on Unix sockets in one directory, so that no port can be taken and the addresses follow
+They listen on Unix sockets in one directory, so that no port conflicts and the addresses follow
 from the data directory alone. Every process that uses the servers holds a shared lock on
 `users.lock`. The last one to release it stops them. The kernel releases the lock of a killed
 process; if all users were killed, the next one takes over the running servers. This module must
@@ -71,7 +71,7 @@ def using(data: Path) -> Iterator["Servers"]:
         try:
             with locks.locked(data / "start.lock"):
                 locks.lock_shared(users)
-                # A stack starts and stops its servers itself; one may be stopped on purpose.
+                # A stack starts and stops its servers itself: perhaps one is stopped on purpose.
                 if not locks.is_locked(data / "owner.lock"):
                     servers.start()
             yield servers
@@ -219,7 +219,7 @@ class Servers:
             server.stop()
 
     def postgres_responds(self) -> bool:
-        """Return whether this PostgreSQL responds; create the database if it is missing."""
+        """Return whether this directory's PostgreSQL responds; create a missing database."""
         address = self.database_url.replace(f"/{NAME}?", "/postgres?")
         try:
             with closing(psycopg.connect(address, autocommit=True, connect_timeout=3)) as session:
@@ -233,7 +233,7 @@ class Servers:
         return True
 
     def valkey_responds(self) -> bool:
-        """Return whether this Valkey responds and has loaded its data."""
+        """Return whether this directory's Valkey responds and has loaded its data."""
         client = redis.Redis.from_url(self.unix_url, socket_timeout=3, decode_responses=True)
         try:
             with closing(client):
@@ -291,5 +291,6 @@ class Servers:
 
 
 def _check_same(found: object, expected: Path) -> None:
+    """Raise ServerFailed if the server that responded is that of another data directory."""
     if Path(str(found)).resolve() != expected.resolve():
         raise ServerFailed(f"The server of {found} responds in place of that of {expected}.")

@@ -1,4 +1,4 @@
-"""The relay's connection to the broker: read the lengths of its queues, and publish messages."""
+"""A process's connection to the broker: read the lengths of queues, and publish messages."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from eventbook.deliveries.states import Pending
 from eventbook.models import Priority
 
 Lane = tuple[str, Priority]  # a queue has two lanes: interactive and bulk
-# The message priority in each lane. On Redis, kombu keeps one list of a queue for each of its
-# `priority_steps`, and reads the lowest step first.
+# The priority of a lane's messages for kombu, which splits a queue into one list per step of its
+# setting `priority_steps`, and reads the lowest step first.
 MESSAGE_PRIORITIES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
 REPLY_SECONDS = 5  # the timeout of one call to the broker
 
@@ -38,11 +38,12 @@ class Broker:
         """Return the number of waiting messages in each lane of these queues."""
         try:
             channel: Any = self._connect().default_channel
-            lanes = [(queue, lane) for queue in queues for lane in Priority]
+            lanes = [(queue, priority) for queue in queues for priority in Priority]
             with channel.client.pipeline(transaction=False) as pipe:
-                for queue, lane in lanes:
-                    # Only this private method of kombu knows the name of a lane's list.
-                    pipe.llen(channel._q_for_pri(queue, MESSAGE_PRIORITIES[lane]))  # noqa: SLF001
+                for queue, priority in lanes:
+                    # Only this private method of kombu knows the key of a lane's list.
+                    key = channel._q_for_pri(queue, MESSAGE_PRIORITIES[priority])  # noqa: SLF001
+                    pipe.llen(key)
                 return dict(zip(lanes, pipe.execute(), strict=True))
         except (OSError, RedisError, OperationalError) as error:
             raise self._down(error) from error
@@ -63,7 +64,7 @@ class Broker:
         All messages go in one round trip, those of the most urgent queue first.
         """
         sent: Counter[str] = Counter()
-        lane = MESSAGE_PRIORITIES[priority]
+        message_priority = MESSAGE_PRIORITIES[priority]
         try:
             if self._writer is None:
                 self._writer = Writer(self._connect().default_channel)
@@ -71,8 +72,9 @@ class Broker:
             with channel.client.pipeline(transaction=False) as pipe:
                 for name, chunk in chunks(pending):
                     handler = handlers[name]
-                    message = self._writer.write(handler, chunk, lane=lane)
-                    pipe.lpush(channel._q_for_pri(handler.queue, lane), message)  # noqa: SLF001
+                    message = self._writer.write(handler, chunk, message_priority)
+                    key = channel._q_for_pri(handler.queue, message_priority)  # noqa: SLF001
+                    pipe.lpush(key, message)
                     sent[handler.queue] += 1
                 pipe.execute()
         except (OSError, RedisError, OperationalError) as error:
@@ -100,9 +102,9 @@ class Broker:
 
 
 def worker_queues(timeout: float = 1.0) -> dict[str, list[str]]:
-    """Return the names of the running workers by the queue that they consume; raise BrokerDown.
+    """Return the names of the running workers, by the queues that they consume.
 
-    `timeout` is how many seconds to wait for the workers' replies.
+    `timeout` is how many seconds to wait for the workers' replies. Raise BrokerDown.
     """
     try:
         replies: dict[str, Any] = current_app.control.inspect(timeout=timeout).active_queues() or {}

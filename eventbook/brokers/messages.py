@@ -31,14 +31,17 @@ class Writer:
 
     def __init__(self, channel: Any) -> None:
         self.channel = channel
-        # By handler and lane: a message, and the third part of its body (Celery's callbacks).
+        # By handler and priority: a message, and the third part of its body (Celery's callbacks).
         self._patterns: dict[tuple[str, int], tuple[dict[str, Any], Any]] = {}
 
-    def write(self, handler: Handler, chunk: Sequence[Pending], *, lane: int) -> bytes:
-        """Return the encoded message that makes a worker run the handler on these deliveries."""
-        key = handler.name, lane
+    def write(self, handler: Handler, chunk: Sequence[Pending], priority: int) -> bytes:
+        """Return the encoded message that makes a worker run the handler on these deliveries.
+
+        `priority` is kombu's (broker.MESSAGE_PRIORITIES).
+        """
+        key = handler.name, priority
         if key not in self._patterns:
-            self._patterns[key] = self._pattern(handler, lane)
+            self._patterns[key] = self._pattern(handler, priority)
         pattern, callbacks = self._patterns[key]
         suspect = any(delivery.suspect for delivery in chunk)
         arguments = [
@@ -60,13 +63,13 @@ class Writer:
         }
         return msgspec.json.encode(message)
 
-    def _pattern(self, handler: Handler, lane: int) -> tuple[dict[str, Any], Any]:
+    def _pattern(self, handler: Handler, priority: int) -> tuple[dict[str, Any], Any]:
         """Have kombu and Celery build a message without deliveries."""
         headers, properties, (*_, callbacks), _ = current_app.amqp.create_task_message(
             str(new_id()), handler.name, ignore_result=not handler.keep_result
         )
         message: dict[str, Any] = self.channel.prepare_message(
-            b"", lane, CONTENT_TYPE, CONTENT_ENCODING, headers, properties | PERSISTENT
+            b"", priority, CONTENT_TYPE, CONTENT_ENCODING, headers, properties | PERSISTENT
         )
         # kombu adds these fields to each message that a channel publishes.
         self.channel._inplace_augment_message(message, "", handler.queue)  # noqa: SLF001

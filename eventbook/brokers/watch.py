@@ -96,7 +96,7 @@ class WorkerVitals(Vitals):
     def _check_failures(self) -> None:
         """Log when the worker's tasks begin to fail one after another."""
         # Failures while the database is down don't count, as the worker is not at fault.
-        if DATABASE in self.missing:
+        if DATABASE in self.servers_down:
             tally.reset()
         was_failing, self._failing = self._failing, bool(text := tally.describe())
         if self._failing and not was_failing:
@@ -131,16 +131,16 @@ class WorkerVitals(Vitals):
         try:
             depths = self._broker.depths(self.queues)
         except BrokerDown:
-            self.missing.add(BROKER)
+            self.servers_down.add(BROKER)
             return False
-        if BROKER in self.missing:
+        if BROKER in self.servers_down:
             self._broker_back = time.monotonic()
-            self.missing.discard(BROKER)
+            self.servers_down.discard(BROKER)
         return any(depth for (queue, _), depth in depths.items() if queue not in self._paused)
 
     def stalled(self) -> str:
         """Return the faults that have lasted too long, or "" while the broker is down."""
-        if BROKER in self.missing:
+        if BROKER in self.servers_down:
             return ""
         limit = conf.HEALTH_STALL_SECONDS
         if (still := time.monotonic() - max(self._ticked, self._broker_back)) > limit:

@@ -54,7 +54,7 @@ class QueuePolicy:
 
     @property
     def longest_run_seconds(self) -> int:
-        """Return how long a run can take: then its process is killed."""
+        """Return after how many seconds the process of a run is killed."""
         return self.time_limit_seconds + self.grace_seconds
 
     def largest_batch(self, priority: int) -> int:
@@ -62,7 +62,7 @@ class QueuePolicy:
         return self.bulk_batch_size if priority <= BULK else self.batch_size
 
     def concurrency_for(self, priority: int) -> int:
-        """Return how many messages of a priority the children of one worker process at once.
+        """Return how many messages of a priority one worker's children run at once.
 
         If there are several children, one stays free of bulk work (eventbook/brokers/transport.py).
         """

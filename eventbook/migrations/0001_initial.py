@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
                 ('paused_at', models.DateTimeField(editable=False, null=True)),
                 ('paused_by', models.TextField(blank=True, default='', editable=False)),
                 ('paused_in', models.TextField(blank=True, db_default='', default='', editable=False)),
-                ('reason', models.TextField(blank=True, default='', help_text='Why it is paused, for whoever looks next.')),
+                ('reason', models.TextField(blank=True, default='', help_text='Why it is paused, for other operators.')),
                 ('resumed_at', models.DateTimeField(editable=False, null=True)),
                 ('concurrency', models.PositiveSmallIntegerField(blank=True, help_text='Batches at once of each worker process. Empty: as the queue table says.', null=True)),
                 ('rate_limit', models.PositiveIntegerField(blank=True, help_text='Calls outside in any window, of the whole cluster. 0: no limit. Empty: as the queue table says.', null=True)),

@@ -46,7 +46,7 @@ class QueueControl(models.Model):
     # (eventbook/operate/queries/pauses.py).
     paused_in = models.TextField(blank=True, default="", db_default="", editable=False)
     reason = models.TextField(
-        blank=True, default="", help_text="Why it is paused, for whoever looks next."
+        blank=True, default="", help_text="Why it is paused, for other operators."
     )
     # Lateness counts from here on: a pause does not make its deliveries late.
     resumed_at = models.DateTimeField(null=True, editable=False)

@@ -134,11 +134,11 @@ class Presence:
         try:
             with _bounded():
                 function()
-            self.vitals.missing.discard(DATABASE)
+            self.vitals.servers_down.discard(DATABASE)
         except (DatabaseError, InterfaceError) as error:
-            if DATABASE not in self.vitals.missing:
+            if DATABASE not in self.vitals.servers_down:
                 logger.warning("process.database_down", extra={"error": connection_error(error)})
-            self.vitals.missing.add(DATABASE)
+            self.vitals.servers_down.add(DATABASE)
             connection.close()
         except Exception:
             # A bug here must not end the thread: the row would look like a dead process's.

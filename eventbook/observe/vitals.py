@@ -9,15 +9,15 @@ from enum import StrEnum
 
 from eventbook.conf import conf
 
-# The names of the servers that a process may miss.
+# The names of the servers that may not respond to a process.
 DATABASE, BROKER = "the database", "the broker"
 
 
 class Status(StrEnum):
-    """The result of a health check."""
+    """How a process is, in one word."""
 
     OK = "ok"
-    # A server is down. The process is well: it goes on when the server is back.
+    # A server is down. The process goes on when the server is back.
     WAITING = "waiting"
     # The process has made no progress for too long.
     STALLED = "stalled"
@@ -25,14 +25,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Health:
-    """The result of a health check, with the reason if it is not OK."""
+    """The result of a health check: the status, and the reason if it is not OK."""
 
     status: Status
     reason: str = ""
 
     @property
     def well(self) -> bool:
-        """Return whether the check passes: waiting for a server that is down is well."""
+        """Return whether the process is not stalled; one that waits for a server is well."""
         return self.status != Status.STALLED
 
 
@@ -47,8 +47,7 @@ class Vitals:
     streams = 0
 
     def __init__(self) -> None:
-        # Names of the servers that do not respond to this process.
-        self.missing: set[str] = set()
+        self.servers_down: set[str] = set()  # those that do not respond to this process
 
     @property
     def concurrency(self) -> int:
@@ -56,19 +55,19 @@ class Vitals:
         return 1
 
     def check(self) -> None:
-        """Check what only a query can tell; a thread calls it about once a second."""
+        """Run the checks that query a server; a thread calls this about once a second."""
 
     def stalled(self) -> str:
-        """Return what has made no progress for too long, as text, or ""."""
+        """Return why the process counts as stalled, or "" if it does not."""
         return ""
 
     def trouble(self) -> str:
-        """Return the current fault, even a recent one, as text, or ""."""
+        """Return what is wrong now, or ""; subclasses include what has not yet lasted long."""
         return self.stalled()
 
     @property
     def watchdog_seconds(self) -> float:
-        """How long the process may be stalled before it ends itself; 0 for ever."""
+        """How long the process may be stalled before it ends itself; 0 for any time."""
         return float(conf.WATCHDOG_SECONDS)
 
     def idle_seconds(self) -> float:
@@ -76,11 +75,11 @@ class Vitals:
         return 0.0
 
     def health(self) -> Health:
-        """Return the result of a health check."""
+        """Check the health of the process; needs no server."""
         if reason := self.stalled():
             return Health(Status.STALLED, reason)
-        if self.missing:
-            return Health(Status.WAITING, f"waiting for {' and '.join(sorted(self.missing))}")
+        if self.servers_down:
+            return Health(Status.WAITING, f"waiting for {' and '.join(sorted(self.servers_down))}")
         return Health(Status.OK)
 
 
@@ -99,14 +98,13 @@ class Pulse(Vitals):
         """Note the end of a round; the next one begins within `next_round_within` seconds."""
         self._progressed = self._last_sign = time.monotonic()
         self._next_round_within = next_round_within
-        if self.missing:
-            self.missing.clear()
+        self.servers_down.clear()
 
     def wait_for(self, server: str) -> None:
         """Note that a round failed because the named server is down."""
         self._last_sign = time.monotonic()
         self._next_round_within = 0.0
-        self.missing.add(server)
+        self.servers_down.add(server)
 
     def stalled(self) -> str:
         """Return why the process counts as stalled, or ""."""

@@ -1,4 +1,4 @@
-"""Domain signals: Django signals whose events are stored in the sender's transaction."""
+"""Domain signals: Django signals whose events are stored in the transaction of their senders."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class DomainSignal(Signal):
 
     Send it from a service, inside the transaction of the change:
     `card_added.send(sender=Card, event=CardAdded(...))`. Other receivers run in that transaction,
-    too; work that may fail or take time belongs in a handler.
+    too; work that may fail or take time belongs in an event handler, which a worker runs later.
     """
 
     def __init__(self, event_class: type[Any]) -> None:
         super().__init__()
         self.event_class = event_class
         self.name = type_of_class[event_class].name
-        # A strong reference: if the receiver were garbage collected, events would be lost silently.
-        self.connect(self.record, weak=False, dispatch_uid="eventbook.record.outbox.record")
+        # Not weak: the method lives as long as its signal, and each send would resolve a reference.
+        self.connect(self.record, weak=False)
 
     def send_with(
         self, statement: str, parameters: Sequence[Any], *, sender: Any, event: DomainEvent

@@ -1,4 +1,8 @@
-"""One poll of PostgreSQL for new rows, for many streams at once."""
+"""One poll of PostgreSQL for new rows, for many streams at once.
+
+A *reset* makes a client read a source's pages again (resets.py). A *mark* stands for one version of
+a row in a cursor (cursors.py).
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,10 @@ from eventbook.stream.resets import resets
 from eventbook.stream.sources import MAX_ROWS, Change, Pair, Since, Source, changes, sources
 from eventbook.stream.streams import Phase, Stream
 
-# A poll that is not full reads only keys (UUIDv7) younger than this: most new rows have a new key.
+# In a poll that is not full, sources may leave out rows with a key (UUIDv7) older than this.
 RECENT_SECONDS = 60
-# How long before its commit a row may have got its timestamp, at most: a query by time must reach
-# back this much further.
+# A query by time starts this long before the oldest stream's last full poll: a row can get its
+# timestamp this long before its commit.
 SLACK_SECONDS = 180
 ANY_KEY = UUID(int=0)
 
@@ -34,25 +38,26 @@ Render = Callable[[Any], bytes]
 def poll(streams: Sequence[Stream], *, fully: Collection[Stream], render: Render) -> None:
     """Poll once, and send the streams their new rows.
 
-    Streams in `fully`, and new streams, get a full poll of all their newest rows. The others are
-    polled only for rows with a recent key, which costs next to nothing for an idle stream. A new
-    row with an older key (its event was delivered late) is found by the next full poll.
+    Streams in `fully`, and those in their first poll, are polled for new rows with any key. For the
+    others, sources may leave out rows with an older key, which costs next to nothing for an idle
+    stream. A row written long after its key was made (a late delivery) is found by the next full
+    poll.
     """
     now = Moment(*execute(MOMENT).rows[0])
     for stream in streams:
         if stream.phase is Phase.NEW and not stream.begin(now):
             stream.resets_due |= set(sources)
-    full = {*fully, *(stream for stream in streams if stream.phase is not Phase.LIVE)}
-    since = since_of(streams, full, now)
-    mark_resets(streams, since)
+    fully = {*fully, *(stream for stream in streams if stream.phase is not Phase.LIVE)}
+    since = since_of(streams, fully, now)
+    note_resets(streams, since)
     for source in sources.values():
         if found := changes(source, since):
             send_changes(source, found, streams, render)
     for stream in streams:
-        stream.end_poll(now, full=stream in full)
+        stream.end_poll(now, full=stream in fully)
 
 
-def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -> Since:
+def since_of(streams: Sequence[Stream], fully: Collection[Stream], now: Moment) -> Since:
     """Return where the poll starts: for each person, the lowest start of that person's streams."""
     recent = first_id_at_seconds(now.at - RECENT_SECONDS)
     horizons: dict[int, int] = {}
@@ -60,7 +65,7 @@ def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -
     for stream in streams:
         person = stream.person_id
         horizons[person] = min(horizons.get(person, stream.horizon), stream.horizon)
-        first = ANY_KEY if stream in full else recent
+        first = ANY_KEY if stream in fully else recent
         firsts[person] = min(firsts.get(person, first), first)
     oldest = min(stream.at for stream in streams) - SLACK_SECONDS
     return Since(
@@ -73,8 +78,8 @@ def since_of(streams: Sequence[Stream], full: Collection[Stream], now: Moment) -
     )
 
 
-def mark_resets(streams: Sequence[Stream], since: Since) -> None:
-    """Note the sources whose pages clients must read again; their rows are not sent as well."""
+def note_resets(streams: Sequence[Stream], since: Since) -> None:
+    """Note a reset for each source whose pages clients must read again, and send no rows of it."""
     for reset in resets(since):
         for stream in streams:
             if stream.person_id == reset.person_id and stream.is_unsent(reset.xid, reset.mark):
@@ -88,7 +93,7 @@ def send_changes(
 ) -> None:
     """Send the streams a source's changes, or note a reset for a stream with MAX_ROWS of them.
 
-    There may be more than MAX_ROWS, which were not read.
+    Sources read at most MAX_ROWS, so that many may mean more.
     """
     by_person: defaultdict[int, list[Change]] = defaultdict(list)
     for change in found:

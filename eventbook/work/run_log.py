@@ -1,7 +1,7 @@
 """Logs and traces of a handler's run: the fields of each line logged in it, and its spans.
 
 The run is a span in the trace of its first sampled event. The traces of other events get a span
-that links to it; their number is limited, so that a large batch costs no more.
+that links to it. At most MAX_TRACES traces get a span, however large the batch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RunLog:
         self._bound: Mapping[str, Token[Any]] = bind_contextvars(
             handler=handler.name, queue=handler.queue
         )
-        # Calls outside are logged; atomic handlers' batches are too many, so only at DEBUG.
+        # Runs with effects outside the database are logged at INFO; the others are too many.
         self._level = logging.DEBUG if handler.atomic else logging.INFO
         self._trace: Token[str] | None = None
         self._span: AbstractContextManager[tracing.Span] = tracing.NO_SPAN
@@ -77,7 +77,7 @@ class RunLog:
         tracing.add_event("delivery.limited", {"seconds": seconds})
 
     def failed(self, error: Exception) -> None:
-        """Note that the run failed; the outcome of each delivery is noted elsewhere."""
+        """Note that the run failed; the new state of each delivery is logged where it is set."""
         self._error = name_of(error)
         tracing.add_event("batch.failed", {"count": self._count}, failed=self._error)
 

@@ -127,9 +127,10 @@ def _xml_reference(found: re.Match[str]) -> str:
 
 
 def _parts(document: Document) -> Iterator[bytes | None]:
-    """Yield an XML document in chunks, then None.
+    """Yield an XML document in chunks, without its XML declaration, then None.
 
-    Leading white space becomes newlines only: XML must begin at once, but lines stay numbered.
+    Leading white space becomes newlines: some of it XML would refuse, and faults keep their line
+    numbers.
     """
     text = document.markup
     begin = len(text) - len(text.lstrip())
@@ -142,7 +143,7 @@ def _parts(document: Document) -> Iterator[bytes | None]:
 def _fault_in(parser: Any, part: bytes | None) -> Unreadable | None:
     """Parse one chunk, or the end (None); return its fault or None.
 
-    Expat 2.6 and later may defer a long token, so that even the end yields tokens.
+    Expat 2.6 and later may keep back unfinished input, so that even the end can add Tokens.
     """
     from xml.sax import SAXException, SAXParseException
 

@@ -40,8 +40,7 @@ class Registry:
     """A web service with records of works, found by one kind of identifier.
 
     `parse` parses a response. `fallback` names the registry to query if this one has no record.
-    `pause_seconds` is the time between requests that the registry demands, beyond the second that
-    the queue leaves anyway.
+    `pause_seconds` is added to the one second that the metadata queue waits between requests.
     """
 
     name: str
@@ -57,8 +56,8 @@ class Registry:
 
         Raise NotInRegistry if it has no record of the work, and FetchFailed if the request fails.
         """
-        elsewhere = settings.METADATA_REGISTRIES
-        base = f"{elsewhere}/{self.name}" if elsewhere else self.base
+        stand_in = settings.METADATA_REGISTRIES  # the address of the tests' server
+        base = f"{stand_in}/{self.name}" if stand_in else self.base
         try:
             found = fetch(f"{base}{self.path.format(quote(value, safe=''))}", limits=LIMITS)
         except ErrorStatus as error:
@@ -247,5 +246,6 @@ REGISTRIES = {
         ),
     )
 }  # fmt: skip
-# The registry to query first for each identifier; of several identifiers, the first here counts.
+# The registry to query first, by kind of identifier. A page with several is looked up by the first
+# kind here.
 FIRST_REGISTRY = {"arxiv": "arxiv", "doi": "crossref", "pmid": "pubmed", "isbn": "openlibrary"}

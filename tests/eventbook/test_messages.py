@@ -112,7 +112,7 @@ def test_a_message_is_what_celery_and_kombu_would_send(
             **properties,
         )
         sent += [
-            json.loads(Writer(channel).write(handler, chunk, lane=MESSAGE_PRIORITIES[lane]))
+            json.loads(Writer(channel).write(handler, chunk, MESSAGE_PRIORITIES[lane]))
             for _ in range(2)
         ]
 

@@ -200,3 +200,21 @@ def test_every_format_is_told_from_every_other() -> None:
     assert {name: rows(Document(content))[0].name for name, content in shown.items()} == {
         name: name for name in FORMATS
     }
+
+
+def test_one_dublin_core_creator_may_list_several_people() -> None:
+    listed = b"""<dc:creator><rdf:Seq>
+        <rdf:li><foaf:Person><foaf:familyName>Munro</foaf:familyName>
+            <foaf:givenName>Alice</foaf:givenName></foaf:Person></rdf:li>
+        <rdf:li><foaf:Person><foaf:givenName>Anne</foaf:givenName>
+            <foaf:familyName>Carson</foaf:familyName></foaf:Person></rdf:li>
+        <rdf:li>Atwood, Margaret</rdf:li></rdf:Seq></dc:creator>"""
+    one = b"<dc:creator>Munro, Alice</dc:creator>"
+    head = b'<rdf:RDF xmlns:foaf="http://xmlns.com/foaf/0.1/"'
+
+    content = samples.DUBLIN_CORE.replace(one, listed).replace(b"<rdf:RDF", head, 1)
+    _, (item,) = read(content)
+
+    assert isinstance(item, Item)
+    people = [(name["family"], name["given"]) for name in item.reference["author"]]
+    assert people == [("Munro", "Alice"), ("Carson", "Anne"), ("Atwood", "Margaret")]

@@ -40,7 +40,7 @@ class Format:
 def xml_root(pattern: str) -> Callable[[Document], bool]:
     """Return a test for XML whose first element's name matches the pattern."""
     root = re.compile(rf"<{pattern}[\s/>]")
-    return lambda document: bool(root.match(document.head, first_element(document.head)))
+    return lambda document: bool(root.match(document.head, first_element_place(document.head)))
 
 
 # The beginnings of declarations and comments before the first element, with their ends.
@@ -49,8 +49,8 @@ SPACE = re.compile(r"\s*+")
 DOCTYPE_PART = re.compile(r"[>\[]")
 
 
-def first_element(text: str) -> int:
-    """Return the position of the first element, behind declarations and comments.
+def first_element_place(text: str) -> int:
+    """Return where the first element begins, behind declarations and comments.
 
     Each character is scanned once. A regular expression would backtrack.
     """
@@ -67,7 +67,7 @@ def first_element(text: str) -> int:
 
 
 def _end_of_doctype(text: str, place: int) -> int:
-    """Return the end of a DOCTYPE, which may contain declarations in brackets, or -1."""
+    """Return where a DOCTYPE ends, or -1 if it doesn't; it may have declarations in brackets."""
     found = DOCTYPE_PART.search(text, place)
     if found and found.group() == "[":
         place = text.find("]", found.end())

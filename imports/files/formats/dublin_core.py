@@ -13,7 +13,7 @@ from imports.files.fields.dates import date_of
 from imports.files.formats.tagged.records import keywords, pages, people
 from imports.files.items import Row, clean, one_line
 
-# By the last part of `type` or of the element's own name, in lower case.
+# CSL types by the last part of a work's `type`, or by its element's name: letters in lower case.
 TYPES = {
     "article": "article-journal", "academicarticle": "article-journal", "book": "book",
     "journalarticle": "article-journal", "chapter": "chapter", "booksection": "chapter",
@@ -54,18 +54,21 @@ def read(document: Document) -> Iterator[Row]:
 
 def item_of(node: Node) -> Row:
     """Convert the element of a work to an item."""
-    named = [node.attributes.get("about", ""), *_texts(node, "identifier", "uri", "URI", "source")]
-    url = next((name for name in named if name.startswith(("http://", "https://"))), "")
+    identifiers = [
+        node.attributes.get("about", ""),
+        *_texts(node, "identifier", "uri", "URI", "source"),
+    ]
+    url = next((each for each in identifiers if each.startswith(("http://", "https://"))), "")
     return reference_item(
         line=node.line,
-        fields=csl_of(node, named),
+        fields=csl_of(node, identifiers),
         url=url,
         tags=keywords(_texts(node, "subject")),
     )
 
 
-def csl_of(node: Node, named: list[str]) -> dict[str, Any]:
-    """Return a work as CSL-JSON; `named` are its identifiers and addresses."""
+def csl_of(node: Node, identifiers: list[str]) -> dict[str, Any]:
+    """Return a work as CSL-JSON; addresses count as identifiers."""
     csl: dict[str, Any] = {name: _text(node, *sources) for name, sources in FIELDS.items()}
     kinds = [*_texts(node, "type"), node.name]
     plain = ("".join(filter(str.isalnum, kind.rpartition("/")[2].lower())) for kind in kinds)
@@ -80,9 +83,10 @@ def csl_of(node: Node, named: list[str]) -> dict[str, Any]:
     csl["page"] = _text(node, "pages") or pages(
         _text(node, "pageStart", "startingPage"), _text(node, "pageEnd", "endingPage")
     )
-    dois = (doi_in(name) for name in [*_texts(node, "doi"), *named])
+    dois = (doi_in(each) for each in [*_texts(node, "doi"), *identifiers])
     csl["DOI"] = next(filter(None, dois), "")
-    numbers = [*_texts(node, "issn", "isbn"), *(name for name in named if "IS" in name.upper()[:8])]
+    labelled = [each for each in identifiers if "IS" in each.upper()[:8]]  # "urn:isbn:…", "ISSN …"
+    numbers = [*_texts(node, "issn", "isbn"), *labelled]
     csl |= serials_in(numbers, is_book=csl["type"] in ("book", "chapter")) if numbers else {}
     dates = (date_of(date) for date in _texts(node, "issued", "publicationDate", "date", "created"))
     csl["issued"] = next(filter(None, dates), None)
@@ -105,19 +109,16 @@ def _resource(node: Node) -> str:
 
 
 def _names(node: Node, role: str) -> list[str]:
-    """Return the names of a role: from separate elements, a list, or family and given parts."""
-    found: list[str] = []
-    for child in node.children_named(role):
-        inner = _descendants(child)
-        family = next((each for each in inner if each.name in ("familyName", "surname")), None)
-        given = next((each for each in inner if each.name in ("givenName", "givenname")), None)
-        if family:
-            found.append(f"{family.text}, {given.text if given else ''}".strip(", "))
-        else:
-            leaves = [each for each in inner if not each.children] or [child]
-            found += [one_line(leaf.text) for leaf in leaves]
-    return [name for name in found if name]
+    """Return the names of the people in a role, who may be in elements each or in one list."""
+    return [name for child in node.children_named(role) for name in _names_in(child) if name]
 
 
-def _descendants(node: Node) -> list[Node]:
-    return [each for child in node.children for each in (child, *_descendants(child))]
+def _names_in(node: Node) -> list[str]:
+    """Return the names of an element's people: each from family and given name, or as text."""
+    family = next((each for each in node.children if each.name in ("familyName", "surname")), None)
+    given = next((each for each in node.children if each.name in ("givenName", "givenname")), None)
+    if family:
+        return [f"{family.text}, {given.text if given else ''}".strip(", ")]
+    if node.children:
+        return [name for child in node.children for name in _names_in(child)]
+    return [one_line(node.text)]
