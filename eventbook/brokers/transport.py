@@ -83,8 +83,9 @@ class Channel(redis.Channel):
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Request the next message; from the bulk lane only if a child process stays free."""
         steps, self._interactive_pop_id = self.priority_steps, None
-        held = self.qos
-        if self._keeps_one_free and isinstance(held, Unacknowledged) and not held.may_accept_bulk():
+        accepted = self.qos
+        limits_bulk = self._keeps_one_free and isinstance(accepted, Unacknowledged)
+        if limits_bulk and not accepted.may_accept_bulk():
             self._interactive_pop_id = self._connection_id()
         if self._interactive_pop_id is not None:
             self.priority_steps = steps[:1]
@@ -100,7 +101,7 @@ class Channel(redis.Channel):
             return
         client = self._create_client()
         try:
-            # Repeated if the broker received the first before the pop: by now it has received both.
+            # The first fails if the broker gets it before the pop; by the second, it has the pop.
             _ = client.client_unblock(id) or client.client_unblock(id)
         except ResponseError:
             self._keeps_one_free = False
@@ -120,8 +121,8 @@ class Channel(redis.Channel):
     def _brpop_read(self, **options: Any) -> bool | None:
         """Read the reply to a blocking pop; log and drop a malformed message."""
         try:
-            answer: bool | None = super()._brpop_read(**options)  # type: ignore[no-untyped-call]
-            return answer
+            was_read: bool | None = super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+            return was_read
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # The message has left the queue. If it was for a delivery, the relay publishes another.
             logger.error("broker.malformed_message", extra={"error": class_and_place(error)})

@@ -92,9 +92,9 @@ class Recorded(Generic[T_co]):
     keys: KeyRange = ALL_KEYS
 
 
-def is_large(parts: Sequence[KeyRange]) -> bool:
+def is_large(ranges: Sequence[KeyRange]) -> bool:
     """Return whether a batch is likely to write many rows, given the key ranges of its events."""
-    return len(parts) > SMALL_BATCH or any(keys != ALL_KEYS for keys in parts)
+    return len(ranges) > SMALL_BATCH or any(keys != ALL_KEYS for keys in ranges)
 
 
 def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:

@@ -23,7 +23,7 @@ class Priority(models.IntegerChoices):
 class Event(models.Model):
     """One recorded domain event, written once and never changed: the event store."""
 
-    # UUIDv7: the key is also the order of recording.
+    # UUIDv7: keys sort by the time of recording, as exactly as the web machines' clocks agree.
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     type = models.TextField()
     version = models.SmallIntegerField()

@@ -53,13 +53,13 @@ class QueueControl(models.Model):
     concurrency = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
-        help_text="Batches at once of each worker process. Empty: as the queue table says.",
+        help_text="Batches that each worker process runs at once. Empty: as the queue table says.",
     )
     rate_limit = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text="Calls outside in any window, of the whole cluster. 0: no limit. Empty: as the"
-        " queue table says.",
+        help_text="Calls to outside services in any window, by the whole cluster. 0: no limit."
+        " Empty: as the queue table says.",
     )
     rate_seconds = models.PositiveIntegerField(
         null=True, blank=True, help_text="Length of that window in seconds."
@@ -67,7 +67,7 @@ class QueueControl(models.Model):
     group_limit = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text="The same of each group: an account, a host, a recipient.",
+        help_text="The same limit for each group: an account, a host, a recipient.",
     )
     group_seconds = models.PositiveIntegerField(
         null=True, blank=True, help_text="Length of that window in seconds."

@@ -117,13 +117,13 @@ def flush(*, older_than: float = 0.0) -> None:
     if not _memory.added or time.monotonic() < _memory.flushed + older_than:
         return
     with _memory.lock:
-        taken, _memory.added = _memory.added, defaultdict(float)
+        added, _memory.added = _memory.added, defaultdict(float)
         _memory.flushed = time.monotonic()
     try:
-        execute(FLUSH, _columns(taken))
+        execute(FLUSH, _columns(added))
     except BaseException as error:
         with _memory.lock:
-            for key, amount in taken.items():
+            for key, amount in added.items():
                 _memory.added[key] += amount
         if not isinstance(error, DatabaseError | InterfaceError):
             raise

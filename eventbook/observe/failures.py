@@ -36,7 +36,7 @@ def class_and_place(error: BaseException) -> str:
     if not frames:
         return name_of(error)
     frame = (ours or frames)[-1]
-    return f"{name_of(error)} at {place(frame.filename)}:{frame.lineno} in {frame.name}"
+    return f"{name_of(error)} at {short_path(frame.filename)}:{frame.lineno} in {frame.name}"
 
 
 def connection_error(error: BaseException) -> str:
@@ -49,17 +49,17 @@ def connection_error(error: BaseException) -> str:
 
 
 def traceback_without_messages(error: BaseException) -> str:
-    """Return the tracebacks of an exception and its causes, the first cause first, no messages."""
+    """Return an exception's traceback without messages, after those of its causes."""
     lines: list[str] = []
     seen: set[int] = set()
-    story: BaseException | None = error
-    while story is not None and id(story) not in seen:
-        seen.add(id(story))
-        if frames := _remote_frames(story):
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if frames := _remote_frames(cause):
             lines[:0] = traceback.format_list(frames)
         else:
-            lines[:0] = [*traceback.format_tb(story.__traceback__), f"{name_of(story)}\n"]
-        story = story.__cause__ or (None if story.__suppress_context__ else story.__context__)
+            lines[:0] = [*traceback.format_tb(cause.__traceback__), f"{name_of(cause)}\n"]
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "".join(lines).rstrip()
 
 
@@ -76,7 +76,7 @@ def is_ours(filename: str) -> bool:
     return filename.startswith(f"{ROOT}/") and "site-packages" not in filename
 
 
-def place(filename: str) -> str:
+def short_path(filename: str) -> str:
     """Return a file's path relative to the project or to the libraries' folder."""
     if is_ours(filename):
         return str(Path(filename).relative_to(ROOT))

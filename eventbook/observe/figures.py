@@ -50,13 +50,13 @@ def _memory_of(pid: int) -> int:
 def memory_limit_bytes() -> int:
     """Return the memory of this machine, or the container's limit if that is lower."""
     limits = [os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()]
-    for path in _limits():
+    for path in _limit_files():
         with suppress(OSError, ValueError):  # without a limit, the file says "max"
             limits.append(int(path.read_text(encoding="utf-8")))
     return min(limits)
 
 
-def _limits() -> list[Path]:
+def _limit_files() -> list[Path]:
     """Return the files that may have the container's memory limit, by cgroup v2 and v1."""
     paths = [CGROUP / "memory.max", CGROUP / "memory" / "memory.limit_in_bytes"]
     with suppress(OSError):
@@ -67,10 +67,10 @@ def _limits() -> list[Path]:
 
 
 def clock_ahead_seconds() -> float:
-    """Return at least how far this machine's clock is ahead of PostgreSQL's; negative if behind.
+    """Return how many seconds this machine's clock is ahead of PostgreSQL's; negative if behind.
 
-    PostgreSQL reads its clock at some moment between query and result. A difference within that
-    interval counts as 0, so that a slow query does not look like a wrong clock.
+    PostgreSQL reads its clock at some moment between query and result. If that interval contains
+    its time, return 0: a slow query must not look like a wrong clock.
     """
     before = time.time()
     ((theirs,),) = execute(CLOCK).rows

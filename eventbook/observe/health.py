@@ -1,4 +1,4 @@
-"""The health check, GET /healthz, of processes that are no web servers: relay, worker, beat."""
+"""The health check, GET /healthz, of processes that are not web servers: relay, worker, beat."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class HealthHandler(SilentHandler):
     def do_GET(self) -> None:
         """Respond to a health check, or with 404 to any other path."""
         known = self.path.partition("?")[0] == "/healthz"
-        status, facts = self.server.response() if known else (404, {"reason": "Ask for /healthz."})
+        status, facts = self.server.response() if known else (404, {"reason": "Request /healthz."})
         body = json.dumps(facts).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

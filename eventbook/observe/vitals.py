@@ -118,7 +118,7 @@ class Pulse(Vitals):
 
 
 class Symptoms:
-    """The symptoms of a process, each with the time since when it is present."""
+    """The present symptoms of a process, and since when each has been present."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}

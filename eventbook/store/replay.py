@@ -13,7 +13,7 @@ from eventbook.declare.events import type_of_name
 from eventbook.declare.handlers import Handler, all_handlers, handlers
 from eventbook.models import Operation, Priority
 
-STEP = 5_000  # events a transaction
+STEP = 5_000  # events read in one transaction
 
 
 class InvalidSelection(Exception):
@@ -57,7 +57,7 @@ class Selection:
             and (not self.type or handler.event_name == self.type)
         ]
         if not found:
-            raise InvalidSelection(f"{self.handler} does not take events of type {self.type!r}.")
+            raise InvalidSelection(f"No selected handler takes events of type {self.type!r}.")
         return found
 
 
@@ -180,7 +180,7 @@ def _run(
     rate: float | None = None,
     report: Report = lambda _: None,
 ) -> Progress:
-    """Run the statement on STEP events at a time, and return the totals."""
+    """Run COUNT or REPLAY for one handler, STEP events at a time; return the totals."""
     progress = Progress(handler.name)
     parameters: dict[str, Any] = asdict(selection) | {
         "type": handler.event_name,

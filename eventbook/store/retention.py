@@ -68,8 +68,8 @@ def prune() -> dict[str, int]:
     operator replays or discards them.
     """
     pruned = {queue: _prune_deliveries(queue) for queue in all_policies()}
-    slots = [f"{name}.due" for name in schedules]
-    pruned["events"] += _prune_events(SLOT_AGE, types=slots)
+    slot_types = [f"{name}.due" for name in schedules]
+    pruned["events"] += _prune_events(SLOT_AGE, types=slot_types)
     if conf.KEEP_EVENTS_DAYS:
         pruned["events"] += _prune_events(timedelta(days=conf.KEEP_EVENTS_DAYS), types=None)
     limits.delete_idle()

@@ -62,8 +62,8 @@ class _TokenCollector(ContentHandler):
         line = self.parser.getLineNumber()
         if len(self.texts) > limits.IMPORT_DEPTH:
             raise too_deep("Elements", line=line)
-        named = {local: attrs.getValue((space, local)) for space, local in attrs.getNames()}
-        self.found.append(Token(True, name[1], named, line))
+        attributes = {local: attrs.getValue((space, local)) for space, local in attrs.getNames()}
+        self.found.append(Token(True, name[1], attributes, line))
 
     def endElementNS(self, name: Any, qname: str | None) -> None:  # noqa: N802
         text = "".join(self.texts.pop())

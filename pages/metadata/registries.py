@@ -74,7 +74,7 @@ class Registry:
             raise NotInRegistry(f"The response of {self.name} has an unexpected format.") from error
         if not details["title"]:
             raise NotInRegistry(f"{self.name} has no title of {value}.")
-        return {name: kept for name, kept in details.items() if kept}
+        return {name: detail for name, detail in details.items() if detail}
 
 
 # The errors of `parse` for a response in an unexpected format.
@@ -118,7 +118,7 @@ def parse_datacite(content: bytes, doi: str) -> Details:
     work = msgspec.json.decode(content)["data"]["attributes"]
     publisher = work.get("publisher")
     issued = [each["date"] for each in work.get("dates") or [] if each.get("dateType") == "Issued"]
-    about = [
+    abstracts = [
         each.get("description")
         for each in work.get("descriptions") or []
         if each.get("descriptionType") == "Abstract"
@@ -131,7 +131,7 @@ def parse_datacite(content: bytes, doi: str) -> Details:
         "published": cleaning.date(issued[0] if issued else work.get("publicationYear")),
         "journal": _short((work.get("container") or {}).get("title")),
         "publisher": _short(publisher.get("name") if isinstance(publisher, dict) else publisher),
-        "description": cleaning.prose(about[0], DESCRIPTION_LENGTH) if about else "",
+        "description": cleaning.prose(abstracts[0], DESCRIPTION_LENGTH) if abstracts else "",
         "arxiv": identifiers.arxiv(doi),
         "doi": doi,
     }

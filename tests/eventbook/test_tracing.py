@@ -192,7 +192,7 @@ def test_what_is_no_traceparent_is_not_taken(header: str) -> None:
 def test_traces_are_switched_on_by_opentelemetrys_own_variables(
     environment: dict[str, str], expected: bool
 ) -> None:
-    assert tracing._are_wanted(environment) is expected
+    assert tracing._turned_on_in(environment) is expected
 
 
 def test_without_an_exporter_neither_it_nor_sentry_is_loaded() -> None:

@@ -67,14 +67,14 @@ NO_SPAN: AbstractContextManager[Span] = nullcontext(NoSpan())
 def prepare() -> None:
     """Load OpenTelemetry if an exporter is set; call it once in a process, before it forks."""
     global _sdk  # noqa: PLW0603 - a process has one, or none
-    if _sdk is None and _are_wanted(os.environ):
+    if _sdk is None and _turned_on_in(os.environ):
         from eventbook.observe.tracing.sdk import Sdk
 
         service = os.environ.get("OTEL_SERVICE_NAME") or conf.PROCESS_NAME
         _sdk = Sdk(service=service, release=conf.RELEASE)
 
 
-def _are_wanted(environment: Mapping[str, str]) -> bool:
+def _turned_on_in(environment: Mapping[str, str]) -> bool:
     """Return whether the environment turns traces on; raise ImproperlyConfigured if invalid."""
     # By OpenTelemetry's own variables; its SDK reads the rest of them by itself.
     named = any(environment.get(name) for name in COLLECTORS)

@@ -149,11 +149,11 @@ class Sdk:
         """Send the remaining spans, or give up after END_SECONDS."""
         if "tracer" not in self.__dict__:
             return
-        impatient = threading.Timer(END_SECONDS, self.exporter.shutdown)
-        impatient.daemon = True
-        impatient.start()
+        timeout = threading.Timer(END_SECONDS, self.exporter.shutdown)
+        timeout.daemon = True
+        timeout.start()
         self.provider.shutdown()
-        impatient.cancel()
+        timeout.cancel()
 
 
 def _context(parent: str) -> context.Context:

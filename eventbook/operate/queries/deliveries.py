@@ -129,16 +129,13 @@ def known_queue(queue: str) -> bool:
 
 @dataclass(frozen=True)
 class PurgePreview:
-    """The deliveries that a purge would discard, by handler, and how many it would leave.
-
-    It leaves those that a worker holds.
-    """
+    """How many deliveries a purge would discard, by handler, and leave, as a worker holds them."""
 
     by_handler: dict[str, int]
     held: int
 
     @property
-    def free(self) -> int:
+    def would_discard(self) -> int:
         """Return how many deliveries the purge would discard."""
         return sum(self.by_handler.values())
 
@@ -150,9 +147,9 @@ def purge_preview(which: Waiting) -> PurgePreview:
         which.deliveries()
         .order_by("handler")
         .values("handler")
-        .annotate(free=Count("id", filter=~held), held=Count("id", filter=held))
+        .annotate(would_discard=Count("id", filter=~held), held=Count("id", filter=held))
     )
     return PurgePreview(
-        {row["handler"]: row["free"] for row in counts if row["free"]},
+        {row["handler"]: row["would_discard"] for row in counts if row["would_discard"]},
         sum(row["held"] for row in counts),
     )

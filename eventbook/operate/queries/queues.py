@@ -71,7 +71,7 @@ def queue_status(*, since: datetime | None = None, with_done: bool = True) -> li
             workers=workers.get(backlog.queue, 0),
             restored=backlog.queue in restored,
             **done.get(backlog.queue, {}),
-            **_numbers(
+            **_in_force(
                 policies.get(backlog.queue), set_by_operators.get(backlog.queue, NO_CONTROL)
             ),
         )
@@ -79,12 +79,12 @@ def queue_status(*, since: datetime | None = None, with_done: bool = True) -> li
     ]
 
 
-def _numbers(policy: QueuePolicy | None, control: Control) -> dict[str, Any]:
+def _in_force(policy: QueuePolicy | None, control: Control) -> dict[str, Any]:
     """Return the limits and the concurrency in force for a queue."""
     if policy is None:
         return {}
-    in_force = control.apply_to(policy)
-    return {name: getattr(in_force, name) for name in controls.NUMBERS}
+    tuned = control.apply_to(policy)
+    return {name: getattr(tuned, name) for name in controls.NUMBERS}
 
 
 def _done(since: datetime | None) -> dict[str, dict[str, Any]]:

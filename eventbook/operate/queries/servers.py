@@ -18,11 +18,11 @@ CONNECTIONS = """
 """
 
 
-def round_trip_seconds(*, of: int = 3) -> float:
-    """Return how long PostgreSQL takes for an empty query: the shortest of `of` tries."""
+def round_trip_seconds(*, tries: int = 3) -> float:
+    """Return how long PostgreSQL takes for an empty query: the shortest time of all tries."""
     seconds = []
     with connection.cursor() as cursor:
-        for _ in range(of):
+        for _ in range(tries):
             began = time.monotonic()
             cursor.execute("SELECT 1")
             seconds.append(time.monotonic() - began)
@@ -35,7 +35,7 @@ def server_version() -> str:
 
 
 def not_durable() -> list[str]:
-    """Return the names of settings in DURABLE that are off."""
+    """Return which settings are off that protect committed transactions (DURABLE)."""
     statement = (
         "SELECT name FROM pg_settings WHERE setting = 'off' AND name = ANY(%s) ORDER BY name"
     )

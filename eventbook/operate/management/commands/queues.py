@@ -162,8 +162,8 @@ class Command(BaseCommand):
         preview = queries.purge_preview(which)
         found = {"queue": queue, "handlers": preview.by_handler}
         if options["dry_run"]:
-            text = f"{preview.free} deliveries of {queue} would be discarded."
-            counts = {"would_discard": preview.free, "in_hand": preview.held}
+            text = f"{preview.would_discard} deliveries of {queue} would be discarded."
+            counts = {"would_discard": preview.would_discard, "in_hand": preview.held}
             self.write(found | counts, *preview_lines(preview), text)
             return
         if not options["yes"]:
@@ -177,12 +177,12 @@ class Command(BaseCommand):
         """Raise CommandError unless the user at the terminal confirms the purge."""
         if not sys.stdin.isatty():
             raise CommandError(
-                f"{preview.free} deliveries would be discarded for good: check with --dry-run, then"
-                " add --yes."
+                f"{preview.would_discard} deliveries would be discarded for good: check with"
+                " --dry-run, then add --yes."
             )
         for line in preview_lines(preview):
             self.stderr.write(line)
-        if not confirm(f"Discard these {preview.free} deliveries for good?"):
+        if not confirm(f"Discard these {preview.would_discard} deliveries for good?"):
             raise CommandError("Nothing was discarded.")
 
     def retry(self, options: dict[str, Any]) -> None:
