@@ -71,9 +71,8 @@ def handler(
 ) -> Callable[[Handle], Handle]:
     """Subscribe a function to a domain signal, and make it the Celery task `name`.
 
-    The function gets a list of `Recorded` events, at most `batch_size` or the queue's if that is
-    smaller, and must be idempotent. By default its effects and its deliveries' states commit in one
-    transaction.
+    The function gets a list of `Recorded` events, at most `batch_size` (and the queue's), and must
+    be idempotent. By default its effects and its deliveries' states commit in one transaction.
     `atomic=False` is for effects outside the database: the function then gets one event at a time,
     outside a transaction, and must pass the event's id on as the idempotency key.
     `split` returns ranges of keys for each event that is too large for one transaction; each range
