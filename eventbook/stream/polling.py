@@ -58,7 +58,7 @@ def poll(streams: Sequence[Stream], *, fully: Collection[Stream], render: Render
 
 
 def since_of(streams: Sequence[Stream], fully: Collection[Stream], now: Moment) -> Since:
-    """Return where the poll starts: for each person, the lowest start of that person's streams."""
+    """Return how far back the poll reads: for each person, as far as one of their streams needs."""
     recent = first_id_at_seconds(now.at - RECENT_SECONDS)
     horizons: dict[int, int] = {}
     firsts: dict[int, UUID] = {}

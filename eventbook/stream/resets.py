@@ -50,7 +50,7 @@ class Reset(NamedTuple):
 
 
 def resets(since: Since) -> list[Reset]:
-    """Return the resets since the start of the poll."""
+    """Return the resets as far back as the poll reads."""
     found: list[Any] = list(execute(SINCE + WRITTEN, since.parameters).rows)
     for source in sources.values():
         if source.resets_sql:

@@ -56,9 +56,9 @@ def register(source: Source) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Where a poll starts: for each person a transaction and a key, and a time for all.
+    """How far back a poll reads: to a transaction and a key for each person, and a time for all.
 
-    `next_xid` is the id of the next transaction at that moment.
+    `next_xid` is the id of the next transaction when the poll began.
     """
 
     next_xid: int
@@ -101,7 +101,7 @@ class Change(NamedTuple):
 
 
 def changes(source: Source, since: Since) -> list[Change]:
-    """Return the changes of a source since the start of the poll, the oldest key first."""
+    """Return a source's changes as far back as the poll reads, the oldest key first."""
     rows = execute(SINCE + source.changes_sql, since.parameters).rows
     found = []
     for person_id, key, xmin in rows:

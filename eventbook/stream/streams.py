@@ -49,8 +49,8 @@ class Stream:
         self.phase = Phase.NEW
         # The transactions of the row versions that were sent, by mark (cursors.py).
         self.sent_marks: dict[str, int] = {}
-        # The same for row versions that count as sent from the end of this poll on.
-        self._unsent_marks: dict[str, int] = {}
+        # The same for versions that a reset or a page covers; they count from this poll's end on.
+        self._covered_marks: dict[str, int] = {}
         self.resets_due: set[str] = set()  # sources to report as a reset at the end of this poll
         self.sent, self.opened_at = 0, time.monotonic()
         self.sent_at = self.opened_at
@@ -90,7 +90,7 @@ class Stream:
         If it counted earlier, the cursors of events sent before the reset would include it, and a
         client that disconnects in between would never get the reset.
         """
-        self._unsent_marks[mark] = xid
+        self._covered_marks[mark] = xid
 
     def send_event(self, kind: str, data: bytes) -> None:
         """Send an event; its id is the cursor, which includes this event and all before it."""
@@ -103,8 +103,8 @@ class Stream:
 
         The first poll of a stream must be a full one.
         """
-        self.sent_marks |= self._unsent_marks
-        self._unsent_marks.clear()
+        self.sent_marks |= self._covered_marks
+        self._covered_marks.clear()
         if self.resets_due:
             self.send_event("reset", json.dumps({"events": sorted(self.resets_due)}).encode())
             self.resets_due.clear()
