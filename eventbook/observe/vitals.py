@@ -67,7 +67,7 @@ class Vitals:
 
     @property
     def watchdog_seconds(self) -> float:
-        """How long the process may be stalled before it ends itself; 0 for any time."""
+        """How long the process may be stalled before it ends itself; 0 if it never does."""
         return float(conf.WATCHDOG_SECONDS)
 
     def idle_seconds(self) -> float:
