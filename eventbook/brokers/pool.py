@@ -10,7 +10,7 @@ from celery.concurrency import prefork
 
 # The main process sleeps this long after it has handed out a single task, so that the child gets
 # the CPU; work such as requesting the next message waits.
-ASIDE_SECONDS = 0.002
+LET_CHILD_RUN_SECONDS = 0.002
 ALONE_SECONDS = 0.01  # a task counts as single if the one before was handed out this long ago
 
 
@@ -21,22 +21,22 @@ class Pool(prefork.TaskPool):  # type: ignore[misc]
     message and polled which pipes have room. An idle child's pipe always has room.
     """
 
-    _hand_out: Callable[[list[int]], object] | None = None
+    _write_to: Callable[[list[int]], object] | None = None
     _handed_out_at = 0.0
 
     def register_with_event_loop(self, loop: Any) -> None:
         """Keep the function that writes tasks to the children's pipes; only the loop calls it."""
         super().register_with_event_loop(loop)
-        self._hand_out = loop.consolidate_callback
+        self._write_to = loop.consolidate_callback
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         """Queue a task, and hand it out at once if a child is idle."""
         result = super().apply_async(*args, **options)
         pool = self._pool
         idle = pool._all_inqueues - pool._busy_workers - pool._active_writes  # noqa: SLF001
-        if idle and self._hand_out is not None:
-            self._hand_out(list(idle))
+        if idle and self._write_to is not None:
+            self._write_to(list(idle))
             before, self._handed_out_at = self._handed_out_at, time.monotonic()
             if self._handed_out_at > before + ALONE_SECONDS:
-                time.sleep(ASIDE_SECONDS)
+                time.sleep(LET_CHILD_RUN_SECONDS)
         return result
