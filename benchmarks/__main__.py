@@ -15,6 +15,7 @@ from benchmarks import servers as bench
 
 DATA = Path(os.environ.get("BENCH_DIR") or bench.ROOT / ".bench").absolute()
 HERE = Path(__file__).resolve().parent
+PARTS = ("work", "growth", "mixed", "celebrity", "http")  # of benchmarks/run.py
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds (3, short 1)")
     parser.add_argument("--events", type=int, help="events in a backlog (5,000, short 2,000)")
     parser.add_argument("--systems", nargs="+", help="only these systems")
-    parser.add_argument("--parts", nargs="+", help="only these parts: see benchmarks/run.py")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these parts")
     parser.add_argument(
         "--keep", action="store_true", help="keep the file's figures of other parts"
     )
