@@ -35,7 +35,7 @@ def web(transactional_db: None, tmp_path: Path) -> Iterator[WebProcess]:
 def test_a_process_that_died_is_replaced_and_a_stop_leaves_nothing(web: WebProcess) -> None:
     died = web.worker
     died.kill()
-    wait_for(lambda: is_another(web, died), seconds=30, what="another one serves")
+    wait_for(lambda: is_another(web, died), seconds=60, what="another one serves")
     second = web.worker
 
     assert web.stop() == 0

@@ -206,7 +206,7 @@ def test_who_reads_nothing_is_held_back_and_let_go(
 
     with attacked(web, token, attack), watched:
         open_files = web.worker.num_fds()
-        wait_for(lambda: web.worker.num_fds() < open_files - 10, seconds=15, what="they are let go")
+        wait_for(lambda: web.worker.num_fds() < open_files - 10, seconds=45, what="they are let go")
 
     assert watched.memory - before < 80 * MIB
 
@@ -251,7 +251,7 @@ def test_without_limits_bodies_that_are_kept_open_take_the_memory(
     with attacked(unguarded, token, clients.large_silent_body, clients.large_silent_body):
         wait_for(
             lambda: unguarded.worker.memory_info().rss - before > 48 * MIB,
-            seconds=15, what="memory is full of bodies without end",
+            seconds=45, what="memory is full of bodies without end",
         )  # fmt: skip
 
 
@@ -274,7 +274,7 @@ def test_more_bodies_than_the_process_holds_are_refused_for_a_while(
         with Slow(web) as slow:
             first, *_ = [slow.open() for _ in range(20)]
             assert httpx.get(f"{web.url}/healthz").status_code == 200
-            assert not is_held(first, 5)
+            assert not is_held(first, 20)
 
 
 # -- what else must not happen ---------------------------------------------------------------------
@@ -339,7 +339,7 @@ def test_one_person_downloads_a_few_files_at_once(
             refused = httpx.get(web.url + EXPORT, headers={"Authorization": f"Token {token}"})
         assert refused.status_code == 429
         assert refused.headers["Retry-After"] == "10"
-        wait_for(partial(may_download, web, token), seconds=15, what="there is room again")
+        wait_for(partial(may_download, web, token), seconds=45, what="there is room again")
 
 
 def may_download(web: WebProcess, token: str) -> bool:
