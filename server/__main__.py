@@ -56,10 +56,22 @@ def configuration() -> uvicorn.Config:
     )
 
 
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor, which also replaces a child process that dies during a health check."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace each child process that has died or hangs."""
+        # A copy of the child's end of the pipe stays open here. With it, the death of the child
+        # would end no health check: for WEB_HANG_SECONDS, nothing would be replaced or stopped.
+        for process in self.processes:
+            process.child_conn.close()
+        super().keep_subprocess_alive()
+
+
 def main() -> None:
     """Serve until a stop signal; exit with uvicorn's code if a process could not start."""
     config = configuration()
-    supervisor = Multiprocess(config, [config.bind_socket()])
+    supervisor = Supervisor(config, [config.bind_socket()])
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(STARTUP_FAILURE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def web(transactional_db: None, tmp_path: Path) -> Iterator[WebProcess]:
 def test_a_process_that_died_is_replaced_and_a_stop_leaves_nothing(web: WebProcess) -> None:
     died = web.worker
     died.kill()
-    wait_for(lambda: is_another(web, died), seconds=60, what="another one serves")
+    wait_for(lambda: is_another(web, died), seconds=30, what="another one serves")
     second = web.worker
 
     assert web.stop() == 0
@@ -44,6 +45,16 @@ def test_a_process_that_died_is_replaced_and_a_stop_leaves_nothing(web: WebProce
         lambda: not Process.objects.filter(group="web", pid=second.pid).exists(),
         seconds=5, what="it has signed off",
     )  # fmt: skip
+
+
+def test_a_process_that_dies_during_a_health_check_is_replaced_at_once(web: WebProcess) -> None:
+    died = web.worker
+    died.suspend()
+    time.sleep(1.5)  # the main process checks every 0.5 seconds, and waits for the response
+    died.kill()
+
+    wait_for(lambda: is_another(web, died), seconds=30, what="another one serves")
+    assert web.stop() == 0
 
 
 def is_another(web: WebProcess, died: psutil.Process) -> bool:
