@@ -9,5 +9,5 @@ class AccountsConfig(AppConfig):
 class GuardedAdminConfig(apps.AdminConfig):
     """Django's admin with this project's site, whose login is rate-limited."""
 
-    default_site = "accounts.site.GuardedAdminSite"
+    default_site = "accounts.staff.site.GuardedAdminSite"
     default = False

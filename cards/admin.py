@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from accounts.models import Visibility
-from accounts.reading import LogsReading
+from accounts.staff.reading import LogsReading
 from cards import services
 from cards.models import Card, Collection, CollectionCard
 from cards.services import rules

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.person_rows import PersonRowsAdmin
+from accounts.staff.person_rows import PersonRowsAdmin
 from eventbook.operate import ReadOnlyAdmin
 from feeds.models import MergedCurator, Timeline, TimelineEntryRow
 

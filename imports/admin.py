@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.reading import LogsReading
+from accounts.staff.reading import LogsReading
 from eventbook.operate import ReadOnlyAdmin
 from imports import services
 from imports.models import FeedSubscription, Import, ImportProblem, WebFeed

@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.person_rows import PersonRowsAdmin
-from accounts.reading import LogsReading
+from accounts.staff.person_rows import PersonRowsAdmin
+from accounts.staff.reading import LogsReading
 from notifications.models import NotificationRow
 
 

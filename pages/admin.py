@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from accounts.models import Visibility
-from accounts.reading import LogsReading
+from accounts.staff.reading import LogsReading
 from eventbook.operate import ReadOnlyAdmin
 from pages.metadata import refreshing
 from pages.models import Metadata, Robots, Url

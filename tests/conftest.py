@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,12 @@ FIRST = ("flows", "faults", "config", "server", "deploy", "eventbook")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort tests by FIRST; files are given to the test processes in this order."""
     places = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: places.get(item.path.parent.name, len(FIRST)))
+    items.sort(key=lambda item: places.get(top_folder(item.path), len(FIRST)))
+
+
+def top_folder(path: Path) -> str:
+    """Return the name of the folder directly under tests/ in which a test is."""
+    return path.relative_to(Path(__file__).parent).parts[0]
 
 
 class Sharing(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types

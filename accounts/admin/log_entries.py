@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 
-from accounts.reading import READ
+from accounts.staff.reading import READ
 from eventbook.operate import ReadOnlyAdmin
 
 

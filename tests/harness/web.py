@@ -64,9 +64,14 @@ class WebProcess:
         return child
 
     def stop(self) -> int:
-        """Stop the process with SIGTERM, and return its exit code."""
+        """Stop the process with SIGTERM, and return its exit code; kill it after 20 seconds."""
         self.popen.send_signal(signal.SIGTERM)
-        return self.popen.wait(timeout=20)
+        try:
+            return self.popen.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            # Otherwise it would go on using the test database, and other tests would fail too.
+            os.killpg(self.popen.pid, signal.SIGKILL)
+            raise
 
     def lines(self, message: str) -> list[dict[str, Any]]:
         """Return the parsed log lines with this message."""

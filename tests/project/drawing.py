@@ -73,8 +73,8 @@ def drawn(text: str) -> str:
     """Return the page with present drawings."""
     for title, names in (("packages", packages()), ("rooms", rooms())):
         found = re.search(BLOCK.format(title), text, re.DOTALL)
-        if found:
-            text = text.replace(found[0], found[1] + mermaid(names) + found[2])
+        assert found, f"the page has no drawing of the {title}"
+        text = text.replace(found[0], found[1] + mermaid(names) + found[2])
     return text
 
 
