@@ -1,9 +1,8 @@
-"""Events, queues and feeds for Django that lose nothing: docs/architecture.md draws its rooms.
+"""An event system for Django and Celery that loses no event: docs/architecture.md draws its parts.
 
-What an application needs is here; operators' and other special needs have doors of their own:
-`eventbook.celery`, `.database`, `.observe`, `.operate`, `.stream` and `.testing`. Everything
-else inside is private. The names load on first use, because Django imports this package before
-models can be.
+This package exports what an application needs. Operators' tools and other special uses are in
+`eventbook.celery`, `.database`, `.observe`, `.operate`, `.stream` and `.testing`; all other modules
+are private. The names load on first use, because Django imports this package before models can be.
 """
 
 from __future__ import annotations

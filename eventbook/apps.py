@@ -7,7 +7,7 @@ class EventbookConfig(AppConfig):
 
     def ready(self) -> None:
         from eventbook.observe import tracing
-        from eventbook.work import task  # noqa: F401  makes the task of each handler
+        from eventbook.work import task  # noqa: F401  its receiver creates each handler's Celery task
 
         tracing.prepare()
         autodiscover_modules("handlers", "tasks", "audits")

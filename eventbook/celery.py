@@ -1,4 +1,4 @@
-"""How a Celery application becomes one of ours: its transport, its watch, and its children."""
+"""Set up a Celery application: broker transport, workers' health checks, logs, new children."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ logger = logging.getLogger(__name__)
 
 
 def prepare(app: Celery) -> None:
-    """Give an application our transport, and its workers our watch; call it once, at import.
+    """Install the transport (brokers/transport.py), and add health checks (watch.py) to workers.
 
-    The receivers below act in every process that imports this module.
+    Call this once, where the application is created. The receivers below act in every process that
+    imports this module.
     """
     transport.install()
     app.steps["worker"].add(Watch)
-    # The application has connected Celery's Django support to this signal. That must come first: in
-    # a child process, it closes the connections, and would close those of the warm-up.
+    # Celery's Django support, connected to this signal before, closes each new child's connections.
+    # `warm_up` must come after it, or the connection that was warmed up would be closed.
     signals.worker_init.connect(connect_warm_up, weak=False)
 
 
@@ -40,7 +41,10 @@ def leave_logs_to_django(**_: Any) -> None:
 
 @signals.celeryd_init.connect(weak=False)
 def log_end(**_: Any) -> None:
-    """Log `worker.stopped` when a worker's main process exits; Celery has no signal for that."""
+    """Silence Celery's own stop messages; log `worker.stopped` when the main process exits.
+
+    Celery has no signal for that exit.
+    """
     from eventbook.brokers.worker import silence
 
     silence()
@@ -75,7 +79,7 @@ def connect_warm_up(**_: Any) -> None:
 
 def warm_up(**_: Any) -> None:
     """Prepare a new child process for its first batch, before it receives messages."""
-    # Models cannot load before the settings do, and those load this module.
+    # Not at the top: the settings import this module, and models load only after the settings.
     from eventbook.work import execution
 
     execution.warm_up(current_app.amqp.queues.consume_from)

@@ -35,11 +35,11 @@ class Conf:
 
     # The policy (declare/queues.py, QueuePolicy) of each queue, by name.
     QUEUES = Setting[dict[str, Any]]({})
-    # Open events and deliveries of bulk work from which on more of it is refused.
+    # The number of open bulk events and deliveries at which more bulk work is refused.
     BULK_BACKLOG_LIMIT = Setting(500_000)
     # Days for which events are kept; 0 keeps them for ever.
     KEEP_EVENTS_DAYS = Setting(365)
-    # Seconds that a statement may take; 0 for no limit.
+    # Seconds to wait for each of PostgreSQL's responses; 0 for no limit.
     DATABASE_REPLY_SECONDS = Setting(30.0)
     # The process group of this process; empty for tools and tests.
     PROCESS_GROUP = Setting("")
@@ -59,11 +59,11 @@ class Conf:
     EXPORTER_ADDRESS = Setting("127.0.0.1")
     # The port of `manage.py exporter`.
     EXPORTER_PORT = Setting(9108)
-    # For the doctor: whether the stack on this machine runs PostgreSQL and Valkey itself.
+    # For `manage.py doctor`: whether the stack on this machine runs PostgreSQL and Valkey itself.
     EMBEDDED = Setting(False)
-    # For the doctor: whether the site accepts plain HTTP.
+    # For `manage.py doctor`: whether the site accepts plain HTTP.
     INSECURE_HTTP = Setting(False)
-    # For the doctor: the token that /metrics requires; empty if /metrics is open.
+    # For `manage.py doctor`: the token that /metrics requires; empty if /metrics is open.
     METRICS_TOKEN = Setting("")
 
 

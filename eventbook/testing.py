@@ -16,7 +16,7 @@ from eventbook.brokers.broker import BrokerDown
 from eventbook.database.statements import execute
 from eventbook.relay.relay import Relay
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.02  # between two steps of the relay
 OPEN = """
     SELECT handler || ' ' || state, count(*) FROM eventbook_delivery
     WHERE due_at IS NOT NULL GROUP BY 1
@@ -31,9 +31,9 @@ class NotDrained(AssertionError):
 
 
 def drain(*, seconds: float = 30.0) -> None:
-    """Run the relay until the workers have finished every delivery: each is done or dead.
+    """Run the relay until no event is in the outbox and no delivery waits or runs.
 
-    Raise NotDrained after `seconds`. While the broker is down, the relay tries again.
+    Raise NotDrained after `seconds`, even if the broker was down all the time.
     """
     deadline = time.monotonic() + seconds
     relay = Relay()
@@ -62,7 +62,7 @@ def open_deliveries() -> dict[str, int]:
 
 @contextmanager
 def without_consumers(queue: str) -> Iterator[None]:
-    """Stop a worker from consuming a queue during the block."""
+    """Stop one worker from consuming a queue during the block."""
     current_app.control.cancel_consumer(queue, reply=True, timeout=2, limit=1)
     try:
         yield

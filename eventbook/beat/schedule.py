@@ -56,7 +56,7 @@ schedules: dict[str, Schedule] = {}
 
 
 def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable[[Task], Task]:
-    """Run the decorated function once in every slot of that length, in a queue's workers.
+    """Run the decorated function once in every slot of length `every`, in a worker of `queue`.
 
     The function must be idempotent: after a failure or a worker's death it is run again, like any
     handler. Slots that passed while no scheduler ran are skipped, except for the present one.

@@ -104,7 +104,8 @@ class Broker:
 def worker_queues(timeout: float = 1.0) -> dict[str, list[str]]:
     """Return the names of the running workers, by the queues that they consume.
 
-    `timeout` is how many seconds to wait for the workers' replies. Raise BrokerDown.
+    `timeout` is how many seconds to wait for the workers' replies. Raise BrokerDown if the broker
+    is unreachable.
     """
     try:
         replies: dict[str, Any] = current_app.control.inspect(timeout=timeout).active_queues() or {}

@@ -11,7 +11,7 @@ from celery.concurrency import prefork
 # The main process sleeps this long after it has handed out a single task, so that the child gets
 # the CPU; work such as requesting the next message waits.
 LET_CHILD_RUN_SECONDS = 0.002
-ALONE_SECONDS = 0.01  # a task counts as single if the one before was handed out this long ago
+ALONE_SECONDS = 0.01  # a task is single if the previous one was handed out earlier than this
 
 
 class Pool(prefork.TaskPool):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class Pool(prefork.TaskPool):  # type: ignore[misc]
     _handed_out_at = 0.0
 
     def register_with_event_loop(self, loop: Any) -> None:
-        """Keep the function that writes tasks to the children's pipes; only the loop calls it."""
+        """Keep the loop's function that writes tasks to the children's pipes, for `apply_async`."""
         super().register_with_event_loop(loop)
         self._write_to = loop.consolidate_callback
 

@@ -15,8 +15,7 @@ from eventbook.observe.failures import name_of
 
 # Fewer failures in a row are no sign of a broken worker: PostgreSQL may have restarted.
 SEVERAL = 3
-# Errors of a single task, which say nothing about its worker; except BrokenOff, which is a
-# DeliveriesFailed.
+# Errors that are not the worker's fault, apart from BrokenOff, a subclass of DeliveriesFailed.
 OF_THE_TASK = (DeliveriesFailed, Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError)
 
 

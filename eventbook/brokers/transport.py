@@ -51,7 +51,7 @@ class Unacknowledged(virtual.QoS):
 
         A worker with one child accepts any message.
         """
-        at_most = self.prefetch_count - 1
+        at_most = self.prefetch_count - 1  # the prefetch multiplier is 1: a message per child
         return at_most < 1 or len(self.bulk) < at_most
 
 
@@ -101,7 +101,7 @@ class Channel(redis.Channel):
             return
         client = self._create_client()
         try:
-            # The first fails if the broker gets it before the pop; by the second, it has the pop.
+            # If the first call reaches the broker before the pop, it ends nothing; the second does.
             _ = client.client_unblock(id) or client.client_unblock(id)
         except ResponseError:
             self._keeps_one_free = False
@@ -109,7 +109,7 @@ class Channel(redis.Channel):
             pass  # the pop ends by itself after a second
 
     def _connection_id(self) -> int | None:
-        """Return the broker's id of the receiving connection; None if the host forbids that."""
+        """Return the broker's id of the receiving connection; None if the host forbids CLIENT."""
         connection = self.client.connection
         try:
             connection.send_command("CLIENT", "ID")

@@ -122,8 +122,8 @@ class WorkerVitals(Vitals):
         self.symptoms.note("messages wait, but it accepts none", present=waits and not at_work)
 
     def _messages_wait(self) -> bool:
-        """Return whether the broker has messages for this worker, not counting paused queues."""
-        # Models, which this imports, can't load before the settings do, and those load this module.
+        """Return whether messages wait in unpaused queues; note whether the broker is down."""
+        # Not at the top: the settings import this module, and models load after the settings.
         from eventbook.brokers.broker import Broker, BrokerDown
 
         if self._broker is None:
@@ -139,7 +139,7 @@ class WorkerVitals(Vitals):
         return any(depth for (queue, _), depth in depths.items() if queue not in self._paused)
 
     def stalled(self) -> str:
-        """Return the faults that have lasted too long, or "" while the broker is down."""
+        """Return the faults older than HEALTH_STALL_SECONDS, or ""; "" while the broker is down."""
         if BROKER in self.servers_down:
             return ""
         limit = conf.HEALTH_STALL_SECONDS

@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend with an end to every wait, and statements that run often."""
+"""Django's PostgreSQL backend with a time limit for every wait; functions for SQL and ids."""
 
 from eventbook.database.configuration import configured
 from eventbook.database.ids import first_id_at, first_id_in_sql, new_id, seconds_of

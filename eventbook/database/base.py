@@ -28,11 +28,11 @@ CHECK_SECONDS = 1.0
 FRESH_SECONDS = 1.0
 # psycopg's pool sends this empty statement to check a connection before handing it out.
 CHECK = ""
+# The states in which the server waits for the client's next statement.
 AT_REST = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 
-
 # For statements on few rows. Each is planned once, for any parameters; the plan scans indexes in
-# their order, even if the tables were empty at that moment.
+# their order, even if the tables were empty when it was made.
 LEAN_PLANS = """
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off
 """
@@ -109,7 +109,7 @@ class TimeLimitedConnection(psycopg.Connection[Any]):
             self._plans_lean = self.prepared_cursor.prepares = lean
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for a response, by default for DATABASE_REPLY_SECONDS.
+        """Wait for a response, by default at most DATABASE_REPLY_SECONDS.
 
         A timeout closes the connection. Raise StatementOutdated after a migration (see there).
         """
@@ -121,13 +121,13 @@ class TimeLimitedConnection(psycopg.Connection[Any]):
             # The response may still arrive: the next user of this connection would read it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
-            # The pool's other connections are probably broken too. The pool would notice that one
+            # The pool's other connections are probably broken too. The pool would find them one
             # by one, with a longer pause after each.
             if self.broken and (pool := getattr(self, "_pool", None)):
                 pool.drain()
             raise
         except psycopg.errors.FeatureNotSupported as error:
-            # On this connection, the statement would fail each time. A new one prepares it again.
+            # The statement would fail each time on this connection; a new one prepares it again.
             self.pgconn.finish()
             raise StatementOutdated from error
         self._responded_at = time.monotonic()
@@ -160,7 +160,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Connect if necessary, and return the connection's cursor of prepared statements."""
         self._connect_if_broken()
         cursor = self.connection.prepared_cursor
-        # Django's wrapper takes as long as the cursor, so only for wrapped or logged statements.
+        # Django's cursor wrapper takes as long as the cursor itself: use it only where needed.
         if self.execute_wrappers or self.queries_logged:
             cursor = self.make_debug_cursor(cursor)
         self.validate_no_broken_transaction()
@@ -173,7 +173,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.connection.plan(lean=lean)
 
     def _connect_if_broken(self) -> None:
-        """Do as Django before it creates a cursor: the connection may have broken since a task."""
+        """Connect if there is no working connection, as Django does before it creates a cursor."""
         self.close_if_health_check_failed()
         self.ensure_connection()
 

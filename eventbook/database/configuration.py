@@ -18,11 +18,7 @@ CLIENT: dict[str, Any] = {
 }
 
 # The same for the server, which gives up lost clients.
-KEEPALIVES = {
-    "tcp_keepalives_idle": 10,
-    "tcp_keepalives_interval": 5,
-    "tcp_keepalives_count": 3,
-}
+KEEPALIVES = {f"tcp_{name}": CLIENT[name] for name in CLIENT if name.startswith("keepalives")}
 
 
 def configured(
@@ -38,8 +34,9 @@ def configured(
 ) -> dict[str, Any]:
     """Return Django's database settings, from its parsed address and these values.
 
-    The tables are in `schema`. `pool_size` 0 means no pool. `prepare` says whether to prepare all
-    statements or none; with None, only those of statements.py that request it are prepared.
+    Also set libpq's environment variables. The tables are in `schema`. `pool_size` 0 means no pool.
+    `prepare` says whether to prepare all statements or none; with None, only those of statements.py
+    that request it are prepared. `process` is the connections' name for operators.
     """
     os.environ.update(ENVIRONMENT)
     os.environ.pop("PGOPTIONS", None)

@@ -30,6 +30,6 @@ def seconds_of(id: UUID) -> float:
 
 
 def first_id_in_sql(time: str) -> str:
-    """Return SQL for the smallest UUIDv7 of a moment; `time` is an SQL expression."""
+    """Return SQL for an id just below every UUIDv7 of a moment; `time` is an SQL expression."""
     milliseconds = f"(extract(epoch FROM {time}) * 1000)::bigint"
     return f"(lpad(to_hex({milliseconds}), 12, '0') || repeat('0', 20))::uuid"

@@ -31,8 +31,8 @@ class Listener:
                 self._connection = self._connect()
                 return {""}  # earlier notifications were missed: the caller must poll now
             self._check(self._connection)
-            heard = self._connection.notifies(timeout=seconds, stop_after=1)
-            return {notification.payload for notification in heard}
+            received = self._connection.notifies(timeout=seconds, stop_after=1)
+            return {notification.payload for notification in received}
         except psycopg.OperationalError as error:
             self.close()
             raise OperationalError(str(error)) from error
@@ -52,9 +52,9 @@ class Listener:
     def _connect(self) -> psycopg.Connection:
         """Open a connection outside Django's pool, and listen to the channel."""
         parameters = connection.get_connection_params()
-        ours = ("application_name", "context", "cursor_factory", "prepare_threshold")
-        chosen = {name: value for name, value in parameters.items() if name not in ours}
-        # Connect as Django does, with its timeouts (eventbook/database).
+        left_out = ("application_name", "context", "cursor_factory", "prepare_threshold")
+        chosen = {name: value for name, value in parameters.items() if name not in left_out}
+        # The backend's `connect`, which limits the wait for each response (base.py).
         listening: psycopg.Connection = connection.Database.connect(  # type: ignore[attr-defined]
             **chosen, autocommit=True, application_name="listener"
         )

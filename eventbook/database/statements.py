@@ -53,7 +53,7 @@ def execute(statement: str, parameters: Parameters = (), *, prepare: bool = True
 
 
 def _database() -> DatabaseWrapper:
-    """Return this thread's connection as what it is; `connection` is a proxy, which is slower."""
+    """Return this thread's connection itself: `connection` is a proxy, which is slower."""
     return cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
 
 

@@ -54,9 +54,9 @@ class EventType:
 
 
 class KeyRange(NamedTuple):
-    """A delivery's share of an event's work: the rows with `first` <= key < `after`; or all keys.
+    """A delivery's share of an event's work: the rows with `first` <= key < `after`.
 
-    A key is for example the id of a follower to notify.
+    A key is for example the id of a follower to notify. The default range is all keys.
     """
 
     first: int = -(2**63)
@@ -98,7 +98,7 @@ def is_large(ranges: Sequence[KeyRange]) -> bool:
 
 
 def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:
-    """Register the decorated frozen dataclass under a wire name, which must be new."""
+    """Register the decorated frozen dataclass under a wire name; raise ValueError if taken."""
 
     def register(cls: type[E]) -> type[E]:
         if name in type_of_name:

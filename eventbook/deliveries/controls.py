@@ -83,7 +83,7 @@ def control_of(queue: str) -> Control:
 
 
 def seconds_unpaused(queue: str) -> float:
-    """Return for how many seconds the queue has not been paused; infinity if it never was.
+    """Return the seconds since the queue was resumed; infinity if it was never paused.
 
     This uses the cached controls, however old, and never queries PostgreSQL.
     """

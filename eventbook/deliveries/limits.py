@@ -73,6 +73,7 @@ ENSURE = """
     ON CONFLICT (name) DO NOTHING
 """
 LOCK = "SELECT name FROM eventbook_rategroup WHERE name = ANY(%s) ORDER BY name FOR UPDATE"
+# The permits left, and the seconds until the last reserved turn of the line, or 0.
 # Not now(): that is the transaction's beginning, and the transaction may have waited for the lock.
 ROOM = """
     SELECT %(count)s - count(*) FILTER (WHERE until > clock_timestamp()),
@@ -137,7 +138,7 @@ def rate_limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Ra
 def acquire_permits(
     limits: Sequence[RateLimit], *, longest: float, waited: bool
 ) -> Permits | RateLimited:
-    """Return a permit under every limit, or reserve a turn and return when it comes.
+    """Return a permit under every limit; or reserve a turn and return RateLimited.
 
     The call must end within `longest` seconds. A call that has not `waited` for a turn before is
     refused while others of its line wait.

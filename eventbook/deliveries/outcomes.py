@@ -52,7 +52,7 @@ class BrokenOff(DeliveriesFailed):
 
 
 def fail_if_any_failed(outcomes: Outcomes) -> None:
-    """Raise DeliveriesFailed if a delivery is dead, or Celery's Retry if all failures are retried.
+    """Raise DeliveriesFailed if a failed delivery is dead; otherwise, Celery's Retry if any failed.
 
     Retry only sets the task's state to RETRY: the relay publishes the deliveries when they are due.
     """
@@ -63,8 +63,10 @@ def fail_if_any_failed(outcomes: Outcomes) -> None:
     if len(failed) > NAMED:
         named.append("…")
     others = outcomes - Counter(one.state for one in failed)
-    told = "; ".join([", ".join(named), *(f"{number} {state}" for state, number in others.items())])
-    error = DeliveriesFailed(f"{len(failed)} of {outcomes.total()} deliveries failed: {told}")
+    summary = "; ".join(
+        [", ".join(named), *(f"{number} {state}" for state, number in others.items())]
+    )
+    error = DeliveriesFailed(f"{len(failed)} of {outcomes.total()} deliveries failed: {summary}")
     if any(one.state == "dead" for one in failed):
         raise error
     raise Retry(str(error), exc=error)

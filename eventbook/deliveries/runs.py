@@ -38,6 +38,7 @@ class RunTimer:
         self.since_ready = ages if since_ready is None else since_ready
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Add the run to the metrics; waits and latencies only if no exception was raised."""
         if not self.ages:
             return
         elapsed = time.monotonic() - self.began
@@ -51,7 +52,7 @@ class RunTimer:
             self._count_late(elapsed)
 
     def _count_late(self, elapsed: float) -> None:
-        """Count the deliveries done later than the queue's SLO; none right after a pause."""
+        """Count the deliveries done later than the queue's SLO; none soon after a pause."""
         queue = self.handler.queue
         slo = policy_of(queue).slo_seconds
         if max(self.since_ready) + elapsed <= slo or seconds_unpaused(queue) <= slo:

@@ -7,9 +7,10 @@ from django.db.models.functions import Now
 
 
 class RateGroup(models.Model):
-    """The calls that share a rate limit: of a queue, or of one account, host or recipient in it.
+    """A group of calls that share a rate limit, a line of refused calls, or a queue's retry budget.
 
-    Permits are given while the row is locked. A refused call reserves a turn, a time to try again.
+    Permits are given while the group's row is locked. A refused call reserves a turn, a time to try
+    again.
     """
 
     name = models.TextField(primary_key=True)

@@ -36,7 +36,7 @@ class Backlog:
     retry_after: int = 0  # 0 while there is room
 
     def seconds_until_room(self, now: float) -> int:
-        """Return how many seconds a client must wait; count again if a second has passed."""
+        """Return how many seconds a client must wait, 0 if none; count at most once a second."""
         if now - self.counted_at >= FRESH_SECONDS:
             limit: int = conf.BULK_BACKLOG_LIMIT
             self.retry_after = seconds_to_wait(limit) if open_bulk_work(limit) >= limit else 0

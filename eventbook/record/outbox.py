@@ -84,8 +84,8 @@ class EventBatch:
     def write(self) -> None:
         """Write the collected events, except those of savepoints that were rolled back."""
         if self.callbacks:
-            left = {id(entry[1]) for entry in connection.run_on_commit}
-            undone = {event for event, each in self.callbacks.items() if id(each) not in left}
+            kept = {id(entry[1]) for entry in connection.run_on_commit}
+            undone = {event for event, each in self.callbacks.items() if id(each) not in kept}
             self.events = [event for event in self.events if event["id"] not in undone]
         if self.events:
             with self._span():

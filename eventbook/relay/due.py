@@ -19,13 +19,14 @@ from eventbook.deliveries.states import Pending
 from eventbook.models import Priority
 from eventbook.relay.scan_start import ScanStart
 
-# This long after `due_at`, a message counts as lost even in a long queue: a message in a queue at
-# its high-water mark waits for less.
+# This long after `due_at`, a message counts as lost even in a long queue: messages in a queue at
+# its high-water mark wait for less.
 OVERDUE_SECONDS = 30
-# Subtracted from a time that was read as a number: more than that conversion's rounding error.
+# More than the rounding error of a time that was converted to a number.
 ROUNDING_SECONDS = 0.001
-# The first due time of each lane, at most now: a delivery due in a minute must not let scans begin
-# above new deliveries, which are due at once. Running ones don't count: rescue.py releases them.
+# The first due time of each lane, or now if it is in the future, and whether anything is due. A
+# scan that began in the future would miss new deliveries, which are due at once. Running deliveries
+# don't count: rescue.py releases them.
 FIRST_DUE = """
     SELECT queue, lane.priority, date_part('epoch', least(first.due_at, now())),
            first.due_at <= now()
@@ -42,7 +43,7 @@ FIRST_DUE = """
 def first_due(queues: Sequence[str], start: ScanStart) -> dict[tuple[str, int], float]:
     """Return the first due time of each (queue, priority) lane that has due deliveries.
 
-    Times are in seconds since 1970.
+    Times are in seconds since 1970. `start` says where the scan of each lane begins.
     """
     lanes = list(product(queues, map(int, Priority)))
     with start.scan() as since:

@@ -96,8 +96,9 @@ def expand(
 ) -> tuple[Counter[int], list[Pending]]:
     """Turn up to `limit` interactive and `bulk_limit` bulk outbox entries into deliveries.
 
-    Return how many entries of each priority were claimed, and the deliveries to publish now. With
-    `many`, PostgreSQL plans for the present tables; without, it uses a stored plan for few rows.
+    Return how many entries of each priority were claimed, and the deliveries to publish now.
+    `handlers` are from `array_parameters`. With `many`, PostgreSQL plans for the present tables;
+    without, it uses a stored plan for few rows.
     """
     with start.scan() as since:
         scan = {

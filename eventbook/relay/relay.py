@@ -191,7 +191,7 @@ class Relay:
         trace()
 
     def _do_housekeeping(self) -> None:
-        """Publish due deliveries, create missed ones, read lane lengths: each when it is due."""
+        """Release expired leases, publish due deliveries, create missed ones, read lane lengths."""
         rhythm = self.rhythm
         if rhythm.due_timer.is_due():
             rhythm.due_timer.restart()

@@ -16,9 +16,8 @@ from eventbook.deliveries import runs, states
 logger = logging.getLogger(__name__)
 
 EXPIRED = "SELECT id FROM eventbook_lease WHERE expires_at < now() ORDER BY id"
-# PostgreSQL ends a session when the client process ends, and within half a minute, by keepalives,
-# when a whole machine is gone (database). A session that still exists means that the worker is only
-# slow.
+# PostgreSQL ends a session when the client process ends; if a whole machine is gone, within half a
+# minute, by keepalives (database/configuration.py). So a worker with a session is only slow.
 LOCK_EXPIRED = """
     SELECT id, handler, queue, worker, deliveries,
            extract(epoch FROM now() - started_at)::float,
@@ -62,20 +61,20 @@ def release_expired_leases() -> int:
 
     A batch of one delivery is charged an attempt, so that a delivery which kills its workers ends
     as a dead letter. Deliveries of a larger batch run alone from now on, uncharged. A worker that
-    lives keeps its deliveries until its time limit has passed.
+    lives keeps its deliveries until its time limit, unless its transaction has ended.
     """
     return sum(_release_expired(id) for (id,) in execute(EXPIRED).rows)
 
 
 def _release_expired(id: UUID) -> bool:
-    """Settle the deliveries of one expired lease and delete it; return False if it stays."""
+    """Settle the deliveries of an expired lease and delete it; return False if the lease stays."""
     with transaction.atomic():
         if not (rows := execute(LOCK_EXPIRED, [id]).rows):
             return False  # another relay releases it, or its worker has extended it
         lease = ExpiredLease(*rows[0])
         is_slow = lease.may_be_working()
         if is_slow and not handlers[lease.handler].atomic:
-            return False
+            return False  # it works outside a transaction, so no lock would show that
         still_open = execute(OPEN, [lease.deliveries]).count
         locked = execute(LOCK_OPEN, [lease.deliveries]).rows
         if len(locked) < still_open:
@@ -96,9 +95,8 @@ def _settle(
     """Charge a batch of one delivery an attempt, or isolate the deliveries of a larger batch.
 
     `locked` has the id of each delivery and whether it is isolated. Return the number of deliveries
-    by outcome. A slow worker that lost its transaction has lost its work, too. The first time, its
-    delivery is isolated instead; the second time it is charged, or a delivery that stops every
-    worker would be run for ever.
+    by outcome. A single delivery of a slow worker, whose transaction has ended, is isolated the
+    first time and charged the second, or a delivery that stops every worker would run for ever.
     """
     was_alone = len(lease.deliveries) == 1 and locked and lease.queue in all_policies()
     if not was_alone or (is_slow and not locked[0][1]):

@@ -15,7 +15,7 @@ from eventbook.models import Priority
 CLAIM_LIMIT = 2_000  # interactive outbox entries claimed in one step
 BULK_LIMIT = 200  # bulk entries in one step; small, since interactive events wait for its end
 IDLE_SECONDS = 0.5  # between two polls of the outbox without a notification
-# From allowing notifications again until writers who saw them stopped have committed.
+# The wait for the commits of writers who saw notifications stopped, after they are allowed again.
 LAST_POLL_SECONDS = 0.03
 # After a step with several events, wait this long for each of them: under load the next batch is
 # then larger, and each event costs less. After a single event there is no such wait.

@@ -9,8 +9,8 @@ from eventbook.database.statements import execute
 from eventbook.deliveries.states import Pending
 from eventbook.observe import tracing
 
-MAX_CHECKED = 100  # events of one step that are checked for a trace
-
+MAX_CHECKED = 100  # deliveries of one step whose events are checked for a trace
+# The last digit of a traceparent is odd if the trace is sampled (W3C Trace Context).
 FIND = """
     SELECT id, type, traceparent FROM eventbook_event
     WHERE id = ANY(%s) AND traceparent ~ '[13579bdf]$' LIMIT %s
@@ -23,8 +23,8 @@ def record_spans(
     """Add spans for the expansion and the publishing of these deliveries to their events' traces.
 
     Times are in nanoseconds since 1970. Publishing ends now; without `expanding_since` there was no
-    expansion. `failed` is the class of the exception, if publishing failed. Call this after the
-    work is done, since it needs a query.
+    expansion. `failed` is the class of the exception, if publishing failed. At most MAX_TRACES
+    events get spans. Call this after the work is done, since it needs a query.
     """
     if not tracing.is_on() or not pending:
         return

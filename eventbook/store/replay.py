@@ -104,6 +104,7 @@ CLASSIFIED = f"""
         GROUP BY selected.id
     )
 """  # noqa: S608 - put together from constants
+# The last id read, and the counts that Progress.add takes.
 TOTALS = """
     SELECT (SELECT id FROM selected ORDER BY id DESC LIMIT 1), count(*),
            count(*) FILTER (WHERE deliveries = 0),

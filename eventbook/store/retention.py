@@ -90,7 +90,7 @@ def _prune_deliveries(queue: str) -> int:
 
 
 def _prune_events(age: timedelta, *, types: list[str] | None) -> int:
-    """Delete finished events of these types (None: all) beyond an age; return how many."""
+    """Delete finished events of these types (None: all) older than `age`; return how many."""
     # Ids carry times of the web machines' clocks; a day covers the clocks' errors.
     before = first_id_at(timezone.now() - age + timedelta(days=1))
     parameters: dict[str, Any] = {

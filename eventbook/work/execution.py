@@ -16,23 +16,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from eventbook.database.statements import plan
-from eventbook.declare.events import (
-    ALL_KEYS,
-    SMALL_BATCH,
-    NewerEvent,
-    Recorded,
-    type_of_name,
-)
+from eventbook.declare.events import ALL_KEYS, SMALL_BATCH, NewerEvent, Recorded, type_of_name
 from eventbook.declare.handlers import Handler, handlers
 from eventbook.declare.queues import QueuePolicy, policy_of
 from eventbook.deliveries import runs, states
 from eventbook.deliveries.controls import control_of, policy_in_force
-from eventbook.deliveries.limits import (
-    RateLimited,
-    acquire_permits,
-    end_permits,
-    rate_limits_of,
-)
+from eventbook.deliveries.limits import RateLimited, acquire_permits, end_permits, rate_limits_of
 from eventbook.deliveries.outcomes import Outcome, Outcomes
 from eventbook.deliveries.states import Claimed
 from eventbook.observe import tracing
@@ -199,7 +188,7 @@ def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
 
 
 def _run_without_transaction(handler: Handler, ids: Sequence[int], lease: Lease) -> Outcomes:
-    """Mark deliveries as running, then call the handler on each outside a transaction."""
+    """Mark deliveries as running, and call the handler on each, until the queue is paused."""
     claimed_at = time.monotonic()
     with transaction.atomic():
         batch = states.claim(handler, ids)

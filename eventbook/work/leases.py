@@ -44,7 +44,7 @@ EXTEND = """
 WRITE_AFTER_SECONDS = 0.1
 # After this long without a batch, the thread that writes leases closes its connection.
 IDLE_SECONDS = 5.0
-# If no batch has flushed the process's counters for this long, that thread does.
+# If no batch has flushed the process's counters for this long, the same thread does.
 FLUSH_AFTER_SECONDS = 2 * counters.FLUSH_SECONDS
 
 
@@ -105,7 +105,7 @@ def leased(handler: Handler, ids: Sequence[int], *, write_first: bool) -> Iterat
 
     Its row is written after WRITE_AFTER_SECONDS; with `write_first`, before the block begins, so
     that a worker's death is noticed however soon it comes. The block must release the lease when
-    it settles the batch. A lease that isn't released expires, and the relay takes the batch back.
+    it settles the batch. Otherwise the lease expires, and the relay makes its deliveries due.
     """
     lease = Lease(handler, ids)
     if write_first:
@@ -128,7 +128,7 @@ class LeaseThread:
         self._asleep = False
 
     def watch(self, lease: Lease | None) -> None:
-        """Write and extend this lease from now on; none, if it is None."""
+        """Write and extend this lease from now on, or no lease if `lease` is None."""
         self._lease = lease
         if lease is None:
             return
@@ -139,7 +139,7 @@ class LeaseThread:
             self._woken.set()
 
     def _run(self) -> None:
-        """Check the present batch's lease ten times a second; sleep after IDLE_SECONDS."""
+        """Ten times a second, see to the lease or flush the counters; sleep after IDLE_SECONDS."""
         active = time.monotonic()
         while True:
             time.sleep(WRITE_AFTER_SECONDS)
@@ -163,7 +163,7 @@ class LeaseThread:
         self._woken.clear()
 
     def _write_or_extend(self, lease: Lease) -> None:
-        """Write the lease, or extend it, if it is time to."""
+        """Write the lease after WRITE_AFTER_SECONDS; extend it after each third of its term."""
         try:
             if not lease.written:
                 if time.monotonic() > lease.began_at + WRITE_AFTER_SECONDS:
