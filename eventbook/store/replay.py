@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import F
+
 from eventbook.database.statements import execute
 from eventbook.declare.events import type_of_name
 from eventbook.declare.handlers import Handler, all_handlers, handlers
@@ -160,17 +163,16 @@ def replay(
     This is for a new handler that needs past events, and for one whose effects were lost. Replays
     are bulk work, which interactive work overtakes. `rate` is how many deliveries fall due each
     second; None means all at once. `report` is called with the progress after each step. The replay
-    is recorded as an operation of `actor`. Raise InvalidSelection if the selection is too wide or
-    empty, or names an unknown handler or type.
+    is recorded as an operation of `actor`, whose count is right even after an interruption. Raise
+    InvalidSelection for an unknown handler or type, or if no handler is selected.
     """
-    results = [
-        _run(selection, handler, REPLAY, rate=rate, report=report)
-        for handler in selection.selected_handlers()
-    ]
+    selected = selection.selected_handlers()
     details = {name: str(value) for name, value in asdict(selection).items() if value}
-    total = sum(progress.new + progress.again for progress in results)
-    Operation.objects.create(action="replay", actor=actor, count=total, details=details)
-    return results
+    operation = Operation.objects.create(action="replay", actor=actor, details=details)
+    return [
+        _run(selection, handler, REPLAY, operation=operation, rate=rate, report=report)
+        for handler in selected
+    ]
 
 
 def _run(
@@ -178,10 +180,14 @@ def _run(
     handler: Handler,
     statement: str,
     *,
+    operation: Operation | None = None,
     rate: float | None = None,
     report: Report = lambda _: None,
 ) -> Progress:
-    """Run COUNT or REPLAY for one handler, STEP events at a time; return the totals."""
+    """Run COUNT or REPLAY for one handler, STEP events at a time; return the totals.
+
+    Each step's transaction adds the number of replayed deliveries to the operation.
+    """
     progress = Progress(handler.name)
     parameters: dict[str, Any] = asdict(selection) | {
         "type": handler.event_name,
@@ -194,8 +200,12 @@ def _run(
         "after": UUID(int=0),
     }
     while parameters["after"] is not None:
-        parameters["done"] = progress.new + progress.again
-        ((parameters["after"], *counts),) = execute(statement, parameters, prepare=False).rows
-        progress.add(*counts)
+        done = parameters["done"] = progress.new + progress.again
+        with transaction.atomic():
+            ((parameters["after"], *counts),) = execute(statement, parameters, prepare=False).rows
+            progress.add(*counts)
+            if operation:
+                replayed = progress.new + progress.again - done
+                Operation.objects.filter(pk=operation.pk).update(count=F("count") + replayed)
         report(progress)
     return progress

@@ -121,6 +121,17 @@ def test_the_command_waits_and_speaks_json(delivered: list[Event]) -> None:
     assert (note.action, note.actor, note.count) == ("replay", "command line", 3)
 
 
+def test_an_interrupted_replay_is_in_the_audit_trail(delivered: list[Event]) -> None:
+    def interrupt(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay(Selection(type="probe.sent"), actor="alice", report=interrupt)
+
+    note = Operation.objects.get()
+    assert (note.action, note.actor, note.count) == ("replay", "alice", 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
