@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 Task = TypeVar("Task", bound=Callable[[], Any])
 
-LONGEST_SLEEP = timedelta(minutes=1)
+LONGEST_SLEEP = timedelta(minutes=1)  # between two checks for due slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable
 
 
 def record_due_slots() -> timedelta:
-    """Record the present slot of each schedule, unless it is recorded; return how long to sleep."""
+    """Record each schedule's present slot, unless it is recorded; return the time to the next one."""
     with transaction.atomic():
         now: datetime = execute("SELECT clock_timestamp()").rows[0][0]
         for schedule in schedules.values():

@@ -97,6 +97,7 @@ class Broker:
         return self._connection
 
     def _down(self, error: Exception) -> BrokerDown:
+        """Close the connection, and return the exception to raise."""
         self.close()
         return BrokerDown(f"{type(error).__name__}: {error}")
 

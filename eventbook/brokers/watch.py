@@ -29,7 +29,7 @@ FAILING_SECONDS = 60.0
 
 
 class WorkerVitals(Vitals):
-    """The vitals of a worker: its event loop, consumers, child processes and tally."""
+    """A worker's health: of its event loop, consumers, child processes and tasks (tally.py)."""
 
     def __init__(self, worker: Any) -> None:
         super().__init__()
@@ -156,12 +156,12 @@ class WorkerVitals(Vitals):
 
 
 class Watch(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """A Celery bootstep, which starts and stops the worker's vitals and presence."""
+    """A Celery bootstep that registers the worker for operators, and serves its health check."""
 
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        """Start to write the worker's row and to serve health checks."""
+        """Start to write the worker's row in eventbook_process, and to serve health checks."""
         self.vitals = WorkerVitals(worker)
         self.presence = register_process(process_group("worker"), self.vitals)
 

@@ -38,7 +38,7 @@ class Worker(worker.Worker):  # type: ignore[misc]
     interrupted the writing of a task or the reading of a result, that wait never ends.
     """
 
-    _wake: socket.socket | None = None  # while the event loop runs
+    _wake: socket.socket | None = None  # a write to it ends the event loop; None if none runs
 
     def __init__(self, **options: Any) -> None:
         super().__init__(consumer_cls=Consumer, **options)

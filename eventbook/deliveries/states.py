@@ -55,7 +55,7 @@ class Pending:
 
 
 def reopen(ids: Sequence[int], *, suspect: Sequence[int] = ()) -> None:
-    """Make queued and running deliveries due at once, after a failure of broker or database.
+    """Make queued and running deliveries due at once, after the broker or the database failed.
 
     Deliveries whose ids are also in `suspect` count as swept when they are published again.
     """

@@ -97,23 +97,23 @@ class Relay:
 
     def _wait(self, listener: Listener) -> None:
         """Wait before the next step: for more events under load, else for a notification."""
-        longest = 0.0
+        seconds = 0.0
         if gather := self.rhythm.gather_seconds:
             self._stop_notifications()
             self.stopped.wait(gather)
         elif self._allow_notifications():
             # Writers who saw the lock have sent no notification: poll once more for their events.
-            longest = LAST_POLL_SECONDS
+            seconds = LAST_POLL_SECONDS
         else:
-            longest = IDLE_SECONDS
-        if states.DUE_NOW in listener.wait(longest):
+            seconds = IDLE_SECONDS
+        if states.DUE_NOW in listener.wait(seconds):
             self.rhythm.due_timer.expire()
 
     def _stop_notifications(self) -> None:
         """Take POLLING_LOCK, unless another relay holds it, so that writers stop notifying."""
         if not self._notifications_stopped:
-            ((taken,),) = execute("SELECT pg_try_advisory_lock(%s)", [POLLING_LOCK]).rows
-            self._notifications_stopped = taken
+            ((was_free,),) = execute("SELECT pg_try_advisory_lock(%s)", [POLLING_LOCK]).rows
+            self._notifications_stopped = was_free
 
     def _allow_notifications(self) -> bool:
         """Release POLLING_LOCK, so that writers notify; return whether this relay held it."""

@@ -1,6 +1,6 @@
 """The relay's rhythm: how much it claims at once, how long it waits, when housekeeping is due.
 
-It needs neither a database nor a broker, and tests can give it a clock.
+This module needs neither a database nor a broker, and tests can give a rhythm a clock.
 """
 
 from __future__ import annotations
