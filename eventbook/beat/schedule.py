@@ -76,7 +76,7 @@ def scheduled(*, every: timedelta, name: str, queue: str = "events") -> Callable
 
 
 def record_due_slots() -> timedelta:
-    """Record each schedule's present slot, unless it is recorded; return the time to the next one."""
+    """Record each schedule's present slot, unless it is recorded; return how long to sleep."""
     with transaction.atomic():
         now: datetime = execute("SELECT clock_timestamp()").rows[0][0]
         for schedule in schedules.values():
