@@ -192,14 +192,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         Some poolers drop them. The database's encoding is checked too; no session can change it.
         """
-        wanted = {name.lower(): text for name, text in SESSION.items()} | {
-            "server_encoding": "UTF8"
-        }
+        wanted = {name.lower(): text for name, text in SESSION.items()}
+        wanted["server_encoding"] = "UTF8"
+        query = "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(%s)"
         with self.cursor() as cursor:
-            cursor.execute(
-                "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(%s)",
-                [list(wanted)],
-            )
+            cursor.execute(query, [list(wanted)])
             return [
                 f"{name} is {setting}, not {wanted[name]}"
                 for name, setting in sorted(cursor.fetchall())

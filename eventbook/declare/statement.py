@@ -53,9 +53,8 @@ class Statement:
     @cached_property
     def sql(self) -> str:
         """Return the whole statement: claim, effects, and done."""
-        columns = [
-            f"(event.data->>'{name}')::{type} AS {name}" for name, type in self.fields.items()
-        ]
+        fields = self.fields.items()
+        columns = [f"(event.data->>'{name}')::{type} AS {name}" for name, type in fields]
         return CLAIM_RUN_FINISH.format(
             first=ALL_KEYS.first,
             after=ALL_KEYS.after,

@@ -89,12 +89,7 @@ CLAIM_DUE = f"""
 
 
 def claim_due(
-    policy: QueuePolicy,
-    *,
-    priority: int,
-    sweep: bool,
-    limit: int,
-    since: float = 0.0,
+    policy: QueuePolicy, *, priority: int, sweep: bool, limit: int, since: float = 0.0
 ) -> list[Pending]:
     """Claim due deliveries of a lane, to handlers of this release, and return them for publishing.
 
@@ -118,7 +113,6 @@ def claim_due(
         # Planned at each execution, since the number of due rows varies by orders of magnitude.
         ((wanted,),) = execute(RETRIES, parameters, prepare=False).rows
         budget = f"retries of {policy.name}"
-        parameters["retries"] = (
-            spend(budget, rate=policy.retry_rate, wanted=wanted) if wanted else 0
-        )
+        allowed = spend(budget, rate=policy.retry_rate, wanted=wanted) if wanted else 0
+        parameters["retries"] = allowed
         return [Pending(*row) for row in execute(CLAIM_DUE, parameters, prepare=False).rows]

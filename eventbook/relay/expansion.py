@@ -87,12 +87,7 @@ def array_parameters(
 
 
 def expand(
-    handlers: ArrayParameters,
-    start: ScanStart,
-    *,
-    limit: int,
-    bulk_limit: int,
-    many: bool = True,
+    handlers: ArrayParameters, start: ScanStart, *, limit: int, bulk_limit: int, many: bool = True
 ) -> tuple[Counter[int], list[Pending]]:
     """Turn up to `limit` interactive and `bulk_limit` bulk outbox entries into deliveries.
 

@@ -152,11 +152,7 @@ def count(selection: Selection) -> list[Progress]:
 
 
 def replay(
-    selection: Selection,
-    *,
-    actor: str,
-    rate: float | None = None,
-    report: Report = lambda _: None,
+    selection: Selection, *, actor: str, rate: float | None = None, report: Report = lambda _: None
 ) -> list[Progress]:
     """Deliver stored events again, and return the counts for each handler.
 

@@ -172,10 +172,8 @@ class LeaseThread:
                 lease.extend()
         except (DatabaseError, InterfaceError) as error:
             # The handler goes on, and the next attempt may come before the lease expires.
-            logger.warning(
-                "lease.extend_failed",
-                extra={"lease": str(lease.id), "error": connection_error(error)},
-            )
+            extra = {"lease": str(lease.id), "error": connection_error(error)}
+            logger.warning("lease.extend_failed", extra=extra)
             connection.close()
 
 
