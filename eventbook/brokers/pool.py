@@ -11,7 +11,7 @@ from celery.concurrency import prefork
 # The main process sleeps this long after it has handed out a single task, so that the child gets
 # the CPU; work such as requesting the next message waits.
 LET_CHILD_RUN_SECONDS = 0.002
-ALONE_SECONDS = 0.01  # a task is single if the previous one was handed out earlier than this
+ALONE_SECONDS = 0.01  # a task is single if no other was handed out this short a time before
 
 
 class Pool(prefork.TaskPool):  # type: ignore[misc]

@@ -63,9 +63,8 @@ def fail_if_any_failed(outcomes: Outcomes) -> None:
     if len(failed) > NAMED:
         named.append("…")
     others = outcomes - Counter(one.state for one in failed)
-    summary = "; ".join(
-        [", ".join(named), *(f"{number} {state}" for state, number in others.items())]
-    )
+    counts = [f"{number} {state}" for state, number in others.items()]
+    summary = "; ".join([", ".join(named), *counts])
     error = DeliveriesFailed(f"{len(failed)} of {outcomes.total()} deliveries failed: {summary}")
     if any(one.state == "dead" for one in failed):
         raise error

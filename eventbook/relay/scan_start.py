@@ -20,10 +20,10 @@ class ScanStart:
 
     While a session holds an old snapshot (a dump, a forgotten transaction), PostgreSQL keeps
     deleted rows, and a scan from the beginning of a lane steps over all of them. So whole scans,
-    from the beginning, are made only as often as is cheap. Until the next one, scans
-    begin LATE_SECONDS below the lowest row found in the last whole scan, or in a scan between it
-    and the whole scan before. A row below that was committed late or timed by a slow clock; the
-    next whole scan finds it.
+    from the beginning, are made only as often as is cheap. Until the next one, scans begin
+    LATE_SECONDS below the lowest row found in the last whole scan, or in a scan between it and the
+    whole scan before. A row below that was committed late or timed by a slow clock; the next whole
+    scan finds it.
 
     Each process has its own.
     """
