@@ -1,4 +1,4 @@
-"""Users, follows, and rate-limit state."""
+"""Users, follows, rate-limit state, and the last uses of tokens."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ KNOWN_PLACE_TTL = timedelta(days=90)
 
 @scheduled(every=timedelta(hours=24), name="accounts.delete_expired")
 def delete_expired() -> dict[str, int]:
-    """Delete expired tokens, and return their number."""
+    """Delete expired tokens and the TokenUse rows of deleted ones; count the tokens."""
     now = timezone.now()
     tokens, _ = AuthToken.objects.filter(expiry__lte=now).delete()
     TokenUse.objects.exclude(digest__in=AuthToken.objects.values("digest")).delete()

@@ -138,6 +138,6 @@ def store_response(name: str, *, status: int, content_type: str, content: bytes)
     execute(STORE, [status, content_type, content, name])
 
 
-def sha256_of(text: bytes) -> str:
+def sha256_of(content: bytes) -> str:
     """Return a SHA-256 hash, stored in place of keys and bodies."""
-    return hashlib.sha256(text).hexdigest()
+    return hashlib.sha256(content).hexdigest()

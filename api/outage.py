@@ -1,6 +1,6 @@
 """Whether the database responded to the current request (one request at a time in a thread).
 
-`server/middleware/outage.py` reads it, and then refuses requests for a moment.
+`server/middleware/outage.py` reads `current`, and then refuses requests for a moment.
 """
 
 from __future__ import annotations

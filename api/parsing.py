@@ -16,8 +16,6 @@ from rest_framework.parsers import BaseParser
 
 # The end of an object's key. Texts may contain it too.
 KEY = re.compile(rb'"\s*:')
-
-
 TWICE = "This key appears twice in one object; send it once."
 
 

@@ -88,7 +88,8 @@ class APIView(views.APIView):
     def may_see(cls, viewer: Any, created: Any) -> bool:
         """Return whether a person may still see the data that a POST returned.
 
-        Called before a stored response is sent again. True by default: most data is their own.
+        Called before a stored response is sent again. True by default: most of this
+        data is the person's own.
         """
         return True
 

@@ -25,5 +25,5 @@ class LogEntryAdmin(ReadOnlyAdmin[LogEntry]):
 
     @admin.display(description="what")
     def message(self, entry: LogEntry) -> str:
-        """Return a description of the changed fields."""
+        """Return which fields were changed, or that the object was read."""
         return entry.get_change_message()

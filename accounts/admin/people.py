@@ -1,4 +1,4 @@
-"""The admin pages of users, follows and idempotent requests."""
+"""The admin pages of users and follows."""
 
 from __future__ import annotations
 

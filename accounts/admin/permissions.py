@@ -28,5 +28,5 @@ def may_act_on(staff: AbstractBaseUser | AnonymousUser, person: User) -> bool:
         return True
     if person.is_superuser:
         return False
-    awake = User(pk=person.pk, is_active=True)
-    return cast(User, staff).has_perms(awake.get_all_permissions())
+    active = User(pk=person.pk, is_active=True)
+    return cast(User, staff).has_perms(active.get_all_permissions())

@@ -16,8 +16,6 @@ from accounts.models import User
 
 # An action flag of LogEntry, beside Django's for additions, changes and deletions (1 to 3).
 READ = 4
-
-
 # Field types that may contain users' private text.
 TEXTS = (models.CharField, models.TextField, models.JSONField, ArrayField)
 

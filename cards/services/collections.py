@@ -27,8 +27,6 @@ from cards.signals import (
 )
 
 CHANGEABLE = ("name", "description", "visibility")
-
-
 REMOVE_PLACE = """
     DELETE FROM cards_collectioncard WHERE collection_id = %s AND card_id = %s RETURNING 1
 """

@@ -15,8 +15,8 @@ from pages.models import Metadata, Url
 # One JSON parameter, so that the statement is the same for one card and for a thousand. Known pages
 # are looked up first, because even an insert that conflicts uses up a number of the sequence. Pages
 # are inserted in the order of their URLs, and cards in that of their pages: two requests with the
-# same pages then wait for each other and never deadlock. `find_or_create_pages` handles
-# pages alone; calling it first would cost each added card one more statement.
+# same pages then wait for each other and never deadlock. `find_or_create_pages` handles pages
+# alone; calling it first would cost each added card one more statement.
 INSERT = """
     WITH new AS (
         SELECT * FROM json_to_recordset(%s::json) AS new (
