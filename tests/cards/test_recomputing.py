@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from cards import services
+from cards.metadata import visible_metadata
 from cards.models import Card
 from cards.services import recompute_pages
 from eventbook.models import Event
-from pages.models import Url
+from pages.models import Metadata, Url
 from tests.harness.interleaving import second_session
 from tests.harness.processes import wait_for
 
@@ -163,3 +165,22 @@ def somebody_waits() -> bool:
             " AND datname = current_database()"
         )
         return bool(cursor.fetchone()[0])
+
+
+def test_a_card_moved_to_a_page_that_others_keep_private_finds_it_new(
+    alice: User, bob: User
+) -> None:
+    card = saved_before(alice, PDF, PDF)
+    Card.objects.filter(pk=card.pk).update(visibility="PRIVATE")
+    private, _ = services.add_card(curator=bob, type="URL", url=ABS, visibility="PRIVATE")
+    now = timezone.now()
+    Metadata.objects.update_or_create(
+        url=private.url,
+        defaults={"title": "Bob's", "status": "fetched", "requested_at": now, "fetched_at": now},
+    )
+
+    recompute_pages()
+
+    moved = Card.objects.select_related("url__metadata").get(pk=card.pk)
+    assert moved.url_id == private.url_id
+    assert visible_metadata(moved) is None
