@@ -10,17 +10,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from psycopg.errors import UniqueViolation
 
-from accounts.models import User, Visibility
+from accounts.models import User
 from cards.events import CardRemoved, CardUpdated
-from cards.metadata import saved_at
 from cards.models import Card
 from cards.queries import visible_cards, with_representation
 from cards.services import rules
-from cards.services.hidden_pages import refetch_hidden
+from cards.services.hidden_pages import update_page
 from cards.services.parents import errors_of_new_parent, lock_parents
 from cards.signals import card_removed, card_updated
-from pages.models import Url
-from pages.services import find_or_create_pages, publish
+from pages.services import find_or_create_pages
 
 # The fields that can be changed; the type and the curator cannot.
 CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
@@ -63,7 +61,7 @@ def update_card(*, card: Card, **changes: Any) -> Card:
         if Content.of(card) == before:
             return card
         _save(card)
-        _update_page(card, is_moved=card.url_id != before.url_id)
+        update_page(card, is_moved=card.url_id != before.url_id)
         event = CardUpdated(
             card_id=card.pk,
             curator_id=card.curator_id,
@@ -119,26 +117,6 @@ def _errors_of_parent(card: Card, changes: dict[str, Any]) -> rules.Errors:
     if not visible_cards(User(pk=card.curator_id)).filter(pk=parent).exists():
         return rules.error("parent", rules.UNKNOWN_CARD, "does_not_exist")
     return errors_of_new_parent(card.pk, parent)
-
-
-def _update_page(card: Card, *, is_moved: bool) -> None:
-    """Update the card's page after a change: record that it is public now, or fetch it again.
-
-    `is_moved` says that the change moved the card to this page.
-    """
-    is_public = card.visibility == Visibility.PUBLIC
-    if card.url_id is None:
-        return
-    if is_moved:
-        card.url = Url.objects.select_related("metadata").get(pk=card.url_id)
-        is_new = card.page_since is not None and card.url.created_at >= card.page_since
-        if card.url.public_since is None and not is_new:
-            refetch_hidden([card])
-        elif is_public:
-            publish([card.url], since=card.updated_at)
-    elif is_public:
-        # Metadata fetched since the save reveals only this card, which is public now.
-        publish([card.url], since=saved_at(card))
 
 
 def _save(card: Card) -> None:

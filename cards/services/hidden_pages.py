@@ -1,4 +1,4 @@
-"""Refetch hidden pages: pages that were saved before, but never in public."""
+"""Hidden pages, which were saved before, but never in public: their metadata reveals who did."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from accounts.models import Visibility
+from cards.metadata import saved_at
 from cards.models import Card
 from eventbook.database import execute
 from pages.events import PageFetchRequested
@@ -37,3 +38,23 @@ def refetch_hidden(cards: Sequence[Card]) -> None:
             page_fetch_requested.send(
                 sender=Url, event=PageFetchRequested(url_id=page.pk, host=page.host)
             )
+
+
+def update_page(card: Card, *, is_moved: bool) -> None:
+    """Update the card's page after a change: record that it is public now, or fetch it again.
+
+    `is_moved` says that the change moved the card to this page.
+    """
+    is_public = card.visibility == Visibility.PUBLIC
+    if card.url_id is None:
+        return
+    if is_moved:
+        card.url = Url.objects.select_related("metadata").get(pk=card.url_id)
+        is_new = card.page_since is not None and card.url.created_at >= card.page_since
+        if card.url.public_since is None and not is_new:
+            refetch_hidden([card])
+        elif is_public:
+            publish([card.url], since=card.updated_at)
+    elif is_public:
+        # Metadata fetched since the save reveals only this card, which is public now.
+        publish([card.url], since=saved_at(card))

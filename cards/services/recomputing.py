@@ -12,6 +12,7 @@ from psycopg.errors import UniqueViolation
 
 from cards.events import CardUpdated
 from cards.models import Card
+from cards.services.hidden_pages import update_page
 from cards.signals import card_updated
 from eventbook import Priority, recording
 from pages.canonical import InvalidUrl, Page, page_at
@@ -81,10 +82,13 @@ def _move(card_id: UUID, link: str, new_page: Page) -> Outcome:
             card = rows.filter(url__isnull=False).first()
             if card is None:
                 return Outcome.UNCHANGED
+            now = timezone.now()  # before the page may be created, so that it counts as new
             before, card.url_id = card.url_id, find_or_create_pages([new_page])[new_page.canonical]
             if card.url_id == before:
                 return Outcome.UNCHANGED  # another run has moved it
-            Card.objects.filter(pk=card_id).update(url_id=card.url_id, updated_at=timezone.now())
+            card.page_since = card.updated_at = now
+            card.save(update_fields=["url", "page_since", "updated_at"], force_update=True)
+            update_page(card, is_moved=True)
             event = CardUpdated(
                 card_id=card.pk,
                 curator_id=card.curator_id,
