@@ -176,7 +176,13 @@ def test_a_card_moved_to_a_page_that_others_keep_private_finds_it_new(
     now = timezone.now()
     Metadata.objects.update_or_create(
         url=private.url,
-        defaults={"title": "Bob's", "status": "fetched", "requested_at": now, "fetched_at": now},
+        defaults={
+            "title": "Bob's",
+            "status": "fetched",
+            "requested_at": now,
+            "fetched_at": now,
+            "expires_at": now,
+        },
     )
 
     recompute_pages()
