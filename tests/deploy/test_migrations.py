@@ -15,7 +15,7 @@ import pytest
 from django.test import modify_settings
 from django_migration_linter import MigrationLinter
 
-from tests.harness.processes import ROOT, environment, wait_for
+from tests.harness.processes import ROOT, environment, killed_on_failure, wait_for
 
 APPS = [path.parent.parent.name for path in ROOT.glob("*/migrations/__init__.py")]
 # How long a request waits for a response of the database (server/wsgi.py).
@@ -45,11 +45,14 @@ def test_a_migration_that_waits_for_a_lock_lets_everyone_else_through(
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM release_page")
         running = migrate("0002", log)
-        wait_for(lambda: "migration.locked" in log.read_text(), seconds=60, what="one try ended")
-        written = len(waits)
-        wait_for(lambda: len(waits) > written, seconds=10, what="writing goes on meanwhile")
-        reader.execute("COMMIT")
-        code = running.wait(timeout=60)
+        with killed_on_failure(running):
+            wait_for(
+                lambda: "migration.locked" in log.read_text(), seconds=60, what="one try ended"
+            )
+            written = len(waits)
+            wait_for(lambda: len(waits) > written, seconds=10, what="writing goes on meanwhile")
+            reader.execute("COMMIT")
+            code = running.wait(timeout=60)
 
     with session() as database:
         database.execute("INSERT INTO release_page (title, note) VALUES ('last', 'is there')")
@@ -93,6 +96,7 @@ def migrate(target: str, log: Path) -> subprocess.Popen[bytes]:
             env=environment() | {"DJANGO_SETTINGS_MODULE": "tests.deploy.release.settings"},
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
 
 

@@ -17,7 +17,14 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from tests.harness.links import Link, link_to_postgresql
-from tests.harness.processes import ROOT, end, environment, free_port, wait_for
+from tests.harness.processes import (
+    ROOT,
+    end,
+    environment,
+    free_port,
+    killed_on_failure,
+    wait_for,
+)
 from tests.harness.scraping import parsed, scrape, value
 from tests.harness.tools import tool
 from tests.probe.signals import ProbeSent, probe_sent
@@ -55,7 +62,10 @@ def url(
             stderr=output,
             start_new_session=True,
         )
-    wait_for(lambda: "exporter.started" in log.read_text(), seconds=20, what="the exporter runs")
+    with killed_on_failure(exporter):
+        wait_for(
+            lambda: "exporter.started" in log.read_text(), seconds=20, what="the exporter runs"
+        )
     yield f"http://127.0.0.1:{port}"
     assert end(exporter, seconds=10) == 0
     assert "exporter.stopped" in log.read_text()

@@ -29,7 +29,7 @@ from eventbook.work.execution import run_deliveries
 from eventbook.work.leases import FLUSH_AFTER_SECONDS
 from tests.conftest import Drain
 from tests.harness.deliveries import expand_only
-from tests.harness.processes import Workers, end, launch, wait_for
+from tests.harness.processes import Workers, end, killed_on_failure, launch, wait_for
 from tests.harness.scraping import Samples, scrape, value
 from tests.probe.sending import send
 
@@ -282,16 +282,19 @@ def test_a_worker_that_stops_in_peace_leaves_no_count_behind(
     log = tmp_path / "worker.log"
     with without_consumers("notifications"):
         worker = launch("worker", "notifications", log=log)
-        wait_for(
-            lambda: "worker.started" in log.read_text(), seconds=30, what="the worker is ready"
-        )
-        before = outcomes(scrape(), "done")
-        relay = Relay()
-        for number in range(8):
-            send(f"peace-{number}")
-            relay.step()
-        done = Delivery.objects.filter(handler="probe.write", state="done")
-        wait_for(lambda: relay.step() == 0 and done.count() == 8, seconds=20, what="all are done")
+        with killed_on_failure(worker):
+            wait_for(
+                lambda: "worker.started" in log.read_text(), seconds=30, what="the worker is ready"
+            )
+            before = outcomes(scrape(), "done")
+            relay = Relay()
+            for number in range(8):
+                send(f"peace-{number}")
+                relay.step()
+            done = Delivery.objects.filter(handler="probe.write", state="done")
+            wait_for(
+                lambda: relay.step() == 0 and done.count() == 8, seconds=20, what="all are done"
+            )
 
         end(worker)
 

@@ -19,7 +19,7 @@ from django_celery_results.models import TaskResult
 from eventbook.beat.schedule import record_due_slots, schedules
 from eventbook.models import Delivery, Event, Operation
 from tests.conftest import Drain
-from tests.harness.processes import end, launch, wait_for
+from tests.harness.processes import end, killed_on_failure, launch, wait_for
 from tests.probe.models import Effect
 from tests.probe.signals import ProbeSent, probe_sent
 
@@ -219,7 +219,8 @@ def test_pruning_keeps_the_newest_and_all_that_is_not_done(
 def test_the_relay_stops_in_peace(transactional_db: None, tmp_path: Path) -> None:
     log = tmp_path / "relay.log"
     relay = launch("relay", log=log)
-    wait_for(lambda: "relay.started" in log.read_text(), seconds=20, what="the relay runs")
+    with killed_on_failure(relay):
+        wait_for(lambda: "relay.started" in log.read_text(), seconds=20, what="the relay runs")
 
     code = end(relay, seconds=10)
 

@@ -27,7 +27,7 @@ from eventbook.operate.audit import audit
 from eventbook.testing import relay_once, without_consumers
 from tests.conftest import Drain
 from tests.harness.deliveries import purge
-from tests.harness.processes import Workers, end, launch, wait_for
+from tests.harness.processes import Workers, end, killed_on_failure, launch, wait_for
 from tests.probe.models import Effect
 from tests.probe.sending import send, states
 
@@ -126,12 +126,15 @@ def test_a_pause_survives_a_restart_of_everything_and_a_broker_that_forgets(
     finally:
         workers.start()
     process = launch("relay", log=tmp_path / "relay.log")
-    keys.append("after")
-    send("after")
-    wait_for(lambda: states("probe.call") == Counter(done=41), seconds=20, what="others are done")
-    held = states()
-    actions.resume(QUEUE, actor="test")
-    wait_for(lambda: states() == Counter(done=41), seconds=10, what="all of it is done")
+    with killed_on_failure(process):
+        keys.append("after")
+        send("after")
+        wait_for(
+            lambda: states("probe.call") == Counter(done=41), seconds=20, what="others are done"
+        )
+        held = states()
+        actions.resume(QUEUE, actor="test")
+        wait_for(lambda: states() == Counter(done=41), seconds=10, what="all of it is done")
     end(process, seconds=10)
 
     assert held == Counter(queued=41)

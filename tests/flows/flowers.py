@@ -15,7 +15,15 @@ from django.conf import settings
 from stack.embedded import Servers
 from stack.programs import fly
 from tests.harness.links import Link
-from tests.harness.processes import ROOT, DeadlinePassed, end, environment, free_port, wait_for
+from tests.harness.processes import (
+    ROOT,
+    DeadlinePassed,
+    end,
+    environment,
+    free_port,
+    killed_on_failure,
+    wait_for,
+)
 
 LOGIN = ("operator", "knows-the-word")
 
@@ -37,7 +45,8 @@ class Flower:
         """Start Flower, and wait until its health check succeeds."""
         self.process = self.launch()
         try:
-            wait_for(self.is_well, seconds=30, what="Flower is well")
+            with killed_on_failure(self.process):
+                wait_for(self.is_well, seconds=30, what="Flower is well")
         except DeadlinePassed as error:
             raise DeadlinePassed(f"{error}\n{self.log.read_text()[-4000:]}") from error
 

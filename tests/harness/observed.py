@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pytest_django import DjangoDbBlocker
 
-from tests.harness.processes import ROOT, environment, free_port, wait_for
+from tests.harness.processes import ROOT, environment, free_port, kill_group, wait_for
 
 PROGRAMS = {
     "web": "python -m server",
@@ -209,13 +209,10 @@ def observing(folder: Path, blocker: DjangoDbBlocker, **more: str) -> Iterator[O
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Wait until a stopping process has ended, and kill it after 15 seconds."""
-    try:
+    """Wait until a stopping process has ended, and kill what is left of it after 15 seconds."""
+    with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    kill_group(process)
 
 
 def _span_record(span: Span, process: str) -> SpanRecord:

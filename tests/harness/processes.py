@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -88,8 +89,28 @@ def end(process: subprocess.Popen[bytes], *, seconds: float = 30) -> int:
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
+        kill_group(process)
+        return process.wait()
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and its children, which may have outlived it.
+
+    A process that outlives its test can deadlock with the TRUNCATE after a later one.
+    """
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        return process.wait(timeout=10)
+    process.wait(timeout=10)
+
+
+@contextmanager
+def killed_on_failure(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kill a process and its children if the block fails: no fixture would stop them later."""
+    try:
+        yield
+    except BaseException:
+        kill_group(process)
+        raise
 
 
 class Workers:
@@ -105,11 +126,12 @@ class Workers:
 
         self.process = launch("worker", *settings.QUEUES, log=self.log)
         try:
-            wait_for(
-                lambda: set(settings.QUEUES) <= set(worker_queues(timeout=0.3)),
-                seconds=30,
-                what="workers consume every queue",
-            )
+            with killed_on_failure(self.process):
+                wait_for(
+                    lambda: set(settings.QUEUES) <= set(worker_queues(timeout=0.3)),
+                    seconds=30,
+                    what="workers consume every queue",
+                )
         except DeadlinePassed as error:
             raise DeadlinePassed(f"{error}\n{self.tail()}") from error
 
@@ -117,6 +139,7 @@ class Workers:
         """Stop the worker, and wait until its database sessions have ended."""
         if self.process is not None:
             end(self.process)
+            kill_group(self.process)
             # The sessions end a moment later; until then the database can't be dropped.
             wait_for(lambda: not sessions(), seconds=10, what="its sessions have ended")
 

@@ -7,8 +7,6 @@ messages.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ from django.db import connection
 from eventbook.declare.queues import policy_of
 from stack.embedded import PORT, Servers
 from tests.harness.links import Link
-from tests.harness.processes import ROOT, end, environment, free_port, wait_for
+from tests.harness.processes import ROOT, end, environment, free_port, kill_group, wait_for
 
 BROKER_PART = 5
 STALL_SECONDS = 1.5
@@ -103,8 +101,7 @@ class Watched:
 
     def kill(self) -> None:
         """Kill the process and its group."""
-        os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait()
+        kill_group(self.popen)
 
 
 class System:
@@ -116,7 +113,8 @@ class System:
         self.database = Link(servers.run / f".s.PGSQL.{PORT}")
         self.broker = Link(servers.valkey_socket)
         self.broker_url = f"redis://127.0.0.1:{self.broker.port}/{BROKER_PART}"
-        self.processes: dict[str, Watched] = {}
+        self.processes: dict[str, Watched] = {}  # the latest of each name
+        self._started: list[Watched] = []
 
     @property
     def places(self) -> dict[str, str]:
@@ -136,6 +134,7 @@ class System:
         }
         process = Watched(list(command), self.folder / f"{name}.log", places | variables)
         self.processes[name] = process
+        self._started.append(process)
         return process
 
     def control(self, command: str, *arguments: str) -> None:
@@ -144,12 +143,13 @@ class System:
             assert getattr(remote.control, command)(*arguments, reply=True, timeout=5, limit=1)
 
     def stop(self) -> None:
-        """Repair the links, and stop all processes."""
+        """Repair the links, and stop all processes that were ever started."""
         self.database.pass_on()
         self.broker.pass_on()
-        for process in self.processes.values():
+        for process in self._started:
             process.popen.terminate()
-        for process in self.processes.values():
+        for process in self._started:
             end(process.popen)
+            process.kill()
         self.database.close()
         self.broker.close()

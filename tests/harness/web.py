@@ -19,7 +19,14 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from tests.harness.processes import ROOT, environment, free_port, wait_for
+from tests.harness.processes import (
+    ROOT,
+    environment,
+    free_port,
+    kill_group,
+    killed_on_failure,
+    wait_for,
+)
 
 PATH = "/api/v1/stream/"
 
@@ -47,7 +54,8 @@ class WebProcess:
                 stderr=output,
                 start_new_session=True,
             )
-        wait_for(self.answers, seconds=40, what="the web process responds")
+        with killed_on_failure(self.popen):
+            wait_for(self.answers, seconds=40, what="the web process responds")
 
     def answers(self) -> bool:
         """Return whether the process responds."""
@@ -70,7 +78,7 @@ class WebProcess:
             return self.popen.wait(timeout=20)
         except subprocess.TimeoutExpired:
             # Otherwise it would go on using the test database, and other tests would fail too.
-            os.killpg(self.popen.pid, signal.SIGKILL)
+            kill_group(self.popen)
             raise
 
     def lines(self, message: str) -> list[dict[str, Any]]:
