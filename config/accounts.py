@@ -17,7 +17,9 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 REGISTRATIONS_PER_HOUR = env.int("REGISTRATIONS_PER_HOUR", default=60)
 if TRUSTED_PROXIES < 0 or REGISTRATIONS_PER_HOUR < 1:
     # A negative number of proxies would select an entry from the left, which clients can forge.
-    raise ImproperlyConfigured("Set TRUSTED_PROXIES to 0 or more, REGISTRATIONS_PER_HOUR to 1.")
+    raise ImproperlyConfigured(
+        "TRUSTED_PROXIES must be 0 or more, REGISTRATIONS_PER_HOUR 1 or more."
+    )
 # Contacts for reports of vulnerabilities: mail addresses or URIs. Without one, there is no
 # security.txt.
 SECURITY_CONTACT = env.list("SECURITY_CONTACT", default=[])

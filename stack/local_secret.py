@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 
 def local_secret(data: Path, name: str, *, length: int = 48) -> str:
@@ -13,13 +15,12 @@ def local_secret(data: Path, name: str, *, length: int = 48) -> str:
     Only the file's owner can read it.
     """
     path = data / name
-    data.mkdir(parents=True, exist_ok=True)
-    try:
-        # O_EXCL: of two processes that start at once, one creates the file; the other reads it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    with os.fdopen(descriptor, "w") as file:
-        secret = secrets.token_urlsafe(length)
-        file.write(secret)
-    return secret
+    if not path.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=data) as file:
+            file.write(secrets.token_urlsafe(length))
+            file.flush()
+            # Of two processes that start at once, one links its complete file; both read that one.
+            with suppress(FileExistsError):
+                os.link(file.name, path)
+    return path.read_text(encoding="utf-8").strip()

@@ -14,7 +14,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from stack.binaries import setpriv
-from stack.processes import command_line, recorded_pid, wait_until_ended
+from stack.processes import command_line, recorded_pid, send, wait_until_ended
 from stack.programs import GROUP_STOP_SECONDS, SERVER_STOP_SECONDS
 
 RESPONSE_SECONDS = 15
@@ -45,7 +45,7 @@ class Supervisor:
         if pid and str(self.conf) in command_line(pid):
             seconds = GROUP_STOP_SECONDS + SERVER_STOP_SECONDS
             if not wait_until_ended([pid], seconds=seconds, signature=str(self.conf)):
-                os.kill(pid, signal.SIGKILL)
+                send(pid, signal.SIGKILL)
 
     def launch(self, environment: Mapping[str, str]) -> None:
         """Start supervisord without any program, and wait until it responds."""
@@ -100,8 +100,9 @@ class Supervisor:
 
     def stop_and_remove(self, names: Iterable[str]) -> None:
         """Stop programs gracefully, and remove them from supervisord."""
-        self._stop_together(set(names), lambda: False)
-        for name in names:
+        removed = set(names)
+        self._stop_together(removed, lambda: False)
+        for name in removed:
             with suppress(Fault):  # already removed
                 self._call("removeProcessGroup", name)
 

@@ -50,15 +50,15 @@ async def limit_login(handler: Any) -> bool:
     """Spend the budget for the password in a request; return whether the request may continue.
 
     A request without a password costs nothing; Flower then asks for one. With OAuth alone, nothing
-    is spent either: the provider limits the tries. At a limit, the response is 429, and 503 without
-    the database.
+    is spent either: the provider limits the tries. A refused request gets status 429 at the limit,
+    or 503 if the database is down. Raise tornado's HTTPError 401 for a wrong password.
     """
     header = handler.request.headers.get("Authorization", "")
     if not header or not handler.application.options.basic_auth:
         return True
     address = address_of(handler.request)
-    seen = (address, hashlib.sha256(header.encode(errors="replace")).digest())
-    if seen in _accepted:
+    password = (address, hashlib.sha256(header.encode(errors="replace")).digest())
+    if password in _accepted:
         return True
     account = f"flower\n{lookup_form(name_in(header))}"
     try:
@@ -73,7 +73,7 @@ async def limit_login(handler: Any) -> bool:
         return False
     if len(_accepted) >= MAX_ACCEPTED:
         _accepted.clear()
-    _accepted.add(seen)
+    _accepted.add(password)
     return True
 
 
