@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from eventbook.models import Delivery
+from eventbook.models import Delivery, Event
 
 NOT_GIVEN = (None, "")
 
@@ -31,13 +31,17 @@ class Selection:
     def details(self) -> dict[str, Any]:
         """Return the given fields but `among`, for the Operation that records the action."""
         names = (field.name for field in dataclasses.fields(self) if field.name != "among")
-        return {name: value for name in names if (value := getattr(self, name))}
+        return {name: value for name in names if (value := getattr(self, name)) not in NOT_GIVEN}
 
     def matching(self, **fields: Any) -> QuerySet[Delivery]:
         """Return the deliveries that match this selection's fields and other given fields."""
-        fields |= {"queue": self.queue, "handler": self.handler, "event__type": self.type}
+        fields |= {"queue": self.queue, "handler": self.handler}
         given = {name: value for name, value in fields.items() if value not in NOT_GIVEN}
         chosen = Delivery.objects.filter(**given)
+        # By a subquery, not a join: of an update of a join, Django moves all conditions into a
+        # subquery, and PostgreSQL wouldn't check them again after it has waited for a row's lock.
+        if self.type:
+            chosen = chosen.filter(event_id__in=Event.objects.filter(type=self.type).values("id"))
         # Without a test of its truth, which would run the query: an empty one selects nothing.
         if self.among is not None:
             chosen = chosen.filter(id__in=self.among.order_by().values("id"))
@@ -76,5 +80,5 @@ class Waiting(Selection):
 
     def deliveries(self) -> QuerySet[Delivery]:
         """Return the selection as a query."""
-        before = self.older_than and Now() - self.older_than
+        before = None if self.older_than is None else Now() - self.older_than
         return self.matching(recorded_at__lt=before).filter(due_at__isnull=False)

@@ -139,16 +139,17 @@ class Hub:
             connection.close()
 
     def _poll_if_due(self, streams: list[Stream]) -> None:
-        """Poll for all streams if a poll is due, else for new ones; check credentials if due."""
+        """Check credentials if due; poll for all streams if a poll is due, else for new ones."""
         now = time.monotonic()
+        # First: a source that fails must not keep streams of revoked credentials open.
+        if now >= self._next_check:
+            self._next_check = now + CHECK_SECONDS
+            self._end_invalid(streams)
         if now >= self._next_poll:
             self._next_poll = now + POLL_SECONDS
             poll(streams, fully=_next_full_polls(streams), render=self._render)
         elif fresh := [stream for stream in streams if stream.phase is not Phase.LIVE]:
             poll(fresh, fully=(), render=self._render)
-        if now >= self._next_check:
-            self._next_check = now + CHECK_SECONDS
-            self._end_invalid(streams)
 
     def _end_invalid(self, streams: list[Stream]) -> None:
         """End the streams whose credentials are no longer valid."""

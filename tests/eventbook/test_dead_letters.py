@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +21,8 @@ from eventbook.operate import actions
 from eventbook.operate.actions import DeadLetters
 from tests.conftest import Drain
 from tests.eventbook.conftest import Staff
+from tests.harness.interleaving import second_session, someone_waits
+from tests.harness.processes import wait_for
 from tests.probe.signals import ProbeSent, probe_sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -189,3 +192,22 @@ def test_very_many_are_one_statement(letters: list[Delivery]) -> None:
 
     assert count == 1
     assert "ids" not in Operation.objects.get().details
+
+
+def test_of_a_discard_and_a_replay_at_once_one_acts(letters: list[Delivery]) -> None:
+    which = DeadLetters(type="probe.sent")
+    with second_session() as other:
+        other.do(lambda: actions.discard_dead_letters(which, actor="other"))
+        replaying = ThreadPoolExecutor(1).submit(replay_in_thread, which)
+        wait_for(someone_waits, seconds=10, what="the replay waits")
+        other.commit()
+
+    assert replaying.result(timeout=10) == 0
+    assert set(Delivery.objects.values_list("state", "due_at")) == {("discarded", None)}
+
+
+def replay_in_thread(which: DeadLetters) -> int:
+    try:
+        return actions.replay_dead_letters(which, actor="test")
+    finally:
+        connection.close()

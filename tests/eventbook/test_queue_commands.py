@@ -191,6 +191,7 @@ def test_a_purge_leaves_what_is_in_hand_and_says_so(in_hand: list[int]) -> None:
         (["--handler", "probe.call"], 0),
         (["--type", "probe.sent"], 6),
         (["--type", "probe.spread"], 0),
+        (["--older-than", "0s"], 6),
         (["--older-than", "1h"], 2),
         (["--older-than", "3d"], 0),
     ],

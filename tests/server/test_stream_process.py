@@ -100,12 +100,18 @@ Listening = Callable[..., Ear]
 
 
 @pytest.fixture
-def listening(transactional_db: None) -> Iterator[Listening]:
+def credentials() -> set[str]:
+    """Return the credentials that are valid; a test may revoke them."""
+    return {"c"}
+
+
+@pytest.fixture
+def listening(transactional_db: None, credentials: set[str]) -> Iterator[Listening]:
     """Return a function that opens streams of a hub in this process."""
     autodiscover_modules("streams")
     running = Hub(
-        still_valid=set, render=lambda data: str(data).encode(), per_person=9, most=900,
-        vitals=Vitals(),
+        still_valid=credentials.intersection, render=lambda data: str(data).encode(),
+        per_person=9, most=900, vitals=Vitals(),
     )  # fmt: skip
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -199,3 +205,16 @@ def test_a_source_that_fails_is_logged_and_what_it_had_comes_later(
     monkeypatch.setattr(polling, "changes", working)
 
     wait_for(lambda: notifications_of(ear) == 1, seconds=5, what="it is told")
+
+
+def test_a_source_that_fails_keeps_no_stream_of_a_revoked_credential_open(
+    listening: Listening, credentials: set[str], monkeypatch: pytest.MonkeyPatch, alice: User
+) -> None:
+    broken = sources.Source(name="broken", changes_sql="SELECT 1 / 0", load_data=lambda pairs: {})
+    monkeypatch.setitem(sources.sources, "broken", broken)
+    listening(alice.pk)
+
+    credentials.clear()
+
+    (stream,) = listening.streams  # type: ignore[attr-defined]
+    wait_for(stream.done, seconds=hub.CHECK_SECONDS + 10, what="the stream has ended")

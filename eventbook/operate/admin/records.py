@@ -36,7 +36,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[Row]):
 
 
 class DeliveryInline(admin.TabularInline[Delivery, Event]):
-    """The deliveries of an event, one to each handler."""
+    """The deliveries of an event, one for each handler, or for each part of its work."""
 
     model = Delivery
     fields = ("handler", "queue", "state", "attempts", "finished_at", "error")

@@ -96,7 +96,7 @@ def _group_without_queues(group: str, present: Sequence[ProcessStatus]) -> Findi
 
 
 def _process(process: ProcessStatus) -> Iterator[Finding]:
-    """Yield what is wrong with one process: nothing if it is well."""
+    """Yield the findings about one process: none if it is well and not silent."""
     name = process.name
     if process.state == ProcessState.SILENT:
         ago = duration(process.seen_seconds_ago)

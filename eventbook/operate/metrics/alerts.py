@@ -19,6 +19,7 @@ SLOW = 6  # spends 5 % of the budget in six hours
 # Fewer bad deliveries page nobody: in a quiet hour, one failure is a large share. DeadLetters opens
 # a ticket for them.
 LEAST_BAD = 10
+# The length of each window in seconds.
 WINDOWS = {"5m": 300, "30m": 1_800, "1h": 3_600, "6h": 21_600}
 
 

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from eventbook.operate.metrics.collector import READERS
 
 KEEP_SECONDS = 1.0  # how long a collection is reused for other scrapes
-LIMIT_SECONDS = 5.0  # after which a collection is aborted
+LIMIT_SECONDS = 5.0  # after which a collection begins no further query
 
 
 class Unavailable(Exception):

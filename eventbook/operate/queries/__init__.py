@@ -1,7 +1,7 @@
 """Reads of the event system's state: every page and command gets its figures here."""
 
 from eventbook.operate.queries.audits import audit_age_seconds, audits
-from eventbook.operate.queries.backlogs import Backlog, backlogs
+from eventbook.operate.queries.backlogs import backlogs
 from eventbook.operate.queries.deliveries import (
     FailingHandler,
     ListedState,
@@ -41,7 +41,6 @@ from eventbook.operate.queries.servers import (
 
 __all__ = [
     "ALIVE_SECONDS",
-    "Backlog",
     "FailingHandler",
     "ListedState",
     "ProcessGroup",

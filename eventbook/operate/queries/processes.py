@@ -84,7 +84,10 @@ STREAMS = f"SELECT coalesce(sum(streams), 0) FROM eventbook_process WHERE {ALIVE
 
 
 def processes() -> list[ProcessStatus]:
-    """Return the running processes, and those that fell silent in the last day."""
+    """Return the running processes, and those that ended without a goodbye.
+
+    A process that starts deletes the rows of processes that have been silent for a day.
+    """
     return records(ProcessStatus, PROCESSES)
 
 
