@@ -171,11 +171,12 @@ def test_a_thousand_hostile_inputs_add_no_label(drain: Drain) -> None:
         Measure(metric="deliveries_total", labels=f'{{"queue": "{number}"}}', value=1)
         for number in range(100)
     )
+
+    drain()
+    # After the drain: the rows of processes that were not seen lately don't count.
     for number, text in enumerate(strange[:100]):
         Process.objects.create(group=text, host=text, pid=number, release=text, queues=[text])
         Client().get("/metrics", {"name": text}, headers={"Accept": text.split()[0]})
-
-    drain()
     counters.flush()
     samples = scrape()
 
@@ -183,7 +184,8 @@ def test_a_thousand_hostile_inputs_add_no_label(drain: Drain) -> None:
     # The workers of the tests serve many queues, and so are of no known group either.
     assert value(samples, "processes", group="other") in (100, 101)
     added = {key for key in samples if key not in before}
-    assert {labels for _, labels in added} == {frozenset({("group", "other")})}
+    # The row of the tests' worker may have been there before.
+    assert {labels for _, labels in added} <= {frozenset({("group", "other")})}
 
 
 def test_flushes_of_many_at_once_add_up() -> None:
