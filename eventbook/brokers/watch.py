@@ -23,8 +23,8 @@ from eventbook.observe.vitals import BROKER, DATABASE, Symptoms, Vitals
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-BROKER_SECONDS = 2.0  # between two queries of the queues' lengths
-# A worker whose tasks all fail ends itself this long after its health check began to fail.
+BROKER_SECONDS = 2.0  # between two checks for waiting messages, while the event loop runs
+# A worker whose tasks all fail ends itself at most this long after its health check began to fail.
 FAILING_SECONDS = 60.0
 
 
@@ -36,7 +36,7 @@ class WorkerVitals(Vitals):
         self.worker = worker
         self.queues = sorted(worker.app.amqp.queues.consume_from)
         self.symptoms = Symptoms()
-        self._wanted: int | None = None  # the concurrency that operators set
+        self._wanted: int | None = None  # the concurrency in force; None until `check` has read it
         self._ticked = self._broker_back = time.monotonic()
         self._next_check = 0.0
         self._accepted = 0
@@ -82,9 +82,12 @@ class WorkerVitals(Vitals):
             logger.info("worker.concurrency_changed", extra={"count": pool.num_processes})
 
     def check(self) -> None:
-        """Check the broker, the tally and the operators' settings; called in a thread."""
-        # While Celery reconnects to the broker, the loop stands still. Query the broker at once
-        # then: a broker that is down is no fault of the worker.
+        """Check the broker and the tally, and read the queues' pauses and concurrency.
+
+        Called in a thread.
+        """
+        # The loop also stands still while Celery reconnects to the broker. Query the broker at
+        # once, to note that it is down: then `stalled` doesn't blame the worker.
         loop_stands = time.monotonic() > self._ticked + 2 * TICK_SECONDS
         if loop_stands or time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + BROKER_SECONDS
@@ -107,7 +110,7 @@ class WorkerVitals(Vitals):
 
     @property
     def watchdog_seconds(self) -> float:
-        # Tasks fail at once, so waiting won't help; a new process may work.
+        # Each further task would fail too, and its deliveries be late: a new process may work.
         limit = super().watchdog_seconds
         return min(limit, FAILING_SECONDS) if self._failing else limit
 
@@ -123,7 +126,7 @@ class WorkerVitals(Vitals):
 
     def _messages_wait(self) -> bool:
         """Return whether messages wait in unpaused queues; note whether the broker is down."""
-        # Not at the top: the settings import this module, and models load after the settings.
+        # Not at the top: importing `config` imports this module, and models load after that.
         from eventbook.brokers.broker import Broker, BrokerDown
 
         if self._broker is None:

@@ -39,12 +39,12 @@ class RateLimit:
 
     @property
     def line_name(self) -> str:
-        """Return the name of the eventbook_rategroup row that holds the end of the line."""
+        """Return the name of the eventbook_rategroup row with the time of the line's last turn."""
         return self.line or self.group
 
     @property
     def parameters(self) -> dict[str, str | int]:
-        """Return the parameters of the SQL below."""
+        """Return this limit's parameters for the SQL below; TAKE needs one more."""
         return {
             "group": self.group,
             "line_name": self.line_name,

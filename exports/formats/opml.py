@@ -12,7 +12,7 @@ NAMESPACE = "urn:commonplace"
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """Yield subscriptions, then collections with their links, then all other links."""
+    """Yield subscriptions, then collections with their own and their links, then other links."""
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield f'<opml version="2.0" xmlns:commonplace="{NAMESPACE}">\n'
     yield "<head><title>Commonplace</title></head>\n<body>\n"

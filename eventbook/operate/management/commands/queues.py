@@ -157,7 +157,10 @@ class Command(BaseCommand):
         self.write({"changed": changed} | dataclasses.asdict(status), text)
 
     def purge(self, options: dict[str, Any]) -> None:
-        """Discard waiting deliveries, after a confirmation; with --dry-run, only count them."""
+        """Discard deliveries that no worker holds, retries included; ask first, unless --yes is given.
+
+        With --dry-run, only count them.
+        """
         queue, which = options["queue"], chosen(options)
         preview = queries.purge_preview(which)
         found = {"queue": queue, "handlers": preview.by_handler}
