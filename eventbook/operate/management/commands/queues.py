@@ -157,7 +157,7 @@ class Command(BaseCommand):
         self.write({"changed": changed} | dataclasses.asdict(status), text)
 
     def purge(self, options: dict[str, Any]) -> None:
-        """Discard deliveries that no worker holds, retries included; ask first, unless --yes is given.
+        """Discard deliveries that no worker holds, retries included; ask first, unless --yes.
 
         With --dry-run, only count them.
         """
