@@ -32,7 +32,7 @@ RECORD_USE = """
     ON CONFLICT (digest) DO UPDATE SET used_at = now()
     WHERE used.used_at < now() - interval '1 hour'
 """
-MAX_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000  # tokens whose last recorded use this process remembers
 _recorded_at: dict[str, datetime] = {}
 
 REFUSED = "This token is not valid, or has expired; log in again."

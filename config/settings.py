@@ -59,8 +59,9 @@ PROCESS_NAME = PROCESS_GROUP or "commonplace"
 RELEASE = env("RELEASE", default=env("FLY_IMAGE_REF", default="")) or release_name(BASE_DIR)
 
 # -- Limits of the product ---------------------------------------------------------------------
-# Entries of a timeline (feeds/), and days without a reader after which a timeline is emptied.
+# The most entries of a timeline (feeds/).
 FEED_LENGTH = env.int("FEED_LENGTH", default=1000)
+# Days without a reader after which a timeline is emptied.
 FEED_EVICT_DAYS = env.int("FEED_EVICT_DAYS", default=30)
 # The most followers that one fan-out transaction serves; a fan-out to more of them is split.
 FAN_OUT_RANGE = env.int("FAN_OUT_RANGE", default=20_000)

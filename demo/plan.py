@@ -17,7 +17,7 @@ URLS = Path(__file__).parent / "data" / "urls.txt"
 BULK_SIZE = 50
 IN_BULK = 60  # percent of the pages are added in bulk
 SAVED_BY_ANOTHER = 10  # percent are saved by a second reader, too
-ADDED_TWICE = 5  # percent of the others are added twice by one reader
+ADDED_TWICE = 5  # percent of the pages not added in bulk are added twice by one reader
 BULK_READERS, GATHERERS, CHANGES_OF_MIND = 30, 30, 20
 
 

@@ -107,7 +107,7 @@ def timelines(since: datetime) -> TimelineProof:
 
 
 def events_by_type(since: datetime) -> list[tuple[str, int]]:
-    """Return how many events of each type were recorded."""
+    """Return how many events of each type were recorded since a moment."""
     statement = "SELECT type, count(*) FROM eventbook_event WHERE recorded_at >= %s GROUP BY 1"
     return sorted(_rows(statement, [since]))
 
@@ -125,7 +125,7 @@ def now() -> datetime:
 
 
 def last_done(since: datetime) -> datetime:
-    """Return when the last delivery was finished."""
+    """Return when the last delivery of the events since a moment was finished."""
     ((moment,),) = _rows(LAST, [since])
     return cast(datetime, moment)
 

@@ -50,7 +50,7 @@ class Limits:
     # The size of all bodies of the process, in memory and on disk.
     bodies_bytes: int = 128 * MIB
 
-    # The interval at which it is checked how much of its response a slow client has read.
+    # Seconds between two checks of how much a slow client has read.
     send_stall_seconds: float = 30.0
     # The slowest rate at which a client may read, on average over that interval.
     send_bytes_per_second: int = 512
@@ -59,7 +59,7 @@ class Limits:
     unsent_bytes: int = 32 * MIB
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a limit of zero or less: none has a use for it."""
+        """Raise ValueError for a limit of zero or less: each must be positive."""
         for name, value in vars(self).items():
             if value <= 0:
                 raise ValueError(f"{name.upper()} is {value}; set it to more than 0.")

@@ -96,7 +96,7 @@ class Stack:
         self._wait_for("the workers", self._workers_respond)
 
     def watch(self) -> None:
-        """Show the programs' output until KeyboardInterrupt; raise SupervisorGone if it ends."""
+        """Show the programs' output until KeyboardInterrupt; raise SupervisorGone if it is gone."""
         while True:
             self.supervisor.states()
             self._show()

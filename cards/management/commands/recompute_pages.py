@@ -30,6 +30,6 @@ class Command(BaseCommand):
             conflicts += batch.conflicts
             self.stdout.write(
                 f"{checked} cards checked, {moved} moved, {conflicts} not moved: the curator has "
-                f"another card of the same work. To continue from here: --after {after}"
+                f"another card of the same page. To continue from here: --after {after}"
             )
         self.stdout.write(f"Done: {checked} cards checked, {moved} moved, {conflicts} not moved.")
