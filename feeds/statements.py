@@ -157,16 +157,26 @@ ADMIT = """
     INSERT INTO feeds_timeline (owner_id, read_at) VALUES (%s, 'epoch')
     ON CONFLICT (owner_id) DO UPDATE SET evicted_at = NULL
 """
-CLEAR = "DELETE FROM feeds_timelineentry WHERE owner_id = %s"
+CLEAR = """
+    WITH stale AS MATERIALIZED (
+        SELECT owner_id, card_id FROM feeds_timelineentry WHERE owner_id = %s
+        ORDER BY card_id FOR UPDATE
+    )
+    DELETE FROM feeds_timelineentry entry USING stale
+    WHERE entry.owner_id = stale.owner_id AND entry.card_id = stale.card_id
+"""
 FILL = """
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
-    SELECT follow.follower_id, card.id, card.curator_id
-    FROM cards_card card
-    JOIN accounts_follow follow ON follow.followed_id = card.curator_id
-    WHERE follow.follower_id = %s AND card.visibility = 'PUBLIC' AND NOT EXISTS (
-        SELECT FROM feeds_mergedcurator merged WHERE merged.curator_id = follow.followed_id
-    )
-    ORDER BY card.id DESC LIMIT %s
+    SELECT follower_id, id, curator_id FROM (
+        SELECT follow.follower_id, card.id, card.curator_id
+        FROM cards_card card
+        JOIN accounts_follow follow ON follow.followed_id = card.curator_id
+        WHERE follow.follower_id = %s AND card.visibility = 'PUBLIC' AND NOT EXISTS (
+            SELECT FROM feeds_mergedcurator merged WHERE merged.curator_id = follow.followed_id
+        )
+        ORDER BY card.id DESC LIMIT %s
+    ) newest
+    ORDER BY id
     ON CONFLICT DO NOTHING
 """
 

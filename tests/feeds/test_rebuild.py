@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.models import User, Visibility
 from accounts.services import follow, unfollow
@@ -20,6 +20,9 @@ from feeds.models import Timeline, TimelineEntry
 from feeds.services import rebuild_timeline
 from feeds.upkeep import prune_orphans
 from tests.conftest import Drain
+from tests.feeds.reading import shown
+from tests.harness.interleaving import second_session
+from tests.harness.processes import wait_for
 from tests.library import PAGE, save, save_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,6 +101,44 @@ def test_what_happens_while_handlers_run_is_not_missed_either(
 
     assert kept == timelines()
     assert len(kept) > 0
+
+
+def test_a_rebuild_during_a_fan_out_waits_for_it_and_never_deadlocks(
+    alice: User, bob: User
+) -> None:
+    follow(follower=bob, followed=alice)
+    older, newer = save_many(alice, 2)
+    with second_session() as other:
+        with transaction.atomic():
+            # A fan-out of two cards, stopped between its rows.
+            TimelineEntry.objects.create(owner=bob, card=older, author=alice)
+            rebuilt = other.start(lambda: rebuild_timeline(owner_id=bob.pk))
+            wait_for(other.waits, seconds=10, what="the rebuild to wait for the fan-out")
+            TimelineEntry.objects.create(owner=bob, card=newer, author=alice)
+        rebuilt.result(timeout=30)
+        other.commit()
+
+    assert shown(bob) == [newer.pk, older.pk]
+
+
+def test_a_rebuild_during_a_retraction_waits_for_it_and_never_deadlocks(
+    alice: User, bob: User
+) -> None:
+    follow(follower=bob, followed=alice)
+    older, newer = save_many(alice, 2)
+    for card in (newer, older):
+        TimelineEntry.objects.create(owner=bob, card=card, author=alice)
+    with second_session() as other:
+        with transaction.atomic():
+            # A retraction of two cards, stopped between its locks.
+            TimelineEntry.objects.select_for_update().get(card=older)
+            rebuilt = other.start(lambda: rebuild_timeline(owner_id=bob.pk))
+            wait_for(other.waits, seconds=10, what="the rebuild to wait for the retraction")
+            TimelineEntry.objects.select_for_update().get(card=newer)
+        rebuilt.result(timeout=30)
+        other.commit()
+
+    assert shown(bob) == [newer.pk, older.pk]
 
 
 def test_one_feed_can_be_rebuilt_by_name(drain: Drain, alice: User, bob: User) -> None:
