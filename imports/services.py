@@ -80,11 +80,14 @@ def subscribe_to(
     item = Item(line=0, guid=url, feed=url, title=title)
     with transaction.atomic():
         new, refused = subscribe(owner, [item], options=options)
-    if refused:
-        raise ValidationError({"url": [ValidationError(refused[0].detail, code=refused[0].code)]})
-    return subscription_of(owner, url), bool(new)
+        if refused:
+            error = ValidationError(refused[0].detail, code=refused[0].code)
+            raise ValidationError({"url": [error]})
+        return subscription_of(owner, url), bool(new)
 
 
 def unsubscribe(subscription: FeedSubscription) -> None:
     """End a subscription; its cards stay."""
-    FeedSubscription.objects.filter(pk=subscription.pk).delete()
+    with transaction.atomic():
+        quotas.use(subscription.owner)  # a lock: `subscribe_to` may be about to return this
+        FeedSubscription.objects.filter(pk=subscription.pk).delete()

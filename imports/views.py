@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -216,11 +216,18 @@ class ResumeImport(APIView):
         return import_response(job)
 
 
+OUTCOMES: dict[str, Callable[[Import], QuerySet[Any]]] = {
+    "failed": queries.problems_of,
+    "merged": queries.merges_of,
+    "warned": queries.warnings_of,
+}
+
+
 class RowsQuerySerializer(QuerySerializer):
     """The filter for an import's rows."""
 
     outcome = serializers.ChoiceField(
-        ["failed", "merged", "warned"],
+        list(OUTCOMES),
         required=False,
         default="failed",
         help_text="Which rows to list. Added and known rows are only counted. `warned` rows have "
@@ -243,9 +250,7 @@ class Rows(ListAPIView[Any]):
     def get_queryset(self) -> QuerySet[Any]:
         """Return the rows of one of the client's imports, filtered by `outcome`."""
         job = own_import(self.request, self.kwargs["import_id"])
-        outcomes = {"merged": queries.merges_of, "warned": queries.warnings_of}
-        found = outcomes.get(self.request.query_params.get("outcome", ""), queries.problems_of)
-        return found(job)
+        return OUTCOMES[self.query["outcome"]](job)
 
 
 class ErrorsFile(APIView):

@@ -16,6 +16,8 @@ from uuid import UUID
 
 import msgspec
 
+from cards.limits import COLLECTION_NAME_LENGTH
+
 # Characters that PostgreSQL cannot store, or that are invisible.
 INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 LABEL_LENGTH = 200
@@ -112,6 +114,11 @@ def clean(text: object) -> str:
 def one_line(text: object) -> str:
     """Return a text on one line, with each run of white space as a single space."""
     return " ".join(clean(text).split())
+
+
+def collection_name(path: Iterable[str]) -> str:
+    """Return the name of the collection for a path of folder names, cut to its limit."""
+    return one_line(" / ".join(path))[:COLLECTION_NAME_LENGTH].strip()
 
 
 def encode(items: list[Item]) -> bytes:

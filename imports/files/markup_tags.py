@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.entities import html5
+from typing import Any
 
 from imports.files.errors import Unreadable
 
@@ -43,7 +44,7 @@ class MarkupTag:
 
 
 class TagScanner:
-    """An iterator over the tags of a text."""
+    """The tags of a text: iterate once, and ask `line_of` only for growing positions."""
 
     def __init__(self, text: str, *, is_xml: bool = False) -> None:
         self.text = text
@@ -83,10 +84,9 @@ class TagScanner:
                 raise self._never_ends(found.start())
             if text[place] in "<>":
                 break
-            named = NAME.match(text, place)
-            place, value = self._attribute(named.end()) if named else (place + 1, "")
-            if named:
-                attributes.setdefault(named.group().lower(), value)
+            named: Any = NAME.match(text, place)  # it matches what SPACE and `<>` don't
+            place, value = self._attribute(named.end())
+            attributes.setdefault(named.group().lower(), value)
         is_alone = "/" in text[before:place] or (self.is_xml and text[place - 1] == "/")
         return MarkupTag(
             name, closes, is_alone, attributes, found.start(), place + (text[place] == ">")

@@ -5,7 +5,8 @@ A row is *known* when it was imported before or brings nothing new.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -141,18 +142,10 @@ class _BatchAdder:
         # Importing a file again restores cards that the owner removed. A feed doesn't: its entries
         # come again with every refresh.
         known = {key for key, card, _ in held if card or self.is_feed}
-        self._find_exported([key for key in keys if key not in known])
+        exported = exported_cards(self.owner.pk, self.rows)
+        self.cards |= exported
+        self.exported = set(exported)
         return known | self.exported
-
-    def _find_exported(self, keys: Sequence[UUID]) -> None:
-        """Find the owner's cards from which items were exported, and record them."""
-        guids = {key: item.guid for key, item in self.rows if item.source == "commonplace"}
-        ids = {key: UUID(guids[key]) for key in keys if is_id(guids.get(key, ""))}
-        if ids:
-            own = Card.objects.filter(curator=self.owner, pk__in=ids.values())
-            found = set(own.values_list("pk", flat=True))
-            self.cards |= {key: id for key, id in ids.items() if id in found}
-            self.exported = {key for key, id in ids.items() if id in found}
 
     def _draft(self, item: Item) -> CardDraft:
         """Return the draft of an item's card, with the existing collections that the item names."""
@@ -204,7 +197,7 @@ class _BatchAdder:
                 matches.append(Match(key, item, self._draft(item), self.cards[key], by_page))
             else:
                 self.outcome.known += 1
-        again = [(key, item) for key, item in rows if key in self.cards]
+        with_card = [(key, item) for key, item in rows if key in self.cards]
         result = merge(self.owner, matches)
         self.outcome.known += len(result.known)
         self.outcome.merges += [(each.item, each.card_id) for each in result.merged]
@@ -213,7 +206,7 @@ class _BatchAdder:
         for each in result.refused:
             self.outcome.problems.append(each.item.problem("no_room", NO_ROOM))
         self._add_different_works(result.different_works)
-        self._place(again)
+        self._place(with_card)
 
     def _should_merge(self, key: UUID, item: Item) -> bool:
         """Return whether to merge a row into the card that it matches.
@@ -275,13 +268,16 @@ class _BatchAdder:
         return execute(statement, {"owner": self.owner.pk, **parameters}, prepare=False).rows
 
 
-def is_id(text: str) -> bool:
-    """Return whether a text has the form of a card's id, a UUID."""
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+def exported_cards(owner_id: int, rows: Iterable[tuple[UUID, Item]]) -> dict[UUID, UUID]:
+    """Return the ids of the owner's cards from which items were exported, by item key."""
+    ids: dict[UUID, UUID] = {}
+    for key, item in rows:
+        if item.source == "commonplace":
+            with suppress(ValueError):  # an edited file may have anything as id
+                ids[key] = UUID(item.guid)
+    own = Card.objects.filter(curator=owner_id, pk__in=ids.values())
+    found = set(own.values_list("pk", flat=True))
+    return {key: id for key, id in ids.items() if id in found}
 
 
 def collections_named(owner: User, names: Sequence[str]) -> dict[str, UUID]:

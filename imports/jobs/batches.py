@@ -136,16 +136,19 @@ class BatchWriter:
             self.collections[name] = collection.pk
 
     def _collection_details(self, name: str, items: list[Item]) -> dict[str, str]:
-        """Return the description and visibility of a new collection, as far as they are given."""
-        details = next(filter(None, (_stated_details(name, item) for item in items)), {})
-        private = details.get("visibility") == Visibility.PRIVATE
-        stated = details.get("visibility") or self.job.owner.import_visibility
-        asked = self.job.options.get("visibility")
-        visibility = Visibility.PRIVATE if private else asked or stated
-        wanted = {
-            "description": str(details.get("description", ""))[:COLLECTION_DESCRIPTION_LENGTH]
+        """Return the description and visibility of a new collection.
+
+        The collection is private if any of the items says so, as names may repeat in a file.
+        """
+        stated = list(filter(None, (_stated_details(name, item) for item in items)))
+        first = stated[0] if stated else {}
+        chosen = self.job.options.get("visibility") or first.get("visibility")
+        if any(details.get("visibility") == Visibility.PRIVATE for details in stated):
+            chosen = Visibility.PRIVATE
+        return {
+            "description": str(first.get("description", ""))[:COLLECTION_DESCRIPTION_LENGTH],
+            "visibility": chosen or self.job.owner.import_visibility,
         }
-        return wanted | ({"visibility": visibility} if visibility in Visibility.values else {})
 
 
 def _stated_details(name: str, item: Item) -> Mapping[str, Any]:

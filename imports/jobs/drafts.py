@@ -9,7 +9,6 @@ from uuid import UUID
 
 from accounts.models import User, Visibility
 from cards.limits import (
-    COLLECTION_NAME_LENGTH,
     COLLECTIONS_PER_CARD,
     TAG_LENGTH,
     TAGS_PER_CARD,
@@ -19,7 +18,7 @@ from cards.limits import (
 from cards.models import Card
 from cards.services import CardDraft
 from imports.files.bibliography import fit_to_card
-from imports.files.items import Item, one_line
+from imports.files.items import Item, collection_name, one_line
 
 
 @dataclass(frozen=True)
@@ -84,5 +83,4 @@ def tags_of(tags: Iterable[str]) -> list[str]:
 
 def collection_names_of(item: Item) -> list[str]:
     """Return the names of an item's collections: `outer / inner` for nested folders."""
-    names = (one_line(" / ".join(path)) for path in item.collections)
-    return [name[:COLLECTION_NAME_LENGTH].strip() for name in names if name]
+    return [name for name in map(collection_name, item.collections) if name]

@@ -16,6 +16,7 @@ from imports.files.documents import Document
 from imports.files.formats import Format, tables
 from imports.files.items import Item, Problem, Row, digest, identity, warnings_of
 from imports.jobs import statements
+from imports.jobs.adding import exported_cards
 from imports.jobs.drafts import ImportOptions, collection_names_of, draft_of
 from imports.jobs.reports import record_problems
 from imports.models import Import, ImportProblem
@@ -64,18 +65,21 @@ def preview(
 class KnownRows:
     """The items and pages that the owner has, together with those of the rows so far.
 
-    A reference that shares a page counts as merged here; the real import may find it a different
-    work and add it.
+    The real import may differ: it adds a reference that shares a page with a different work, which
+    counts as merged here; and an existing subscription is known to it, but counts as added here.
     """
 
     def __init__(self, job: Import) -> None:
         self.owner_id = job.owner_id
         self.rows: dict[UUID, set[UUID]] = {}  # the rows' digests, by item
         self.pages: set[str] = set()
+        self.exported: set[UUID] = set()  # items that were exported from cards of the owner
 
     def load(self, items: Sequence[Item]) -> None:
         """Load which of these items and pages the owner has already."""
-        keys = list({identity(item.source, item.guid) for item in items} - set(self.rows))
+        keyed = {identity(item.source, item.guid): item for item in items}
+        self.exported |= set(exported_cards(self.owner_id, keyed.items()))
+        keys = list(keyed.keys() - self.rows.keys())
         found = execute(statements.FIND_KNOWN, {"owner": self.owner_id, "identities": keys}).rows
         self.rows |= {key: set(digests) for key, card, digests in found if card}
         pages = {page for item in items if (page := page_of(item))} - self.pages
@@ -85,7 +89,7 @@ class KnownRows:
     def expected_result(self, item: Item) -> str:
         """Return a row's expected result (added, known or merged), and record the row."""
         key, page, row = identity(item.source, item.guid), page_of(item), digest(item)
-        known = row in self.rows.get(key, ()) or bool(item.folder)
+        known = row in self.rows.get(key, ()) or key in self.exported or bool(item.folder)
         merged = key in self.rows or page in self.pages
         self.rows.setdefault(key, set()).add(row)
         self.pages |= {page} - {""}

@@ -271,3 +271,16 @@ def test_an_export_finds_words_as_the_library_does(alice: User, client_of: Clien
     assert [card["title"] for card in exported["cards"]] == ["The tree of life"]
     assert [card["title"] for card in listed] == ["The tree of life"]
     assert client.get("/api/v1/exports/?format=json&q=" + "a+" * 11).status_code == 400
+
+
+def test_a_dry_run_of_ones_own_export_adds_nothing(
+    alice: User, client_of: Client, bring: Bring
+) -> None:
+    fill(alice)
+    FeedSubscription.objects.all().delete()  # a dry run doesn't look for subscriptions
+    content = client_of(alice).get("/api/v1/exports/?format=json").getvalue()
+
+    dry, real = (bring(alice, content, dry_run=dry)["counts"] for dry in ("true", "false"))
+
+    names = ("added", "known", "merged", "failed")
+    assert [dry[name] for name in names] == [real[name] for name in names]

@@ -257,6 +257,34 @@ def test_two_spellings_at_the_same_moment_are_one_subscription(alice: User) -> N
     assert FeedSubscription.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_subscription_that_ends_while_it_is_asked_for_again_is_shown(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, _ = services.subscribe_to(owner=alice, url=FEED)
+    with ThreadPoolExecutor(1) as other:
+
+        def then_unsubscribe(*args: Any, **options: Any) -> Any:
+            result = subscribing.subscribe(*args, **options)
+            ending = other.submit(unsubscribe_in_thread, known)
+            wait_for(lambda: waits_for_a_lock() or ending.done(), seconds=20, what="it ends")
+            return result
+
+        monkeypatch.setattr(services, "subscribe", then_unsubscribe)
+        found, created = services.subscribe_to(owner=alice, url=FEED)
+
+    assert (found.pk, created) == (known.pk, False)
+    assert not FeedSubscription.objects.exists()
+
+
+def unsubscribe_in_thread(subscription: FeedSubscription) -> None:
+    """End a subscription on a connection of the thread's own."""
+    try:
+        services.unsubscribe(subscription)
+    finally:
+        connection.close()
+
+
 def in_thread(owner: User, url: str) -> tuple[FeedSubscription, bool]:
     """Subscribe on a connection of the thread's own."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imports.files.fields.privacy import Privacy
-from imports.files.items import one_line
+from imports.files.items import collection_name
 
 
 @dataclass
@@ -43,7 +43,7 @@ def collection_details_of(folders: Sequence[Folder]) -> Mapping[str, Mapping[str
     named[-1].is_reported = True
     details = {"description": named[-1].description, "visibility": _visibility(named)}
     details = {name: value for name, value in details.items() if value}
-    return {one_line(" / ".join(folder.name for folder in named)): details} if details else {}
+    return {collection_name(folder.name for folder in named): details} if details else {}
 
 
 def _visibility(folders: Sequence[Folder]) -> str:

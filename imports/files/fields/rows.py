@@ -22,7 +22,7 @@ from imports.files.fields.field_names import (
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of
 from imports.files.fields.value_lists import people_of, person_of, tags_of, texts_of
-from imports.files.items import Item, clean, fingerprint, one_line
+from imports.files.items import Item, clean, collection_name, one_line
 from imports.files.markup import plain_text
 
 PATH = re.compile(r"\s{0,9}/\s{0,9}")
@@ -34,7 +34,7 @@ EXCEL = re.compile(r'="([^"]{0,100})"')
 
 
 class Fields:
-    """The values of a row: by given name (`named`), and by field of NAMES (`found`)."""
+    """The values of a row: by normalized name (`named`), and by field of NAMES (`found`)."""
 
     def __init__(self, named: Iterable[tuple[str, Any]]) -> None:
         everything = dict(named)
@@ -150,8 +150,9 @@ def _collection_details(fields: Fields, item: Item) -> Mapping[str, Mapping[str,
     if not mark or not item.collections:
         return {}
     private = privacy_of({"visibility": mark}).private
-    name = one_line(" / ".join(item.collections[0]))
-    return {name: {"visibility": "PRIVATE" if private else "PUBLIC"}}
+    return {
+        collection_name(item.collections[0]): {"visibility": "PRIVATE" if private else "PUBLIC"}
+    }
 
 
 def _added(fields: Fields, *names: str) -> Any:
@@ -185,19 +186,15 @@ def _reference(fields: Fields, line: int) -> Item | None:
             csl[role] = people
     dates = [*fields.found.get("date", []), *fields.texts("date", "year")]
     csl["issued"] = next(filter(None, map(issued_of, dates)), None)
-    url = fields.first("url")
-    item = reference_item(
+    return reference_item(
         line=line,
         fields={name: value for name, value in csl.items() if value},
-        url=url,
+        url=fields.first("url"),
         text=_text_of_reference(fields),
         tags=_tags(fields),
         added_at=_added(fields, "added"),
         collections=_collections(fields),
     )
-    if item.guid or item.url or csl["title"]:
-        return item
-    return replace(item, guid=fingerprint(csl["title"], line))
 
 
 def _text_of_reference(fields: Fields) -> str:

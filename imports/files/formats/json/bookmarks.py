@@ -12,6 +12,7 @@ from typing import Any
 from imports.files.documents import Document
 from imports.files.errors import Unreadable
 from imports.files.fields.field_names import normalized
+from imports.files.fields.privacy import privacy_of
 from imports.files.fields.rows import Fields, item_of
 from imports.files.formats.json.values import NOT_AN_OBJECT, members_of, numbered
 from imports.files.items import Item, Problem, Row, clean, one_line
@@ -27,6 +28,8 @@ LISTS = (
 GROUPS = (("collections", "links"), ("lists", "cards"))
 MAX_PATH = 1_000  # characters; each entry below a folder gets its path
 ADDRESSES = ("url", "uri", "href", "link")
+# The members that make an entry and the collection of its folder private.
+PRIVATE = {"private": True, "collectionvisibility": "private"}
 # Delicious's short names.
 DELICIOUS_NAMES = {"u": "href", "d": "description", "n": "extended", "t": "tags", "dt": "time"}
 NO_LIST = "The list of bookmarks is missing. Export them as HTML or CSV, and import that file."
@@ -47,15 +50,20 @@ def read(document: Document) -> Iterator[Row]:
             yield row_of(entry, line)
 
 
-def _flattened(found: list[Any], path: str = "") -> Iterator[Any]:
-    """Yield entries; replace each folder by its entries, with its path as their `folder`."""
+def _flattened(found: list[Any], path: str = "", *, is_private: bool = False) -> Iterator[Any]:
+    """Yield entries; replace each folder by its entries, with its path as their `folder`.
+
+    All entries within a private folder are private.
+    """
     for entry in found:
         inner = members_of(entry, "children") if isinstance(entry, dict) else []
         if inner and not any(isinstance(entry.get(name), str) for name in ADDRESSES):
             name = one_line(entry.get("name") or entry.get("title")).replace("/", "-")
-            yield from _flattened(inner, f"{path} / {name}"[:MAX_PATH].strip(" /"))
-        elif path and isinstance(entry, dict):
-            yield {"folder": path, **entry}
+            within = is_private or bool(privacy_of(entry).private)
+            inner_path = f"{path} / {name}"[:MAX_PATH].strip(" /")
+            yield from _flattened(inner, inner_path, is_private=within)
+        elif isinstance(entry, dict) and (path or is_private):
+            yield {"folder": path, **entry, **(PRIVATE if is_private else {})}
         else:
             yield entry
 

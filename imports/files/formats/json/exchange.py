@@ -12,7 +12,7 @@ from imports.files.documents import Document
 from imports.files.fields.moments import moment
 from imports.files.fields.privacy import privacy_of, stated_by
 from imports.files.formats.json.values import entries, object_of, rows_of, strings, text_of
-from imports.files.items import Item, Row, clean, fingerprint, one_line
+from imports.files.items import Item, Row, clean, collection_name, fingerprint, one_line
 from imports.files.markup import plain_text
 
 
@@ -66,8 +66,8 @@ def commonplace(document: Document) -> Iterator[Row]:
 
 def _collection(number: int, entry: Any) -> Row:
     """Return the item that creates an exported collection."""
-    name = one_line(entry.get("name"))
-    folder = {part: text_of(entry, part) for part in ("name", "description")}
+    name = collection_name([one_line(entry.get("name"))])
+    folder = {"name": name, "description": text_of(entry, "description")}
     privacy = stated_by("visibility", entry.get("visibility"))
     if privacy.private is not None:
         folder["visibility"] = "PRIVATE" if privacy.private else "PUBLIC"
