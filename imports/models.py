@@ -59,6 +59,7 @@ class Import(models.Model):
     failed = models.IntegerField(default=0)
     # Rows of any result with a warning: their file has a mark that was not understood.
     warned = models.IntegerField(default=0)
+    # The public cards among `added`; followers get one notification of all of them.
     added_public = models.IntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -128,10 +129,11 @@ class ImportBatch(models.Model):
     origin = models.ForeignKey(
         Import, models.CASCADE, related_name="batch_set", db_index=False, db_column="import_id"
     )
-    # The import's owner, and whether the batch was announced (imports/jobs/turns.py).
+    # The owner of the import, copied for the index `batch_by_turn`.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
+    # Whether the event that makes a worker add the batch was recorded (imports/jobs/turns.py).
     announced = models.BooleanField(default=False)
     number = models.IntegerField()
     rows = models.IntegerField()

@@ -9,6 +9,6 @@ from imports.subscriptions import refreshing
 
 @scheduled(every=timedelta(minutes=1), name="imports.refresh_due")
 def refresh_due() -> int:
-    """Announce the web feeds that are due, and return how many."""
+    """Recover lost turns, announce the web feeds that are due, and return the number of feeds."""
     turns.recover_turns()
     return refreshing.announce_due()

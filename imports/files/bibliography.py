@@ -41,7 +41,7 @@ SUBTITLE = re.compile(r"\s{0,9}[:–—?!.]\s{1,9}|\s{1,9}[-–—]\s{1,9}")
 SCOPUS = re.compile(r"https?://(?:www\.)?scopus\.com/", re.IGNORECASE)  # requires a login
 # An address without its scheme.
 WITHOUT_SCHEME = re.compile(r"(?:www\.|[a-z0-9.-]{1,99}\.[a-z]{2,20}/)\S*$", re.IGNORECASE)
-# Plain web addresses, which is most of them: they skip the slower check.
+# Plain web addresses: they skip the slower check of `page_at`.
 ORDINARY = re.compile(r"https?://(?:[a-z0-9-]{1,63}\.){1,9}[a-z]{2,63}(?:[/?#]|$)", re.IGNORECASE)
 WITH_PASSWORD = re.compile(r"[a-z]{1,20}://[^/@\s]{0,200}@", re.IGNORECASE)
 ON_DISK = re.compile(r"(?:file|internal-pdf|zotero):|[a-z]:[\\/]|[/~]", re.IGNORECASE)
@@ -49,7 +49,7 @@ DOI_URL = re.compile(r"https?://(?:(?:dx|www)\.)?doi\.org/", re.IGNORECASE)
 PMID = re.compile(r"[1-9]\d{0,8}")
 ISSN = re.compile(r"(?<![\w-])\d{4}-?\d{3}[\dXx](?![\w-])")
 ISBN = re.compile(r"(?<![\w-])\d[\d -]{8,15}[\dXx](?![\w-])")
-# Entries of a list of people that are no people: "et al.", or a catalogue's "anonymous".
+# Entries of a list of people that name nobody: "et al.", or a catalogue's "anonymous".
 NOT_A_PERSON = re.compile(
     r"(?:and )?(?:others|et\.? al\.?)|\[(?:anonymous|anon\.?|s\.? ?n\.?|no author[^\]]{0,40})\]",
     re.IGNORECASE,
@@ -69,7 +69,10 @@ def reference_item(
     added_at: datetime | None = None,
     collections: tuple[tuple[str, ...], ...] = (),
 ) -> Item:
-    """Return the item of a reference; without `url`, its DOI or PMID provides the link."""
+    """Return the item of a reference; `fields` are CSL-JSON.
+
+    Without a usable `url`, the DOI or PMID provides the link.
+    """
     url, note = address_and_note(clean(url))
     if note:
         fields = {**fields, "note": f"{clean(fields.get('note'))} {note}".strip()}
@@ -245,7 +248,7 @@ def _without_closing(text: str) -> str:
 
 
 def serials_in(texts: Iterable[str], *, is_book: bool) -> dict[str, str]:
-    """Return the first ISSN and the first ISBN in texts that may hold several and other words.
+    """Return the first ISSN and ISBN in texts, each of which may hold several and other words.
 
     If there is neither, the first text is kept: as ISBN for a book, otherwise as ISSN.
     """

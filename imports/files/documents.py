@@ -46,7 +46,7 @@ NOT_TEXT = (
     (b"MZ\x90", "a program"),
 )
 ENCODING_BYTES = 4096  # bytes searched for an encoding, and checked for being text
-HEAD_LENGTH = 64 * 1024
+HEAD_LENGTH = 64 * 1024  # characters in which formats are recognized
 JSON_DECODER = msgspec.json.Decoder()
 # Characters that may follow the opening bracket of a JSON object or list.
 SECOND_OF_JSON = {"{": '"}', "[": '"[]{-0123456789'}

@@ -18,7 +18,7 @@ from imports.files.documents import Document
 from imports.files.errors import ENTITIES, Unreadable, too_deep
 from imports.files.items import clean
 
-CHUNK = 64 * 1024
+CHUNK = 64 * 1024  # characters that are parsed at once
 TAG = re.compile(r"<[^<>]{0,10000}>")
 # Elements whose content is code.
 CODE = re.compile(r"<(script|style)\b", re.IGNORECASE)

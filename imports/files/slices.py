@@ -151,7 +151,10 @@ class OpenFiles:
             self.files.popitem(last=False)
 
     def pop(self, id: UUID, *, read: int) -> OpenFile | None:
-        """Remove and return a file; None if another process has read further (`read`)."""
+        """Remove a file, and return it if it was kept after this many rows (`read`), else None.
+
+        Another process may have read further since.
+        """
         found = self.files.pop(id, None)
         return found if found and found.read == read else None
 

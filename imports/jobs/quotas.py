@@ -94,7 +94,7 @@ def use(owner: User, **amounts: int) -> None:
 
 
 def require_open_slot(owner: User, *, bytes: int) -> None:
-    """Count an upload's bytes, and raise QuotaExceeded if too many imports are open."""
+    """Count an upload's bytes; raise QuotaExceeded if they, or the open imports, are too many."""
     use(owner, bytes=bytes)
     limit = settings.IMPORTS_OPEN_PER_PERSON
     if (used := open_imports(owner)) >= limit:

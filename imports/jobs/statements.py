@@ -56,6 +56,7 @@ COUNT_READ = """
     WHERE id = %(import)s AND status = 'reading' AND read = %(before)s
     RETURNING batches
 """
+# Returns whether the import is complete.
 COUNT_ADDED = """
     UPDATE imports_import
     SET batches_done = batches_done + 1, added = added + %(added)s, known = known + %(known)s,
@@ -64,6 +65,7 @@ COUNT_ADDED = """
     WHERE id = %(import)s
     RETURNING status = 'running' AND batches_done = batches
 """
+# Returns whether all batches have been added already; no row if the import isn't being read.
 FINISH_READING = """
     UPDATE imports_import SET status = 'running' WHERE id = %(import)s AND status = 'reading'
     RETURNING batches_done = batches
@@ -73,7 +75,8 @@ HAS_WAITING = """
 """
 # Give cards the parents that their items name. An item whose parent is not imported yet keeps
 # waiting. A card that has a parent by now keeps it. A card gets no parent if that would close a
-# cycle, or if the chain is too deep to rule out a cycle.
+# cycle, or if the chain is too deep to rule out a cycle. The row without id counts the items that
+# were chosen; the other rows are the cards that got a parent.
 LINK = """
     WITH RECURSIVE chosen AS MATERIALIZED (
         SELECT item.identity, item.card_id, above.card_id AS parent_id
@@ -132,6 +135,7 @@ SUBSCRIBE = """
     ON CONFLICT (owner_id, feed_id) DO NOTHING
     RETURNING id
 """
+# Returns the items that each owner has never imported.
 FIND_MISSING = """
     SELECT owner_id, array_agg(identity)
     FROM unnest(%(owners)s::bigint[]) AS owner (owner_id),

@@ -30,7 +30,7 @@ GONE_MAX_PAUSE = timedelta(days=30)  # the same for a feed that responds with a 
 GONE = (404, 410)
 # The time after which a feed whose fetch has not finished is announced again.
 FETCH_TIMEOUT = timedelta(minutes=15)
-BATCH = 500
+BATCH = 500  # feeds that are announced at once
 LIMITS = Limits(seconds=30, size=limits.IMPORT_BYTES // 4)
 
 

@@ -15,14 +15,14 @@ from imports.files.items import one_line
 # `2019-05/2019-06` or `2019/2020` matches only its beginning.
 NUMBERS = re.compile(r"(\d{4})(?:([-/.])(\d{1,2})(?!\d)(?:\2(\d{1,2})(?!\d))?)?(?!\d)")
 COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?!\d)")
-# `07.05.2019`: the day comes first, unless the second number is no month.
+# `07.05.2019`, `5/13/2019`: `_numbers` decides which number is the month.
 DAY_FIRST = re.compile(r"(?<!\d)(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?!\d)")
 MONTH_FIRST = re.compile(r"(?<!\d)(\d{1,2})[./-](\d{4})(?!\d)")
 YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 WORD = re.compile(r"[^\W\d_]{3,}")
 DAY_BEFORE = re.compile(r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|\.|º)?(?:\s+(?:de|of))?[\s~-]*$")
 DAY_AFTER = re.compile(r"\.?[\s~]{1,9}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])")
-MAX_LENGTH = 200
+MAX_LENGTH = 200  # characters of a date that are read
 MONTHS = {
     name: number
     for number, names in enumerate(
@@ -49,8 +49,8 @@ MONTHS = {
 def date_of(text: str, month: str = "", day: str = "") -> dict[str, Any] | None:
     """Return the date in a text as a CSL-JSON date, or None.
 
-    A range yields its beginning. `month` and `day` complete a text that holds only a year; `month`
-    may include the day, as in BibTeX's `7~May`.
+    A range yields its beginning. `month` and `day` complete a text that lacks them; `month` may
+    include the day, as in BibTeX's `7~May`.
     """
     parts = _parts(one_line(text)[:MAX_LENGTH], one_line(month)[:MAX_LENGTH], day.strip())
     return {"date-parts": [list(parts)]} if parts else None

@@ -14,9 +14,9 @@ from imports.files.items import Item, Row, clean, fingerprint, one_line
 from imports.files.markup import plain_text, repaired, tokens
 
 ENTRY = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>]", re.IGNORECASE)
-MAX_LENGTH = 10 * 1024 * 1024
+MAX_LENGTH = 10 * 1024 * 1024  # characters
 # Malformed feeds are read by a tolerant parser, which is slow.
-MAX_MALFORMED_LENGTH = 2 * 1024 * 1024
+MAX_MALFORMED_LENGTH = 2 * 1024 * 1024  # characters
 
 
 def read(document: Document) -> Iterator[Row]:

@@ -19,7 +19,7 @@ from imports.files.items import Problem, Row, clean, one_line
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_COLUMNS = 500
-MAX_CELL = 200_000
+MAX_CELL = 200_000  # characters
 ADDRESS = re.compile(r"\s{0,9}https?://\S+\s{0,9}", re.IGNORECASE)
 # Web of Science names columns by two letters.
 WOS = {
@@ -53,6 +53,7 @@ class Table:
         return found
 
 
+# The names that the API uses for fields of NAMES.
 API_NAMES = {"note": "text", "added": "added_at", "kind": "type", "container": "container-title"}
 
 

@@ -36,6 +36,7 @@ PEOPLE = {
     "cartographers": "author", "directors": "author", "interviewees": "author",
     "performers": "author", "podcasters": "author", "contributors": "author",
 }  # fmt: skip
+# The elements that are not references.
 NO_REFERENCES = {"Journal", "Collection", "Memo", "Attachment", "Series"}
 
 

@@ -28,8 +28,8 @@ DOUBLE_COMMA = re.compile(r",(?=[ \t\n]*,)")
 MISSING_COMMA = re.compile(
     r'([}"])[ \t]{0,20}\n(?=[ \t]{0,40}[A-Za-z][\w-]{1,30}[ \t]{0,20}=[ \t]{0,20}[{"\d])'
 )
-MAX_BLOCK = 100_000
-MAX_VALUE = 20_000
+MAX_BLOCK = 100_000  # characters
+MAX_VALUE = 20_000  # characters
 CLOSING = {"{": "}", '"': '"'}
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 

@@ -8,6 +8,7 @@ from imports.files.bibliography import CSL_TYPES
 from imports.files.fields.field_names import FIELD_OF, normalized
 from imports.files.formats.json.bookmarks import adapted, list_in
 
+# Members that only references have.
 MEMBERS = ("container-title", "URL", "DOI", "ISBN", "citation-key", "citation-label")
 SAMPLE = 50  # how many entries of a list are checked
 
