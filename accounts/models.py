@@ -27,6 +27,10 @@ class Visibility(models.TextChoices):
     PRIVATE = "PRIVATE", "Private"
 
 
+# The options of a foreign key without constraint and index, for tables that are written often.
+LOOSE: dict[str, Any] = {"related_name": "+", "db_constraint": False, "db_index": False}
+
+
 class User(auth.AbstractUser):
     """A person with a library; others see the username."""
 

@@ -13,7 +13,7 @@ from accounts.names import (
     check_not_of_the_site,
     tidy_email,
 )
-from accounts.validators import PASSWORD_MAX_LENGTH
+from accounts.passwords import PASSWORD_MAX_LENGTH
 from api.serializers import ModelSerializer, Serializer
 
 

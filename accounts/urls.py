@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from accounts import views
-from accounts.converters import UsernameConverter
+
+
+class UsernameConverter(StringConverter):
+    """A username in a URL's path; any other text there gets 404 without a query."""
+
+    regex = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,149}"
+
 
 register_converter(UsernameConverter, "username")
 

@@ -49,9 +49,8 @@ class Register(APIView):
     @extend_schema(request=RegistrationSerializer, responses={201: SessionSerializer})
     def post(self, request: Request) -> Response:
         """Create an account, and log in."""
-        registration = RegistrationSerializer(data=request.data)
-        registration.is_valid(raise_exception=True)
-        user, repeated = registrations.register(request, registration.validated_data)
+        fields = RegistrationSerializer.checked(request.data)
+        user, repeated = registrations.register(request, fields)
         headers = {"Idempotent-Replayed": "true"} if repeated else None
         return with_device_cookie(
             request, Response(session(user), status=201, headers=headers), user
@@ -71,9 +70,7 @@ class Login(APIView):
     )
     def post(self, request: Request) -> Response:
         """Log in with username and password."""
-        credentials = CredentialsSerializer(data=request.data)
-        credentials.is_valid(raise_exception=True)
-        user = authenticate(request, **credentials.validated_data)
+        user = authenticate(request, **CredentialsSerializer.checked(request.data))
         if not isinstance(user, User):
             raise AuthenticationFailed(WRONG_CREDENTIALS)
         user_logged_in.send(sender=User, request=request, user=user)
@@ -125,9 +122,8 @@ class Me(ObjectView):
     @extend_schema(request=OwnProfileSerializer, responses=OwnProfileSerializer)
     def patch(self, request: Request) -> Response:
         """Change your own profile."""
-        profile = OwnProfileSerializer(data=request.data, partial=True)
-        profile.is_valid(raise_exception=True)
-        user = services.update_profile(user=person(request), **profile.validated_data)
+        changes = OwnProfileSerializer.checked(request.data, partial=True)
+        user = services.update_profile(user=person(request), **changes)
         return Response(OwnProfileSerializer(user).data)
 
 
@@ -150,12 +146,9 @@ class Following(APIView):
     )
     def put(self, request: Request, username: str) -> Response:
         """Follow a person (201), or change `notify` of an existing follow (200)."""
-        body = FollowInputSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        fields = FollowInputSerializer.checked(request.data)
         followed = get_object_or_404(queries.user_named(username))
-        created, notify = services.follow(
-            follower=person(request), followed=followed, notify=body.validated_data.get("notify")
-        )
+        created, notify = services.follow(follower=person(request), followed=followed, **fields)
         answer = FollowedSerializer({"username": followed.username, "notify": notify})
         return Response(answer.data, status=201 if created else 200)
 

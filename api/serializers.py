@@ -68,6 +68,14 @@ class Strict:
     # Other allowed names in the request, which other code reads.
     also_known: Collection[str] = ()
 
+    @classmethod
+    def checked(cls, data: Any, **options: Any) -> dict[str, Any]:
+        """Return the validated values of a request's body; raise ValidationError."""
+        serializer: Any = cls(data=data, **options)  # type: ignore[call-arg]
+        serializer.is_valid(raise_exception=True)
+        values: dict[str, Any] = serializer.validated_data
+        return values
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values of a request; raise ValidationError with all errors."""
         if not isinstance(data, Mapping):

@@ -30,6 +30,11 @@ class WithoutAdding:
         """Return False."""
         return False
 
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Remove the rows one by one: a bulk delete would record no events."""
+        for each in queryset:
+            self.delete_model(request, each)  # type: ignore[attr-defined]
+
 
 class CardForm(ModelForm[Card]):
     """The form with the card fields that staff can edit."""
@@ -95,11 +100,6 @@ class CardAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Card]):
         """Remove a card through the same service as the API."""
         services.remove_card(card=obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Card]) -> None:
-        """Remove the cards one by one: a bulk delete would record no events."""
-        for card in queryset:
-            services.remove_card(card=card)
-
 
 @admin.register(Collection)
 class CollectionAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Collection]):
@@ -127,11 +127,6 @@ class CollectionAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Collection]):
         """Remove a collection through the same service as the API."""
         services.remove_collection(collection=obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Collection]) -> None:
-        """Remove the collections one by one: a bulk delete would record no events."""
-        for collection in queryset:
-            services.remove_collection(collection=collection)
-
 
 @admin.register(CollectionCard)
 class PlaceAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[CollectionCard]):
@@ -139,7 +134,7 @@ class PlaceAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[CollectionCard]):
 
     list_display = ("collection", "card", "added_by", "created_at")
     list_filter = ("created_at",)
-    list_select_related = ("collection", "card", "added_by")
+    list_select_related = ("collection__owner", "card", "added_by")
     search_fields = ("collection__id__exact", "card__id__exact", "added_by__username__exact")
     search_help_text = "The id of a collection or card, or a username, each in full."
     ordering = ("-id",)
@@ -155,8 +150,3 @@ class PlaceAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[CollectionCard]):
         services.remove_card_from_collection(
             collection=obj.collection, card=obj.card, removed_by=obj.collection.owner
         )
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CollectionCard]) -> None:
-        """Remove the cards one by one: a bulk delete would record no events."""
-        for place in queryset.select_related("collection__owner", "card"):
-            self.delete_model(request, place)

@@ -40,9 +40,7 @@ def add_in_bulk(*, curator: User, data: Any) -> list[dict[str, Any]]:
     much bulk work is unfinished.
     """
     admit_bulk_work()
-    request = BulkRequest(data=data)
-    request.is_valid(raise_exception=True)
-    inputs = [draft_or_errors(item) for item in request.validated_data["cards"]]
+    inputs = [draft_or_errors(item) for item in BulkRequest.checked(data)["cards"]]
     drafts = [each for each in inputs if isinstance(each, CardDraft)]
     added = iter(services.add_cards(curator=curator, drafts=drafts) if drafts else [])
     outcomes = [next(added) if isinstance(each, CardDraft) else each for each in inputs]

@@ -42,9 +42,8 @@ class Collections(ListAPIView[Collection]):
     @extend_schema(request=CollectionSerializer, responses={201: CollectionSerializer})
     def post(self, request: Request) -> Response:
         """Create a collection."""
-        body = CollectionSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        collection = services.create_collection(owner=person(request), **body.validated_data)
+        fields = CollectionSerializer.checked(request.data)
+        collection = services.create_collection(owner=person(request), **fields)
         return Response(CollectionSerializer(collection).data, status=201)
 
 
@@ -62,9 +61,8 @@ class CollectionDetail(ObjectView):
     def patch(self, request: Request, collection_id: UUID) -> Response:
         """Change a collection of yours."""
         collection = own_collection(request, collection_id)
-        changes = CollectionSerializer(data=request.data, partial=True)
-        changes.is_valid(raise_exception=True)
-        changed = services.update_collection(collection=collection, **changes.validated_data)
+        changes = CollectionSerializer.checked(request.data, partial=True)
+        changed = services.update_collection(collection=collection, **changes)
         return Response(CollectionSerializer(changed).data)
 
     @extend_schema(responses={204: None})
@@ -98,9 +96,7 @@ class CollectionCards(ListAPIView[Any]):
     def post(self, request: Request, collection_id: UUID) -> Response:
         """Add a card to a collection of yours: 201 if it is new there, 200 if not."""
         collection = own_collection(request, collection_id)
-        body = PlaceInputSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        card = self._card(request, body.validated_data["card"])
+        card = self._card(request, PlaceInputSerializer.checked(request.data)["card"])
         added = services.add_card_to_collection(
             collection=collection, card=card, added_by=person(request)
         )

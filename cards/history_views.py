@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework import serializers
@@ -13,7 +14,6 @@ from rest_framework.response import Response
 from accounts.authentication import person
 from api.views import ListAPIView, QuerySerializer
 from cards import history
-from cards.history import Past
 from cards.models import Card, Collection
 from cards.serializers import PastCardSerializer, PastCollectionSerializer
 
@@ -41,13 +41,28 @@ class MomentSerializer(QuerySerializer):
     )
 
 
-class PastLibrary(ListAPIView[Any]):
+class PastView(ListAPIView[Any]):
+    """A list of the user's own objects, as they were at the moment `at`."""
+
+    query_serializer = MomentSerializer
+    other_errors = frozenset({"404"})  # the moment is older than the events that are kept
+    objects_at: ClassVar[Callable[..., list[history.Past]]]  # reads a page of the list
+
+    def page_rows(
+        self, queryset: Any, after: UUID | None, *, descending: bool, limit: int
+    ) -> list[history.Past]:
+        """Return one page of objects; the paginator calls this."""
+        return type(self).objects_at(
+            person(self.request), self.query["at"], after, descending=descending, limit=limit
+        )
+
+
+class PastLibrary(PastView):
     """The user's own cards, as they were at a past moment."""
 
     queryset = Card.objects.none()  # gives the paginator the model of the rows
     serializer_class = PastCardSerializer
-    query_serializer = MomentSerializer
-    other_errors = frozenset({"404"})  # the moment is older than the events that are kept
+    objects_at = staticmethod(history.cards_at)
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the cards that your library had at a past moment, newest first, removed ones too.
@@ -56,31 +71,14 @@ class PastLibrary(ListAPIView[Any]):
         """
         return super().get(request, *args, **kwargs)
 
-    def page_rows(
-        self, queryset: Any, after: UUID | None, *, descending: bool, limit: int
-    ) -> list[Past]:
-        """Return one page of cards; the paginator calls this."""
-        return history.cards_at(
-            person(self.request), self.query["at"], after, descending=descending, limit=limit
-        )
 
-
-class PastCollections(ListAPIView[Any]):
+class PastCollections(PastView):
     """The user's own collections, as they were at a past moment."""
 
     queryset = Collection.objects.none()  # gives the paginator the model of the rows
     serializer_class = PastCollectionSerializer
-    query_serializer = MomentSerializer
-    other_errors = frozenset({"404"})  # the moment is older than the events that are kept
+    objects_at = staticmethod(history.collections_at)
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the collections that you had at a past moment, newest first, removed ones too."""
         return super().get(request, *args, **kwargs)
-
-    def page_rows(
-        self, queryset: Any, after: UUID | None, *, descending: bool, limit: int
-    ) -> list[Past]:
-        """Return one page of collections; the paginator calls this."""
-        return history.collections_at(
-            person(self.request), self.query["at"], after, descending=descending, limit=limit
-        )

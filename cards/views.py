@@ -66,9 +66,8 @@ class CardDetail(ObjectView):
     def patch(self, request: Request, card_id: UUID) -> Response:
         """Change a card of yours."""
         card = own_card(request, card_id)
-        changes = CardContentSerializer(data=request.data, partial=True)
-        changes.is_valid(raise_exception=True)
-        changed = services.update_card(card=card, **changes.validated_data)
+        changes = CardContentSerializer.checked(request.data, partial=True)
+        changed = services.update_card(card=card, **changes)
         return Response(CardSerializer(changed).data)
 
     @extend_schema(responses={204: None})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from accounts.models import LOOSE
 from cards.models import Card
 
 
@@ -19,24 +20,10 @@ class TimelineEntryFields(models.Model):
     task `feeds.prune_orphans` deletes entries whose rows are gone.
     """
 
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.DO_NOTHING,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, **LOOSE)
     # UUIDv7: the primary key gives the order of pages, the same after a rebuild.
-    card = models.ForeignKey(
-        Card, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
-    )
-    author = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.DO_NOTHING,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    card = models.ForeignKey(Card, models.DO_NOTHING, **LOOSE)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, **LOOSE)
 
     class Meta:
         abstract = True

@@ -1,4 +1,4 @@
-"""All writes to timelines, except their upkeep (feeds/upkeep.py).
+"""All writes to timelines, except their upkeep (feeds/tasks.py).
 
 A timeline stores the newest FEED_LENGTH public cards of the curators whom its owner follows.
 Curators with more than FAN_OUT_RANGE followers are left out: a read takes their cards from their

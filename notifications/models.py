@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from accounts.models import LOOSE
 from cards.models import Card, Collection
 
 
@@ -27,34 +28,13 @@ class NotificationFields(models.Model):
     daily task `notifications.prune_orphans` deletes these.
     """
 
-    recipient = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.DO_NOTHING,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, **LOOSE)
     # The event that caused the notification; a UUIDv7, so notifications sort like events.
     event_id = models.UUIDField()
     kind = models.CharField(max_length=10, choices=Kind)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.DO_NOTHING,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
-    card = models.ForeignKey(
-        Card, models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
-    )
-    collection = models.ForeignKey(
-        Collection,
-        models.DO_NOTHING,
-        null=True,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, **LOOSE)
+    card = models.ForeignKey(Card, models.DO_NOTHING, null=True, **LOOSE)
+    collection = models.ForeignKey(Collection, models.DO_NOTHING, null=True, **LOOSE)
     # When the event was recorded.
     created_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True, blank=True)

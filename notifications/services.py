@@ -105,8 +105,3 @@ def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
         if marked:
             reset("notification", [recipient.pk])
     return marked
-
-
-def prune_orphans() -> int:
-    """Delete notifications whose recipient, actor, card or collection is gone; return how many."""
-    return execute(statements.PRUNE_ORPHANS, prepare=False).count

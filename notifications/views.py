@@ -46,9 +46,6 @@ class MarkRead(APIView):
     @extend_schema(request=MarkReadSerializer, responses=MarkedSerializer)
     def post(self, request: Request) -> Response:
         """Mark some or all of your notifications as read; unknown ids are ignored."""
-        which = MarkReadSerializer(data=request.data)
-        which.is_valid(raise_exception=True)
-        marked = services.mark_read(
-            recipient=cast(User, request.user), ids=which.validated_data.get("ids")
-        )
+        ids = MarkReadSerializer.checked(request.data).get("ids")
+        marked = services.mark_read(recipient=cast(User, request.user), ids=ids)
         return Response({"marked": marked})

@@ -1,7 +1,7 @@
 """All writes to cards and collections. Each sends a domain signal in its transaction."""
 
 from cards.services.adding import AddedCard, CardDraft, RefusedCard, add_card, add_cards
-from cards.services.cards import remove_card, update_card
+from cards.services.cards import record_update, remove_card, update_card
 from cards.services.collections import (
     add_card_to_collection,
     create_collection,
@@ -23,6 +23,7 @@ __all__ = [
     "create_collection",
     "place",
     "recompute_pages",
+    "record_update",
     "remove_card",
     "remove_card_from_collection",
     "remove_collection",

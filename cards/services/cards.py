@@ -62,14 +62,19 @@ def update_card(*, card: Card, **changes: Any) -> Card:
             return card
         _save(card)
         update_page(card, is_moved=card.url_id != before.url_id)
-        event = CardUpdated(
-            card_id=card.pk,
-            curator_id=card.curator_id,
-            url_id=card.url_id,
-            visibility=card.visibility,
-        )
-        card_updated.send(sender=Card, event=event)
+        record_update(card)
     return with_representation(Card.objects.all(), own=True).get(pk=card.pk)
+
+
+def record_update(card: Card) -> None:
+    """Record the event of a card that has changed, in the transaction of the change."""
+    event = CardUpdated(
+        card_id=card.pk,
+        curator_id=card.curator_id,
+        url_id=card.url_id,
+        visibility=card.visibility,
+    )
+    card_updated.send(sender=Card, event=event)
 
 
 def remove_card(*, card: Card) -> bool:

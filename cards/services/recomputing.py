@@ -10,10 +10,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from psycopg.errors import UniqueViolation
 
-from cards.events import CardUpdated
 from cards.models import Card
+from cards.services.cards import record_update
 from cards.services.hidden_pages import update_page
-from cards.signals import card_updated
 from eventbook import Priority, recording
 from pages.canonical import InvalidUrl, Page, page_at
 from pages.services import find_or_create_pages
@@ -89,13 +88,7 @@ def _move(card_id: UUID, link: str, new_page: Page) -> Outcome:
             card.page_since = card.updated_at = now
             card.save(update_fields=["url", "page_since", "updated_at"], force_update=True)
             update_page(card, is_moved=True)
-            event = CardUpdated(
-                card_id=card.pk,
-                curator_id=card.curator_id,
-                url_id=card.url_id,
-                visibility=card.visibility,
-            )
-            card_updated.send(sender=Card, event=event)
+            record_update(card)
     except IntegrityError as error:
         if isinstance(error.__cause__, UniqueViolation):
             return Outcome.CONFLICT

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from cards.events import CardsImported, CardUpdated
+from cards.events import CardsImported
 from cards.models import Card
+from cards.services import record_update
 from cards.services.parents import DEPTH, lock_completion, lock_parents
-from cards.signals import card_updated, cards_imported
+from cards.signals import cards_imported
 from eventbook import Priority, recording
 from eventbook.database import execute
 from imports.jobs import statements, turns
@@ -57,10 +58,9 @@ def link_parents(job: Import) -> None:
             chosen = sum(count for id, count, *_ in rows if id is None)
             for id, curator_id, url_id, visibility in rows:
                 if id is not None:
-                    event = CardUpdated(
-                        card_id=id, curator_id=curator_id, url_id=url_id, visibility=visibility
+                    record_update(
+                        Card(pk=id, curator_id=curator_id, url_id=url_id, visibility=visibility)
                     )
-                    card_updated.send(sender=Card, event=event)
 
 
 def fail(job: Import, code: str, message: str) -> None:

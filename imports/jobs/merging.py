@@ -9,11 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import User, Visibility
-from cards.events import CardUpdated
 from cards.limits import TAGS_PER_CARD, TEXT_LENGTH
 from cards.models import Card, CollectionCard
-from cards.services import CardDraft
-from cards.signals import card_updated
+from cards.services import CardDraft, record_update
 from eventbook import Priority, recording
 from eventbook.database import execute
 from imports.files.bibliography import MULTILINE_FIELDS, fit_to_card, is_different_work
@@ -155,10 +153,4 @@ def _save(cards: Sequence[Card]) -> None:
     execute(statements.MERGE, [json.dumps(rows, default=str)], prepare=False)
     with recording(priority=Priority.BULK):
         for card in cards:
-            event = CardUpdated(
-                card_id=card.pk,
-                curator_id=card.curator_id,
-                url_id=card.url_id,
-                visibility=card.visibility,
-            )
-            card_updated.send(sender=Card, event=event)
+            record_update(card)

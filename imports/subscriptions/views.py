@@ -40,10 +40,9 @@ class Subscriptions(ListAPIView[FeedSubscription]):
         fetches the feed within minutes; `error` says why it could not, for example because there
         is no feed at that address.
         """
-        wanted = SubscriptionInputSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        require_own_collection(request, wanted.validated_data.get("collection"))
-        found, created = services.subscribe_to(owner=person(request), **wanted.validated_data)
+        fields = SubscriptionInputSerializer.checked(request.data)
+        require_own_collection(request, fields.get("collection"))
+        found, created = services.subscribe_to(owner=person(request), **fields)
         return Response(SubscriptionSerializer(found).data, status=201 if created else 200)
 
 

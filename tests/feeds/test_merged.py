@@ -22,7 +22,7 @@ from cards.services import remove_card, update_card
 from eventbook.models import Delivery
 from eventbook.operate.audit import audit
 from feeds.models import MergedCurator, TimelineEntry
-from feeds.upkeep import trim
+from feeds.tasks import trim
 from tests.conftest import Drain
 from tests.feeds.reading import shown
 from tests.library import followers_of, save, save_many

@@ -18,7 +18,7 @@ from cards.models import Card
 from cards.services import remove_card, update_card
 from feeds.models import Timeline, TimelineEntry
 from feeds.services import rebuild_timeline
-from feeds.upkeep import prune_orphans
+from feeds.tasks import prune_orphans
 from tests.conftest import Drain
 from tests.feeds.reading import shown
 from tests.harness.interleaving import second_session
