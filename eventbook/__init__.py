@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from eventbook.declare.handlers import handler
     from eventbook.declare.queues import QueuePolicy, policy_of
+    from eventbook.declare.retries import NEVER, Permanent, Retry, exponential, fixed, jittered
     from eventbook.declare.statement import Statement
     from eventbook.deliveries.limits import RateLimit, RateLimited, acquire_permits
     from eventbook.record.admission import BacklogFull, admit_bulk_work
@@ -32,23 +33,29 @@ if TYPE_CHECKING:
     from eventbook.work.execution import Later
 
 __all__ = [
+    "NEVER",
     "SMALL_BATCH",
     "BacklogFull",
     "DomainSignal",
     "KeyRange",
     "Later",
+    "Permanent",
     "Priority",
     "QueuePolicy",
     "RateLimit",
     "RateLimited",
     "Recorded",
+    "Retry",
     "Statement",
     "acquire_permits",
     "admit_bulk_work",
     "event_type",
+    "exponential",
+    "fixed",
     "handler",
     "history",
     "is_large",
+    "jittered",
     "policy_of",
     "recording",
     "scheduled",
@@ -69,6 +76,7 @@ __getattr__ = loading(
         ],
         "declare.handlers": ["handler"],
         "declare.queues": ["QueuePolicy", "policy_of"],
+        "declare.retries": ["NEVER", "Permanent", "Retry", "exponential", "fixed", "jittered"],
         "declare.statement": ["Statement"],
         "deliveries.limits": ["RateLimit", "RateLimited", "acquire_permits"],
         "record.admission": ["BacklogFull", "admit_bulk_work"],

@@ -202,11 +202,10 @@ FAIL = """
     WITH failed AS (
         UPDATE eventbook_delivery
         SET attempts = attempts + 1, error = %(error)s,
-            state = CASE WHEN attempts + 1 >= %(max)s THEN 'dead' ELSE 'retry' END,
-            due_at = CASE WHEN attempts + 1 < %(max)s
-                THEN now() + random() * least(%(cap)s, %(base)s * power(2, attempts))
-                     * interval '1 second' END,
-            finished_at = CASE WHEN attempts + 1 >= %(max)s THEN clock_timestamp() END
+            state = CASE WHEN attempts < cardinality(waits) THEN 'retry' ELSE 'dead' END,
+            due_at = now() + waits[attempts + 1] * interval '1 second',
+            finished_at = CASE WHEN attempts >= cardinality(waits) THEN clock_timestamp() END
+        FROM (SELECT %(waits)s::float[] AS waits) AS retry
         WHERE id = %(id)s AND state IN ('queued', 'running')
         RETURNING id, attempts, state
     ), noted AS (
@@ -217,20 +216,17 @@ FAIL = """
 """
 
 
-def fail(id: int, *, policy: QueuePolicy, worker: str, error: str) -> str | None:
+def fail(id: int, *, waits: Sequence[float], worker: str, error: str) -> str | None:
     """Charge an attempt, and return the new state: `retry`, or `dead` after the last one.
 
-    Return None if the delivery is no longer open. A retry waits a random time between 0 and
-    min(cap, base × 2^(earlier attempts)) seconds: exponential back-off with full jitter
-    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    `waits` has the wait in seconds after each attempt but the last (Handler.waits_after). Return
+    None if the delivery is no longer open.
     """
     numbers: dict[str, Any] = {
         "id": id,
         "worker": worker,
         "error": error.replace("\x00", "�")[-ERROR_LIMIT:],
-        "max": policy.max_attempts,
-        "base": policy.backoff_seconds,
-        "cap": policy.backoff_cap_seconds,
+        "waits": list(waits),
     }
     rows = execute(FAIL, numbers).rows
     return str(rows[0][0]) if rows else None

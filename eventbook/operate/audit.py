@@ -194,7 +194,7 @@ audit_rule(
     " locks the deliveries.",
     # A worker that lives keeps its lease until its time limit (eventbook/relay/rescue.py).
     parameters=lambda: {
-        "longest": 300 + max(each.time_limit_seconds for each in all_policies().values())
+        "longest": 300 + max(each.policy.time_limit_seconds for each in all_handlers())
     },
 )
 # The parts of an event that was split in the last hour cover all keys, without gap or overlap.

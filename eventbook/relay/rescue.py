@@ -11,6 +11,7 @@ from django.db import transaction
 from eventbook.database.statements import execute
 from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import all_policies, policy_of
+from eventbook.declare.retries import AS_THE_QUEUE, waits_of
 from eventbook.deliveries import runs, states
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class ExpiredLease:
         """Return whether the worker lives and is within its time limit, which would stop it."""
         if not self.has_session or self.queue not in all_policies() or self.handler not in handlers:
             return False
-        policy = policy_of(self.queue)
+        policy = handlers[self.handler].policy
         return self.seconds < policy.longest_run_seconds + policy.lease_seconds
 
 
@@ -104,7 +105,10 @@ def _settle(
         return {"isolated": len(locked)}
     ((id, _),) = locked
     error = f"The worker {lease.worker} died, or hung, while it ran {lease.handler}."
-    state = states.fail(id, policy=policy_of(lease.queue), worker=lease.worker, error=error)
+    known = handlers.get(lease.handler)
+    own = known.waits_after(None) if known else None
+    waits = waits_of(AS_THE_QUEUE, policy_of(lease.queue)) if own is None else own
+    state = states.fail(id, waits=waits, worker=lease.worker, error=error)
     if state == "dead":
         extra = {"delivery": id, "handler": lease.handler, "queue": lease.queue}
         logger.error("delivery.dead", extra=extra | {"error": "its worker died, or hung"})

@@ -18,9 +18,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from eventbook.database.statements import plan
 from eventbook.declare.events import ALL_KEYS, SMALL_BATCH, NewerEvent, Recorded, type_of_name
 from eventbook.declare.handlers import Handler, handlers
-from eventbook.declare.queues import QueuePolicy, policy_of
+from eventbook.declare.queues import QueuePolicy
 from eventbook.deliveries import runs, states
-from eventbook.deliveries.controls import control_of, policy_in_force
+from eventbook.deliveries.controls import control_of
 from eventbook.deliveries.limits import RateLimited, acquire_permits, end_permits, rate_limits_of
 from eventbook.deliveries.outcomes import Outcome, Outcomes
 from eventbook.deliveries.states import Claimed
@@ -192,7 +192,7 @@ def _run_without_transaction(handler: Handler, ids: Sequence[int], lease: Lease)
     claimed_at = time.monotonic()
     with transaction.atomic():
         batch = states.claim(handler, ids)
-        states.start([one.id for one in batch], policy=policy_of(handler.queue))
+        states.start([one.id for one in batch], policy=handler.policy)
     outcomes: list[Outcome] = []
     for place, delivery in enumerate(batch):
         if control_of(handler.queue).paused:
@@ -200,7 +200,8 @@ def _run_without_transaction(handler: Handler, ids: Sequence[int], lease: Lease)
             states.release_paused(rest, begun=True, suspect=False)
             outcomes += [Outcome("paused")] * len(rest)
             break
-        outcomes.append(_call(handler, delivery, policy_in_force(handler.queue), claimed_at))
+        policy = control_of(handler.queue).apply_to(handler.policy)
+        outcomes.append(_call(handler, delivery, policy, claimed_at))
     lease.release()
     return Outcomes.of(outcomes)
 
@@ -234,15 +235,18 @@ def _call(handler: Handler, delivery: Claimed, policy: QueuePolicy, claimed_at: 
 
 
 def _settle_failure(handler: Handler, id: int, error: Exception) -> Outcome:
-    """Postpone a delivery after NewerEvent or Later; after another error, charge an attempt."""
+    """Postpone a delivery after NewerEvent or Later; after another error, charge an attempt.
+
+    The delivery is dead if that was its last attempt, or at once if the error is Permanent.
+    """
     if isinstance(error, NewerEvent | Later):
         seconds = error.seconds if isinstance(error, Later) else NEWER_EVENT_SECONDS
         states.defer(id, seconds=seconds, reason=str(error))
         tracing.add_event("delivery.deferred", {"seconds": seconds})
         return Outcome("deferred")
     text = "".join(traceback.format_exception(error))
-    policy = policy_of(handler.queue)
-    state = states.fail(id, policy=policy, worker=worker_name(), error=text) or "passed_over"
+    waits = handler.waits_after(error)
+    state = states.fail(id, waits=waits, worker=worker_name(), error=text) or "passed_over"
     tracing.add_event(f"delivery.{state}")
     # The log gets no message of the exception, which may quote private text; the delivery keeps it.
     extra = {

@@ -18,7 +18,7 @@ from eventbook.conf import conf
 from eventbook.database.ids import new_id
 from eventbook.database.statements import RELAXED_COMMIT, execute
 from eventbook.declare.handlers import Handler
-from eventbook.declare.queues import QueuePolicy, policy_of
+from eventbook.declare.queues import QueuePolicy
 from eventbook.deliveries.states import delete_lease
 from eventbook.observe import counters
 from eventbook.observe.failures import connection_error
@@ -70,7 +70,7 @@ class Lease:
     @property
     def policy(self) -> QueuePolicy:
         """Return the policy of the batch's queue."""
-        return policy_of(self.handler.queue)
+        return self.handler.policy
 
     def write(self) -> None:
         """Write the lease's row, unless it is written or the batch has ended."""

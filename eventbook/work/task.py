@@ -9,7 +9,6 @@ from celery import shared_task
 from django.dispatch import receiver
 
 from eventbook.declare.handlers import Handler, handler_registered, handlers
-from eventbook.declare.queues import policy_of
 from eventbook.deliveries.outcomes import BrokenOff, DeliveriesFailed, fail_if_any_failed
 from eventbook.work.execution import run_deliveries
 
@@ -19,7 +18,7 @@ logger = logging.getLogger(__name__)
 @receiver(handler_registered)
 def add_task(handler: Handler, **_: Any) -> None:
     """Make the Celery task that delivers to a handler, under the handler's name."""
-    name, policy = handler.name, policy_of(handler.queue)
+    name, policy = handler.name, handler.policy
 
     @shared_task(
         name=name,

@@ -165,5 +165,7 @@ def test_retries_are_taken_within_the_budget_and_nothing_else_is_held_back() -> 
 
 
 def test_only_outside_effects_have_groups() -> None:
+    subscribe = handler(probe_sent, queue="events", name="probe.group", group=str)
+
     with pytest.raises(ValueError, match="outside the database"):
-        handler(probe_sent, queue="events", name="probe.group", group=str)
+        subscribe(lambda events: None)

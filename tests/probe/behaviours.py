@@ -17,6 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection, transaction
 
+from eventbook.declare.retries import Permanent
 from eventbook.work.execution import Later
 from tests.probe.signals import ProbeSent
 
@@ -62,6 +63,18 @@ def put_off_once(key: str) -> None:
     if not go_file(key).exists():
         go_file(key).touch()
         raise Later(0.1, "Not yet.")
+
+
+def give_up(key: str) -> None:
+    raise Permanent(f"{key} can never succeed.")
+
+
+def get_no_reply(key: str) -> None:
+    raise ConnectionResetError(key)
+
+
+def be_refused(key: str) -> None:
+    raise ConnectionRefusedError(key)
 
 
 def die(key: str) -> None:
@@ -148,6 +161,9 @@ BEHAVIOURS: dict[str, Callable[[str], None]] = {
     "raise_until_told": refuse_until_told,
     "quote_a_row": quote_a_row,
     "put_off_once": put_off_once,
+    "give_up": give_up,
+    "get_no_reply": get_no_reply,
+    "be_refused": be_refused,
     "die": die,
     "die_once": die_once,
     "die_after_commit_once": die_after_commit_once,

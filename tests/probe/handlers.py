@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from typing import Any
 from urllib.request import Request, urlopen
 from uuid import UUID
 
@@ -10,10 +11,18 @@ from django.conf import settings
 
 from eventbook.declare.events import ALL_KEYS, KeyRange, Recorded
 from eventbook.declare.handlers import handler
+from eventbook.declare.retries import NEVER, Retry, exponential, fixed
 from eventbook.observe import tracing
-from tests.probe.behaviours import ABOUT_TRANSACTIONS, behave
+from tests.probe.behaviours import ABOUT_TRANSACTIONS, BEHAVIOURS, behave
 from tests.probe.models import Effect
-from tests.probe.signals import ProbeSent, ProbeSpread, probe_sent, probe_spread
+from tests.probe.signals import (
+    ProbeSent,
+    ProbeSpread,
+    ProbeTried,
+    probe_sent,
+    probe_spread,
+    probe_tried,
+)
 
 PART = 20  # the most effects that `spread` writes in one transaction
 
@@ -80,3 +89,28 @@ def spread(events: Sequence[Recorded[ProbeSpread]]) -> None:
         for n in range(recorded.event.size)
         if recorded.keys.first <= n < recorded.keys.after
     )
+
+
+RETRIES: dict[str, Any] = {
+    "retry": Retry(attempts=4, backoff=fixed(0.1)),
+    "retry_by_error": {
+        ConnectionError: Retry(attempts=6, backoff=exponential(0.05, cap=0.1)),
+        ConnectionRefusedError: NEVER,
+    },
+    "time_limit_seconds": 1,
+}
+
+
+@handler(probe_tried, queue="notifications", name="probe.try", **RETRIES)
+def attempt(events: Sequence[Recorded[ProbeTried]]) -> None:
+    Effect.objects.bulk_create(
+        [Effect(key=e.event.key, handler="probe.try", event_id=e.id) for e in events]
+    )
+    for recorded in events:
+        BEHAVIOURS[recorded.event.behaviour](recorded.event.key)
+
+
+@handler(probe_tried, queue="feeds", name="probe.try_outside", atomic=False, **RETRIES)
+def attempt_outside(events: Sequence[Recorded[ProbeTried]]) -> None:
+    for recorded in events:
+        BEHAVIOURS[recorded.event.behaviour](recorded.event.key)

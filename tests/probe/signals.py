@@ -1,4 +1,4 @@
-"""Two domain signals: one whose handlers do as the event says, and one with much work."""
+"""Domain signals whose handlers do as the event says, or have much work."""
 
 from __future__ import annotations
 
@@ -36,3 +36,19 @@ class ProbeSpread:
 
 
 probe_spread = DomainSignal(ProbeSpread)
+
+
+@event_type("probe.tried", version=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeTried:
+    """An event whose handlers have retries and a time limit of their own."""
+
+    key: str
+    behaviour: str = "ok"
+
+    @property
+    def subject(self) -> str:
+        return f"probes/{self.key}"
+
+
+probe_tried = DomainSignal(ProbeTried)

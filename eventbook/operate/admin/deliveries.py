@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from eventbook.declare.handlers import handlers
 from eventbook.models import Attempt, Delivery
 from eventbook.operate import actions, queries
 from eventbook.operate.actions import DeadLetters, Waiting
@@ -78,7 +79,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     change_list_template = "operate/list.html"
     fields = (
         "shown_state", "handler", "queue", "event", "part", "bounds", "priority", "attempts",
-        "publications", "isolated", "recorded_at", "due_at", "finished_at",
+        "allowed", "publications", "isolated", "recorded_at", "due_at", "finished_at",
     )  # fmt: skip
 
     @admin.display(description="error")
@@ -88,6 +89,14 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     @admin.display(description="state", ordering="state")
     def shown_state(self, delivery: Delivery) -> SafeString:
         return badge(delivery.state, delivery.get_state_display())
+
+    @admin.display(description="allowed")
+    def allowed(self, delivery: Delivery) -> str:
+        """Return the limits of the delivery's handler, unless this release doesn't have it."""
+        if (handler := handlers.get(delivery.handler)) is None:
+            return "–"
+        attempts = len(handler.waits_after(None)) + 1
+        return f"{attempts} attempts of at most {handler.policy.time_limit_seconds} s"
 
     @admin.action(description="Replay the selected dead letters", permissions=["operate"])
     def replay_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
