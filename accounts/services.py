@@ -144,10 +144,10 @@ def update_profile(
         display_name = names.tidy_display_name(display_name)
     given = {"display_name": display_name, "bio": bio, "import_visibility": import_visibility}
     changes = {name: value for name, value in given.items() if value is not None}
+    if changes and not User.objects.filter(pk=user.pk).update(**changes):
+        raise User.DoesNotExist
     for name, value in changes.items():
         setattr(user, name, value)
-    if changes:
-        user.save(update_fields=list(changes))
     return user
 
 

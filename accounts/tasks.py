@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from knox.models import AuthToken
 
@@ -19,7 +20,8 @@ def delete_expired() -> dict[str, int]:
     """Delete expired tokens and the TokenUse rows of deleted ones; count the tokens."""
     now = timezone.now()
     tokens, _ = AuthToken.objects.filter(expiry__lte=now).delete()
-    TokenUse.objects.exclude(digest__in=AuthToken.objects.values("digest")).delete()
+    # With NOT IN, PostgreSQL would compare each row with each token.
+    TokenUse.objects.exclude(Exists(AuthToken.objects.filter(digest=OuterRef("digest")))).delete()
     return {"tokens": tokens}
 
 

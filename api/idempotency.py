@@ -12,14 +12,14 @@ import msgspec
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import RequestDataTooBig
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from api.models import IdempotentRequest
-from api.problems import problem_response
+from api.problems import api_error_of, problem_response
 from api.views import CREATED, APIView
 from eventbook.database import execute
 
@@ -70,6 +70,11 @@ class IdempotencyMiddleware:
             return problem_response(
                 413, f"With an Idempotency-Key, a body has up to {limit} bytes."
             )
+        except IntegrityError as error:
+            # Foreign keys are checked at the commit, after the view.
+            if (conflict := api_error_of(error)) is None:
+                raise
+            return problem_response(conflict.status_code, str(conflict.detail))
 
     def _once(self, request: HttpRequest, sender: AbstractBaseUser, key: str) -> HttpResponse:
         """Return the stored response if the key was used before; otherwise run the view."""

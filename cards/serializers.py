@@ -13,6 +13,7 @@ from cards import limits
 from cards.metadata import visible_metadata
 from cards.models import Card, Collection
 from cards.references import ReferenceSerializer
+from cards.services import rules
 from pages.metadata.serializers import MetadataSerializer, metadata_json
 
 
@@ -142,8 +143,7 @@ class CardInputSerializer(CardContentSerializer):
         """Refuse a reference on other types; use its title for the card if the card has none."""
         reference = attrs.get("reference")
         if reference and attrs["type"] != Card.Type.REFERENCE:
-            message = "Only a card of type REFERENCE has a reference."
-            raise serializers.ValidationError({"reference": message}, code="not_allowed")
+            raise serializers.ValidationError({"reference": rules.NO_REFERENCE}, code="not_allowed")
         if reference and not attrs.get("title"):
             attrs["title"] = reference.get("title", "")
         return attrs

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -56,6 +57,12 @@ class CardDetail(ObjectView):
     """One card."""
 
     model, key = Card, "card_id"
+
+    def lock(self, request: Request, **kwargs: Any) -> None:
+        """Lock the card; before a change of its parent, all parents, as `update_card` does."""
+        if isinstance(request.data, Mapping) and request.data.get("parent"):
+            services.lock_parents()
+        super().lock(request, **kwargs)
 
     @extend_schema(responses=CardSerializer)
     def get(self, request: Request, card_id: UUID) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.events import UserFollowed
@@ -18,6 +19,12 @@ from eventbook.stream import reset
 from notifications import statements
 from notifications.models import Kind, Notification
 from notifications.queries import visible_notifications
+
+# The most notifications that one statement marks as read: a statement of a web process may take 4
+# seconds, enough for a few hundred thousand.
+MARKED_AT_ONCE = 20_000
+# The namespace of advisory locks on recipients; an arbitrary number that no other code uses.
+READ_LOCKS = 0x7264
 
 
 def notify_of_added_cards(events: Sequence[Recorded[CardAdded]]) -> int:
@@ -96,12 +103,23 @@ def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
     Return how many were marked. Only visible notifications are marked, so that the number agrees
     with the unread count.
     """
-    seen = visible_notifications(recipient).filter(read_at=None)
+    unread = visible_notifications(recipient).filter(read_at=None)
     if ids is not None:
-        seen = seen.filter(event_id__in=ids)
-    unread = Notification.objects.filter(recipient=recipient, read_at=None)
-    with transaction.atomic():
-        marked = unread.filter(event_id__in=seen.values("event_id")).update(read_at=timezone.now())
-        if marked:
-            reset("notification", [recipient.pk])
+        unread = unread.filter(event_id__in=ids)
+    total = 0
+    while marked := _mark(recipient, unread.values("event_id")[:MARKED_AT_ONCE]):
+        total += marked
+        if marked < MARKED_AT_ONCE:
+            break
+    return total
+
+
+@transaction.atomic
+def _mark(recipient: User, batch: QuerySet[Notification, Any]) -> int:
+    """Mark notifications as read, given the event ids; return how many."""
+    # Without this lock, two requests at once could lock rows in different orders and deadlock.
+    execute(statements.LOCK_RECIPIENT, [READ_LOCKS, recipient.pk % 2**31])
+    own = Notification.objects.filter(recipient=recipient, event_id__in=batch)
+    if marked := own.update(read_at=timezone.now()):
+        reset("notification", [recipient.pk])
     return marked

@@ -195,6 +195,7 @@ COLLECTED = """
     ORDER BY card.curator_id, batch.event_id
     ON CONFLICT DO NOTHING
 """
+LOCK_RECIPIENT = "SELECT pg_advisory_xact_lock(%s, %s)"
 # A notification is inserted only after its users, card and collection were committed. A row that
 # is missing now is therefore deleted for good, and no lock is needed.
 PRUNE_ORPHANS = """

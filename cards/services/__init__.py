@@ -9,6 +9,7 @@ from cards.services.collections import (
     remove_collection,
     update_collection,
 )
+from cards.services.parents import lock_parents
 from cards.services.places import place
 from cards.services.recomputing import Recomputed, recompute_pages
 
@@ -21,6 +22,7 @@ __all__ = [
     "add_card_to_collection",
     "add_cards",
     "create_collection",
+    "lock_parents",
     "place",
     "recompute_pages",
     "record_update",

@@ -94,9 +94,12 @@ def _apply(card: Card, changes: dict[str, Any]) -> None:
     """Set the changed fields on the card; raise ValidationError."""
     link = changes.get("url", card.link)
     title, text = changes.get("title", card.title), changes.get("text", card.text)
-    page, errors = rules.page_of(link)
+    # The present rules may refuse an older link, which must not prevent other changes.
+    page, errors = rules.page_of(link) if "url" in changes else (None, {})
     if not errors:
         errors = rules.errors_of_content(type=card.type, link=link, title=title, text=text)
+    if changes.get("reference") and card.type != Card.Type.REFERENCE:
+        errors |= rules.error("reference", rules.NO_REFERENCE, "not_allowed")
     errors |= _errors_of_parent(card, changes)
     if errors:
         raise ValidationError(dict(errors))

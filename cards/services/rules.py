@@ -11,6 +11,7 @@ Errors = dict[str, list[ValidationError]]
 
 UNKNOWN_CARD = "There is no card with this id that you can see."
 UNKNOWN_COLLECTION = "You have no collection with this id."
+NO_REFERENCE = "Only a card of type REFERENCE has a reference."
 ALREADY_SAVED = "You have saved this page already, as another card."
 
 

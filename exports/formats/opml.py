@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import quoteattr
@@ -9,6 +10,8 @@ from xml.sax.saxutils import quoteattr
 from exports.entries import Entry, Selection
 
 NAMESPACE = "urn:commonplace"
+# Characters that XML cannot hold, even escaped (https://www.w3.org/TR/xml/#charsets).
+NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def write(selection: Selection) -> Iterator[str]:
@@ -64,5 +67,7 @@ def outline(visibility: str, *, closes: bool = True, **attributes: str) -> str:
     OPML allows attributes of other namespaces.
     """
     attributes["commonplace:visibility"] = visibility
-    written = " ".join(f"{name}={quoteattr(text)}" for name, text in attributes.items() if text)
+    written = " ".join(
+        f"{name}={quoteattr(NOT_IN_XML.sub('', text))}" for name, text in attributes.items() if text
+    )
     return f"<outline {written}{'/' if closes else ''}>\n"

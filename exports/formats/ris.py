@@ -70,7 +70,7 @@ def _lines(tag: str, text: str) -> str:
     """Return the lines of a text under a tag; only AB and N1 may have more than one line."""
     if tag not in ("AB", "N1"):
         return f"{tag}  - {' '.join(text.split())}\n"
-    first, *others = text.split("\n")
+    first, *others = text.splitlines()
     written = [f"{tag}  - {first.rstrip()}"]
     # A line that looks like a tag gets the tag again, or readers would end the text there.
     written += [

@@ -190,3 +190,13 @@ def test_a_card_moved_to_a_page_that_others_keep_private_finds_it_new(
     moved = Card.objects.select_related("url__metadata").get(pk=card.pk)
     assert moved.url_id == private.url_id
     assert visible_metadata(moved) is None
+
+
+def test_a_card_whose_link_the_rules_no_longer_allow_can_still_be_made_private(
+    alice: User, client_of: Client
+) -> None:
+    card = saved_before(alice, "http://a host/", "http://a.host/")
+
+    answer = client_of(alice).patch(f"/api/v1/cards/{card.pk}/", {"visibility": "PRIVATE"})
+
+    assert (answer.status_code, answer.json()["visibility"]) == (200, "PRIVATE")

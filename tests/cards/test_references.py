@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from cards.models import Card
 from cards.references import ReferenceSerializer
+from cards.services import add_card
 
 Client = Callable[[Any], APIClient]
 
@@ -103,3 +104,15 @@ def test_dates_are_read_in_the_usual_spellings(issued: Any, parts: list[int]) ->
 )
 def test_what_is_no_reference_is_refused_field_by_field(data: Any, field: str) -> None:
     assert set(errors_of(data)) == {field}
+
+
+@pytest.mark.django_db
+def test_a_note_gets_no_reference_later_either(alice: Any, client_of: Any) -> None:
+    note, _ = add_card(curator=alice, type="NOTE", text="x")
+
+    answer = client_of(alice).patch(
+        f"/api/v1/cards/{note.pk}/", {"reference": {"title": "T"}}, format="json"
+    )
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"], error["code"]) == (400, "reference", "not_allowed")

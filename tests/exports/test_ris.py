@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import pytest
 import rispy
 
 from cards.models import Card
@@ -15,7 +16,8 @@ from exports.formats.ris import _record
 def read(reference: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """Return what the other reader finds in the record of a card."""
     card = Card(id=UUID(int=1), type="REFERENCE", reference=reference, **fields)
-    (found,) = rispy.loads(_record(Entry(card, {})))
+    # Many readers end a line at any of these characters.
+    (found,) = rispy.loads("\n".join(_record(Entry(card, {})).splitlines()))
     return dict(found)
 
 
@@ -75,8 +77,10 @@ def test_numbers_serials_and_conferences() -> None:
     assert (paper["secondary_title"], paper["custom3"]) == ("X", "Proc.")
 
 
-def test_several_lines_never_look_like_a_tag() -> None:
-    found = read({"type": "book", "title": "B"}, text="One\nTI  - two\n  three", tags=[])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\u2028"])
+def test_several_lines_never_look_like_a_tag(end: str) -> None:
+    text = end.join(["One", "TI  - two", "  three"])
+    found = read({"type": "book", "title": "B"}, text=text, tags=[])
 
     assert found["title"] == "B"
     assert [" ".join(note.split()) for note in found["notes"]] == ["One", "TI - two", "three"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.events import UserFollowed, UserUnfollowed
@@ -24,9 +25,11 @@ from eventbook.work.execution import run_deliveries
 from feeds.handlers import backfill, fan_out, fan_out_imported, refresh_card, withdraw
 from feeds.models import Timeline, TimelineEntry
 from feeds.statements import ADMIT
+from feeds.upkeep import evict_idle, prune_orphans
 from tests.feeds.reading import shown
 from tests.harness.deliveries import expanded, recorded
-from tests.harness.interleaving import second_session
+from tests.harness.interleaving import second_session, someone_waits
+from tests.harness.processes import wait_for
 from tests.library import PAGE, save
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -197,3 +200,27 @@ def test_the_auditor_finds_a_card_that_is_missing(alice: User, bob: User) -> Non
     TimelineEntry.objects.all().delete()
 
     assert audit()[RULE] == 1
+
+
+def test_an_eviction_during_a_retraction_never_waits(alice: User, bob: User) -> None:
+    follow(follower=bob, followed=alice)
+    older, newer = save(alice, f"{PAGE}/1"), save(alice, f"{PAGE}/2")
+    for card in (newer, older):
+        TimelineEntry.objects.create(owner=bob, card=card, author=alice)
+    Timeline.objects.create(owner=bob, read_at=timezone.now() - timedelta(days=40))
+
+    def evict() -> int:
+        try:
+            return evict_idle()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        # A retraction of two cards, stopped between its locks.
+        TimelineEntry.objects.select_for_update().get(card=older)
+        evicted = pool.submit(evict)
+        wait_for(lambda: evicted.done() or someone_waits(), seconds=10, what="the eviction")
+        list(TimelineEntry.objects.select_for_update().filter(card=newer))
+
+    assert evicted.result(timeout=30) == 1
+    assert (TimelineEntry.objects.count(), prune_orphans()) == (1, 1)

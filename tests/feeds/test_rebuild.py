@@ -170,3 +170,12 @@ def test_rebuilding_everything_leaves_evicted_timelines_alone(alice: User, bob: 
 def test_rebuilding_the_feed_of_nobody_says_so() -> None:
     with pytest.raises(CommandError, match="There is no user called 'nobody'"):
         call_command("rebuild_feeds", "--user", "nobody")
+
+
+def test_a_user_who_is_deleted_meanwhile_does_not_stop_the_rebuilding(alice: User) -> None:
+    gone = alice.pk
+    alice.delete()
+
+    rebuild_timeline(owner_id=gone)
+
+    assert not Timeline.objects.exists()

@@ -22,7 +22,7 @@ from cards.services import (
     update_card,
     update_collection,
 )
-from notifications import handlers
+from notifications import handlers, services
 from notifications.models import Notification
 from tests.harness.deliveries import recorded
 from tests.library import PAGE, collection_of, save, save_many
@@ -131,6 +131,14 @@ def test_one_some_or_all_are_marked_read(ten: list[Card], bob: User, client_of: 
     assert (one, some, left) == ({"marked": 1}, {"marked": 2}, 7)
     assert (everything, unread(client)) == ({"marked": 7}, 0)
     assert [notification["read"] for notification in results(client)] == [True] * 10
+
+
+def test_more_than_one_statement_marks_are_all_marked(
+    ten: list[Card], bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MARKED_AT_ONCE", 4)
+
+    assert services.mark_read(recipient=bob) == 10
 
 
 def test_what_is_gone_or_private_is_neither_listed_nor_counted_nor_marked(

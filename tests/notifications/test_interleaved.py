@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.events import UserFollowed
@@ -24,10 +24,11 @@ from eventbook.models import Delivery
 from eventbook.work.execution import run_deliveries
 from notifications.handlers import notify_card_added, notify_followed
 from notifications.models import Kind, Notification
+from notifications.services import mark_read
 from tests.harness.deliveries import expanded, recorded
 from tests.harness.interleaving import second_session
 from tests.harness.processes import wait_for
-from tests.library import save
+from tests.library import notify, save
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -270,3 +271,20 @@ def test_two_follows_of_a_pair_that_are_delivered_at_once_tell_once(
 
     told = Notification.objects.filter(recipient=alice).values_list("actor__username", "kind")
     assert sorted(told) == [("bob", Kind.FOLLOWED), ("charlie", Kind.FOLLOWED)]
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_two_requests_that_mark_the_same_as_read_never_deadlock(
+    alice: User, bob: User, first: int
+) -> None:
+    notify(alice, bob, 3)
+    ids = list(Notification.objects.order_by("event_id").values_list("event_id", flat=True))
+    with second_session() as other:
+        with transaction.atomic():
+            # A request that marks two of them, stopped between its rows.
+            mark_read(recipient=alice, ids=[ids[first]])
+            marked = other.start(lambda: mark_read(recipient=alice))
+            wait_for(other.waits, seconds=10, what="the second request to wait for the first")
+            mark_read(recipient=alice, ids=[ids[2 - first]])
+        assert marked.result(timeout=30) == 1
+        other.commit()
