@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
-from feeds.upkeep import evict_idle, prune_orphans
 
 from accounts.events import UserFollowed, UserUnfollowed
 from accounts.models import User, Visibility
@@ -26,6 +25,7 @@ from eventbook.work.execution import run_deliveries
 from feeds.handlers import backfill, fan_out, fan_out_imported, refresh_card, withdraw
 from feeds.models import Timeline, TimelineEntry
 from feeds.statements import ADMIT
+from feeds.tasks import evict_idle, prune_orphans
 from tests.feeds.reading import shown
 from tests.harness.deliveries import expanded, recorded
 from tests.harness.interleaving import second_session, someone_waits
