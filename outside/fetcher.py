@@ -6,12 +6,11 @@ It guards against requests to internal servers, endless or huge responses, and r
 from __future__ import annotations
 
 import contextvars
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.message import Message
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 
 import requests
 import urllib3
@@ -36,16 +35,22 @@ REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 5
 CHUNK = 16 * 1024
 CONNECT_SECONDS = 5.0
+CONTENT_TYPE = re.compile(r"[\w.+-]{1,50}/[\w.+-]{1,100}", re.ASCII)
+CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([\w.:+-]+)", re.ASCII | re.IGNORECASE)
 ANY_TYPE = ("",)
 HTML = ("text/html", "application/xhtml+xml")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of a fetch: its total time, and the decompressed size of the response in bytes."""
+    """The limits of a fetch: its total time, and the decompressed size of the response in bytes.
+
+    With `cuts`, a longer response is cut to `size`; otherwise it is refused.
+    """
 
     seconds: float = 15.0
     size: int = 5 * 1024 * 1024
+    cuts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,17 +183,18 @@ class _Fetch:
         )
 
     def _content(self, response: requests.Response) -> bytes:
-        """Read and decompress the body; raise TooLarge beyond the limit."""
-        limit, parts, length = self.limits.size, [], 0
-        if int(response.headers.get("Content-Length") or 0) > limit:
+        """Read and decompress the body; cut it at the limit, or raise TooLarge beyond it."""
+        limit, cuts, content = self.limits.size, self.limits.cuts, bytearray()
+        length = int(response.headers.get("Content-Length") or 0)
+        if cuts or length <= limit:
+            # In small chunks: a few bytes of a decompression bomb expand to gigabytes.
+            for part in response.raw.stream(CHUNK, decode_content=True):
+                content += part
+                if (length := len(content)) > limit:
+                    break
+        if length > limit and not cuts:
             raise TooLarge(f"The response is longer than {limit} bytes.")
-        # In small chunks: a few bytes of a decompression bomb expand to gigabytes.
-        for part in response.raw.stream(CHUNK, decode_content=True):
-            parts.append(part)
-            length += len(part)
-            if length > limit:
-                raise TooLarge(f"The response is longer than {limit} bytes.")
-        return b"".join(parts)
+        return bytes(content[:limit])
 
 
 class Session(requests.Session):
@@ -222,14 +228,10 @@ def user_agent() -> str:
 
 
 def _content_type(response: requests.Response) -> tuple[str, str | None]:
-    """Return the content type, such as `text/html`, and the charset or None."""
-    header = response.headers.get("Content-Type")
-    if not header:
-        return "", None
-    message = Message()
-    message["Content-Type"] = header
-    charset: Any = message.get_param("charset")
-    return message.get_content_type(), charset if isinstance(charset, str) else None
+    """Return the content type, such as `text/html`, or "", and the charset or None."""
+    header = response.headers.get("Content-Type", "")
+    type, charset = CONTENT_TYPE.match(header.lstrip()), CHARSET.search(header)
+    return type[0].lower() if type else "", charset[1] if charset else None
 
 
 def _size(response: requests.Response) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import ada_url
 
@@ -12,6 +13,7 @@ from pages import limits
 
 NAME_LENGTH = 200
 MAX_LENGTH = 20_000  # characters of a value that are read
+MAX_NAMES = 2_000  # values of a page that are read as names
 SPACES = re.compile(r"\s+")
 # Control characters, lone surrogates, and characters that reverse the direction of text.
 HARMFUL = re.compile(
@@ -42,29 +44,27 @@ MONTHS = {
     )
     for name in names.split()
 }  # fmt: skip
+# `date` searches in lower case: with IGNORECASE, a Turkish `ı` would match `i`, but is no month's.
 _MONTH = rf"({'|'.join(MONTHS)})[^\W\d_]{{0,8}}\.?"
 NUMERIC = re.compile(
     r"([0-9]{4})(?:[-/.年](0?[1-9]|1[0-2])(?:[-/.月](0?[1-9]|[12][0-9]|3[01]))?)?(?![0-9])"
 )
 COMPACT = re.compile(r"([12][0-9]{3})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(?![0-9])")
-YEAR_FIRST = re.compile(rf"([0-9]{{4}}) {_MONTH}(?:[ -]([0-3]?[0-9])\b)?", re.IGNORECASE)
+YEAR_FIRST = re.compile(rf"([0-9]{{4}}) {_MONTH}(?:[ -]([0-3]?[0-9])\b)?")
 # `31/07/1945` and `07/1945`. The day may come first or second.
 SLASHES = re.compile(r"(?:([0-3]?[0-9])/)?([0-3]?[0-9])/([12][0-9]{3})\b")
 # `31.07.1945`: with dots, the day comes first.
 DOTS = re.compile(r"([0-3]?[0-9])\. ?(0?[1-9]|1[0-2])\. ?([12][0-9]{3})\b")
 DAY_FIRST = re.compile(
     rf"(?:\w{{1,20}},? )?([0-3]?[0-9])(?:st|nd|rd|th|er|\.|º)?[ -](?:de )?{_MONTH},?[ -]"
-    r"(?:de )?([0-9]{4})\b",
-    re.IGNORECASE,
+    r"(?:de )?([0-9]{4})\b"
 )
 MONTH_FIRST = re.compile(
-    rf"(?:\w{{1,20}},? )?{_MONTH} (?:([0-3]?[0-9])(?:st|nd|rd|th)?,? )?([0-9]{{4}})\b",
-    re.IGNORECASE,
+    rf"(?:\w{{1,20}},? )?{_MONTH} (?:([0-3]?[0-9])(?:st|nd|rd|th)?,? )?([0-9]{{4}})\b"
 )
 PUBLISHED = re.compile(
     r"^(?:first )?(?:published|posted|date|veröffentlicht|publié|publicado)\b"
-    r"(?: on| am| le| el|:)?[: ]*",
-    re.IGNORECASE,
+    r"(?: on| am| le| el|:)?[: ]*"
 )
 
 # Values that pages give as an author, and that are no person's name.
@@ -193,7 +193,7 @@ def initials_first(line: str) -> str:
 def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
     """Return people's names without duplicates, at most REFERENCE_PEOPLE of them."""
     found: dict[str, None] = {}
-    for value in values:
+    for value in islice(values, MAX_NAMES):
         if kept := name(value, family_first=family_first):
             found.setdefault(kept)
         if len(found) == limits.REFERENCE_PEOPLE:

@@ -180,7 +180,7 @@ class _Page:
 
     def without_site(self, title: str) -> str:
         """Return a title without the name of its site, recognized by the site or a heading."""
-        sites = {site.lower() for site in (self.first("site"), *self._hosts()) if site}
+        sites = {site.lower() for site in (self.site, *self._hosts()) if site}
         for separator in cleaning.SEPARATORS:
             head, found, tail = map(str.strip, title.rpartition(separator))
             is_place = "/" in tail and self.url.endswith(f"/{tail}")
@@ -190,6 +190,11 @@ class _Page:
             if found and tail and (_is_site_name(head, sites) or tail in self.headings):
                 return tail
         return title
+
+    @cached_property
+    def site(self) -> str:
+        """Return the site's name, or an empty string; cached, because it is compared often."""
+        return self.first("site")
 
     def _hosts(self) -> list[str]:
         host = self.url.partition("://")[2].partition("/")[0].removeprefix("www.")
@@ -218,7 +223,7 @@ class _Page:
 
     def _is_site(self, name: str) -> bool:
         """Return whether a name is the site's; false for a personal site's owner."""
-        plain, site = name.casefold(), self.first("site").casefold()
+        plain, site = name.casefold(), self.site.casefold()
         if plain in (site, *self._hosts()):
             return not cleaning.looks_like_a_person(name)
         # In scripts without spaces, a publisher's name begins like its site's name.

@@ -13,8 +13,11 @@ from pages import works
 DOI_LENGTH = 300
 MAX_LENGTH = 4096  # characters of a text that are searched
 
-# https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; case doesn't matter.
-DOI = re.compile(r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]++)*+/[^\s\"<>{}|\\^`\x00-\x20\x7f]+")
+# https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; case doesn't matter. JSON can contain
+# lone surrogates (`\ud800`), which PostgreSQL refuses.
+DOI = re.compile(
+    r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]++)*+/[^\s\"<>{}|\\^`\x00-\x20\x7f\ud800-\udfff]+"
+)
 # What addresses of a work's pages append to its DOI.
 PAGE_SUFFIX = re.compile(
     r"(?:/(?:abstract|full|fulltext|full-text|pdf|epdf|pdfdirect|epub|html|meta|references|summary"

@@ -13,7 +13,7 @@ BEGIN = re.compile(
     r"<(?:(?P<comment>!--)"
     r"|(?P<hiding>style|noscript|textarea|svg|template|iframe)\b"
     r"|(?P<script>script)\b|(?P<title>title)\b|(?P<heading>h1)\b|(?P<single>meta|link)\b)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 # A whole tag; a `>` within quotes doesn't end it. Possessive quantifiers prevent backtracking.
 TAG = re.compile(r"<(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")

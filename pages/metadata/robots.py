@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import timedelta
 
 import ada_url
@@ -11,16 +12,18 @@ from django.utils import timezone
 from protego import Protego
 
 from eventbook import Later, RateLimit, RateLimited, acquire_permits
-from outside.errors import ErrorStatus, FetchFailed
+from outside.errors import FetchFailed
 from outside.fetcher import Limits, fetch
 from pages.models import Robots
 
 AGENT = "Commonplace"
 MAX_AGE = timedelta(days=1)
-LIMITS = Limits(seconds=8, size=1024 * 1024)
+# RFC 9309 requires a parser to read at least 500 KiB.
+LIMITS = Limits(seconds=8, size=500 * 1024, cuts=True)
 MIN_DELAY = 1  # second, which the queue leaves between visits to a site anyway
 MAX_DELAY = 60  # seconds; with a longer delay, pages of that site could wait for days
-MAX_CHARACTERS = 500 * 1024  # RFC 9309 requires a parser to read at least 500 KiB
+# The spellings that Protego accepts, and the name.
+AGENT_LINE = re.compile(r"^(\s*user(?:-|\s+)?agent\s*[:\s]\s*)([^#\s][^#]*)", re.IGNORECASE)
 # An older robots.txt never overwrites a newer one.
 STORE = """
     INSERT INTO pages_robots (origin, rules, fetched_at) VALUES (%s, %s, %s)
@@ -44,12 +47,26 @@ def require_allowed(url: str, *, visited: set[str]) -> None:
     fetch has visited already; a redirect within them is no new visit. The page's site is added.
     """
     origin = ada_url.URL(url).origin
-    rules = Protego.parse(rules_of(origin))
+    rules = Protego.parse(_without_other_agents(rules_of(origin)))
     if not rules.can_fetch(url, AGENT):
         raise Disallowed("The site's robots.txt does not allow fetching this page.")
     if origin not in visited:
         visited.add(origin)
         _require_crawl_delay(origin, rules.crawl_delay(AGENT) or 0)
+
+
+def _without_other_agents(rules: str) -> str:
+    """Return a robots.txt in which all agents (crawlers) but ours have the same name, `-`.
+
+    Protego copies each rule for each agent of its group: with many of both, memory would run out.
+    """
+    return "\n".join(AGENT_LINE.sub(_agent_line, line) for line in rules.splitlines())
+
+
+def _agent_line(line: re.Match[str]) -> str:
+    # Protego ignores asterisks, and compares the beginning of our name.
+    name = line[2].strip().lower().replace("*", "")
+    return line[1] + ((name or "*") if AGENT.lower().startswith(name) else "-")
 
 
 def _require_crawl_delay(origin: str, delay: float) -> None:
@@ -80,13 +97,9 @@ def _fetched(origin: str) -> str:
     """Fetch a robots.txt; return an empty string if the site has none; raise FetchFailed."""
     try:
         content = fetch(f"{origin}/robots.txt", limits=LIMITS).content
-    except ErrorStatus as error:
-        if not 400 <= error.status < 500 or error.status == 429:
-            raise
-        return ""
     except FetchFailed as error:
         # A robots.txt that can never be fetched counts as none (RFC 9309, 2.3.1.3).
         if not error.lasting:
             raise
         return ""
-    return content.decode("utf-8", "replace").replace("\x00", "")[:MAX_CHARACTERS]
+    return content.decode("utf-8", "replace").replace("\x00", "")

@@ -125,9 +125,19 @@ def _store_fields(metadata: Metadata, found: PageMetadata) -> None:
     fields = {name: value for name, value in asdict(found).items() if value}
     is_reference = fields.pop("is_reference", False)
     metadata.page_fields = fields
+    if metadata.registry and _names_another_work(metadata):
+        # The registry's values would win over the page's.
+        metadata.registry_fields, metadata.registry = {}, ""
     _copy_to_columns(metadata)
     if not is_reference and not metadata.registry_fields:
         _request_registry(metadata.url_id, fields)
+
+
+def _names_another_work(metadata: Metadata) -> bool:
+    """Return whether the page has another identifier now than the one looked up in a registry."""
+    kind = REGISTRIES[metadata.registry].identifier
+    known = metadata.registry_fields.get(kind)
+    return bool(metadata.page_fields.get(kind, known) != known)
 
 
 def _copy_to_columns(metadata: Metadata) -> None:

@@ -67,6 +67,9 @@ HOSTILE = {
     + "{}]</script>",
     "long values": ("<meta name=description content='" + "<a " * 2700 + "'>") * 600,
     "closing brackets": ("<meta name=citation_doi content='10.1000/" + ")" * 4000 + "'>") * 100,
+    "names of the site": ("<meta property=og:site_name content='" + "<a>" * 1300 + "'>") * 999
+    + f"<meta name=author content='{'; '.join(f'Ada Byron{n}' for n in range(600))}'>",
+    "no names": ("<meta name=author content='" + "1;" * 4000 + "'>") * 600,
     "names": "<meta name=citation_authors content='" + "a; b " * 1600 + "'>" * 1000,
 }
 
@@ -78,7 +81,7 @@ def test_no_page_takes_long(name: str) -> None:
 
     extract(content, charset=None, url="https://example.org/")
 
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 4
 
 
 @pytest.mark.parametrize(
