@@ -73,8 +73,9 @@ class Login(APIView):
         user = authenticate(request, **CredentialsSerializer.checked(request.data))
         if not isinstance(user, User):
             raise AuthenticationFailed(WRONG_CREDENTIALS)
+        response = Response(session(user))
         user_logged_in.send(sender=User, request=request, user=user)
-        return with_device_cookie(request, Response(session(user)), user)
+        return with_device_cookie(request, response, user)
 
     def get_authenticate_header(self, request: Request) -> str:
         """Return a challenge, without which REST framework would change the status 401 to 403."""

@@ -128,11 +128,13 @@ def open_timeline(*, owner: User) -> None:
     """
     now = timezone.now()
     # Plain SQL: the ORM takes five times as long, and every read of the feed waits for it.
-    read_at = [row[0] for row in execute(statements.KEPT_SINCE, [owner.pk]).rows]
-    if not read_at or read_at[0] < now - timedelta(days=settings.FEED_EVICT_DAYS):
+    rows = execute(statements.KEPT_SINCE, [owner.pk]).rows
+    is_kept = bool(rows) and rows[0][0] >= now - timedelta(days=settings.FEED_EVICT_DAYS)
+    if is_kept and rows[0][0] < now - READ_PRECISION:
+        kept = Timeline.objects.filter(owner=owner, evicted_at=None)
+        is_kept = bool(kept.update(read_at=now))  # false if it has just been evicted
+    if not is_kept:
         rebuild_timeline(owner_id=owner.pk)
-    elif read_at[0] < now - READ_PRECISION:
-        Timeline.objects.filter(owner=owner, evicted_at=None).update(read_at=now)
 
 
 def rebuild_timeline(*, owner_id: int) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.core.exceptions import BadRequest, ValidationError
+from django.core.exceptions import BadRequest, ObjectDoesNotExist, ValidationError
 from django.db import DataError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts.guard import Caller, TooManyTries, begin_login
@@ -92,6 +92,8 @@ def refusing_bad_values(view: View) -> View:
             response = view(request, *args, **kwargs)
             # Rendered here because lists run their queries while they are rendered.
             return response.render() if isinstance(response, TemplateResponse) else response
+        except ObjectDoesNotExist as error:  # another request has just deleted the object
+            raise Http404 from error
         except BAD_VALUES as error:
             if not (request.GET or request.method == "POST" or kwargs):
                 raise

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -58,14 +59,46 @@ def test_a_card_that_is_removed_while_it_is_collected_is_a_conflict(
     assert sent.result(timeout=30) == 409
 
 
-def test_the_profile_of_somebody_who_is_being_deleted_is_not_found(alice: User, send: Send) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("patch", "users/me/", {"bio": "Reads."}, 404),
+        ("post", "auth/login/", {"username": "alice", "password": "alice-reads-a-lot"}, 401),
+        ("post", "cards/", {"type": "NOTE", "text": "x"}, 409),
+    ],
+)
+def test_somebody_who_is_being_deleted_is_gone(
+    alice: User, send: Send, method: str, path: str, body: dict[str, str], status: int
+) -> None:
     with second_session() as other:
         other.do(lambda: delete_person(person=alice))
-        sent = send("patch", "users/me/", {"bio": "Reads."})
+        sent = send(method, path, body)
         wait_for(somebody_waits, seconds=10, what="the request to wait for the deletion")
         other.commit()
 
-    assert sent.result(timeout=30) == 404
+    assert sent.result(timeout=30) == status
+
+
+def test_a_card_that_is_removed_while_staff_change_it_is_not_found(
+    alice: User, admin_client: Client
+) -> None:
+    card = save(alice)
+    admin_client.raise_request_exception = False
+
+    def change() -> int:
+        try:
+            form = {"title": "x", "text": "", "visibility": "PUBLIC"}
+            path = f"/admin/cards/card/{card.pk}/change/"
+            return int(admin_client.post(path, form).status_code)
+        finally:
+            connection.close()
+
+    with second_session() as other, ThreadPoolExecutor(1) as pool:
+        other.do(lambda: remove_card(card=card))
+        sent = pool.submit(change)
+        wait_for(somebody_waits, seconds=10, what="the change to wait for the removal")
+        other.commit()
+        assert sent.result(timeout=30) == 404
 
 
 def test_a_conditional_change_of_a_parent_never_deadlocks(alice: User, send: Send) -> None:

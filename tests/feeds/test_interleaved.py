@@ -24,6 +24,7 @@ from eventbook.operate.audit import audit
 from eventbook.work.execution import run_deliveries
 from feeds.handlers import backfill, fan_out, fan_out_imported, refresh_card, withdraw
 from feeds.models import Timeline, TimelineEntry
+from feeds.services import open_timeline
 from feeds.statements import ADMIT
 from feeds.tasks import evict_idle, prune_orphans
 from tests.feeds.reading import shown
@@ -224,3 +225,18 @@ def test_an_eviction_during_a_retraction_never_waits(alice: User, bob: User) -> 
 
     assert evicted.result(timeout=30) == 1
     assert (TimelineEntry.objects.count(), prune_orphans()) == (1, 1)
+
+
+def test_a_read_during_an_eviction_rebuilds_the_timeline(alice: User, bob: User) -> None:
+    follow(follower=bob, followed=alice)
+    card = save(alice)
+    Timeline.objects.create(owner=bob, read_at=timezone.now() - timedelta(days=2))
+    with second_session() as other:
+        with transaction.atomic():
+            Timeline.objects.update(evicted_at=timezone.now())
+            opened = other.start(lambda: open_timeline(owner=bob))
+            wait_for(other.waits, seconds=10, what="the read to wait for the eviction")
+        opened.result(timeout=30)
+        other.commit()
+
+    assert shown(bob) == [card.pk]
