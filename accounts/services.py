@@ -109,8 +109,8 @@ def revoke_all_tokens(*, user: User) -> None:
 
 # Shown before a person is deleted.
 NOT_DELETED = (
-    "These are not deleted: past events, which have the person's id; other people's cards; existing "
-    "backups; and, for two days at most, responses stored for repeated requests."
+    "These are not deleted: past events, which have the person's id; other people's cards; "
+    "existing backups; and, for two days at most, responses stored for repeated requests."
 )
 
 
