@@ -14,7 +14,7 @@ from tests.harness.processes import Workers, drain_with
 Drain = Callable[..., None]
 
 # Folders with the slowest tests, which run first so that all test processes end together.
-FIRST = ("flows", "faults", "config", "server", "deploy", "eventbook")
+FIRST = ("flows", "faults", "stack", "config", "server", "deploy", "eventbook")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
