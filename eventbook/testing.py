@@ -17,6 +17,7 @@ from eventbook.database.statements import execute
 from eventbook.relay.relay import Relay
 
 PAUSE_SECONDS = 0.02  # between two steps of the relay
+DUE_SECONDS = 0.05  # between two polls for retries; a relay process waits longer
 OPEN = """
     SELECT handler || ' ' || state, count(*) FROM eventbook_delivery
     WHERE due_at IS NOT NULL GROUP BY 1
@@ -37,6 +38,7 @@ def drain(*, seconds: float = 30.0) -> None:
     """
     deadline = time.monotonic() + seconds
     relay = Relay()
+    relay.rhythm.due_timer.seconds = DUE_SECONDS
     with closing(relay.broker):
         while True:
             with suppress(BrokerDown):

@@ -12,11 +12,18 @@ from django.test import Client
 from django.utils import timezone
 
 from eventbook.models import Delivery, Lease, Priority
+from eventbook.operate.diagnosis import processes
 from tests.harness.deliveries import expand_only
 from tests.probe.sending import send
 
 QUEUE = "notifications"
 Staff = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def quick_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the doctor's first query wait 0.3 s for workers; a second one waits as long as usual."""
+    monkeypatch.setattr(processes, "REPLY_SECONDS", (0.3, 3.0))
 
 
 @pytest.fixture
