@@ -23,9 +23,7 @@ class Command(flush.Command):
 
     def handle(self, **options: Any) -> None:
         """Empty all tables but KEPT, at once."""
-        every = connection.introspection.django_table_names(
-            only_existing=True, include_views=False
-        )
+        every = connection.introspection.django_table_names(only_existing=True, include_views=False)
         tables = [connection.ops.quote_name(name) for name in every if name not in KEPT]
         rows = ", ".join(f"EXISTS (SELECT FROM {table})" for table in tables)
         sizes = ", ".join(f"pg_relation_size('{table}')" for table in tables)
