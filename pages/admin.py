@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Func, OuterRef, QuerySet, Value
 from django.http import HttpRequest
 from django.utils.text import Truncator
 
@@ -23,6 +23,10 @@ class HidesPrivatePages(LogsReading):
     """A page is private while it has no public card; subclasses then hide its address in lists."""
 
     page = "pk"  # the field that holds the page's id
+
+    def has_fetch_permission(self, request: HttpRequest) -> bool:
+        """Return whether a user may fetch pages again: the permission to change them decides."""
+        return request.user.has_perm("pages.change_url")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Annotate each row with `is_public`: whether the page has a public card."""
@@ -51,7 +55,7 @@ class UrlAdmin(HidesPrivatePages, ReadOnlyAdmin[Url]):
         """Return the page's address, or only its id if the page is private."""
         return f"private page {page.pk}" if self.is_private(page) else page.canonical
 
-    @admin.action(description="Fetch again")
+    @admin.action(description="Fetch again", permissions=["fetch"])
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Url]) -> None:
         """Record an event for each page; a worker then fetches the page again."""
         count = refreshing.fetch_again(queryset)
@@ -83,7 +87,7 @@ class MetadataAdmin(HidesPrivatePages, ReadOnlyAdmin[Metadata]):
         """Return the page's host, or a dash if the page is private."""
         return "–" if self.is_private(metadata) else metadata.url.host
 
-    @admin.action(description="Fetch again")
+    @admin.action(description="Fetch again", permissions=["fetch"])
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Metadata]) -> None:
         """Record an event for each page; a worker then fetches the page again."""
         count = refreshing.fetch_again(metadata.url for metadata in queryset)
@@ -97,6 +101,12 @@ class RobotsAdmin(ReadOnlyAdmin[Robots]):
     list_display = ("origin", "fetched_at")
     search_fields = ("origin__exact",)
     search_help_text = "A site, for example https://example.org."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Robots]:
+        """Leave out sites without a public page: their names would reveal private pages."""
+        site: Any = Func(OuterRef("origin"), Value("://([^:/]+)"), function="substring")
+        public = Url.objects.filter(host=site, cards__visibility=Visibility.PUBLIC)
+        return super().get_queryset(request).filter(Exists(public))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let staff delete a cached robots.txt that is out of date."""

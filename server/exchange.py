@@ -54,7 +54,7 @@ class Exchange:
         return self._parts is not None
 
     def next_piece(self) -> bytes:
-        """Return the next piece of a streamed response."""
+        """Return the next piece of a streamed response; close the response after the last one."""
         gathered = bytearray()
         try:
             for part in self._parts or ():
@@ -62,6 +62,9 @@ class Exchange:
                 if len(gathered) >= PIECE:
                     return bytes(gathered)
             self.close()
+        except Exception:
+            self.close()
+            raise
         finally:
             # Returns the connections to their pool: another thread may produce the next piece.
             close_old_connections()

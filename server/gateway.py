@@ -15,7 +15,7 @@ from functools import partial
 
 from django.conf import settings
 
-from api.problems import SERVER_ERROR
+from api.problems import SERVER_ERROR, Unavailable, log_outage
 from eventbook.stream import Hub, Stream
 from server.asgi import Message, Receive, Scope, Send
 from server.bodies import Body, Budget, ClientGone, RequestRefused, receive_body
@@ -57,9 +57,12 @@ class Gateway:
         except RequestRefused as refused:
             await refuse(send, receive, refused, cors_headers_of(scope))
             return
-        except Exception:
-            logger.exception("request.failed")
-            await send_problem(send, 500, SERVER_ERROR)
+        except Exception as error:
+            if log_outage(error):
+                await send_problem(send, 503, Unavailable.default_detail)
+            else:
+                logger.exception("request.failed")
+                await send_problem(send, 500, SERVER_ERROR)
             return
         if exchange.stream is not None:
             await self._send_stream(exchange.stream, exchange, receive, send)
@@ -93,9 +96,10 @@ class Gateway:
                 more = exchange.has_more
                 piece = await self.threads.run(exchange.next_piece) if more else b""
             await send({"type": "http.response.body", "body": b""})
-        except Exception:
+        except Exception as error:
             # The status is sent already: the client notices that the response is incomplete.
-            logger.exception("request.failed")
+            if not log_outage(error):
+                logger.exception("request.failed")
         finally:
             gone.cancel()
             if exchange.has_more:

@@ -118,7 +118,9 @@ def _masked(logger: str, template: str, args: Any) -> str:
     """Return a library's message with all arguments that may be private replaced by `…`."""
     named = logger.partition(".")[0] in SAFE_ARGUMENTS
     if not args:
-        return template if named else template[:200]
+        # A library may have filled in the arguments itself. asyncio puts exceptions below the first
+        # line.
+        return template if named else template.partition("\n")[0][:200]
     try:
         if isinstance(args, Mapping):
             return template % {name: _argument(value, named) for name, value in args.items()}

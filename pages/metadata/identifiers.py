@@ -13,11 +13,8 @@ from pages import works
 DOI_LENGTH = 300
 MAX_LENGTH = 4096  # characters of a text that are searched
 
-# https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; case doesn't matter. JSON can contain
-# lone surrogates (`\ud800`), which PostgreSQL refuses.
-DOI = re.compile(
-    r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]++)*+/[^\s\"<>{}|\\^`\x00-\x20\x7f\ud800-\udfff]+"
-)
+# https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html; case doesn't matter.
+DOI = re.compile(r"(?<![\w.])10\.[0-9]{4,9}(?:\.[0-9]++)*+/[^\s\"<>{}|\\^`\x00-\x20\x7f]+")
 # What addresses of a work's pages append to its DOI.
 PAGE_SUFFIX = re.compile(
     r"(?:/(?:abstract|full|fulltext|full-text|pdf|epdf|pdfdirect|epub|html|meta|references|summary"
@@ -33,7 +30,12 @@ def doi(text: str) -> str:
     """Return the first DOI in a text, in lower case, or an empty string."""
     found = DOI.search(unquote(text[:MAX_LENGTH]))
     name = _without_closing(found.group()) if found else ""
-    return name.lower() if len(name) <= DOI_LENGTH and not name.endswith("/") else ""
+    return _storable(name.lower()) if not name.endswith("/") else ""
+
+
+def _storable(doi: str) -> str:
+    """Return a DOI, or "" if PostgreSQL can't store it: too long, or with NUL or a surrogate."""
+    return doi if len(doi) <= DOI_LENGTH and doi.isprintable() else ""
 
 
 def _without_closing(text: str) -> str:
@@ -101,7 +103,7 @@ def in_url(url: str) -> dict[str, str]:
     if (named := ISBN_PATH.search(path)) and (number := isbn(named.group(1))):
         found["isbn"] = number
     if (
-        name := works.doi_at(host, parsed.pathname)
+        name := _storable(works.doi_at(host, parsed.pathname))
         or _doi_in_path(path)
         or _doi_in_query(parsed.search)
     ):

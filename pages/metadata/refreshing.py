@@ -82,6 +82,8 @@ def fetch_again(urls: Iterable[Url]) -> int:
 
 def _record_requests(urls: Sequence[Url]) -> int:
     """Record an event for each page that makes a worker fetch it, and return their number."""
+    if not settings.FETCH_METADATA:
+        return 0
     for url in urls:
         page_fetch_requested.send(
             sender=Url, event=PageFetchRequested(url_id=url.pk, host=url.host)

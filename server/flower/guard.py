@@ -44,6 +44,8 @@ def refusal(environ: Mapping[str, str]) -> str:
         return "Flower needs a login: set FLOWER_BASIC_AUTH=name:password, or OAuth's variables."
     if basic and not all(re.fullmatch("[^:]+:.+", login) for login in basic.split(",")):
         return "FLOWER_BASIC_AUTH must be name:password, or several of them with commas between."
+    if not basic.isascii():
+        return "FLOWER_BASIC_AUTH must be ASCII: Flower can't compare other characters."
     if environ.get("FLOWER_AUTH_PROVIDER") and (
         missing := [o for o in OAUTH if not environ.get(o)]
     ):

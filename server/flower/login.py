@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import Error, connections
 from flower.api import BaseApiHandler
 from flower.views import BaseHandler
+from tornado.web import HTTPError
 
 from accounts.guard import Caller, TooManyTries, Try, begin_login
 from accounts.guard.addresses import client_address
@@ -65,6 +66,9 @@ async def limit_login(handler: Any) -> bool:
         guess: Try = await _in_thread(partial(begin_login, account, Caller(address, Device(""))))
         handler.get_current_user()  # raises 401 for a wrong one
         await _in_thread(guess.succeeded)
+    except TypeError:
+        # Flower can't compare text beyond ASCII, which no valid login contains.
+        raise HTTPError(401) from None
     except TooManyTries as refused:
         _refuse(handler, 429, str(refused), refused.retry_after)
         return False

@@ -16,7 +16,7 @@ from cards.models import Card, Collection, CollectionCard
 from cards.services import add_card_to_collection, create_collection
 from imports.models import FeedSubscription, Import, WebFeed
 from notifications.models import Notification
-from pages.models import Metadata, Url
+from pages.models import Metadata, Robots, Url
 from tests.library import save
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +37,7 @@ def private(alice: User, bob: User) -> dict[str, Any]:
     add_card_to_collection(collection=collection, card=card, added_by=bob)
     page = Url.objects.get()
     now = timezone.now()
+    Robots.objects.create(origin=f"https://{SECRET}.example.org", fetched_at=now)
     known = Metadata.objects.create(url=page, title=SECRET, expires_at=now)
     job = Import.objects.create(owner=bob, source_kind="upload", source=f"{SECRET}.html")
     feed = WebFeed.objects.create(url=f"https://example.org/?key={SECRET}", next_refresh=now)
@@ -68,7 +69,7 @@ def test_each_look_at_something_private_is_noted(staff: Client, private: dict[st
 
 
 def test_no_list_shows_what_is_private(staff: Client, private: dict[str, Any]) -> None:
-    for name in private:
+    for name in (*private, "pages_robots"):
         answer = staff.get(reverse(f"admin:{name}_changelist"))
 
         assert answer.status_code == 200

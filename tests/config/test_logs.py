@@ -190,6 +190,11 @@ def test_logins_and_tokens_in_addresses_are_masked(text: str, shown: str) -> Non
             "some.library", "%s took %d ms: %s", ("/users/canary/", 7, ValueError("canary")),
             {"event": "… took 7 ms: ValueError"},
         ),
+        # asyncio fills in its messages itself; the first line is constant.
+        (
+            "asyncio", "Task exception was never retrieved\nfuture: <Task exception='canary'>", (),
+            {"event": "Task exception was never retrieved"},
+        ),
         ("uvicorn.error", "Listening at: http://127.0.0.1:1", (),
          {"event": "Listening at: http://127.0.0.1:1"}),
     ],

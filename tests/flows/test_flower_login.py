@@ -67,6 +67,12 @@ def test_guesses_are_limited_on_all_pages_and_the_operator_is_let_in(flower: Flo
     assert log_in(flower, address=HOME, password="wrong").status_code == 401
 
 
+def test_a_name_beyond_ascii_is_a_wrong_one(flower: Flower) -> None:
+    answer = httpx.get(f"{flower.url}/tasks", auth=("opérateur", "x"))
+
+    assert answer.status_code == 401
+
+
 def test_while_postgresql_is_away_who_has_logged_in_is_let_in(
     flower: Flower, database: Link
 ) -> None:

@@ -77,6 +77,7 @@ LOGINS = {
         ({}, "needs a login"),
         ({"FLOWER_BASIC_AUTH": "operator"}, "name:password"),
         ({"FLOWER_BASIC_AUTH": "operator:"}, "name:password"),
+        ({"FLOWER_BASIC_AUTH": "operator:wörd"}, "ASCII"),
         (
             {"FLOWER_AUTH_PROVIDER": LOGINS["FLOWER_AUTH_PROVIDER"]},
             "FLOWER_AUTH, FLOWER_OAUTH2_KEY",

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from django.contrib.staticfiles.finders import find
+from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -119,6 +120,22 @@ def test_who_sends_slowly_or_goes_away_holds_up_nobody(
     assert (meanwhile.status_code, afterwards.status_code) == (200, 200)
     assert took < 1
     assert not web.lines("request.failed")
+
+
+def test_a_download_that_fails_at_its_start_counts_no_longer(
+    web: WebProcess, client: httpx.Client, alice: User
+) -> None:
+    save_many(alice, 3)
+    address = "/api/v1/exports/?format=csl"
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        cursor.execute("LOCK TABLE cards_card IN ACCESS EXCLUSIVE MODE")
+        failed = [client.get(address).status_code for _ in range(2)]
+    time.sleep(1.1)  # seconds of the circuit breaker
+
+    assert failed == [503, 503]
+    assert client.get(address).status_code == 200
 
 
 def test_without_the_gateway_there_are_no_streams(

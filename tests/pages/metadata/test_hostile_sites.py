@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from eventbook import Later
 from pages.metadata import robots, services
 from pages.models import Metadata, Url
 from tests.pages.metadata.web import Web
@@ -49,6 +50,19 @@ def test_a_page_with_a_broken_content_type_is_stored(
 
     assert Metadata.objects.get().content_type == content_type[:9]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(("end", "doi"), [("a%00b", "10.1000/a"), ("a" * 400, "")])
+def test_no_identifier_is_kept_that_cannot_be_stored(end: str, doi: str) -> None:
+    address = f"https://doi.example.invalid/10.1000/{end}"
+    page = Url.objects.create(canonical=address, host="doi.example.invalid")
+
+    for _ in range(2):
+        with pytest.raises(Later):
+            services.fetch_page(url_id=page.pk)
+    assert services.fetch_page(url_id=page.pk) == "failed"
+
+    assert Metadata.objects.get().doi == doi
 
 
 def test_rules_for_very_many_robots_take_no_long_time(web: Web) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -351,6 +352,37 @@ def test_staff_see_pages_and_let_them_be_fetched_again(web: Web, alice: User) ->
     assert b"The site is down." in listed.content
     assert browser.get(f"/admin/pages/metadata/{url.pk}/change/").status_code == 200
     assert page_events() == [{"url_id": url.pk, "host": "example.org"}] * 2
+
+
+def test_staff_who_may_only_look_and_servers_that_fetch_nothing_fetch_no_page_again(
+    alice: User, settings: Any
+) -> None:
+    looking = User.objects.create_user("sam", "sam@example.org", "secret", is_staff=True)
+    looking.user_permissions.set(Permission.objects.filter(codename__in=["view_url"]))
+    url = Url.objects.create(canonical=PAGE, host="example.org")
+    chosen = {"action": "fetch_again", "_selected_action": [str(url.pk)]}
+    for user, is_on in ((looking, True), (User.objects.create_superuser("admin"), False)):
+        settings.FETCH_METADATA = is_on
+        browser = Browser()
+        browser.force_login(user)
+
+        browser.post("/admin/pages/url/", chosen)
+
+    assert page_events() == []
+
+
+def test_the_rules_of_sites_are_listed_if_a_page_of_them_is_public(alice: User) -> None:
+    browser = Browser()
+    browser.force_login(User.objects.create_superuser("admin"))
+    add_card(curator=alice, type="URL", url=PAGE)
+    for site in ("https://example.org", "http://example.org:8080", "https://other.example"):
+        Robots.objects.create(origin=site, fetched_at=NOW)
+
+    listed = browser.get("/admin/pages/robots/").content.decode()
+
+    assert "https://example.org" in listed
+    assert "http://example.org:8080" in listed
+    assert "other.example" not in listed
 
 
 def saved(web: Web, path: str, body: str, status: int = 200, **headers: str) -> Url:
