@@ -48,7 +48,7 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]
     def authenticate(self, request: Request | HttpRequest) -> tuple[User, AuthToken] | None:
         """Return the request's user and token, or None if it has no token.
 
-        The result is kept on the request, because the middleware and the view both ask for it.
+        The result is kept on the request, because the middleware and the view both need it.
         Raise AuthenticationFailed for an invalid token.
         """
         own: Any = getattr(request, "_request", request)

@@ -141,7 +141,7 @@ class ModelSerializer(Strict, serializers.ModelSerializer[Row]):
 def shape_of(field: Field, lenient: bool) -> Shape | None:
     """Return the shape of a field's values, or None if any is allowed.
 
-    With `lenient`, strings may have any shape.
+    With `lenient`, a field for text accepts any value; the field itself then checks it.
     """
     if isinstance(field, serializers.ListField):
         child = shape_of(field.child, lenient)
@@ -156,7 +156,8 @@ def shape_of(field: Field, lenient: bool) -> Shape | None:
 def type_errors(shape: Shape | None, value: Any, *, is_form: bool) -> Any:
     """Return the errors of a value that does not fit its shape, or None.
 
-    For a list, the errors are by index. Whether null is allowed is checked by the field.
+    For a list, the errors are by index. `is_form` says that the value is from a form, where numbers
+    are texts. The field checks whether null is allowed.
     """
     if shape is None or value is None:
         return None

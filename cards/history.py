@@ -74,7 +74,7 @@ class Trace:
     """What is stored about an object; each part may be missing.
 
     `first` is the event that added it, `last` its last event before the moment, and `row` its
-    present row. `is_changed` if it was changed after the moment.
+    present row. `is_changed` says whether it was changed after the moment.
     """
 
     id: UUID
@@ -95,7 +95,7 @@ class Trace:
         )
 
     def value(self, field: str) -> Any:
-        """Return a field's value at the moment."""
+        """Return a field's value at the moment; None if it is not known."""
         # The first events of collections did not record the visibility.
         return self.last.data.get(field) if self.last else self._unchanged(field)
 
@@ -189,6 +189,7 @@ def places_at(owner: User, moment: datetime, *, cards: Sequence[UUID]) -> dict[s
     later = history.since(moment, **about).order_by("-recorded_at", "-id")
     for subject, type_, card in later.values_list("subject", "type", "data__card_id"):
         was_in[card, subject.removeprefix("collections/")] = type_ == "collection.card_removed"
+    # An event until the moment decides rather than any later one, and of these the last.
     earlier = history.until(moment, **about).order_by("recorded_at", "id")
     for subject, type_, card in earlier.values_list("subject", "type", "data__card_id"):
         was_in[card, subject.removeprefix("collections/")] = type_ != "collection.card_removed"

@@ -82,7 +82,7 @@ def library(
 def matching(cards: QuerySet[Card], *, q: Sequence[str] = (), **fields: str) -> QuerySet[Card]:
     """Return the cards that have each word of `q` in title, text or address.
 
-    `fields` are exact matches of `type` and `visibility`.
+    `fields` may have `type` and `visibility`, which must be equal.
     """
     for word in q:
         has_word = Q(title__icontains=word) | Q(text__icontains=word) | Q(link__icontains=word)

@@ -1,4 +1,4 @@
-"""The auditor's rule for timelines: every follower's timeline has the card."""
+"""The auditor's rule for timelines: a card that was fanned out is in every follower's timeline."""
 
 from __future__ import annotations
 

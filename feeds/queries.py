@@ -17,12 +17,14 @@ from cards.models import Card, Collection, CollectionCard
 from cards.queries import public, public_cards, with_cards, with_representation
 from eventbook import KeyRange, Recorded
 
-# Evaluated for each entry of the page. A join would read all follows of the reader first.
+# SQL condition: the reader follows the curator `{0}`, who is active. Evaluated for each entry of a
+# page; a join would read all follows of the reader first.
 FOLLOWED = """
     (SELECT followed_id FROM accounts_follow
      WHERE follower_id = %s AND followed_id = {0}) IS NOT NULL
     AND (SELECT is_active FROM accounts_user WHERE id = {0})
 """
+# SQL condition: the card is on the page, from the timeline or from a merged curator's library.
 MERGED_PAGE = f"""
     cards_card.id = ANY (ARRAY(
         SELECT id FROM (

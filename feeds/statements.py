@@ -1,9 +1,10 @@
 """The SQL of timelines. Each statement works on a whole batch, passed as arrays.
 
-Entries are inserted, locked and deleted in the order of their key, so that concurrent batches don't
-deadlock. Statements read the present cards and follows, not the event's data, because events can
-arrive late, twice or out of order. For each card, a batch has the curator and a range of follower
-ids: from `first` up to, but not including, `after`.
+Entries are inserted and locked in the order of their key, or locked entries are skipped, so that
+concurrent batches don't deadlock. Statements read the present cards and follows, not the event's
+data, because events can arrive late, twice or out of order. For each card, a batch has the curator
+and a range of follower ids: from `first` up to, but not including, `after`. `lowest` and `highest`
+are the bounds of all ranges together.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ FOLLOWERS = """
           {condition}
     )
 """
+# Leaves out followers whose timeline is evicted.
 KEPT = """
     AND NOT EXISTS (
         SELECT FROM feeds_timeline timeline
@@ -75,6 +77,7 @@ MERGE = f"""
     )
     SELECT person FROM merged
 """  # noqa: S608 - put together from constants
+# Deletes entries of cards that are removed or private now.
 RETRACT = f"""
     WITH {FOLLOWERS.format(condition="")}, stale AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id
@@ -96,6 +99,7 @@ RETRACT = f"""
     DELETE FROM feeds_timelineentry entry USING stale
     WHERE entry.owner_id = stale.owner_id AND entry.card_id = stale.card_id
 """  # noqa: S608 - put together from constants
+# Inserts the newest cards of each followed curator, unless the follow is gone.
 BACKFILL = """
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
     SELECT DISTINCT follow.follower_id, newest.id, follow.followed_id
@@ -115,6 +119,7 @@ BACKFILL = """
     ORDER BY 1, 2
     ON CONFLICT DO NOTHING
 """
+# Deletes the entries of curators whom the owner no longer follows.
 WITHDRAW = """
     WITH stale AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id
@@ -153,11 +158,13 @@ LOCK_CARDS = """
     ) stripes
 """
 
+# From now on, fan-outs write to this timeline. Does nothing for a deleted user.
 ADMIT = """
     INSERT INTO feeds_timeline (owner_id, read_at)
     SELECT id, 'epoch' FROM accounts_user WHERE id = %s FOR KEY SHARE
     ON CONFLICT (owner_id) DO UPDATE SET evicted_at = NULL
 """
+# Deletes all entries of one timeline.
 CLEAR = """
     WITH stale AS MATERIALIZED (
         SELECT owner_id, card_id FROM feeds_timelineentry WHERE owner_id = %s
@@ -166,6 +173,7 @@ CLEAR = """
     DELETE FROM feeds_timelineentry entry USING stale
     WHERE entry.owner_id = stale.owner_id AND entry.card_id = stale.card_id
 """
+# Inserts the newest cards of all followed curators into one timeline.
 FILL = """
     INSERT INTO feeds_timelineentry (owner_id, card_id, author_id)
     SELECT follower_id, id, curator_id FROM (
@@ -181,7 +189,7 @@ FILL = """
     ON CONFLICT DO NOTHING
 """
 
-# Skips locked entries: the next run deletes them.
+# Deletes all but the newest entries of each timeline; locked ones wait for the next run.
 TRIM = """
     WITH surplus AS MATERIALIZED (
         SELECT entry.owner_id, entry.card_id
@@ -198,7 +206,8 @@ TRIM = """
     DELETE FROM feeds_timelineentry entry USING surplus
     WHERE entry.owner_id = surplus.owner_id AND entry.card_id = surplus.card_id
 """
-# Skips locked entries, which PRUNE_ORPHANS deletes later: sorting takes twice as long, and waits.
+# Returns the number of evicted timelines. Skips locked entries, which PRUNE_ORPHANS deletes later:
+# locking all in order takes twice as long, and waits for other transactions.
 EVICT = """
     WITH idle AS MATERIALIZED (
         SELECT owner_id FROM feeds_timeline
@@ -217,6 +226,7 @@ EVICT = """
     )
     SELECT count(*) FROM evicted
 """
+# The keys of entries whose card, follow or timeline is gone.
 ORPHANS = """
     SELECT entry.owner_id, entry.card_id
     FROM feeds_timelineentry entry

@@ -115,11 +115,11 @@ def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
 
 
 @transaction.atomic
-def _mark(recipient: User, batch: QuerySet[Notification, Any]) -> int:
-    """Mark notifications as read, given the event ids; return how many."""
+def _mark(recipient: User, event_ids: QuerySet[Notification, Any]) -> int:
+    """Mark the recipient's notifications of these events as read; return how many."""
     # Without this lock, two requests at once could lock rows in different orders and deadlock.
     execute(statements.LOCK_RECIPIENT, [READ_LOCKS, recipient.pk % 2**31])
-    own = Notification.objects.filter(recipient=recipient, event_id__in=batch)
+    own = Notification.objects.filter(recipient=recipient, event_id__in=event_ids)
     if marked := own.update(read_at=timezone.now()):
         reset("notification", [recipient.pk])
     return marked

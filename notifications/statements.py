@@ -66,8 +66,9 @@ def card_added_few(batch: str) -> str:
     """Return the statement that notifies of a few added cards.
 
     It looks up the followers of each card in index order, and inserts them in that order: sorting
-    very many rows takes as long as finding them, and no other batch writes these rows. Pairs are
-    sorted, because two batches can write the same ones.
+    very many rows takes as long as finding them. Only ADDED_MEANWHILE may write the same rows. A
+    deadlock with it is possible but rare, and the batch is then repeated. Pairs are sorted, because
+    two batches often write the same ones.
     """
     return f"""
         WITH {PAIRS.format(batch=batch, condition=NO_FOLLOWER)}

@@ -220,7 +220,7 @@ def _insert_or_find(curator: User, wanted: Sequence[Card | RefusedCard]) -> Save
 
 
 def _identity(card: Card) -> object:
-    """Return what identifies a curator's card: its page's canonical URL, or without one, its id."""
+    """Return the identity of a curator's card: its page's canonical URL; without a page, its id."""
     return card.url.canonical if card.url else card.pk
 
 

@@ -91,7 +91,7 @@ def remove_card(*, card: Card) -> bool:
 
 
 def _apply(card: Card, changes: dict[str, Any]) -> None:
-    """Set the changed fields on the card; raise ValidationError."""
+    """Set the changed fields on the card; raise ValidationError if a change is invalid."""
     link = changes.get("url", card.link)
     title, text = changes.get("title", card.title), changes.get("text", card.text)
     # The present rules may refuse an older link, which must not prevent other changes.

@@ -1,4 +1,4 @@
-"""Hidden pages, which were saved before, but never in public: their metadata reveals who did."""
+"""Hidden pages: saved before, but never in public. Their metadata would reveal private cards."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def _rows(selection: Selection) -> Iterator[tuple[str, ...]]:
         tags, created = tags_of(card.tags), card.created_at.isoformat()
         own = (card.link, card.title, card.text, tags)
         for name in entry.collections or [""]:
-            whose = entry.visibilities.get(name, "")
-            yield *own, name, created, card.visibility, whose
+            collection_visibility = entry.visibilities.get(name, "")
+            yield *own, name, created, card.visibility, collection_visibility
 
 
 def tags_of(tags: list[str]) -> str:
