@@ -21,7 +21,8 @@ DUE_SECONDS = 0.05  # between two polls for retries; a relay process waits longe
 OPEN = """
     SELECT handler || ' ' || state, count(*) FROM eventbook_delivery
     WHERE due_at IS NOT NULL GROUP BY 1
-    UNION ALL SELECT 'outbox ' || type, count(*) FROM eventbook_outboxentry GROUP BY 1
+    UNION ALL SELECT 'outbox ' || type, count(*) FROM eventbook_outboxentry
+    WHERE due_at IS NULL OR due_at <= now() GROUP BY 1
 """
 
 __all__ = ["NotDrained", "drain", "open_deliveries", "relay_once", "without_consumers"]
@@ -34,6 +35,7 @@ class NotDrained(AssertionError):
 def drain(*, seconds: float = 30.0) -> None:
     """Run the relay until no event is in the outbox and no delivery waits or runs.
 
+    Events that wait for a later time (`run_at`) are left there.
     Raise NotDrained after `seconds`, even if the broker was down all the time.
     """
     deadline = time.monotonic() + seconds

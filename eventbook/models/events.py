@@ -55,8 +55,12 @@ class OutboxEntry(models.Model):
     """An event without deliveries yet: the relay deletes the entry when it inserts them.
 
     In its own table, so that the event store stays append-only and the relay reads open entries
-    only.
+    only. An event that waits for its time (`run_at`) has an entry in a lane of its own, WAITING.
     """
+
+    # Below all priorities, so that scans of the other lanes don't meet it. Its deliveries get the
+    # priority of the event.
+    WAITING = 0
 
     # No foreign key in the database: its check would lock the event's row for each event. One
     # statement writes both rows, and retention keeps events that have an entry.
@@ -64,20 +68,31 @@ class OutboxEntry(models.Model):
         Event, models.CASCADE, primary_key=True, related_name="+", db_constraint=False
     )
     type = models.TextField()
-    priority = models.SmallIntegerField(choices=Priority)
+    priority = models.SmallIntegerField(choices=[*Priority.choices, (WAITING, "Waiting")])
+    # Lag and latency count from then: for an event that waited, it is the time it waited for.
     recorded_at = models.DateTimeField(db_default=Now())
+    # The time that an event in the lane WAITING waits for; null in the other lanes.
+    due_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name_plural = "outbox entries"
         constraints = [
             # The relay reads one lane per priority; it would never read an entry of another one.
             models.CheckConstraint(
-                name="outbox_priority_has_lane", condition=Q(priority__in=list(Priority))
+                name="outbox_priority_has_lane",
+                condition=Q(priority__in=list(Priority), due_at__isnull=True)
+                | Q(priority=0, due_at__isnull=False),
             ),
         ]
         # A lane is one range of the index, in order; eventbook/relay/scan_start.py says where the
         # relay's scan of it starts.
-        indexes = [models.Index(fields=["priority", "event"], name="outbox_by_lane")]
+        indexes = [
+            models.Index(fields=["priority", "event"], name="outbox_by_lane"),
+            # The lane WAITING is read by time.
+            models.Index(
+                fields=["due_at"], name="outbox_waiting", condition=Q(due_at__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"

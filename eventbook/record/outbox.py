@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from django.db import connection, transaction
 from eventbook.database.ids import new_id
 from eventbook.database.statements import execute
 from eventbook.declare.events import DomainEvent, encode, type_of_class
-from eventbook.models import Event, Priority
+from eventbook.models import Event, OutboxEntry, Priority
 from eventbook.observe import tracing
+from eventbook.record.waiting import wake_relay, with_zone
 
 __all__ = ["OutsideTransaction", "Priority", "record", "record_with", "recording"]
 
@@ -41,6 +43,14 @@ ENTER = """
     SELECT id, type, priority, recorded_at FROM recorded
 """
 INSERT = f"WITH {RECORDED.format('')} {ENTER}"
+# The same for events of which some wait for a time. A time in the past is none.
+ENTER_WAITING = f"""
+    INSERT INTO eventbook_outboxentry (event_id, type, priority, recorded_at, due_at)
+    SELECT id, type, CASE WHEN run_at > recorded_at THEN {OutboxEntry.WAITING} ELSE priority END,
+           greatest(recorded_at, run_at), CASE WHEN run_at > recorded_at THEN run_at END
+    FROM recorded JOIN unnest(%s::uuid[], %s::timestamptz[]) AS wish (id, run_at) USING (id)
+"""  # noqa: S608 - put together from constants
+INSERT_WAITING = f"WITH {RECORDED.format('')} {ENTER_WAITING}"
 # The same with the statement that makes the change; no event is written if that returns no row.
 IF_CHANGED = RECORDED.format("WHERE EXISTS (SELECT FROM change)")
 INSERT_WITH = f"WITH change AS ({{}}), {IF_CHANGED}, entered AS ({ENTER}) SELECT * FROM change"  # noqa: S608
@@ -58,14 +68,18 @@ class EventBatch:
     events: list[dict[str, Any]] = field(default_factory=list)
     # The number of savepoints when the block began.
     savepoints: int = field(default_factory=lambda: len(connection.savepoint_ids))
+    # The times that events wait for, by their ids.
+    run_at: dict[UUID, datetime] = field(default_factory=dict)
     # An on-commit callback for each event sent in a later savepoint. Django drops the callback if
     # that savepoint is rolled back, and `write` then drops the event.
     callbacks: dict[UUID, Callable[[], None]] = field(default_factory=dict)
 
-    def add(self, event: DomainEvent, key: str | None) -> UUID:
+    def add(self, event: DomainEvent, key: str | None, run_at: datetime | None = None) -> UUID:
         """Collect an event, and return its new id."""
         known = type_of_class[type(event)]
         id = new_id()
+        if run_at is not None:
+            self.run_at[id] = with_zone(run_at)
         self.events.append(
             {
                 "id": id,
@@ -87,9 +101,16 @@ class EventBatch:
             kept = {id(entry[1]) for entry in connection.run_on_commit}
             undone = {event for event, each in self.callbacks.items() if id(each) not in kept}
             self.events = [event for event in self.events if event["id"] not in undone]
-        if self.events:
-            with self._span():
+        if not self.events:
+            return
+        with self._span():
+            if not self.run_at:
                 execute(INSERT, self._parameters())
+                return
+            ids = [event["id"] for event in self.events]
+            times = [self.run_at.get(id) for id in ids]
+            execute(INSERT_WAITING, [*self._parameters(), ids, times])
+        wake_relay(min(self.run_at.values()))
 
     def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         """Run a changing statement, write the events if it returns rows, and return the rows."""
@@ -112,22 +133,30 @@ class EventBatch:
         return [int(self.priority), tracing.traceparent.get(), events]
 
 
-def record(event: DomainEvent, *, key: str | None = None) -> UUID:
+def record(event: DomainEvent, *, key: str | None = None, run_at: datetime | None = None) -> UUID:
     """Record an event in the outbox, and return its id.
 
     If an event with this `key` was recorded before, record nothing and return the first one's id.
-    Inside `recording`, an event without a key is written at the end of the block. Raise
-    OutsideTransaction if no transaction is open: otherwise a crash could lose the event of a
-    committed change, or leave the event of a change that was rolled back.
+    With `run_at`, its handlers get the event at that time; if it has passed, at once (waiting.py).
+    Inside `recording`, an event without a key is written at the end of the block. Raise ValueError
+    for a `run_at` without a time zone, and OutsideTransaction if no transaction is open: otherwise
+    a crash could lose the event of a committed change, or leave the event of a change that was
+    rolled back.
     """
     _require_transaction(f"{type(event).__name__} was sent")
     block = _open_recording.get()
     if block is not None and key is None:
-        return block.add(event, None)
+        return block.add(event, None, run_at)
     single = EventBatch(block.priority if block else Priority.INTERACTIVE)
-    id = single.add(event, key)
-    single.write()
-    return id if key is None else Event.objects.values_list("pk", flat=True).get(key=key)
+    id = single.add(event, key, run_at)
+    if key is None:
+        single.write()
+        return id
+    found: UUID | None = None
+    while found is None:  # again, if the event with this key was cancelled in between
+        single.write()
+        found = Event.objects.values_list("pk", flat=True).filter(key=key).first()
+    return found
 
 
 def record_with(statement: str, parameters: Sequence[Any], event: DomainEvent) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -11,6 +12,7 @@ from django.dispatch import Signal
 
 from eventbook.declare.events import DomainEvent, type_of_class
 from eventbook.record.outbox import record, record_with
+from eventbook.record.waiting import cancel_key, reschedule_key
 
 
 class DomainSignal(Signal):
@@ -45,15 +47,35 @@ class DomainSignal(Signal):
         return rows
 
     def record(
-        self, *, event: DomainEvent, key: str | None = None, is_recorded: bool = False, **_: Any
+        self,
+        *,
+        event: DomainEvent,
+        key: str | None = None,
+        run_at: datetime | None = None,
+        is_recorded: bool = False,
+        **_: Any,
     ) -> None:
         """Record the event; raise TypeError for an event of another class.
 
         If an event with this `key` was recorded before, record nothing: it is the same event.
+        With `run_at`, its handlers get the event at that time. Other receivers of the signal run at
+        once.
         """
         self._check(event)
         if not is_recorded:
-            record(event, key=key)
+            record(event, key=key, run_at=run_at)
+
+    def cancel(self, key: str) -> bool:
+        """Cancel the event with this key that waits for its `run_at`, and free the key.
+
+        Return whether this came in time: after True, no handler gets the event (if the transaction
+        commits); after False, its handlers got or will get it, or there is no such event.
+        """
+        return cancel_key(key, type=self.name)
+
+    def reschedule(self, key: str, *, run_at: datetime) -> bool:
+        """Change the `run_at` of a waiting event; return whether this came in time, as `cancel`."""
+        return reschedule_key(key, type=self.name, run_at=run_at)
 
     def _check(self, event: DomainEvent) -> None:
         if type(event) is not self.event_class:

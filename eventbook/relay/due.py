@@ -86,6 +86,32 @@ CLAIM_DUE = f"""
     FROM due WHERE eventbook_delivery.ctid = due.place
     RETURNING eventbook_delivery.id, event_id, handler, priority, isolated, swept
 """  # noqa: S608
+# The seconds until the next event or retry that waits for its time; null if none waits.
+NEXT_DUE = """
+    SELECT date_part('epoch', min(due_at) - clock_timestamp()) FROM (
+        (SELECT due_at FROM eventbook_outboxentry WHERE due_at > now() ORDER BY due_at LIMIT 1)
+        UNION ALL
+        SELECT first.due_at
+        FROM unnest(%s::text[], %s::smallint[]) AS lane (queue, priority)
+        CROSS JOIN LATERAL (
+            SELECT due_at FROM eventbook_delivery
+            WHERE eventbook_delivery.queue = lane.queue
+              AND eventbook_delivery.priority = lane.priority
+              AND state = 'retry' AND due_at > now()
+            ORDER BY due_at LIMIT 1
+        ) AS first
+    ) AS waiting
+"""
+
+
+def seconds_to_next(queues: Sequence[str]) -> float | None:
+    """Return the seconds until an event's time comes, or a retry's of these queues; None if none.
+
+    Deliveries that wait for the relay to miss their message don't count: they may be late.
+    """
+    lanes = zip(*product(queues, map(int, Priority)), strict=True)
+    ((seconds,),) = execute(NEXT_DUE, list(map(list, lanes))).rows
+    return None if seconds is None else float(seconds)
 
 
 def claim_due(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from eventbook.brokers.broker import Lane
 from eventbook.database.ids import first_id_at_seconds, seconds_of
@@ -13,13 +14,34 @@ from eventbook.declare.events import type_of_name
 from eventbook.declare.handlers import Handler, all_handlers
 from eventbook.declare.queues import policy_of
 from eventbook.deliveries.states import Pending
-from eventbook.models import Priority
+from eventbook.models import OutboxEntry, Priority
 from eventbook.observe import counters
 from eventbook.observe.families import OTHER
+from eventbook.relay.due import ROUNDING_SECONDS
 from eventbook.relay.scan_start import ScanStart
 
 ArrayParameters = dict[str, str]
 
+# Insert the deliveries of the `claimed` entries.
+CREATED = """
+    created AS (
+        INSERT INTO eventbook_delivery (event_id, handler, queue, state, priority, due_at,
+                                     publications, recorded_at)
+        SELECT event_id, handler, queue, 'queued', priority,
+               now() + redelivery * (room >> priority & 1) * interval '1 second',
+               room >> priority & 1, recorded_at
+        FROM claimed JOIN unnest(%(types)s::text[], %(handlers)s::text[], %(queues)s::text[],
+                                 %(redelivery)s::int[], %(room)s::int[])
+             AS subscribed (type, handler, queue, redelivery, room)
+             USING (type), relaxed
+        ORDER BY event_id
+        ON CONFLICT (event_id, handler, part) DO NOTHING
+        RETURNING id, event_id, handler, priority, publications
+    )
+    -- Rows of two kinds: entries, without the id of a delivery, and deliveries.
+    SELECT event_id, priority, NULL, type, 0 FROM claimed
+    UNION ALL SELECT event_id, priority, id, handler, publications FROM created
+"""
 # Commit without waiting for the disk: if PostgreSQL crashes before this is written, the outbox
 # entries are back, too. A worker's later commits for these deliveries can't be on disk before it.
 EXPAND = f"""
@@ -38,24 +60,27 @@ EXPAND = f"""
         DELETE FROM eventbook_outboxentry USING picked
         WHERE eventbook_outboxentry.ctid = picked.place
         RETURNING eventbook_outboxentry.*
-    ), created AS (
-        INSERT INTO eventbook_delivery (event_id, handler, queue, state, priority, due_at,
-                                     publications, recorded_at)
-        SELECT event_id, handler, queue, 'queued', priority,
-               now() + redelivery * (room >> priority & 1) * interval '1 second',
-               room >> priority & 1, recorded_at
-        FROM claimed JOIN unnest(%(types)s::text[], %(handlers)s::text[], %(queues)s::text[],
-                                 %(redelivery)s::int[], %(room)s::int[])
-             AS subscribed (type, handler, queue, redelivery, room)
-             USING (type), relaxed
-        ORDER BY event_id
-        ON CONFLICT (event_id, handler, part) DO NOTHING
-        RETURNING id, event_id, handler, priority, publications
-    )
-    -- Rows of two kinds: entries, without the id of a delivery, and deliveries.
-    SELECT event_id, priority, NULL, type, 0 FROM claimed
-    UNION ALL SELECT event_id, priority, id, handler, publications FROM created
+    ), {CREATED}
 """  # noqa: S608 - put together from constants
+# The first time that has come of the events that waited; null if there is none.
+FIRST_WAITING = """
+    SELECT date_part('epoch', min(due_at)) FROM eventbook_outboxentry
+    WHERE due_at BETWEEN to_timestamp(%(since)s) AND now()
+"""
+# The same as EXPAND for events whose time has come. An entry that is being cancelled is locked, and
+# passed over.
+EXPAND_DUE = f"""
+    WITH {RELAXED_COMMIT},
+    picked AS MATERIALIZED (
+        SELECT ctid AS place FROM eventbook_outboxentry
+        WHERE due_at BETWEEN to_timestamp(%(since)s) AND now()
+        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        DELETE FROM eventbook_outboxentry AS entry USING picked, eventbook_event AS event
+        WHERE entry.ctid = picked.place AND event.id = entry.event_id
+        RETURNING event_id, entry.type, event.priority, entry.recorded_at, entry.due_at
+    ), {CREATED}
+"""  # noqa: S608
 
 
 def array_parameters(
@@ -105,16 +130,38 @@ def expand(
             "bulk_since": first_id_at_seconds(since.get(Priority.BULK, 0)),
         }
         rows = execute(EXPAND, scan | handlers, prepare=not many).rows
-        entries = [(event, priority, type) for event, priority, id, type, _ in rows if id is None]
-        for event, priority, _ in entries:
-            start.found(priority, seconds_of(event))
-    _count_types(type for _, _, type in entries)
+        for event, priority, id, *_ in rows:
+            if id is None:
+                start.found(priority, seconds_of(event))
+    return _outcome(rows)
+
+
+def expand_due(
+    handlers: ArrayParameters, start: ScanStart, *, limit: int
+) -> tuple[Counter[int], list[Pending]]:
+    """Turn the outbox entries of up to `limit` events whose time has come into deliveries.
+
+    Return the same as `expand`.
+    """
+    with start.scan() as since:
+        scan = {"limit": limit, "since": since.get(OutboxEntry.WAITING, 0) - ROUNDING_SECONDS}
+        ((first,),) = execute(FIRST_WAITING, scan).rows
+        if first is None:
+            return Counter(), []
+        start.found(OutboxEntry.WAITING, first)
+        return _outcome(execute(EXPAND_DUE, scan | handlers, prepare=False).rows)
+
+
+def _outcome(rows: Sequence[Any]) -> tuple[Counter[int], list[Pending]]:
+    """Return the numbers of entries by priority, and the deliveries to publish, among the rows."""
+    entries = [(priority, type) for _, priority, id, type, _ in rows if id is None]
+    _count_types(type for _, type in entries)
     pending = [
         Pending(id, event, handler, priority)
         for event, priority, id, handler, published in rows
         if published
     ]
-    return Counter(priority for _, priority, _ in entries), pending
+    return Counter(priority for priority, _ in entries), pending
 
 
 def _count_types(names: Iterable[str]) -> None:

@@ -33,7 +33,7 @@ from eventbook.observe import counters
 from eventbook.observe.failures import connection_error, name_of
 from eventbook.observe.vitals import BROKER, DATABASE, Pulse
 from eventbook.relay import due
-from eventbook.relay.expansion import ArrayParameters, array_parameters, expand
+from eventbook.relay.expansion import ArrayParameters, array_parameters, expand, expand_due
 from eventbook.relay.rescue import release_expired_leases
 from eventbook.relay.rhythm import (
     BULK_LIMIT,
@@ -41,6 +41,7 @@ from eventbook.relay.rhythm import (
     CLAIM_LIMIT,
     IDLE_SECONDS,
     LAST_POLL_SECONDS,
+    SHORTEST_DUE_SECONDS,
     Rhythm,
 )
 from eventbook.relay.scan_start import ScanStart
@@ -65,6 +66,8 @@ class Relay:
     rhythm: Rhythm = field(default_factory=Rhythm)
     # Where polls of the outbox begin.
     _outbox_start: ScanStart = field(default_factory=ScanStart)
+    # Where polls for events whose time has come begin.
+    _waiting_start: ScanStart = field(default_factory=ScanStart)
     # Where polls for due deliveries begin.
     _due_start: ScanStart = field(default_factory=ScanStart)
     # The number of messages in each lane: read from the broker, plus those published since.
@@ -98,14 +101,15 @@ class Relay:
     def _wait(self, listener: Listener) -> None:
         """Wait before the next step: for more events under load, else for a notification."""
         seconds = 0.0
+        until_due = self.rhythm.due_timer.seconds_left
         if gather := self.rhythm.gather_seconds:
             self._stop_notifications()
-            self.stopped.wait(gather)
+            self.stopped.wait(min(gather, until_due))
         elif self._allow_notifications():
             # Writers who saw the lock have sent no notification: poll once more for their events.
             seconds = LAST_POLL_SECONDS
         else:
-            seconds = IDLE_SECONDS
+            seconds = min(IDLE_SECONDS, until_due)
         if states.DUE_NOW in listener.wait(seconds):
             self.rhythm.due_timer.expire()
 
@@ -152,18 +156,40 @@ class Relay:
         Return the number of entries by priority.
         """
         began = time.time_ns()
-        lanes_with_room = frozenset(lane for lane in self._depths if self._room(*lane) > 0)
         entries, pending = expand(
-            self._handlers(lanes_with_room),
+            self._handlers_now(),
             self._outbox_start,
             limit=CLAIM_LIMIT,
             bulk_limit=bulk_limit,
             many=many,
         )
+        self._publish_created(pending, began)
+        return entries
+
+    def _expand_due(self) -> None:
+        """Turn the outbox entries of events whose time has come into deliveries, as `_expand`."""
+        began = time.time_ns()
+        entries, pending = expand_due(self._handlers_now(), self._waiting_start, limit=CLAIM_LIMIT)
+        self._publish_created(pending, began)
+        if entries.total() == CLAIM_LIMIT:
+            self.rhythm.due_timer.expire()
+            self.rhythm.work_is_left = True
+
+    def _look_ahead(self) -> None:
+        """Poll again as soon as the next event or retry is due that waits for its time."""
+        seconds = due.seconds_to_next(list(all_policies()))
+        if seconds is not None:
+            self.rhythm.due_timer.shorten(max(seconds, SHORTEST_DUE_SECONDS))
+
+    def _handlers_now(self) -> ArrayParameters:
+        """Return the handlers as parameters for an expansion, with the lanes that have room."""
+        return self._handlers(frozenset(lane for lane in self._depths if self._room(*lane) > 0))
+
+    def _publish_created(self, pending: list[Pending], began: int) -> None:
+        """Publish the deliveries of an expansion that began at `began`, interactive ones first."""
         for priority in sorted(Priority, reverse=True):
             created = [delivery for delivery in pending if delivery.priority == priority]
             self._publish(created, priority, expanding_since=began)
-        return entries
 
     def _room(self, queue: str, priority: Priority) -> int:
         """Return how many more messages a lane may hold in the broker; 0 if its queue is paused."""
@@ -198,7 +224,9 @@ class Relay:
             self._paused = paused_queues()
             if released := release_expired_leases():
                 counters.count("leases_rescued_total", released)
+            self._expand_due()
             self._publish_due()
+            self._look_ahead()
         if rhythm.catch_up_timer.is_due():
             rhythm.catch_up_timer.restart()
             if missed := catch_up():

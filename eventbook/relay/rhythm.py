@@ -23,6 +23,8 @@ GATHER_SECONDS_PER_EVENT = 0.0012
 LONGEST_GATHER_SECONDS = 0.1
 MANY_EVENTS = 256  # after a step with this many events, don't wait for more
 DUE_SECONDS = 0.5  # between two polls for pauses, retries, lost messages and expired leases
+# The same if a retry or a delayed event is due sooner: at most this often, however many there are.
+SHORTEST_DUE_SECONDS = 0.02
 CATCH_UP_SECONDS = 15.0  # between two checks for deliveries that an older release left out
 DEPTHS_SECONDS = 0.5  # between two polls of the lanes' lengths in the broker
 BUSY_DEPTHS_SECONDS = 0.05  # the same if a lane may be half full
@@ -47,6 +49,15 @@ class Timer:
     def expire(self) -> None:
         """Make the duty due now."""
         self.started = -inf
+
+    def shorten(self, seconds: float) -> None:
+        """Make the duty due in `seconds`, unless it is due sooner."""
+        self.started = min(self.started, self.clock() + seconds - self.seconds)
+
+    @property
+    def seconds_left(self) -> float:
+        """Return in how many seconds the duty is due; 0 if it is due."""
+        return max(self.started + self.seconds - self.clock(), 0.0)
 
 
 class Rhythm:

@@ -40,11 +40,11 @@ def no_outbox() -> None:
 
     record = outbox.record
 
-    def later(event: Any, *, key: str | None = None) -> None:
+    def later(event: Any, **options: Any) -> None:
         def now() -> None:
             time.sleep(0.05)
             with transaction.atomic():
-                record(event, key=key)
+                record(event, **options)
 
         transaction.on_commit(now)
 

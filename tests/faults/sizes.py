@@ -12,6 +12,7 @@ KILLS = 25 if FULL else 4
 ROUNDS = 20 if FULL else 1  # rounds of restarts
 FLOOD = 100_000 if FULL else 3_000  # bulk events
 FOLLOWERS = 1_000_000 if FULL else 5_000
+DELAYED = 400 if FULL else 40  # delayed events
 POSTS = 400 if FULL else 100  # posts whose latency is measured
 
 # The judge compares whole timelines, so timelines aren't trimmed. The small form has short leases

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import transaction
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from eventbook.models import Priority
@@ -16,7 +19,7 @@ def probe(request: HttpRequest) -> JsonResponse:
     """Record one probe with a behaviour, or with `count` that many as bulk work.
 
     A single probe has an event key, so that repeating the request is harmless. With `fail`, raise
-    an unexpected error with these words.
+    an unexpected error with these words. With `delay`, its time comes after that many seconds.
     """
     if words := request.GET.get("fail"):
         raise ValueError(words)
@@ -29,5 +32,7 @@ def probe(request: HttpRequest) -> JsonResponse:
             probe_sent.send(sender=None, event=event)
         if not count:
             event = ProbeSent(key=key, behaviour=behaviour)
-            probe_sent.send(sender=None, event=event, key=f"probe-{key}")
+            delay = timedelta(seconds=float(request.GET.get("delay", "0")))
+            run_at = timezone.now() + delay if delay else None
+            probe_sent.send(sender=None, event=event, key=f"probe-{key}", run_at=run_at)
     return JsonResponse({"key": key}, status=201)

@@ -6,6 +6,7 @@ from eventbook.operate.actions.dead_letters import (
     discard_removed,
     replay_dead_letters,
 )
+from eventbook.operate.actions.delayed import cancel_delayed, reschedule_delayed
 from eventbook.operate.actions.queues import (
     LIMITS,
     ensure_controls,
@@ -23,6 +24,7 @@ __all__ = [
     "Purged",
     "TooYoung",
     "Waiting",
+    "cancel_delayed",
     "clean",
     "discard_dead_letters",
     "discard_removed",
@@ -31,6 +33,7 @@ __all__ = [
     "purge",
     "refuse_ineffective_limits",
     "replay_dead_letters",
+    "reschedule_delayed",
     "resume",
     "retry_now",
     "tune",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, TypeVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import F, FloatField, Model, QuerySet
 from django.db.models.functions import Extract, Now
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from eventbook.declare.events import cloud_event
 from eventbook.models import Audit, Delivery, Event, Lease, Operation, OutboxEntry, Process
+from eventbook.operate.actions.delayed import cancel_delayed, reschedule_delayed
+from eventbook.operate.admin.confirmation import confirmation, is_confirmed
 from eventbook.operate.audit import rules
 from eventbook.operate.queries import ALIVE_SECONDS
 
@@ -77,8 +82,46 @@ class EventAdmin(ReadOnlyAdmin[Event]):
 
 @admin.register(OutboxEntry)
 class OutboxEntryAdmin(ReadOnlyAdmin[OutboxEntry]):
-    list_display = ("event_id", "type", "priority", "recorded_at")
-    ordering = ("-priority", "event_id")
+    """The outbox: events that the relay expands next, and those that wait for their time."""
+
+    list_display = ("event_id", "type", "subject", "key", "priority", "recorded_at", "due_at")
+    list_filter = ("priority", "type")
+    list_select_related = ("event",)
+    ordering = ("-priority", "due_at", "event_id")
+    actions = ("cancel", "run_now")
+
+    @admin.display(description="subject")
+    def subject(self, entry: OutboxEntry) -> str:
+        return entry.event.subject
+
+    @admin.display(description="key")
+    def key(self, entry: OutboxEntry) -> str:
+        return entry.event.key or "–"
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may cancel delayed events, and run them now."""
+        return request.user.has_perm("eventbook.operate_deliveries")
+
+    @admin.action(description="Cancel the selected delayed events", permissions=["operate"])
+    def cancel(
+        self, request: HttpRequest, queryset: QuerySet[OutboxEntry]
+    ) -> TemplateResponse | None:
+        waiting = queryset.filter(due_at__isnull=False)
+        if not is_confirmed(request):
+            counts = dict(Counter(waiting.values_list("type", flat=True)))
+            title = "Delete delayed events for good?"
+            return confirmation(self, request, title=title, counts=counts)
+        ids = list(waiting.values_list("event_id", flat=True))
+        count = cancel_delayed(ids, actor=request.user.get_username())
+        self.message_user(request, f"{count} events cancelled.", messages.WARNING)
+        return None
+
+    @admin.action(description="Run the selected delayed events now", permissions=["operate"])
+    def run_now(self, request: HttpRequest, queryset: QuerySet[OutboxEntry]) -> None:
+        ids = list(queryset.values_list("event_id", flat=True))
+        now, actor = timezone.now(), request.user.get_username()
+        count = reschedule_delayed(ids, run_at=now, actor=actor)
+        self.message_user(request, f"{count} events run now.")
 
 
 @admin.register(Audit)

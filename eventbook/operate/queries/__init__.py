@@ -2,6 +2,7 @@
 
 from eventbook.operate.queries.audits import audit_age_seconds, audits
 from eventbook.operate.queries.backlogs import backlogs
+from eventbook.operate.queries.delayed import count_delayed, delayed_events, delayed_ids
 from eventbook.operate.queries.deliveries import (
     FailingHandler,
     ListedState,
@@ -52,9 +53,12 @@ __all__ = [
     "audits",
     "backlogs",
     "connections_used_and_allowed",
+    "count_delayed",
     "dead_by_handler",
     "dead_by_queue",
     "dead_letters",
+    "delayed_events",
+    "delayed_ids",
     "deliveries_of",
     "failing_handlers",
     "known_queue",

@@ -10,11 +10,11 @@ def relay_lag_seconds() -> float:
     return float(
         scalar(
             "SELECT coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float"
-            " FROM eventbook_outboxentry"
+            " FROM eventbook_outboxentry WHERE recorded_at <= now()"
         )
     )
 
 
 def outbox_length() -> int:
-    """Return how many events are in the outbox."""
-    return int(scalar("SELECT count(*) FROM eventbook_outboxentry"))
+    """Return how many events are in the outbox, without those that wait for a later time."""
+    return int(scalar("SELECT count(*) FROM eventbook_outboxentry WHERE recorded_at <= now()"))

@@ -117,18 +117,26 @@ class Command(BaseCommand):
         figures = [dataclasses.asdict(row) for row in rows]
         lag, outbox = queries.relay_lag_seconds(), queries.outbox_length()
         outage = broker_outage()
+        delayed, first = queries.count_delayed()
         states = [{"state": "paused" if row.paused else "running"} for row in rows]
         lines = table(COLUMNS, [a | b for a, b in zip(figures, states, strict=True)])
-        pauses = [line for row in rows if row.paused for line in lines_of_pause(row)]
+        notes = [line for row in rows if row.paused for line in lines_of_pause(row)]
         found = {
             "queues": figures,
             "relay_lag_seconds": lag,
             "outbox": outbox,
+            "delayed": delayed,
             "broker_error": outage,
         }
-        waiting = [f"{outbox} events wait for the relay, the oldest for {lag:.0f} s"]
-        down = [f"The broker is down ({outage}): work waits in PostgreSQL, nothing is lost"]
-        self.write(found, *lines, *pauses, *(waiting if outbox else []), *(down if outage else []))
+        if outbox:
+            notes.append(f"{outbox} events wait for the relay, the oldest for {lag:.0f} s")
+        if first:
+            notes.append(f"{delayed} events wait for their time, the first for {first:%F %T %Z}")
+        if outage:
+            notes.append(
+                f"The broker is down ({outage}): work waits in PostgreSQL, nothing is lost"
+            )
+        self.write(found, *lines, *notes)
 
     def show_deliveries(self, options: dict[str, Any]) -> None:
         """Print a queue's deliveries in one state."""

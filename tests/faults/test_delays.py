@@ -1,0 +1,72 @@
+"""Delayed events: on time under load, and once each whatever restarts."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import httpx
+
+from tests.faults.load import Load
+from tests.faults.report import Report
+from tests.faults.sizes import DELAYED, SEED
+from tests.faults.world import ALWAYS, World
+
+LATENESS = """
+    SELECT date_part('epoch', finished_at - delivery.recorded_at)
+    FROM eventbook_delivery AS delivery JOIN eventbook_event AS event ON event.id = event_id
+    WHERE event.key LIKE 'probe-delayed-%%' AND handler = 'probe.write'
+    ORDER BY 1
+"""
+EFFECTS = """
+    SELECT count(*), count(DISTINCT key) FROM probe_effect
+    WHERE key LIKE 'delayed-%' AND handler = 'probe.write'
+"""
+ON_TIME_SECONDS = 0.1
+
+
+def delay(world: World, shortest: float, longest: float) -> None:
+    """Record DELAYED events whose times are spread at random between two numbers of seconds."""
+    dice = random.Random(SEED)
+    with httpx.Client(timeout=30) as http:
+        for number in range(DELAYED):
+            seconds = dice.uniform(shortest, longest)
+            url = f"{world.url()}/probe/?key=delayed-{number}&delay={seconds}"
+            http.post(url).raise_for_status()
+
+
+def quantiles(lateness: list[float]) -> str:
+    """Return the median, the 99th percentile and the maximum as text."""
+    last = len(lateness) - 1
+    places = {"p50": last // 2, "p99": round(last * 0.99), "max": last}
+    return ", ".join(f"{name} {lateness[place] * 1000:.0f} ms" for name, place in places.items())
+
+
+def test_delayed_events_are_on_time_under_load(world: World, report: Report) -> None:
+    load = Load(world)
+    with report.case("21 delayed events under load", did="") as case:
+        load.start()
+        delay(world, 1, 6)
+        load.finish()
+        case.recovered(world.wait_recovered())
+
+        late = [seconds for (seconds,) in world.rows(LATENESS)]
+        case.did = f"{DELAYED} events: {quantiles(late)} late"
+        assert world.rows(EFFECTS) == [(DELAYED, DELAYED)]
+        assert len(late) == DELAYED
+        assert late[0] >= 0, "an event ran before its time"
+        assert late[DELAYED // 2] < ON_TIME_SECONDS
+
+
+def test_delayed_events_run_once_whatever_restarts(world: World, report: Report) -> None:
+    dice = random.Random(SEED)
+    with report.case("21 delayed events, restarts", did="all processes killed") as case:
+        world.process("relay2").start()
+        delay(world, 1, 12)
+        for name in dice.sample([*ALWAYS[1:5], "relay2"], 5):
+            time.sleep(dice.uniform(0.2, 1.5))
+            if world.process(name).pid:
+                world.process(name).kill()
+        case.recovered(world.wait_recovered())
+
+        assert world.rows(EFFECTS) == [(DELAYED, DELAYED)]
