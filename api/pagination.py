@@ -72,6 +72,7 @@ class CursorPagination(BasePagination):
         rows = list(view.page_rows(queryset, after, descending=descending, limit=self.size + 1))
         more = len(rows) > self.size
         self.page = rows[: self.size][::-1] if backwards else rows[: self.size]
+        # A page read backwards has a next page: the one that its cursor came from.
         self.has_next = bool(self.page) and (backwards or more)
         self.has_previous = bool(self.page) and (more if backwards else self.cursor is not None)
         return self.page

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import User
+from accounts.authentication import person
 from accounts.queries import user_named
 from api.views import ListAPIView
 from cards.models import Card, CollectionCard
@@ -38,7 +38,7 @@ class FollowingFeed(ListAPIView[Card]):
 
     def get(self, request: Request) -> Response:
         """List the public cards of the people you follow, newest first."""
-        services.open_timeline(owner=cast(User, request.user))
+        services.open_timeline(owner=person(request))
         with in_order():
             return self.list(request)
 
@@ -46,7 +46,7 @@ class FollowingFeed(ListAPIView[Card]):
         self, queryset: QuerySet[Card], after: UUID | None, *, descending: bool, limit: int
     ) -> QuerySet[Card]:
         """Return one page of cards; the paginator calls this."""
-        reader = cast(User, self.request.user)
+        reader = person(self.request)
         return queries.following_page(reader, after, descending=descending, limit=limit)
 
 
@@ -73,6 +73,6 @@ class CollectionFeed(ListAPIView[Any]):
     @extend_schema(operation_id="feeds_collections_list")
     def get(self, request: Request, id: UUID) -> Response:
         """List a collection's public cards, most recently added first."""
-        collection = get_object_or_404(visible_collections(cast(User, request.user)), pk=id)
+        collection = get_object_or_404(visible_collections(person(request)), pk=id)
         self.queryset = queries.collection_feed(collection)
         return self.list(request)

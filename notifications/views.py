@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import cast
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import User
+from accounts.authentication import person
 from api.views import APIView, ListAPIView
 from notifications import queries, services
 from notifications.models import Notification
@@ -31,7 +29,7 @@ class NotificationList(ListAPIView[Notification]):
         """Return the user's notifications that match the query parameters."""
         if getattr(self, "swagger_fake_view", False):
             return Notification.objects.none()
-        user = cast(User, self.request.user)
+        user = person(self.request)
         return queries.notifications_of(user, unread=self.query["unread"])
 
 
@@ -39,7 +37,7 @@ class UnreadCount(APIView):
     @extend_schema(responses=UnreadCountSerializer)
     def get(self, request: Request) -> Response:
         """Count your unread notifications."""
-        return Response({"count": queries.unread_count(cast(User, request.user))})
+        return Response({"count": queries.unread_count(person(request))})
 
 
 class MarkRead(APIView):
@@ -47,5 +45,5 @@ class MarkRead(APIView):
     def post(self, request: Request) -> Response:
         """Mark some or all of your notifications as read; unknown ids are ignored."""
         ids = MarkReadSerializer.checked(request.data).get("ids")
-        marked = services.mark_read(recipient=cast(User, request.user), ids=ids)
+        marked = services.mark_read(recipient=person(request), ids=ids)
         return Response({"marked": marked})

@@ -37,6 +37,8 @@ FIELDS = {
     "genre": "type", "note": "note", "abstract": "abstract", "event-title": "eventtitle",
 }  # fmt: skip
 PUBLISHERS = {"phdthesis": "school", "mastersthesis": "school", "techreport": "institution"}
+ADDRESSES = {"DOI": "doi", "URL": "url"}
+BRACES = str.maketrans({"{": "%7B", "}": "%7D"})  # for addresses
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 ESCAPES = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -91,6 +93,8 @@ def _fields(kind: str, csl: dict[str, Any]) -> dict[str, str]:
     fields[PUBLISHERS.get(kind, "publisher")] = escaped(csl.get("publisher", ""))
     fields["pages"] = escaped(csl.get("page", "").replace("-", "–")).replace("–", "--")
     number, issue = csl.get("number", ""), csl.get("issue", "")
+    # `number` is an article's issue, or another work's own number. If both are known, the other one
+    # goes into `eid` or `issue`.
     fields["number"] = escaped(issue or number if kind == "article" else number or issue)
     if number and issue:
         fields["eid" if kind == "article" else "issue"] = escaped(
@@ -112,10 +116,6 @@ def _addresses(kind: str, csl: dict[str, Any]) -> dict[str, str]:
     if kind == "misc" and bare["url"]:  # old styles print the address only from `howpublished`
         bare["howpublished"] = f"\\url{{{bare['url']}}}"
     return bare
-
-
-ADDRESSES = {"DOI": "doi", "URL": "url"}
-BRACES = str.maketrans({"{": "%7B", "}": "%7D"})
 
 
 def escaped(text: Any) -> str:
