@@ -77,7 +77,7 @@ lock: $(VENV)/dev.stamp
 		--output-file requirements/bench.txt
 
 clean:
-	@rm -rf $(VENV) .bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .bench .servers .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -not -path './.data/*' -prune -exec rm -rf {} +
 
 # A stamp file marks a finished installation, so that it runs only once. pip is upgraded first,

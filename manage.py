@@ -35,8 +35,12 @@ def main() -> None:
     # Garbage collection finds nothing while code is loaded, and takes a tenth of the time.
     gc.disable()
     import django
+    from django.core.exceptions import ImproperlyConfigured
 
-    django.setup()
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
     gc.freeze()
     gc.enable()
     run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+from amqp import AMQPError
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from kombu.exceptions import OperationalError as PublishFailed
 from psycopg_pool import PoolTimeout
@@ -13,7 +14,7 @@ from eventbook.operate import BrokerDown
 from stack.terminal import SaysWhatToDo
 
 DATABASE_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError, PoolTimeout)
-BROKER_ERRORS = (BrokerDown, PublishFailed, RedisError)
+BROKER_ERRORS = (BrokerDown, PublishFailed, RedisError, AMQPError)
 EXPECTED_ERRORS = (*DATABASE_ERRORS, *BROKER_ERRORS, SaysWhatToDo, ProgrammingError)
 TABLE_ERRORS = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
@@ -32,8 +33,8 @@ def one_line(error: BaseException) -> str:
     first = str(error).strip().partition("\n")[0] or type(error).__name__
     if isinstance(error, BROKER_ERRORS):
         return (
-            f"The broker can't be reached ({first}). Start Valkey/Redis, or correct REDIS_URL, and"
-            " run this again: events wait in PostgreSQL."
+            f"The broker can't be reached ({first}). Start it, or correct BROKER_URL (or"
+            " REDIS_URL), and run this again: events wait in PostgreSQL."
         )
     if isinstance(error, ProgrammingError):
         return f"The database is not that of this release ({first}): run `manage.py migrate`."

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import django_stubs_ext
 import environ
-from kombu.entity import Queue
 
 from api import openapi
 from config import logs, queues
@@ -21,6 +20,7 @@ from config.accounts import *  # noqa: F403
 from config.release import release_name
 from config.web import *  # noqa: F403
 from config.web import URL_PREFIX
+from eventbook.celery import broker_settings
 from eventbook.conf import Conf
 from eventbook.database import configured
 
@@ -31,18 +31,18 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 # -- Servers and this installation -------------------------------------------------------------
-# Embedded servers replace a missing DATABASE_URL or REDIS_URL (stack/embedded.py).
+# Embedded servers replace a missing DATABASE_URL or BROKER_URL (stack/embedded.py).
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / ".data")))
 DATABASE_URL = env("DATABASE_URL", default="")
-REDIS_URL = env("REDIS_URL", default="")
-EMBEDDED = not (DATABASE_URL and REDIS_URL)
+BROKER_URL = env("BROKER_URL", default="") or env("REDIS_URL", default="")
+EMBEDDED = not (DATABASE_URL and BROKER_URL)
 if EMBEDDED:
     from stack.embedded import Servers
     from stack.local_secret import local_secret
 
     _servers = Servers(DATA_DIR)
     DATABASE_URL = DATABASE_URL or _servers.database_url
-    REDIS_URL = REDIS_URL or _servers.redis_url
+    BROKER_URL = BROKER_URL or _servers.redis_url
 
 DEBUG = env.bool("DEBUG", default=False)
 # Allow plain HTTP, for the local stack only: no redirect to https, cookies without `secure`.
@@ -228,9 +228,9 @@ SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 
 # -- Celery ------------------------------------------------------------------------------------
-CELERY_BROKER_URL = REDIS_URL
-# Each queue needs its own routing key: with the default one, all would get the same messages.
-CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]
+_broker = broker_settings(BROKER_URL, QUEUES.values(), master=env("BROKER_MASTER", default=""))
+CELERY_BROKER_URL, CELERY_BROKER_USE_SSL = _broker.url, _broker.use_ssl
+CELERY_TASK_QUEUES, CELERY_BROKER_TRANSPORT_OPTIONS = _broker.queues, _broker.transport_options
 CELERY_TASK_DEFAULT_QUEUE = "events"
 CELERY_TASK_ROUTES = ["eventbook.declare.handlers.route"]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
@@ -255,17 +255,6 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1}
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # kombu's acknowledgements cost as much broker work as everything else a worker does with a
-    # message. They aren't needed: the relay publishes a dead worker's deliveries again, sooner than
-    # kombu would restore its messages.
-    "ack_emulation": False,
-    "socket_timeout": 10,
-    "socket_connect_timeout": 3,
-    "health_check_interval": 10,
-    # A queue's two lanes: interactive work, then bulk work (eventbook/brokers/broker.py).
-    "priority_steps": [0, 9],
-}
 # For maintenance tasks only: the tasks that deliver events keep no results, since each delivery's
 # row has its outcome.
 CELERY_RESULT_BACKEND = "django-db"

@@ -13,9 +13,10 @@ from django.db import close_old_connections
 from django.utils.log import configure_logging
 
 from eventbook.brokers import transport
+from eventbook.brokers.lanes import UnknownBroker, broker_settings, queue_of
 from eventbook.brokers.watch import Watch
 
-__all__ = ["prepare"]
+__all__ = ["UnknownBroker", "broker_settings", "prepare"]
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def warm_up(**_: Any) -> None:
     # Not at the top: the settings import this module, and models load only after the settings.
     from eventbook.work import execution
 
-    execution.warm_up(current_app.amqp.queues.consume_from)
+    execution.warm_up({queue_of(name) for name in current_app.amqp.queues.consume_from})
 
 
 @signals.worker_shutting_down.connect(weak=False)

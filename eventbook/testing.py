@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from celery import current_app
 
 from eventbook.brokers.broker import BrokerDown
+from eventbook.brokers.lanes import lane_names
 from eventbook.database.statements import execute
 from eventbook.relay.relay import Relay
 
@@ -67,8 +68,11 @@ def open_deliveries() -> dict[str, int]:
 @contextmanager
 def without_consumers(queue: str) -> Iterator[None]:
     """Stop one worker from consuming a queue during the block."""
-    current_app.control.cancel_consumer(queue, reply=True, timeout=2, limit=1)
+    lanes = lane_names(current_app.conf.broker_url, queue)
+    for lane in lanes:
+        current_app.control.cancel_consumer(lane, reply=True, timeout=2, limit=1)
     try:
         yield
     finally:
-        current_app.control.add_consumer(queue, reply=True, timeout=2, limit=1)
+        for lane in lanes:
+            current_app.control.add_consumer(lane, reply=True, timeout=2, limit=1)

@@ -62,7 +62,8 @@ def wants_json(environment: Mapping[str, str]) -> bool:
     for name, meaning in (("LOG_JSON", True), ("INSECURE_HTTP", False)):
         if text := environment.get(name):
             return (text.lower() in environ.Env.BOOLEAN_TRUE_STRINGS) is meaning
-    return bool(environment.get("DATABASE_URL") and environment.get("REDIS_URL"))
+    broker = environment.get("BROKER_URL") or environment.get("REDIS_URL")
+    return bool(environment.get("DATABASE_URL") and broker)
 
 
 def configure(options: dict[str, Any]) -> None:

@@ -1,17 +1,16 @@
 """The relay's messages: each makes a worker run one handler on a chunk of deliveries.
 
-The messages of one handler and lane differ in few fields. kombu and Celery build the first one as a
-pattern, from which all later ones are written: for a single event, building a message from scratch
-would be the relay's largest cost.
+The messages of one handler differ in few fields. Celery builds the first one as a template, from
+which all others are made: for a single event, building a message from scratch would be the relay's
+largest cost.
 """
 
 from __future__ import annotations
 
 import math
-from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from celery import current_app
@@ -26,23 +25,27 @@ CONTENT_TYPE, CONTENT_ENCODING = "application/json", "utf-8"
 PERSISTENT = {"delivery_mode": 2}
 
 
-class Writer:
-    """Write messages in the format in which a channel of kombu's virtual transport stores them."""
+class TaskMessage(NamedTuple):
+    """A message of Celery's task protocol: its JSON body, and AMQP's headers and properties."""
 
-    def __init__(self, channel: Any) -> None:
-        self.channel = channel
-        # By handler and priority: a message, and the third part of its body (Celery's callbacks).
-        self._patterns: dict[tuple[str, int], tuple[dict[str, Any], Any]] = {}
+    id: str
+    body: bytes
+    headers: dict[str, Any]
+    properties: dict[str, Any]
 
-    def write(self, handler: Handler, chunk: Sequence[Pending], priority: int) -> bytes:
-        """Return the encoded message that makes a worker run the handler on these deliveries.
 
-        `priority` is kombu's (broker.MESSAGE_PRIORITIES).
-        """
-        key = handler.name, priority
-        if key not in self._patterns:
-            self._patterns[key] = self._pattern(handler, priority)
-        pattern, callbacks = self._patterns[key]
+class Templates:
+    """Make messages from templates, one for each handler."""
+
+    def __init__(self) -> None:
+        # By handler: a message, and the third part of its body (Celery's callbacks).
+        self._templates: dict[str, tuple[TaskMessage, Any]] = {}
+
+    def message(self, handler: Handler, chunk: Sequence[Pending]) -> TaskMessage:
+        """Return the message that makes a worker run the handler on these deliveries."""
+        if handler.name not in self._templates:
+            self._templates[handler.name] = template(handler)
+        template_, callbacks = self._templates[handler.name]
         suspect = any(delivery.suspect for delivery in chunk)
         arguments = [
             [[delivery.id for delivery in chunk]],
@@ -56,24 +59,21 @@ class Writer:
             "argsrepr": describe(handler, chunk),
             "kwargsrepr": "suspect" if suspect else "",
         }
-        message = pattern | {
-            "body": b64encode(msgspec.json.encode(arguments)).decode(),
-            "headers": pattern["headers"] | headers,
-            "properties": pattern["properties"] | {"correlation_id": id, "delivery_tag": id},
-        }
-        return msgspec.json.encode(message)
+        return TaskMessage(
+            id,
+            msgspec.json.encode(arguments),
+            template_.headers | headers,
+            template_.properties | {"correlation_id": id},
+        )
 
-    def _pattern(self, handler: Handler, priority: int) -> tuple[dict[str, Any], Any]:
-        """Have kombu and Celery build a message without deliveries."""
-        headers, properties, (*_, callbacks), _ = current_app.amqp.create_task_message(
-            str(new_id()), handler.name, ignore_result=not handler.keep_result
-        )
-        message: dict[str, Any] = self.channel.prepare_message(
-            b"", priority, CONTENT_TYPE, CONTENT_ENCODING, headers, properties | PERSISTENT
-        )
-        # kombu adds these fields to each message that a channel publishes.
-        self.channel._inplace_augment_message(message, "", handler.queue)  # noqa: SLF001
-        return message, callbacks
+
+def template(handler: Handler) -> tuple[TaskMessage, Any]:
+    """Have Celery build a message without deliveries; return it, and its body's callbacks."""
+    id = str(new_id())
+    headers, properties, (*_, callbacks), _ = current_app.amqp.create_task_message(
+        id, handler.name, ignore_result=not handler.keep_result
+    )
+    return TaskMessage(id, b"", headers, properties | PERSISTENT), callbacks
 
 
 def chunks(pending: Sequence[Pending]) -> Iterator[tuple[str, Sequence[Pending]]]:

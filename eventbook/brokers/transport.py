@@ -135,6 +135,17 @@ class Transport(redis.Transport):
     Channel = Channel
 
 
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The channel to the master that sentinels name."""
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """kombu's transport for sentinels with the channel above."""
+
+    Channel = SentinelChannel
+
+
 def install() -> None:
-    """Make kombu use this transport for all Redis URLs."""
+    """Make kombu use these transports for all Redis URLs."""
     TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:Transport"))
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"

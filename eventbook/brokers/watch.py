@@ -14,6 +14,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker import state
 
+from eventbook.brokers.lanes import queue_of, set_prefetch
 from eventbook.brokers.tally import tally
 from eventbook.conf import conf
 from eventbook.deliveries.controls import control_of, policy_in_force
@@ -34,7 +35,8 @@ class WorkerVitals(Vitals):
     def __init__(self, worker: Any) -> None:
         super().__init__()
         self.worker = worker
-        self.queues = sorted(worker.app.amqp.queues.consume_from)
+        self.lanes = sorted(worker.app.amqp.queues.consume_from)
+        self.queues = sorted({queue_of(lane) for lane in self.lanes})
         self.symptoms = Symptoms()
         self._wanted: int | None = None  # the concurrency in force; None until `check` has read it
         self._ticked = self._broker_back = time.monotonic()
@@ -56,9 +58,9 @@ class WorkerVitals(Vitals):
         """
         self._ticked = time.monotonic()
         consumer = self.worker.consumer.task_consumer
-        for queue in self.queues:
-            lost = consumer is None or not consumer.consuming_from(queue)
-            self.symptoms.note(f"it does not consume {queue}", present=lost)
+        for lane in self.lanes:
+            lost = consumer is None or not consumer.consuming_from(lane)
+            self.symptoms.note(f"it does not consume {lane}", present=lost)
         children = self.worker.pool._pool._pool  # noqa: SLF001 - Celery has no public way
         alive = any(child.exitcode is None for child in children)
         self.symptoms.note("none of its child processes is alive", present=not alive)
@@ -77,7 +79,9 @@ class WorkerVitals(Vitals):
             with suppress(ValueError):  # too many are busy: the next tick tries again
                 pool.shrink(before - wanted)
         if change := pool.num_processes - before:
-            self.worker.consumer._update_prefetch_count(change)  # noqa: SLF001 - as its own commands do
+            consumer = self.worker.consumer
+            consumer._update_prefetch_count(change)  # noqa: SLF001 - as its own commands do
+            set_prefetch(consumer.task_consumer, pool.num_processes)
             pool.maintain_pool()
             logger.info("worker.concurrency_changed", extra={"count": pool.num_processes})
 
@@ -126,11 +130,11 @@ class WorkerVitals(Vitals):
 
     def _messages_wait(self) -> bool:
         """Return whether messages wait in unpaused queues; note whether the broker is down."""
-        # Not at the top: importing `config` imports this module, and models load after that.
-        from eventbook.brokers.broker import Broker, BrokerDown
+        # Not at the top: the settings import this module, and models load after the settings.
+        from eventbook.brokers.broker import BrokerDown, open_broker
 
         if self._broker is None:
-            self._broker = Broker()
+            self._broker = open_broker()
         try:
             depths = self._broker.depths(self.queues)
         except BrokerDown:

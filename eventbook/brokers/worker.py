@@ -16,6 +16,7 @@ from celery.worker import consumer, loops
 
 logger = logging.getLogger(__name__)
 
+DELAYS = "delayed_delivery"  # in the name of a step
 STOPS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
@@ -25,6 +26,17 @@ class Stop(BaseException):
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
     """A consumer whose event loop is run by the worker's `run`, which handles stop signals."""
+
+    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[misc]
+        """Celery's steps of a consumer, without the one that creates 28 queues for delays.
+
+        Celery creates them in RabbitMQ for tasks with an ETA. We have none: the relay publishes a
+        delivery when it is due.
+        """
+
+        default_steps = tuple(
+            step for step in consumer.Consumer.Blueprint.default_steps if DELAYS not in step
+        )
 
     def loop(self, *arguments: Any) -> None:
         """Run Celery's event loop."""

@@ -20,7 +20,7 @@ from itertools import product
 
 from django.db import InterfaceError, OperationalError, connection
 
-from eventbook.brokers.broker import Broker, BrokerDown, Lane
+from eventbook.brokers.broker import Broker, BrokerDown, Lane, open_broker
 from eventbook.database.listener import Listener
 from eventbook.database.statements import execute, is_timeout, plan
 from eventbook.declare.queues import all_policies
@@ -60,7 +60,7 @@ POLLING_LOCK = 7310579
 class Relay:
     """The main loop of a relay process; `stop` makes `run` return after the current step."""
 
-    broker: Broker = field(default_factory=Broker)
+    broker: Broker = field(default_factory=open_broker)
     stopped: threading.Event = field(default_factory=threading.Event)
     pulse: Pulse = field(default_factory=Pulse)
     rhythm: Rhythm = field(default_factory=Rhythm)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -65,3 +68,18 @@ def in_hand(six: list[int]) -> Iterator[list[int]]:
         other.execute("SELECT FROM eventbook_delivery WHERE id = %s FOR UPDATE", [locked])
         yield six[:3]
         other.rollback()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """The path of a self-signed certificate for this machine; its key has the suffix .key."""
+    if not shutil.which("openssl"):
+        pytest.skip("NOT TESTED: TLS. There is no openssl to make a certificate.")
+    path = tmp_path / "server.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-out", str(path), "-keyout", str(path.with_suffix(".key"))],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return path

@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from eventbook.brokers.broker import Broker
 from eventbook.models import Delivery, Event, Lease, OutboxEntry, Priority, Process, QueueControl
 from eventbook.operate import diagnosis
 from eventbook.operate.actions.queues import pause
@@ -243,8 +243,7 @@ def test_unsafe_settings_are_found(settings: Any) -> None:
 
 
 def test_servers_that_may_lose_things_are_found() -> None:
-    channel: Any = Broker()._connect().default_channel
-    client = channel.client
+    client = current_app.connection_for_write().default_channel.client
     client.config_set("maxmemory-policy", "allkeys-lru")
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from eventbook.brokers.broker import Broker, BrokerDown
+from eventbook.brokers.broker import BrokerDown
 from eventbook.database.ids import new_id
 from eventbook.database.statements import plan
 from eventbook.declare.queues import all_policies
@@ -69,8 +69,8 @@ def test_a_lost_message_stays_suspect_if_publishing_it_again_fails(
         raise BrokerDown
 
     delivery = overdue()
-    monkeypatch.setattr(Broker, "publish", fail)
     relay = Relay()
+    monkeypatch.setattr(relay.broker, "publish", fail)
 
     with pytest.raises(BrokerDown):
         relay.step()

@@ -12,8 +12,8 @@ import redis
 from celery import current_app
 from django.conf import settings
 
-from eventbook.brokers.broker import MESSAGE_PRIORITIES
-from eventbook.brokers.messages import Writer, describe
+from eventbook.brokers.messages import Templates, describe
+from eventbook.brokers.redis import MESSAGE_PRIORITIES, enclosed, envelope
 from eventbook.database.ids import new_id
 from eventbook.declare.handlers import handlers
 from eventbook.deliveries.states import Pending
@@ -112,7 +112,11 @@ def test_a_message_is_what_celery_and_kombu_would_send(
             **properties,
         )
         sent += [
-            json.loads(Writer(channel).write(handler, chunk, MESSAGE_PRIORITIES[lane]))
+            json.loads(
+                enclosed(
+                    Templates().message(handler, chunk), envelope(channel, (handler.queue, lane))
+                )
+            )
             for _ in range(2)
         ]
 

@@ -18,7 +18,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.utils import timezone
 
-from eventbook.brokers.broker import Broker
+from eventbook.brokers.broker import open_broker
 from eventbook.declare.queues import UnknownQueue
 from eventbook.deliveries import controls
 from eventbook.models import Delivery, Lease, Operation, QueueControl
@@ -154,7 +154,7 @@ def test_a_relay_publishes_nothing_of_a_paused_queue(workers: Workers) -> None:
         send("new")
         relay_once()
 
-        depths = Broker().depths([QUEUE])
+        depths = open_broker().depths([QUEUE])
 
     assert set(depths.values()) == {0}
     assert states() == Counter(queued=2, retry=1)

@@ -168,7 +168,7 @@ class Observed:
         return environment() | {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             # Separate queues, which no other worker of the tests consumes.
-            "REDIS_URL": settings.REDIS_URL.replace("virtual_host=0", "virtual_host=1"),
+            "REDIS_URL": settings.BROKER_URL.replace("virtual_host=0", "virtual_host=1"),
             "PROCESS_NAME": name,
             "RELEASE": "2026.1",
             "LOG_JSON": "1",

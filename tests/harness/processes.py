@@ -22,6 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 0.05
 
 
+# The environment variable with the broker's address: REDIS_URL, unless the test run has another.
+BROKER_VARIABLE = "BROKER_URL" if "BROKER_URL" in os.environ else "REDIS_URL"
+
+
 class DeadlinePassed(AssertionError):
     """A condition that a test waited for did not hold in time."""
 
@@ -50,7 +54,7 @@ def environment() -> dict[str, str]:
     assert url != settings.DATABASE_URL, "The test run must not use another database."
     return os.environ | {
         "DATABASE_URL": url,
-        "REDIS_URL": settings.REDIS_URL,
+        BROKER_VARIABLE: settings.BROKER_URL,
         "SECRET_KEY": settings.SECRET_KEY,
         "INSECURE_HTTP": "1",
         "REMAP_SIGTERM": "SIGQUIT",  # as fly.toml has it
@@ -75,7 +79,7 @@ def without_a_broker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env=environment() | {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"},
+        env=environment() | {BROKER_VARIABLE: f"redis://127.0.0.1:{free_port()}/0"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 DATA = Path(tempfile.mkdtemp(prefix="commonplace-test-"))
-for given in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG"):
+for given in ("DATABASE_URL", "BROKER_URL", "REDIS_URL", "SECRET_KEY", "DEBUG"):
     os.environ.pop(given, None)
 os.environ["DATA_DIR"] = str(DATA)
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
@@ -40,6 +40,13 @@ os.environ["METADATA_CONCURRENCY"] = "2"
 os.environ["METADATA_BACKOFF_SECONDS"] = "0"
 
 _running = ExitStack()
+# The broker of the tests: Valkey, or RabbitMQ if the environment says so.
+_rabbitmq = None
+if os.environ.get("TEST_BROKER") == "rabbitmq":
+    from stack.rabbitmq import RabbitMQ
+
+    _rabbitmq = RabbitMQ(DATA / "rabbitmq")
+    os.environ["BROKER_URL"] = _rabbitmq.url
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -55,6 +62,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         mark = os.environ[VARIABLE] = new_mark(DATA)
         _running.enter_context(watching(mark))
         _running.enter_context(embedded.using(DATA))
+        if _rabbitmq is not None:
+            _running.callback(_rabbitmq.stop)
+            _rabbitmq.start()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -17,18 +17,20 @@ def diagnose() -> Iterator[Finding]:
     that does not respond delays the report by a few seconds.
     """
     on_database, on_broker = servers.database(), servers.broker()
+    responds = not isinstance(on_broker, Unreachable)
+    if not responds:
+        on_broker = servers.without_broker(on_broker)
     yield on_database
     yield on_broker
-    has_broker = not isinstance(on_broker, Unreachable)
-    if has_broker:
+    if responds:
         yield from servers.broker_settings()
     if not isinstance(on_database, Unreachable):
         on_migrations = servers.migrations()
         yield on_migrations
         yield from servers.database_settings()
         if on_migrations.well:
-            yield from work.findings(has_broker=has_broker)
-            yield from processes.findings(query_workers=has_broker)
+            yield from work.findings(has_broker=not isinstance(on_broker, Unreachable))
+            yield from processes.findings(query_workers=responds)
     yield from safety.findings()
 
 

@@ -41,9 +41,12 @@ def findings(*, query_workers: bool) -> Iterator[Finding]:
 def _workers(*, query_workers: bool) -> Iterator[Finding]:
     """Yield a finding for the workers of each queue."""
     policies, alive = all_policies(), queries.workers_by_queue()
-    consumers = _consumers(policies.keys() & alive.keys()) if query_workers else None
+    # They consume every queue, but don't report over the broker.
+    inline = queries.inline_relays()
+    expected = policies.keys() & alive.keys() if not inline else set()
+    consumers = _consumers(expected) if query_workers else None
     for policy in policies.values():
-        consuming = None if consumers is None else len(consumers.get(policy.name, []))
+        consuming = None if consumers is None else len(consumers.get(policy.name, [])) + inline
         yield _workers_of(policy, alive.get(policy.name, 0), consuming)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
+from celery import current_app
 from django.db import DatabaseError
 
-from eventbook.brokers.broker import Broker, BrokerDown
+from eventbook.brokers.broker import BrokerDown, open_broker
+from eventbook.brokers.lanes import Kind, kind_of
 from eventbook.declare.queues import all_policies
 from eventbook.observe import figures
 from eventbook.operate import queries
@@ -101,22 +104,33 @@ def clock_difference(ahead: float) -> str:
 
 def broker() -> Finding:
     """Return whether the broker responds, and how fast; Unreachable if it does not."""
-    connection = Broker()
     try:
-        waiting = sum(connection.depths(list(all_policies())).values())
-        began = time.monotonic()
-        connection.depths(list(all_policies()))
-        seconds = time.monotonic() - began
+        with closing(open_broker()) as connection:
+            waiting = sum(connection.depths(list(all_policies())).values())
+            began = time.monotonic()
+            connection.depths(list(all_policies()))
+            seconds = time.monotonic() - began
     except BrokerDown as error:
-        advice = "Start Valkey/Redis, or correct REDIS_URL. Until then events wait in PostgreSQL."
+        advice = (
+            "Start it, or correct BROKER_URL (REDIS_URL). Until then events wait in PostgreSQL."
+        )
         return Unreachable.bad("broker", f"unreachable: {error}", advice)
-    finally:
-        connection.close()
     text = f"{waiting} messages wait; it responds in {1000 * seconds:.1f} ms"
     if seconds > SLOW_SECONDS:
-        advice = "Find slow commands (`valkey-cli slowlog get`), and run it in the same region."
+        advice = "Find what slows it (`valkey-cli slowlog get`), and run it in the same region."
         return Finding.bad("broker", text, advice)
     return Finding.ok("broker", text)
+
+
+def without_broker(unreachable: Finding) -> Finding:
+    """Return the finding of an unreachable broker: a fault, unless relays run the handlers."""
+    try:
+        is_needed = (
+            kind_of(current_app.conf.broker_url) != Kind.NONE and not queries.inline_relays()
+        )
+    except DatabaseError:
+        is_needed = True
+    return unreachable if is_needed else Finding.ok("broker", "not needed: an inline relay")
 
 
 def broker_settings() -> Iterator[Finding]:
@@ -124,25 +138,12 @@ def broker_settings() -> Iterator[Finding]:
 
     The relay publishes a lost message again, but only once its delivery is due again.
     """
-    connection = Broker()
     try:
-        info = connection.info()
+        with closing(open_broker()) as connection:
+            weaknesses = list(connection.weaknesses())
     except BrokerDown:
         return
-    finally:
-        connection.close()
-    findings = []
-    if (policy := info.get("maxmemory_policy", "noeviction")) != "noeviction":
-        text = f"maxmemory-policy is {policy}: waiting messages may be dropped"
-        advice = "`valkey-cli config set maxmemory-policy noeviction`, and in its config file too."
-        findings.append(Finding.bad("broker eviction", text, advice))
-    if not info.get("aof_enabled", 1):
-        text = "appendonly is off: a restart loses the waiting messages"
-        advice = "`valkey-cli config set appendonly yes`, and in its config file too."
-        findings.append(Finding.bad("broker persistence", text, advice))
-    used, allowed = info.get("used_memory", 0), info.get("maxmemory", 0)
-    if allowed and used > MANY * allowed:
-        text = f"{used // 2**20} of {allowed // 2**20} MiB in use"
-        advice = "Raise maxmemory: when it is full, nothing can be published."
-        findings.append(Finding.bad("broker memory", text, advice))
-    yield from findings or [Finding.ok("broker settings", "they keep waiting messages")]
+    for weakness in weaknesses:
+        yield Finding.bad(f"broker {weakness.name}", weakness.text, weakness.advice)
+    if not weaknesses:
+        yield Finding.ok("broker settings", "they keep waiting messages")

@@ -71,6 +71,10 @@ WORKERS = f"""
     SELECT queue, count(*) FROM eventbook_process, unnest(queues) AS queue
     WHERE {ALIVE} GROUP BY queue
 """  # noqa: S608 - put together from constants
+INLINE_RELAYS = f"""
+    SELECT count(*) FROM eventbook_process
+    WHERE {ALIVE} AND "group" = 'relay' AND cardinality(queues) > 0
+"""  # noqa: S608
 # The process that uses the largest share of its memory limit comes first.
 FULLEST = "ORDER BY memory_bytes::float / nullif(memory_limit_bytes, 0) DESC NULLS LAST"
 GROUPS = f"""
@@ -103,6 +107,12 @@ def live_workers(queue: str) -> list[ProcessStatus]:
 def workers_by_queue() -> dict[str, int]:
     """Return how many live processes consume each queue; a queue without any is left out."""
     return dict(rows(WORKERS))
+
+
+def inline_relays() -> int:
+    """Return how many live relays run the handlers themselves (`relay --inline`)."""
+    ((count,),) = rows(INLINE_RELAYS)
+    return int(count)
 
 
 @dataclass(frozen=True, kw_only=True)

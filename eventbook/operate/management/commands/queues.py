@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from contextlib import closing
 from typing import Any
 
+from celery import current_app
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from eventbook.brokers.broker import Broker, BrokerDown
+from eventbook.brokers.broker import BrokerDown, open_broker
+from eventbook.brokers.lanes import Kind, kind_of
 from eventbook.declare.queues import UnknownQueue, all_policies, policy_of
 from eventbook.operate import actions, queries
 from eventbook.operate.actions import LIMITS, TooYoung, Waiting
@@ -259,14 +262,14 @@ def explained(error: ValidationError) -> str:
 
 
 def broker_outage() -> str:
-    """Return why the broker can't be reached, or "" if it can."""
-    broker = Broker()
+    """Return why the broker can't be reached, or "" if it can, or if none is used."""
+    if kind_of(current_app.conf.broker_url) == Kind.NONE:
+        return ""
     try:
-        broker.depths(list(all_policies()))
+        with closing(open_broker()) as broker:
+            broker.depths(list(all_policies()))
     except BrokerDown as error:
         return str(error)
-    finally:
-        broker.close()
     return ""
 
 

@@ -11,6 +11,7 @@ from celery import current_app
 from celery.utils.nodenames import host_format
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from eventbook.brokers.lanes import Kind, kind_of, lane_names
 from eventbook.brokers.worker import Worker
 from eventbook.declare.queues import QueuePolicy, UnknownQueue, policy_of
 
@@ -27,6 +28,10 @@ class Command(BaseCommand):
             policies = [policy_of(queue) for queue in queues]
         except UnknownQueue as error:
             raise CommandError(str(error)) from error
+        if kind_of(current_app.conf.broker_url) == Kind.NONE:
+            raise CommandError(
+                "BROKER_URL is none: the relay runs the handlers, and needs no worker."
+            )
         with suppress(PermissionError):  # a sandbox may forbid it
             os.nice(min(policy.niceness for policy in policies))
         # Not by Celery's own command, which would load Django and all apps a second time.
@@ -38,11 +43,12 @@ class Command(BaseCommand):
 def worker_options(policies: list[QueuePolicy]) -> dict[str, Any]:
     """Return the options of Celery's worker for these queues."""
     names = [policy.name for policy in policies]
+    broker_url = current_app.conf.broker_url
     # Node names must be unique: processes on one machine have numbers.
     number = os.environ.get("PROCESS_NUMBER", "1")
     node = "+".join(names) + ("" if number == "1" else f"-{number}")
     return {
-        "queues": names,
+        "queues": [lane for name in names for lane in lane_names(broker_url, name)],
         "hostname": host_format(f"{node}@%h"),
         # Child processes: one that crashes, hangs or leaks memory leaves the others alone.
         "pool": "eventbook.brokers.pool:Pool",
