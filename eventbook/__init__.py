@@ -13,19 +13,12 @@ from eventbook.lazy import loading
 
 if TYPE_CHECKING:
     from eventbook.beat.schedule import scheduled
-    from eventbook.declare.events import (
-        SMALL_BATCH,
-        KeyRange,
-        Recorded,
-        event_type,
-        is_large,
-        upcaster,
-    )
+    from eventbook.declare.events import KeyRange, Recorded, event_type
     from eventbook.declare.handlers import handler
     from eventbook.declare.queues import QueuePolicy, policy_of
     from eventbook.declare.retries import NEVER, Permanent, Retry, exponential, fixed, jittered
-    from eventbook.declare.statement import Statement
-    from eventbook.deliveries.limits import RateLimit, RateLimited, acquire_permits
+    from eventbook.declare.statement import Statement, insert_batch
+    from eventbook.deliveries.limits import RateLimit
     from eventbook.record.admission import BacklogFull, admit_bulk_work
     from eventbook.record.outbox import Priority, recording
     from eventbook.record.signals import DomainSignal
@@ -34,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NEVER",
-    "SMALL_BATCH",
     "BacklogFull",
     "DomainSignal",
     "KeyRange",
@@ -43,42 +35,32 @@ __all__ = [
     "Priority",
     "QueuePolicy",
     "RateLimit",
-    "RateLimited",
     "Recorded",
     "Retry",
     "Statement",
-    "acquire_permits",
     "admit_bulk_work",
     "event_type",
     "exponential",
     "fixed",
     "handler",
     "history",
-    "is_large",
+    "insert_batch",
     "jittered",
     "policy_of",
     "recording",
     "scheduled",
-    "upcaster",
 ]
 
 __getattr__ = loading(
     __name__,
     {
         "beat.schedule": ["scheduled"],
-        "declare.events": [
-            "SMALL_BATCH",
-            "KeyRange",
-            "Recorded",
-            "event_type",
-            "is_large",
-            "upcaster",
-        ],
+        "declare.events": ["KeyRange", "Recorded", "event_type"],
         "declare.handlers": ["handler"],
         "declare.queues": ["QueuePolicy", "policy_of"],
         "declare.retries": ["NEVER", "Permanent", "Retry", "exponential", "fixed", "jittered"],
-        "declare.statement": ["Statement"],
-        "deliveries.limits": ["RateLimit", "RateLimited", "acquire_permits"],
+        "declare.statement": ["Statement", "insert_batch"],
+        "deliveries.limits": ["RateLimit"],
         "record.admission": ["BacklogFull", "admit_bulk_work"],
         "record.outbox": ["Priority", "recording"],
         "record.signals": ["DomainSignal"],

@@ -25,8 +25,8 @@ from django.utils import timezone
 
 from accounts.events import UserFollowed, UserUnfollowed
 from accounts.models import User
-from eventbook import SMALL_BATCH, KeyRange, is_large
-from eventbook.database import execute, insert_new
+from eventbook import KeyRange, insert_batch
+from eventbook.database import execute
 from eventbook.stream import reset
 from feeds import statements
 from feeds.models import Timeline
@@ -66,10 +66,9 @@ def retract_cards(batch: Sequence[FanOut]) -> None:
 def _add(batch: Sequence[FanOut]) -> None:
     """Add the public cards of a batch to timelines."""
     if batch:
-        is_small = len(batch) <= SMALL_BATCH
-        statement = statements.FAN_OUT_FEW if is_small else statements.FAN_OUT_MANY
-        many = is_large([each.followers for each in batch])
-        insert_new(statement, _parameters(batch), many=many)
+        ranges = [each.followers for each in batch]
+        few, many = statements.FAN_OUT_FEW, statements.FAN_OUT_MANY
+        insert_batch(_parameters(batch), ranges, few=few, many=many)
 
 
 def _retract(batch: Sequence[FanOut]) -> None:

@@ -13,8 +13,8 @@ from django.utils import timezone
 from accounts.events import UserFollowed
 from accounts.models import User
 from cards.events import CardAdded, CardsImported, CollectionCardAdded
-from eventbook import SMALL_BATCH, KeyRange, Recorded, is_large
-from eventbook.database import execute, insert_new
+from eventbook import KeyRange, Recorded, insert_batch
+from eventbook.database import execute
 from eventbook.stream import reset
 from notifications import statements
 from notifications.models import Kind, Notification
@@ -43,9 +43,8 @@ def notify_of_added_cards(events: Sequence[Recorded[CardAdded]]) -> int:
             "visibilities": [recorded.event.visibility for recorded in events],
         }
     )
-    is_small = len(events) <= SMALL_BATCH
-    statement = statements.CARD_ADDED_FEW if is_small else statements.CARD_ADDED_MANY
-    return insert_new(statement, parameters, many=is_large(ranges))
+    few, many = statements.CARD_ADDED_FEW, statements.CARD_ADDED_MANY
+    return insert_batch(parameters, ranges, few=few, many=many)
 
 
 def notify_of_imports(events: Sequence[Recorded[CardsImported]]) -> int:

@@ -94,7 +94,7 @@ CARD_ADDED_FEW = card_added_few(BATCH)
 CARD_ADDED_CLAIMED = card_added_few("claimed AS batch")
 # Finds all followers first, for the reason given in feeds/statements.py, and sorts all rows. A user
 # with both reasons gets only the follower's notification. A row that the other card's delivery has
-# written would make the whole batch fail (insert_new).
+# written would make the whole batch fail (insert_batch).
 CARD_ADDED_MANY = f"""
     WITH follower AS MATERIALIZED (
         SELECT followed_id, follower_id, created_at FROM accounts_follow

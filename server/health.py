@@ -13,7 +13,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 
 from api.refusals import RETRY_AFTER_SECONDS
-from eventbook.operate import Unavailable, exposition, missing_migrations
+from eventbook.operate import MetricsUnavailable, exposition, missing_migrations
 
 # Health checkers use a process's own address as the host, which is not in ALLOWED_HOSTS.
 PROBES = ("/healthz", "/readyz")
@@ -91,7 +91,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         )
     try:
         body, content_type = exposition(request.headers.get("Accept", ""))
-    except Unavailable:
+    except MetricsUnavailable:
         return HttpResponse(
             "The database can't be reached.\n", status=503, content_type="text/plain"
         )

@@ -2,7 +2,7 @@
 
 from eventbook.database.configuration import configured
 from eventbook.database.ids import first_id_at, first_id_in_sql, new_id, seconds_of
-from eventbook.database.statements import execute, in_order, insert_new, is_timeout
+from eventbook.database.statements import execute, in_order, is_timeout
 
 __all__ = [
     "configured",
@@ -10,7 +10,6 @@ __all__ = [
     "first_id_at",
     "first_id_in_sql",
     "in_order",
-    "insert_new",
     "is_timeout",
     "new_id",
     "seconds_of",

@@ -6,7 +6,7 @@ shown as a CloudEvents 1.0 envelope (https://github.com/cloudevents/spec).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -42,15 +42,12 @@ class NewerEvent(Exception):
 
 @dataclass(frozen=True)
 class EventType:
-    """A wire name, its current version and dataclass, and the upcasters of older versions' data.
-
-    `upcasters[n]` turns the data of version n into that of version n + 1.
-    """
+    """A wire name, its current version and dataclass, and the upcasters (see `event_type`)."""
 
     name: str
     version: int
     dataclass: type[Any]
-    upcasters: dict[int, Upcast]
+    upcasters: Mapping[int, Upcast]
 
 
 class KeyRange(NamedTuple):
@@ -92,29 +89,19 @@ class Recorded(Generic[T_co]):
     keys: KeyRange = ALL_KEYS
 
 
-def is_large(ranges: Sequence[KeyRange]) -> bool:
-    """Return whether a batch is likely to write many rows, given the key ranges of its events."""
-    return len(ranges) > SMALL_BATCH or any(keys != ALL_KEYS for keys in ranges)
+def event_type(
+    name: str, *, version: int, upcasters: Mapping[int, Upcast] | None = None
+) -> Callable[[type[E]], type[E]]:
+    """Register the decorated frozen dataclass under a wire name; raise ValueError if taken.
 
-
-def event_type(name: str, *, version: int) -> Callable[[type[E]], type[E]]:
-    """Register the decorated frozen dataclass under a wire name; raise ValueError if taken."""
+    `upcasters[n]` is a function that turns data of version n into data of version n + 1.
+    """
 
     def register(cls: type[E]) -> type[E]:
         if name in type_of_name:
             raise ValueError(f"The event name {name!r} is taken by {type_of_name[name].dataclass}.")
-        type_of_name[name] = type_of_class[cls] = EventType(name, version, cls, {})
+        type_of_name[name] = type_of_class[cls] = EventType(name, version, cls, upcasters or {})
         return cls
-
-    return register
-
-
-def upcaster(name: str, *, from_version: int) -> Callable[[Upcast], Upcast]:
-    """Register the decorated function: it turns data of `from_version` into the next version's."""
-
-    def register(upcast: Upcast) -> Upcast:
-        type_of_name[name].upcasters[from_version] = upcast
-        return upcast
 
     return register
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from eventbook.database.statements import execute
-from eventbook.declare.events import ALL_KEYS
+from eventbook.database.statements import Parameters, execute, insert_new
+from eventbook.declare.events import ALL_KEYS, SMALL_BATCH, KeyRange
 
 CLAIM_RUN_FINISH = """
     WITH claimed AS MATERIALIZED (
@@ -76,3 +76,15 @@ class Statement:
             "fields": list(self.fields),
         }
         return dict(execute(self.sql, parameters | dict(self.parameters)).rows)
+
+
+def insert_batch(parameters: Parameters, ranges: Sequence[KeyRange], *, few: str, many: str) -> int:
+    """Insert the rows of a batch of events that are not there yet, and return how many.
+
+    `few` and `many` are INSERT statements with the same effects that end in ON CONFLICT DO NOTHING:
+    `few` is for a small batch (up to SMALL_BATCH events). `ranges` are the key ranges of the
+    events: a range that is not all keys is a part of a large event, and has many rows too.
+    """
+    is_small = len(ranges) <= SMALL_BATCH
+    has_parts = any(keys != ALL_KEYS for keys in ranges)
+    return insert_new(few if is_small else many, parameters, many=not is_small or has_parts)

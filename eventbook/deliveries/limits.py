@@ -52,6 +52,14 @@ class RateLimit:
             "seconds": self.seconds,
         }
 
+    def seconds_to_turn(self) -> float:
+        """Take a permit for a call that counts from its beginning, and return 0.
+
+        If there is none, reserve a turn, and return how many seconds to wait for it.
+        """
+        permission = acquire_permits([self], longest=0, waited=True)
+        return permission.seconds if isinstance(permission, RateLimited) else 0.0
+
 
 @dataclass(frozen=True)
 class Permits:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eventbook.operate.actions.dead_letters import replay_dead_letters
     from eventbook.operate.admin.records import ReadOnlyAdmin
     from eventbook.operate.audit import audit_rule
-    from eventbook.operate.metrics.snapshot import Unavailable, exposition
+    from eventbook.operate.metrics.snapshot import MetricsUnavailable, exposition
     from eventbook.operate.queries import (
         QueueStatus,
         backlogs,
@@ -31,9 +31,9 @@ __all__ = [
     "BrokerDown",
     "DeadLetters",
     "Delivery",
+    "MetricsUnavailable",
     "QueueStatus",
     "ReadOnlyAdmin",
-    "Unavailable",
     "all_handlers",
     "all_policies",
     "audit_rule",
@@ -53,7 +53,7 @@ __getattr__ = loading(
         "operate.actions.dead_letters": ["replay_dead_letters"],
         "operate.admin.records": ["ReadOnlyAdmin"],
         "operate.audit": ["audit_rule"],
-        "operate.metrics.snapshot": ["Unavailable", "exposition"],
+        "operate.metrics.snapshot": ["MetricsUnavailable", "exposition"],
         "brokers.broker": ["BrokerDown"],
         "models": ["Delivery"],
         "operate.selections": ["DeadLetters"],

@@ -29,7 +29,7 @@ class BacklogFull(Exception):
 
 
 @dataclass
-class Backlog:
+class BacklogCache:
     """A process's cached count of the backlog: when it was read, and whether it was full."""
 
     counted_at: float = float("-inf")
@@ -44,7 +44,7 @@ class Backlog:
         return self.retry_after
 
 
-backlog = Backlog()
+backlog = BacklogCache()
 
 
 def admit_bulk_work() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -64,10 +65,10 @@ EVENTS = """
 def prune() -> dict[str, int]:
     """Delete outdated rows in small transactions; return the number of deleted rows by queue.
 
-    Deleted events are counted for the queue `events`. Dead letters and their events stay until an
+    Deleted events are counted under `events`. Dead letters and their events stay until an
     operator replays or discards them.
     """
-    pruned = {queue: _prune_deliveries(queue) for queue in all_policies()}
+    pruned = Counter({queue: _prune_deliveries(queue) for queue in all_policies()})
     slot_types = [f"{name}.due" for name in schedules]
     pruned["events"] += _prune_events(SLOT_AGE, types=slot_types)
     if conf.KEEP_EVENTS_DAYS:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 from protego import Protego
 
-from eventbook import Later, RateLimit, RateLimited, acquire_permits
+from eventbook import Later, RateLimit
 from outside.errors import FetchFailed
 from outside.fetcher import Limits, fetch
 from pages.models import Robots
@@ -74,11 +74,8 @@ def _require_crawl_delay(origin: str, delay: float) -> None:
     seconds = math.ceil(min(delay, MAX_DELAY))
     if seconds <= MIN_DELAY:
         return
-    limit = RateLimit(f"crawl-delay {origin}", 1, seconds)
-    # The delay counts from the beginning of a visit, so its length doesn't matter.
-    turn = acquire_permits([limit], longest=0, waited=True)
-    if isinstance(turn, RateLimited):
-        raise Later(turn.seconds, f"The site's robots.txt wants {seconds} s between visits.")
+    if wait := RateLimit(f"crawl-delay {origin}", 1, seconds).seconds_to_turn():
+        raise Later(wait, f"The site's robots.txt wants {seconds} s between visits.")
 
 
 def rules_of(origin: str) -> str:

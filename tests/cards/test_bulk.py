@@ -10,7 +10,7 @@ from accounts.models import User
 from cards.models import Card
 from eventbook.models import Event
 from eventbook.record import admission
-from eventbook.record.admission import Backlog
+from eventbook.record.admission import BacklogCache
 
 Client = Callable[[Any], APIClient]
 pytestmark = pytest.mark.django_db
@@ -115,11 +115,11 @@ def test_while_too_much_is_open_bulk_work_is_refused_and_single_cards_are_not(
     alice: User, client_of: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BULK_BACKLOG_LIMIT = 2
-    monkeypatch.setattr(admission, "backlog", Backlog())
+    monkeypatch.setattr(admission, "backlog", BacklogCache())
     client = client_of(alice)
     cards = [{"type": "NOTE", "text": str(number)} for number in range(2)]
     first = client.post(BULK, {"cards": cards}, headers={"Idempotency-Key": "first"})
-    monkeypatch.setattr(admission, "backlog", Backlog())
+    monkeypatch.setattr(admission, "backlog", BacklogCache())
 
     refused = client.post(BULK, {"cards": cards}, headers={"Idempotency-Key": "second"})
     again = client.post(BULK, {"cards": cards}, headers={"Idempotency-Key": "first"})
@@ -130,6 +130,6 @@ def test_while_too_much_is_open_bulk_work_is_refused_and_single_cards_are_not(
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert Card.objects.count() == 3
     settings.BULK_BACKLOG_LIMIT = 3
-    monkeypatch.setattr(admission, "backlog", Backlog())
+    monkeypatch.setattr(admission, "backlog", BacklogCache())
     retried = client.post(BULK, {"cards": cards}, headers={"Idempotency-Key": "second"})
     assert (retried.status_code, Card.objects.count()) == (201, 5)

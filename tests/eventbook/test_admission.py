@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from eventbook.models import Delivery, Event, OutboxEntry, Priority
 from eventbook.record import admission
-from eventbook.record.admission import Backlog, BacklogFull, admit_bulk_work
+from eventbook.record.admission import BacklogCache, BacklogFull, admit_bulk_work
 from eventbook.record.outbox import recording
 from tests.probe.signals import ProbeSent, probe_sent
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets no test believe what another one counted."""
-    monkeypatch.setattr(admission, "backlog", Backlog())
+    monkeypatch.setattr(admission, "backlog", BacklogCache())
 
 
 def record(count: int, *, priority: Priority) -> None:
@@ -51,7 +51,7 @@ def test_bulk_work_is_refused_from_the_limit_on(settings: Any) -> None:
 
     admit_bulk_work()
     record(1, priority=Priority.BULK)
-    admission.backlog = Backlog()
+    admission.backlog = BacklogCache()
 
     with pytest.raises(BacklogFull) as refused:
         admit_bulk_work()
@@ -74,7 +74,7 @@ def test_neither_interactive_nor_finished_work_counts(settings: Any) -> None:
 def test_it_is_counted_once_a_second(settings: Any) -> None:
     settings.BULK_BACKLOG_LIMIT = 1
     record(1, priority=Priority.BULK)
-    backlog = Backlog()
+    backlog = BacklogCache()
 
     assert backlog.seconds_until_room(0.0) == admission.DEFAULT_WAIT
     OutboxEntry.objects.all().delete()

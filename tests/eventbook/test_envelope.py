@@ -34,8 +34,7 @@ class Shelved:
 
 @pytest.fixture
 def second_version() -> Iterator[None]:
-    events.event_type("probe.shelved", version=2)(Shelved)
-    events.upcaster("probe.shelved", from_version=1)(from_first)
+    events.event_type("probe.shelved", version=2, upcasters={1: from_first})(Shelved)
     yield
     del events.type_of_name["probe.shelved"]
 

@@ -314,5 +314,5 @@ def test_after_an_error_no_scrape_gets_only_a_part_of_the_metrics(
 
     with pytest.raises(ZeroDivisionError):
         cache.read()
-    with pytest.raises(snapshot.Unavailable):
+    with pytest.raises(snapshot.MetricsUnavailable):
         cache.read()

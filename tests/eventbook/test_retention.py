@@ -13,6 +13,7 @@ from django.utils import timezone
 from eventbook.beat.schedule import record_due_slots
 from eventbook.database.ids import first_id_at, new_id
 from eventbook.models import Attempt, Delivery, Event
+from eventbook.store import retention
 from eventbook.store.retention import prune
 from tests.conftest import Drain
 from tests.probe.sending import send
@@ -43,6 +44,12 @@ def test_ids_are_in_the_order_of_their_times() -> None:
 
     assert first_id_at(now - timedelta(seconds=1)) < new_id() < first_id_at(now + timedelta(days=1))
     assert first_id_at(now).version == 7
+
+
+def test_a_project_needs_no_queue_of_a_certain_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "all_policies", dict)
+
+    assert prune() == {"events": 0}
 
 
 def test_events_stay_for_as_many_days_as_the_setting_says(drain: Drain, settings: Any) -> None:

@@ -16,7 +16,7 @@ from cards.models import Card, Collection
 from cards.services import add_card
 from eventbook.models import Event, Priority
 from eventbook.record import admission
-from eventbook.record.admission import Backlog
+from eventbook.record.admission import BacklogCache
 from imports import limits, services
 from imports.models import Import, ImportProblem
 from tests.imports.conftest import IMPORTS, upload
@@ -135,7 +135,7 @@ def test_while_too_much_is_open_imports_are_refused(
     alice: User, client_of: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BULK_BACKLOG_LIMIT = 0
-    monkeypatch.setattr(admission, "backlog", Backlog())
+    monkeypatch.setattr(admission, "backlog", BacklogCache())
 
     response = upload(client_of(alice), b"https://example.org/")
 

@@ -60,85 +60,83 @@ def _histogram(
     return histogram
 
 
+# Each metric of a queue, with the field of its Backlog.
+QUEUE_GAUGES = (
+    ("queue_depth", "depth", "Open deliveries: waiting, running or between two attempts."),
+    (
+        "queue_runnable",
+        "runnable",
+        "Deliveries that wait for a worker or are held by one; 0 while paused.",
+    ),
+    (
+        "queue_oldest_seconds",
+        "oldest_seconds",
+        "How long the oldest waiting delivery could have run.",
+    ),
+    ("dead_letters", "dead", "Deliveries that failed for good and wait for an operator."),
+    ("queue_paused", "paused", "1 while an operator has paused the queue."),
+)
+
+
 def queues() -> Iterator[Metric]:
     """Yield each queue's backlog, dead letters, pause, workers and SLO."""
     policies = all_policies()
     backlogs = [each for each in queries.backlogs(list(policies)) if each.queue in policies]
     workers = queries.workers_by_queue()
-    yield gauge_by_queue(
-        "queue_depth", "Open deliveries: waiting, running or between two attempts.",
-        ((each.queue, each.depth) for each in backlogs),
-    )  # fmt: skip
-    yield gauge_by_queue(
-        "queue_runnable", "Deliveries that wait for a worker or are held by one; 0 while paused.",
-        ((each.queue, each.runnable) for each in backlogs),
-    )  # fmt: skip
-    yield gauge_by_queue(
-        "queue_oldest_seconds", "How long the oldest waiting delivery could have run.",
-        ((each.queue, each.oldest_seconds) for each in backlogs),
-    )  # fmt: skip
-    yield gauge_by_queue(
-        "dead_letters", "Deliveries that failed for good and wait for an operator.",
-        ((each.queue, each.dead) for each in backlogs),
-    )  # fmt: skip
-    yield gauge_by_queue(
-        "queue_paused", "1 while an operator has paused the queue.",
-        ((each.queue, each.paused) for each in backlogs),
-    )  # fmt: skip
-    yield gauge_by_queue(
-        "queue_workers", "Workers that consume the queue.",
-        ((name, workers.get(name, 0)) for name in policies),
-    )  # fmt: skip
-    yield gauge_by_queue(
-        "queue_slo_seconds", "The queue's SLO: 99 % of deliveries take less, from commit to done.",
-        ((policy.name, policy.slo_seconds) for policy in policies.values()),
-    )  # fmt: skip
+    for name, field, text in QUEUE_GAUGES:
+        figures = ((each.queue, getattr(each, field)) for each in backlogs)
+        yield gauge_by_label("queue", name, text, figures)
+    by_queue = ((name, workers.get(name, 0)) for name in policies)
+    yield gauge_by_label("queue", "queue_workers", "Workers that consume the queue.", by_queue)
+    slos = ((policy.name, policy.slo_seconds) for policy in policies.values())
+    text = "The queue's SLO: 99 % of deliveries take less, from commit to done."
+    yield gauge_by_label("queue", "queue_slo_seconds", text, slos)
 
 
 def relay() -> Iterator[Metric]:
     """Yield the relay's lag and backlog."""
-    yield gauge(
-        "relay_lag_seconds", "Age of the oldest event in the outbox.",
-        queries.relay_lag_seconds(),
-    )  # fmt: skip
+    lag = queries.relay_lag_seconds()
+    yield gauge("relay_lag_seconds", "Age of the oldest event in the outbox.", lag)
     yield gauge("outbox_depth", "Events in the outbox.", queries.outbox_length())
 
 
 def audits() -> Iterator[Metric]:
     """Yield the auditor's findings and their age; no samples if it has never run."""
     found = [(rule, count) for rule, count in queries.audits() if rule in rules]
-    yield gauge_by_label(
-        "rule", "audit_violations", "Breaches of the guarantee that the auditor found; must be 0.",
-        found,
-    )  # fmt: skip
+    text = "Breaches of the guarantee that the auditor found; must be 0."
+    yield gauge_by_label("rule", "audit_violations", text, found)
     age = GaugeMetricFamily("audit_age_seconds", "Time since the auditor's last run.")
     if (seconds := queries.audit_age_seconds()) is not None:
         age.add_metric([], seconds)
     yield age
 
 
+# Each metric of a process group, with the field of its ProcessGroup.
+GROUP_GAUGES = (
+    ("processes", "processes", "Live processes."),
+    (
+        "process_memory_bytes",
+        "memory_bytes",
+        "Memory of the group's process, with its children, that has the least left.",
+    ),
+    (
+        "process_clock_ahead_seconds",
+        "clock_ahead_seconds",
+        "The group's largest difference to PostgreSQL's clock, ahead or behind.",
+    ),
+)
+
+
 def processes() -> Iterator[Metric]:
     """Yield the number of live processes in each group, with their memory and clocks."""
     own = [policy.process_group for policy in all_policies().values()]
     groups = queries.process_groups([*own, *OTHER_GROUPS], other=OTHER)
-    yield gauge_by_label(
-        "group", "processes", "Live processes.",
-        ((each.name, each.processes) for each in groups),
-    )  # fmt: skip
-    yield gauge_by_label(
-        "group", "process_memory_bytes",
-        "Memory of the group's process, with its children, that has the least left.",
-        ((each.name, each.memory_bytes) for each in groups),
-    )  # fmt: skip
-    yield gauge_by_label(
-        "group", "process_memory_limit_bytes", "The memory limit of that process.",
-        ((each.name, each.memory_limit_bytes) for each in groups if each.memory_limit_bytes),
-    )  # fmt: skip
-    yield gauge_by_label(
-        "group", "process_clock_ahead_seconds",
-        "The group's largest difference to PostgreSQL's clock, ahead or behind.",
-        ((each.name, each.clock_ahead_seconds) for each in groups),
-    )  # fmt: skip
+    for name, field, text in GROUP_GAUGES:
+        figures = ((each.name, getattr(each, field)) for each in groups)
+        yield gauge_by_label("group", name, text, figures)
+    limits = ((each.name, each.memory_limit_bytes) for each in groups if each.memory_limit_bytes)
+    text = "The memory limit of that process."
+    yield gauge_by_label("group", "process_memory_limit_bytes", text, limits)
 
 
 def streams() -> Iterator[Metric]:
@@ -156,11 +154,6 @@ def database() -> Iterator[Metric]:
 def gauge(name: str, text: str, value: float) -> Metric:
     """Return a metric of one value without labels."""
     return GaugeMetricFamily(name, text, value=value)
-
-
-def gauge_by_queue(name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:
-    """Return a metric of (queue, value) rows."""
-    return gauge_by_label("queue", name, text, rows)
 
 
 def gauge_by_label(label: str, name: str, text: str, rows: Iterable[tuple[str, float]]) -> Metric:

@@ -12,7 +12,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from eventbook.observe.failures import connection_error
 from eventbook.observe.health import SilentHandler
-from eventbook.operate.metrics.snapshot import Unavailable, exposition
+from eventbook.operate.metrics.snapshot import MetricsUnavailable, exposition
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _metrics(accept: str) -> Response:
     """Return the response to a scrape: 503 if the database does not respond."""
     try:
         body, content_type = exposition(accept)
-    except Unavailable as error:
+    except MetricsUnavailable as error:
         logger.warning("metrics.unavailable", extra={"error": connection_error(error)})
         return Response("503 Service Unavailable", TEXT, b"The database does not respond.\n")
     finally:

@@ -17,7 +17,7 @@ KEEP_SECONDS = 1.0  # how long a collection is reused for other scrapes
 LIMIT_SECONDS = 5.0  # after which a collection begins no further query
 
 
-class Unavailable(Exception):
+class MetricsUnavailable(Exception):
     """The database can't be reached, or is too slow for a scrape: run `manage.py doctor`."""
 
 
@@ -31,12 +31,12 @@ class Snapshot:
         self._until = 0.0
 
     def read(self) -> list[Metric]:
-        """Return all metrics, or raise Unavailable."""
+        """Return all metrics, or raise MetricsUnavailable."""
         with self._lock:
             if time.monotonic() >= self._until:
                 self._collect()
             if self._failure:
-                raise Unavailable(self._failure)
+                raise MetricsUnavailable(self._failure)
             return self._metrics
 
     def clear(self) -> None:
@@ -78,7 +78,7 @@ snapshot = Snapshot()
 def exposition(accept: str) -> tuple[bytes, str]:
     """Return the metrics in the format that an `Accept` header names, and its content type.
 
-    Raise Unavailable when the database can't be reached or is too slow.
+    Raise MetricsUnavailable when the database can't be reached or is too slow.
     """
     encode, content_type = choose_encoder(accept)
     return encode(Collected(snapshot.read())), content_type

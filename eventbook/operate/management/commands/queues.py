@@ -173,19 +173,18 @@ class Command(BaseCommand):
         With --dry-run, only count them.
         """
         queue, which = options["queue"], chosen(options)
-        preview = queries.purge_preview(which)
-        found = {"queue": queue, "handlers": preview.by_handler}
         if options["dry_run"]:
+            preview = queries.purge_preview(which)
             text = f"{preview.would_discard} deliveries of {queue} would be discarded."
             counts = {"would_discard": preview.would_discard, "in_hand": preview.held}
-            self.write(found | counts, *preview_lines(preview), text)
+            found = {"queue": queue, "handlers": preview.by_handler, **counts}
+            self.write(found, *preview_lines(preview), text)
             return
         if not options["yes"]:
-            self.confirm(preview)
+            self.confirm(queries.purge_preview(which))
         purged = actions.purge(which, actor=ACTOR, progress=self.show_progress)
         text = f"{queue}: {purged.discarded} discarded, {purged.held} left to workers"
-        counts = {"discarded": purged.discarded, "in_hand": purged.held}
-        self.write(found | counts, text)
+        self.write({"queue": queue, "discarded": purged.discarded, "in_hand": purged.held}, text)
 
     def confirm(self, preview: PurgePreview) -> None:
         """Raise CommandError unless the user at the terminal confirms the purge."""
