@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from eventbook.operate.admin.records import ReadOnlyAdmin
     from eventbook.operate.audit import audit_rule
     from eventbook.operate.metrics.snapshot import MetricsUnavailable, exposition
-    from eventbook.operate.queries import (
-        QueueStatus,
-        backlogs,
-        missing_migrations,
-        outbox_length,
-        queue_status,
-    )
+    from eventbook.operate.queries.backlogs import backlogs
+    from eventbook.operate.queries.queues import QueueStatus, queue_status
+    from eventbook.operate.queries.servers import missing_migrations
+    from eventbook.operate.queries.system import outbox_length
     from eventbook.operate.selections import DeadLetters
 
 __all__ = [
@@ -57,12 +54,9 @@ __getattr__ = loading(
         "brokers.broker": ["BrokerDown"],
         "models": ["Delivery"],
         "operate.selections": ["DeadLetters"],
-        "operate.queries": [
-            "QueueStatus",
-            "backlogs",
-            "missing_migrations",
-            "outbox_length",
-            "queue_status",
-        ],
+        "operate.queries.backlogs": ["backlogs"],
+        "operate.queries.queues": ["QueueStatus", "queue_status"],
+        "operate.queries.servers": ["missing_migrations"],
+        "operate.queries.system": ["outbox_length"],
     },
 )

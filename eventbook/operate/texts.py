@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eventbook.models import Delivery, QueueControl
-from eventbook.operate.queries import PurgePreview, QueueStatus
+from eventbook.operate.queries.deliveries import PurgePreview
+from eventbook.operate.queries.queues import QueueStatus
 
 
 def confirm(question: str) -> bool:

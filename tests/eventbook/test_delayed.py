@@ -16,10 +16,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.utils import timezone
+from eventbook.operate.processes import processes
 
 from eventbook.models import Delivery, Event, Operation, OutboxEntry, Priority
-from eventbook.operate import queries
 from eventbook.operate.audit import audit
+from eventbook.operate.queries.delayed import count_delayed
+from eventbook.operate.queries.system import outbox_length, relay_lag_seconds
 from eventbook.record.outbox import record, recording
 from eventbook.relay.expansion import array_parameters, expand_due
 from eventbook.relay.relay import Relay
@@ -101,7 +103,7 @@ def test_events_survive_a_restart_of_everything(workers: Workers, tmp_path: Path
     for _ in range(3):
         process = launch("relay", log=tmp_path / "relay.log")
         with killed_on_failure(process):
-            wait_for(queries.processes, seconds=20, what="the relay runs")
+            wait_for(processes, seconds=20, what="the relay runs")
         kill_group(process)
     workers.stop()
     workers.start()
@@ -316,8 +318,8 @@ def test_nobody_takes_a_waiting_event_for_missed(drain: Drain) -> None:
     relay_once()
 
     assert {rule: n for rule, n in audit().items() if n and "follower" not in rule} == {}
-    assert (queries.outbox_length(), queries.relay_lag_seconds()) == (0, 0)
-    assert queries.count_delayed()[0] == 1
+    assert (outbox_length(), relay_lag_seconds()) == (0, 0)
+    assert count_delayed()[0] == 1
     assert (Event.objects.count(), Delivery.objects.count()) == (1, 0)
 
 

@@ -17,7 +17,7 @@ from eventbook.deliveries.controls import clear_cache
 from eventbook.models import Delivery, Lease, QueueControl
 from eventbook.observe import counters
 from eventbook.operate import actions, diagnosis
-from eventbook.operate.queries import backlogs
+from eventbook.operate.queries.backlogs import backlogs
 from eventbook.relay.due import claim_due
 from eventbook.work.execution import run_deliveries
 from tests.harness.deliveries import expand_only

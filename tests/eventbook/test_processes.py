@@ -20,8 +20,12 @@ from eventbook.models import Delivery, Process, QueueControl
 from eventbook.observe import figures
 from eventbook.observe.presence import Presence
 from eventbook.observe.vitals import Vitals
-from eventbook.operate import queries
-from eventbook.operate.queries import ProcessState
+from eventbook.operate.queries.processes import (
+    ProcessState,
+    live_workers,
+    process_groups,
+    processes,
+)
 from tests.harness.processes import wait_for
 from tests.harness.watched import CHILDREN, System, Watched
 from tests.probe.signals import ProbeSent, probe_sent
@@ -75,7 +79,7 @@ def test_whoever_runs_is_known_and_whoever_ends_in_peace_is_not(system: System) 
     assert {process.release for process in known(system).values()} == {settings.RELEASE}
     assert 50 * 2**20 < row.memory_bytes < row.memory_limit_bytes
     assert abs(row.clock_ahead_seconds) < 0.1
-    (status,) = [each for each in queries.live_workers("notifications") if each.pid == row.pid]
+    (status,) = [each for each in live_workers("notifications") if each.pid == row.pid]
     assert (status.state, status.seen_seconds_ago < 10) == (ProcessState.RUNNING, True)
 
     ids = {process.pk for process in known(system).values()}
@@ -101,15 +105,15 @@ def test_who_ends_without_a_word_is_silent_and_forgotten_after_a_day(system: Sys
     wait_for(lambda: known(system), seconds=60, what="it has told of itself")
     row = known(system)["notification-worker"]
     rows = Process.objects.filter(pk=row.pk)
-    among_the_workers = row.pid in {each.pid for each in queries.live_workers("notifications")}
+    among_the_workers = row.pid in {each.pid for each in live_workers("notifications")}
 
     worker.kill()
     rows.update(seen_at=Now() - timedelta(seconds=16))
 
-    (status,) = [each for each in queries.processes() if each.pid == row.pid]
+    (status,) = [each for each in processes() if each.pid == row.pid]
     assert status.state == ProcessState.SILENT
     assert among_the_workers
-    assert row.pid not in {each.pid for each in queries.live_workers("notifications")}
+    assert row.pid not in {each.pid for each in live_workers("notifications")}
 
     rows.update(seen_at=Now() - timedelta(hours=25))
     system.start("relay", "manage.py", "relay")
@@ -230,9 +234,7 @@ def test_of_a_group_the_process_with_the_least_memory_left_is_told() -> None:
             memory_bytes=memory, memory_limit_bytes=limit,
         )  # fmt: skip
 
-    found = {each.name: each for each in queries.process_groups(["reader"], other="other")}[
-        "reader"
-    ]
+    found = {each.name: each for each in process_groups(["reader"], other="other")}["reader"]
 
     assert (found.processes, found.memory_bytes, found.memory_limit_bytes) == (3, 450, 500)
 

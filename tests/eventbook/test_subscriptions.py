@@ -19,7 +19,8 @@ from eventbook.declare.handlers import Handler, handler, handlers
 from eventbook.declare.queues import all_policies
 from eventbook.deliveries.subscriptions import catch_up, subscribe
 from eventbook.models import Delivery, Operation, Priority, Subscription
-from eventbook.operate import actions, queries
+from eventbook.operate import actions
+from eventbook.operate.queries.deliveries import unknown_handlers
 from eventbook.relay import due
 from eventbook.relay.relay import Relay
 from tests.harness.deliveries import expand_only
@@ -175,7 +176,7 @@ def test_what_waits_for_a_removed_handler_stays_and_is_named() -> None:
         send("a")
         expand_only()
 
-    assert queries.unknown_handlers(list(handlers)) == ["probe.removed"]
+    assert unknown_handlers(list(handlers)) == ["probe.removed"]
     assert states("probe.removed") == Counter(queued=1)
 
 
@@ -188,7 +189,7 @@ def test_what_waits_for_a_removed_handler_can_be_given_up() -> None:
 
     call_command("dead-letters", "discard", "--removed", "probe.removed", stdout=StringIO())
 
-    assert queries.unknown_handlers(list(handlers)) == []
+    assert unknown_handlers(list(handlers)) == []
     assert states("probe.removed") == Counter(discarded=1)
     assert Operation.objects.get().details == {"handler": "probe.removed"}
 

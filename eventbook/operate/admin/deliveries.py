@@ -13,11 +13,12 @@ from django.utils.safestring import SafeString, mark_safe
 
 from eventbook.declare.handlers import handlers
 from eventbook.models import Attempt, Delivery
-from eventbook.operate import actions, queries
+from eventbook.operate import actions
 from eventbook.operate.actions import DeadLetters, Waiting
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
 from eventbook.operate.admin.records import ReadOnlyAdmin
 from eventbook.operate.admin.states import badge
+from eventbook.operate.queries.deliveries import dead_by_handler, purge_preview
 from eventbook.operate.texts import last_line
 
 
@@ -115,7 +116,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
                 self,
                 request,
                 title="Discard dead letters for good?",
-                counts=queries.dead_by_handler(which),
+                counts=dead_by_handler(which),
             )
         count = actions.discard_dead_letters(which, actor=request.user.get_username())
         self.message_user(request, f"{count} dead letters discarded.", messages.WARNING)
@@ -132,7 +133,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     ) -> TemplateResponse | None:
         which = Waiting(among=queryset)
         if not is_confirmed(request):
-            preview = queries.purge_preview(which)
+            preview = purge_preview(which)
             return confirmation(
                 self,
                 request,

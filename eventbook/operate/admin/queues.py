@@ -20,11 +20,12 @@ from django.utils.safestring import SafeString
 
 from eventbook.declare.queues import UnknownQueue, all_policies
 from eventbook.models import Delivery, QueueControl
-from eventbook.operate import actions, queries
+from eventbook.operate import actions
 from eventbook.operate.actions import Purged, Waiting
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
 from eventbook.operate.admin.states import badge
-from eventbook.operate.queries import QueueStatus
+from eventbook.operate.queries.deliveries import purge_preview
+from eventbook.operate.queries.queues import QueueStatus, queue_status
 from eventbook.operate.texts import limits_of, pause_of
 
 RESTORED = "before this database was restored: to end the pause, select the queue and resume it"
@@ -42,7 +43,7 @@ class QueueList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        found = {status.queue: status for status in queries.queue_status()}
+        found = {status.queue: status for status in queue_status()}
         rows: dict[str, ListedQueue] = {control.queue: control for control in self.result_list}
         for queue, row in rows.items():
             row.status = found.get(queue, QueueStatus(queue=queue))
@@ -225,7 +226,7 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     ) -> TemplateResponse | None:
         queues = names_of(queryset)
         if not is_confirmed(request):
-            previews = [queries.purge_preview(Waiting(queue=queue)) for queue in queues]
+            previews = [purge_preview(Waiting(queue=queue)) for queue in queues]
             return confirmation(
                 self,
                 request,

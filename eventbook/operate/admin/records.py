@@ -19,7 +19,7 @@ from eventbook.models import Audit, Delivery, Event, Lease, Operation, OutboxEnt
 from eventbook.operate.actions.delayed import cancel_delayed, reschedule_delayed
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed
 from eventbook.operate.audit import rules
-from eventbook.operate.queries import ALIVE_SECONDS
+from eventbook.operate.queries.processes import ALIVE_SECONDS
 
 Row = TypeVar("Row", bound=Model)
 

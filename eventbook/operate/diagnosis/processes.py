@@ -7,10 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from eventbook.brokers.broker import BrokerDown, worker_queues
 from eventbook.declare.queues import QueuePolicy, all_policies
-from eventbook.operate import queries
 from eventbook.operate.diagnosis.finding import Finding, duration
 from eventbook.operate.diagnosis.servers import CLOCK_SECONDS, KEEP_TIME, clock_difference
-from eventbook.operate.queries import ProcessState, ProcessStatus
+from eventbook.operate.queries.processes import (
+    ProcessState,
+    ProcessStatus,
+    inline_relays,
+    processes,
+    workers_by_queue,
+)
 
 MEMORY = 0.85  # the share of its limit above which a process uses too much memory
 # A deploy replaces processes one by one. One that takes longer than this is stuck.
@@ -28,7 +33,7 @@ def findings(*, query_workers: bool) -> Iterator[Finding]:
 
     With `query_workers`, also query the workers over the broker for the queues that they consume.
     """
-    known = queries.processes()
+    known = processes()
     present = [process for process in known if process.state != ProcessState.SILENT]
     yield from _workers(query_workers=query_workers)
     for group in ("relay", "beat"):
@@ -40,9 +45,9 @@ def findings(*, query_workers: bool) -> Iterator[Finding]:
 
 def _workers(*, query_workers: bool) -> Iterator[Finding]:
     """Yield a finding for the workers of each queue."""
-    policies, alive = all_policies(), queries.workers_by_queue()
+    policies, alive = all_policies(), workers_by_queue()
     # They consume every queue, but don't report over the broker.
-    inline = queries.inline_relays()
+    inline = inline_relays()
     expected = policies.keys() & alive.keys() if not inline else set()
     consumers = _consumers(expected) if query_workers else None
     for policy in policies.values():

@@ -13,8 +13,16 @@ from eventbook.brokers.broker import BrokerDown, open_broker
 from eventbook.brokers.lanes import Kind, kind_of
 from eventbook.declare.queues import all_policies
 from eventbook.observe import figures
-from eventbook.operate import queries
 from eventbook.operate.diagnosis.finding import Finding, Unreachable
+from eventbook.operate.queries.processes import inline_relays
+from eventbook.operate.queries.servers import (
+    connections_used_and_allowed,
+    missing_migrations,
+    not_durable,
+    round_trip_seconds,
+    server_version,
+    settings_that_differ,
+)
 
 SLOW_SECONDS = 0.1  # for a query without work; a handler sends several
 CLOCK_SECONDS = 1.0  # a larger difference to PostgreSQL's clock is a fault
@@ -24,8 +32,8 @@ MANY = 0.8  # the share of connections, or of memory, above which little is left
 def database() -> Finding:
     """Return whether PostgreSQL responds, and how fast; Unreachable if it does not."""
     try:
-        seconds = queries.round_trip_seconds()
-        version = queries.server_version()
+        seconds = round_trip_seconds()
+        version = server_version()
     except DatabaseError as error:
         advice = "Start PostgreSQL, or correct DATABASE_URL. Until then every request gets a 503."
         return Unreachable.bad("database", f"unreachable: {error}".strip(), advice)
@@ -41,7 +49,7 @@ def database() -> Finding:
 
 def migrations() -> Finding:
     """Return whether all migrations of this release are applied."""
-    if missing := queries.missing_migrations():
+    if missing := missing_migrations():
         text = f"{len(missing)} missing: {', '.join(missing)}"
         return Finding.bad("migrations", text, "Run `manage.py migrate`.")
     return Finding.ok("migrations", "all applied")
@@ -49,7 +57,7 @@ def migrations() -> Finding:
 
 def database_settings() -> Iterator[Finding]:
     """Yield findings about durability, session settings, connections and the clock."""
-    if unsafe := queries.not_durable():
+    if unsafe := not_durable():
         names = ", ".join(unsafe)
         text = f"{names} off: a crash of PostgreSQL loses or damages committed data"
         advice = f"`ALTER SYSTEM SET {unsafe[0]} = on;`, and `SELECT pg_reload_conf();`."
@@ -63,7 +71,7 @@ def database_settings() -> Iterator[Finding]:
 
 def _session() -> Finding:
     """Return whether the session's settings are those that statements need."""
-    if differ := queries.settings_that_differ():
+    if differ := settings_that_differ():
         advice = (
             "A proxy before PostgreSQL drops our `options`: connect directly, or set these"
             " by `ALTER ROLE … SET` (docs/scaling.md). A database in another encoding can't hold"
@@ -75,7 +83,7 @@ def _session() -> Finding:
 
 def _connections() -> Finding:
     """Return whether PostgreSQL has enough free connections."""
-    used, allowed = queries.connections_used_and_allowed()
+    used, allowed = connections_used_and_allowed()
     text = f"{used} of {allowed} in use"
     if used > MANY * allowed:
         advice = (
@@ -125,9 +133,7 @@ def broker() -> Finding:
 def without_broker(unreachable: Finding) -> Finding:
     """Return the finding of an unreachable broker: a fault, unless relays run the handlers."""
     try:
-        is_needed = (
-            kind_of(current_app.conf.broker_url) != Kind.NONE and not queries.inline_relays()
-        )
+        is_needed = kind_of(current_app.conf.broker_url) != Kind.NONE and not inline_relays()
     except DatabaseError:
         is_needed = True
     return unreachable if is_needed else Finding.ok("broker", "not needed: an inline relay")

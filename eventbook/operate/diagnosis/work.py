@@ -8,9 +8,22 @@ from django.utils import timezone
 
 from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import all_policies
-from eventbook.operate import queries
 from eventbook.operate.audit import rules
 from eventbook.operate.diagnosis.finding import Finding, duration
+from eventbook.operate.queries.deliveries import (
+    FailingHandler,
+    dead_by_queue,
+    failing_handlers,
+    unknown_handlers,
+)
+from eventbook.operate.queries.processes import live_workers
+from eventbook.operate.queries.queues import QueueStatus, queue_status
+from eventbook.operate.queries.system import (
+    audit_age_seconds,
+    audits,
+    outbox_length,
+    relay_lag_seconds,
+)
 
 RELAY_LAG_SECONDS = 10
 AUDIT_SECONDS = 300
@@ -29,17 +42,17 @@ def findings(*, has_broker: bool) -> Iterator[Finding]:
     yield _outbox(has_broker)
     yield _handlers()
     yield from _dead_letters()
-    failing = queries.failing_handlers()
+    failing = failing_handlers()
     yield from map(_failing_handler, failing)
     failing_queues = {each.queue for each in failing if each.count >= MANY_RETRIES}
-    for status in queries.queue_status():
+    for status in queue_status():
         yield _queue(status, has_broker, failing=status.queue in failing_queues)
     yield from _audits()
 
 
 def _outbox(has_broker: bool) -> Finding:
     """Return whether the relay keeps up with the outbox."""
-    lag, length = queries.relay_lag_seconds(), queries.outbox_length()
+    lag, length = relay_lag_seconds(), outbox_length()
     waiting = f"{length} events wait in the outbox"
     if lag > RELAY_LAG_SECONDS:
         start = "Start a relay (`manage.py relay`); if one runs, see its log."
@@ -51,7 +64,7 @@ def _outbox(has_broker: bool) -> Finding:
 
 def _dead_letters() -> Iterator[Finding]:
     """Yield a finding for each queue with dead letters."""
-    for queue, handlers_of_queue in queries.dead_by_queue().items():
+    for queue, handlers_of_queue in dead_by_queue().items():
         named = ", ".join(f"{count} of {name}" for name, count in handlers_of_queue.items())
         advice = (
             f"Find the cause: `manage.py dead-letters show --queue {queue} --limit 1`. Repair it,"
@@ -60,7 +73,7 @@ def _dead_letters() -> Iterator[Finding]:
         yield Finding.bad(f"dead letters of {queue}", named, advice)
 
 
-def _failing_handler(failing: queries.FailingHandler) -> Finding:
+def _failing_handler(failing: FailingHandler) -> Finding:
     """Return the finding of a handler with failed deliveries: bad from MANY_RETRIES on."""
     text = f"{failing.count} deliveries failed and wait for a retry"
     command = f"manage.py queues list {failing.queue} --state retrying --handler {failing.handler}"
@@ -68,7 +81,7 @@ def _failing_handler(failing: queries.FailingHandler) -> Finding:
     return Finding(f"handler {failing.handler}", failing.count < MANY_RETRIES, text, advice)
 
 
-def _queue(status: queries.QueueStatus, has_broker: bool, *, failing: bool) -> Finding:
+def _queue(status: QueueStatus, has_broker: bool, *, failing: bool) -> Finding:
     """Return the finding of a queue: bad if it is late, was removed, or is paused for too long."""
     subject, policy = f"queue {status.queue}", all_policies().get(status.queue)
     if policy is None:
@@ -86,13 +99,13 @@ def _queue(status: queries.QueueStatus, has_broker: bool, *, failing: bool) -> F
     return Finding.ok(subject, f"{status.depth} open, {status.done} done in 5 minutes")
 
 
-def _advice_if_late(status: queries.QueueStatus, has_broker: bool, *, failing: bool) -> str:
+def _advice_if_late(status: QueueStatus, has_broker: bool, *, failing: bool) -> str:
     """Return advice for a late queue that more workers would not help; "" if they would."""
     if not has_broker:
         return "Repair the broker: without it, no message reaches a worker."
     if not status.workers:
         return "Start a worker: see `workers of` below."
-    if troubled := [each for each in queries.live_workers(status.queue) if each.trouble]:
+    if troubled := [each for each in live_workers(status.queue) if each.trouble]:
         troubles = "; ".join(f"{each.name}: {each.trouble}" for each in troubled)
         return f"Repair or restart its worker. {troubles}."
     if not status.in_progress and not status.rate_per_second:
@@ -102,7 +115,7 @@ def _advice_if_late(status: queries.QueueStatus, has_broker: bool, *, failing: b
     return ""
 
 
-def _paused(subject: str, status: queries.QueueStatus, seconds: float) -> Finding:
+def _paused(subject: str, status: QueueStatus, seconds: float) -> Finding:
     """Return the finding of a queue that has been paused for `seconds`."""
     why = f" ({status.reason})" if status.reason else ""
     text = f"paused for {duration(seconds)} by {status.paused_by}{why}; {status.depth} wait"
@@ -114,7 +127,7 @@ def _paused(subject: str, status: queries.QueueStatus, seconds: float) -> Findin
 
 def _handlers() -> Finding:
     """Return whether open deliveries wait for handlers that this release does not have."""
-    unknown = queries.unknown_handlers(list(handlers))
+    unknown = unknown_handlers(list(handlers))
     if unknown:
         return Finding.bad(
             "handlers",
@@ -127,11 +140,11 @@ def _handlers() -> Finding:
 
 def _audits() -> Iterator[Finding]:
     """Yield a finding for each violated audit rule, or for an auditor that has stopped."""
-    found = [(rules[name], count) for name, count in queries.audits() if count and name in rules]
+    found = [(rules[name], count) for name, count in audits() if count and name in rules]
     for rule, count in found:
         text = f"{count} violations of {rule.name}; examples are in the admin, under Audits"
         yield Finding.bad("audit", text, rule.advice)
-    age = queries.audit_age_seconds()
+    age = audit_age_seconds()
     if age is None or age > AUDIT_SECONDS:
         text = "has not run yet" if age is None else f"last ran {duration(age)} ago"
         # Well on a system that was just set up; without beat, "beat processes" is the finding.

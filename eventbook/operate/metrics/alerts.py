@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbook.operate.queries import ALIVE_SECONDS
+from eventbook.operate.queries.processes import ALIVE_SECONDS
 
 RUNBOOK = "docs/alerts.md#alert-"
 # The error budget: the share of 30 days' deliveries that may be late or dead.

@@ -16,8 +16,17 @@ from prometheus_client.core import (
 from eventbook.declare.queues import all_policies
 from eventbook.observe.counters import bound_text, labels_text
 from eventbook.observe.families import FAMILIES, OTHER, Family
-from eventbook.operate import queries
 from eventbook.operate.audit import rules
+from eventbook.operate.queries.backlogs import backlogs
+from eventbook.operate.queries.processes import open_streams, process_groups, workers_by_queue
+from eventbook.operate.queries.servers import connections_used_and_allowed
+from eventbook.operate.queries.system import (
+    audit_age_seconds,
+    audits,
+    measures,
+    outbox_length,
+    relay_lag_seconds,
+)
 
 # The process groups in fly.toml that are not a queue's.
 OTHER_GROUPS = ("web", "relay", "beat", "flower", "exporter")
@@ -25,7 +34,7 @@ OTHER_GROUPS = ("web", "relay", "beat", "flower", "exporter")
 
 def counted() -> Iterator[Metric]:
     """Yield the counters and histograms that processes add to."""
-    found = queries.measures()
+    found = measures()
     for family in FAMILIES.values():
         values = found.get(family.name, {})
         labels = family.combinations()
@@ -81,10 +90,10 @@ QUEUE_GAUGES = (
 def queues() -> Iterator[Metric]:
     """Yield each queue's backlog, dead letters, pause, workers and SLO."""
     policies = all_policies()
-    backlogs = [each for each in queries.backlogs(list(policies)) if each.queue in policies]
-    workers = queries.workers_by_queue()
+    known = [each for each in backlogs(list(policies)) if each.queue in policies]
+    workers = workers_by_queue()
     for name, field, text in QUEUE_GAUGES:
-        figures = ((each.queue, getattr(each, field)) for each in backlogs)
+        figures = ((each.queue, getattr(each, field)) for each in known)
         yield gauge_by_label("queue", name, text, figures)
     by_queue = ((name, workers.get(name, 0)) for name in policies)
     yield gauge_by_label("queue", "queue_workers", "Workers that consume the queue.", by_queue)
@@ -95,18 +104,18 @@ def queues() -> Iterator[Metric]:
 
 def relay() -> Iterator[Metric]:
     """Yield the relay's lag and backlog."""
-    lag = queries.relay_lag_seconds()
+    lag = relay_lag_seconds()
     yield gauge("relay_lag_seconds", "Age of the oldest event in the outbox.", lag)
-    yield gauge("outbox_depth", "Events in the outbox.", queries.outbox_length())
+    yield gauge("outbox_depth", "Events in the outbox.", outbox_length())
 
 
-def audits() -> Iterator[Metric]:
+def auditor() -> Iterator[Metric]:
     """Yield the auditor's findings and their age; no samples if it has never run."""
-    found = [(rule, count) for rule, count in queries.audits() if rule in rules]
+    found = [(rule, count) for rule, count in audits() if rule in rules]
     text = "Breaches of the guarantee that the auditor found; must be 0."
     yield gauge_by_label("rule", "audit_violations", text, found)
     age = GaugeMetricFamily("audit_age_seconds", "Time since the auditor's last run.")
-    if (seconds := queries.audit_age_seconds()) is not None:
+    if (seconds := audit_age_seconds()) is not None:
         age.add_metric([], seconds)
     yield age
 
@@ -130,7 +139,7 @@ GROUP_GAUGES = (
 def processes() -> Iterator[Metric]:
     """Yield the number of live processes in each group, with their memory and clocks."""
     own = [policy.process_group for policy in all_policies().values()]
-    groups = queries.process_groups([*own, *OTHER_GROUPS], other=OTHER)
+    groups = process_groups([*own, *OTHER_GROUPS], other=OTHER)
     for name, field, text in GROUP_GAUGES:
         figures = ((each.name, getattr(each, field)) for each in groups)
         yield gauge_by_label("group", name, text, figures)
@@ -141,12 +150,12 @@ def processes() -> Iterator[Metric]:
 
 def streams() -> Iterator[Metric]:
     """Yield the number of live streams that web processes hold open."""
-    yield gauge("sse_streams", "Open live streams.", queries.open_streams())
+    yield gauge("sse_streams", "Open live streams.", open_streams())
 
 
 def database() -> Iterator[Metric]:
     """Yield how many connections PostgreSQL has, and how many it allows."""
-    used, allowed = queries.connections_used_and_allowed()
+    used, allowed = connections_used_and_allowed()
     yield gauge("database_connections", "Connections to PostgreSQL.", used)
     yield gauge("database_connections_max", "Connections that PostgreSQL allows.", allowed)
 
@@ -165,4 +174,4 @@ def gauge_by_label(label: str, name: str, text: str, rows: Iterable[tuple[str, f
 
 
 # All metrics. Each function runs a few statements, so that a slow scrape can stop between two.
-READERS = (counted, queues, relay, audits, processes, streams, database)
+READERS = (counted, queues, relay, auditor, processes, streams, database)

@@ -10,9 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from eventbook.models import Delivery
-from eventbook.operate import actions, queries
+from eventbook.operate import actions
 from eventbook.operate.actions import DeadLetters
 from eventbook.operate.management.options import moment, positive
+from eventbook.operate.queries.deliveries import dead_letters
 from eventbook.operate.texts import confirm, last_line
 
 ACTIONS = {
@@ -56,7 +57,7 @@ class Command(BaseCommand):
         filters = {name: options[name] for name in FILTERS}
         which = DeadLetters(ids=options["ids"] or None, **filters)
         if options["action"] in ("list", "show"):
-            letters = queries.dead_letters(which, limit=options["limit"])
+            letters = dead_letters(which, limit=options["limit"])
             self.write(letters, whole=options["action"] == "show", as_json=options["json"])
             return
         if options.get("removed"):

@@ -10,8 +10,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from eventbook.models import OutboxEntry
-from eventbook.operate import actions, queries
+from eventbook.operate import actions
 from eventbook.operate.management.options import moment, positive
+from eventbook.operate.queries.delayed import delayed_events, delayed_ids
 
 ACTOR = "command line"
 
@@ -36,11 +37,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "list":
-            found = queries.delayed_events(type=options["type"], limit=options["limit"])
+            found = delayed_events(type=options["type"], limit=options["limit"])
             lines = map(as_line, found) if found else ["No events wait for their time."]
             self.write(options, list(map(as_dict, found)), *lines)
             return
-        ids = queries.delayed_ids(options["keys"])
+        ids = delayed_ids(options["keys"])
         if missing := sorted(set(options["keys"]) - ids.keys()):
             raise CommandError(f"No delayed event has the key {', '.join(missing)}.")
         chosen = list(ids.values())

@@ -16,11 +16,20 @@ from django.core.serializers.json import DjangoJSONEncoder
 from eventbook.brokers.broker import BrokerDown, open_broker
 from eventbook.brokers.lanes import Kind, kind_of
 from eventbook.declare.queues import UnknownQueue, all_policies, policy_of
-from eventbook.operate import actions, queries
+from eventbook.operate import actions
 from eventbook.operate.actions import LIMITS, TooYoung, Waiting
 from eventbook.operate.actions.cleaning import FINISHED
 from eventbook.operate.management.options import age, limit, positive
-from eventbook.operate.queries import ListedState, PurgePreview, QueueStatus
+from eventbook.operate.queries.delayed import count_delayed
+from eventbook.operate.queries.deliveries import (
+    ListedState,
+    PurgePreview,
+    deliveries_of,
+    known_queue,
+    purge_preview,
+)
+from eventbook.operate.queries.queues import QueueStatus, queue_status
+from eventbook.operate.queries.system import outbox_length, relay_lag_seconds
 from eventbook.operate.texts import (
     as_dict,
     as_line,
@@ -106,7 +115,7 @@ class Command(BaseCommand):
         }
         self.as_json: bool = options["json"]
         try:
-            if "queue" in options and not queries.known_queue(options["queue"]):
+            if "queue" in options and not known_queue(options["queue"]):
                 policy_of(options["queue"])
             run[options["action"]](options)
         except (UnknownQueue, TooYoung) as error:
@@ -116,11 +125,11 @@ class Command(BaseCommand):
 
     def show_status(self, options: dict[str, Any]) -> None:
         """Print the figures of every queue, the relay's backlog and the state of the broker."""
-        rows = queries.queue_status()
+        rows = queue_status()
         figures = [dataclasses.asdict(row) for row in rows]
-        lag, outbox = queries.relay_lag_seconds(), queries.outbox_length()
+        lag, outbox = relay_lag_seconds(), outbox_length()
         outage = broker_outage()
-        delayed, first = queries.count_delayed()
+        delayed, first = count_delayed()
         states = [{"state": "paused" if row.paused else "running"} for row in rows]
         lines = table(COLUMNS, [a | b for a, b in zip(figures, states, strict=True)])
         notes = [line for row in rows if row.paused for line in lines_of_pause(row)]
@@ -143,7 +152,7 @@ class Command(BaseCommand):
 
     def show_deliveries(self, options: dict[str, Any]) -> None:
         """Print a queue's deliveries in one state."""
-        found = queries.deliveries_of(
+        found = deliveries_of(
             options["queue"],
             ListedState(options["state"]),
             handler=options["handler"],
@@ -174,14 +183,14 @@ class Command(BaseCommand):
         """
         queue, which = options["queue"], chosen(options)
         if options["dry_run"]:
-            preview = queries.purge_preview(which)
+            preview = purge_preview(which)
             text = f"{preview.would_discard} deliveries of {queue} would be discarded."
             counts = {"would_discard": preview.would_discard, "in_hand": preview.held}
             found = {"queue": queue, "handlers": preview.by_handler, **counts}
             self.write(found, *preview_lines(preview), text)
             return
         if not options["yes"]:
-            self.confirm(queries.purge_preview(which))
+            self.confirm(purge_preview(which))
         purged = actions.purge(which, actor=ACTOR, progress=self.show_progress)
         text = f"{queue}: {purged.discarded} discarded, {purged.held} left to workers"
         self.write({"queue": queue, "discarded": purged.discarded, "in_hand": purged.held}, text)
@@ -274,5 +283,5 @@ def broker_outage() -> str:
 
 def status_of(queue: str) -> QueueStatus:
     """Return the figures of one queue, without those of finished deliveries."""
-    (status,) = (row for row in queries.queue_status(with_done=False) if row.queue == queue)
+    (status,) = (row for row in queue_status(with_done=False) if row.queue == queue)
     return status

@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from eventbook.conf import conf
-from eventbook.operate import queries
 from eventbook.operate.management.options import moment, pace
+from eventbook.operate.queries.deliveries import open_count
 from eventbook.store import replay
 from eventbook.store.replay import InvalidSelection, Progress, Selection
 
@@ -85,7 +85,7 @@ class Command(BaseCommand):
     def wait(self, results: list[Progress]) -> None:
         """Wait until no delivery is open for the replayed handlers."""
         names = [result.handler for result in results]
-        while left := queries.open_count(names):
+        while left := open_count(names):
             self.stdout.write(f"{left} still open")
             self.stdout.flush()
             time.sleep(1)
