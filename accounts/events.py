@@ -17,23 +17,21 @@ class UserRegistered:
         return f"users/{self.user_id}"
 
 
-@event_type("user.followed", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UserFollowed:
+class _AboutFollow:
     follower_id: int
     followed_id: int
 
     @property
     def subject(self) -> str:
         return f"users/{self.followed_id}"
+
+
+@event_type("user.followed", version=1)
+class UserFollowed(_AboutFollow):
+    __slots__ = ()
 
 
 @event_type("user.unfollowed", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserUnfollowed:
-    follower_id: int
-    followed_id: int
-
-    @property
-    def subject(self) -> str:
-        return f"users/{self.followed_id}"
+class UserUnfollowed(_AboutFollow):
+    __slots__ = ()

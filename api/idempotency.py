@@ -83,12 +83,8 @@ class IdempotencyMiddleware:
             return response_again(request, stored, sender)
         response = self.get_response(request)
         if 200 <= response.status_code < 300:
-            store_response(
-                name,
-                status=response.status_code,
-                content_type=response.get("Content-Type", ""),
-                content=response.content,
-            )
+            content_type = response.get("Content-Type", "")
+            execute(STORE, [response.status_code, content_type, response.content, name])
         else:
             transaction.set_rollback(True)
         return response
@@ -136,11 +132,6 @@ def claim_key(name: str, body_digest: str) -> IdempotentRequest | None:
             return stored
         # The earlier request was deleted just now, for its age: the key is free, so try again.
     return None
-
-
-def store_response(name: str, *, status: int, content_type: str, content: bytes) -> None:
-    """Store the response of the request that claimed this key."""
-    execute(STORE, [status, content_type, content, name])
 
 
 def sha256_of(content: bytes) -> str:

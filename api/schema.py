@@ -144,8 +144,8 @@ class ProblemSchema(AutoSchema):
                     ProblemSerializer, code, [MEDIA_TYPE]
                 )
                 bodies[code] = body | {"description": PROBLEMS[code]}
-        for code in self.empty_codes():
-            bodies[code] = {"description": PROBLEMS[code]}
+        if self.method == "GET" and self.is_object():
+            bodies["304"] = {"description": PROBLEMS["304"]}
         for code, body in bodies.items():
             body["headers"] = dict(self.response_headers(code))
         return bodies
@@ -165,10 +165,6 @@ class ProblemSchema(AutoSchema):
     def is_object(self) -> bool:
         """Return whether the view serves one object, whose versions have ETags."""
         return isinstance(self.view, ObjectView)
-
-    def empty_codes(self) -> list[str]:
-        """Return the statuses of the view's possible responses without a body."""
-        return ["304"] if self.method == "GET" and self.is_object() else []
 
     def get_override_parameters(self) -> list[Any]:
         """Return the view's query parameters and request headers."""

@@ -5,7 +5,7 @@ Every private object that staff open is logged (LogsReading).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -19,21 +19,31 @@ from accounts.staff.reading import LogsReading
 from cards import services
 from cards.models import Card, Collection, CollectionCard
 from cards.services import rules
+from eventbook.operate import ReadOnlyAdmin
+
+Content = TypeVar("Content", Card, Collection)
 
 
-class WithoutAdding:
-    """Forbid adding rows in the admin: people add them through the API, or programs write them."""
+class ContentAdmin(LogsReading, admin.ModelAdmin[Content]):
+    """Let staff edit and remove, but not add, people's cards or collections.
+
+    Services make each change, so that events are recorded.
+    """
 
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Return False."""
+        """Return False: people add their own through the API."""
         return False
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Remove the rows one by one: a bulk delete would record no events."""
+    def is_private(self, obj: Content) -> bool:
+        """Return whether only the object's owner may read it."""
+        return obj.visibility == Visibility.PRIVATE
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Content]) -> None:
+        """Remove the objects one by one: a bulk delete would record no events."""
         for each in queryset:
-            self.delete_model(request, each)  # type: ignore[attr-defined]
+            self.delete_model(request, each)
 
 
 class CardForm(ModelForm[Card]):
@@ -49,8 +59,8 @@ class CardForm(ModelForm[Card]):
 
 
 @admin.register(Card)
-class CardAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Card]):
-    """Let staff edit and remove cards. Services make each change, so that events are recorded."""
+class CardAdmin(ContentAdmin[Card]):
+    """Let staff edit and remove cards."""
 
     form = CardForm
     list_display = ("short_title", "type", "visibility", "curator", "host", "created_at")
@@ -86,10 +96,6 @@ class CardAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Card]):
         """Return the host of the card's page; a dash for a private card or one without a page."""
         return card.url.host if card.url and not self.is_private(card) else "–"
 
-    def is_private(self, obj: Card) -> bool:
-        """Return whether only the card's curator may read it."""
-        return obj.visibility == Visibility.PRIVATE
-
     def save_model(self, request: HttpRequest, obj: Card, form: Any, change: bool) -> None:
         """Save the changed fields through the same service as the API."""
         services.update_card(
@@ -102,8 +108,8 @@ class CardAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Card]):
 
 
 @admin.register(Collection)
-class CollectionAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Collection]):
-    """Let staff edit and remove collections. Services make each change, and record its event."""
+class CollectionAdmin(ContentAdmin[Collection]):
+    """Let staff edit and remove collections."""
 
     list_display = ("__str__", "owner", "visibility", "created_at")
     list_filter = ("visibility", "created_at")
@@ -113,10 +119,6 @@ class CollectionAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Collection]):
     ordering = ("-id",)
     fields = ("id", "owner", "name", "description", "visibility", "created_at", "updated_at")
     readonly_fields = ("id", "owner", "created_at", "updated_at")
-
-    def is_private(self, obj: Collection) -> bool:
-        """Return whether only the collection's owner may read it."""
-        return obj.visibility == Visibility.PRIVATE
 
     def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
         """Save the changed fields through the same service as the API."""
@@ -129,7 +131,7 @@ class CollectionAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[Collection]):
 
 
 @admin.register(CollectionCard)
-class PlaceAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[CollectionCard]):
+class PlaceAdmin(LogsReading, ReadOnlyAdmin[CollectionCard]):
     """Let staff view the cards in collections, and remove cards from collections."""
 
     list_display = ("collection", "card", "added_by", "created_at")
@@ -138,12 +140,7 @@ class PlaceAdmin(LogsReading, WithoutAdding, admin.ModelAdmin[CollectionCard]):
     search_fields = ("collection__id__exact", "card__id__exact", "added_by__username__exact")
     search_help_text = "The id of a collection or card, or a username, each in full."
     ordering = ("-id",)
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: CollectionCard | None = None
-    ) -> bool:
-        """Return False: a card is either in a collection or not, so there is nothing to edit."""
-        return False
+    can_delete = True
 
     def delete_model(self, request: HttpRequest, obj: CollectionCard) -> None:
         """Remove the card from the collection in its owner's name."""

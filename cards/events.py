@@ -110,7 +110,9 @@ class CollectionCardRemoved(_AboutCollection):
     removed_by_id: int
 
 
-class _AboutImport:
+class AboutImport:
+    """Give the events of an import their subject, also those in imports/events.py."""
+
     __slots__ = ()
     import_id: UUID
 
@@ -121,7 +123,7 @@ class _AboutImport:
 
 @event_type("import.batch_added", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportBatchAdded(_AboutImport):
+class ImportBatchAdded(AboutImport):
     """A batch of an import was added as cards; `card_ids` are the public ones, for timelines."""
 
     import_id: UUID
@@ -131,7 +133,7 @@ class ImportBatchAdded(_AboutImport):
 
 @event_type("cards.imported", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardsImported(_AboutImport):
+class CardsImported(AboutImport):
     """An import added public cards; recorded once per import, to notify followers."""
 
     import_id: UUID

@@ -30,11 +30,16 @@ from cards.serializers import (
 NOT_YOURS = "Only its curator may change or remove a card."
 
 
-class Library(ListAPIView[Card]):
+class CardList(ListAPIView[Card]):
+    """A list of cards, newest first."""
+
+    queryset = Card.objects.none()  # gives the schema the model of the rows
+    serializer_class = CardSerializer
+
+
+class Library(CardList):
     """List your cards, newest first."""
 
-    queryset = Card.objects.none()
-    serializer_class = CardSerializer
     query_serializer = LibraryQuerySerializer
     location = ("card", "id")
 
@@ -99,11 +104,9 @@ class BulkAdd(APIView):
         return Response({"results": results}, status=201)
 
 
-class CardsAbout(ListAPIView[Card]):
+class CardsAbout(CardList):
     """The cards about a page, newest first."""
 
-    queryset = Card.objects.none()
-    serializer_class = CardSerializer
     query_serializer = PageQuerySerializer
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -116,11 +119,8 @@ class CardsAbout(ListAPIView[Card]):
         return queries.with_representation(cards, viewer=person(self.request))
 
 
-class SamePage(ListAPIView[Card]):
+class SamePage(CardList):
     """List the cards about the same page as a card, newest first."""
-
-    queryset = Card.objects.none()
-    serializer_class = CardSerializer
 
     def get_queryset(self) -> QuerySet[Card]:
         """Return the visible cards about the card's page."""

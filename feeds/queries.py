@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -56,9 +57,9 @@ PAGE = {
 }
 
 
-def global_feed() -> QuerySet[Card]:
-    """Return all public cards."""
-    return with_representation(public_cards())
+def public_feed(**filters: Any) -> QuerySet[Card]:
+    """Return the public cards that match the filters."""
+    return with_representation(public_cards().filter(**filters))
 
 
 def following_page(
@@ -96,20 +97,10 @@ def split_imported(events: Sequence[Recorded[ImportBatchAdded]]) -> dict[UUID, l
     return split
 
 
-def feed_cards(ids: set[UUID]) -> QuerySet[Card]:
-    """Return the cards with these ids that feeds may show."""
-    return with_representation(public_cards().filter(pk__in=ids))
-
-
 def follows_between(readers: set[int], curators: set[int]) -> set[tuple[int, int]]:
     """Return the pairs (reader, curator) in which the reader follows the curator now."""
     follows = Follow.objects.filter(follower__in=readers, followed__in=curators)
     return set(follows.values_list("follower_id", "followed_id"))
-
-
-def user_feed(curator: User) -> QuerySet[Card]:
-    """Return one curator's public cards."""
-    return with_representation(public_cards().filter(curator=curator))
 
 
 def collection_feed(collection: Collection) -> QuerySet[CollectionCard]:

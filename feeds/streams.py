@@ -87,7 +87,7 @@ RESETS = f"""
 
 def load_cards(pairs: Collection[Pair]) -> dict[Pair, Any]:
     """Return the cards of the pairs (reader, card) that the reader's following feed shows now."""
-    cards = {card.pk: card for card in queries.feed_cards({card for _, card in pairs})}
+    cards = {card.pk: card for card in queries.public_feed(pk__in={card for _, card in pairs})}
     follows = queries.follows_between(
         {reader for reader, _ in pairs}, {card.curator_id for card in cards.values()}
     )

@@ -13,6 +13,7 @@ from eventbook import scheduled
 from eventbook.database import execute
 from feeds import statements
 from feeds.services import lock_cards, lock_timelines
+from feeds.statements import FIND_ORPHANS
 
 OWNERS_AT_ONCE = 1000
 ENTRIES_AT_ONCE = 10_000
@@ -41,15 +42,11 @@ def prune_orphans() -> int:
 
     They remain after a user is deleted, or if a handler ran at the same time as another change.
     """
-    total = 0
-    while (found := _find_orphans()) and (pruned := _prune(found)):
+    total, pruned = 0, 1
+    while pruned and (found := execute(FIND_ORPHANS, [ENTRIES_AT_ONCE], prepare=False).rows):
+        pruned = _prune(found)
         total += pruned
     return total
-
-
-def _find_orphans() -> list[tuple[int, UUID]]:
-    """Return (owner id, card id) of up to ENTRIES_AT_ONCE orphans, without locking them."""
-    return execute(statements.FIND_ORPHANS, [ENTRIES_AT_ONCE], prepare=False).rows
 
 
 @transaction.atomic

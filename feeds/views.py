@@ -14,27 +14,22 @@ from accounts.queries import user_named
 from api.views import ListAPIView
 from cards.models import Card, CollectionCard
 from cards.queries import visible_collections
-from cards.serializers import CardSerializer
+from cards.views import CardList
 from eventbook.database import in_order
 from feeds import queries, services
 from feeds.serializers import CollectionFeedItemSerializer
 
 
-class GlobalFeed(ListAPIView[Card]):
+class GlobalFeed(CardList):
     """List all public cards, newest first."""
-
-    serializer_class = CardSerializer
 
     def get_queryset(self) -> QuerySet[Card]:
         """Return all public cards."""
-        return queries.global_feed()
+        return queries.public_feed()
 
 
-class FollowingFeed(ListAPIView[Card]):
+class FollowingFeed(CardList):
     """The public cards of the people whom the user follows, newest first."""
-
-    serializer_class = CardSerializer
-    queryset = Card.objects.none()  # gives the schema the model of the rows
 
     def get(self, request: Request) -> Response:
         """List the public cards of the people you follow, newest first."""
@@ -50,17 +45,14 @@ class FollowingFeed(ListAPIView[Card]):
         return queries.following_page(reader, after, descending=descending, limit=limit)
 
 
-class UserFeed(ListAPIView[Card]):
+class UserFeed(CardList):
     """List one person's public cards, newest first."""
-
-    serializer_class = CardSerializer
-    queryset = Card.objects.none()  # gives the schema the model of the rows
 
     @extend_schema(operation_id="feeds_users_list")
     def get(self, request: Request, username: str) -> Response:
         """List one person's public cards, newest first."""
         curator = get_object_or_404(user_named(username))
-        self.queryset = queries.user_feed(curator)
+        self.queryset = queries.public_feed(curator=curator)
         return self.list(request)
 
 

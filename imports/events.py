@@ -5,21 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from cards.events import AboutImport
 from eventbook import event_type
-
-
-class _AboutImport:
-    __slots__ = ()
-    import_id: UUID
-
-    @property
-    def subject(self) -> str:
-        return f"imports/{self.import_id}"
 
 
 @event_type("import.requested", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportRequested(_AboutImport):
+class ImportRequested(AboutImport):
     """A user submitted a file or an address for import."""
 
     import_id: UUID
@@ -28,7 +20,7 @@ class ImportRequested(_AboutImport):
 
 @event_type("import.batch_ready", version=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportBatchReady(_AboutImport):
+class ImportBatchReady(AboutImport):
     """A batch of an import's rows has been read and can be added as cards."""
 
     import_id: UUID

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from operator import attrgetter
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -33,12 +34,11 @@ from outside.errors import FetchFailed
 WAITING = "Paused for other people's imports; reading continues after them."
 
 
-def import_group(event: ImportRequested | ImportBatchReady) -> str:
-    """Return the rate limit group of an import: its host, or its uploader."""
-    return event.source
+# An event's rate limit group: the host or the uploader of an import.
+BY_SOURCE = attrgetter("source")
 
 
-@handler(import_requested, queue="imports", name="imports.read", atomic=False, group=import_group)
+@handler(import_requested, queue="imports", name="imports.read", atomic=False, group=BY_SOURCE)
 def read(events: Sequence[Recorded[ImportRequested]]) -> None:
     """Read imports into batches; postpone the rest of a long file while others wait."""
     for recorded in events:
@@ -62,7 +62,7 @@ def _read(job: Import) -> bool:
 
 
 @handler(
-    import_batch_ready, queue="imports", name="imports.add_batch", atomic=False, group=import_group
+    import_batch_ready, queue="imports", name="imports.add_batch", atomic=False, group=BY_SOURCE
 )
 def add_batch(events: Sequence[Recorded[ImportBatchReady]]) -> None:
     """Add the rows of batches, each batch in one transaction with a pause after it."""
@@ -119,12 +119,9 @@ def _record_batch_added(job: Import, cards: list[UUID]) -> None:
         import_batch_added.send(sender=Import, event=event)
 
 
-def feed_group(event: WebFeedDue) -> str:
-    """Return the rate limit group of a feed: the host it is fetched from."""
-    return event.host
-
-
-@handler(web_feed_due, queue="imports", name="imports.refresh", atomic=False, group=feed_group)
+@handler(
+    web_feed_due, queue="imports", name="imports.refresh", atomic=False, group=attrgetter("host")
+)
 def refresh(events: Sequence[Recorded[WebFeedDue]]) -> None:
     """Fetch feeds that are due, and import their new entries."""
     for recorded in events:

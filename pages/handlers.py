@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from django.utils import timezone
 
@@ -11,18 +12,11 @@ from pages.events import PageAdded, PageFetchRequested, PageIdentified
 from pages.metadata import services
 from pages.signals import page_added, page_fetch_requested, page_identified
 
-
-def host_of(event: PageAdded | PageFetchRequested) -> str:
-    """Return the page's host: pages of one host share a rate limit."""
-    return event.host
+# Pages of one host share a rate limit, and so do queries of one registry.
+BY_HOST, BY_REGISTRY = attrgetter("host"), attrgetter("registry")
 
 
-def registry_of(event: PageIdentified) -> str:
-    """Return the registry: queries of one registry share a rate limit."""
-    return event.registry
-
-
-@handler(page_added, queue="metadata", name="metadata.fetch_page", atomic=False, group=host_of)
+@handler(page_added, queue="metadata", name="metadata.fetch_page", atomic=False, group=BY_HOST)
 def fetch_page(events: Sequence[Recorded[PageAdded]]) -> None:
     """Fetch a new page's metadata, once for all users who save the page."""
     for recorded in events:
@@ -30,7 +24,7 @@ def fetch_page(events: Sequence[Recorded[PageAdded]]) -> None:
 
 
 @handler(
-    page_fetch_requested, queue="metadata", name="metadata.fetch_again", atomic=False, group=host_of
+    page_fetch_requested, queue="metadata", name="metadata.fetch_again", atomic=False, group=BY_HOST
 )
 def fetch_again(events: Sequence[Recorded[PageFetchRequested]]) -> None:
     """Fetch a page again if it has changed."""
@@ -43,7 +37,7 @@ def fetch_again(events: Sequence[Recorded[PageFetchRequested]]) -> None:
     queue="metadata",
     name="metadata.consult_registry",
     atomic=False,
-    group=registry_of,
+    group=BY_REGISTRY,
 )
 def consult_registry(events: Sequence[Recorded[PageIdentified]]) -> None:
     """Look up the work on a page in a registry."""

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from eventbook.database import execute
 from pages.canonical import Page
-from pages.events import PageAdded
+from pages.events import PageAdded, PageFetchRequested
 from pages.models import Url
-from pages.signals import page_added
+from pages.signals import page_added, page_fetch_requested
 
 # Known pages are looked up first, because even an insert that conflicts uses up a number of the
 # sequence. Inserts are ordered, so that two requests with the same new pages never deadlock.
@@ -69,6 +69,13 @@ def publish(pages: Iterable[Url | None], *, since: datetime) -> None:
         execute(PUBLISH, [since, [page.pk for page in hidden]])
         for page in hidden:
             page.public_since = since
+
+
+def request_fetches(pages: Iterable[Url]) -> None:
+    """Record an event for each page that makes a worker fetch it again."""
+    for page in pages:
+        event = PageFetchRequested(url_id=page.pk, host=page.host)
+        page_fetch_requested.send(sender=Url, event=event)
 
 
 def announce_pages(pages: Iterable[Url]) -> None:

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from accounts import queries, services
 from accounts.admin.permissions import PERMISSION_FIELDS, is_superuser, may_act_on
 from accounts.models import Follow, User
+from eventbook.operate import ReadOnlyAdmin
 
 # The most people that one request deletes; more would time out.
 MAX_PEOPLE = 20
@@ -100,33 +101,19 @@ class PersonAdmin(UserAdmin[User]):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Delete each user through the service."""
         for person in queryset:
-            services.delete_person(person=person)
+            self.delete_model(request, person)
 
 
 @admin.register(Follow)
-class FollowAdmin(admin.ModelAdmin[Follow]):
-    """Follows, which staff can see and delete but not create."""
+class FollowAdmin(ReadOnlyAdmin[Follow]):
+    """Follows, which staff can see and delete but not create or change."""
 
     list_display = ("follower", "followed", "notify", "created_at")
     list_filter = ("notify", "created_at")
     list_select_related = ("follower", "followed")
     search_fields = ("follower__username__iexact", "followed__username__iexact")
-    raw_id_fields = ("follower", "followed")
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: only the follower can create a follow."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Follow | None = None) -> bool:
-        """Refuse: a follow is only created or deleted."""
-        return False
+    can_delete = True
 
     def delete_model(self, request: HttpRequest, obj: Follow) -> None:
         """Delete a follow through the service, which records the event for timelines."""
         services.unfollow(follower=obj.follower, followed=obj.followed)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Follow]) -> None:
-        """Delete each follow through the service."""
-        for follow in queryset.select_related("follower", "followed"):
-            services.unfollow(follower=follow.follower, followed=follow.followed)

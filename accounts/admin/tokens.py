@@ -39,6 +39,7 @@ class TokenAdmin(ReadOnlyAdmin[AuthToken]):
     search_help_text = "The beginning of a token, or a username"
     ordering = ("-created",)
     fields = ("short_id", "user", "created", "last_used", "expiry")
+    can_delete = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuthToken]:
         """Return the tokens with the time of their last use."""
@@ -59,12 +60,8 @@ class TokenAdmin(ReadOnlyAdmin[AuthToken]):
 
     def has_delete_permission(self, request: HttpRequest, obj: AuthToken | None = None) -> bool:
         """Allow staff to revoke tokens of users who have no more permissions than they have."""
-        allowed = super(ReadOnlyAdmin, self).has_delete_permission(request, obj)
+        allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or may_act_on(request.user, obj.user))
 
     def delete_model(self, request: HttpRequest, obj: AuthToken) -> None:
         services.revoke_token(token=obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[AuthToken]) -> None:
-        for token in queryset:
-            services.revoke_token(token=token)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User, Visibility
 from cards.events import CardAdded, CardImported
-from cards.models import Card, Collection
+from cards.models import Card
 from cards.queries import own_cards, own_collections, visible_cards, with_representation
 from cards.services import rules
 from cards.services.hidden_pages import refetch_hidden
@@ -65,35 +65,13 @@ class RefusedCard:
 Outcome = AddedCard | RefusedCard
 
 
-def add_card(
-    *,
-    curator: User,
-    type: str,
-    url: str = "",
-    title: str = "",
-    text: str = "",
-    tags: Sequence[str] = (),
-    reference: Mapping[str, Any] | None = None,
-    parent: Card | UUID | None = None,
-    collections: Iterable[Collection | UUID] = (),
-    visibility: str = Visibility.PUBLIC,
-) -> tuple[Card, bool]:
-    """Add a card; return the card, and whether it is new.
+def add_card(*, curator: User, **content: Any) -> tuple[Card, bool]:
+    """Add a card with the content of a CardDraft; return the card, and whether it is new.
 
     If the curator has saved the page already, return that card unchanged; it is still added to the
     collections. Raise ValidationError with the invalid fields.
     """
-    draft = CardDraft(
-        type=type,
-        url=url,
-        title=title,
-        text=text,
-        tags=tags,
-        reference=reference or {},
-        parent=parent.pk if isinstance(parent, Card) else parent,
-        collections=[each.pk if isinstance(each, Collection) else each for each in collections],
-        visibility=visibility,
-    )
+    draft = CardDraft(**content)
     (outcome,) = add_cards(curator=curator, drafts=[draft], priority=Priority.INTERACTIVE)
     if isinstance(outcome, RefusedCard):
         raise ValidationError(dict(outcome.errors))

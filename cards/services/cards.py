@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -22,24 +21,7 @@ from pages.services import find_or_create_pages
 
 # The fields that can be changed; the type and the curator cannot.
 CHANGEABLE = ("url", "title", "text", "tags", "reference", "parent", "visibility")
-
-
-class Content(NamedTuple):
-    """The values of a card that a change can alter."""
-
-    url_id: int | None
-    link: str
-    title: str
-    text: str
-    tags: list[str]
-    reference: dict[str, Any]
-    parent_id: UUID | None
-    visibility: str
-
-    @classmethod
-    def of(cls, card: Card) -> Content:
-        """Return the card's present values."""
-        return cls(*(getattr(card, name) for name in cls._fields))
+COLUMNS = {"url": "link", "parent": "parent_id"}  # of fields with another name
 
 
 def update_card(*, card: Card, **changes: Any) -> Card:
@@ -56,12 +38,12 @@ def update_card(*, card: Card, **changes: Any) -> Card:
             lock_parents()
         locked = Card.objects.select_for_update(of=("self",))
         card = with_representation(locked, own=True).get(pk=card.pk)
-        before = Content.of(card)
+        old_page, before = card.url_id, _content(card)
         _apply(card, changes)
-        if Content.of(card) == before:
+        if _content(card) == before:
             return card
         _save(card)
-        update_page(card, is_moved=card.url_id != before.url_id)
+        update_page(card, is_moved=card.url_id != old_page)
         record_update(card)
     return with_representation(Card.objects.all(), own=True).get(pk=card.pk)
 
@@ -90,6 +72,11 @@ def remove_card(*, card: Card) -> bool:
     return True
 
 
+def _content(card: Card) -> list[Any]:
+    """Return the values of a card that a change can alter."""
+    return [card.url_id, *(getattr(card, COLUMNS.get(name, name)) for name in CHANGEABLE)]
+
+
 def _apply(card: Card, changes: dict[str, Any]) -> None:
     """Set the changed fields on the card; raise ValidationError if a change is invalid."""
     link = changes.get("url", card.link)
@@ -103,11 +90,8 @@ def _apply(card: Card, changes: dict[str, Any]) -> None:
     errors |= _errors_of_parent(card, changes)
     if errors:
         raise ValidationError(dict(errors))
-    card.link, card.title, card.text = link, title, text
-    card.tags = changes.get("tags", card.tags)
-    card.reference = changes.get("reference", card.reference)
-    card.parent_id = changes.get("parent", card.parent_id)
-    card.visibility = changes.get("visibility", card.visibility)
+    for name, value in changes.items():
+        setattr(card, COLUMNS.get(name, name), value)
     if "url" in changes:
         before, now = card.url_id, timezone.now()
         card.url_id = find_or_create_pages([page])[page.canonical] if page else None

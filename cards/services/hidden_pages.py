@@ -10,10 +10,8 @@ from accounts.models import Visibility
 from cards.metadata import saved_at
 from cards.models import Card
 from eventbook.database import execute
-from pages.events import PageFetchRequested
 from pages.models import Url
-from pages.services import publish
-from pages.signals import page_fetch_requested
+from pages.services import publish, request_fetches
 
 # `now()` is the start of the transaction; the page may have been fetched for another user since.
 NOW = "SELECT clock_timestamp()"
@@ -34,10 +32,7 @@ def refetch_hidden(cards: Sequence[Card]) -> None:
     pages = {card.url_id: card.url for card in cards if card.url}
     publish([card.url for card in cards if card.visibility == Visibility.PUBLIC], since=now)
     if settings.FETCH_METADATA:
-        for page in pages.values():
-            page_fetch_requested.send(
-                sender=Url, event=PageFetchRequested(url_id=page.pk, host=page.host)
-            )
+        request_fetches(pages.values())
 
 
 def update_page(card: Card, *, is_moved: bool) -> None:

@@ -79,7 +79,7 @@ def insert(cards: Sequence[Card]) -> Inserted:
     transaction has just added gets no id, and its card is not inserted: only the next statement
     sees that page.
     """
-    found = execute(INSERT, [json.dumps([_row(card) for card in cards])]).rows
+    found = execute(INSERT, [json.dumps([_row(card) for card in cards], default=str)]).rows
     rows = {row[0]: row[1:] for row in found}
     inserted = Inserted(set(), [], [])
     for card in cards:
@@ -108,19 +108,6 @@ def _metadata(known: str) -> Metadata:
 
 def _row(card: Card) -> dict[str, Any]:
     """Return a card, and the page it is about, as a row of INSERT's JSON parameter."""
-    return {
-        "id": str(card.pk),
-        "curator_id": card.curator_id,
-        "type": card.type,
-        "canonical": card.url.canonical if card.url else None,
-        "host": card.url.host if card.url else None,
-        "link": card.link,
-        "title": card.title,
-        "text": card.text,
-        "tags": card.tags,
-        "reference": card.reference,
-        "parent_id": str(card.parent_id) if card.parent_id else None,
-        "visibility": card.visibility,
-        "created_at": card.created_at.isoformat(),
-        "updated_at": card.updated_at.isoformat(),
-    }
+    columns = (field.attname for field in Card._meta.concrete_fields)  # noqa: SLF001
+    row = {name: getattr(card, name) for name in columns}
+    return row | ({"canonical": card.url.canonical, "host": card.url.host} if card.url else {})

@@ -62,13 +62,6 @@ class RateLimit:
 
 
 @dataclass(frozen=True)
-class Permits:
-    """Permission for one call: the id of a permit under each limit, for `end_permits`."""
-
-    ids: Sequence[int]
-
-
-@dataclass(frozen=True)
 class RateLimited:
     """No permission now; the call's turn comes in `seconds`."""
 
@@ -145,14 +138,14 @@ def rate_limits_of(handler: Handler, event: Any, policy: QueuePolicy) -> list[Ra
 
 def acquire_permits(
     limits: Sequence[RateLimit], *, longest: float, waited: bool
-) -> Permits | RateLimited:
-    """Return a permit under every limit; or reserve a turn and return RateLimited.
+) -> list[int] | RateLimited:
+    """Return the id of a permit under each limit; or reserve a turn and return RateLimited.
 
     The call must end within `longest` seconds. A call that has not `waited` for a turn before is
     refused while others of its line wait.
     """
     if not limits:
-        return Permits([])
+        return []
     with transaction.atomic():
         _lock(sorted({name for limit in limits for name in (limit.group, limit.line_name)}))
         for limit in limits:
@@ -164,13 +157,13 @@ def acquire_permits(
         for limit in limits:
             ((id,),) = execute(TAKE, limit.parameters | {"longest": longest}).rows
             ids.append(id)
-        return Permits(ids)
+        return ids
 
 
-def end_permits(permits: Permits, limits: Sequence[RateLimit]) -> None:
+def end_permits(permits: Sequence[int], limits: Sequence[RateLimit]) -> None:
     """Keep the permits of a call that has just ended in force for one more window."""
-    if permits.ids:
-        execute(END, [list(permits.ids), [limit.seconds for limit in limits]])
+    if permits:
+        execute(END, [list(permits), [limit.seconds for limit in limits]])
 
 
 def delete_idle() -> None:

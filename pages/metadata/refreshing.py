@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from eventbook import Priority, recording
-from pages.events import PageFetchRequested
 from pages.models import Metadata, Robots, Url
-from pages.signals import page_fetch_requested
+from pages.services import request_fetches
 
 DAY = timedelta(days=1)
 # Expired pages compared per page fetched: the most saved of them are fetched.
@@ -48,7 +47,7 @@ def refresh() -> dict[str, int]:
     with transaction.atomic(), recording(priority=Priority.BULK):
         expired = _claim_expired(limit)
         unknown = _claim_unknown(limit - len(expired))
-        _record_requests([*expired, *unknown])
+        request_fetches([*expired, *unknown])
     Robots.objects.filter(fetched_at__lt=timezone.now() - 30 * DAY).delete()
     return {"expired": len(expired), "unknown": len(unknown)}
 
@@ -74,18 +73,10 @@ def _claim_unknown(limit: int) -> list[Url]:
     return urls
 
 
-def fetch_again(urls: Iterable[Url]) -> int:
-    """Record events to fetch pages again now, and return how many."""
-    with transaction.atomic(), recording():
-        return _record_requests(list(urls))
-
-
-def _record_requests(urls: Sequence[Url]) -> int:
-    """Record an event for each page that makes a worker fetch it, and return their number."""
+def fetch_again(pages: QuerySet[Url]) -> int:
+    """Record events to fetch pages again now, and return how many: 0 without FETCH_METADATA."""
     if not settings.FETCH_METADATA:
         return 0
-    for url in urls:
-        page_fetch_requested.send(
-            sender=Url, event=PageFetchRequested(url_id=url.pk, host=url.host)
-        )
-    return len(urls)
+    with transaction.atomic(), recording():
+        request_fetches(pages)
+    return len(pages)

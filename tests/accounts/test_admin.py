@@ -221,8 +221,8 @@ def test_a_person_is_deleted_with_what_is_theirs_and_that_is_told(
 ) -> None:
     client_of(alice)
     collection = create_collection(owner=alice, name="Reading")
-    card, _ = add_card(curator=alice, type="NOTE", text="hers", collections=[collection])
-    kept, _ = add_card(curator=charlie, type="NOTE", text="his", parent=card)
+    card, _ = add_card(curator=alice, type="NOTE", text="hers", collections=[collection.pk])
+    kept, _ = add_card(curator=charlie, type="NOTE", text="his", parent=card.pk)
     services.follow(follower=charlie, followed=alice)
     client, page = as_staff(helper), f"/admin/accounts/user/{alice.pk}/delete/"
 

@@ -72,7 +72,7 @@ def name_what_exists(case: schemathesis.Case[Any]) -> None:
 def token(alice: User, bob: User) -> Iterator[str]:
     collection = create_collection(owner=alice, name="Reading")
     card, _ = add_card(
-        curator=alice, type="URL", url="https://example.org/", collections=[collection]
+        curator=alice, type="URL", url="https://example.org/", collections=[collection.pk]
     )
     other, _ = add_card(curator=bob, type="NOTE", text="note")
     services.follow(follower=alice, followed=bob)

@@ -31,7 +31,7 @@ WITH_BODY = [each for each in OPERATIONS if each.method != "get"]
 def known(alice: User, bob: User) -> dict[str, Any]:
     """These are values of addresses that exist, so that nothing is 404 before it is looked at."""
     collection = create_collection(owner=alice, name="Reading")
-    card, _ = add_card(curator=alice, type="NOTE", text="x", collections=[collection])
+    card, _ = add_card(curator=alice, type="NOTE", text="x", collections=[collection.pk])
     job = Import.objects.create(owner=alice, source_kind=Import.Source.UPLOAD)
     return {
         "card_id": card.pk,

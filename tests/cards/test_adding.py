@@ -84,7 +84,7 @@ def test_a_page_saved_again_still_joins_the_collections_given(alice: User) -> No
     add_card(curator=alice, type="URL", url=PAGE)
 
     for _ in range(2):
-        _, created = add_card(curator=alice, type="URL", url=PAGE, collections=[collection])
+        _, created = add_card(curator=alice, type="URL", url=PAGE, collections=[collection.pk])
 
     assert created is False
     assert collection.places.count() == 1
@@ -202,9 +202,9 @@ def test_a_private_card_of_another_cannot_be_a_parent(alice: User, bob: User) ->
     private, _ = add_card(curator=alice, type="NOTE", text="mine", visibility="PRIVATE")
     public, _ = add_card(curator=alice, type="NOTE", text="for all")
 
-    child, _ = add_card(curator=bob, type="NOTE", text="reply", parent=public)
+    child, _ = add_card(curator=bob, type="NOTE", text="reply", parent=public.pk)
     with pytest.raises(ValidationError) as refused:
-        add_card(curator=bob, type="NOTE", text="reply", parent=private)
+        add_card(curator=bob, type="NOTE", text="reply", parent=private.pk)
 
     assert child.parent_id == public.pk
     assert set(refused.value.message_dict) == {"parent"}
@@ -214,7 +214,7 @@ def test_a_collection_of_another_takes_no_card(alice: User, bob: User) -> None:
     collection = create_collection(owner=alice, name="Reading")
 
     with pytest.raises(ValidationError) as refused:
-        add_card(curator=bob, type="NOTE", text="x", collections=[collection])
+        add_card(curator=bob, type="NOTE", text="x", collections=[collection.pk])
 
     assert set(refused.value.message_dict) == {"collections"}
     assert Card.objects.count() == 0

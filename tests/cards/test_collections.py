@@ -133,7 +133,7 @@ def test_a_private_card_in_a_public_collection_is_seen_by_its_curator_only(
     alice: User, bob: User, reading: Collection, note: Card, client_of: Client
 ) -> None:
     private, _ = add_card(
-        curator=alice, type="NOTE", text="mine", visibility="PRIVATE", collections=[reading]
+        curator=alice, type="NOTE", text="mine", visibility="PRIVATE", collections=[reading.pk]
     )
     add_card_to_collection(collection=reading, card=note, added_by=alice)
     path = f"{COLLECTIONS}{reading.pk}/cards/"
@@ -149,7 +149,9 @@ def test_the_cards_of_a_collection_are_read_page_by_page_with_few_queries(
     alice: User, reading: Collection, client_of: Client, django_assert_num_queries: Any
 ) -> None:
     cards = [
-        add_card(curator=alice, type="URL", url=f"https://example.org/{n}", collections=[reading])
+        add_card(
+            curator=alice, type="URL", url=f"https://example.org/{n}", collections=[reading.pk]
+        )
         for n in range(5)
     ]
     client, path = client_of(alice), f"{COLLECTIONS}{reading.pk}/cards/?page_size=3"

@@ -130,8 +130,8 @@ def test_removing_a_card_takes_its_places_and_frees_its_children(
     alice: User, public: Card, client_of: Client
 ) -> None:
     collection = create_collection(owner=alice, name="Reading")
-    add_card(curator=alice, type="URL", url=PAGE, collections=[collection])
-    child, _ = add_card(curator=alice, type="NOTE", text="child", parent=public)
+    add_card(curator=alice, type="URL", url=PAGE, collections=[collection.pk])
+    child, _ = add_card(curator=alice, type="NOTE", text="child", parent=public.pk)
 
     codes = [client_of(alice).delete(f"{CARDS}{public.pk}/").status_code for _ in range(2)]
 
@@ -161,7 +161,7 @@ def test_the_library_lists_ones_own_cards_newest_first(
     alice: User, bob: User, public: Card, private: Card, client_of: Client
 ) -> None:
     collection = create_collection(owner=alice, name="Reading")
-    add_card(curator=alice, type="URL", url=PAGE, collections=[collection])
+    add_card(curator=alice, type="URL", url=PAGE, collections=[collection.pk])
     client = client_of(alice)
 
     assert ids(client.get(CARDS)) == [str(private.pk), str(public.pk)]

@@ -30,7 +30,7 @@ def chain(curator: User, length: int) -> list[Card]:
     cards: list[Card] = []
     for n in range(length):
         parent = cards[-1] if cards else None
-        cards.append(save(curator, f"{PAGE}/{n}", parent=parent))
+        cards.append(save(curator, f"{PAGE}/{n}", parent=parent and parent.pk))
     return cards
 
 
@@ -60,7 +60,7 @@ def test_a_parent_that_can_not_be_seen_is_as_one_that_is_gone(
     alice: User, bob: User, client_of: Callable[[Any], APIClient], change: str
 ) -> None:
     above = save(bob, f"{PAGE}/above")
-    below = save(alice, f"{PAGE}/below", parent=above)
+    below = save(alice, f"{PAGE}/below", parent=above.pk)
     path, body = f"/api/v1/cards/{below.pk}/", {"parent": str(above.pk)}
     client = client_of(alice)
     seen = client.patch(path, body, format="json")
@@ -160,7 +160,7 @@ def test_an_import_closes_no_circle_with_what_is_there(alice: User) -> None:
         other.do(lambda: bring(alice, [item("a", "b")]))
         other.commit()
     a = Card.objects.get()
-    below_a = save(alice, f"{PAGE}/b", title="b", parent=a)
+    below_a = save(alice, f"{PAGE}/b", title="b", parent=a.pk)
 
     with second_session() as other:
         other.do(lambda: bring(alice, [item("b")]))

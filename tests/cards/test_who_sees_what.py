@@ -72,7 +72,7 @@ def test_who_is_deactivated_goes_from_everywhere_and_comes_back(
     client = client_of(alice)
     save(alice)
     collection = collection_of(bob)
-    card = save(bob, text="bob's words", collections=[collection])
+    card = save(bob, text="bob's words", collections=[collection.pk])
     client.get(f"{API}feeds/following/")
     drain()
     before = seen_of_bob(client, card, collection)
@@ -142,12 +142,12 @@ def test_a_private_parent_is_known_below_cards_of_its_curator_to_its_curator(
     alice: User, bob: User, client_of: Client
 ) -> None:
     parent = save(alice)
-    own, _ = add_card(curator=alice, type="NOTE", text="own", parent=parent)
-    others, _ = add_card(curator=bob, type="NOTE", text="other", parent=parent)
+    own, _ = add_card(curator=alice, type="NOTE", text="own", parent=parent.pk)
+    others, _ = add_card(curator=bob, type="NOTE", text="other", parent=parent.pk)
     collection = create_collection(owner=alice, name="Reading")
     for client in map(client_of, (alice, bob)):
         assert parents(client, own, collection) == {str(parent.pk)}
-    add_card(curator=alice, type="NOTE", text="x", parent=parent, collections=[collection])
+    add_card(curator=alice, type="NOTE", text="x", parent=parent.pk, collections=[collection.pk])
 
     update_card(card=parent, visibility="PRIVATE")
 

@@ -38,7 +38,7 @@ def test_each_list_shows_finds_and_costs_few_queries(
     collection = create_collection(owner=alice, name="Reading")
     for number in range(30):
         url = f"https://example.org/{number}"
-        add_card(curator=alice, type="URL", url=url, collections=[collection])
+        add_card(curator=alice, type="URL", url=url, collections=[collection.pk])
 
     with django_assert_max_num_queries(8):
         assert admin_client.get(f"/admin/{path}").status_code == 200

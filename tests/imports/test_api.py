@@ -209,7 +209,7 @@ def test_exports_choose_by_collection_text_type_and_who_may_see(
 ) -> None:
     mine = Collection.objects.create(owner=alice, name="Mine")
     secret = Collection.objects.create(owner=bob, name="Secret", visibility="PRIVATE")
-    for number, collections in enumerate(([mine], [], [])):
+    for number, collections in enumerate(([mine.pk], [], [])):
         add_card(
             curator=alice, type="URL", url=f"https://example.org/{number}", collections=collections
         )

@@ -25,10 +25,16 @@ Row = TypeVar("Row", bound=Model)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Row]):
-    """An admin page of rows that only the system writes: nobody may add, change or delete any."""
+    """An admin page of rows that staff can't add or change, nor delete unless `can_delete`."""
 
     show_full_result_count = False
     list_per_page = 50
+    can_delete = False
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Row]) -> None:
+        """Delete the rows one by one, because a bulk delete would record no events."""
+        for row in queryset:
+            self.delete_model(request, row)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -37,7 +43,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[Row]):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        return self.can_delete and super().has_delete_permission(request, obj)
 
 
 class DeliveryInline(admin.TabularInline[Delivery, Event]):

@@ -101,7 +101,7 @@ def test_no_list_asks_for_the_metadata_of_each_card(
 ) -> None:
     collection = create_collection(owner=alice, name="Reading")
     client = client_of(alice)
-    card = add_card(curator=alice, type="URL", url=PAGE, collections=[collection])[0]
+    card = add_card(curator=alice, type="URL", url=PAGE, collections=[collection.pk])[0]
     paths = (
         *("cards/", f"cards/about/?url={PAGE}", f"cards/{card.pk}/same-page/"),
         *(f"collections/{collection.pk}/cards/", f"feeds/collections/{collection.pk}/"),
