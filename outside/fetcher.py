@@ -9,7 +9,7 @@ import contextvars
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
@@ -91,22 +91,18 @@ def fetch(
     return _Fetch(url, tuple(types), headers, limits, follow_redirects).wait()
 
 
+@dataclass
 class _Fetch:
     """One fetch, in its own thread: so the time limit holds even while name resolution hangs."""
 
-    def __init__(
-        self,
-        url: str,
-        types: tuple[str, ...],
-        headers: dict[str, str],
-        limits: Limits,
-        follow_redirects: bool,
-    ) -> None:
-        self.url, self.types, self.headers, self.limits = url, types, headers, limits
-        self.follow_redirects = follow_redirects
-        self.sockets = FetchSockets()
-        self.fetched: Fetched | None = None
-        self.error: FetchFailed | None = None
+    url: str
+    types: tuple[str, ...]
+    headers: dict[str, str]
+    limits: Limits
+    follow_redirects: bool
+    sockets: FetchSockets = field(default_factory=FetchSockets)
+    fetched: Fetched | None = None
+    error: FetchFailed | None = None
 
     def wait(self) -> Fetched:
         """Run the fetch and return its response; raise TimedOut when the time limit has passed."""
@@ -173,13 +169,9 @@ class _Fetch:
             if not type.startswith(self.types):
                 raise WrongType(type, _size(response))
             content = self._content(response)
+        status, headers = response.status_code, response.headers
         return Fetched(
-            status=response.status_code,
-            url=url,
-            content=content,
-            type=type,
-            charset=charset,
-            headers=response.headers,
+            status=status, url=url, content=content, type=type, charset=charset, headers=headers
         )
 
     def _content(self, response: requests.Response) -> bytes:
@@ -210,21 +202,14 @@ def session() -> Session:
     http = Session()
     http.trust_env = False
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    contact = f" (+{settings.FETCH_CONTACT})" if settings.FETCH_CONTACT else ""
+    agent = f"Commonplace/0.1{contact}"
     http.headers = requests.structures.CaseInsensitiveDict(
-        {"User-Agent": user_agent(), "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+        {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
     )
     http.mount("http://", SafeAdapter(is_https_proto=False))
     http.mount("https://", SafeAdapter(is_https_proto=True))
     return http
-
-
-def user_agent() -> str:
-    """Return the User-Agent header, with the operator's contact address if one is set."""
-    return (
-        f"Commonplace/0.1 (+{settings.FETCH_CONTACT})"
-        if settings.FETCH_CONTACT
-        else "Commonplace/0.1"
-    )
 
 
 def _content_type(response: requests.Response) -> tuple[str, str | None]:

@@ -42,6 +42,10 @@ class Threads:
             result = step()
         except Exception as raised:
             error = raised
+        except BaseException as raised:
+            # For example SystemExit: it would end the thread, or the whole event loop.
+            error = RuntimeError(f"A request ended with {type(raised).__name__}.")
+            error.__cause__ = raised
         # The event loop may be closed already: the process is ending.
         with suppress(RuntimeError):
             future.get_loop().call_soon_threadsafe(set_result, future, result, error)

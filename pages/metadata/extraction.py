@@ -123,8 +123,8 @@ class _Page:
 
         Many sites write the first of January if they know only the year.
         """
-        said = [self.cleaned("published", value) for value in self.values("published")]
-        found = [date for date in (*said, self.date_in_url()) if date]
+        stated = [self.cleaned("published", value) for value in self.values("published")]
+        found = [date for date in (*stated, self.date_in_url()) if date]
         first = next(iter(found), "")
         if len(first) < 10 and not self.is_reference():
             found.append(self.byline.published)
@@ -156,8 +156,8 @@ class _Page:
         The text is not searched, because identifiers there mostly belong to other works.
         """
         read = identifiers.READERS[kind]
-        said = (value for name in IDENTIFIERS[kind] for value in self.meta.get(name, ()))
-        return next((found for value in said if (found := read(value))), "") or (
+        values = (value for name in IDENTIFIERS[kind] for value in self.meta.get(name, ()))
+        return next((found for value in values if (found := read(value))), "") or (
             linked_data.identifier(self.work, kind)
         )
 

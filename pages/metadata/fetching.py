@@ -14,7 +14,7 @@ from pages.metadata.extraction import extract
 from pages.metadata.fields import PageMetadata
 
 SECONDS = 20.0  # the longest time for a page, with all redirects
-LANGUAGE = {
+ACCEPTED = {
     "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
     "Accept-Language": "en,*;q=0.5",
 }
@@ -44,7 +44,7 @@ def request(canonical: str, *, conditions: Mapping[str, str]) -> PageResponse:
 def _request(url: str, conditions: Mapping[str, str]) -> PageResponse:
     """Request the page at one address, with its redirects; raise FetchFailed."""
     try:
-        found = _follow(url, {**LANGUAGE, **conditions})
+        found = _follow(url, {**ACCEPTED, **conditions})
     except WrongType as other:
         # Not HTML: only its type and size are kept.
         return PageResponse(metadata=metadata_of_address(url), type=other.type, size=other.size)
