@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from operator import attrgetter
-from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
@@ -93,7 +92,11 @@ def _add_batch(event: ImportBatchReady) -> int:
     cancelled = job.status == Import.Status.CANCELLED
     outcome = Outcome() if cancelled else add_items(job, decode(bytes(batch.items)))
     if outcome.public:
-        _record_batch_added(job, outcome.public)
+        added = ImportBatchAdded(
+            import_id=job.pk, curator_id=job.owner_id, card_ids=tuple(outcome.public)
+        )
+        with recording(priority=Priority.BULK):
+            import_batch_added.send(sender=Import, event=added)
     record_problems(job.pk, outcome.problems)
     record_merges(job.pk, outcome.merges)
     batch.delete()
@@ -111,12 +114,6 @@ def _add_batch(event: ImportBatchReady) -> int:
         completion.complete(job)
     turns.announce(job.owner_id, ended=1)
     return batch.rows
-
-
-def _record_batch_added(job: Import, cards: list[UUID]) -> None:
-    event = ImportBatchAdded(import_id=job.pk, curator_id=job.owner_id, card_ids=tuple(cards))
-    with recording(priority=Priority.BULK):
-        import_batch_added.send(sender=Import, event=event)
 
 
 @handler(

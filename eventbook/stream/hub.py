@@ -147,7 +147,9 @@ class Hub:
             self._end_invalid(streams)
         if now >= self._next_poll:
             self._next_poll = now + POLL_SECONDS
-            poll(streams, fully=_next_full_polls(streams), render=self._render)
+            # Polling all streams fully would cost too much: take those not polled for longest.
+            fully = set(nsmallest(FULL_POLLS_AT_ONCE, streams, key=lambda stream: stream.at))
+            poll(streams, fully=fully, render=self._render)
         elif fresh := [stream for stream in streams if stream.phase is not Phase.LIVE]:
             poll(fresh, fully=(), render=self._render)
 
@@ -164,8 +166,3 @@ class Hub:
         for stream in streams:
             if stream.sent_at < silent_since:
                 stream.send_heartbeat()
-
-
-def _next_full_polls(streams: list[Stream]) -> set[Stream]:
-    """Return the streams whose last full poll is the oldest: polling all fully costs too much."""
-    return set(nsmallest(FULL_POLLS_AT_ONCE, streams, key=lambda stream: stream.at))

@@ -51,7 +51,9 @@ class ImportOptions:
 def draft_of(item: Item, options: ImportOptions, collections: Sequence[UUID]) -> CardDraft:
     """Return the draft of an item's card, with texts and lists cut to a card's limits."""
     reference = fit_to_card(item.reference) if item.reference else {}
-    title = one_line(item.title) or (_title_of(reference) or item.url if item.reference else "")
+    title = one_line(item.title)
+    if item.reference and not title:
+        title = reference.get("title") or reference.get("container-title") or item.url
     text = item.text
     if len(title) > TITLE_LENGTH:
         text = f"{title}\n\n{text}".strip()  # keeps the whole title
@@ -69,10 +71,6 @@ def draft_of(item: Item, options: ImportOptions, collections: Sequence[UUID]) ->
         visibility=options.visibility_of(item),
         created_at=item.added_at,
     )
-
-
-def _title_of(reference: Mapping[str, Any]) -> str:
-    return str(reference.get("title") or reference.get("container-title") or "")
 
 
 def tags_of(tags: Iterable[str]) -> list[str]:

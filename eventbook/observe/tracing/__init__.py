@@ -108,7 +108,7 @@ def span(
     parent = parent or traceparent.get()
     if parent and kind != "server" and not is_sampled(parent):
         return NO_SPAN
-    return _sdk.span(name, parent, kind, links, attributes or {})
+    return _sdk.recording(_sdk.start(name, parent, kind, links, attributes or {}))
 
 
 def record_span(
@@ -124,7 +124,8 @@ def record_span(
 ) -> None:
     """Record a span that is over; its times are nanoseconds since 1970."""
     if _sdk is not None:
-        _sdk.record_span(name, parent, kind, links, (began, ended), attributes or {}, failed)
+        span = _sdk.start(name, parent, kind, links, attributes or {}, began=began)
+        _sdk.finish(span, ended, failed)
 
 
 def add_event(

@@ -79,17 +79,29 @@ class Sdk:
         billiard.util.Finalize(None, self.end, exitpriority=0)
         return self.provider.get_tracer("commonplace.events", self.release)
 
-    @contextmanager
-    def span(
+    def start(
         self,
         name: str,
         parent: str,
         kind: Kind,
         links: Sequence[str],
         attributes: Mapping[str, Value],
-    ) -> Iterator[Recording]:
-        """Record the block as a span, and make it the current one."""
-        span = self._start(name, parent, kind, links, attributes)
+        *,
+        began: int | None = None,
+    ) -> trace.Span:
+        """Return a new span, which began now or at `began` (nanoseconds since 1970)."""
+        return self.tracer.start_span(
+            name,
+            context=_context(parent),
+            kind=SpanKind[kind.upper()],
+            links=[Link(_remote(link)) for link in links],
+            attributes=attributes,
+            start_time=began,
+        )
+
+    @contextmanager
+    def recording(self, span: trace.Span) -> Iterator[Recording]:
+        """Make a span the current one during the block, and end it after the block."""
         recording = Recording(span)
         token = tracing.traceparent.set(_traceparent(span.get_span_context()))
         attached = context.attach(trace.set_span_in_context(span))
@@ -103,40 +115,11 @@ class Sdk:
             tracing.traceparent.reset(token)
             span.end()
 
-    def record_span(
-        self,
-        name: str,
-        parent: str,
-        kind: Kind,
-        links: Sequence[str],
-        times: tuple[int, int],
-        attributes: Mapping[str, Value],
-        failed: str,
-    ) -> None:
-        """Record a span that is over; `times` are its begin and end in nanoseconds since 1970."""
-        span = self._start(name, parent, kind, links, attributes, began=times[0])
+    def finish(self, span: trace.Span, ended: int, failed: str) -> None:
+        """End a span at `ended` (nanoseconds since 1970), as failed if there is a reason."""
         if failed:
             Recording(span).fail(failed)
-        span.end(times[1])
-
-    def _start(
-        self,
-        name: str,
-        parent: str,
-        kind: Kind,
-        links: Sequence[str],
-        attributes: Mapping[str, Value],
-        *,
-        began: int | None = None,
-    ) -> trace.Span:
-        return self.tracer.start_span(
-            name,
-            context=_context(parent),
-            kind=SpanKind[kind.upper()],
-            links=[Link(_remote(link)) for link in links],
-            attributes=attributes,
-            start_time=began,
-        )
+        span.end(ended)
 
     def add_event(self, name: str, attributes: Mapping[str, Value], failed: str) -> None:
         """Add an event to the current span; with a reason in `failed`, mark the span as failed."""

@@ -51,7 +51,7 @@ class Fields:
         if not {"url", "DOI"} & self.found.keys() and (address := self._stray_address()):
             self.found["url"] = [address]
         # A program without a title column, like Pinboard, has the title in `description`.
-        if "description" in self.named and not any(map(_is_title, everything)):
+        if "description" in self.named and "title" not in map(FIELD_OF.get, everything):
             self.found["title"] = [self.named["description"]]
             own = [value for name, value in self.named.items() if _is_other_note(name)]
             self.found["note"] = own
@@ -74,10 +74,6 @@ class Fields:
         """Return all different texts of some fields."""
         found = [t for name in names for value in self.found.get(name, []) for t in texts_of(value)]
         return list(dict.fromkeys(found))
-
-
-def _is_title(name: str) -> bool:
-    return FIELD_OF.get(name) == "title"
 
 
 def _is_other_note(name: str) -> bool:
@@ -190,16 +186,12 @@ def _reference(fields: Fields, line: int) -> Item | None:
         line=line,
         fields={name: value for name, value in csl.items() if value},
         url=fields.first("url"),
-        text=_text_of_reference(fields),
+        # Zotero's notes and Goodreads' reviews are HTML.
+        text="\n\n".join(map(plain_text, fields.texts("note", "highlight"))),
         tags=_tags(fields),
         added_at=_added(fields, "added"),
         collections=_collections(fields),
     )
-
-
-def _text_of_reference(fields: Fields) -> str:
-    # Zotero's notes and Goodreads' reviews are HTML.
-    return "\n\n".join(plain_text(text) for text in fields.texts("note", "highlight"))
 
 
 def _without_excel_quotes(text: str) -> str:

@@ -162,7 +162,8 @@ def _rows(text: str, table: Table) -> Iterator[tuple[int, list[str] | str]]:
                 begin = place + reader.line_num
             return
         except csv.Error as error:
-            yield begin + 1, _parse_leniently(lines[begin], table) or _reason(error)
+            reason = f"This row cannot be read: {error}. Look for a quote that is not closed."
+            yield begin + 1, _parse_leniently(lines[begin], table) or reason
             place = begin + 1
 
 
@@ -174,10 +175,6 @@ def _parse_leniently(line: str, table: Table) -> list[str] | None:
         return None
     is_whole = len(cells) == len(table.columns) and not cells[-1].endswith("\n")
     return cells if is_whole else None
-
-
-def _reason(error: csv.Error) -> str:
-    return f"This row cannot be read: {error}. Look for a quote that is not closed."
 
 
 def _row(table: Table, cells: list[str], line: int) -> Row:

@@ -102,28 +102,17 @@ class Command(BaseCommand):
         actions["clean"].add_argument("--state", choices=list(map(str, FINISHED)), default="done")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run = {
-            "status": self.show_status,
-            "list": self.show_deliveries,
-            "pause": self.pause,
-            "resume": self.resume,
-            "purge": self.purge,
-            "retry": self.retry,
-            "limit": self.change_limits,
-            "concurrency": self.change_concurrency,
-            "clean": self.clean,
-        }
         self.as_json: bool = options["json"]
         try:
             if "queue" in options and not known_queue(options["queue"]):
                 policy_of(options["queue"])
-            run[options["action"]](options)
+            getattr(self, f"do_{options['action']}")(options)
         except (UnknownQueue, TooYoung) as error:
             raise CommandError(str(error)) from error
         except ValidationError as error:
             raise CommandError(explained(error)) from error
 
-    def show_status(self, options: dict[str, Any]) -> None:
+    def do_status(self, options: dict[str, Any]) -> None:
         """Print the figures of every queue, the relay's backlog and the state of the broker."""
         rows = queue_status()
         figures = [dataclasses.asdict(row) for row in rows]
@@ -150,7 +139,7 @@ class Command(BaseCommand):
             )
         self.write(found, *lines, *notes)
 
-    def show_deliveries(self, options: dict[str, Any]) -> None:
+    def do_list(self, options: dict[str, Any]) -> None:
         """Print a queue's deliveries in one state."""
         found = deliveries_of(
             options["queue"],
@@ -162,21 +151,21 @@ class Command(BaseCommand):
         nothing = [f"No deliveries of {options['queue']} are {options['state']}."]
         self.write([as_dict(each) for each in found], *(map(as_line, found) if found else nothing))
 
-    def pause(self, options: dict[str, Any]) -> None:
+    def do_pause(self, options: dict[str, Any]) -> None:
         """Pause a queue and print its state."""
         changed = actions.pause(options["queue"], actor=ACTOR, reason=options["reason"])
         status = status_of(options["queue"])
         text = f"{status.queue} is paused {pause_of(status)}; {status.depth} open"
         self.write({"changed": changed} | dataclasses.asdict(status), text)
 
-    def resume(self, options: dict[str, Any]) -> None:
+    def do_resume(self, options: dict[str, Any]) -> None:
         """End a queue's pause and print its state."""
         changed = actions.resume(options["queue"], actor=ACTOR)
         status = status_of(options["queue"])
         text = f"{status.queue} {'resumed' if changed else 'was not paused'}; {status.depth} open"
         self.write({"changed": changed} | dataclasses.asdict(status), text)
 
-    def purge(self, options: dict[str, Any]) -> None:
+    def do_purge(self, options: dict[str, Any]) -> None:
         """Discard deliveries that no worker holds, retries included; ask first, unless --yes.
 
         With --dry-run, only count them.
@@ -207,13 +196,13 @@ class Command(BaseCommand):
         if not confirm(f"Discard these {preview.would_discard} deliveries for good?"):
             raise CommandError("Nothing was discarded.")
 
-    def retry(self, options: dict[str, Any]) -> None:
+    def do_retry(self, options: dict[str, Any]) -> None:
         """Make waiting retries due now and print how many."""
         count = actions.retry_now(chosen(options), actor=ACTOR, progress=self.show_progress)
         text = f"{options['queue']}: {count} retries are due now"
         self.write({"queue": options["queue"], "retried": count}, text)
 
-    def change_limits(self, options: dict[str, Any]) -> None:
+    def do_limit(self, options: dict[str, Any]) -> None:
         """Change how often handlers may call outside services, and print the new limits."""
         changes: dict[str, int | None] = dict.fromkeys(LIMITS) if options["default"] else {}
         for name in ("rate", "group"):
@@ -226,7 +215,7 @@ class Command(BaseCommand):
         found = {name: getattr(status, name) for name in ("queue", *LIMITS)}
         self.write(found, f"{status.queue}: {limits_of(status)}")
 
-    def change_concurrency(self, options: dict[str, Any]) -> None:
+    def do_concurrency(self, options: dict[str, Any]) -> None:
         """Change how many batches a worker process runs at once, and print the number."""
         if (options["number"] is None) is not options["default"]:
             raise CommandError("Give a number, or --default.")
@@ -236,7 +225,7 @@ class Command(BaseCommand):
         text = f"{status.queue}: {status.concurrency} batches at once in each worker process"
         self.write({"queue": status.queue, "concurrency": status.concurrency}, text)
 
-    def clean(self, options: dict[str, Any]) -> None:
+    def do_clean(self, options: dict[str, Any]) -> None:
         """Delete deliveries that were finished long ago, and print how many."""
         found = {name: options[name] for name in ("queue", "state")}
         count = actions.clean(

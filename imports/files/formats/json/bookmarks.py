@@ -14,7 +14,7 @@ from imports.files.errors import Unreadable
 from imports.files.fields.field_names import normalized
 from imports.files.fields.privacy import privacy_of
 from imports.files.fields.rows import Fields, item_of
-from imports.files.formats.json.values import NOT_AN_OBJECT, members_of, numbered
+from imports.files.formats.json.values import NOT_AN_OBJECT, members_of
 from imports.files.items import Item, Problem, Row, clean, one_line
 from imports.files.markup import plain_text
 
@@ -41,7 +41,7 @@ def read(document: Document) -> Iterator[Row]:
     found = list_in(document.json)
     if found is None:
         raise Unreadable("malformed", NO_LIST)
-    for line, entry in numbered(list(_flattened(found))):
+    for line, entry in enumerate(list(_flattened(found)), start=1):
         if isinstance(entry, str) and "://" in entry[:20]:
             yield Item(line=line, guid=one_line(entry), url=one_line(entry))
         elif not isinstance(entry, dict):
@@ -194,12 +194,6 @@ def _from_readwise(entry: Entry) -> Mapping[str, Any]:
     return {**others, **reader, **dates, **title, **tags, **note}
 
 
-def _from_zotero(entry: Entry) -> Mapping[str, Any]:
-    """Adapt an item from Zotero's web API, which nests it under `data`."""
-    data: Entry = entry["data"]
-    return {**data, "id": entry.get("key")}
-
-
 def _from_mendeley(entry: Entry) -> Mapping[str, Any]:
     """Adapt a document from Mendeley's web API."""
     names = (("lastName", "last_name"), ("firstName", "first_name"))
@@ -212,25 +206,25 @@ def _from_mendeley(entry: Entry) -> Mapping[str, Any]:
     return {**entry, **entry["identifiers"], **journal, "authors": people}
 
 
-def _from_delicious(entry: Entry) -> Mapping[str, Any]:
-    return {DELICIOUS_NAMES.get(name, name): value for name, value in entry.items()}
-
-
 # Tests for the entries of a program, with the function that adapts them.
 PROGRAMS: tuple[tuple[Callable[[Entry], bool], Callable[[Entry], Mapping[str, Any]]], ...] = (
     (lambda entry: "createdAt" in entry and "content" in entry and "tags" in entry, _from_karakeep),
     (lambda entry: "uri" in entry and ("target" in entry or "group" in entry), _from_hypothesis),
     (lambda entry: "readwise_url" in entry or "user_book_id" in entry, _from_readwise),
     (lambda entry: "source_url" in entry and "reading_progress" in entry, _from_readwise),
+    # Zotero's web API nests an item under `data`.
     (
         lambda entry: isinstance(entry.get("data"), dict) and "itemType" in entry["data"],
-        _from_zotero,
+        lambda entry: {**entry["data"], "id": entry.get("key")},
     ),
     (
         lambda entry: isinstance(entry.get("identifiers"), dict) and "source" in entry,
         _from_mendeley,
     ),
-    (lambda entry: "u" in entry and "d" in entry, _from_delicious),
+    (
+        lambda entry: "u" in entry and "d" in entry,
+        lambda entry: {DELICIOUS_NAMES.get(name, name): value for name, value in entry.items()},
+    ),
 )
 
 
@@ -238,7 +232,7 @@ def read_zotero(document: Document) -> Iterator[Row]:
     """Yield Zotero's items with their collections; attachments and annotations are skipped."""
     value = document.json
     paths = _paths_of_zotero(value) if isinstance(value, dict) else {}
-    for line, entry in numbered(list_in(value) or []):
+    for line, entry in enumerate(list_in(value) or [], start=1):
         if not isinstance(entry, dict):
             yield Problem(line=line, code="malformed", detail=NOT_AN_OBJECT)
             continue

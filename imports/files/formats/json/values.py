@@ -29,11 +29,6 @@ def entries(value: Any, *names: str) -> Iterator[tuple[int, Any]]:
     found = next((members[name] for name in names if name in members), None) if names else value
     if not isinstance(found, list):
         raise Unreadable("malformed", "The list of entries is missing.")
-    yield from numbered(found)
-
-
-def numbered(found: list[Any]) -> Iterator[tuple[int, Any]]:
-    """Yield entries with their numbers from 1, used as line numbers."""
     yield from enumerate(found, start=1)
 
 
