@@ -75,19 +75,15 @@ class TidyEmailField(serializers.EmailField):
         return tidy_email(super().to_internal_value(data))
 
 
-class RegistrationSerializer(Serializer):
-    username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
-    email = TidyEmailField(max_length=EMAIL_MAX_LENGTH)
-    password = serializers.CharField(
-        max_length=PASSWORD_MAX_LENGTH, trim_whitespace=False, write_only=True
-    )
-
-
 class CredentialsSerializer(Serializer):
     username = serializers.CharField(max_length=USERNAME_MAX_LENGTH)
     password = serializers.CharField(
         max_length=PASSWORD_MAX_LENGTH, trim_whitespace=False, write_only=True
     )
+
+
+class RegistrationSerializer(CredentialsSerializer):
+    email = TidyEmailField(max_length=EMAIL_MAX_LENGTH)
 
 
 class SessionSerializer(Serializer):

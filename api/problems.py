@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -35,6 +36,7 @@ SERVER_ERROR = "Something went wrong on our side; it has been logged."
 INVALID = "Some of what was sent is not valid; see `errors`."
 
 Problem = dict[str, Any]
+ErrorView = Callable[[HttpRequest, Exception], HttpResponse]
 
 
 class Unavailable(exceptions.APIException):
@@ -145,25 +147,18 @@ def headers_of(exc: exceptions.APIException) -> dict[str, str]:
 # -- Error views of Django, used outside the API's views (named in config/urls.py) ---------------
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the response with status 400 to a request that Django itself refused."""
-    if not is_api(request):
-        return defaults.bad_request(request, exception)
-    return problem_response(400, "The request cannot be understood.")
+def error_view(status: int, detail: str, page: Callable[..., HttpResponse]) -> ErrorView:
+    """Return a view for an error: a problem document in the API, Django's page elsewhere."""
+
+    def view(request: HttpRequest, exception: Exception) -> HttpResponse:
+        return problem_response(status, detail) if is_api(request) else page(request, exception)
+
+    return view
 
 
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the response with status 403."""
-    if not is_api(request):
-        return defaults.permission_denied(request, exception)
-    return problem_response(403, "You may not do this.")
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the response with status 404 to an unknown URL."""
-    if not is_api(request):
-        return defaults.page_not_found(request, exception)
-    return problem_response(404, "There is nothing at this address.")
+bad_request = error_view(400, "The request cannot be understood.", defaults.bad_request)
+permission_denied = error_view(403, "You may not do this.", defaults.permission_denied)
+not_found = error_view(404, "There is nothing at this address.", defaults.page_not_found)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,13 +20,6 @@ DESCRIPTION = "bookmarkProperties/description"
 NO_ROWS = ("folder", "text/x-moz-place-container", "text/x-moz-place-separator")
 
 
-class Leaf(NamedTuple):
-    """A bookmark, with the path of its folders."""
-
-    path: tuple[str, ...]
-    node: dict[str, Any]
-
-
 class Branch(NamedTuple):
     """A node still to visit, with the path of its folders; roots are not named in paths."""
 
@@ -40,46 +33,36 @@ def chrome(document: Document) -> Iterator[Row]:
     roots = object_of(document).get("roots")
     values = roots.values() if isinstance(roots, dict) else ()
     trees = [root for root in values if isinstance(root, dict)]
-    return _rows(_leaves(trees, "url", "name"), _chrome_item)
-
-
-def _chrome_item(number: int, leaf: Leaf) -> Item:
-    """Convert a bookmark of Chrome to an item."""
-    url = text_of(leaf.node, "url")
-    return Item(
-        line=number,
-        guid=url,
-        title=one_line(leaf.node.get("name")),
-        url=url,
-        collections=(leaf.path,) if leaf.path else (),
-        added_at=chrome_moment(leaf.node.get("date_added")),
-    )
+    return _rows(_leaves(trees, "url", "name"), "url", "name")
 
 
 def firefox(document: Document) -> Iterator[Row]:
     """Yield the bookmarks of a Firefox backup."""
-    return _rows(_leaves([document.json], "uri", "title", roots=FIREFOX_ROOTS), _firefox_item)
+    leaves = _leaves([document.json], "uri", "title", roots=FIREFOX_ROOTS)
+    return _rows(leaves, "uri", "title")
 
 
-def _firefox_item(number: int, leaf: Leaf) -> Item:
-    """Convert a bookmark of Firefox to an item."""
-    url = text_of(leaf.node, "uri")
-    return Item(
-        line=number,
-        guid=url,
-        title=one_line(leaf.node.get("title")),
-        url=url,
-        text=_note_of(leaf.node),
-        tags=strings(leaf.node.get("tags")),
-        collections=(leaf.path,) if leaf.path else (),
-        added_at=moment(leaf.node.get("dateAdded")),
-    )
+def _rows(leaves: Iterator[Branch | Problem], address: str, title: str) -> Iterator[Row]:
+    """Yield the rows of leaves and problems, numbered from 1.
 
-
-def _rows(leaves: Iterator[Leaf | Problem], item_of: Callable[[int, Leaf], Item]) -> Iterator[Row]:
-    """Yield the rows of leaves and problems, numbered from 1."""
+    `address` and `title` are the names of the members with the address and the title.
+    """
     for number, leaf in enumerate(leaves, start=1):
-        yield replace(leaf, line=number) if isinstance(leaf, Problem) else item_of(number, leaf)
+        if isinstance(leaf, Problem):
+            yield replace(leaf, line=number)
+            continue
+        node, url = leaf.node, text_of(leaf.node, address)
+        yield Item(
+            line=number,
+            guid=url,
+            title=one_line(node.get(title)),
+            url=url,
+            text=_note_of(node),
+            tags=strings(node.get("tags")),
+            collections=(leaf.path,) if leaf.path else (),
+            # The first is Chrome's.
+            added_at=chrome_moment(node.get("date_added")) or moment(node.get("dateAdded")),
+        )
 
 
 def _note_of(node: dict[str, Any]) -> str:
@@ -88,17 +71,17 @@ def _note_of(node: dict[str, Any]) -> str:
     return next((clean(note.get("value")) for note in named if clean(note.get("value"))), "")
 
 
-def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Leaf | Problem]:
+def _leaves(trees: Any, mark: str, title: str, roots: Any = None) -> Iterator[Branch | Problem]:
     """Yield the nodes that have an address, each with its path of folders."""
     waiting = [Branch((), tree, is_root=True) for tree in reversed(list(trees))]
     while waiting:
-        path, node, is_root = waiting.pop()
+        path, node, is_root = branch = waiting.pop()
         if not isinstance(node, dict):
             yield Problem(line=0, code="malformed", detail=NOT_AN_OBJECT)
             continue
         children = node.get("children")
         if isinstance(node.get(mark), str):
-            yield Leaf(path, node)
+            yield branch
         elif not isinstance(children, list) and node.get("type") not in NO_ROWS and not is_root:
             name = one_line(node.get(title))[:200]
             yield Problem(line=0, code="required", detail=NO_ADDRESS, label=name)
