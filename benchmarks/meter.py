@@ -11,6 +11,7 @@ import psycopg
 import redis
 
 from benchmarks.servers import Processes, server_seconds
+from benchmarks.work import scalar
 from stack.embedded import Servers
 
 SAMPLE_SECONDS = 0.05
@@ -53,9 +54,7 @@ class Meter:
         )
 
     def _wal(self) -> int:
-        row = self.session.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").fetchone()
-        assert row
-        return int(row[0])
+        return int(scalar(self.session, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"))
 
     def _broker_bytes(self) -> int:
         with closing(redis.Redis.from_url(self.servers.unix_url)) as broker:

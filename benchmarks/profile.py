@@ -33,10 +33,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=5_000)
     parser.add_argument("--rate", type=int, default=50, help="events per second, for latency")
     options = parser.parse_args()
-    with (
-        bench.project(DATA) as servers,
-        psycopg.connect(servers.database_url, autocommit=True) as session,
-    ):
+    with bench.connected(DATA) as (servers, session):
         session.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         session.execute("ALTER SYSTEM SET pg_stat_statements.track_planning = on")
         session.execute("SELECT pg_reload_conf()")
@@ -47,7 +44,7 @@ def run(servers: Any, session: psycopg.Connection, options: argparse.Namespace) 
     """Run the scenario twice, and show the second time."""
     from benchmarks import work
     from benchmarks.scenarios import latency, throughput
-    from benchmarks.systems.base import System
+    from benchmarks.systems.base import System, running
     from benchmarks.systems.commonplace import Commonplace
 
     scenarios: dict[str, Callable[[System], dict[str, Any]]] = {
@@ -59,15 +56,11 @@ def run(servers: Any, session: psycopg.Connection, options: argparse.Namespace) 
     }
     measure = scenarios[options.scenario]
     work.make_people(session)
-    system = Commonplace()
-    try:
-        system.start(servers, session)
+    with running(Commonplace(), servers, session) as system:
         throughput.warm_up(system)
         measure(system)
         session.execute("SELECT pg_stat_statements_reset()")
         show(measure(system), session)
-    finally:
-        system.stop()
 
 
 def show(figures: dict[str, Any], session: psycopg.Connection) -> None:

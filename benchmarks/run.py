@@ -16,7 +16,7 @@ from benchmarks.goals import OURS, judge
 from benchmarks.machine import machine
 from benchmarks.scenarios import celebrity, latency, throughput
 from benchmarks.systems import SYSTEMS
-from benchmarks.systems.base import System
+from benchmarks.systems.base import System, running
 from stack.embedded import Servers
 
 Figures = dict[str, Any]
@@ -125,13 +125,9 @@ class Run:
     @contextmanager
     def _running(self, name: str) -> Iterator[System]:
         """Start and warm up a system during the block."""
-        system = SYSTEMS[name]()
-        try:
-            system.start(self.servers, self.session)
+        with running(SYSTEMS[name](), self.servers, self.session) as system:
             throughput.warm_up(system)
             yield system
-        finally:
-            system.stop()
 
     def _note(self, scenario: str, system: System, figures: Figures) -> None:
         """Record and print the figures of one round."""

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 
-from stack.embedded import Servers, owning
+from stack.embedded import NAME, PORT, Servers, owning
 from stack.watcher import VARIABLE, new_mark, watching
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,6 +154,16 @@ def project(data: Path) -> Iterator[Servers]:
         yield servers
 
 
+@contextmanager
+def connected(data: Path) -> Iterator[tuple[Servers, psycopg.Connection]]:
+    """Run the servers as `project` does, with a session in autocommit mode."""
+    with (
+        project(data) as servers,
+        psycopg.connect(servers.database_url, autocommit=True) as session,
+    ):
+        yield servers, session
+
+
 def _empty_broker(servers: Servers) -> None:
     """Delete the broker's data of an earlier run, in memory and on disk."""
     retry = Retry(ConstantBackoff(0.1), 300)
@@ -184,6 +195,17 @@ def environment(servers: Servers) -> dict[str, str]:
         "PATH": path,
         "PYTHONWARNINGS": "ignore",
     }  # fmt: skip
+
+
+def node_environment(servers: Servers) -> dict[str, str]:
+    """Return the variables by which the Node.js peers find the servers."""
+    return {
+        "REDIS_SOCKET": str(servers.valkey_socket),
+        "PGHOST": str(servers.run),
+        "PGPORT": str(PORT),
+        "PGUSER": NAME,
+        "PGDATABASE": NAME,
+    }
 
 
 def command_of(group: str) -> list[str]:

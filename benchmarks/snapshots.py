@@ -26,10 +26,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000, help="events per step")
     parser.add_argument("--steps", type=int, default=4)
     options = parser.parse_args()
-    with (
-        bench.project(DATA) as servers,
-        psycopg.connect(servers.database_url, autocommit=True) as session,
-    ):
+    with bench.connected(DATA) as (servers, session):
         work.make_people(session)
         for held in (False, True):
             for figures in measure(servers, session, options, held=held):
@@ -42,11 +39,10 @@ def measure(
 ) -> Iterator[dict[str, float]]:
     """Yield, after each step, the number of events so far and the latency in ms."""
     from benchmarks.scenarios import latency, throughput
+    from benchmarks.systems.base import running
     from benchmarks.systems.commonplace import Commonplace
 
-    system = Commonplace()
-    try:
-        system.start(servers, session)
+    with running(Commonplace(), servers, session) as system:
         throughput.warm_up(system)
         work.clear(session)
         with snapshot(servers) if held else nullcontext():
@@ -57,8 +53,6 @@ def measure(
                 system.write(cards, writers=1, rate=RATE)
                 throughput.finish(system)
                 yield {"events": step * options.events} | latency.percentiles(session, cards)
-    finally:
-        system.stop()
 
 
 @contextmanager

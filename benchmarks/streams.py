@@ -21,7 +21,7 @@ import psycopg
 
 from benchmarks import servers as bench
 from benchmarks.__main__ import DATA
-from benchmarks.http import library
+from benchmarks.http import library, running
 from benchmarks.http.lengths import Size
 from benchmarks.http.sites import Commonplace
 from eventbook.database.ids import new_id
@@ -83,17 +83,10 @@ def main() -> None:
     streams: int = parser.parse_args().streams
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, streams + 1_000), hard))
-    with (
-        bench.project(DATA) as servers,
-        psycopg.connect(servers.database_url, autocommit=True) as session,
-    ):
+    with bench.connected(DATA) as (servers, session):
         tokens = make_people(session, streams)
-        site = OneWorker(servers, session)
-        try:
-            site.start()
+        with running(OneWorker(servers, session)) as site:
             print(json.dumps(measured(site, session, tokens), indent=2))
-        finally:
-            site.stop()
 
 
 def make_people(session: psycopg.Connection, streams: int) -> Sequence[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -165,6 +166,10 @@ def check(session: psycopg.Connection, cards: int) -> int:
 
 def count(session: psycopg.Connection, rows: str) -> int:
     """Count rows: of a table, optionally with a WHERE clause, or of a subquery."""
-    row = session.execute(f"SELECT count(*) FROM {rows}").fetchone()
-    assert row
-    return int(row[0])
+    return int(scalar(session, f"SELECT count(*) FROM {rows}"))
+
+
+def scalar(session: psycopg.Connection, statement: str, parameters: Sequence[Any] = ()) -> Any:
+    """Return the single value that a statement selects."""
+    ((value,),) = session.execute(statement, parameters or None).fetchall()
+    return value

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
-import psycopg
-
+from benchmarks import http
 from benchmarks import servers as bench
 from benchmarks.__main__ import DATA, install_node
 
@@ -19,17 +17,9 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     options = parser.parse_args()
     install_node()
-    with bench.project(DATA) as servers:
-        found = measure(servers, options)
+    with bench.connected(DATA) as (servers, session):
+        found = http.measure(servers, session, rounds=options.rounds, short=options.short)
     (DATA / "http.json").write_text(json.dumps(found, indent=2))
-
-
-def measure(servers: Any, options: argparse.Namespace) -> Any:
-    """Measure on running servers; call after Django is set up."""
-    from benchmarks import http
-
-    with psycopg.connect(servers.database_url, autocommit=True) as session:
-        return http.measure(servers, session, rounds=options.rounds, short=options.short)
 
 
 if __name__ == "__main__":

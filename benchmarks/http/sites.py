@@ -10,9 +10,9 @@ from contextlib import closing
 import psycopg
 import redis
 
-from benchmarks.servers import Processes, command_of, environment, wait_until
+from benchmarks.servers import Processes, command_of, environment, node_environment, wait_until
 from benchmarks.work import count
-from stack.embedded import NAME, PORT, Servers
+from stack.embedded import Servers
 
 GRANIAN = ["granian", "--interface", "wsgi", "benchmarks.plain.web.wsgi:application"]
 
@@ -55,9 +55,6 @@ class Site(ABC):
         """End the processes."""
         self.processes.stop()
 
-    def _granian(self) -> dict[str, str]:
-        return {"GRANIAN_HOST": "127.0.0.1", "GRANIAN_PORT": str(self.port)}
-
 
 class Commonplace(Site):
     """The web process of fly.toml."""
@@ -88,14 +85,8 @@ class Fastify(Site):
     def program(self) -> tuple[list[str], dict[str, str]]:
         """Return the command of node/fastify.mjs."""
         script = self.servers.data / "node" / "fastify.mjs"
-        return ["node", str(script), str(self.port), str(self.cluster)], {
-            "NODE_ENV": "production",
-            "REDIS_SOCKET": str(self.servers.valkey_socket),
-            "PGHOST": str(self.servers.run),
-            "PGPORT": str(PORT),
-            "PGUSER": NAME,
-            "PGDATABASE": NAME,
-        }
+        command = ["node", str(script), str(self.port), str(self.cluster)]
+        return command, node_environment(self.servers) | {"NODE_ENV": "production"}
 
     def enqueued(self) -> dict[str, int]:
         """Count the waiting jobs."""
@@ -109,8 +100,11 @@ class Drf(Site):
 
     def program(self) -> tuple[list[str], dict[str, str]]:
         """Return the command of granian, set up as in fly.toml."""
-        variables = {"DJANGO_SETTINGS_MODULE": "benchmarks.plain.web.settings"}
-        return GRANIAN, self._granian() | variables
+        return GRANIAN, {
+            "GRANIAN_HOST": "127.0.0.1",
+            "GRANIAN_PORT": str(self.port),
+            "DJANGO_SETTINGS_MODULE": "benchmarks.plain.web.settings",
+        }
 
     def enqueued(self) -> dict[str, int]:
         """Count the waiting messages."""

@@ -66,9 +66,8 @@ def fan_out(system: System, *, beside_others: bool = True) -> dict[str, Any]:
 
 def seconds_of(session: psycopg.Connection) -> dict[str, float]:
     """Return the seconds until all feeds, all notifications, and both were written."""
-    found = {}
-    for name, rows in ROWS.items():
-        row = session.execute(SPREAD.format(rows), [CELEBRITY]).fetchone()
-        assert row
-        found[name] = round(row[0], 3)
+    found = {
+        name: round(work.scalar(session, SPREAD.format(rows), [CELEBRITY]), 3)
+        for name, rows in ROWS.items()
+    }
     return found | {"seconds": max(found.values())}

@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 
 import psycopg
+import redis
 
 from benchmarks.servers import ROOT, Processes
 from benchmarks.work import Cards
@@ -27,6 +29,7 @@ class System(ABC):
         self.servers: Servers
         self.processes: Processes
         self.session: psycopg.Connection
+        self.producer: Producer
 
     def start(self, servers: Servers, session: psycopg.Connection) -> None:
         """Start the system's processes, and wait until they are ready."""
@@ -47,9 +50,9 @@ class System(ABC):
         """Insert new cards, each with a commit of its own, and enqueue their work.
 
         `writers` do this concurrently, at `rate` cards per second, or without a rate as fast as
-        possible.
+        possible. The producer does it, in its way `write`.
         """
-        raise NotImplementedError
+        self.producer.order("write", cards, writers=writers, rate=rate)
 
     def flood(self, cards: Cards) -> None:
         """Enqueue the work of existing cards as bulk work, which other work may overtake."""
@@ -62,6 +65,32 @@ class System(ABC):
     def stop(self) -> None:
         """End the processes."""
         self.processes.stop()
+
+
+@contextmanager
+def running(system: System, servers: Servers, session: psycopg.Connection) -> Iterator[System]:
+    """Start a system, and stop it after the block."""
+    try:
+        system.start(servers, session)
+        yield system
+    finally:
+        system.stop()
+
+
+class BrokerSystem(System):
+    """A system on the broker, which is empty before and after its run."""
+
+    def start(self, servers: Servers, session: psycopg.Connection) -> None:
+        """Empty the broker, and start the processes."""
+        self.broker = redis.Redis.from_url(servers.unix_url)
+        self.broker.flushall()
+        super().start(servers, session)
+
+    def stop(self) -> None:
+        """End the processes, and delete their messages."""
+        super().stop()
+        with closing(self.broker) as broker:
+            broker.flushall()
 
 
 class Producer:

@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-from contextlib import closing
-
-import redis
-
-from benchmarks.servers import environment, wait_until
-from benchmarks.systems.base import Producer, System
+from benchmarks.servers import environment, node_environment, wait_until
+from benchmarks.systems.base import BrokerSystem, Producer
 from benchmarks.work import Cards
-from stack.embedded import NAME, PORT
 
 QUEUES = ("notifications", "feeds")
 CONCURRENCY = 15
 
 
-class BullMQ(System):
+class BullMQ(BrokerSystem):
     """BullMQ with node-postgres: one worker process per queue, 15 concurrent jobs each."""
 
     def __init__(self, way: str) -> None:
@@ -23,18 +18,9 @@ class BullMQ(System):
 
     def launch(self) -> None:
         """Start both workers and the producer."""
-        self.broker = redis.Redis.from_url(self.servers.unix_url)
-        self.broker.flushall()
-        modules = {
-            "NODE_PATH": str(self.servers.data / "node" / "node_modules"),
-            "REDIS_SOCKET": str(self.servers.valkey_socket),
-            "PGHOST": str(self.servers.run),
-            "PGPORT": str(PORT),
-            "PGUSER": NAME,
-            "PGDATABASE": NAME,
-        }
-        variables = environment(self.servers) | modules
         where = self.servers.data / "node"
+        modules = {"NODE_PATH": str(where / "node_modules")}
+        variables = environment(self.servers) | node_environment(self.servers) | modules
         for queue in QUEUES:
             command = ["node", str(where / "worker.mjs"), queue, str(CONCURRENCY)]
             self.processes.start(queue, command, variables)
@@ -53,10 +39,6 @@ class BullMQ(System):
         """Let the producer add jobs in this system's way (node/producer.mjs)."""
         self.producer.order(self.way, cards)
 
-    def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Let the producer insert each card and add its two jobs."""
-        self.producer.order("write", cards, writers=writers, rate=rate)
-
     def flood(self, cards: Cards) -> None:
         """Let a second producer add jobs with a lower priority."""
         self._producer("background producer").order("flood", cards)
@@ -70,9 +52,3 @@ class BullMQ(System):
                 pipe.zcard(f"bull:{queue}:delayed")
                 pipe.zcard(f"bull:{queue}:prioritized")
             return not any(pipe.execute())
-
-    def stop(self) -> None:
-        """End the processes, and delete their jobs."""
-        super().stop()
-        with closing(self.broker) as broker:
-            broker.flushall()

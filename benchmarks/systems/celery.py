@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
-
-import redis
 
 from benchmarks.servers import environment, wait_until
-from benchmarks.systems.base import System, python_producer
+from benchmarks.systems.base import BrokerSystem, python_producer
 from benchmarks.work import Cards
 
 QUEUES = ("plain-notifications", "plain-feeds")
 
 
-class PlainCelery(System):
+class PlainCelery(BrokerSystem):
     """Plain Celery with Django's ORM: one task per event and queue.
 
     With `keeps_connection`, workers keep their database connection; Celery's default is not to.
@@ -27,8 +24,6 @@ class PlainCelery(System):
 
     def launch(self) -> None:
         """Start the producer, and a worker with Celery's default pool for each queue."""
-        self.broker = redis.Redis.from_url(self.servers.unix_url)
-        self.broker.flushall()
         variables = environment(self.servers) | {
             "DJANGO_SETTINGS_MODULE": "benchmarks.plain.settings",
             "PLAIN_KEEPS_CONNECTION": "1" if self.keeps_connection else "",
@@ -51,10 +46,6 @@ class PlainCelery(System):
         """Let the producer send two tasks per card."""
         self.producer.order("enqueue", cards)
 
-    def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Let the producer commit each card and send its two tasks."""
-        self.producer.order("write", cards, writers=writers, rate=rate)
-
     def is_done(self) -> bool:
         """Return whether no message is waiting or being processed.
 
@@ -72,9 +63,3 @@ class PlainCelery(System):
                 pipe.llen(queue)
             pipe.hlen("unacked")
             return not any(pipe.execute())
-
-    def stop(self) -> None:
-        """End the workers, and delete their messages."""
-        super().stop()
-        with closing(self.broker) as broker:
-            broker.flushall()

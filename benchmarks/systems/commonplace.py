@@ -34,10 +34,6 @@ class Commonplace(System):
         for at in range(0, len(cards), TRANSACTION):
             record(cards[at : at + TRANSACTION], Priority.INTERACTIVE)
 
-    def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Let the producer commit each card with its event."""
-        self.producer.order("write", cards, writers=writers, rate=rate)
-
     def flood(self, cards: Cards) -> None:
         """Record the events as bulk work, as an import does."""
         for at in range(0, len(cards), TRANSACTION):

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from contextlib import closing
-
-import redis
-
 from benchmarks.servers import environment, wait_until
-from benchmarks.systems.base import System, python_producer
+from benchmarks.systems.base import BrokerSystem, python_producer
 from benchmarks.work import Cards
 
 QUEUES = ("notifications", "feeds")
@@ -13,7 +9,7 @@ PROCESSES, THREADS = 2, 16  # a little faster than the default of 8 threads
 PRODUCERS = 4
 
 
-class Dramatiq(System):
+class Dramatiq(BrokerSystem):
     """Dramatiq on the same broker: two processes with 16 threads, one actor per queue.
 
     An idle worker polls for messages at growing intervals, up to 1 s by default. Polling every
@@ -29,8 +25,6 @@ class Dramatiq(System):
 
     def launch(self) -> None:
         """Start the producer and the workers, which serve both queues, as is the default."""
-        self.broker = redis.Redis.from_url(self.servers.unix_url)
-        self.broker.flushall()
         variables = environment(self.servers) | {
             "dramatiq_worker_timeout": str(self.longest_wait_ms)
         }
@@ -50,10 +44,6 @@ class Dramatiq(System):
         """Let the producer send two messages per card from 4 threads, the fastest number."""
         self.producer.order("enqueue", cards, writers=PRODUCERS)
 
-    def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
-        """Let the producer insert each card and send its two messages."""
-        self.producer.order("write", cards, writers=writers, rate=rate)
-
     def is_done(self) -> bool:
         """Return whether no message is waiting, delayed or being processed."""
         with self.broker.pipeline(transaction=False) as pipe:
@@ -61,9 +51,3 @@ class Dramatiq(System):
                 pipe.hlen(f"dramatiq:{queue}.msgs")
                 pipe.hlen(f"dramatiq:{queue}.DQ.msgs")
             return not any(pipe.execute())
-
-    def stop(self) -> None:
-        """End the workers, and delete their messages."""
-        super().stop()
-        with closing(self.broker) as broker:
-            broker.flushall()

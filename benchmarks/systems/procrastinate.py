@@ -51,8 +51,8 @@ class Procrastinate(System):
         """Create the tables, open the producer's connections, and start the workers."""
         self.session.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
         self.session.execute(f"CREATE SCHEMA {SCHEMA}")
-        self.producer = asyncio.Runner()
-        self.producer.run(_open())
+        self.runner = asyncio.Runner()
+        self.runner.run(_open())
         self.session.execute(HISTORY)
         for queue in QUEUES:
             command = [
@@ -72,11 +72,11 @@ class Procrastinate(System):
     def enqueue(self, cards: Cards) -> None:
         """Defer two jobs per card: one by one from 15 producers, or 500 per statement."""
         ids = [str(id) for id, _ in cards]
-        self.producer.run(_defer_batches(ids) if self.in_batches else _defer_each(ids))
+        self.runner.run(_defer_batches(ids) if self.in_batches else _defer_each(ids))
 
     def write(self, cards: Cards, *, writers: int, rate: float = 0) -> None:
         """Insert each card and defer its two jobs."""
-        self.producer.run(_write(cards, writers, rate))
+        self.runner.run(_write(cards, writers, rate))
 
     def is_done(self) -> bool:
         """Return whether no job is waiting or running."""
@@ -85,8 +85,8 @@ class Procrastinate(System):
     def stop(self) -> None:
         """End the workers, and drop the tables."""
         super().stop()
-        self.producer.run(_close())
-        self.producer.close()
+        self.runner.run(_close())
+        self.runner.close()
         self.session.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
