@@ -16,11 +16,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.utils import timezone
-from eventbook.operate.processes import processes
 
 from eventbook.models import Delivery, Event, Operation, OutboxEntry, Priority
 from eventbook.operate.audit import audit
 from eventbook.operate.queries.delayed import count_delayed
+from eventbook.operate.queries.processes import processes
 from eventbook.operate.queries.system import outbox_length, relay_lag_seconds
 from eventbook.record.outbox import record, recording
 from eventbook.relay.expansion import array_parameters, expand_due
