@@ -1,4 +1,4 @@
-"""The query parameters of the lists of cards."""
+"""The lists of cards, and their query parameters."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.models import Visibility
-from api.views import QuerySerializer
+from api.views import ListAPIView, QuerySerializer
 from cards import limits
 from cards.models import Card
+from cards.serializers import CardSerializer
 from pages.canonical import InvalidUrl, canonical_url, page_at
 
 MAX_WORDS, MAX_TAGS = 10, 10  # in one search
+
+
+class CardList(ListAPIView[Card]):
+    """A list of cards, newest first."""
+
+    queryset = Card.objects.none()  # gives the schema the model of the rows
+    serializer_class = CardSerializer
 
 
 class PageAddressField(serializers.CharField):

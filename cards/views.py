@@ -13,10 +13,10 @@ from rest_framework.response import Response
 
 from accounts.authentication import person
 from api.objects import ObjectView
-from api.views import APIView, ListAPIView
+from api.views import APIView
 from cards import queries, services
 from cards.bulk import add_in_bulk
-from cards.filters import LibraryQuerySerializer, PageQuerySerializer
+from cards.filters import CardList, LibraryQuerySerializer, PageQuerySerializer
 from cards.models import Card
 from cards.serializers import (
     BulkInputSerializer,
@@ -28,13 +28,6 @@ from cards.serializers import (
 )
 
 NOT_YOURS = "Only its curator may change or remove a card."
-
-
-class CardList(ListAPIView[Card]):
-    """A list of cards, newest first."""
-
-    queryset = Card.objects.none()  # gives the schema the model of the rows
-    serializer_class = CardSerializer
 
 
 class Library(CardList):

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 from accounts.authentication import person
 from accounts.queries import user_named
 from api.views import ListAPIView
+from cards.filters import CardList
 from cards.models import Card, CollectionCard
 from cards.queries import visible_collections
-from cards.views import CardList
 from eventbook.database import in_order
 from feeds import queries, services
 from feeds.serializers import CollectionFeedItemSerializer
