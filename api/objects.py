@@ -48,8 +48,8 @@ class ObjectView(APIView):
         super().initial(request, *args, **kwargs)
         if sent := request.META.get("HTTP_IF_MATCH"):
             request.META["HTTP_IF_MATCH"] = WEAK.sub("", sent)
-        if request.method in CHANGES and "If-Match" in request.headers:
-            name = request.method.lower()
+        name = str(request.method).lower()
+        if request.method in CHANGES and "If-Match" in request.headers and hasattr(self, name):
             setattr(self, name, partial(self.if_unchanged, getattr(self, name)))
 
     def if_unchanged(

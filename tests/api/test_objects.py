@@ -171,3 +171,12 @@ def test_what_is_no_token_is_refused(db: None, header: str) -> None:
     answer = APIClient().get(f"{API}/users/me/", headers={"Authorization": header})
 
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("method", ["patch", "delete"])
+def test_a_change_on_condition_that_an_object_does_not_know_is_refused(
+    api: APIClient, method: str
+) -> None:
+    answer = getattr(api, method)(f"{API}/users/alice/", headers={"if-match": "*"})
+
+    assert answer.status_code == 405
