@@ -191,13 +191,17 @@ class Connection(HttpToolsProtocol):
         waited longest, but never this one.
         """
         super().pause_writing()
-        self.unsent, self.unsent_since = self.transport.get_write_buffer_size(), self.loop.time()
-        self.slow_readers[self] = None
+        self._watch_reader(self.loop.time())
         waiting = sum(each.transport.get_write_buffer_size() for each in self.slow_readers)
         while waiting > self.limits.unsent_bytes and len(self.slow_readers) > 1:
             slowest = next(iter(self.slow_readers))
             waiting -= slowest.transport.get_write_buffer_size()
             slowest.abort()
+
+    def _watch_reader(self, now: float) -> None:
+        """Measure from now on how fast the client reads."""
+        self.unsent, self.unsent_since = self.transport.get_write_buffer_size(), now
+        self.slow_readers[self] = None
 
     def resume_writing(self) -> None:
         """Resume sending: the client reads again."""
@@ -220,7 +224,11 @@ class Connection(HttpToolsProtocol):
         elif self in self.slow_readers:
             self._check_reader(now)
         elif self.waiting_since is not None and not self.is_busy:
-            self._check_sender(now - self.waiting_since)
+            if self.transport.get_write_buffer_size():
+                self.waiting_since = now
+                self._watch_reader(now)
+            else:
+                self._check_sender(now - self.waiting_since)
 
     def _check_sender(self, waited: float) -> None:
         """Close a connection whose client sends no request, or its head too slowly."""
@@ -232,9 +240,11 @@ class Connection(HttpToolsProtocol):
 
     def _check_reader(self, now: float) -> None:
         """Close a connection whose client has read too little of the response."""
-        if now - self.unsent_since < self.limits.send_stall_seconds:
-            return
         left = self.transport.get_write_buffer_size()
+        if not left:
+            del self.slow_readers[self]
+        if not left or now - self.unsent_since < self.limits.send_stall_seconds:
+            return
         if self.unsent - left < self.limits.send_bytes_per_second * (now - self.unsent_since):
             self.abort()
         self.unsent, self.unsent_since = left, now
