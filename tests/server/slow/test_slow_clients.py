@@ -7,6 +7,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -142,36 +143,51 @@ class Watched(threading.Thread):
 # -- one by one: what the client is told, and that it is let go ------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("sent", "drip", "status"),
-    [
-        (b"", b"", None),
-        (b"", b"\r\n", None),
-        (b"GET /healthz HTTP/1.1\r\nX-", b"a", 408),
-        (post(LOGIN, "Content-Length: 16000") + b"{", b"", 408),
-        (post(LOGIN, "Content-Length: 16000") + b"{", b" ", 408),
-        (post(LOGIN, "Transfer-Encoding: chunked"), b"1\r\n \r\n", 408),
-        (post(LOGIN, "Transfer-Encoding: chunked") + b"0\r\n", b"X-T: 1\r\n", 408),
-        (post(LOGIN, "Content-Length: 2000000") + b"{", b"", 413),
-        (post(LOGIN, "Transfer-Encoding: chunked") + b"1;" + b"a" * 400_000, b"", None),
-        (post(LOGIN, "Transfer-Encoding: chunked") + b"0\r\nX: " + b"a" * 400_000, b"", None),
-        (post(LOGIN, "Transfer-Encoding: chunked"), b"1000\r\n" + bytes(4096) + b"\r\n", 413),
-        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 200, b"", 431),
-        (b"GET / HTTP/1.1\r\nX: " + b"a" * 40_000 + b"\r\nY: 1\r\n", b"", 431),
-        (b"GET / HTTP/1.1\r\nX: ", b"a" * 20_000, 431),
-        (b"GET /" + b"a" * 40_000, b"", 414),
-        (b"\x16\x03\x01\x02\x00\x01\x00", b"", 400),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"", 400),
-        (head("/healthz"), b"", 200),
-    ],
-)
-def test_a_client_is_told_what_is_wrong_and_let_go(
-    web: WebProcess, sent: bytes, drip: bytes, status: int | None
-) -> None:
-    with Slow(web) as slow:
-        answer = answer_to(slow.open(sent, drip=drip))
+# What a client sends once, what it then sends again and again, and the status of the answer.
+REFUSED = [
+    (b"", b"", None),
+    (b"", b"\r\n", None),
+    (b"GET /healthz HTTP/1.1\r\nX-", b"a", 408),
+    (post(LOGIN, "Content-Length: 16000") + b"{", b"", 408),
+    (post(LOGIN, "Content-Length: 16000") + b"{", b" ", 408),
+    (post(LOGIN, "Transfer-Encoding: chunked"), b"1\r\n \r\n", 408),
+    (post(LOGIN, "Transfer-Encoding: chunked") + b"0\r\n", b"X-T: 1\r\n", 408),
+    (post(LOGIN, "Content-Length: 2000000") + b"{", b"", 413),
+    (post(LOGIN, "Transfer-Encoding: chunked") + b"1;" + b"a" * 400_000, b"", None),
+    (post(LOGIN, "Transfer-Encoding: chunked") + b"0\r\nX: " + b"a" * 400_000, b"", None),
+    (post(LOGIN, "Transfer-Encoding: chunked"), b"1000\r\n" + bytes(4096) + b"\r\n", 413),
+    (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 200, b"", 431),
+    (b"GET / HTTP/1.1\r\nX: " + b"a" * 40_000 + b"\r\nY: 1\r\n", b"", 431),
+    (b"GET / HTTP/1.1\r\nX: ", b"a" * 20_000, 431),
+    (b"GET /" + b"a" * 40_000, b"", 414),
+    (b"\x16\x03\x01\x02\x00\x01\x00", b"", 400),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"", 400),
+    (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"", 400),
+    (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"", 400),
+    (head("/healthz"), b"", 200),
+]
+# The same, without the status, of clients that stay connected to a server without limits.
+KEPT = [
+    (b"", b""),
+    (b"GET /healthz HTTP/1.1\r\nX-", b"a"),
+    (post(LOGIN, "Content-Length: 2000000") + b"{", b" "),
+    (post(LOGIN, "Transfer-Encoding: chunked"), b"1\r\n \r\n"),
+    (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 5_000, b""),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(web: WebProcess) -> list[bytes]:
+    """Return the answer to each client of REFUSED; some take seconds, so all connect at once."""
+    with Slow(web) as slow, ThreadPoolExecutor(len(REFUSED)) as pool:
+        return list(
+            pool.map(lambda client: answer_to(slow.open(client[0], drip=client[1])), REFUSED)
+        )
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_a_client_is_told_what_is_wrong_and_let_go(answers: list[bytes], number: int) -> None:
+    answer, status = answers[number], REFUSED[number][2]
 
     if status is None:
         assert answer == b""
@@ -183,19 +199,18 @@ def test_a_client_is_told_what_is_wrong_and_let_go(
         assert json.loads(body)["status"] == status
 
 
-@pytest.mark.parametrize(
-    ("sent", "drip"),
-    [
-        (b"", b""),
-        (b"GET /healthz HTTP/1.1\r\nX-", b"a"),
-        (post(LOGIN, "Content-Length: 2000000") + b"{", b" "),
-        (post(LOGIN, "Transfer-Encoding: chunked"), b"1\r\n \r\n"),
-        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 5_000, b""),
-    ],
-)
-def test_without_limits_such_clients_stay(unguarded: WebProcess, sent: bytes, drip: bytes) -> None:
-    with Slow(unguarded) as slow:
-        assert is_held(slow.open(sent, drip=drip), 2.5)
+@pytest.fixture(scope="module")
+def held(unguarded: WebProcess) -> list[bool]:
+    """Return whether each client of KEPT is connected after 2.5 seconds, without an answer."""
+    with Slow(unguarded) as slow, ThreadPoolExecutor(len(KEPT)) as pool:
+        return list(
+            pool.map(lambda client: is_held(slow.open(client[0], drip=client[1]), 2.5), KEPT)
+        )
+
+
+@pytest.mark.parametrize("number", range(len(KEPT)))
+def test_without_limits_such_clients_stay(held: list[bool], number: int) -> None:
+    assert held[number], KEPT[number]
 
 
 @pytest.mark.parametrize("attack", [clients.reads_no_export, clients.reads_no_page])
