@@ -1,6 +1,6 @@
 """The scheduler of `celery beat`: record the due slots of all schedules in PostgreSQL.
 
-A slot is one interval of a schedule, for example one minute (schedule.py).
+A slot is the moment of one run of a schedule, for example each full minute (schedule.py).
 """
 
 from __future__ import annotations

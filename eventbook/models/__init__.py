@@ -3,7 +3,15 @@
 from eventbook.models.deliveries import Attempt, Delivery, Lease
 from eventbook.models.events import Event, OutboxEntry, Priority, Subscription
 from eventbook.models.limits import Permit, RateGroup
-from eventbook.models.operating import Audit, Measure, Operation, Process, QueueControl, StreamReset
+from eventbook.models.operating import (
+    Audit,
+    Measure,
+    Operation,
+    Process,
+    QueueControl,
+    ScheduleControl,
+    StreamReset,
+)
 
 __all__ = [
     "Attempt",
@@ -19,6 +27,7 @@ __all__ = [
     "Process",
     "QueueControl",
     "RateGroup",
+    "ScheduleControl",
     "StreamReset",
     "Subscription",
 ]

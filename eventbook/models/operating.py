@@ -96,6 +96,23 @@ class QueueControl(models.Model):
         return self.queue
 
 
+class ScheduleControl(models.Model):
+    """A schedule's state: until when its slots were checked, and whether an operator paused it."""
+
+    schedule = models.TextField(primary_key=True, editable=False)
+    # Slots up to here were recorded, or skipped.
+    checked_until = models.DateTimeField(editable=False)
+    paused_at = models.DateTimeField(null=True, editable=False)
+    paused_by = models.TextField(blank=True, db_default="", editable=False)
+    reason = models.TextField(blank=True, db_default="", editable=False)
+
+    class Meta:
+        verbose_name = "schedule"
+
+    def __str__(self) -> str:
+        return self.schedule
+
+
 class Process(models.Model):
     """A long-running process, which writes its own row every 5 seconds and deletes it at its end.
 

@@ -8,6 +8,7 @@ from typing import Any
 from eventbook.models import Delivery, QueueControl
 from eventbook.operate.queries.deliveries import PurgePreview
 from eventbook.operate.queries.queues import QueueStatus
+from eventbook.operate.queries.schedules import ScheduleStatus
 
 
 def confirm(question: str) -> bool:
@@ -28,8 +29,8 @@ def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iter
         yield "  ".join([row[0].ljust(widths[0]), *rest])
 
 
-def pause_of(status: QueueStatus | QueueControl) -> str:
-    """Return since when a queue is paused, by which operator and why."""
+def pause_of(status: QueueStatus | QueueControl | ScheduleStatus) -> str:
+    """Return since when a queue or schedule is paused, by which operator and why."""
     since = f"since {status.paused_at:%F %T %Z} by {status.paused_by}"
     return f"{since}: {status.reason}" if status.reason else since
 

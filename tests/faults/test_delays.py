@@ -1,4 +1,4 @@
-"""Delayed events: on time under load, and once each whatever restarts."""
+"""Delayed events and cron slots: on time under load, and once each whatever restarts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.faults.load import Load
 from tests.faults.report import Report
 from tests.faults.sizes import DELAYED, SEED
 from tests.faults.world import ALWAYS, World
+from tests.harness.processes import wait_for
 
 LATENESS = """
     SELECT date_part('epoch', finished_at - delivery.recorded_at)
@@ -21,6 +22,12 @@ LATENESS = """
 EFFECTS = """
     SELECT count(*), count(DISTINCT key) FROM probe_effect
     WHERE key LIKE 'delayed-%' AND handler = 'probe.write'
+"""
+SLOTS = """
+    SELECT date_part('epoch', finished_at - (data ->> 'slot')::timestamptz)
+    FROM eventbook_delivery JOIN eventbook_event AS event ON event.id = event_id
+    WHERE event.type = 'probe.minutely.due' AND state = 'done'
+    ORDER BY 1
 """
 ON_TIME_SECONDS = 0.1
 
@@ -70,3 +77,18 @@ def test_delayed_events_run_once_whatever_restarts(world: World, report: Report)
         case.recovered(world.wait_recovered())
 
         assert world.rows(EFFECTS) == [(DELAYED, DELAYED)]
+
+
+def test_cron_slots_are_on_time(world: World, report: Report) -> None:
+    with report.case("21 cron slots", did="") as case:
+        for name in ("beat", "beat2"):
+            world.process(name).start()
+        wait_for(lambda: world.rows(SLOTS), seconds=90, what="a minute's slot has run")
+        for name in ("beat", "beat2"):
+            world.process(name).stop()
+        case.recovered(world.wait_recovered())
+
+        late = [seconds for (seconds,) in world.rows(SLOTS)]
+        case.did = f"{len(late)} slots: {quantiles(late)} late"
+        assert late[0] >= 0, "a slot ran before its time"
+        assert late[0] < ON_TIME_SECONDS * 5

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from eventbook.beat.schedule import scheduled
 from eventbook.declare.events import ALL_KEYS, KeyRange, Recorded
 from eventbook.declare.handlers import handler
 from eventbook.declare.retries import NEVER, Retry, exponential, fixed
@@ -114,3 +115,8 @@ def attempt(events: Sequence[Recorded[ProbeTried]]) -> None:
 def attempt_outside(events: Sequence[Recorded[ProbeTried]]) -> None:
     for recorded in events:
         BEHAVIOURS[recorded.event.behaviour](recorded.event.key)
+
+
+@scheduled(cron="* * * * *", tz="Europe/Berlin", name="probe.minutely", queue="notifications")
+def minutely() -> str:
+    return "ran"

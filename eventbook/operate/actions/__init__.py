@@ -15,6 +15,12 @@ from eventbook.operate.actions.queues import (
     resume,
     tune,
 )
+from eventbook.operate.actions.schedules import (
+    UnknownSchedule,
+    pause_schedule,
+    resume_schedule,
+    run_schedule_now,
+)
 from eventbook.operate.actions.waiting import Purged, purge, retry_now
 from eventbook.operate.selections import DeadLetters, Waiting
 
@@ -23,6 +29,7 @@ __all__ = [
     "DeadLetters",
     "Purged",
     "TooYoung",
+    "UnknownSchedule",
     "Waiting",
     "cancel_delayed",
     "clean",
@@ -30,11 +37,14 @@ __all__ = [
     "discard_removed",
     "ensure_controls",
     "pause",
+    "pause_schedule",
     "purge",
     "refuse_ineffective_limits",
     "replay_dead_letters",
     "reschedule_delayed",
     "resume",
+    "resume_schedule",
     "retry_now",
+    "run_schedule_now",
     "tune",
 ]
