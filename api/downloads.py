@@ -66,6 +66,7 @@ class Download:
     _open = Counter[int]()
 
     def __init__(self, pieces: Iterator[bytes], *, reader_id: int) -> None:
+        """Count the download; raise TooManyDownloads or ServerBusy at a limit."""
         with self._lock:
             if self._open[reader_id] >= settings.WEB.exports_per_person:
                 raise TooManyDownloads

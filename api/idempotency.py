@@ -52,6 +52,7 @@ class IdempotencyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Run the view, or repeat its stored response to a user's POST with the same key."""
         key = request.headers.get("Idempotency-Key")
         if key is None or request.method != "POST" or not request.path_info.startswith("/api/"):
             return self.get_response(request)

@@ -37,6 +37,7 @@ def commonplace(selection: Selection) -> Iterator[str]:
 
 
 def _card(entry: Entry) -> dict[str, Any]:
+    """Return a card in Commonplace's own format."""
     card = entry.card
     return {
         "id": card.pk,

@@ -21,6 +21,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Move cards in batches; after each, print the counts and how to continue from there."""
         after: UUID | None = options["after"]
         checked = moved = conflicts = 0
         while (batch := recompute_pages(after=after)).checked:

@@ -25,6 +25,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Rebuild one user's timeline, or those of all followers that are not evicted."""
         if name := options["user"]:
             self.rebuild([_id_of(name)], total=1)
         else:
