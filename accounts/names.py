@@ -99,13 +99,10 @@ def check_line(text: str) -> None:
         if marks > MAX_MARKS:
             message = f"A letter has more than {MAX_MARKS} marks; remove some."
             raise ValidationError(message, code="too_many_marks")
-        if _is_hidden(character) and not _joins(text, place):
+        is_hidden = unicodedata.category(character) in NOT_IN_NAMES or character in INVISIBLE
+        if is_hidden and not _joins(text, place):
             message = f"The character U+{ord(character):04X} is invisible; remove it."
             raise ValidationError(message, code="invisible")
-
-
-def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in NOT_IN_NAMES or character in INVISIBLE
 
 
 def _joins(text: str, place: int) -> bool:

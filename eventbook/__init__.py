@@ -64,7 +64,7 @@ __getattr__ = loading(
         "record.admission": ["BacklogFull", "admit_bulk_work"],
         "record.outbox": ["Priority", "recording"],
         "record.signals": ["DomainSignal"],
-        "store.history": [],
+        "store": ["history"],
         "work.execution": ["Later"],
     },
 )

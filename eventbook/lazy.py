@@ -10,16 +10,13 @@ from typing import Any
 def loading(package: str, names: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """Return a `__getattr__` for a package, which imports the module of a name on first use.
 
-    `names` lists the names that each module provides; a module without names provides itself.
+    `names` lists the names that each module provides.
     """
     module_of = {name: module for module, provided in names.items() for name in provided}
-    modules = {module.rpartition(".")[2]: module for module in names if not names[module]}
 
     def load(name: str) -> Any:
-        if name in module_of:
-            return getattr(import_module(f"{package}.{module_of[name]}"), name)
-        if name in modules:
-            return import_module(f"{package}.{modules[name]}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{module_of[name]}"), name)
 
     return load

@@ -64,11 +64,10 @@ def configured(
 
 
 def _server_options(**settings: object) -> str:
-    return " ".join(f"-c {name}={_escaped(str(value))}" for name, value in settings.items())
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+    escapes = str.maketrans({"\\": "\\\\", " ": "\\ "})
+    return " ".join(
+        f"-c {name}={str(value).translate(escapes)}" for name, value in settings.items()
+    )
 
 
 def _pool(size: int) -> dict[str, Any]:

@@ -1,0 +1,3 @@
+from eventbook.store import history
+
+__all__ = ["history"]

@@ -89,7 +89,7 @@ def use(owner: User, **amounts: int) -> None:
                 used=used - wanted[name],
                 limit=quota.limit,
                 advice=TOMORROW,
-                retry_after=_until_tomorrow(),
+                retry_after=int((_tomorrow() - timezone.now()).total_seconds()) + 1,
             )
 
 
@@ -132,7 +132,3 @@ def usage(owner: User) -> dict[str, Any]:
 def _tomorrow() -> datetime:
     day = timezone.now().date() + timedelta(days=1)
     return datetime.combine(day, time(), tzinfo=timezone.now().tzinfo)
-
-
-def _until_tomorrow() -> int:
-    return int((_tomorrow() - timezone.now()).total_seconds()) + 1

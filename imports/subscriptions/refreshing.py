@@ -68,10 +68,8 @@ def refresh(feed: WebFeed) -> None:
         if not fetched.is_unchanged:
             entries.distribute(feed, content_of(feed, fetched))
         record_success(feed, fetched)
-    except FetchFailed as reason:
-        record_failure(feed, str(reason), is_gone=_is_gone(reason), wait=_retry_after(reason))
-    except Unreadable as reason:
-        record_failure(feed, str(reason))
+    except (FetchFailed, Unreadable) as reason:
+        record_failure(feed, reason)
 
 
 def conditions_of(feed: WebFeed) -> dict[str, str]:
@@ -116,26 +114,18 @@ def record_success(feed: WebFeed, fetched: Fetched) -> None:
         held.update(**changes)
 
 
-def record_failure(
-    feed: WebFeed, reason: str, *, is_gone: bool = False, wait: timedelta = timedelta(0)
-) -> None:
+def record_failure(feed: WebFeed, reason: FetchFailed | Unreadable) -> None:
     """Store why a feed could not be read, and double the pause before the next fetch.
 
-    `wait` is the server's `Retry-After`: the pause is never shorter, up to the maximum.
+    The pause is never shorter than the server's `Retry-After`, up to the maximum.
     """
-    failures = feed.failures + 1
-    longest = GONE_MAX_PAUSE if is_gone else MAX_PAUSE
-    pause = max(min(REFRESH_INTERVAL * 2 ** min(failures, 16), longest), min(wait, longest))
+    failures, longest, wait = feed.failures + 1, MAX_PAUSE, 0
+    if isinstance(reason, ErrorStatus):
+        longest = GONE_MAX_PAUSE if reason.status in GONE else MAX_PAUSE
+        wait = min(reason.retry_after or 0, int(longest.total_seconds()))
+    doubled = min(REFRESH_INTERVAL * 2 ** min(failures, 16), longest)
     WebFeed.objects.filter(pk=feed.pk).update(
-        failures=failures, error=reason, next_refresh=timezone.now() + pause
+        failures=failures,
+        error=str(reason),
+        next_refresh=timezone.now() + max(doubled, timedelta(seconds=wait)),
     )
-
-
-def _is_gone(reason: FetchFailed) -> bool:
-    return isinstance(reason, ErrorStatus) and reason.status in GONE
-
-
-def _retry_after(reason: FetchFailed) -> timedelta:
-    """Return the server's `Retry-After`, up to GONE_MAX_PAUSE; zero if there is none."""
-    seconds = reason.retry_after if isinstance(reason, ErrorStatus) else None
-    return timedelta(seconds=min(seconds or 0, GONE_MAX_PAUSE.total_seconds()))
