@@ -313,6 +313,6 @@ def test_after_an_error_no_scrape_gets_only_a_part_of_the_metrics(
     cache = snapshot.Snapshot()
 
     with pytest.raises(ZeroDivisionError):
-        cache.read()
+        cache.collect()
     with pytest.raises(snapshot.MetricsUnavailable):
-        cache.read()
+        cache.collect()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
 
 from django.db import DatabaseError, InterfaceError
 from prometheus_client.core import Metric
@@ -21,7 +20,7 @@ class MetricsUnavailable(Exception):
     """The database can't be reached, or is too slow for a scrape: run `manage.py doctor`."""
 
 
-class Snapshot:
+class Snapshot(Collector):
     """The metrics, collected at most once a second; a failure is cached for as long."""
 
     def __init__(self) -> None:
@@ -30,20 +29,20 @@ class Snapshot:
         self._failure = ""
         self._until = 0.0
 
-    def read(self) -> list[Metric]:
+    def collect(self) -> list[Metric]:
         """Return all metrics, or raise MetricsUnavailable."""
         with self._lock:
             if time.monotonic() >= self._until:
-                self._collect()
+                self._read()
             if self._failure:
                 raise MetricsUnavailable(self._failure)
             return self._metrics
 
     def clear(self) -> None:
-        """Drop the cached metrics: the next `read` collects again."""
+        """Drop the cached metrics: the next `collect` reads again."""
         self._until = 0.0
 
-    def _collect(self) -> None:
+    def _read(self) -> None:
         """Read all metrics, or keep the reason why that failed."""
         metrics: list[Metric] = []
         self._metrics, self._failure = [], "The last collection ended with an error: see the log."
@@ -61,17 +60,6 @@ class Snapshot:
             self._until = time.monotonic() + KEEP_SECONDS
 
 
-class Collected(Collector):
-    """A prometheus_client collector of metrics that were already read."""
-
-    def __init__(self, metrics: list[Metric]) -> None:
-        self.metrics = metrics
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the metrics; prometheus_client calls this."""
-        return self.metrics
-
-
 snapshot = Snapshot()
 
 
@@ -81,4 +69,4 @@ def exposition(accept: str) -> tuple[bytes, str]:
     Raise MetricsUnavailable when the database can't be reached or is too slow.
     """
     encode, content_type = choose_encoder(accept)
-    return encode(Collected(snapshot.read())), content_type
+    return encode(snapshot), content_type

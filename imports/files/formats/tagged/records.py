@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 from imports.files.bibliography import NOT_A_PERSON
 from imports.files.items import Item, Problem, Row, clean, one_line
@@ -17,6 +16,10 @@ from imports.files.items import Item, Problem, Row, clean, one_line
 MAX_LINES = 5_000  # of a record
 # The lower-case words before a family name, as in "van der Waals".
 PARTICLE = re.compile(r"((?:[a-z][\w'’]*+\s++)*)(.*)", re.DOTALL)
+
+
+# Returns the tag of a line ("" for a continuation line), and its text.
+LineReader = Callable[[str], tuple[str, str]]
 
 
 @dataclass
@@ -58,25 +61,18 @@ class Record:
             self.fields[-1] = (last, f"{before}\n{text}")
 
 
-class Line(NamedTuple):
-    """The tag of a line ("" for a continuation line), and its text."""
-
-    tag: str
-    text: str
-
-
-def line_reader(pattern: re.Pattern[str]) -> Callable[[str], Line]:
+def line_reader(pattern: re.Pattern[str]) -> LineReader:
     """Return a function that splits a line into tag and text, the groups of the pattern."""
 
-    def split(line: str) -> Line:
+    def split(line: str) -> tuple[str, str]:
         found = pattern.fullmatch(line.rstrip())
-        return Line(found.group(1), found.group(2) or "") if found else Line("", line.strip())
+        return (found.group(1), found.group(2) or "") if found else ("", line.strip())
 
     return split
 
 
 def records(
-    text: str, read_line: Callable[[str], Line], *, first: frozenset[str], last: frozenset[str]
+    text: str, read_line: LineReader, *, first: frozenset[str], last: frozenset[str]
 ) -> Iterator[Record]:
     """Yield the records of a text. `read_line` returns the tag and text of a line.
 

@@ -13,7 +13,6 @@ from imports.files.documents import Document
 from imports.files.fields.dates import date_of
 from imports.files.fields.privacy import privacy_of
 from imports.files.formats.tagged.records import (
-    Line,
     Record,
     keywords,
     notes,
@@ -63,7 +62,7 @@ def read(document: Document) -> Iterator[Row]:
     return read_records(records(document.text, read_line, first=FIRST, last=LAST), item_of)
 
 
-def read_line(line: str) -> Line:
+def read_line(line: str) -> tuple[str, str]:
     """Return the tag of a line ("" for a continuation line) and its text.
 
     Some programs write one space instead of two, or lower-case tags. Then only known tags count,
@@ -71,11 +70,11 @@ def read_line(line: str) -> Line:
     """
     found = LINE.fullmatch(line.rstrip())
     if not found:
-        return Line("", line.strip())
+        return "", line.strip()
     tag, spaces, text = found.groups()
     is_strict = len(spaces) == 2 and tag == tag.upper()
     is_lax = tag.upper() in TAGS and (len(spaces) == 2 or tag == tag.upper())
-    return Line(tag.upper(), text) if is_strict or is_lax else Line("", line.strip())
+    return (tag.upper(), text) if is_strict or is_lax else ("", line.strip())
 
 
 def item_of(record: Record) -> Item:
