@@ -8,7 +8,6 @@ from eventbook import event_type
 
 
 @event_type("user.registered", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UserRegistered:
     user_id: int
 
@@ -29,9 +28,9 @@ class _AboutFollow:
 
 @event_type("user.followed", version=1)
 class UserFollowed(_AboutFollow):
-    __slots__ = ()
+    pass
 
 
 @event_type("user.unfollowed", version=1)
 class UserUnfollowed(_AboutFollow):
-    __slots__ = ()
+    pass

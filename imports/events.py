@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from uuid import UUID
-
 from cards.events import AboutImport
 from eventbook import event_type
 
 
 @event_type("import.requested", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequested(AboutImport):
     """A user submitted a file or an address for import."""
 
-    import_id: UUID
     source: str
 
 
 @event_type("import.batch_ready", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportBatchReady(AboutImport):
     """A batch of an import's rows has been read and can be added as cards."""
 
-    import_id: UUID
     number: int
     source: str
 
 
 @event_type("web_feed.due", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WebFeedDue:
     """It is time to check a web feed for new items."""
 

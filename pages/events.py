@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from eventbook import event_type
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _AboutPage:
-    __slots__ = ()
     url_id: int
 
     @property
@@ -17,28 +17,22 @@ class _AboutPage:
 
 
 @event_type("page.added", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PageAdded(_AboutPage):
     """A user saved a page that no user had saved before."""
 
-    url_id: int
     host: str
 
 
 @event_type("page.expired", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PageFetchRequested(_AboutPage):
     """A page must be fetched: its metadata is out of date, hidden from a new card, or missing."""
 
-    url_id: int
     host: str
 
 
 @event_type("page.identified", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PageIdentified(_AboutPage):
     """A page names a work by an identifier that a registry can look up."""
 
-    url_id: int
     registry: str
     identifier: str

@@ -76,8 +76,7 @@ def scheduled(
     if (every is None) is (cron is None):
         raise ValueError(f"{name}: give either `every` or `cron`.")
     timing: Timing = Cron(cron, tz) if cron is not None else Every(every or timedelta())
-    event = type("SlotDue", (SlotDue,), {"__slots__": ()})
-    event_type(f"{name}.due", version=1)(event)
+    event: type[SlotDue] = event_type(f"{name}.due", version=1)(type("SlotDue", (SlotDue,), {}))
     schedules[name] = Schedule(name, timing, DomainSignal(event), event)
 
     def subscribe(task: Task) -> Task:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, dataclass_transform
 from uuid import UUID
 
 import msgspec
@@ -89,19 +89,22 @@ class Recorded(Generic[T_co]):
     keys: KeyRange = ALL_KEYS
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 def event_type(
     name: str, *, version: int, upcasters: Mapping[int, Upcast] | None = None
 ) -> Callable[[type[E]], type[E]]:
-    """Register the decorated frozen dataclass under a wire name; raise ValueError if taken.
+    """Make the decorated class a frozen dataclass, and register it under a wire name.
 
-    `upcasters[n]` is a function that turns data of version n into data of version n + 1.
+    `upcasters[n]` is a function that turns data of version n into data of version n + 1. Raise
+    ValueError if the name is taken.
     """
 
     def register(cls: type[E]) -> type[E]:
         if name in type_of_name:
             raise ValueError(f"The event name {name!r} is taken by {type_of_name[name].dataclass}.")
-        type_of_name[name] = type_of_class[cls] = EventType(name, version, cls, upcasters or {})
-        return cls
+        made: type[E] = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+        type_of_name[name] = type_of_class[made] = EventType(name, version, made, upcasters or {})
+        return made
 
     return register
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +21,11 @@ def test_the_slot_of_a_schedule_reads_as_it_was_published() -> None:
         assert events.encode(schedule.event(slot="2026-01-02T03:00:00+00:00")) == data
 
 
-@dataclass(frozen=True, kw_only=True)
+def from_first(data: dict[str, Any]) -> dict[str, Any]:
+    return {"shelf": data["place"]}
+
+
+@events.event_type("probe.shelved", version=2, upcasters={1: from_first})
 class Shelved:
     shelf: str
 
@@ -32,26 +34,15 @@ class Shelved:
         return f"shelves/{self.shelf}"
 
 
-@pytest.fixture
-def second_version() -> Iterator[None]:
-    events.event_type("probe.shelved", version=2, upcasters={1: from_first})(Shelved)
-    yield
-    del events.type_of_name["probe.shelved"]
-
-
-def from_first(data: dict[str, Any]) -> dict[str, Any]:
-    return {"shelf": data["place"]}
-
-
-def test_an_old_version_is_brought_up_to_the_present_one(second_version: None) -> None:
+def test_an_old_version_is_brought_up_to_the_present_one() -> None:
     assert decode("probe.shelved", 1, b'{"place": "top"}') == Shelved(shelf="top")
 
 
-def test_an_unknown_field_is_ignored(second_version: None) -> None:
+def test_an_unknown_field_is_ignored() -> None:
     assert decode("probe.shelved", 2, b'{"shelf": "top", "new": 1}') == Shelved(shelf="top")
 
 
-def test_a_newer_version_is_told_from_a_broken_one(second_version: None) -> None:
+def test_a_newer_version_is_told_from_a_broken_one() -> None:
     with pytest.raises(NewerEvent):
         decode("probe.shelved", 3, b'{"shelf": "top"}')
     with pytest.raises(msgspec.ValidationError):
@@ -60,7 +51,7 @@ def test_a_newer_version_is_told_from_a_broken_one(second_version: None) -> None
         decode("probe.never_heard_of", 1, b"{}")
 
 
-def test_a_name_is_given_once(second_version: None) -> None:
+def test_a_name_is_given_once() -> None:
     with pytest.raises(ValueError, match="is taken"):
         events.event_type("probe.shelved", version=3)(Shelved)
 

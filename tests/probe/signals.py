@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from eventbook.declare.events import event_type
 from eventbook.record.signals import DomainSignal
 
 
 @event_type("probe.sent", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSent:
     key: str
     behaviour: str = "ok"
@@ -23,7 +20,6 @@ probe_sent = DomainSignal(ProbeSent)
 
 
 @event_type("probe.spread", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSpread:
     """An event whose handler writes `size` effects, in parts if there are many."""
 
@@ -39,7 +35,6 @@ probe_spread = DomainSignal(ProbeSpread)
 
 
 @event_type("probe.tried", version=1)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeTried:
     """An event whose handlers have retries and a time limit of their own."""
 
