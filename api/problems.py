@@ -49,7 +49,7 @@ class Unavailable(exceptions.APIException):
 
 
 class Busy(exceptions.APIException):
-    """Too much bulk work is open, or too many logins were tried; a later request may succeed."""
+    """Too much bulk work is open, or a limit is used up; a later request may succeed."""
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
     default_code = "busy"

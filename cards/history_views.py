@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.authentication import person
 from api.views import ListAPIView, QuerySerializer
@@ -58,27 +56,19 @@ class PastView(ListAPIView[Any]):
 
 
 class PastLibrary(PastView):
-    """The user's own cards, as they were at a past moment."""
+    """List the cards that your library had at a past moment, newest first, removed ones too.
+
+    Events record no titles and texts, so these are not returned. Unknown values are null.
+    """
 
     queryset = Card.objects.none()  # gives the paginator the model of the rows
     serializer_class = PastCardSerializer
     objects_at = staticmethod(history.cards_at)
 
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the cards that your library had at a past moment, newest first, removed ones too.
-
-        Events record no titles and texts, so these are not returned. Unknown values are null.
-        """
-        return super().get(request, *args, **kwargs)
-
 
 class PastCollections(PastView):
-    """The user's own collections, as they were at a past moment."""
+    """List the collections that you had at a past moment, newest first, removed ones too."""
 
     queryset = Collection.objects.none()  # gives the paginator the model of the rows
     serializer_class = PastCollectionSerializer
     objects_at = staticmethod(history.collections_at)
-
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the collections that you had at a past moment, newest first, removed ones too."""
-        return super().get(request, *args, **kwargs)

@@ -98,13 +98,9 @@ class BulkAdd(APIView):
 
 
 class CardsAbout(CardList):
-    """The cards about a page, newest first."""
+    """List the cards of all curators about a page, in every spelling of its address."""
 
     query_serializer = PageQuerySerializer
-
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the cards of all curators about a page, in every spelling of its address."""
-        return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Card]:
         """Return the visible cards about the page in the parameter `url`."""

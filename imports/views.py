@@ -25,7 +25,6 @@ from eventbook import admit_bulk_work
 from eventbook.operate import DeadLetters, Delivery, replay_dead_letters
 from imports import limits, queries, services
 from imports.jobs import quotas
-from imports.jobs.quotas import QuotaExceeded
 from imports.models import Import, ImportProblem
 from imports.serializers import (
     HowToImportSerializer,
@@ -46,17 +45,6 @@ class FileTooLarge(APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = f"The file is longer than {limits.IMPORT_BYTES} bytes. Divide it."
     default_code = "too_large"
-
-
-class OverQuota(APIException):
-    """The client has used up a quota."""
-
-    status_code = status.HTTP_429_TOO_MANY_REQUESTS
-    default_code = "quota_exceeded"
-
-    def __init__(self, refused: QuotaExceeded) -> None:
-        super().__init__(str(refused))
-        self.wait = refused.retry_after
 
 
 class Imports(ListAPIView[Import]):
@@ -123,17 +111,12 @@ class ImportedFiles(APIView):
 def create_import(request: Request, kind: type[HowToImportSerializer]) -> Response:
     """Create an import from a request, and return it with status 202.
 
-    Raise FileTooLarge, OverQuota, or BacklogFull.
+    Raise FileTooLarge, QuotaExceeded, or BacklogFull.
     """
     refuse_large(request)
     admit_bulk_work()
-    wanted = kind(data=request.data)
-    wanted.is_valid(raise_exception=True)
-    given = input_of(request, wanted)
-    try:
-        job = services.request_import(owner=person(request), **given)
-    except QuotaExceeded as refused:
-        raise OverQuota(refused) from None
+    given = input_of(request, kind.checked(request.data))
+    job = services.request_import(owner=person(request), **given)
     return Response(ImportSerializer(job).data, status=202)
 
 
@@ -145,9 +128,8 @@ def refuse_large(request: Request) -> None:
         raise FileTooLarge
 
 
-def input_of(request: Request, wanted: HowToImportSerializer) -> dict[str, Any]:
+def input_of(request: Request, given: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of `services.request_import`; raise FileTooLarge."""
-    given = dict(wanted.validated_data)
     require_own_collection(request, given.get("collection"))
     url, file = given.pop("url", ""), given.pop("file", None)
     if file is None:
@@ -236,16 +218,12 @@ class RowsQuerySerializer(QuerySerializer):
 
 
 class Rows(ListAPIView[Any]):
-    """The failed, merged or warned rows of an import, in the order in which they were found."""
+    """List the failed rows with line and reason, or the merged or warned rows."""
 
     queryset = ImportProblem.objects.none()
     serializer_class = RowSerializer
     query_serializer = RowsQuerySerializer
     cursor_ordering = "id"
-
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the failed rows with line and reason, or the merged or warned rows."""
-        return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the rows of one of the client's imports, filtered by `outcome`."""

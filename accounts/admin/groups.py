@@ -16,11 +16,7 @@ admin.site.unregister(Group)
 class GuardedGroupAdmin(GroupAdmin):
     """Groups grant permissions to their members, so only superusers may change them."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return is_superuser(request.user)
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return is_superuser(request.user)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_superuser(request.user)
+    has_add_permission = has_delete_permission = has_change_permission

@@ -6,7 +6,6 @@ workers are counted one after the other, and cannot exceed a limit together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import User
+from api.refusals import TryLater
 from eventbook.database import execute
 from imports.models import FeedSubscription, Import, ImportUsage
 
@@ -48,27 +48,15 @@ DAILY = {
     "rows": DailyQuota("IMPORT_ROWS_PER_DAY", "rows imported today"),
     "collections": DailyQuota("IMPORT_COLLECTIONS_PER_DAY", "collections made by imports today"),
 }
-TOMORROW = "Import the rest after midnight UTC."
-WAIT = "Wait until one has ended, or cancel one."
 OPEN_SECONDS = 60  # `Retry-After` when too many imports are open
 
 
-@dataclass(kw_only=True)
-class QuotaExceeded(Exception):
-    """A user would exceed a quota; roll back, and nothing is counted.
+class QuotaExceeded(TryLater):
+    """A user would exceed a quota, `code` as a word for programs; roll back, and nothing counts."""
 
-    `code` is the quota as a machine-readable word; `retry_after` is in seconds.
-    """
-
-    code: str
-    what: str
-    used: int
-    limit: int
-    advice: str
-    retry_after: int
-
-    def __str__(self) -> str:
-        return f"You have {self.used} of at most {self.limit} {self.what}. {self.advice}"
+    def __init__(self, code: str, message: str, retry_after: int) -> None:
+        super().__init__(message, retry_after)
+        self.code = code
 
 
 def use(owner: User, **amounts: int) -> None:
@@ -83,14 +71,9 @@ def use(owner: User, **amounts: int) -> None:
     for name, used in zip(DAILY, counted, strict=True):
         quota = DAILY[name]
         if wanted[name] and used > quota.limit:
-            raise QuotaExceeded(
-                code=name,
-                what=quota.what,
-                used=used - wanted[name],
-                limit=quota.limit,
-                advice=TOMORROW,
-                retry_after=int((_tomorrow() - timezone.now()).total_seconds()) + 1,
-            )
+            before = f"You have {used - wanted[name]} of at most {quota.limit} {quota.what}."
+            seconds = int((_tomorrow() - timezone.now()).total_seconds()) + 1
+            raise QuotaExceeded(name, f"{before} Import the rest after midnight UTC.", seconds)
 
 
 def require_open_slot(owner: User, *, bytes: int) -> None:
@@ -98,14 +81,11 @@ def require_open_slot(owner: User, *, bytes: int) -> None:
     use(owner, bytes=bytes)
     limit = settings.IMPORTS_OPEN_PER_PERSON
     if (used := open_imports(owner)) >= limit:
-        raise QuotaExceeded(
-            code="open",
-            what="imports that have not ended",
-            used=used,
-            limit=limit,
-            advice=WAIT,
-            retry_after=OPEN_SECONDS,
+        message = (
+            f"You have {used} of at most {limit} imports that have not ended. Wait until one has"
+            " ended, or cancel one."
         )
+        raise QuotaExceeded("open", message, OPEN_SECONDS)
 
 
 def open_imports(owner: User) -> int:
