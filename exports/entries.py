@@ -58,6 +58,10 @@ class Selection:
             if len(page) < PAGE:
                 return
 
+    def references(self) -> Iterator[Entry]:
+        """Yield the cards with a reference or an address, oldest first; notes have neither."""
+        return (entry for entry in self.entries() if entry.card.link or entry.card.reference)
+
     def collections(self) -> QuerySet[Collection]:
         """Return the collections that the export names: the chosen one, or all of the user's."""
         if self.collection:

@@ -53,9 +53,7 @@ SPECIAL = re.compile(r"[\\~^{}&%$#_]|-(?=-)|`(?=`)|'(?=')|[?!](?=`)")
 
 def write(selection: Selection) -> Iterator[str]:
     """Yield an entry for each card with a reference or an address; notes have no entry."""
-    for entry in selection.entries():
-        if entry.card.link or entry.card.reference:
-            yield _entry(entry)
+    return map(_entry, selection.references())
 
 
 def _entry(entry: Entry) -> str:

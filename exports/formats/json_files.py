@@ -56,8 +56,7 @@ def _card(entry: Entry) -> dict[str, Any]:
 
 def csl(selection: Selection) -> Iterator[str]:
     """Yield an item for each card with a reference or an address; notes have no item."""
-    entries = (entry for entry in selection.entries() if entry.card.link or entry.card.reference)
-    yield from json_list(csl_of(entry) for entry in entries)
+    yield from json_list(map(csl_of, selection.references()))
     yield "\n"
 
 

@@ -32,9 +32,7 @@ LOOKS_LIKE_A_TAG = re.compile(r"\s{0,9}[A-Za-z][A-Za-z0-9] {1,2}-")
 
 def write(selection: Selection) -> Iterator[str]:
     """Yield a record for each card with a reference or an address; notes have no record."""
-    for entry in selection.entries():
-        if entry.card.link or entry.card.reference:
-            yield _record(entry)
+    return map(_record, selection.references())
 
 
 def _record(entry: Entry) -> str:
