@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -25,24 +26,29 @@ def from_first(data: dict[str, Any]) -> dict[str, Any]:
     return {"shelf": data["place"]}
 
 
-@events.event_type("probe.shelved", version=2, upcasters={1: from_first})
-class Shelved:
-    shelf: str
+@pytest.fixture
+def shelved() -> Iterator[Any]:
+    @events.event_type("probe.shelved", version=2, upcasters={1: from_first})
+    class Shelved:
+        shelf: str
 
-    @property
-    def subject(self) -> str:
-        return f"shelves/{self.shelf}"
+        @property
+        def subject(self) -> str:
+            return f"shelves/{self.shelf}"
 
-
-def test_an_old_version_is_brought_up_to_the_present_one() -> None:
-    assert decode("probe.shelved", 1, b'{"place": "top"}') == Shelved(shelf="top")
-
-
-def test_an_unknown_field_is_ignored() -> None:
-    assert decode("probe.shelved", 2, b'{"shelf": "top", "new": 1}') == Shelved(shelf="top")
+    yield Shelved
+    del events.type_of_name["probe.shelved"], events.type_of_class[Shelved]
 
 
-def test_a_newer_version_is_told_from_a_broken_one() -> None:
+def test_an_old_version_is_brought_up_to_the_present_one(shelved: Any) -> None:
+    assert decode("probe.shelved", 1, b'{"place": "top"}') == shelved(shelf="top")
+
+
+def test_an_unknown_field_is_ignored(shelved: Any) -> None:
+    assert decode("probe.shelved", 2, b'{"shelf": "top", "new": 1}') == shelved(shelf="top")
+
+
+def test_a_newer_version_is_told_from_a_broken_one(shelved: Any) -> None:
     with pytest.raises(NewerEvent):
         decode("probe.shelved", 3, b'{"shelf": "top"}')
     with pytest.raises(msgspec.ValidationError):
@@ -51,9 +57,9 @@ def test_a_newer_version_is_told_from_a_broken_one() -> None:
         decode("probe.never_heard_of", 1, b"{}")
 
 
-def test_a_name_is_given_once() -> None:
+def test_a_name_is_given_once(shelved: Any) -> None:
     with pytest.raises(ValueError, match="is taken"):
-        events.event_type("probe.shelved", version=3)(Shelved)
+        events.event_type("probe.shelved", version=3)(shelved)
 
 
 def test_the_envelope_is_a_cloud_event() -> None:
