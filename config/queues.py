@@ -86,7 +86,10 @@ QUEUES = (
 
 
 def group_of_command(argv: Sequence[str]) -> str:
-    """Return the process group of `manage.py worker QUEUE …`; empty for any other command."""
+    """Return the process group of `manage.py worker QUEUE …`, or "" for any other command.
+
+    A worker of several queues is in none of their groups: the queues' names make one.
+    """
     if argv[1:2] != ["worker"]:
         return ""
     groups = {policy.name: policy.process_group for policy in QUEUES}

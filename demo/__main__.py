@@ -163,7 +163,10 @@ def show(
 
 
 def busy_reader(client: Client, tokens: dict[str, str]) -> tuple[str, list[Any]]:
-    """Return the name of a reader with notifications of many kinds, and the notifications."""
+    """Return the name and the notifications of the reader with the most kinds of them.
+
+    Only the 30 readers with the most unread notifications are compared.
+    """
     busiest = sorted(tokens, key=lambda name: -unread_count(client, tokens[name]))[:30]
     pages = {name: client.page(tokens[name], "notifications/?page_size=200") for name in busiest}
     return max(pages.items(), key=lambda page: len({item["kind"] for item in page[1]}))

@@ -64,7 +64,7 @@ class Client:
         self._send("DELETE", f"users/{followed}/follow/", token, None, {204})
 
     def page(self, token: str, path: str) -> list[Any]:
-        """Return the first page of a list."""
+        """Return the items on the first page of a list."""
         results: list[Any] = self.call("GET", path, token=token, expect={200})["results"]
         return results
 

@@ -18,7 +18,8 @@ BULK_SIZE = 50
 IN_BULK = 60  # percent of the pages are added in bulk
 SAVED_BY_ANOTHER = 10  # percent are saved by a second reader, too
 ADDED_TWICE = 5  # percent of the pages not added in bulk are added twice by one reader
-BULK_READERS, GATHERERS, CHANGES_OF_MIND = 30, 30, 20
+BULK_READERS = 30  # readers who add pages in bulk
+GATHERERS, CHANGES_OF_MIND = 30, 20
 
 
 class Follow(NamedTuple):

@@ -33,11 +33,11 @@ from outside.errors import (
 
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 5
-CHUNK = 16 * 1024
+CHUNK = 16 * 1024  # bytes
 CONNECT_SECONDS = 5.0
 CONTENT_TYPE = re.compile(r"[\w.+-]{1,50}/[\w.+-]{1,100}", re.ASCII)
 CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([\w.:+-]+)", re.ASCII | re.IGNORECASE)
-ANY_TYPE = ("",)
+ANY_TYPE = ("",)  # each content type begins with an empty string
 HTML = ("text/html", "application/xhtml+xml")
 
 

@@ -72,10 +72,10 @@ def require_public(text: str, *, or_loopback: bool) -> None:
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Return whether an address can be a host on the public internet."""
     if isinstance(address, ipaddress.IPv6Address):
-        listed = address in GLOBAL_IPV6
+        if address not in GLOBAL_IPV6:
+            return False
         special = any(address in network for network in SPECIAL_IPV6)
     else:
-        listed = True
         special = any(address in network for network in SPECIAL_IPV4)
     # Python's own list may be newer than the one above.
-    return listed and not special and address.is_global and not address.is_multicast
+    return not special and address.is_global and not address.is_multicast

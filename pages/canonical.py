@@ -43,8 +43,8 @@ TRACKING = frozenset(
     ).split()
 )
 TRACKING_PREFIXES = ("utm_", "mtm_", "matomo_", "hsa_", "pk_campaign", "pk_kwd")
-# These parameters mostly name the referrer, but may select content: a number, or a branch on a code
-# host. Only values that look like a referrer's name are dropped.
+# These parameters mostly name the referrer, but may select content: a number, a branch on a code
+# host, or anything in a script. Elsewhere, values that look like a referrer's name are dropped.
 REFERRING = {"ref", "ref_", "via", "referrer"}
 REFERRER = re.compile(r"(?:https?%3A|@)?[A-Za-z][\w.%-]{0,200}", re.IGNORECASE)
 CODE_HOST = re.compile(r"(?:^|\.)(?:git\w{0,20}|codeberg|bitbucket|sourcehut|sr)\.")
@@ -118,7 +118,7 @@ def _copied_by_amp(parsed: ada_url.URL) -> str:
 
 
 def _page_of(origin: ada_url.URL, parsed: ada_url.URL) -> Page:
-    """Return the page at the host and port of `origin`, and the rest of `parsed`, normalized."""
+    """Return the page at `parsed`, normalized, with the host and port of `origin` instead."""
     path = INDEX.sub("/", _normalized(parsed.pathname))
     is_script = bool(SCRIPT.search(path) or CODE_HOST.search(origin.hostname))
     query = _query(parsed.search, keeps_referrers=is_script)
@@ -141,10 +141,12 @@ def _parsed(url: str) -> ada_url.URL:
 
 
 def _query(search: str, *, keeps_referrers: bool) -> str:
-    """Return the normalized query with its question mark, or an empty string."""
-    parts = [_normalized(part) for part in search[1:].split("&") if part]
+    """Return the query with its question mark, or "": normalized, sorted, without tracking.
+
+    `keeps_referrers`: the parameters in REFERRING select content here, so they stay.
+    """
     kept = []
-    for part in parts:
+    for part in map(_normalized, filter(None, search[1:].split("&"))):
         name, _, value = part.partition("=")
         refers = not keeps_referrers and name.lower() in REFERRING and REFERRER.fullmatch(value)
         if not (refers or part in AMP or _tracks(name)):

@@ -25,7 +25,10 @@ class PageAdded(_AboutPage):
 
 @event_type("page.expired", version=1)
 class PageFetchRequested(_AboutPage):
-    """A page must be fetched: its metadata is out of date, hidden from a new card, or missing."""
+    """A page must be fetched again.
+
+    Its metadata is out of date, missing or hidden from a new card, or staff have asked for it.
+    """
 
     host: str
 

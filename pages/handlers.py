@@ -27,7 +27,7 @@ def fetch_page(events: Sequence[Recorded[PageAdded]]) -> None:
     page_fetch_requested, queue="metadata", name="metadata.fetch_again", atomic=False, group=BY_HOST
 )
 def fetch_again(events: Sequence[Recorded[PageFetchRequested]]) -> None:
-    """Fetch a page again if it has changed."""
+    """Fetch a page again; its site sends an unchanged page only as a status (304)."""
     for recorded in events:
         services.fetch_page(url_id=recorded.event.url_id)
 

@@ -1,4 +1,4 @@
-"""How much of a page's metadata is kept; cards have the same limits."""
+"""How much of a page's metadata is kept, in characters; cards have the same limits."""
 
 from __future__ import annotations
 

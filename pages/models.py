@@ -1,4 +1,4 @@
-"""Pages on the web: their identity, what is known of them, and what their sites allow."""
+"""The tables of web pages, of their metadata, and of the robots.txt files of their sites."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Url(models.Model):
     public_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        # Declared here: on a text field, Django would add a second index for LIKE.
+        # With `unique=True` or `db_index=True`, Django would add a second index for LIKE.
         constraints = [
             # With two rows for one page, its cards would not find each other.
             models.UniqueConstraint(fields=["canonical"], name="one_url_per_page"),

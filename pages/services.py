@@ -14,8 +14,9 @@ from pages.events import PageAdded, PageFetchRequested
 from pages.models import Url
 from pages.signals import page_added, page_fetch_requested
 
-# Known pages are looked up first, because even an insert that conflicts uses up a number of the
-# sequence. Inserts are ordered, so that two requests with the same new pages never deadlock.
+# Returns URL, id, and whether it is new, of each page that no other transaction is adding. Known
+# pages are looked up first, because even an insert that conflicts uses up a number of the sequence.
+# Inserts are ordered, so that two requests with the same new pages never deadlock.
 FIND_OR_ADD = """
     WITH wanted AS (
         SELECT * FROM unnest(%s::text[], %s::text[]) AS page (canonical, host)
@@ -45,8 +46,7 @@ def find_or_create_pages(pages: Iterable[Page]) -> dict[str, int]:
     """Return the ids of pages by canonical URL, and create rows for new pages."""
     hosts = {page.canonical: page.host for page in pages}
     found: dict[str, int] = {}
-    # A page that a concurrent transaction has just added is not in the result. The next statement
-    # sees it. The loop ends, because rows of pages are never deleted.
+    # The next statement finds the missing pages, because rows of pages are never deleted.
     while missing := [canonical for canonical in hosts if canonical not in found]:
         rows = _find_or_add({canonical: hosts[canonical] for canonical in missing})
         found |= {canonical: id for canonical, id, _ in rows}
@@ -63,7 +63,7 @@ def _find_or_add(hosts: dict[str, str]) -> list[tuple[str, int, bool]]:
 
 
 def publish(pages: Iterable[Url | None], *, since: datetime) -> None:
-    """Note that pages are saved in public from now on, unless they already are."""
+    """Set `public_since` of each page that has not been saved in public before."""
     hidden = [page for page in pages if page and page.public_since is None]
     if hidden:
         execute(PUBLISH, [since, [page.pk for page in hidden]])

@@ -102,8 +102,8 @@ def work_at(host: str, path: str, search: str) -> str | None:
 
     `path` and `search` (the query with its `?`) are still percent-encoded.
     """
-    for of_kind in _KINDS:
-        if found := of_kind(host, path, search):
+    for recognize in _KINDS:
+        if found := recognize(host, path, search):
             return found
     return None
 
@@ -188,6 +188,7 @@ def _video(host: str, path: str, search: str) -> str:
     return f"https://www.youtube.com/watch?v={found.group(1)}" if found else ""
 
 
+# Each returns the main address of the work at an address, or "" if it is of another kind.
 _KINDS: tuple[Callable[[str, str, str], str], ...] = (
     _arxiv,
     _doi,

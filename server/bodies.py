@@ -122,7 +122,7 @@ async def receive_body(
 
 
 def seconds_left(size: int, began: float, limits: Limits) -> float:
-    """Return the seconds until the deadline of a client that has sent `size` bytes so far."""
+    """Return the seconds left for a body, of which `size` bytes came since `began` (monotonic)."""
     by_rate = limits.body_grace_seconds + size / limits.body_bytes_per_second
     return began + min(by_rate, limits.body_seconds) - time.monotonic()
 

@@ -138,7 +138,7 @@ class Connection(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Add a part of the request's URL; refuse a URL that is too long (414)."""
-        self._count(len(url), status=414, what="address is")
+        self._count(len(url), status=414, subject="address is")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -146,18 +146,18 @@ class Connection(HttpToolsProtocol):
 
         Trailers, which follow a chunked body, are dropped: they must not replace headers.
         """
-        self._count(len(name) + len(value), status=431, what="headers are")
+        self._count(len(name) + len(value), status=431, subject="headers are")
         if not self.head_begun:
             return
         if len(self.headers) >= self.limits.head_fields:
             self._fail(431, f"The request has more than {self.limits.head_fields} headers.")
         super().on_header(name, value)
 
-    def _count(self, size: int, *, status: int, what: str) -> None:
-        """Add to the head's size, and refuse a head that is too long."""
+    def _count(self, size: int, *, status: int, subject: str) -> None:
+        """Add to the head's size, and refuse a head that is too long; `subject` names the part."""
         self.head_size += size
         if self.head_size > self.limits.head_bytes:
-            self._fail(status, f"The {what} longer than {self.limits.head_bytes} bytes.")
+            self._fail(status, f"The {subject} longer than {self.limits.head_bytes} bytes.")
 
     def _fail(self, status: int, detail: str) -> None:
         self.status, self.refusal = status, detail

@@ -39,8 +39,9 @@ class RequestMiddleware:
         began = time.perf_counter()
         method = request.method if request.method in METHODS else "_OTHER"
         parent = tracing.valid_traceparent(request.META.get("HTTP_TRACEPARENT", ""))
-        begin = "" if tracing.is_on() else tracing.new_traceparent()
-        token = tracing.traceparent.set(parent or begin)
+        # While tracing is off, no span gives the request's log lines a trace id.
+        own = "" if tracing.is_on() else tracing.new_traceparent()
+        token = tracing.traceparent.set(parent or own)
         with tracing.span(method, parent=parent, kind="server") as span:
             id = request_id(request)
             trace_id = tracing.trace_id(tracing.traceparent.get())

@@ -58,7 +58,10 @@ def server_formatter(**_: Any) -> logging.Formatter:
 
 
 def wants_json(environment: Mapping[str, str]) -> bool:
-    """Return whether to log JSON: as LOG_JSON says, or else whenever this is no local stack."""
+    """Return whether to log JSON: as LOG_JSON says, or else unless this is a local stack.
+
+    INSECURE_HTTP tells; without it, a local stack lacks the address of the database or the broker.
+    """
     for name, meaning in (("LOG_JSON", True), ("INSECURE_HTTP", False)):
         if text := environment.get(name):
             return (text.lower() in environ.Env.BOOLEAN_TRUE_STRINGS) is meaning

@@ -130,6 +130,7 @@ def _elements(html: str) -> Iterator[Element]:
         if found.start() < skip_until:
             continue
         if name in OTHER_ELEMENTS or OTHER_CONTENT.search(raw):
+            # Skip the element's content, if its end tag is near.
             end = html.find(f"</{name}", found.end(), found.end() + 10 * MAX_TEXT)
             skip_until = max(found.end(), end)
         elif name in ("time", "author", "address") or CANDIDATE.search(raw):
@@ -150,6 +151,7 @@ def _text(html: str, name: str, begin: int) -> str:
     part = html[begin : end if end >= 0 else limit]
     # Block elements begin new lines, as readers see them.
     lines = re.sub(r"</?(?:div|p|br|li|time|h\d)\b[^<>]{0,1000}>", "\n", part)
+    # Without an end tag, the last tag may be cut off.
     return unescape(CLOSING.sub(" ", lines.rpartition("<")[0] if end < 0 else lines)).strip()
 
 

@@ -11,9 +11,9 @@ import ada_url
 
 from pages import limits
 
-NAME_LENGTH = 200
+NAME_LENGTH = 200  # characters
 MAX_LENGTH = 20_000  # characters of a value that are read
-MAX_NAMES = 2_000  # values of a page that are read as names
+MAX_NAMES = 2_000
 SPACES = re.compile(r"\s+")
 # Control characters, lone surrogates, and characters that reverse the direction of text.
 HARMFUL = re.compile(
@@ -97,6 +97,7 @@ NOT_NAMES = {
 }  # fmt: skip
 INITIALS = re.compile(r"[A-Z]{1,4}")
 NOT_A_CAPITAL = re.compile(r"[^\W\d_A-Z]")
+# What follows a comma, but is no other person.
 SUFFIXES = {"jr", "sr", "ii", "iii", "md", "m.d", "phd", "ph.d", "esq", "cnn", "ap", "afp", "bbc"}
 ORGANIZATION = re.compile(
     r"\b(?:news|times|post|journal|magazine|blog|daily|weekly|today|online|media|press|group|inc"
@@ -123,7 +124,7 @@ def text(value: object, length: int) -> str:
         return ""
     line = str(value)[:MAX_LENGTH]
     if "&" in line:
-        # Values are often escaped twice. Unescaping more than once would do more harm than good.
+        # The parser has unescaped once, but values are often escaped twice.
         line = html.unescape(line)
     line = SPACES.sub(" ", HARMFUL.sub("", line)).strip()
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
@@ -155,7 +156,7 @@ def is_not_a_name(line: str) -> bool:
 
 
 def looks_like_a_person(line: str) -> bool:
-    """Return whether a name has the form of most people's, and no word of an organization."""
+    """Return whether a name has 2 or 3 capitalized words, and none in ORGANIZATION."""
     words = line.split()
     shaped = all(word[:1].isupper() and not word[1:2].isupper() for word in words)
     return 2 <= len(words) <= 3 and shaped and not ORGANIZATION.search(line)
@@ -191,7 +192,10 @@ def initials_first(line: str) -> str:
 
 
 def names(values: Iterable[object], *, family_first: bool = False) -> list[str]:
-    """Return people's names without duplicates, at most REFERENCE_PEOPLE of them."""
+    """Return people's names without duplicates, at most REFERENCE_PEOPLE of them.
+
+    Only the first MAX_NAMES values are read: a hostile page may have millions that are no names.
+    """
     found: dict[str, None] = {}
     for value in islice(values, MAX_NAMES):
         if kept := name(value, family_first=family_first):

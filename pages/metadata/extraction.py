@@ -1,8 +1,9 @@
 """Extract a page's metadata from its HTML, preferring the most exact vocabulary.
 
-In that order: `citation_…` of scholarly publishers, Dublin Core, OpenGraph, JSON-LD, plain HTML.
+The most exact comes first: `citation_…` of scholarly publishers (called Highwire), Dublin Core,
+OpenGraph, JSON-LD, plain HTML.
 https://scholar.google.com/intl/en/scholar/inclusion.html#indexing, https://www.dublincore.org/,
-https://ogp.me/, https://json-ld.org/. No input makes it raise.
+https://ogp.me/, https://json-ld.org/
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ DATED = re.compile(r"/((?:19|20)[0-9]{2})[/-]((?:0?[1-9]|1[0-2])(?:[/-][0-3]?[0-
 
 
 def extract(content: bytes, *, charset: str | None, url: str) -> PageMetadata:
-    """Return the metadata of the HTML page at an address."""
+    """Return the metadata of the HTML page at an address. No content makes it raise."""
     return _Page(decoded(content, charset), url).metadata()
 
 
@@ -140,7 +141,7 @@ class _Page:
         return byline_of(self.html)
 
     def linked(self, relation: str, type: str | None = None) -> str:
-        """Return the address of the first valid `link` element of that relation and type."""
+        """Return the address of the first valid `link` with a relation and, if given, a type."""
         places = (
             link.get("href")
             for link in self.links
@@ -179,7 +180,10 @@ class _Page:
         return cleaning.prose(value, limits.TITLE_LENGTH)
 
     def without_site(self, title: str) -> str:
-        """Return a title without the name of its site, recognized by the site or a heading."""
+        """Return a title without the name of its site, which many pages put at either end.
+
+        One end is the site's name if it matches the site, or if the other end is a heading.
+        """
         sites = {site.lower() for site in (self.site, *self._hosts()) if site}
         for separator in cleaning.SEPARATORS:
             head, found, tail = map(str.strip, title.rpartition(separator))

@@ -39,7 +39,9 @@ class NotInRegistry(Exception):
 class Registry:
     """A web service with records of works, found by one kind of identifier.
 
-    `parse` parses a response. `fallback` names the registry to query if this one has no record.
+    `base` and `path` are the address of a record, with `{}` for the work's identifier; `identifier`
+    is its kind. `parse` takes a response and the identifier. `fallback` names the registry to query
+    if this one has no record.
     `pause_seconds` is added to the one second that the metadata queue waits between requests.
     """
 

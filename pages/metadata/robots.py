@@ -7,11 +7,11 @@ import re
 from datetime import timedelta
 
 import ada_url
-from django.db import connection
 from django.utils import timezone
 from protego import Protego
 
 from eventbook import Later, RateLimit
+from eventbook.database import execute
 from outside.errors import FetchFailed
 from outside.fetcher import Limits, fetch
 from pages.models import Robots
@@ -85,8 +85,7 @@ def rules_of(origin: str) -> str:
         return known.rules
     began = timezone.now()
     rules = _fetched(origin)
-    with connection.cursor() as cursor:
-        cursor.execute(STORE, [origin, rules, began])
+    execute(STORE, [origin, rules, began])
     return rules
 
 

@@ -27,7 +27,7 @@ QUEUE = "metadata"
 DAY = timedelta(days=1)
 MAX_RETRY_AFTER = 3600  # the longest `Retry-After` that is obeyed, in seconds
 REGISTRY_WAIT = 300  # seconds until a registry that failed is queried again, unless it says when
-REGISTRY_PATIENCE = DAY  # how long a registry that fails is queried again
+REGISTRY_PATIENCE = DAY  # how long failed queries for a work are repeated
 
 
 def fetch_page(*, url_id: int) -> str:
@@ -112,7 +112,10 @@ def _retry_after(failure: FetchFailed) -> int:
 
 
 def _pause_after(failure: FetchFailed, rounds: int) -> timedelta:
-    """Return how long not to fetch a failed page: 1, 2, 4 … days by round, or 30 if lasting."""
+    """Return how long not to fetch a failed page: 1, 2, 4 … 30 days by round, or 30 if lasting.
+
+    `rounds` is the number of failed fetches after the first attempts.
+    """
     return (
         validity.MIN_LIFETIME
         if failure.lasting

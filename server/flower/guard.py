@@ -75,7 +75,7 @@ class Healthcheck(monitor.Healthcheck):  # type: ignore[misc]
     """Flower's health check, for logged-in users, and for checks from a private address."""
 
     async def prepare(self) -> None:
-        if asked_from_nearby(self.request):
+        if is_from_nearby(self.request):
             return
         if await flower_login.limit_login(self) and not self.current_user:
             raise HTTPError(401)
@@ -88,7 +88,7 @@ class Prefix(BaseHandler):  # type: ignore[misc]
         self.redirect(f"{self.request.path}/")
 
 
-def asked_from_nearby(request: HTTPServerRequest) -> bool:
+def is_from_nearby(request: HTTPServerRequest) -> bool:
     """Return whether a request came from a private address and through no proxy."""
     # The socket's own peer, since clients can forge `remote_ip` by a header.
     peer = getattr(request.connection, "context").address  # noqa: B009 - not in Tornado's types
