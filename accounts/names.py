@@ -63,7 +63,7 @@ def check_not_of_the_site(name: str) -> None:
 
 
 def check_display_name(name: str) -> None:
-    """Raise ValidationError for a name with invisible characters or mixed look-alike scripts."""
+    """Raise ValidationError as `check_line` does, and for a word of mixed look-alike scripts."""
     check_line(name)
     for word in re.findall(r"\w+", name):
         if len(scripts := set(_lookalike_scripts(word))) > 1:
@@ -72,7 +72,7 @@ def check_display_name(name: str) -> None:
 
 
 def check_text(text: str) -> None:
-    """Raise ValidationError for a text with invisible characters, except line breaks and tabs."""
+    """Raise ValidationError as `check_line` does, but allow line breaks and tabs."""
     check_line(text.replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
 
 

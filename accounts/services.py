@@ -139,7 +139,10 @@ def update_profile(
     bio: str | None = None,
     import_visibility: str | None = None,
 ) -> User:
-    """Change what others read about a user, and what their imports are by default."""
+    """Change a user's profile; None leaves a value unchanged.
+
+    Raise User.DoesNotExist if the user has been deleted meanwhile.
+    """
     if display_name is not None:
         display_name = names.tidy_display_name(display_name)
     given = {"display_name": display_name, "bio": bio, "import_visibility": import_visibility}

@@ -85,7 +85,7 @@ class LibraryQuerySerializer(CardFilterSerializer):
     )
 
     def validate_host(self, host: str) -> str:
-        """Return the host in the spelling of canonical URLs."""
+        """Return the host in the spelling of canonical URLs; refuse a text that is no host."""
         try:
             found = page_at(f"https://{host}/")
         except InvalidUrl:

@@ -210,7 +210,7 @@ class CollectionSerializer(ModelSerializer[Collection]):
         read_only_fields = ("id", "owner", "created_at", "updated_at")
 
     def validate_name(self, name: str) -> str:
-        """Refuse invisible characters: other users read the name, and they can mislead."""
+        """Refuse invisible characters and piles of marks, which could mislead other users."""
         check_line(name)
         return name
 

@@ -28,7 +28,7 @@ def mark_read(*, recipient: User, ids: Collection[UUID] | None = None) -> int:
     """Mark the recipient's unread notifications as read: all, or those with these event ids.
 
     Return how many were marked. Only visible notifications are marked, so that the number agrees
-    with the unread count.
+    with the unread count. Many are marked in several transactions.
     """
     unread = visible_notifications(recipient).filter(read_at=None)
     if ids is not None:

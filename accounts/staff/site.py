@@ -84,7 +84,7 @@ class GuardedAdminSite(admin.AdminSite):
 
 
 def refusing_bad_values(view: View) -> View:
-    """Wrap a view so that errors caused by the request's values become BadRequest (400)."""
+    """Wrap a view: errors caused by the request's values become 400, and a deleted object 404."""
 
     @wraps(view)
     def refusing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

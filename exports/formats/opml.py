@@ -15,7 +15,10 @@ NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def write(selection: Selection) -> Iterator[str]:
-    """Yield subscriptions, then collections with their own and their links, then other links."""
+    """Yield an outline for each collection, around its subscriptions and links.
+
+    Other subscriptions are before the collections, and other links after them.
+    """
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield f'<opml version="2.0" xmlns:commonplace="{NAMESPACE}">\n'
     yield "<head><title>Commonplace</title></head>\n<body>\n"
