@@ -59,9 +59,9 @@ class Limits:
     unsent_bytes: int = 32 * MIB
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a limit of zero or less: each must be positive."""
+        """Raise ValueError unless each limit is positive."""
         for name, value in vars(self).items():
-            if value <= 0:
+            if not value > 0:  # not so for NaN, which `value <= 0` would let pass
                 raise ValueError(f"{name.upper()} is {value}; set it to more than 0.")
 
 

@@ -23,14 +23,16 @@ SECRET_NAME = re.compile(r"(SECRET|PASSWORD|TOKEN|_KEY|_AUTH|DSN|HEADERS)(_|$)",
 def secrets_of(environment: Mapping[str, str]) -> set[str]:
     """Return the secrets in an environment: passwords in URLs, and values of secret variables.
 
-    Each is included as it appears in text: also URL-decoded, and escaped as in JSON.
+    Of `name:password` and `name=password`, the password is a secret, too. Each secret is included
+    as it appears in text: also URL-decoded, and escaped as in JSON.
     """
     found = set()
     for name, text in environment.items():
-        if SECRET_NAME.search(name):
-            found.update({text, text.partition(":")[2]})
-        if "://" in text:
-            found.add(_password(text))
+        for part in {text, *text.split(",")}:  # some variables have several values
+            if SECRET_NAME.search(name):
+                found.update({part, part.partition(":")[2], part.partition("=")[2]})
+            if "://" in part:
+                found.add(_password(part))
     found |= {unquote(secret) for secret in found}
     found |= {json.dumps(secret)[1:-1] for secret in found}
     return {secret for secret in found if len(secret) >= MIN_LENGTH}

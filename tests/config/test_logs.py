@@ -35,7 +35,9 @@ SECRETS = {
     "DATABASE_URL": "postgres://someone:canary-database@db/name",
     "REDIS_URL": "rediss://:canary%2Fbroker@cache:6379/0",
     "METRICS_TOKEN": "canary-metrics",
-    "FLOWER_BASIC_AUTH": "admin:canary-flower",
+    "FLOWER_BASIC_AUTH": "admin:canary-flower,second:canary-second",
+    "SECRET_KEY_FALLBACKS": "canary-old,canary-oldest",
+    "OTEL_EXPORTER_OTLP_HEADERS": "api-key=canary-header,other=x",
     "HOME": "/home/somebody",
 }
 
@@ -131,7 +133,8 @@ def test_the_main_process_of_the_web_server_keeps_from_the_settings() -> None:
 
 
 @pytest.mark.parametrize("secret", ["canary-database", "canary/broker", "canary%2Fbroker",
-                                    "canary-metrics", "canary-flower"])  # fmt: skip
+                                    "canary-metrics", "canary-flower", "canary-second",
+                                    "canary-old", "canary-oldest", "canary-header"])  # fmt: skip
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_secret_of_the_environment_is_masked_wherever_it_stands(
     secret: str, as_json: bool

@@ -49,3 +49,9 @@ def test_the_page_lists_every_variable() -> None:
 )
 def test_a_worker_is_named_for_its_queues(command: str, group: str) -> None:
     assert group_of_command(command.split()) == group
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_a_limit_that_limits_nothing_or_all_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="HEAD_SECONDS"):
+        Limits(head_seconds=value)

@@ -20,6 +20,10 @@ from tests.harness.processes import ROOT, environment, killed_on_failure, wait_f
 APPS = [path.parent.parent.name for path in ROOT.glob("*/migrations/__init__.py")]
 # How long a request waits for a response of the database (server/wsgi.py).
 REPLY_SECONDS = 4
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO "django_migrations"%'
+"""
 
 
 @pytest.fixture
@@ -58,6 +62,25 @@ def test_a_migration_that_waits_for_a_lock_lets_everyone_else_through(
         database.execute("INSERT INTO release_page (title, note) VALUES ('last', 'is there')")
     assert code == 0, log.read_text()
     assert 1 < max(waits) < REPLY_SECONDS, "nobody waited at all, or for too long"
+
+
+def test_a_migration_that_deadlocks_with_a_request_is_tried_again(table: None, log: Path) -> None:
+    with session() as request, session() as watching:
+        request.execute("BEGIN")
+        request.execute("SET LOCAL deadlock_timeout = '30s'")  # the migration notices it first
+        request.execute("LOCK TABLE django_migrations IN SHARE MODE")
+        running = migrate("0002", log)
+        with killed_on_failure(running):
+            wait_for(
+                lambda: watching.execute(WAITING).fetchone() == (1,),
+                seconds=60,
+                what="the migration has changed the table, and waits to be recorded",
+            )
+            request.execute("SELECT count(*) FROM release_page")
+            request.execute("COMMIT")
+            code = running.wait(timeout=60)
+
+    assert code == 0, log.read_text()
 
 
 @pytest.mark.django_db

@@ -17,17 +17,18 @@ logger = logging.getLogger(__name__)
 # manage.py).
 ATTEMPTS = 30
 PAUSE_SECONDS = 4
+LOCK_ERRORS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
 class Command(migrate.Command):
     help = migrate.Command.help + " Waits for locks briefly and repeatedly, to block nobody else."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Apply the missing migrations; retry while a lock can't be had in time.
+        """Apply the missing migrations; retry while a lock can't be had in time, or deadlocks.
 
         While a statement waits for a table's lock, all later statements on the table wait behind
         it, even reads. So each attempt waits briefly, and others run in the pause after it. A
-        migration that times out is rolled back as a whole; earlier ones stay applied.
+        migration that fails is rolled back as a whole; earlier ones stay applied.
         """
         _refuse_other_encodings()
         _refuse_older_tables()
@@ -36,7 +37,7 @@ class Command(migrate.Command):
                 super().handle(*args, **options)
                 return
             except OperationalError as error:
-                if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                if not isinstance(error.__cause__, LOCK_ERRORS):
                     raise
                 logger.warning("migration.locked", extra={"attempt": attempt})
             connection.close()
