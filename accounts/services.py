@@ -107,6 +107,9 @@ def revoke_all_tokens(*, user: User) -> None:
     AuthToken.objects.filter(user=user).delete()
 
 
+# The key of the advisory lock on deletions; an arbitrary number that no other code uses.
+DELETION_LOCK = 0x6465
+LOCK_DELETION = "SELECT pg_advisory_xact_lock(%s, 0)"
 # Shown before a person is deleted.
 NOT_DELETED = (
     "These are not deleted: past events, which have the person's id; other people's cards; "
@@ -121,6 +124,9 @@ def delete_person(*, person: User) -> None:
     deleted too.
     """
     with transaction.atomic():
+        # Deletions run one by one: people who follow each other, or have cards below each other's,
+        # have rows in common, and two deletions would lock these in different orders.
+        execute(LOCK_DELETION, [DELETION_LOCK])
         # A concurrent request that adds a row for this person waits for the lock, and then fails.
         locked = User.objects.select_for_update().filter(pk=person.pk).first()
         if locked is None:
