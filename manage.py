@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 # small steps. A migration may take any time.
 REPLY_SECONDS = {
     "relay": "30", "doctor": "15", "exporter": "5", "migrate": "0",
-    "queues": "30", "dead-letters": "30", "replay": "60", "rebuild_feeds": "60",
+    "queues": "30", "dead-letters": "30", "replay": "60", "rebuild_feeds": "60", "bridge": "30",
 }  # fmt: skip
 # Of every other command, workers above all: the longest time that a handler may take.
 LONGEST_REPLY_SECONDS = "300"

@@ -15,7 +15,7 @@ import django_stubs_ext
 import environ
 
 from api import openapi
-from config import logs, queues
+from config import bridges, logs, queues
 from config.accounts import *  # noqa: F403
 from config.release import release_name
 from config.web import *  # noqa: F403
@@ -90,6 +90,7 @@ FETCH_CONTACT = env("FETCH_CONTACT", default="")
 
 # -- The event system (eventbook/conf.py has the meaning and the default of each) --------------
 QUEUES = queues.load()
+BRIDGES = bridges.load(os.environ)
 BULK_BACKLOG_LIMIT = env.int("BULK_BACKLOG_LIMIT", default=Conf.BULK_BACKLOG_LIMIT)
 KEEP_EVENTS_DAYS = env.int("KEEP_EVENTS_DAYS", default=Conf.KEEP_EVENTS_DAYS)
 HEALTH_ADDRESS = env("HEALTH_ADDRESS", default=Conf.HEALTH_ADDRESS)

@@ -13,6 +13,7 @@ from eventbook.lazy import loading
 
 if TYPE_CHECKING:
     from eventbook.beat.schedule import scheduled
+    from eventbook.declare.bridges import Bridge, Received, integration_event, receives, translates
     from eventbook.declare.events import KeyRange, Recorded, event_type
     from eventbook.declare.handlers import handler
     from eventbook.declare.queues import QueuePolicy, policy_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NEVER",
     "BacklogFull",
+    "Bridge",
     "DomainSignal",
     "KeyRange",
     "Later",
@@ -35,6 +37,7 @@ __all__ = [
     "Priority",
     "QueuePolicy",
     "RateLimit",
+    "Received",
     "Recorded",
     "Retry",
     "Statement",
@@ -45,16 +48,26 @@ __all__ = [
     "handler",
     "history",
     "insert_batch",
+    "integration_event",
     "jittered",
     "policy_of",
+    "receives",
     "recording",
     "scheduled",
+    "translates",
 ]
 
 __getattr__ = loading(
     __name__,
     {
         "beat.schedule": ["scheduled"],
+        "declare.bridges": [
+            "Bridge",
+            "Received",
+            "integration_event",
+            "receives",
+            "translates",
+        ],
         "declare.events": ["KeyRange", "Recorded", "event_type"],
         "declare.handlers": ["handler"],
         "declare.queues": ["QueuePolicy", "policy_of"],

@@ -10,4 +10,4 @@ class EventbookConfig(AppConfig):
         from eventbook.work import task  # noqa: F401  its receiver creates each handler's Celery task
 
         tracing.prepare()
-        autodiscover_modules("handlers", "tasks", "audits")
+        autodiscover_modules("handlers", "integration", "tasks", "audits")

@@ -35,6 +35,8 @@ class Conf:
 
     # The policy (declare/queues.py, QueuePolicy) of each queue, by name.
     QUEUES = Setting[dict[str, Any]]({})
+    # The bridges to other systems (declare/bridges.py, Bridge).
+    BRIDGES = Setting[tuple[Any, ...]](())
     # The number of open bulk events and deliveries at which more bulk work is refused.
     BULK_BACKLOG_LIMIT = Setting(500_000)
     # Days for which events are kept; 0 keeps them for ever.

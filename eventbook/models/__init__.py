@@ -1,5 +1,6 @@
 """The tables of the event system."""
 
+from eventbook.models.bridges import BridgeEntry, ParkedMessage, ReceivedEvent
 from eventbook.models.deliveries import Attempt, Delivery, Lease
 from eventbook.models.events import Event, OutboxEntry, Priority, Subscription
 from eventbook.models.limits import Permit, RateGroup
@@ -16,17 +17,20 @@ from eventbook.models.operating import (
 __all__ = [
     "Attempt",
     "Audit",
+    "BridgeEntry",
     "Delivery",
     "Event",
     "Lease",
     "Measure",
     "Operation",
     "OutboxEntry",
+    "ParkedMessage",
     "Permit",
     "Priority",
     "Process",
     "QueueControl",
     "RateGroup",
+    "ReceivedEvent",
     "ScheduleControl",
     "StreamReset",
     "Subscription",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from eventbook.conf import conf
 from eventbook.declare.events import type_of_name
 from eventbook.declare.handlers import all_handlers
 from eventbook.declare.queues import all_policies
@@ -40,6 +41,10 @@ def _handlers() -> list[Labels]:
 
 def _handler_names() -> list[Labels]:
     return [{"handler": known.name} for known in all_handlers()]
+
+
+def _bridges() -> list[Labels]:
+    return [{"bridge": bridge.name} for bridge in conf.BRIDGES]
 
 
 def _outcomes() -> list[Labels]:
@@ -103,6 +108,11 @@ FAMILIES = {
             "Time from an event's commit until the start of the run that delivered it.",
             _queues,
             seconds,
+        ),
+        Family(
+            "bridge_published_total",
+            "Events that a bridge's target has confirmed; after a fault, some of them twice.",
+            _bridges,
         ),
         Family("handler_seconds", "Run time of a handler's batches.", _handlers, seconds),
         Family("handler_batch_size", "Events in a handler's batches.", _handler_names, sizes),

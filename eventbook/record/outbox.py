@@ -13,8 +13,10 @@ from uuid import UUID
 import msgspec
 from django.db import connection, transaction
 
+from eventbook.conf import conf
 from eventbook.database.ids import new_id
 from eventbook.database.statements import execute
+from eventbook.declare.bridges import bridges_by_event
 from eventbook.declare.events import DomainEvent, encode, type_of_class
 from eventbook.models import Event, OutboxEntry, Priority
 from eventbook.observe import tracing
@@ -42,18 +44,34 @@ ENTER = """
     INSERT INTO eventbook_outboxentry (event_id, type, priority, recorded_at)
     SELECT id, type, priority, recorded_at FROM recorded
 """
-INSERT = f"WITH {RECORDED.format('')} {ENTER}"
-# The same for events of which some wait for a time. A time in the past is none.
+# For each bridge that publishes such events, an entry: the routes are two columns, of event types
+# and bridges. Numbered in the order of the events (bridges/entries.py).
+BRIDGED = """
+    , bridged AS (
+        INSERT INTO eventbook_bridgeentry (bridge, event_id)
+        SELECT bridge, recorded.id
+        FROM recorded JOIN unnest(%s::text[], %s::text[]) AS route (type, bridge) USING (type)
+        {}
+        ORDER BY recorded.recorded_at, recorded.id
+    )
+"""
+INSERT = f"WITH {RECORDED.format('')} {{bridged}} {ENTER}"
+# The same for events of which some wait for a time, the wish. A time in the past is none. The relay
+# writes the bridges' entries of those that wait, when their time has come.
 ENTER_WAITING = f"""
     INSERT INTO eventbook_outboxentry (event_id, type, priority, recorded_at, due_at)
     SELECT id, type, CASE WHEN run_at > recorded_at THEN {OutboxEntry.WAITING} ELSE priority END,
            greatest(recorded_at, run_at), CASE WHEN run_at > recorded_at THEN run_at END
-    FROM recorded JOIN unnest(%s::uuid[], %s::timestamptz[]) AS wish (id, run_at) USING (id)
+    FROM recorded JOIN wish USING (id)
 """  # noqa: S608 - put together from constants
-INSERT_WAITING = f"WITH {RECORDED.format('')} {ENTER_WAITING}"
+WISH = "wish AS (SELECT * FROM unnest(%s::uuid[], %s::timestamptz[]) AS wish (id, run_at))"
+INSERT_WAITING = f"WITH {WISH}, {RECORDED.format('')} {{bridged}} {ENTER_WAITING}"
+IF_NOW = "JOIN wish USING (id) WHERE run_at IS NULL OR run_at <= recorded_at"
 # The same with the statement that makes the change; no event is written if that returns no row.
 IF_CHANGED = RECORDED.format("WHERE EXISTS (SELECT FROM change)")
-INSERT_WITH = f"WITH change AS ({{}}), {IF_CHANGED}, entered AS ({ENTER}) SELECT * FROM change"  # noqa: S608
+INSERT_WITH = (
+    f"WITH change AS ({{}}), {IF_CHANGED} {{bridged}}, entered AS ({ENTER}) SELECT * FROM change"  # noqa: S608
+)
 
 
 class OutsideTransaction(Exception):
@@ -105,16 +123,17 @@ class EventBatch:
             return
         with self._span():
             if not self.run_at:
-                execute(INSERT, self._parameters())
+                execute(self._with_bridges(INSERT), self._parameters())
                 return
             ids = [event["id"] for event in self.events]
             times = [self.run_at.get(id) for id in ids]
-            execute(INSERT_WAITING, [*self._parameters(), ids, times])
+            statement = self._with_bridges(INSERT_WAITING, IF_NOW)
+            execute(statement, [ids, times, *self._parameters()])
         wake_relay(min(self.run_at.values()))
 
     def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         """Run a changing statement, write the events if it returns rows, and return the rows."""
-        together = INSERT_WITH.replace("{}", statement)
+        together = self._with_bridges(INSERT_WITH).replace("{}", statement)
         with self._span():
             return execute(together, [*parameters, *self._parameters()]).rows
 
@@ -128,9 +147,22 @@ class EventBatch:
             attributes["event"] = str(self.events[0]["id"])
         return tracing.span(f"record {types}", kind="producer", attributes=attributes)
 
+    def _routes(self) -> list[tuple[str, str]]:
+        """Return the types of the events that bridges publish, each with one of its bridges."""
+        by_event = bridges_by_event(conf.BRIDGES)
+        types = {event["type"]: None for event in self.events} if by_event else ()
+        return [(type, bridge) for type in types for bridge in by_event.get(type, ())]
+
+    def _with_bridges(self, statement: str, condition: str = "") -> str:
+        """Return a statement with the part for bridges, if one publishes any of the events."""
+        bridged = BRIDGED.format(condition) if self._routes() else ""
+        return statement.replace("{bridged}", bridged)
+
     def _parameters(self) -> list[Any]:
         events = msgspec.json.encode(self.events).decode()
-        return [int(self.priority), tracing.traceparent.get(), events]
+        parameters = [int(self.priority), tracing.traceparent.get(), events]
+        columns = [list(column) for column in zip(*self._routes(), strict=True)]
+        return [*parameters, *columns]
 
 
 def record(event: DomainEvent, *, key: str | None = None, run_at: datetime | None = None) -> UUID:

@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from eventbook.brokers.broker import Lane
+from eventbook.conf import conf
 from eventbook.database.ids import first_id_at_seconds, seconds_of
 from eventbook.database.statements import RELAXED_COMMIT, execute
+from eventbook.declare.bridges import bridges_by_event
 from eventbook.declare.events import type_of_name
 from eventbook.declare.handlers import Handler, all_handlers
 from eventbook.declare.queues import policy_of
@@ -67,8 +69,8 @@ FIRST_WAITING = """
     SELECT date_part('epoch', min(due_at)) FROM eventbook_outboxentry
     WHERE due_at BETWEEN to_timestamp(%(since)s) AND now()
 """
-# The same as EXPAND for events whose time has come. An entry that is being cancelled is locked, and
-# passed over.
+# The same as EXPAND for events whose time has come, and their entries for bridges, which record/
+# outbox.py has left out. An entry that is being cancelled is locked, and passed over.
 EXPAND_DUE = f"""
     WITH {RELAXED_COMMIT},
     picked AS MATERIALIZED (
@@ -79,6 +81,12 @@ EXPAND_DUE = f"""
         DELETE FROM eventbook_outboxentry AS entry USING picked, eventbook_event AS event
         WHERE entry.ctid = picked.place AND event.id = entry.event_id
         RETURNING event_id, entry.type, event.priority, entry.recorded_at, entry.due_at
+    ), bridged AS (
+        INSERT INTO eventbook_bridgeentry (bridge, event_id)
+        SELECT bridge, event_id FROM claimed
+        JOIN unnest(%(bridged_types)s::text[], %(bridges)s::text[]) AS route (type, bridge)
+             USING (type)
+        ORDER BY due_at, event_id
     ), {CREATED}
 """  # noqa: S608
 
@@ -149,7 +157,17 @@ def expand_due(
         if first is None:
             return Counter(), []
         start.found(OutboxEntry.WAITING, first)
-        return _outcome(execute(EXPAND_DUE, scan | handlers, prepare=False).rows)
+        return _outcome(execute(EXPAND_DUE, scan | _routes() | handlers, prepare=False).rows)
+
+
+def _routes() -> dict[str, Any]:
+    """Return EXPAND_DUE's parameters of bridges: types of events, each with a bridge for it."""
+    by_event = bridges_by_event(conf.BRIDGES)
+    routes = [(type, bridge) for type, bridges in by_event.items() for bridge in bridges]
+    return {
+        "bridged_types": [type for type, _ in routes],
+        "bridges": [bridge for _, bridge in routes],
+    }
 
 
 def _outcome(rows: Sequence[Any]) -> tuple[Counter[int], list[Pending]]:

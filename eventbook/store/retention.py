@@ -44,11 +44,14 @@ OLD = """
       AND id > %(after)s AND id < %(before)s
     ORDER BY id LIMIT %(step)s FOR UPDATE SKIP LOCKED
 """
-# Events with an outbox entry, an open delivery or a dead letter stay.
+# Events with an outbox entry, an open delivery, a dead letter or a bridge's entry or parked message
+# stay.
 EVENTS = """
     WITH settled AS MATERIALIZED (
         SELECT id FROM unnest(%s::uuid[]) AS old (id)
         WHERE NOT EXISTS (SELECT FROM eventbook_outboxentry WHERE event_id = old.id)
+          AND NOT EXISTS (SELECT FROM eventbook_bridgeentry WHERE event_id = old.id)
+          AND NOT EXISTS (SELECT FROM eventbook_parkedmessage WHERE event_id = old.id)
           AND NOT EXISTS (
               SELECT FROM eventbook_delivery WHERE event_id = old.id
               AND (due_at IS NOT NULL OR state = 'dead'))

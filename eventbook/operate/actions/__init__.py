@@ -1,5 +1,6 @@
 """Operators' actions. Each is recorded as an Operation in the transaction that does the work."""
 
+from eventbook.operate.actions.bridges import discard_parked, forget_bridge, replay_parked
 from eventbook.operate.actions.cleaning import TooYoung, clean
 from eventbook.operate.actions.dead_letters import (
     discard_dead_letters,
@@ -34,13 +35,16 @@ __all__ = [
     "cancel_delayed",
     "clean",
     "discard_dead_letters",
+    "discard_parked",
     "discard_removed",
     "ensure_controls",
+    "forget_bridge",
     "pause",
     "pause_schedule",
     "purge",
     "refuse_ineffective_limits",
     "replay_dead_letters",
+    "replay_parked",
     "reschedule_delayed",
     "resume",
     "resume_schedule",

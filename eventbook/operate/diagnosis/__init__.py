@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eventbook.operate.diagnosis import processes, safety, servers, work
+from eventbook.operate.diagnosis import bridges, processes, safety, servers, work
 from eventbook.operate.diagnosis.finding import Finding, Unreachable
 
 __all__ = ["Finding", "diagnose", "quick_checks"]
@@ -31,6 +31,7 @@ def diagnose() -> Iterator[Finding]:
         if on_migrations.well:
             yield from work.findings(has_broker=not isinstance(on_broker, Unreachable))
             yield from processes.findings(query_workers=responds)
+            yield from bridges.findings()
     yield from safety.findings()
 
 
@@ -41,3 +42,4 @@ def quick_checks() -> Iterator[Finding]:
     """
     yield from work.findings(has_broker=True)
     yield from processes.findings(query_workers=False)
+    yield from bridges.findings()

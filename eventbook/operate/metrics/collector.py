@@ -18,6 +18,7 @@ from eventbook.observe.counters import bound_text, labels_text
 from eventbook.observe.families import FAMILIES, OTHER, Family
 from eventbook.operate.audit import rules
 from eventbook.operate.queries.backlogs import backlogs
+from eventbook.operate.queries.bridges import bridge_status
 from eventbook.operate.queries.processes import open_streams, process_groups, workers_by_queue
 from eventbook.operate.queries.servers import connections_used_and_allowed
 from eventbook.operate.queries.system import (
@@ -29,7 +30,7 @@ from eventbook.operate.queries.system import (
 )
 
 # The process groups in fly.toml that are not a queue's.
-OTHER_GROUPS = ("web", "relay", "beat", "flower", "exporter")
+OTHER_GROUPS = ("web", "relay", "beat", "bridge", "flower", "exporter")
 
 
 def counted() -> Iterator[Metric]:
@@ -38,6 +39,8 @@ def counted() -> Iterator[Metric]:
     for family in FAMILIES.values():
         values = found.get(family.name, {})
         labels = family.combinations()
+        if not labels:
+            continue  # of bridges, where there is none
         if family.bounds is None:
             counter = CounterMetricFamily(family.name, family.text, labels=list(labels[0]))
             for each in labels:
@@ -109,6 +112,22 @@ def relay() -> Iterator[Metric]:
     yield gauge("outbox_depth", "Events in the outbox.", outbox_length())
 
 
+# Each metric of a bridge, with the field of its BridgeStatus.
+BRIDGE_GAUGES = (
+    ("bridge_depth", "depth", "Events that the bridge has yet to publish."),
+    ("bridge_lag_seconds", "lag_seconds", "Age of the oldest event that it has yet to publish."),
+    ("bridge_parked", "parked", "Messages that wait for an operator."),
+)
+
+
+def bridges() -> Iterator[Metric]:
+    """Yield each bridge's backlog, lag and parked messages; nothing where there is no bridge."""
+    known = bridge_status()
+    for name, field, text in BRIDGE_GAUGES if known else ():
+        figures = ((each.name, getattr(each, field)) for each in known)
+        yield gauge_by_label("bridge", name, text, figures)
+
+
 def auditor() -> Iterator[Metric]:
     """Yield the auditor's findings and their age; no samples if it has never run."""
     found = [(rule, count) for rule, count in audits() if rule in rules]
@@ -174,4 +193,4 @@ def gauge_by_label(label: str, name: str, text: str, rows: Iterable[tuple[str, f
 
 
 # All metrics. Each function runs a few statements, so that a slow scrape can stop between two.
-READERS = (counted, queues, relay, auditor, processes, streams, database)
+READERS = (counted, queues, relay, bridges, auditor, processes, streams, database)

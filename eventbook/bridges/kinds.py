@@ -1,0 +1,52 @@
+"""The kinds of targets, each chosen by the scheme of a bridge's URL.
+
+A module is imported when a bridge of its kind runs: no other process needs its library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from eventbook.bridges.target import Target
+from eventbook.declare.bridges import Bridge
+
+# The class of each scheme, by what the bridge does.
+KINDS: dict[str, dict[str, str]] = {
+    "publish": {
+        "nats": "nats:NatsTarget",
+        "tls": "nats:NatsTarget",
+    },
+    "consume": {},
+}
+
+
+class UnknownKind(ValueError):
+    """The scheme of a bridge's URL names no kind of target, or none for this direction."""
+
+
+def target_of(bridge: Bridge) -> Target:
+    """Return the target of a bridge, not connected yet; raise UnknownKind."""
+    target: Target = _class(bridge, "publish")(bridge)
+    return target
+
+
+def require_kind(bridge: Bridge, direction: str) -> str:
+    """Return where the class for a bridge's URL and direction is; raise UnknownKind."""
+    scheme, kinds = urlsplit(bridge.url).scheme, KINDS[direction]
+    if scheme not in kinds:
+        raise UnknownKind(f"its URL begins with {scheme!r}, not one of {', '.join(kinds)}")
+    return kinds[scheme]
+
+
+def place_of(bridge: Bridge) -> str:
+    """Return the scheme, host and path of a bridge's URL, without login and query."""
+    parts = urlsplit(bridge.url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+def _class(bridge: Bridge, direction: str) -> Any:
+    module, _, name = require_kind(bridge, direction).partition(":")
+    return getattr(import_module(f"eventbook.bridges.{module}"), name)

@@ -1,0 +1,185 @@
+"""NATS JetStream: at least once, in order; repetitions within a time are dropped by the server.
+
+The URL is `nats://user:password@host:4222/STREAM` (`tls://` for TLS). JetStream recognizes a
+message by its id (the header Nats-Msg-Id) for the stream's `duplicate_window`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error, MaxPayloadError
+from nats.js import JetStreamContext
+from nats.js.api import StreamConfig
+from nats.js.errors import APIError, NotFoundError
+
+from eventbook.bridges.envelope import STRUCTURED, Message
+from eventbook.bridges.target import TargetDown, destination
+from eventbook.declare.bridges import Bridge
+
+STREAM = "EVENTS"
+SUBJECT = "events.{type}"
+CONNECT_SECONDS = 3.0
+CONFIRM_SECONDS = 10.0
+# Of a stream that the bridge creates: how long it keeps events, and recognizes repetitions.
+KEEP_SECONDS = 7 * 24 * 3600
+DUPLICATES_SECONDS = 3600
+TOO_LARGE = 10054  # JetStream's error code for a message above the stream's limit
+# What the client raises when the connection fails; OSError includes a timeout.
+FAILURES = (Error, OSError, asyncio.TimeoutError)
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """A thread with an event loop, in which the client responds to the server's pings."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="nats")
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T], *, seconds: float) -> T:
+        """Run a coroutine in the loop; raise TimeoutError after `seconds`."""
+        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, seconds), self._loop)
+        return future.result()
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Connection:
+    """A connection to NATS that is opened on first use, and dropped by `drop` after an error."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        parts = urlsplit(bridge.url)
+        self.stream = parts.path.strip("/") or STREAM
+        self.subject = bridge.subject or SUBJECT
+        self._url = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+        self._name = f"commonplace-{bridge.name}"
+        self._loop = LoopThread()
+        self._client: Client | None = None
+
+    def run(self, work: Coroutine[Any, Any, T], *, seconds: float) -> T:
+        """Run a coroutine within `seconds`; raise TargetDown if the connection fails."""
+        try:
+            return self._loop.run(work, seconds=seconds)
+        except FAILURES as error:
+            self.drop()
+            raise TargetDown(f"NATS: {type(error).__name__}") from error
+
+    def require_open(self) -> None:
+        """Open a connection if there is none; raise TargetDown if that fails."""
+        if self._client is None or not self._client.is_connected:
+            self.run(self.jetstream(), seconds=CONNECT_SECONDS + CONFIRM_SECONDS)
+
+    async def jetstream(self) -> JetStreamContext:
+        """Return JetStream on an open connection; create the stream if there is none."""
+        if self._client is None or not self._client.is_connected:
+            # Without the client's own reconnection, which would buffer messages for minutes.
+            self._client = await nats.connect(
+                self._url, name=self._name, allow_reconnect=False, error_cb=_ignore,
+                connect_timeout=int(CONNECT_SECONDS),
+            )  # fmt: skip
+            await self._require_stream(self._client.jetstream(timeout=CONFIRM_SECONDS))
+        return self._client.jetstream(timeout=CONFIRM_SECONDS)
+
+    async def _require_stream(self, jetstream: JetStreamContext) -> None:
+        try:
+            await jetstream.stream_info(self.stream)
+        except NotFoundError:
+            subjects = [f"{self.subject.partition('{type}')[0]}>"]
+            await jetstream.add_stream(
+                StreamConfig(
+                    name=self.stream,
+                    subjects=subjects,
+                    max_age=KEEP_SECONDS,
+                    duplicate_window=DUPLICATES_SECONDS,
+                )
+            )
+
+    def drop(self) -> None:
+        """Close the connection; the next use opens another one."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(*FAILURES):  # it may be broken
+                self._loop.run(client.close(), seconds=CONNECT_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection, and end its thread."""
+        self.drop()
+        self._loop.close()
+
+
+async def _ignore(error: Exception) -> None:
+    """Do nothing: each error is raised by the call that it ends, too."""
+
+
+class NatsTarget:
+    """A JetStream stream to which events are published."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._connection = Connection(bridge)
+
+    def publish(self, messages: Sequence[Message]) -> Mapping[UUID, str]:
+        """Publish messages at once, and wait until JetStream has stored each."""
+        seconds = CONNECT_SECONDS + 2 * CONFIRM_SECONDS
+        results = self._connection.run(self._publish(messages), seconds=seconds)
+        refused, failed = {}, None
+        confirmed = set()
+        for message, result in zip(messages, results, strict=True):
+            if result is None:
+                confirmed.add(message.id)
+            elif reason := _refusal(result):
+                refused[message.id] = reason
+            else:
+                failed = result
+        if failed is not None:
+            self._connection.drop()
+            raise TargetDown(f"NATS: {type(failed).__name__}", confirmed)
+        return refused
+
+    async def _publish(self, messages: Sequence[Message]) -> list[BaseException | None]:
+        """Return None or the error for each message."""
+        jetstream = await self._connection.jetstream()
+        sending: list[Awaitable[Any]] = [self._send(jetstream, message) for message in messages]
+        results = await asyncio.gather(*sending, return_exceptions=True)
+        return [result if isinstance(result, BaseException) else None for result in results]
+
+    async def _send(self, jetstream: JetStreamContext, message: Message) -> None:
+        subject = destination(self._connection.subject, message.type)
+        headers = {"Nats-Msg-Id": str(message.id), "Content-Type": STRUCTURED}
+        await jetstream.publish(
+            subject, message.structured, stream=self._connection.stream, headers=headers
+        )
+
+    def idle(self) -> None:
+        """Connect if there is no connection; raise TargetDown if that fails.
+
+        The client's thread responds to the server's pings.
+        """
+        self._connection.require_open()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _refusal(error: BaseException) -> str:
+    """Return why a message can never be stored, or "" if it may be later."""
+    if isinstance(error, MaxPayloadError):
+        return "It is larger than the NATS server's max_payload."
+    if isinstance(error, APIError) and error.err_code == TOO_LARGE:
+        return "It is larger than the stream's maximum message size."
+    return ""

@@ -1,0 +1,122 @@
+"""The process that publishes a bridge's events: `manage.py bridge publish NAME`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import InterfaceError, OperationalError, connection
+
+from eventbook.bridges import entries
+from eventbook.bridges.envelope import Message
+from eventbook.bridges.kinds import place_of, target_of
+from eventbook.bridges.target import TargetDown
+from eventbook.bridges.translating import ids_of, translate, waves
+from eventbook.bridges.vitals import BridgeVitals
+from eventbook.database.listener import Listener
+from eventbook.declare.bridges import Bridge
+from eventbook.declare.events import NewerEvent
+from eventbook.observe import counters
+from eventbook.observe.failures import connection_error
+from eventbook.observe.vitals import DATABASE
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500  # entries read at once: what is in flight while a target is slow
+IDLE_SECONDS = 0.25  # between two polls without a notification
+OUTAGE_SECONDS = 1.0  # between two attempts while the target or PostgreSQL is down
+
+
+class Publisher:
+    """The main loop of a bridge that publishes; `stop` makes `run` return after the current wave.
+
+    An entry is deleted after the target has confirmed its message, so a bridge that is killed in
+    between sends the message again, with the same id. A second process of the bridge waits until
+    the first one's database session ends.
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
+        self.target = target_of(bridge)
+        self.vitals = BridgeVitals(f"publish {bridge.name}")
+        self.stopped = threading.Event()
+        self._is_locked = False
+
+    def run(self) -> None:
+        """Publish until `stop` is called; retry once a second while a server is down."""
+        listener = Listener("outbox")
+        while not self.stopped.is_set():
+            with self._outages():
+                self._is_locked = self._is_locked or entries.lock(self.bridge.name)
+                found = self.step() if self._is_locked else 0
+                self.vitals.progress()
+                counters.flush(older_than=counters.FLUSH_SECONDS)
+                if not found:
+                    self.target.idle()
+                    listener.wait(IDLE_SECONDS)
+        counters.flush()
+        listener.close()
+        self.target.close()
+
+    def stop(self) -> None:
+        """Make `run` return soon."""
+        self.stopped.set()
+
+    def step(self) -> int:
+        """Publish the next batch of entries; return how many there were."""
+        found = entries.read(self.bridge.name, BATCH)
+        batch = translate(found, self.bridge)
+        entries.park(batch.failed)
+        settled = {entry.id for entry in found} - batch.failed.keys() - batch.messages.keys()
+        try:
+            for wave in waves(batch.messages):
+                if self.stopped.is_set():
+                    break
+                settled.update(self._publish(wave))
+        except TargetDown as error:
+            settled.update(ids_of(batch.messages, error.confirmed))
+            raise
+        finally:
+            entries.delete(settled)
+        if batch.failed:
+            logger.error(
+                "bridge.parked", extra={"bridge": self.bridge.name, "count": len(batch.failed)}
+            )
+        return len(found)
+
+    def _publish(self, wave: dict[int, Message]) -> set[int]:
+        """Publish messages of different aggregates; return the entries that need no other attempt.
+
+        Park the messages that the target refuses.
+        """
+        refused = self.target.publish(list(wave.values()))
+        reasons = {id: refused[message.id] for id, message in wave.items() if message.id in refused}
+        entries.park(reasons)
+        if reasons:
+            logger.error("bridge.parked", extra={"bridge": self.bridge.name, "count": len(reasons)})
+        published = wave.keys() - reasons.keys()
+        counters.count("bridge_published_total", len(published), bridge=self.bridge.name)
+        return published
+
+    @contextmanager
+    def _outages(self) -> Iterator[None]:
+        """Log an outage of the target or PostgreSQL, and wait before the next attempt."""
+        try:
+            yield
+        except TargetDown as error:
+            self.vitals.target_down(f"{place_of(self.bridge)} does not respond: {error}")
+            logger.warning(
+                "bridge.target_down", extra={"bridge": self.bridge.name, "error": str(error)}
+            )
+            self.stopped.wait(OUTAGE_SECONDS)
+        except NewerEvent as error:
+            self.vitals.target_down(f"events of a newer release wait: {error}")
+            self.stopped.wait(OUTAGE_SECONDS)
+        except (OperationalError, InterfaceError) as error:
+            self.vitals.wait_for(DATABASE)
+            logger.warning("bridge.database_down", extra={"error": connection_error(error)})
+            connection.close()
+            self._is_locked = False
+            self.stopped.wait(OUTAGE_SECONDS)

@@ -1,0 +1,104 @@
+"""Make messages from entries, by the application's translations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import InterfaceError, OperationalError
+
+from eventbook.bridges.entries import Entry
+from eventbook.bridges.envelope import Message, message_of
+from eventbook.declare.bridges import Bridge, integration_type_of_class, translations
+from eventbook.declare.events import Recorded, UnknownEvent, decode
+from eventbook.observe.failures import class_and_place
+
+
+@dataclass
+class Batch:
+    """What becomes of a batch of entries, by their ids; entries in neither field don't leave."""
+
+    messages: dict[int, Message] = field(default_factory=dict)
+    # The reason for each entry that can't be translated.
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+def translate(entries: Sequence[Entry], bridge: Bridge) -> Batch:
+    """Translate entries to messages: those that their translation returns and the bridge publishes.
+
+    Raise NewerEvent for an event of a newer release, whose bridge will publish it.
+    """
+    batch = Batch()
+    by_type: defaultdict[str, list[tuple[Entry, Recorded[Any]]]] = defaultdict(list)
+    for entry in entries:
+        if entry.type in translations:
+            try:
+                by_type[entry.type].append((entry, _recorded(entry, entry.type)))
+            except (UnknownEvent, msgspec.ValidationError) as error:
+                batch.failed[entry.id] = f"Its data can't be read: {class_and_place(error)}."
+    for event_type, pairs in by_type.items():
+        made = _translated(event_type, [recorded for _, recorded in pairs])
+        for entry, recorded in pairs:
+            result = made.get(recorded.id)
+            if isinstance(result, Exception):
+                batch.failed[entry.id] = f"Its translation failed: {class_and_place(result)}."
+            elif result is not None and _type_of(result) in bridge.publish:
+                batch.messages[entry.id] = message_of(
+                    recorded, result, traceparent=entry.traceparent
+                )
+    return batch
+
+
+def waves(messages: dict[int, Message]) -> Iterator[dict[int, Message]]:
+    """Split messages in order of their entries so that each wave has an aggregate at most once.
+
+    A target may store the messages of a wave in any order, or only some of them. An aggregate's
+    second message is sent when its first is confirmed, so its messages stay in order.
+    """
+    found: list[dict[int, Message]] = []
+    count_by_aggregate: defaultdict[str, int] = defaultdict(int)
+    for id, message in messages.items():
+        number = count_by_aggregate[message.aggregate]
+        count_by_aggregate[message.aggregate] += 1
+        if number == len(found):
+            found.append({})
+        found[number][id] = message
+    yield from found
+
+
+def _recorded(entry: Entry, event_type: str) -> Recorded[Any]:
+    event = decode(event_type, entry.version, entry.data)
+    return Recorded(entry.event_id, entry.recorded_at, entry.priority, event)
+
+
+def _translated(event_type: str, events: Sequence[Recorded[Any]]) -> dict[UUID, Any]:
+    """Return the integration event, or the exception, for each event that has one.
+
+    If a batch fails, each of its events is translated alone, so that one bad event holds up no
+    other.
+    """
+    function = translations[event_type].translate
+    try:
+        return dict(function(events))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        if len(events) == 1:
+            return {events[0].id: error}
+    found: dict[UUID, Any] = {}
+    for recorded in events:
+        found |= _translated(event_type, [recorded])
+    return found
+
+
+def _type_of(integration: Any) -> str:
+    return integration_type_of_class[type(integration)].type
+
+
+def ids_of(messages: dict[int, Message], event_ids: Collection[UUID]) -> list[int]:
+    """Return the entries' ids of the messages with these event ids."""
+    return [id for id, message in messages.items() if message.id in event_ids]

@@ -1,0 +1,162 @@
+"""How a bridge publishes: order, confirmation, refusal, and what may not leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+
+from eventbook.bridges.envelope import Message
+from eventbook.bridges.publishing import Publisher
+from eventbook.bridges.target import TargetDown
+from eventbook.models import BridgeEntry, ParkedMessage
+from tests.eventbook.bridges.conftest import Configure
+from tests.probe.sending import send
+from tests.probe.signals import ProbeSent, probe_sent
+
+
+class Scripted:
+    """A target that keeps the waves it gets, and does with each as the test says."""
+
+    def __init__(self) -> None:
+        self.waves: list[list[Message]] = []
+        self.behave: Callable[[Sequence[Message]], Mapping[UUID, str]] = lambda wave: {}
+
+    def publish(self, messages: Sequence[Message]) -> Mapping[UUID, str]:
+        self.waves.append(list(messages))
+        return self.behave(messages)
+
+    def idle(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def keys(self) -> list[list[str]]:
+        return [[message.aggregate.removeprefix("probes/") for message in w] for w in self.waves]
+
+
+@pytest.fixture
+def target(transactional_db: None) -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+def publisher(configure: Configure, target: Scripted) -> Publisher:
+    made = Publisher(configure("one", "nats://127.0.0.1:1"))
+    made.target.close()
+    made.target = target
+    return made
+
+
+def test_a_confirmed_event_is_published_once(publisher: Publisher, target: Scripted) -> None:
+    send("a", "b")
+
+    assert publisher.step() == 2
+    assert publisher.step() == 0
+
+    assert target.keys() == [["a", "b"]]
+    assert not BridgeEntry.objects.exists()
+
+
+def test_the_second_event_of_an_aggregate_waits_for_the_first(
+    publisher: Publisher, target: Scripted
+) -> None:
+    for key in "aabca":
+        send(key)
+
+    publisher.step()
+
+    assert target.keys() == [["a", "b", "c"], ["a"], ["a"]]
+    ids = [message.id for wave in target.waves for message in wave if "a" in message.aggregate]
+    assert ids == sorted(ids)
+
+
+def test_what_was_confirmed_before_an_outage_is_not_sent_again(
+    publisher: Publisher, target: Scripted
+) -> None:
+    def fail(wave: Sequence[Message]) -> Mapping[UUID, str]:
+        raise TargetDown("gone", [wave[0].id])
+
+    send("a", "b", "c", "a")
+    target.behave = fail
+    with pytest.raises(TargetDown):
+        publisher.step()
+    target.behave = lambda wave: {}
+    publisher.step()
+
+    assert target.keys() == [["a", "b", "c"], ["b", "c", "a"]]
+
+
+def test_a_message_that_the_target_refuses_is_parked_and_holds_up_no_other(
+    publisher: Publisher, target: Scripted
+) -> None:
+    send("a", "b")
+    target.behave = lambda wave: {wave[0].id: "It is too large."}
+
+    publisher.step()
+
+    parked = ParkedMessage.objects.get()
+    assert (parked.bridge, parked.reason) == ("one", "It is too large.")
+    assert not BridgeEntry.objects.exists()
+
+
+def test_what_the_translation_leaves_out_does_not_leave(
+    publisher: Publisher, target: Scripted
+) -> None:
+    send("a")
+    send("secret", behaviour="private")
+
+    assert publisher.step() == 2
+
+    assert target.keys() == [["a"]]
+    assert not BridgeEntry.objects.exists()
+
+
+def test_an_event_whose_translation_fails_is_parked_without_private_words(
+    publisher: Publisher, target: Scripted
+) -> None:
+    send("a", "b")
+    send("bad", behaviour="untranslatable")
+
+    publisher.step()
+
+    parked = ParkedMessage.objects.get()
+    assert "ValueError at tests/probe/integration.py" in parked.reason
+    assert "private words" not in parked.reason
+    assert target.keys() == [["a", "b"]]
+
+
+def test_what_the_bridge_does_not_publish_any_more_does_not_leave(
+    publisher: Publisher, target: Scripted, settings: Any
+) -> None:
+    send("a")
+    object.__setattr__(publisher.bridge, "publish", frozenset({"another.v1"}))
+
+    publisher.step()
+
+    assert target.waves == []
+    assert not BridgeEntry.objects.exists()
+
+
+def test_the_envelope_says_all_that_cloudevents_requires(
+    publisher: Publisher, target: Scripted
+) -> None:
+    from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
+
+    with transaction.atomic():
+        probe_sent.send(sender=None, event=ProbeSent(key="a", behaviour="words"))
+
+    publisher.step()
+
+    (message,) = target.waves[0]
+    headers = {"content-type": "application/cloudevents+json"}
+    event = from_structured_event(HTTPMessage(headers, message.structured))
+    assert event.get_id() == str(message.id)
+    assert event.get_source() == "/commonplace"
+    assert event.get_type() == "commonplace.probe.seen.v1"
+    assert event.get_subject() == "probes/a"
+    assert event.get_data() == {"key": "a", "text": "words"}
