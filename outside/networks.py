@@ -15,46 +15,22 @@ from requests_hardened.ip_filter import InvalidIPAddress
 # The only block that registries assign addresses from (RFC 4291; IANA, ipv6-address-space).
 GLOBAL_IPV6 = ip_network("2000::/3")
 # The entries of https://www.iana.org/assignments/iana-ipv6-special-registry inside that block.
-SPECIAL_IPV6 = tuple(
-    map(
-        ip_network,
-        (
-            "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks
-            "2001:db8::/32",  # documentation
-            "2002::/16",  # 6to4: an IPv4 address inside
-            "2620:4f:8000::/48",  # AS112
-            "3fff::/20",  # documentation
-            "3ffe::/16",  # the former 6bone
-        ),
-    )
-)
-# https://www.iana.org/assignments/iana-ipv4-special-registry, and multicast.
-SPECIAL_IPV4 = tuple(
-    map(
-        ip_network,
-        (
-            "0.0.0.0/8",
-            "10.0.0.0/8",
-            "100.64.0.0/10",
-            "127.0.0.0/8",
-            "168.63.129.16/32",  # public by the registry, but internal to Azure
-            "169.254.0.0/16",
-            "172.16.0.0/12",
-            "192.0.0.0/24",
-            "192.0.2.0/24",
-            "192.31.196.0/24",
-            "192.52.193.0/24",
-            "192.88.99.0/24",
-            "192.168.0.0/16",
-            "192.175.48.0/24",
-            "198.18.0.0/15",
-            "198.51.100.0/24",
-            "203.0.113.0/24",
-            "224.0.0.0/4",
-            "240.0.0.0/4",
-        ),
-    )
-)
+SPECIAL_IPV6 = tuple(map(ip_network, (
+    "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks
+    "2001:db8::/32",  # documentation
+    "2002::/16",  # 6to4: an IPv4 address inside
+    "2620:4f:8000::/48",  # AS112
+    "3fff::/20",  # documentation
+    "3ffe::/16",  # the former 6bone
+)))  # fmt: skip
+# https://www.iana.org/assignments/iana-ipv4-special-registry, multicast, and an address that is
+# public by the registry, but internal to Azure (168.63.129.16).
+SPECIAL_IPV4 = tuple(map(ip_network, (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16",
+    "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24",
+    "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24",
+    "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+)))  # fmt: skip
 
 
 def require_public(text: str, *, or_loopback: bool) -> None:

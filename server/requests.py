@@ -36,6 +36,7 @@ class RequestMiddleware:
         got_request_exception.connect(log_failure, dispatch_uid="server.requests")
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Process a request inside its span, with its ids bound to its log lines."""
         began = time.perf_counter()
         method = request.method if request.method in METHODS else "_OTHER"
         parent = tracing.valid_traceparent(request.META.get("HTTP_TRACEPARENT", ""))

@@ -53,6 +53,7 @@ class _Page:
     """The metadata elements of one page, grouped by kind, and the rules for each field."""
 
     def __init__(self, html: str, url: str) -> None:
+        """Parse the metadata elements: meta, link, h1, title and JSON-LD scripts."""
         self.url, self.html = url, html
         tree = LexborHTMLParser(metadata_html(html), scripting=True)
         self.meta: dict[str, list[str]] = defaultdict(list)

@@ -6,18 +6,12 @@ from typing import Any
 
 from pages.models import Metadata
 
+# The names of metadata fields in CSL-JSON.
 NAMES = {
-    "title": "title",
-    "journal": "container-title",
-    "publisher": "publisher",
-    "volume": "volume",
-    "issue": "issue",
-    "pages": "page",
-    "doi": "DOI",
-    "pmid": "PMID",
-    "isbn": "ISBN",
+    "title": "title", "journal": "container-title", "publisher": "publisher", "volume": "volume",
+    "issue": "issue", "pages": "page", "doi": "DOI", "pmid": "PMID", "isbn": "ISBN",
     "description": "abstract",
-}
+}  # fmt: skip
 
 
 def reference_of(known: Metadata) -> dict[str, Any]:

@@ -116,11 +116,8 @@ def _pause_after(failure: FetchFailed, rounds: int) -> timedelta:
 
     `rounds` is the number of failed fetches after the first attempts.
     """
-    return (
-        validity.MIN_LIFETIME
-        if failure.lasting
-        else min(DAY * 2 ** min(max(rounds, 0), 5), validity.MIN_LIFETIME)
-    )
+    days = 2 ** min(max(rounds, 0), 5)
+    return validity.MIN_LIFETIME if failure.lasting else min(days * DAY, validity.MIN_LIFETIME)
 
 
 def _store_fields(metadata: Metadata, found: PageMetadata) -> None:

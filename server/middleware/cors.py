@@ -35,6 +35,7 @@ class CorsMiddleware:
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Check the setting; raise ImproperlyConfigured for an entry that is no origin."""
         if not settings.CORS_ORIGINS:
             raise MiddlewareNotUsed
         for origin in settings.CORS_ORIGINS:
@@ -46,6 +47,7 @@ class CorsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Respond to a preflight request of an allowed origin; else add headers to the response."""
         origin = request.headers.get("Origin", "")
         if not request.path_info.startswith("/api/"):
             return self.get_response(request)

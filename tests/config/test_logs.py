@@ -52,6 +52,10 @@ def test_a_line_for_machines_has_the_message_and_its_fields() -> None:
     }
 
 
+def test_a_registry_whose_format_has_changed_is_named() -> None:
+    assert said(msg="registry.unexpected_response", registry="crossref")["registry"] == "crossref"
+
+
 def test_a_line_has_the_fields_of_what_it_was_logged_in() -> None:
     with bound_contextvars(delivery=7, trace_id="ab", password="canary"):
         made = said(msg="card.fetched", delivery=8)
