@@ -16,6 +16,9 @@ Drain = Callable[..., None]
 # Folders with the slowest tests, which run first so that all test processes end together.
 FIRST = ("flows", "faults", "stack", "config", "server", "deploy", "eventbook")
 
+# Folders whose files share running processes of their own, which take long to start.
+TOGETHER = ("tests/flows/", "tests/faults/")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort tests by FIRST; files are given to the test processes in this order."""
@@ -29,14 +32,11 @@ def top_folder(path: Path) -> str:
 
 
 class Sharing(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """Give each test process whole files, and one process all files of tests/flows.
-
-    These share one running stack.
-    """
+    """Give each test process whole files, and one process all files of a folder of TOGETHER."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return "tests/flows" if file.startswith("tests/flows/") else file
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:

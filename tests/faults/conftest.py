@@ -11,7 +11,7 @@ from tests.faults.world import World
 REPORT = pytest.StashKey[Report]()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     running = World(tmp_path_factory.mktemp("world"))
     try:
