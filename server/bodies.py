@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import time
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO
 
 from server.asgi import Receive
 from server.limits import Limits
+
+logger = logging.getLogger(__name__)
+FULL = "The server is receiving as much as it can hold; try again soon."
 
 
 class RequestRefused(Exception):
@@ -47,12 +52,13 @@ class Body:
         self.is_on_disk = False
 
     def write(self, piece: bytes) -> None:
-        """Append a piece; raise RequestRefused (503) if all bodies would exceed the limit."""
+        """Append a piece; raise RequestRefused (503) if all bodies would exceed the limit.
+
+        Raise OSError if the disk has no room.
+        """
         budget, limits = self.budget, self.budget.limits
         if budget.total + len(piece) > limits.bodies_bytes:
-            raise RequestRefused(
-                503, "The server is receiving as much as it can hold; try again soon."
-            )
+            raise RequestRefused(503, FULL)
         self.size += len(piece)
         budget.total += len(piece)
         is_large = self.size > limits.body_spool_bytes
@@ -82,7 +88,8 @@ class Body:
         self._release_memory()
         self.budget.total -= self.size
         self.size = 0
-        self.file.close()
+        with suppress(OSError):  # the disk has no room for the last bytes, which nobody needs now
+            self.file.close()
 
 
 async def receive_body(
@@ -90,8 +97,8 @@ async def receive_body(
 ) -> None:
     """Receive the whole body from the client.
 
-    `declared` is the request's Content-Length. Raise RequestRefused if the body is too large (413)
-    or too slow (408), and ClientGone if the client disconnects.
+    `declared` is the request's Content-Length. Raise RequestRefused if the body is too large
+    (413), too slow (408) or finds no room (503), and ClientGone if the client disconnects.
     """
     limits = body.budget.limits
     if declared is not None and declared > max_bytes:
@@ -112,13 +119,16 @@ async def receive_body(
                 deadline.reschedule(
                     asyncio.get_running_loop().time() + seconds_left(body.size, began, limits)
                 )
+        body.file.seek(0)
     except TimeoutError:
         raise RequestRefused(
             408,
             f"The body arrived too slowly: {body.size} bytes in {time.monotonic() - began:.0f} "
             f"seconds. Send at least {limits.body_bytes_per_second} bytes a second.",
         ) from None
-    body.file.seek(0)
+    except OSError as error:
+        logger.exception("request.failed")
+        raise RequestRefused(503, FULL) from error
 
 
 def seconds_left(size: int, began: float, limits: Limits) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from django.contrib.staticfiles.finders import find
 from django.db import connection, transaction
@@ -120,6 +121,22 @@ def test_who_sends_slowly_or_goes_away_holds_up_nobody(
     assert (meanwhile.status_code, afterwards.status_code) == (200, 200)
     assert took < 1
     assert not web.lines("request.failed")
+
+
+def test_a_body_for_which_the_disk_has_no_room_is_refused_for_a_while(
+    web: WebProcess, client: httpx.Client
+) -> None:
+    limit = psutil.RLIMIT_FSIZE
+    before = web.worker.rlimit(limit)
+    web.worker.rlimit(limit, (300_000, before[1]))
+    try:
+        refused = [client.post("/api/v1/cards/", content=b" " * n) for n in (301_000, 600_000)]
+    finally:
+        web.worker.rlimit(limit, before)
+
+    assert [answer.status_code for answer in refused] == [503, 503]
+    assert client.post("/api/v1/cards/", content=b" " * 600_000).status_code == 415
+    assert len(web.lines("request.failed")) == 2
 
 
 def test_a_download_that_fails_at_its_start_counts_no_longer(
