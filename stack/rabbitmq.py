@@ -107,6 +107,13 @@ class RabbitMQ:
         except OSError:
             return False
 
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl with these arguments; raise CalledProcessError if it fails."""
+        subprocess.run(
+            [str(self._server_program.with_name("rabbitmqctl")), *arguments],
+            env=self._environment, check=True, capture_output=True, timeout=START_SECONDS,
+        )  # fmt: skip
+
     def kill(self) -> None:
         """Kill the server, as a crash would end it; `start` starts it again with its data."""
         if self.process is not None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +15,8 @@ from tests.harness.processes import Workers, drain_with
 Drain = Callable[..., None]
 
 # Folders with the slowest tests, which run first so that all test processes end together.
+BROKER = re.compile(r"^tests/faults/.*[\[-]broker=(\w+)")
 FIRST = ("flows", "faults", "stack", "config", "server", "deploy", "eventbook")
-
-# Folders whose files share running processes of their own, which take long to start.
-TOGETHER = ("tests/flows/", "tests/faults/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,11 +31,17 @@ def top_folder(path: Path) -> str:
 
 
 class Sharing(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """Give each test process whole files, and one process all files of a folder of TOGETHER."""
+    """Give each test process whole files.
+
+    One process gets all files of tests/flows, which share one running stack, and one gets all tests
+    of tests/faults that share a broker, save Valkey's, which are most.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+        if broker := BROKER.search(nodeid):
+            return f"tests/faults {broker[1]}" if broker[1] != "valkey" else file
+        return "tests/flows" if file.startswith("tests/flows/") else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:

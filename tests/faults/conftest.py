@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from stack.binaries import ProgramMissing
 from tests.faults.report import Report
 from tests.faults.sizes import FULL
 from tests.faults.world import World
@@ -11,9 +12,23 @@ from tests.faults.world import World
 REPORT = pytest.StashKey[Report]()
 
 
-@pytest.fixture(scope="package")
-def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    running = World(tmp_path_factory.mktemp("world"))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on the brokers that its marker names; without a marker, on Valkey."""
+    if "_world" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("brokers")
+        names = marker.args if marker else ("valkey",)
+        ids = [f"broker={name}" for name in names]
+        metafunc.parametrize("_world", names, ids=ids, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def _world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    try:
+        running = World(tmp_path_factory.mktemp("world"), request.param)
+    except ProgramMissing as error:
+        pytest.skip(f"NOT TESTED: {request.param}. {error}")
     try:
         running.start()
         yield running

@@ -37,7 +37,6 @@ class Process:
         self.environment = dict(environment) | {
             "PROCESS_NAME": name,
             "DATABASE_URL": f"postgres://commonplace@127.0.0.1:{database.port}/commonplace",
-            "REDIS_URL": f"redis://127.0.0.1:{broker.port}/0",
         }
         self.popen: subprocess.Popen[bytes] | None = None
         self.wanted = False
@@ -120,9 +119,9 @@ class Process:
         self._signal(signal.SIGCONT)
 
     def children(self) -> list[psutil.Process]:
-        """Return its child processes, or none if it has died."""
+        """Return the processes below it, or none if it has died."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            return psutil.Process(self.pid).children() if self.pid else []
+            return psutil.Process(self.pid).children(recursive=True) if self.pid else []
         return []
 
     def memory(self) -> int:

@@ -15,6 +15,9 @@ FOLLOWERS = 1_000_000 if FULL else 5_000
 DELAYED = 400 if FULL else 40  # delayed events
 POSTS = 400 if FULL else 100  # posts whose latency is measured
 
+# In the small form, Redis only runs the faults of the broker itself: Valkey shares its code.
+ALL_BROKERS = ("valkey", *(("redis",) if FULL else ()), "rabbitmq", "none")
+
 # The judge compares whole timelines, so timelines aren't trimmed. The small form has short leases
 # and shutdowns; the full form has production's.
 ENVIRONMENT = {"FEED_LENGTH": "1000000"} | (

@@ -10,28 +10,30 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from tests.faults.brokers import QUEUES
 from tests.faults.judge import judge
 from tests.faults.load import Load, wait_for_more
 from tests.faults.report import Report
 from tests.faults.sizes import FULL, KILLS, POSTS, SEED
 from tests.faults.world import World
 
+pytestmark = pytest.mark.brokers("valkey", "redis", "rabbitmq")
+
 
 def restart_with_its_data(world: World) -> None:
-    world.stop_valkey()
+    world.broker.stop()
     time.sleep(0.5)
     world.start_servers()
 
 
 def restart_empty(world: World) -> None:
-    world.stop_valkey(forget=True)
+    world.broker.stop(forget=True)
     time.sleep(0.5)
     world.start_servers()
 
 
 def forget_everything(world: World) -> None:
-    with world.broker() as broker:
-        broker.flushall()
+    world.broker.forget_everything()
 
 
 @pytest.mark.parametrize("fault", [restart_with_its_data, restart_empty, forget_everything])
@@ -97,7 +99,7 @@ def p99(seconds: list[float]) -> float:
 def break_broker(world: World, how: str) -> None:
     """Cut all processes off from the broker."""
     if how == "frozen":
-        world.freeze(world.servers.valkey.pid())
+        world.freeze(world.broker.pid())
     for process in world.processes.values():
         if how == "refused":
             process.broker.refuse()
@@ -108,53 +110,44 @@ def break_broker(world: World, how: str) -> None:
 def mend_broker(world: World, how: str) -> None:
     """Make the server reachable again."""
     if how == "frozen":
-        world.thaw(world.servers.valkey.pid())
+        world.thaw(world.broker.pid())
     for process in world.processes.values():
         process.broker.pass_on()
 
 
 def test_a_broker_out_of_memory(world: World, report: Report) -> None:
     load = Load(world, operations=None, pause=0.02)
-    with (
-        report.case("6 broker out of memory", did="maxmemory, noeviction") as case,
-        world.broker() as broker,
-    ):
+    with report.case("6 broker out of memory", did="its memory limit is reached") as case:
         load.start()
         wait_for_more(load, 10)
-        used = int(broker.info("memory")["used_memory"])
-        broker.config_set("maxmemory-policy", "noeviction")
-        broker.config_set("maxmemory", 1_000_000)
+        world.broker.set_full(True)
         try:
             before = load.done
             time.sleep(5)
             assert load.done > before + 10, "the API does not need the broker"
             assert world.open(), "everything was delivered: the broker was not out of memory"
         finally:
-            broker.config_set("maxmemory", 0)
+            world.broker.set_full(False)
         load.finish()
         case.recovered(world.wait_recovered(seconds=30))
         assert set(load.codes) <= {200, 201, 204}
-        assert int(broker.info("memory")["used_memory"]) < used + 20_000_000
         case.judged(judge(world, load))
 
 
 def test_undecodable_and_unknown_messages(world: World, report: Report) -> None:
     load = Load(world)
     bodies = [b"{", b"\xff\xfe", b"null", b"[]", b'{"body": "%%%"}']
-    with (
-        report.case("12 malformed messages", did="between the others, in every queue") as case,
-        world.broker() as broker,
-    ):
+    with report.case("12 malformed messages", did="between the others, in every queue") as case:
         starts = {name: process.starts for name, process in world.processes.items()}
         load.start()
         for _ in range(10):
-            for queue in ("notifications", "feeds", "events"):
-                broker.lpush(queue, *bodies)
+            for queue in QUEUES:
+                world.broker.push(queue, bodies)
             time.sleep(0.1)
         load.finish()
         case.recovered(world.wait_recovered())
 
-        assert broker.llen("notifications") == broker.llen("feeds") == broker.llen("events") == 0
+        assert [world.broker.length(queue) for queue in QUEUES] == [0, 0, 0]
         assert starts == {name: process.starts for name, process in world.processes.items()}
         case.judged(judge(world, load))
 
@@ -162,22 +155,12 @@ def test_undecodable_and_unknown_messages(world: World, report: Report) -> None:
 def test_every_message_ten_times_and_shuffled(world: World, report: Report) -> None:
     load = Load(world, operations=20)  # without workers, more do not fit under the high-water mark
     dice = random.Random(SEED)
-    with (
-        report.case("15 messages ten times", did="copied and shuffled, at two workers") as case,
-        world.broker() as broker,
-    ):
+    with report.case("15 messages ten times", did="copied and shuffled, at two workers") as case:
         for name in ("notification-worker", "feed-worker"):
             world.process(name).stop()
         load.run()
         world.wait_published()
-        copied = 0
-        for queue in ("notifications", "feeds"):
-            for lane in (queue, f"{queue}\x06\x169"):
-                messages = broker.lrange(lane, 0, -1) * 10
-                dice.shuffle(messages)
-                if messages:
-                    broker.rpush(lane, *messages)
-                copied += len(messages)
+        copied = world.broker.multiply(("notifications", "feeds"), 10, dice)
         assert copied >= 100, "there was nothing to copy"
         for name in ("notification-worker", "feed-worker", "notification-worker2", "feed-worker2"):
             world.process(name).spawn()
@@ -191,7 +174,7 @@ def test_the_api_answers_while_everything_else_is_down(world: World, report: Rep
     with report.case("5 nothing but the API", did="relay, workers and broker stopped") as case:
         for name in ("relay", "notification-worker", "feed-worker", "event-worker"):
             world.process(name).stop()
-        world.stop_valkey()
+        world.broker.stop()
         load.run()
         assert httpx.get(f"{world.url()}/readyz").status_code == 200
         world.start_servers()

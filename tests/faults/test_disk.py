@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
+from tests.faults.brokers import client_of
 from tests.faults.disks import Disk, small_disk
 from tests.faults.judge import judge
 from tests.faults.load import Load, wait_for_more
@@ -32,11 +33,11 @@ def postgres_disk(world: World) -> Iterator[Disk]:
 @pytest.fixture
 def valkey_disk(world: World) -> Iterator[Disk]:
     """The broker, with its append-only file, on a small disk."""
-    world.stop_valkey()
+    world.broker.stop()
     with small_disk(world.data / "valkey", spare=10) as disk:
         world.start_servers()
         yield disk
-        world.stop_valkey()
+        world.broker.stop()
     world.start_servers()
 
 
@@ -87,7 +88,7 @@ def test_the_disk_of_the_broker_is_full(world: World, report: Report, valkey_dis
     load = Load(world, operations=None)
     with (
         report.case("18 disk full: broker", did="its append-only file cannot grow") as case,
-        world.broker() as broker,
+        client_of(world.broker) as broker,
     ):
         load.start()
         wait_for_more(load, 10)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests.faults.brokers import client_of
 from tests.faults.load import AUTHORS, Load
 from tests.faults.report import Report
 from tests.faults.sizes import FLOOD, FOLLOWERS, FULL
@@ -26,7 +27,7 @@ def test_a_flood_of_bulk_events_leaves_interactive_work_alone(world: World, repo
     load = Load(world, operations=None, kinds=["page"])
     with (
         report.case("16 flood of bulk work", did=f"{FLOOD:,} events") as case,
-        world.broker() as broker,
+        client_of(world.broker) as broker,
     ):
         load.start()
         memory = int(broker.info("memory")["used_memory"])

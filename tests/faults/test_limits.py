@@ -48,8 +48,7 @@ def test_a_rate_limit_is_strict_over_any_window(world: World, report: Report) ->
         wait_for(lambda: len(times_of(world, "quiet")) == COUNT // 2, seconds=SECONDS + 20,
                  what="the quiet account has its turn")  # fmt: skip
         quiet = max(times_of(world, "quiet")) - began
-        with world.broker() as broker:
-            broker.flushall()
+        world.broker.forget_everything()
         case.recovered(world.wait_recovered(seconds=6 * SECONDS + 60))
 
         calls = times_of(world, "busy")

@@ -10,25 +10,31 @@ from tests.faults.judge import judge
 from tests.faults.load import Load, wait_for_more
 from tests.faults.report import Report
 from tests.faults.sizes import FULL
-from tests.faults.world import World
+from tests.faults.world import WORKERS, World
 
 LONG = pytest.mark.long
-LINKS = [
-    ("web", "database"),
-    ("feed-worker", "broker"),
-    pytest.param("relay", "database", marks=LONG),
-    pytest.param("relay", "broker", marks=LONG),
-    pytest.param("notification-worker", "database", marks=LONG),
-    pytest.param("notification-worker", "broker", marks=LONG),
-    pytest.param("feed-worker", "database", marks=LONG),
-    pytest.param("event-worker", "database", marks=LONG),
-    pytest.param("event-worker", "broker", marks=LONG),
-]
 SECONDS = 20 if FULL else 3
 
 
-@pytest.mark.parametrize(("process", "server"), LINKS, ids=lambda name: name)
-def test_a_blackholed_link(world: World, report: Report, process: str, server: str) -> None:
+@pytest.mark.parametrize(
+    "process",
+    ["web", *(pytest.param(name, marks=LONG) for name in ("relay", *WORKERS))],
+)
+def test_a_blackholed_link_to_the_database(world: World, report: Report, process: str) -> None:
+    blackhole(world, report, process, "database")
+
+
+@pytest.mark.brokers("valkey", "redis", "rabbitmq")
+@pytest.mark.parametrize(
+    "process",
+    ["feed-worker", *(pytest.param(name, marks=LONG) for name in ("relay", *WORKERS[::2]))],
+)
+def test_a_blackholed_link_to_the_broker(world: World, report: Report, process: str) -> None:
+    blackhole(world, report, process, "broker")
+
+
+def blackhole(world: World, report: Report, process: str, server: str) -> None:
+    """Blackhole a link under load for a few seconds, and judge the result."""
     load = Load(world, operations=None, pause=0.02)
     link = getattr(world.process(process), server)
     did = f"no byte moves for {SECONDS} s"

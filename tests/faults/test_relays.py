@@ -6,13 +6,16 @@ import random
 import time
 
 import httpx
+import pytest
 
 from tests.faults.judge import judge
 from tests.faults.load import Load
 from tests.faults.report import Report
-from tests.faults.sizes import KILLS, SEED
+from tests.faults.sizes import ALL_BROKERS, KILLS, SEED
 from tests.faults.world import World
 from tests.harness.processes import wait_for
+
+pytestmark = pytest.mark.brokers(*ALL_BROKERS)
 
 
 def test_relays_killed_at_any_moment(world: World, report: Report) -> None:

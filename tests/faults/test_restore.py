@@ -13,7 +13,7 @@ from stack.binaries import postgres_bin
 from tests.faults.judge import Verdict, check_deliveries, effects
 from tests.faults.load import Load, wait_for_more
 from tests.faults.report import Report
-from tests.faults.world import ALWAYS, World
+from tests.faults.world import World
 
 OPERATIONS = 20  # before, in and after the backup
 STORED = "SELECT substr(subject, 8), 'probe.write' FROM eventbook_event WHERE type = 'probe.sent'"
@@ -41,7 +41,7 @@ def test_a_backup_taken_under_load_is_restored_and_delivered_once(
             "nothing came after it"
         )
         assert not world.is_quiet(), "nothing was open at the moment of the backup"
-        for name in ALWAYS:
+        for name in world.always:
             world.process(name).start()
         # It stays paused, and that is said, with what to do.
         for said in (world.manage("doctor", fails=True), world.manage("queues", "status")):
@@ -59,7 +59,7 @@ def test_a_backup_taken_under_load_is_restored_and_delivered_once(
 
 def restore(world: World, dump: Path) -> None:
     """Restore a dump as in docs/deploying.md: stop all, and start with an empty broker."""
-    for name in ALWAYS:
+    for name in world.always:
         if world.process(name).wanted:
             world.process(name).stop()
     address = world.servers.database_url.replace("/commonplace?", "/postgres?")
@@ -67,7 +67,7 @@ def restore(world: World, dump: Path) -> None:
         server.execute("DROP DATABASE commonplace WITH (FORCE)")
         server.execute("CREATE DATABASE commonplace")
     client(world, "pg_restore", "--no-owner", "--exit-on-error", str(dump))
-    world.broker().flushall()
+    world.broker.forget_everything()
 
 
 def rebuilt(world: World) -> Counter[Hashable]:

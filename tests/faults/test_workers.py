@@ -12,10 +12,10 @@ import pytest
 from tests.faults.judge import judge
 from tests.faults.load import Load
 from tests.faults.report import Report
-from tests.faults.sizes import FULL, KILLS, SEED
+from tests.faults.sizes import ALL_BROKERS, FULL, KILLS, SEED
 from tests.faults.world import World
 
-WORKERS = ("notification-worker", "feed-worker")
+pytestmark = pytest.mark.brokers(*ALL_BROKERS)
 OUTCOMES = """
     SELECT subject = %s, handler, state, attempts, count(*) FROM eventbook_delivery
     JOIN eventbook_event ON eventbook_event.id = event_id WHERE subject LIKE %s OR subject LIKE %s
@@ -54,7 +54,7 @@ def test_workers_killed_at_any_moment(world: World, report: Report) -> None:
         load.start()
         for _ in range(KILLS):
             time.sleep(dice.uniform(0.05, 0.6))
-            process = world.process(dice.choice(WORKERS))
+            process = world.process(dice.choice(world.workers))
             if children := process.children():
                 dice.choice(children).send_signal(signal.SIGKILL)
             if dice.random() < 0.5 and process.pid:
@@ -91,15 +91,16 @@ def test_workers_killed_in_a_known_place(
         case.judged(judge(world, load))
 
 
+@pytest.mark.brokers("valkey", "redis")
 def test_a_worker_killed_inside_its_blocking_pop(world: World, report: Report) -> None:
     load = Load(world, kinds=["page"], operations=5)
     with report.case("2 worker killed in BRPOP", did="SIGSTOP, publish, kill -9") as case:
-        for name in WORKERS:
+        for name in world.workers:
             world.process(name).freeze()
         load.run()
         world.wait_published()
         time.sleep(0.5)  # the broker hands a message to the frozen one that popped first
-        for name in WORKERS:
+        for name in world.workers:
             world.process(name).kill()
         case.recovered(world.wait_recovered())
         assert swept(world) > 0, "no message was lost: the test tested nothing"
@@ -114,7 +115,7 @@ DOSES = [[behaviour] for behaviour in POISON] if FULL else [list(POISON)]
 def test_poison_ends_as_a_dead_letter_and_costs_its_neighbours_nothing(
     world: World, report: Report, poison: list[str]
 ) -> None:
-    for name in (*WORKERS, "relay"):  # a dead worker's attempts are counted by the relay
+    for name in {*world.workers, "relay"}:  # a dead worker's attempts are counted by the relay
         world.process(name).stop()
         world.process(name).start(**LIMITS)
 

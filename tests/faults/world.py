@@ -14,10 +14,10 @@ from typing import Any, LiteralString
 import httpx
 import psutil
 import psycopg
-import redis
 
-from stack.embedded import PORT, Servers
+from stack.embedded import PORT, START_SECONDS, Servers
 from stack.programs import fly
+from tests.faults.brokers import BROKERS
 from tests.faults.outside import Outside
 from tests.faults.processes import Process
 from tests.faults.sizes import ENVIRONMENT
@@ -25,7 +25,7 @@ from tests.flows.running_stack import is_tests
 from tests.harness.links import Link
 from tests.harness.processes import ROOT, free_port, wait_for
 
-ALWAYS = ("web", "relay", "notification-worker", "feed-worker", "event-worker", "exporter")
+WORKERS = ("notification-worker", "feed-worker", "event-worker")
 READY = {
     "web": "web.started",
     "relay": "relay.started",
@@ -50,11 +50,15 @@ WAITING = """
 
 
 class World:
-    """The servers, the processes and the outside service of the fault tests."""
+    """The servers, the processes and the outside service of one test session."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, broker: str) -> None:
         self.data = data
         self.servers = Servers(data)
+        self.broker = BROKERS[broker](data)
+        # The processes that run handlers, and all that run in every test.
+        self.workers = ("relay",) if broker == "none" else WORKERS
+        self.always = ("web", *dict.fromkeys(("relay", *self.workers)), "exporter")
         self.outside = Outside()
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
@@ -64,13 +68,13 @@ class World:
         self._supervising = threading.Lock()
 
     def start(self) -> None:
-        """Start the servers and the processes of ALWAYS."""
-        self.servers.start()
+        """Start the servers and the processes that always run."""
+        self.start_servers()
         self.manage("migrate", "--run-syncdb", "--verbosity", "0")
         threading.Thread(target=self._supervise, daemon=True).start()
-        for name in ALWAYS:
+        for name in self.always:
             self.process(name).spawn()
-        for name in ALWAYS:
+        for name in self.always:
             self.process(name).wait_ready()
 
     def stop(self) -> None:
@@ -82,8 +86,9 @@ class World:
             process._end_group()
             process.database.close()
             process.broker.close()
-        self.thaw(self.servers.valkey.pid())
-        self.servers.stop()
+        self.thaw(self.broker.pid())
+        self.broker.stop()
+        self.servers.postgres.stop()
         self.outside.shutdown()
         self.outside.server_close()
 
@@ -91,13 +96,14 @@ class World:
         """Return the process of a group in fly.toml; a number as suffix names a further one."""
         if name not in self.processes:
             group = name.rstrip("0123456789")
+            broker = Link(self.broker.target)
             self.processes[name] = Process(
                 name,
                 fly()["processes"][group],
                 ready=READY.get(group, "worker.started"),
-                environment=self.environment(name),
+                environment=self.environment(name) | {"BROKER_URL": self.broker.url(broker.port)},
                 database=Link(self.servers.run / f".s.PGSQL.{PORT}"),
-                broker=Link(self.servers.valkey_socket),
+                broker=broker,
                 log=self.data / f"{name}.log",
             )
         return self.processes[name]
@@ -110,7 +116,7 @@ class World:
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "DATA_DIR": str(self.data),
             "DATABASE_URL": self.servers.database_url,
-            "REDIS_URL": self.servers.redis_url,
+            "BROKER_URL": self.broker.url(),
             "SECRET_KEY": self.secret,
             "ALLOWED_HOSTS": "127.0.0.1",
             "CSRF_TRUSTED_ORIGINS": "",
@@ -152,10 +158,6 @@ class World:
             cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
-    def broker(self) -> redis.Redis:
-        """Return a client of the broker without a link."""
-        return redis.Redis.from_url(self.servers.unix_url, socket_timeout=10)
-
     def stop_postgres_immediately(self) -> None:
         """Stop PostgreSQL like a crash (immediate shutdown), and wait until it has ended."""
         pid = self.servers.postgres.pid()
@@ -169,17 +171,11 @@ class World:
         assert pid
         return [psutil.Process(pid), *psutil.Process(pid).children()]
 
-    def stop_valkey(self, *, forget: bool = False) -> None:
-        """Stop the broker; with `forget`, also delete its data on disk."""
-        self.servers.valkey.stop()
-        if forget:
-            import shutil
-
-            shutil.rmtree(self.data / "valkey")
-
     def start_servers(self) -> None:
         """Start the servers that are not running."""
-        self.servers.start()
+        self.servers.prepare()
+        self.servers.postgres.start(responds=self.servers.postgres_responds, seconds=START_SECONDS)
+        self.broker.start()
 
     def freeze(self, pid: int | None) -> None:
         """Suspend a process (SIGSTOP)."""
@@ -227,7 +223,7 @@ class World:
         )
 
     def reset(self) -> None:
-        """Restore the initial state: all processes of ALWAYS run, and tables are empty."""
+        """Restore the initial state: the processes that always run do, and tables are empty."""
         while self.loads:
             self.loads.pop().abandon()
         self.start_servers()
@@ -235,9 +231,9 @@ class World:
             process.database.pass_on()
             process.broker.pass_on()
             process.thaw()
-            if process.wanted and process.name not in ALWAYS:
+            if process.wanted and process.name not in self.always:
                 process.stop()
-        for name in ALWAYS:
+        for name in self.always:
             process = self.process(name)
             if not process.wanted or process._extra:
                 if process.wanted:

@@ -1,6 +1,6 @@
 """Links between a process and a server, which tests can cut, refuse, blackhole or slow down.
 
-A *link* is a TCP proxy on the loopback interface, in front of the server's Unix socket.
+A *link* is a TCP proxy on the loopback interface, in front of the server's socket.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def link_to_postgresql() -> Link:
 
 
 class Link:
-    """One link; its process connects to `port`."""
+    """One link; its process connects to `port`. `target` is a Unix socket, or host and port."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path | tuple[str, int]) -> None:
         self.target = target
         self.port = 0
         self.delay_seconds = 0.0  # of what the process sends
@@ -93,12 +93,10 @@ class Link:
                 client, _ = listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
             try:
-                server.connect(str(self.target))
+                server = connect(self.target)
             except OSError:
                 client.close()
-                server.close()
                 continue
             wire = Wire(self, client, server)
             self._wires.add(wire)
@@ -118,6 +116,19 @@ class Link:
     def forget(self, wire: Wire) -> None:
         """Remove a connection that has ended."""
         self._wires.discard(wire)
+
+
+def connect(target: Path | tuple[str, int]) -> socket.socket:
+    """Return a new connection to a Unix socket, or to host and port."""
+    if not isinstance(target, Path):
+        return socket.create_connection(target)
+    server = socket.socket(socket.AF_UNIX)
+    try:
+        server.connect(str(target))
+    except OSError:
+        server.close()
+        raise
+    return server
 
 
 class Wire:
