@@ -17,6 +17,12 @@ KINDS: dict[str, dict[str, str]] = {
     "publish": {
         "nats": "nats:NatsTarget",
         "tls": "nats:NatsTarget",
+        "amqp": "rabbitmq:RabbitTarget",
+        "amqps": "rabbitmq:RabbitTarget",
+        "redis-streams": "redis_out:StreamsTarget",
+        "rediss-streams": "redis_out:StreamsTarget",
+        "redis-pubsub": "redis_out:PubSubTarget",
+        "rediss-pubsub": "redis_out:PubSubTarget",
     },
     "consume": {},
 }

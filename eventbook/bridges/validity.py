@@ -22,5 +22,5 @@ def problems(bridge: Bridge) -> Iterator[str]:
                 require_kind(bridge, direction)
             except UnknownKind as error:
                 yield str(error)
-    if bridge.subject and "{type}" not in bridge.subject:
+    if bridge.subject and "{type}" not in bridge.subject and not bridge.url.startswith("redis"):
         yield "its subject has no {type}, so consumers could not select events"

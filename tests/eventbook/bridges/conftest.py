@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from eventbook.declare.bridges import Bridge
+from stack.binaries import ProgramMissing
+from stack.rabbitmq import RabbitMQ, running
+from tests.eventbook.bridges.exchange import Exchange
 from tests.harness.nats_server import NatsServer
 from tests.harness.processes import kill_group, launch
+from tests.harness.valkey_server import ValkeyServer
 
 SEEN = "commonplace.probe.seen.v1"
 
@@ -17,6 +21,32 @@ SEEN = "commonplace.probe.seen.v1"
 @pytest.fixture
 def nats(tmp_path: Path) -> Iterator[NatsServer]:
     server = NatsServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    try:
+        with running(tmp_path_factory.mktemp("rabbitmq")) as server:
+            yield server
+    except ProgramMissing as error:
+        pytest.skip(f"NOT TESTED: RabbitMQ. {error}")
+
+
+@pytest.fixture
+def rabbit(rabbit_server: RabbitMQ) -> Iterator[Exchange]:
+    """The exchange, with a new queue of another system that is bound to all events."""
+    exchange = Exchange(rabbit_server)
+    exchange.bind()
+    yield exchange
+    exchange.delete()
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(tmp_path)
     server.start()
     yield server
     server.stop()

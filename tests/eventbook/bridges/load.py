@@ -79,6 +79,14 @@ def numbers(events: Iterable[dict[str, Any]]) -> dict[str, list[int]]:
     return dict(found)
 
 
+def first_numbers(events: Iterable[dict[str, Any]]) -> dict[str, list[int]]:
+    """Return the same without repetitions: as a consumer that knows earlier ids sees them."""
+    first: dict[str, dict[str, Any]] = {}
+    for event in events:
+        first.setdefault(event["id"], event)
+    return numbers(first.values())
+
+
 def expected(sent: dict[str, int]) -> dict[str, list[int]]:
     """Return what `numbers` is if every event arrived once, and each aggregate's in order."""
     return {key: list(range(1, last + 1)) for key, last in sent.items()}
