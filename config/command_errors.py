@@ -38,6 +38,8 @@ def one_line(error: BaseException) -> str:
         )
     if isinstance(error, ProgrammingError):
         return f"The database is not that of this release ({first}): run `manage.py migrate`."
+    if isinstance(error.__cause__, psycopg.errors.DeadlockDetected):
+        return f"PostgreSQL ended a deadlock with another session ({first}): run this again."
     if is_timeout(error):
         return (
             f"PostgreSQL did not finish in time ({first}). Check pg_stat_activity, or set a longer"

@@ -29,6 +29,7 @@ class Reports(logging.Handler):
     """A log handler that reports records to Sentry, whose client sends them in its own thread."""
 
     def __init__(self, *, dsn: str, release: str, environment: str) -> None:
+        """Start Sentry's client, without anything that collects requests, SQL or arguments."""
         super().__init__()
         sentry_sdk.init(
             dsn=dsn,

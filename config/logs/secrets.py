@@ -43,6 +43,7 @@ def masking(secrets: Collection[str]) -> Callable[[str], str]:
     longest_first = sorted(secrets, key=len, reverse=True)
 
     def mask(line: str) -> str:
+        # Each search is skipped in lines without the characters that it needs, to save time.
         for secret in longest_first:
             if secret in line:
                 line = line.replace(secret, MASK)

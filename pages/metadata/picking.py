@@ -17,9 +17,8 @@ BEGIN = re.compile(
 )
 # A whole tag; a `>` within quotes doesn't end it. Possessive quantifiers prevent backtracking.
 TAG = re.compile(r"<(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
-MAX_TAG = 8192
-MAX_TEXT = 4096
-MAX_SCRIPT = 512 * 1024
+MAX_TAG, MAX_TEXT, MAX_SCRIPT = 8192, 4096, 512 * 1024  # characters
+# How many elements of each kind are picked.
 MAX_COUNT = {"single": 1000, "script": 20, "title": 1, "heading": 5}
 LINKS = ("canonical", "image_src", "application/pdf")
 ENDS = {
@@ -34,7 +33,7 @@ ENDS = {
 def metadata_html(html: str) -> str:
     """Return HTML with only the page's meta, link, title, h1 and JSON-LD script elements."""
     parts: list[str] = []
-    left = dict(MAX_COUNT)
+    remaining = dict(MAX_COUNT)
     # Elements without a closing tag in the rest of the page. Searching again would be quadratic.
     unclosed: set[str] = set()
     at = 0
@@ -55,8 +54,8 @@ def metadata_html(html: str) -> str:
             tag = _element(kind, name, tag, text)
         elif "link" in begin.group().lower() and not any(word in tag.lower() for word in LINKS):
             continue
-        if tag and left.get(kind, 0) > 0:
-            left[kind] -= 1
+        if tag and remaining.get(kind, 0) > 0:
+            remaining[kind] -= 1
             parts.append(tag)
     return "".join(parts)
 

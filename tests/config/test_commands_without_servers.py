@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from django.db import OperationalError
 
+from config.command_errors import one_line
 from stack.embedded import Servers
 from tests.harness.processes import ROOT, environment
 
@@ -138,3 +140,12 @@ def assert_one_line(ended: Sequence[subprocess.CompletedProcess[str]], *words: s
         assert done.returncode == 1, done
         assert done.stdout.count("\n") == 1, done
         assert all(word in done.stdout for word in words), done
+
+
+def test_a_deadlock_is_no_server_that_is_away() -> None:
+    error = OperationalError("deadlock detected")
+    error.__cause__ = psycopg.errors.DeadlockDetected()
+
+    assert one_line(error) == (
+        "PostgreSQL ended a deadlock with another session (deadlock detected): run this again."
+    )
