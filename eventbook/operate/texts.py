@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
 
 from eventbook.models import Delivery, QueueControl
 from eventbook.operate.queries.deliveries import PurgePreview
 from eventbook.operate.queries.queues import QueueStatus
 from eventbook.operate.queries.schedules import ScheduleStatus
+
+
+def report(found: Any, lines: Iterable[str], *, as_json: bool) -> str:
+    """Return the result of a command, as JSON for programs or as lines of text."""
+    return json.dumps(found, indent=2, cls=DjangoJSONEncoder) if as_json else "\n".join(lines)
 
 
 def confirm(question: str) -> bool:

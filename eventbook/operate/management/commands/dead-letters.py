@@ -14,7 +14,7 @@ from eventbook.operate import actions
 from eventbook.operate.actions import DeadLetters
 from eventbook.operate.management.options import moment, positive
 from eventbook.operate.queries.deliveries import dead_letters
-from eventbook.operate.texts import confirm, last_line
+from eventbook.operate.texts import confirm, last_line, report
 
 ACTIONS = {
     "list": "show the newest dead letters",
@@ -94,16 +94,12 @@ class Command(BaseCommand):
 
     def write(self, letters: list[Delivery], *, whole: bool, as_json: bool) -> None:
         """Print dead letters: with `whole`, their events and attempts too."""
-        if as_json:
-            found = [as_dict(letter, whole=whole) for letter in letters]
-            self.stdout.write(json.dumps(found, indent=2))
-            return
-        for letter in letters:
-            self.stdout.write(as_line(letter))
-            if whole:
-                self.stdout.write(details_of(letter))
-        if not letters:
-            self.stdout.write("No dead letters.")
+        found = [as_dict(letter, whole=whole) for letter in letters]
+        lines = [
+            f"{as_line(letter)}\n{details_of(letter)}" if whole else as_line(letter)
+            for letter in letters
+        ]
+        self.stdout.write(report(found, lines or ["No dead letters."], as_json=as_json))
 
 
 def as_line(letter: Delivery) -> str:
@@ -122,7 +118,7 @@ def details_of(letter: Delivery) -> str:
             f"  attempt {attempt.number} at {attempt.failed_at:%F %T %Z} on {attempt.worker}:"
         )
         parts += [f"    {line}" for line in attempt.error.strip().splitlines()]
-    return "\n".join([*parts, ""])
+    return "\n".join(parts)
 
 
 def as_dict(letter: Delivery, *, whole: bool) -> dict[str, Any]:

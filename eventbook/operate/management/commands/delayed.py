@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from eventbook.models import OutboxEntry
 from eventbook.operate import actions
 from eventbook.operate.management.options import moment, positive
 from eventbook.operate.queries.delayed import delayed_events, delayed_ids
+from eventbook.operate.texts import report
 
 ACTOR = "command line"
 
@@ -39,7 +38,7 @@ class Command(BaseCommand):
         if options["action"] == "list":
             found = delayed_events(type=options["type"], limit=options["limit"])
             lines = map(as_line, found) if found else ["No events wait for their time."]
-            self.write(options, list(map(as_dict, found)), *lines)
+            self.stdout.write(report(list(map(as_dict, found)), lines, as_json=options["json"]))
             return
         ids = delayed_ids(options["keys"])
         if missing := sorted(set(options["keys"]) - ids.keys()):
@@ -51,12 +50,8 @@ class Command(BaseCommand):
             at = options["at"] or timezone.now()
             count = actions.reschedule_delayed(chosen, run_at=at, actor=ACTOR)
         late = f"; {len(chosen) - count} ran already" if count < len(chosen) else ""
-        self.write(options, {"count": count}, f"{options['action']}: {count} events{late}")
-
-    def write(self, options: dict[str, Any], found: Any, *lines: str) -> None:
-        """Print `found` as JSON with --json, else the lines."""
-        as_json = json.dumps(found, indent=2, cls=DjangoJSONEncoder)
-        self.stdout.write(as_json if options["json"] else "\n".join(lines))
+        text = f"{options['action']}: {count} events{late}"
+        self.stdout.write(report({"count": count}, [text], as_json=options["json"]))
 
 
 def as_dict(entry: OutboxEntry) -> dict[str, Any]:

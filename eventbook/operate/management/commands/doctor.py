@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from eventbook.operate.diagnosis import diagnose
+from eventbook.operate.texts import report
 
 
 class Command(BaseCommand):
@@ -20,14 +20,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         findings = list(diagnose())
-        if options["json"]:
-            rows = [dataclasses.asdict(finding) for finding in findings]
-            self.stdout.write(json.dumps(rows, indent=2))
-        else:
-            for finding in findings:
-                mark = self.style.SUCCESS("ok ") if finding.well else self.style.ERROR("BAD")
-                self.stdout.write(f"{mark} {finding.subject}: {finding.text}")
-                if finding.advice:
-                    self.stdout.write(f"    → {finding.advice}")
+        rows, lines = [dataclasses.asdict(finding) for finding in findings], []
+        for finding in findings:
+            mark = self.style.SUCCESS("ok ") if finding.well else self.style.ERROR("BAD")
+            lines.append(f"{mark} {finding.subject}: {finding.text}")
+            if finding.advice:
+                lines.append(f"    → {finding.advice}")
+        self.stdout.write(report(rows, lines, as_json=options["json"]))
         if not all(finding.well for finding in findings):
             raise SystemExit(1)

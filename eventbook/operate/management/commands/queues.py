@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from contextlib import closing
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from celery import current_app
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.serializers.json import DjangoJSONEncoder
 
 from eventbook.brokers.broker import BrokerDown, open_broker
 from eventbook.brokers.lanes import Kind, kind_of
@@ -38,6 +36,7 @@ from eventbook.operate.texts import (
     lines_of_pause,
     pause_of,
     preview_lines,
+    report,
     table,
 )
 
@@ -236,10 +235,7 @@ class Command(BaseCommand):
 
     def write(self, found: Any, *lines: str) -> None:
         """Print `found` as JSON with --json, else the lines."""
-        if self.as_json:
-            self.stdout.write(json.dumps(found, indent=2, cls=DjangoJSONEncoder))
-        else:
-            self.stdout.write("\n".join(lines))
+        self.stdout.write(report(found, lines, as_json=self.as_json))
 
     def show_progress(self, count: int) -> None:
         """Show the progress, unless the output goes to a program."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from datetime import timedelta
@@ -15,6 +14,7 @@ from django.utils import timezone
 from eventbook.conf import conf
 from eventbook.operate.management.options import moment, pace
 from eventbook.operate.queries.deliveries import open_count
+from eventbook.operate.texts import report
 from eventbook.store import replay
 from eventbook.store.replay import InvalidSelection, Progress, Selection
 
@@ -61,15 +61,14 @@ class Command(BaseCommand):
 
     def show(self, results: list[Progress], options: dict[str, Any]) -> None:
         """Print the number of deliveries that were replayed, or would be."""
-        if options["json"]:
-            self.stdout.write(json.dumps([asdict(result) for result in results], indent=2))
-            return
         begin = "would be replayed" if options["dry_run"] else "replayed"
-        for result in results:
-            self.stdout.write(
-                f"{begin}: {result.new + result.again} deliveries to {result.handler}"
-                f" ({result.new} new, {result.again} again; {result.still_open} still open)"
-            )
+        lines = (
+            f"{begin}: {result.new + result.again} deliveries to {result.handler}"
+            f" ({result.new} new, {result.again} again; {result.still_open} still open)"
+            for result in results
+        )
+        found = [asdict(result) for result in results]
+        self.stdout.write(report(found, lines, as_json=options["json"]))
 
     def warn(self, selection: Selection) -> None:
         """Warn if the replay's period begins before the oldest event that is kept."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.serializers.json import DjangoJSONEncoder
 
 from eventbook.operate import actions
 from eventbook.operate.management.options import positive
 from eventbook.operate.queries.schedules import ScheduleStatus, schedule_status, upcoming
-from eventbook.operate.texts import pause_of, table
+from eventbook.operate.texts import pause_of, report, table
 
 ACTOR = "command line"
 ACTIONS = {
@@ -53,8 +51,7 @@ class Command(BaseCommand):
             found, lines = self.act(name, options)
         except actions.UnknownSchedule as error:
             raise CommandError(str(error)) from error
-        as_json = json.dumps(found, indent=2, cls=DjangoJSONEncoder)
-        self.stdout.write(as_json if options["json"] else "\n".join(lines))
+        self.stdout.write(report(found, lines, as_json=options["json"]))
 
     def act(self, name: str, options: dict[str, Any]) -> tuple[Any, list[str]]:
         """Do the action, and return its result for JSON and as lines of text."""
