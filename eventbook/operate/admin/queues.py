@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -18,11 +17,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from eventbook.declare.queues import UnknownQueue, all_policies
+from eventbook.declare.queues import all_policies
 from eventbook.models import Delivery, QueueControl
 from eventbook.operate import actions
 from eventbook.operate.actions import Purged, Waiting
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed, purge_message
+from eventbook.operate.admin.records import OperatedAdmin
 from eventbook.operate.admin.states import badge
 from eventbook.operate.queries.deliveries import purge_preview
 from eventbook.operate.queries.queues import QueueStatus, queue_status
@@ -90,7 +90,7 @@ class ControlForm(ModelForm[QueueControl]):
 
 
 @admin.register(QueueControl)
-class QueueAdmin(admin.ModelAdmin[QueueControl]):
+class QueueAdmin(OperatedAdmin[QueueControl]):
     """The pages of queues: a list with live figures and actions, and a form for the numbers."""
 
     list_display = (
@@ -112,7 +112,6 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     sortable_by = ()
     ordering = ("queue",)
     list_per_page = 200
-    show_full_result_count = False
     change_list_template = "operate/list.html"
     formfield_overrides = {TextField: {"widget": AdminTextInputWidget}}
     actions = ("pause", "resume", "retry_now", "purge")
@@ -128,22 +127,9 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
     )
     readonly_fields = ("queue", "state")
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) or self.has_operate_permission(request)
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         in_table = obj is None or obj.queue in all_policies()
         return in_table and self.has_operate_permission(request)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may control queues."""
-        return request.user.has_perm("eventbook.operate_queues")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return QueueList
@@ -186,31 +172,15 @@ class QueueAdmin(admin.ModelAdmin[QueueControl]):
 
     @admin.action(description="Pause the selected queues", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
-        if queues := self._for_each(request, queryset, actions.pause):
+        if queues := self.for_each(request, queryset, actions.pause):
             text = f"{', '.join(queues)}: paused, no new work begins. Give the reason in the form."
             self.message_user(request, text, messages.WARNING)
 
     @admin.action(description="Resume the selected queues", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:
-        if queues := self._for_each(request, queryset, actions.resume):
+        if queues := self.for_each(request, queryset, actions.resume):
             text = f"{', '.join(queues)}: resumed, with all waiting deliveries."
             self.message_user(request, text)
-
-    def _for_each(
-        self, request: HttpRequest, chosen: QuerySet[QueueControl], action: Callable[..., bool]
-    ) -> list[str]:
-        """Apply an action to each chosen queue, and return their names.
-
-        Show an error for a queue that left the queue table.
-        """
-        done = []
-        for queue in names_of(chosen):
-            try:
-                action(queue, actor=request.user.get_username())
-                done.append(queue)
-            except UnknownQueue as error:
-                self.message_user(request, str(error), messages.ERROR)
-        return done
 
     @admin.action(description="Make waiting retries due now", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[QueueControl]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.contrib import admin, messages
@@ -14,7 +15,9 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from eventbook.beat.schedule import UnknownSchedule
 from eventbook.declare.events import cloud_event
+from eventbook.declare.queues import UnknownQueue
 from eventbook.models import Audit, Delivery, Event, Lease, Operation, OutboxEntry, Process
 from eventbook.operate.actions.delayed import cancel_delayed, reschedule_delayed
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed
@@ -44,6 +47,33 @@ class ReadOnlyAdmin(admin.ModelAdmin[Row]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.can_delete and super().has_delete_permission(request, obj)
+
+
+class OperatedAdmin(ReadOnlyAdmin[Row]):
+    """The pages of what operators control: queues or schedules, whose names are the primary key."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or self.has_operate_permission(request)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may control queues and schedules."""
+        return request.user.has_perm("eventbook.operate_queues")
+
+    def for_each(
+        self, request: HttpRequest, chosen: QuerySet[Row], action: Callable[..., object]
+    ) -> list[str]:
+        """Apply an action to each chosen row, and return their names.
+
+        Show an error for one that this release does not have.
+        """
+        done = []
+        for name in chosen.order_by("pk").values_list("pk", flat=True):
+            try:
+                action(name, actor=request.user.get_username())
+                done.append(name)
+            except (UnknownQueue, UnknownSchedule) as error:
+                self.message_user(request, str(error), messages.ERROR)
+        return done
 
 
 class DeliveryInline(admin.TabularInline[Delivery, Event]):

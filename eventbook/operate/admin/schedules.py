@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -14,14 +14,14 @@ from django.utils.safestring import SafeString
 from eventbook.beat.schedule import ensure_controls
 from eventbook.models import ScheduleControl
 from eventbook.operate import actions
-from eventbook.operate.admin.records import ReadOnlyAdmin
+from eventbook.operate.admin.records import OperatedAdmin
 from eventbook.operate.admin.states import badge
 from eventbook.operate.queries.schedules import status_of_schedule
 from eventbook.operate.texts import pause_of
 
 
 @admin.register(ScheduleControl)
-class ScheduleControlAdmin(ReadOnlyAdmin[ScheduleControl]):
+class ScheduleControlAdmin(OperatedAdmin[ScheduleControl]):
     """The list of schedules; those that no release here has show neither timing nor slots."""
 
     list_display = ("schedule", "state", "timing", "next_slot", "last_run")
@@ -29,13 +29,6 @@ class ScheduleControlAdmin(ReadOnlyAdmin[ScheduleControl]):
     ordering = ("schedule",)
     actions = ("pause", "resume", "run_now")
     change_list_template = "operate/list.html"
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) or self.has_operate_permission(request)
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may control schedules, as queues."""
-        return request.user.has_perm("eventbook.operate_queues")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -69,27 +62,23 @@ class ScheduleControlAdmin(ReadOnlyAdmin[ScheduleControl]):
 
     @admin.action(description="Pause the selected schedules", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[ScheduleControl]) -> None:
-        self._for_each(request, queryset, actions.pause_schedule, "paused: its slots are skipped")
+        self._act(request, queryset, actions.pause_schedule, "paused: its slots are skipped")
 
     @admin.action(description="Resume the selected schedules", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[ScheduleControl]) -> None:
-        self._for_each(request, queryset, actions.resume_schedule, "resumed")
+        self._act(request, queryset, actions.resume_schedule, "resumed")
 
     @admin.action(description="Run the selected schedules now", permissions=["operate"])
     def run_now(self, request: HttpRequest, queryset: QuerySet[ScheduleControl]) -> None:
-        self._for_each(request, queryset, actions.run_schedule_now, "runs once now")
+        self._act(request, queryset, actions.run_schedule_now, "runs once now")
 
-    def _for_each(
+    def _act(
         self,
         request: HttpRequest,
         chosen: QuerySet[ScheduleControl],
         action: Callable[..., object],
         done: str,
     ) -> None:
-        """Apply an action to each chosen schedule; show an error for one of another release."""
-        for name in chosen.order_by("schedule").values_list("schedule", flat=True):
-            try:
-                action(name, actor=request.user.get_username())
-                self.message_user(request, f"{name} {done}.")
-            except actions.UnknownSchedule as error:
-                self.message_user(request, str(error), messages.ERROR)
+        """Apply an action to each chosen schedule, and say what was done."""
+        for name in self.for_each(request, chosen, action):
+            self.message_user(request, f"{name} {done}.")
