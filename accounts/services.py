@@ -138,21 +138,15 @@ def delete_person(*, person: User) -> None:
         locked.delete()
 
 
-def update_profile(
-    *,
-    user: User,
-    display_name: str | None = None,
-    bio: str | None = None,
-    import_visibility: str | None = None,
-) -> User:
-    """Change a user's profile; None leaves a value unchanged.
+def update_profile(*, user: User, **changes: str) -> User:
+    """Change `display_name`, `bio` or `import_visibility` of a user's profile.
 
     Raise User.DoesNotExist if the user has been deleted meanwhile.
     """
-    if display_name is not None:
-        display_name = names.tidy_display_name(display_name)
-    given = {"display_name": display_name, "bio": bio, "import_visibility": import_visibility}
-    changes = {name: value for name, value in given.items() if value is not None}
+    if unknown := changes.keys() - {"display_name", "bio", "import_visibility"}:
+        raise TypeError(f"A profile's {', '.join(sorted(unknown))} cannot be changed.")
+    if "display_name" in changes:
+        changes["display_name"] = names.tidy_display_name(changes["display_name"])
     if changes and not User.objects.filter(pk=user.pk).update(**changes):
         raise User.DoesNotExist
     for name, value in changes.items():

@@ -21,14 +21,13 @@ from notifications.serializers import (
 class NotificationList(ListAPIView[Notification]):
     """List your notifications, newest first."""
 
+    queryset = Notification.objects.none()  # gives the schema the model of the rows
     serializer_class = NotificationSerializer
     query_serializer = NotificationFilterSerializer
     cursor_ordering = "-event_id"
 
     def get_queryset(self) -> QuerySet[Notification]:
         """Return the user's notifications that match the query parameters."""
-        if getattr(self, "swagger_fake_view", False):
-            return Notification.objects.none()
         user = person(self.request)
         return queries.notifications_of(user, unread=self.query["unread"])
 
