@@ -87,10 +87,10 @@ class Person(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(parts, dict) or not parts:
             self.fail("invalid")
         if strange := [name for name in parts if name not in self.parts]:
-            said = {
+            errors = {
                 name[:100]: [unknown_message("field", name, self.parts)] for name in strange[:20]
             }
-            raise serializers.ValidationError(said, code="unknown")
+            raise serializers.ValidationError(errors, code="unknown")
         if not all(isinstance(part, str) for part in parts.values()):
             self.fail("invalid")
         text = serializers.CharField(max_length=200)

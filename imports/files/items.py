@@ -100,10 +100,10 @@ def fingerprint(*parts: object) -> str:
 
 def digest(item: Item) -> UUID:
     """Return a digest of a row's content, which shows whether an item's row has changed."""
-    said = msgspec.json.encode(
+    content = msgspec.json.encode(
         replace(item, line=0, collection_details={}, warning=""), order="deterministic"
     )
-    return UUID(bytes=hashlib.sha256(said).digest()[:16])
+    return UUID(bytes=hashlib.sha256(content).digest()[:16])
 
 
 def clean(text: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -51,20 +52,16 @@ class BatchWriter:
 
     def write_batches(self, parts: Iterator[list[Row]]) -> Iterator[None]:
         """Write a batch every BATCH_ROWS rows or BATCH_SECONDS; yield after each."""
-        seen = 0
-        for part in self._until_error(parts):
-            for row in part:
-                seen += 1
-                if seen <= self.job.read:
-                    continue  # an earlier reader has counted this row
-                if isinstance(row, Item):
-                    self.items.append(row)
-                else:
-                    self.problems.append(row)
-                full = len(self.items) + len(self.problems) >= limits.BATCH_ROWS
-                if full or time.monotonic() - self.last_write > limits.BATCH_SECONDS:
-                    self.write_batch()
-                    yield
+        found = chain.from_iterable(self._until_error(parts))
+        for row in islice(found, self.job.read, None):  # earlier readers have counted the others
+            if isinstance(row, Item):
+                self.items.append(row)
+            else:
+                self.problems.append(row)
+            full = len(self.items) + len(self.problems) >= limits.BATCH_ROWS
+            if full or time.monotonic() - self.last_write > limits.BATCH_SECONDS:
+                self.write_batch()
+                yield
         self.write_batch()
 
     def _until_error(self, parts: Iterator[list[Row]]) -> Iterator[list[Row]]:

@@ -82,8 +82,8 @@ def texts_of(value: Any) -> Iterator[str]:
             if not isinstance(each, list):
                 yield from texts_of(each)
     elif isinstance(value, dict):
-        said = [clean(value.get(name)) for name in NAMES_OF_TEXTS]
-        if text := "\n\n".join(dict.fromkeys(filter(None, said))):
+        texts = [clean(value.get(name)) for name in NAMES_OF_TEXTS]
+        if text := "\n\n".join(dict.fromkeys(filter(None, texts))):
             yield text
 
 
