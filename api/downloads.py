@@ -16,6 +16,8 @@ from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
+from api.refusals import TryLater
+
 # How a cell begins that spreadsheets may run as a formula, which can do harm. Full-width signs
 # count, and so do white space and invisible characters before a sign. A leading apostrophe
 # disarms a formula; it is in the pattern so that `unescape_formula` can undo `escape_formula`
@@ -24,6 +26,8 @@ FORMULA = re.compile(
     r"[=+\-@＝＋－＠﹢﹣﹦﹫'\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]"
 )
 PIECE_LENGTH = 16 * 1024  # characters that are sent in one piece
+TOO_MANY = "You have too many downloads running; wait until one is complete."
+BUSY_SECONDS = 10  # `Retry-After` while too many downloads are running
 
 
 class NoNegotiation(BaseContentNegotiation):
@@ -41,22 +45,13 @@ class NoNegotiation(BaseContentNegotiation):
         return first, first.media_type
 
 
-class TooManyDownloads(APIException):
-    """The user already has the maximum number of downloads running."""
-
-    status_code = status.HTTP_429_TOO_MANY_REQUESTS
-    default_detail = "You have too many downloads running; wait until one is complete."
-    default_code = "too_many_downloads"
-    wait = 10
-
-
 class ServerBusy(APIException):
     """This process is already sending the maximum number of files."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "Too many downloads are running; try again in a few seconds."
     default_code = "unavailable"
-    wait = 10
+    wait = BUSY_SECONDS
 
 
 class Download:
@@ -66,10 +61,10 @@ class Download:
     _open = Counter[int]()
 
     def __init__(self, pieces: Iterator[bytes], *, reader_id: int) -> None:
-        """Count the download; raise TooManyDownloads or ServerBusy at a limit."""
+        """Count the download; raise TryLater or ServerBusy at a limit."""
         with self._lock:
             if self._open[reader_id] >= settings.WEB.exports_per_person:
-                raise TooManyDownloads
+                raise TryLater(TOO_MANY, BUSY_SECONDS)
             if self._open.total() >= settings.WEB.exports_per_process:
                 raise ServerBusy
             self._open[reader_id] += 1
@@ -92,7 +87,7 @@ class Download:
 def file_response(
     parts: Iterable[str], *, name: str, type: str, reader_id: int
 ) -> StreamingHttpResponse:
-    """Stream the parts as a file of that name; raise TooManyDownloads or ServerBusy."""
+    """Stream the parts as a file of that name; raise TryLater or ServerBusy."""
     return StreamingHttpResponse(
         Download(in_pieces(parts), reader_id=reader_id),
         content_type=f"{type}; charset=utf-8",

@@ -215,12 +215,7 @@ class RowSerializer(Serializer):
 
     def to_representation(self, instance: ImportProblem | ImportMerge) -> dict[str, Any]:
         """Return the fields of a problem, a warning or a merge."""
+        fields = {"code": "merged", "detail": MERGED, "card": getattr(instance, "card_id", None)}
         if isinstance(instance, ImportProblem):
-            fields: dict[str, Any] = {
-                "code": instance.code,
-                "detail": instance.detail,
-                "card": None,
-            }
-        else:
-            fields = {"code": "merged", "detail": MERGED, "card": instance.card_id}
+            fields |= {"code": instance.code, "detail": instance.detail}
         return {"line": instance.line, **fields, "row": instance.row}

@@ -17,17 +17,14 @@ BY_HOST, BY_REGISTRY = attrgetter("host"), attrgetter("registry")
 
 
 @handler(page_added, queue="metadata", name="metadata.fetch_page", atomic=False, group=BY_HOST)
-def fetch_page(events: Sequence[Recorded[PageAdded]]) -> None:
-    """Fetch a new page's metadata, once for all users who save the page."""
-    for recorded in events:
-        services.fetch_page(url_id=recorded.event.url_id)
-
-
 @handler(
     page_fetch_requested, queue="metadata", name="metadata.fetch_again", atomic=False, group=BY_HOST
 )
-def fetch_again(events: Sequence[Recorded[PageFetchRequested]]) -> None:
-    """Fetch a page again; its site sends an unchanged page only as a status (304)."""
+def fetch(events: Sequence[Recorded[PageAdded | PageFetchRequested]]) -> None:
+    """Fetch a new page's metadata, once for all users who save the page, or fetch it again.
+
+    The site sends an unchanged page only as a status (304).
+    """
     for recorded in events:
         services.fetch_page(url_id=recorded.event.url_id)
 
