@@ -3,6 +3,7 @@
 `BRIDGE_NATS_URL` configures a bridge `nats`. `BRIDGE_NATS_PUBLISH` and `BRIDGE_NATS_CONSUME` list
 the integration events that leave and that come in. Without them, nothing crosses the bridge.
 `BRIDGE_NATS_SUBJECT` replaces the default place in the target, for example `library.{type}`.
+`BRIDGE_NATS_TOKEN` is a bearer token, for HTTP.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def _bridge(name: str, environment: Mapping[str, str]) -> Bridge:
         publish=frozenset(_words(environment.get(f"BRIDGE_{name}_PUBLISH", ""))),
         consume=frozenset(_words(environment.get(f"BRIDGE_{name}_CONSUME", ""))),
         subject=environment.get(f"BRIDGE_{name}_SUBJECT", ""),
+        token=environment.get(f"BRIDGE_{name}_TOKEN", ""),
     )
 
 

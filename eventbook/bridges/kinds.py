@@ -23,6 +23,10 @@ KINDS: dict[str, dict[str, str]] = {
         "rediss-streams": "redis_out:StreamsTarget",
         "redis-pubsub": "redis_out:PubSubTarget",
         "rediss-pubsub": "redis_out:PubSubTarget",
+        "http": "http_out:HttpTarget",
+        "https": "http_out:HttpTarget",
+        "http-binary": "http_out:HttpTarget",
+        "https-binary": "http_out:HttpTarget",
     },
     "consume": {},
 }

@@ -43,6 +43,8 @@ class Bridge:
     consume: frozenset[str] = frozenset()
     # Where an event goes in the target, with `{type}` for its type; "" for the kind's default.
     subject: str = ""
+    # For HTTP: the bearer token.
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

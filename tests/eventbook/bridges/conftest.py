@@ -67,6 +67,7 @@ def configure(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Configure:
         monkeypatch.setenv(f"{variable}_PUBLISH", " ".join(bridge.publish))
         monkeypatch.setenv(f"{variable}_CONSUME", " ".join(bridge.consume))
         monkeypatch.setenv(f"{variable}_SUBJECT", bridge.subject)
+        monkeypatch.setenv(f"{variable}_TOKEN", bridge.token)
         return bridge
 
     settings.BRIDGES = ()

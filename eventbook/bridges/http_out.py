@@ -1,0 +1,118 @@
+"""HTTP: one POST for each CloudEvent; a response 2xx is the confirmation.
+
+With `https://…`, the event is one JSON document (structured mode); with `https-binary://…`, headers
+have the attributes (binary mode); `http` and `http-binary` are for networks that nobody else can
+read. Operators choose the address, so it may be an internal one; but redirects, which the target
+chooses, are not followed, and neither proxies nor .netrc of the environment are used.
+"""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from uuid import UUID
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from eventbook.bridges.envelope import JSON, STRUCTURED, Message
+from eventbook.bridges.target import TargetDown
+from eventbook.declare.bridges import Bridge
+
+CONNECTIONS = 8  # requests at once: of different aggregates, so that order does not matter
+TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for the response
+# The responses that say that the event itself is wrong; others say that the target is, for now.
+REFUSALS = {400, 413, 415, 422}
+# Printable characters of a header, but those that CloudEvents encodes: space, quote and percent.
+PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+
+class HttpTarget:
+    """An address to which events are posted."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        parts = urlsplit(bridge.url)
+        scheme, _, mode = parts.scheme.partition("-")
+        self._is_binary = mode == "binary"
+        host = parts.netloc.rpartition("@")[2]
+        self._url = urlunsplit((scheme, host, parts.path or "/", parts.query, ""))
+        self._headers = {"User-Agent": "commonplace-bridge"}
+        if bridge.token:
+            self._headers["Authorization"] = f"Bearer {bridge.token}"
+        elif parts.username:
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+        self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="post")
+        self._local = threading.local()
+        self._failed = threading.Event()
+
+    def publish(self, messages: Sequence[Message]) -> Mapping[UUID, str]:
+        """Post messages, several at once, and wait for all responses; post no more after a failure.
+
+        So an outage takes one timeout, not one for each message.
+        """
+        self._failed.clear()
+        results = self._threads.map(self._post, messages)
+        problems = dict(zip((message.id for message in messages), results, strict=True))
+        down = {id: text for id, (text, lasting) in problems.items() if text and not lasting}
+        if down:
+            confirmed = {id for id, (text, _) in problems.items() if not text}
+            raise TargetDown(next(iter(down.values())), confirmed)
+        return {id: text for id, (text, _) in problems.items() if text}
+
+    def _post(self, message: Message) -> tuple[str, bool]:
+        """Post a message; return "", or what is wrong and whether that is the message's fault."""
+        if self._failed.is_set():
+            return "HTTP: an earlier request failed", False
+        problem, lasting = self._posted(message)
+        if problem and not lasting:
+            self._failed.set()
+        return problem, lasting
+
+    def _posted(self, message: Message) -> tuple[str, bool]:
+        headers, body = self._written(message)
+        try:
+            with self._session().post(
+                self._url, body, headers=headers, timeout=TIMEOUT,
+                allow_redirects=False, stream=True,
+            ) as response:  # fmt: skip
+                status = response.status_code
+                # A short body is read so that the connection can be used again.
+                if int(response.headers.get("Content-Length", "0") or 0) < 65_536:
+                    response.raw.read(65_536)
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            # Not the error's text, which may have the whole address.
+            return f"HTTP: {type(error).__name__}", False
+        if 200 <= status < 300:
+            return "", False
+        return f"The target responded with status {status}.", status in REFUSALS
+
+    def _written(self, message: Message) -> tuple[dict[str, str], bytes]:
+        """Return the headers and the body of a message."""
+        if not self._is_binary:
+            return {"Content-Type": STRUCTURED}, message.structured
+        headers = {
+            f"ce-{name}": quote(value, safe=PLAIN)
+            for name, value in message.attributes.items()
+            if name != "datacontenttype"
+        }
+        return headers | {"Content-Type": JSON}, message.data
+
+    def _session(self) -> requests.Session:
+        """Return this thread's session, whose connection stays open between requests."""
+        if not hasattr(self._local, "session"):
+            self._local.session = requests.Session()
+            self._local.session.trust_env = False
+            self._local.session.headers.update(self._headers)
+        session: requests.Session = self._local.session
+        return session
+
+    def idle(self) -> None:
+        """Do nothing: only an event shows whether the target responds."""
+
+    def close(self) -> None:
+        """End the threads; their connections close with them."""
+        self._threads.shutdown()

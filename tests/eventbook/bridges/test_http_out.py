@@ -1,0 +1,120 @@
+"""The bridge that posts events, to a real web server."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from eventbook.bridges.publishing import Publisher
+from eventbook.bridges.target import TargetDown
+from eventbook.models import BridgeEntry, ParkedMessage
+from tests.eventbook.bridges.conftest import Configure, Processes
+from tests.eventbook.bridges.load import break_at_random, expected, first_numbers, load
+from tests.eventbook.bridges.web import WebServer
+from tests.harness.processes import wait_for
+from tests.probe.sending import send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def web_server() -> Iterator[WebServer]:
+    server = WebServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("scheme", ["http", "http-binary"])
+def test_others_can_read_the_event(
+    web_server: WebServer, configure: Configure, scheme: str
+) -> None:
+    publisher = Publisher(configure("web", web_server.url(scheme)))
+    send('naïve "key" 100%')
+    event_id = BridgeEntry.objects.get().event_id
+
+    publisher.step()
+    publisher.target.close()
+
+    key = 'naïve "key" 100%'
+    assert web_server.events() == [
+        {"id": str(event_id), "subject": f"probes/{key}", "data": {"key": key, "text": "ok"}}
+    ]
+    headers, _ = web_server.requests[0]
+    assert headers["path"] == "/events?of=commonplace"
+    assert headers["content-type"].startswith("application/")
+
+
+def test_a_login_or_token_is_sent(web_server: WebServer, configure: Configure) -> None:
+    configured = [
+        configure("login", web_server.url(login="user:pass%20word@")),
+        configure("token", web_server.url(), token="a-token"),
+    ]
+    send("a")
+    for bridge in configured:
+        publisher = Publisher(bridge)
+        publisher.step()
+        publisher.target.close()
+
+    assert [headers["authorization"] for headers, _ in web_server.requests] == [
+        "Basic dXNlcjpwYXNzIHdvcmQ=",
+        "Bearer a-token",
+    ]
+    assert "a-token" not in repr(configured)
+
+
+def test_an_event_that_the_target_calls_wrong_is_parked(
+    web_server: WebServer, configure: Configure
+) -> None:
+    publisher = Publisher(configure("web", web_server.url()))
+    web_server.respond = lambda body: 422 if b"probes/bad" in body else 200
+    send("bad", "good")
+
+    publisher.step()
+    publisher.target.close()
+
+    assert ParkedMessage.objects.get().reason == "The target responded with status 422."
+    assert [event["subject"] for event in web_server.events()] == ["probes/good"]
+
+
+@pytest.mark.parametrize("status", [301, 401, 404, 429, 500, 503])
+def test_other_responses_are_an_outage_and_redirects_are_not_followed(
+    web_server: WebServer, configure: Configure, status: int
+) -> None:
+    publisher = Publisher(configure("web", web_server.url()))
+    web_server.respond = lambda body: status if b"probes/a" in body else 200
+    send("a", "b")
+
+    with pytest.raises(TargetDown, match=f"status {status}"):
+        publisher.step()
+    publisher.target.close()
+
+    assert BridgeEntry.objects.count() >= 1
+    assert "probes/a" not in [event["subject"] for event in web_server.events()]
+
+
+def test_both_ends_are_stopped_under_load_and_nothing_is_lost_or_out_of_order(
+    web_server: WebServer, configure: Configure, processes: Processes
+) -> None:
+    configure("web", web_server.url())
+    running = [processes.start("publish", "web")]
+
+    def restart_the_bridge() -> None:
+        processes.kill(running.pop())
+        running.append(processes.start("publish", "web"))
+
+    def restart_the_server() -> None:
+        web_server.stop()
+        web_server.start()
+
+    with load() as recorded:
+        wait_for(lambda: web_server.requests, seconds=30, what="the bridge publishes")
+        break_at_random([restart_the_bridge, restart_the_server], times=4, seed=4)
+    wait_for(lambda: not BridgeEntry.objects.exists(), seconds=90, what="all is published")
+
+    arrived = web_server.events()
+    assert first_numbers(arrived) == expected(recorded.sent)
+    repeated = sum(Counter(event["id"] for event in arrived).values()) - recorded.total
+    print(f"{recorded.total} events, {repeated} of them twice")  # noqa: T201
