@@ -14,6 +14,7 @@ from eventbook.lazy import loading
 if TYPE_CHECKING:
     from eventbook.beat.schedule import scheduled
     from eventbook.declare.bridges import Bridge, Received, integration_event, receives, translates
+    from eventbook.declare.bursts import Debounce, Throttle
     from eventbook.declare.events import KeyRange, Recorded, event_type
     from eventbook.declare.handlers import handler
     from eventbook.declare.queues import QueuePolicy, policy_of
@@ -30,6 +31,7 @@ __all__ = [
     "NEVER",
     "BacklogFull",
     "Bridge",
+    "Debounce",
     "DomainSignal",
     "KeyRange",
     "Later",
@@ -41,6 +43,7 @@ __all__ = [
     "Recorded",
     "Retry",
     "Statement",
+    "Throttle",
     "admit_bulk_work",
     "event_type",
     "exponential",
@@ -68,6 +71,7 @@ __getattr__ = loading(
             "receives",
             "translates",
         ],
+        "declare.bursts": ["Debounce", "Throttle"],
         "declare.events": ["KeyRange", "Recorded", "event_type"],
         "declare.handlers": ["handler"],
         "declare.queues": ["QueuePolicy", "policy_of"],

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.dispatch import Signal
 
+from eventbook.declare.bursts import Burst
 from eventbook.declare.events import KeyRange, Recorded
 from eventbook.declare.queues import QueuePolicy, policy_of
 from eventbook.declare.retries import AS_THE_QUEUE, Retry, retry_for, waits_of
@@ -58,6 +59,9 @@ class Options(TypedDict, total=False):
     retry_by_error: Mapping[type[Exception], Retry]
     # After this long, a run is interrupted by an exception; by default, as the queue's policy says.
     time_limit_seconds: int | None
+    # What the function gets of several events with one key: the last one (Debounce), or one each so
+    # many seconds (Throttle); by default, all of them.
+    burst: Burst | None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Handler:
     retry: Retry = AS_THE_QUEUE
     retry_by_error: Mapping[type[Exception], Retry] = field(default_factory=dict)
     time_limit_seconds: int | None = None
+    burst: Burst | None = None
 
     @property
     def names(self) -> list[str]:
@@ -135,6 +140,8 @@ def _validate(new: Handler) -> None:
         raise ValueError(
             f"{new.name}: `group` is for effects outside the database (`atomic=False`)."
         )
+    if new.burst is not None and (new.split or new.statement):
+        raise ValueError(f"{new.name}: `burst` excludes `split` and `statement`.")
     if new.time_limit_seconds is not None and new.time_limit_seconds < 1:
         raise ValueError(f"{new.name}: the time limit is at least 1 second.")
     for retry in (new.retry, *new.retry_by_error.values()):

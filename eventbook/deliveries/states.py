@@ -54,6 +54,19 @@ class Pending:
         return self.isolated or self.swept
 
 
+WAKE = """
+    SELECT pg_notify('outbox', %s) WHERE %s < clock_timestamp() + %s * interval '1 second'
+"""
+
+
+def wake_relay(due_at: datetime, *, within: float) -> None:
+    """Notify the relay, at the commit, of a due time `within` this many seconds.
+
+    The relay learns of later ones by itself: it polls twice a second.
+    """
+    execute(WAKE, [DUE_NOW, due_at, within])
+
+
 def reopen(ids: Sequence[int], *, suspect: Sequence[int] = ()) -> None:
     """Make queued and running deliveries due at once, after the broker or the database failed.
 

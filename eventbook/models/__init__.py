@@ -1,7 +1,7 @@
 """The tables of the event system."""
 
 from eventbook.models.bridges import BridgeEntry, ParkedMessage, ReceivedEvent
-from eventbook.models.deliveries import Attempt, Delivery, Lease
+from eventbook.models.deliveries import Attempt, Burst, Delivery, Lease
 from eventbook.models.events import Event, OutboxEntry, Priority, Subscription
 from eventbook.models.limits import Permit, RateGroup
 from eventbook.models.operating import (
@@ -18,6 +18,7 @@ __all__ = [
     "Attempt",
     "Audit",
     "BridgeEntry",
+    "Burst",
     "Delivery",
     "Event",
     "Lease",

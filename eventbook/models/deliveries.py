@@ -114,6 +114,29 @@ class Attempt(models.Model):
         return f"number {self.number}"
 
 
+class Burst(models.Model):
+    """A handler's events with one key, of which it gets only some (eventbook/declare/bursts.py)."""
+
+    handler = models.TextField()
+    key = models.TextField()
+    # The delivery that waits for the burst's end; null while none does.
+    delivery = models.BigIntegerField(null=True)
+    # When the first event of the burst came.
+    began_at = models.DateTimeField(null=True)
+    # Until then, no further event is delivered (Throttle).
+    closed_until = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            # Workers lock the row of a key, and decide one after another.
+            models.UniqueConstraint(fields=["handler", "key"], name="one_burst_per_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.handler} {self.key}"
+
+
 class Lease(models.Model):
     """A worker's claim on a batch of deliveries, which it extends while it runs.
 

@@ -18,7 +18,10 @@ from eventbook.declare.queues import all_policies
 Labels = dict[str, str]
 
 # The outcomes of a delivery that reached a worker.
-OUTCOMES = ("done", "retry", "dead", "limited", "deferred", "isolated", "paused", "passed_over")
+OUTCOMES = (
+    "done", "retry", "dead", "limited", "deferred", "held", "superseded", "isolated", "paused",
+    "passed_over",
+)  # fmt: skip
 # The label of an event type, or process group, that this release does not know.
 OTHER = "other"
 

@@ -18,9 +18,10 @@ from eventbook.database.ids import new_id
 from eventbook.database.statements import execute
 from eventbook.declare.bridges import bridges_by_event
 from eventbook.declare.events import DomainEvent, encode, type_of_class
+from eventbook.deliveries.states import wake_relay
 from eventbook.models import Event, OutboxEntry, Priority
 from eventbook.observe import tracing
-from eventbook.record.waiting import wake_relay, with_zone
+from eventbook.record.waiting import SOON_SECONDS, with_zone
 
 __all__ = ["OutsideTransaction", "Priority", "record", "record_with", "recording"]
 
@@ -129,7 +130,7 @@ class EventBatch:
             times = [self.run_at.get(id) for id in ids]
             statement = self._with_bridges(INSERT_WAITING, IF_NOW)
             execute(statement, [ids, times, *self._parameters()])
-        wake_relay(min(self.run_at.values()))
+        wake_relay(min(self.run_at.values()), within=SOON_SECONDS)
 
     def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         """Run a changing statement, write the events if it returns rows, and return the rows."""

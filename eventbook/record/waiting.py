@@ -13,15 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from eventbook.database.statements import execute
-from eventbook.deliveries.states import DUE_NOW
+from eventbook.deliveries.states import wake_relay
 
 logger = logging.getLogger(__name__)
 
-# The relay knows of later times by itself: it polls twice a second. This leaves the transaction
-# nearly 10 seconds until its commit.
-SOON = "interval '10 seconds'"
-# PostgreSQL sends the notification at the commit.
-WAKE = f"SELECT pg_notify('outbox', %s) WHERE %s < clock_timestamp() + {SOON}"
+# A transaction may last nearly so long before the relay must know of its events.
+SOON_SECONDS = 10
 
 # An event that is cancelled leaves no trace but a line in the log: nobody can replay it, and its
 # key can be used again.
@@ -50,11 +47,6 @@ def with_zone(time: datetime) -> datetime:
     if time.tzinfo is None:
         raise ValueError("`run_at` needs a time zone: for example datetime.now(UTC) + delay.")
     return time
-
-
-def wake_relay(run_at: datetime) -> None:
-    """Notify the relay if an event's time comes so soon that the relay may not know of it yet."""
-    execute(WAKE, [DUE_NOW, run_at])
 
 
 def cancel_key(key: str, *, type: str) -> bool:
@@ -93,5 +85,5 @@ def _reschedule(chosen: str, parameters: list[Any], run_at: datetime) -> int:
     statement = RESCHEDULE.format(chosen=chosen)
     count = execute(statement, [with_zone(run_at), *parameters]).count
     if count:
-        wake_relay(run_at)
+        wake_relay(run_at, within=SOON_SECONDS)
     return count

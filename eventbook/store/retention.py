@@ -15,7 +15,7 @@ from eventbook.conf import conf
 from eventbook.database.ids import first_id_at
 from eventbook.database.statements import execute
 from eventbook.declare.queues import all_policies
-from eventbook.deliveries import limits
+from eventbook.deliveries import bursts, limits
 from eventbook.models import StreamReset
 
 STEP = 5_000  # rows deleted in one transaction
@@ -77,6 +77,7 @@ def prune() -> dict[str, int]:
     if conf.KEEP_EVENTS_DAYS:
         pruned["events"] += _prune_events(timedelta(days=conf.KEEP_EVENTS_DAYS), types=None)
     limits.delete_idle()
+    bursts.delete_idle()
     StreamReset.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
     return pruned
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,7 @@ from eventbook.declare.events import ALL_KEYS, SMALL_BATCH, NewerEvent, Recorded
 from eventbook.declare.handlers import Handler, handlers
 from eventbook.declare.queues import QueuePolicy
 from eventbook.deliveries import runs, states
+from eventbook.deliveries.bursts import admit
 from eventbook.deliveries.controls import control_of
 from eventbook.deliveries.limits import RateLimited, acquire_permits, end_permits, rate_limits_of
 from eventbook.deliveries.outcomes import Outcome, Outcomes
@@ -96,7 +98,10 @@ def _run(handler: Handler, ids: Sequence[int], lease: Lease) -> Outcomes:
     with RunLog(handler) as log:
         try:
             done, left = _run_statement(handler, ids, lease)
-            return Outcomes(done=done + (_run_batch(log, left, lease) if left else 0))
+            outcomes = Outcomes(done=done)
+            if left:
+                outcomes.update(_run_batch(log, left, lease))
+            return outcomes
         except Exception as error:
             if not connection.is_usable():
                 raise
@@ -104,14 +109,14 @@ def _run(handler: Handler, ids: Sequence[int], lease: Lease) -> Outcomes:
             failure = error
         # Outside the except block, or a later failure's traceback would begin with this one.
         if len(ids) == 1:
-            outcomes = [_settle_failure(handler, ids[0], failure)]
+            ended = [_settle_failure(handler, ids[0], failure)]
         elif isinstance(failure, SoftTimeLimitExceeded):
             states.isolate(ids)
-            outcomes = [Outcome("isolated", id, type(failure).__name__) for id in ids]
+            ended = [Outcome("isolated", id, type(failure).__name__) for id in ids]
         else:
-            outcomes = _run_each(handler, ids)
+            ended = _run_each(handler, ids)
         lease.release()
-        return Outcomes.of(outcomes)
+        return Outcomes.of(ended)
 
 
 def _run_statement(handler: Handler, ids: Sequence[int], lease: Lease) -> tuple[int, Sequence[int]]:
@@ -137,17 +142,28 @@ def _run_statement(handler: Handler, ids: Sequence[int], lease: Lease) -> tuple[
     return len(done), [id for id in ids if id not in done]
 
 
-def _run_batch(log: RunLog, ids: Sequence[int], lease: Lease | None = None) -> int:
-    """Claim, handle and finish deliveries in one transaction; return the number of claimed ones."""
+def _run_batch(log: RunLog, ids: Sequence[int], lease: Lease | None = None) -> Counter[str]:
+    """Claim, handle and finish deliveries in one transaction; count the claimed ones by outcome.
+
+    Deliveries of a burst that don't run now are held or superseded.
+    """
     handler = log.handler
     with runs.RunTimer(handler) as timer, transaction.atomic():
-        batch = states.claim(handler, ids)
+        batch, outcomes = admit(handler, states.claim(handler, ids))
         ages, since_ready = [one.age for one in batch], [one.since_ready for one in batch]
         timer.claimed(ages, since_ready=since_ready)
         log.started(batch)
-        _handle(handler, {one.id: one.recorded() for one in batch})
+        _handle(handler, {one.id: _event(handler, one) for one in batch})
         states.finish([one.id for one in batch], lease=lease.end() if lease else None)
-    return len(batch)
+    return outcomes + Counter(done=len(batch))
+
+
+def _event(handler: Handler, delivery: Claimed) -> Recorded[Any]:
+    """Return a delivery's event as its handler gets it; raise what its key function raises."""
+    recorded = delivery.recorded()
+    if handler.burst:
+        handler.burst.key(recorded.event)
+    return recorded
 
 
 def _handle(handler: Handler, batch: dict[int, Recorded[Any]]) -> None:
@@ -177,8 +193,8 @@ def _run_each(handler: Handler, ids: Sequence[int]) -> list[Outcome]:
             return outcomes + [Outcome("paused")] * len(rest)
         with RunLog(handler) as log:
             try:
-                done = _run_batch(log, [id])
-                outcomes.append(Outcome("done" if done else "passed_over"))
+                (outcome,) = _run_batch(log, [id]) or ["passed_over"]
+                outcomes.append(Outcome(outcome))
             except Exception as error:
                 if not connection.is_usable():
                     raise
@@ -191,9 +207,9 @@ def _run_without_transaction(handler: Handler, ids: Sequence[int], lease: Lease)
     """Mark deliveries as running, and call the handler on each, until the queue is paused."""
     claimed_at = time.monotonic()
     with transaction.atomic():
-        batch = states.claim(handler, ids)
+        batch, held = admit(handler, states.claim(handler, ids))
         states.start([one.id for one in batch], policy=handler.policy)
-    outcomes: list[Outcome] = []
+    outcomes = [Outcome(state) for state in held.elements()]
     for place, delivery in enumerate(batch):
         if control_of(handler.queue).paused:
             rest = [one.id for one in batch[place:]]
@@ -211,7 +227,7 @@ def _call(handler: Handler, delivery: Claimed, policy: QueuePolicy, claimed_at: 
     with RunLog(handler) as log:
         log.started([delivery])
         try:
-            recorded = delivery.recorded()
+            recorded = _event(handler, delivery)
             limits = rate_limits_of(handler, recorded.event, policy)
             permission = acquire_permits(
                 limits, longest=policy.longest_run_seconds, waited=delivery.was_rate_limited

@@ -30,6 +30,27 @@ SLOTS = """
     ORDER BY 1
 """
 ON_TIME_SECONDS = 0.1
+# Between two events of bursts: a burst ends later for workers that have a backlog.
+PAUSE_SECONDS = 0.02
+SIDE_BY_SIDE = 40  # bursts
+
+
+# How late each burst's last event was delivered: 2 s after it would be on time.
+BURSTS = """
+    SELECT date_part('epoch', max(finished_at) - max(delivery.recorded_at)) - 2
+    FROM eventbook_delivery AS delivery JOIN eventbook_event AS event ON event.id = event_id
+    WHERE handler = 'probe.debounce' GROUP BY subject ORDER BY 1
+"""
+# By burst and handler: the number of its events, the number delivered, and whether the last was.
+DELIVERED = """
+    SELECT DISTINCT count(event.id), count(effect.key) <= 3,
+           bool_or(effect.key IS NOT NULL AND event.data ->> 'key' LIKE '%%-last')
+    FROM eventbook_delivery AS delivery JOIN eventbook_event AS event ON event.id = event_id
+    LEFT JOIN probe_effect AS effect
+      ON effect.event_id = event.id AND effect.handler = delivery.handler
+    WHERE delivery.handler IN ('probe.debounce', 'probe.throttle')
+    GROUP BY subject, delivery.handler
+"""
 
 
 def delay(world: World, shortest: float, longest: float) -> None:
@@ -92,3 +113,47 @@ def test_cron_slots_are_on_time(world: World, report: Report) -> None:
         case.did = f"{len(late)} slots: {quantiles(late)} late"
         assert late[0] >= 0, "a slot ran before its time"
         assert late[0] < ON_TIME_SECONDS * 5
+
+
+def burst(world: World, events: int) -> None:
+    """Record SIDE_BY_SIDE bursts of so many events."""
+    with httpx.Client(timeout=30) as http:
+        for number in range(events):
+            name = "last" if number == events - 1 else str(number)
+            for group in range(SIDE_BY_SIDE):
+                url = f"{world.url()}/probe/?group=burst-{group}&key={group}-{name}"
+                http.post(url).raise_for_status()
+                time.sleep(PAUSE_SECONDS)
+
+
+def test_bursts_end_on_time_under_load(world: World, report: Report) -> None:
+    load = Load(world)
+    with report.case("21 bursts under load", did="") as case:
+        load.start()
+        burst(world, 3)
+        load.finish()
+        case.recovered(world.wait_recovered())
+
+        late = [seconds for (seconds,) in world.rows(BURSTS)]
+        case.did = f"{SIDE_BY_SIDE} bursts: {quantiles(late)} late"
+        assert world.rows(DELIVERED) == [(3, True, True)]
+        assert late[0] >= 0, "a burst ended before its time"
+
+
+def test_the_last_of_each_burst_is_delivered_whatever_restarts(
+    world: World, report: Report
+) -> None:
+    dice = random.Random(SEED)
+    with report.case("21 bursts, restarts", did="all processes killed") as case:
+        world.process("relay2").start()
+        for _ in range(3):
+            burst(world, 1)
+            for name in dice.sample(["relay", *world.workers, "relay2"], 2):
+                if world.process(name).pid:
+                    world.process(name).kill()
+        case.recovered(world.wait_recovered())
+
+        doubled = "SELECT event_id FROM probe_effect GROUP BY event_id, handler HAVING count(*) > 1"
+        assert world.rows(f"{doubled} AND handler NOT LIKE '%outside'") == []
+        ((events, few, has_last),) = world.rows(DELIVERED)
+        assert (events, few, has_last) == (3, True, True)

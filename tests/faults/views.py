@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from eventbook.models import Priority
 from eventbook.record.outbox import recording
-from tests.probe.signals import ProbeSent, probe_sent
+from tests.probe.signals import ProbeRepeated, ProbeSent, probe_repeated, probe_sent
 
 
 @csrf_exempt
@@ -20,12 +20,17 @@ def probe(request: HttpRequest) -> JsonResponse:
 
     A single probe has an event key, so that repeating the request is harmless. With `fail`, raise
     an unexpected error with these words. With `delay`, its time comes after that many seconds.
+    With `group`, record a repeated probe instead.
     """
     if words := request.GET.get("fail"):
         raise ValueError(words)
     key, behaviour = request.GET["key"], request.GET.get("behaviour", "ok")
     count = int(request.GET.get("count", "0"))
     priority = Priority.BULK if count else Priority.INTERACTIVE
+    if group := request.GET.get("group"):
+        with transaction.atomic():
+            probe_repeated.send(sender=None, event=ProbeRepeated(group=group, key=key))
+        return JsonResponse({"key": key}, status=201)
     with transaction.atomic(), recording(priority=priority):
         for number in range(count):
             event = ProbeSent(key=f"{key}-{number}", behaviour=behaviour)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.request import Request, urlopen
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 
 from eventbook.beat.schedule import scheduled
+from eventbook.declare.bursts import Burst, Debounce, Throttle
 from eventbook.declare.events import ALL_KEYS, KeyRange, Recorded
 from eventbook.declare.handlers import handler
 from eventbook.declare.retries import NEVER, Retry, exponential, fixed
@@ -17,9 +19,11 @@ from eventbook.observe import tracing
 from tests.probe.behaviours import ABOUT_TRANSACTIONS, BEHAVIOURS, behave
 from tests.probe.models import Effect
 from tests.probe.signals import (
+    ProbeRepeated,
     ProbeSent,
     ProbeSpread,
     ProbeTried,
+    probe_repeated,
     probe_sent,
     probe_spread,
     probe_tried,
@@ -117,6 +121,34 @@ def attempt_outside(events: Sequence[Recorded[ProbeTried]]) -> None:
         BEHAVIOURS[recorded.event.behaviour](recorded.event.key)
 
 
-@scheduled(cron="* * * * *", tz="Europe/Berlin", name="probe.minutely", queue="notifications")
+def group_of(event: ProbeRepeated) -> str:
+    """Return the key of a burst; raise for an event whose group is `none`."""
+    if event.group == "none":
+        raise LookupError(event.key)
+    return event.group
+
+
+def repeat(name: str, events: Sequence[Recorded[ProbeRepeated]]) -> None:
+    Effect.objects.bulk_create(
+        [Effect(key=each.event.key, handler=name, event_id=each.id) for each in events]
+    )
+    for each in events:
+        BEHAVIOURS[each.event.behaviour](each.event.key)
+
+
+def add_repeating(kind: str, burst: Burst) -> None:
+    """Register two handlers of repeated probes: one in a transaction, and one outside."""
+    for name, queue, atomic in ((kind, "notifications", True), (f"{kind}_outside", "feeds", False)):
+        options: dict[str, Any] = {"atomic": atomic, "burst": burst, "retry": QUICK}
+        subscribe = handler(probe_repeated, queue=queue, name=name, **options)
+        subscribe(partial(repeat, name))
+
+
+QUICK = Retry(attempts=2, backoff=fixed(0.1))
+add_repeating("probe.debounce", Debounce(key=group_of, seconds=2, longest=5))
+add_repeating("probe.throttle", Throttle(key=group_of, seconds=2))
+
+
+@scheduled(cron="* * * * *", tz="Europe/Berlin", name="probe.minutely", queue="feeds")
 def minutely() -> str:
     return "ran"

@@ -47,3 +47,19 @@ class ProbeTried:
 
 
 probe_tried = DomainSignal(ProbeTried)
+
+
+@event_type("probe.repeated", version=1)
+class ProbeRepeated:
+    """An event of which handlers get only some: those of one `group` are a burst."""
+
+    group: str
+    key: str
+    behaviour: str = "ok"
+
+    @property
+    def subject(self) -> str:
+        return f"probes/{self.group}"
+
+
+probe_repeated = DomainSignal(ProbeRepeated)

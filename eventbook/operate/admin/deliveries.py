@@ -97,7 +97,8 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         if (handler := handlers.get(delivery.handler)) is None:
             return "–"
         attempts = len(handler.waits_after(None)) + 1
-        return f"{attempts} attempts of at most {handler.policy.time_limit_seconds} s"
+        limits = f"{attempts} attempts of at most {handler.policy.time_limit_seconds} s"
+        return f"{limits}; {handler.burst}" if handler.burst else limits
 
     @admin.action(description="Replay the selected dead letters", permissions=["operate"])
     def replay_dead(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
