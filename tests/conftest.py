@@ -64,6 +64,14 @@ def drain(transactional_db: None, workers: Workers) -> Drain:
     return lambda seconds=30.0: drain_with(workers, seconds=seconds)
 
 
+@pytest.fixture
+def no_deleted_rows(db: None) -> None:
+    """Leave no deleted rows of earlier tests, for a test that counts the entries that it reads."""
+    from tests.harness import tables
+
+    tables.truncate()
+
+
 @pytest.fixture(autouse=True)
 def nothing_counted_yet() -> Iterator[None]:
     """Clear caches and counters, so that no test sees the attempts or pauses of another."""

@@ -122,6 +122,7 @@ def test_the_stream_tells_nothing_of_who_is_not_active(alice: User, bob: User) -
     assert load_cards({pair}) == {}
 
 
+@pytest.mark.usefixtures("no_deleted_rows")
 def test_a_profile_reads_only_those_who_are_not_active(alice: User, bob: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute(CROWD, [3000, alice.pk])

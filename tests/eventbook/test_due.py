@@ -19,7 +19,10 @@ from eventbook.relay.relay import Relay
 from eventbook.relay.scan_start import ScanStart
 from tests.harness.plans import entries_read
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("no_deleted_rows"),
+]
 
 LIMIT = 200
 MADE = """

@@ -23,7 +23,10 @@ from tests.harness.plans import entries_read
 from tests.harness.processes import wait_for
 from tests.probe.sending import send
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("no_deleted_rows"),
+]
 
 MANY = 2_000
 HANDLER, QUEUE = "probe.write", "notifications"

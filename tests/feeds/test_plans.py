@@ -23,7 +23,10 @@ from tests.harness.deliveries import recorded
 from tests.harness.plans import entries_read
 from tests.library import CROWD, save, save_many
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("no_deleted_rows"),
+]
 
 FANS = 20_000
 MANY = 30  # times the few events: a batch of more than SMALL_BATCH
