@@ -15,6 +15,7 @@ from celery import current_app
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import close_old_connections
 
+from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import all_policies
 from eventbook.deliveries.outcomes import DeliveriesFailed
 from eventbook.work import execution
@@ -42,14 +43,15 @@ def serve(relay: Connection, queue: str) -> None:
     with suppress(EOFError, BrokenPipeError):
         while True:
             relay.send(None)
-            run(relay.recv(), policy.time_limit_seconds)
+            run(relay.recv())
 
 
-def run(batch: Batch, seconds: float) -> None:
-    """Run a batch by the function of its Celery task; interrupt it after `seconds`."""
+def run(batch: Batch) -> None:
+    """Run a batch by the function of its Celery task; interrupt it after its time limit."""
     close_old_connections()
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        limit = handlers[batch.handler].policy.time_limit_seconds
+        signal.setitimer(signal.ITIMER_REAL, limit)
         try:
             current_app.tasks[batch.handler](batch.ids, suspect=batch.suspect)
         finally:

@@ -166,7 +166,7 @@ class Child:
         """Run a batch; replace the process if it dies or doesn't end within the time limit."""
         with suppress(OSError):  # it has died
             self._pipe.send(batch)
-        if not self._is_ready(self.policy.longest_run_seconds):
+        if not self._is_ready(handlers[batch.handler].policy.longest_run_seconds):
             logger.warning("child.replaced", extra={"queue": self.policy.name})
             self._end()
             self.start()

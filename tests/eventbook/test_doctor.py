@@ -12,9 +12,19 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from eventbook.models import Delivery, Event, Lease, OutboxEntry, Priority, Process, QueueControl
+from eventbook.models import (
+    Delivery,
+    Event,
+    Lease,
+    OutboxEntry,
+    Priority,
+    Process,
+    QueueControl,
+    ScheduleControl,
+)
 from eventbook.operate import diagnosis
 from eventbook.operate.actions.queues import pause
+from eventbook.operate.actions.schedules import pause_schedule
 from eventbook.operate.diagnosis import Finding
 from eventbook.operate.diagnosis.finding import duration
 from tests.harness.processes import Workers, wait_for, without_a_broker
@@ -89,6 +99,11 @@ def a_forgotten_pause() -> None:
     QueueControl.objects.update(paused_at=timezone.now() - 30 * HOUR)
 
 
+def a_forgotten_pause_of_a_schedule() -> None:
+    pause_schedule("feeds.trim", actor="alice")
+    ScheduleControl.objects.update(paused_at=timezone.now() - 30 * HOUR)
+
+
 def a_wrong_clock() -> None:
     one_of_each(host="there", clock_ahead_seconds=-3)
 
@@ -128,6 +143,12 @@ def no_beat() -> None:
         (a_late_queue, "queue feeds", "the SLO is 30 s", "fly scale count feed-worker=N"),
         (a_handler_of_another_release, "handlers", "gone.away", "discard --removed HANDLER"),
         (a_forgotten_pause, "queue feeds", "paused for 30 h by alice", "queues resume feeds"),
+        (
+            a_forgotten_pause_of_a_schedule,
+            "schedule feeds.trim",
+            "paused for 30 h by alice",
+            "schedules resume feeds.trim",
+        ),
         (a_wrong_clock, "clock of relay on there, process 1", "3.0 s behind", "chronyc tracking"),
         (
             a_process_that_stands_still,

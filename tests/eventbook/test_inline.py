@@ -8,11 +8,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
 
 from eventbook.models import Delivery, Priority
 from tests.eventbook.findings import doctor
@@ -21,6 +24,14 @@ from tests.harness.watched import System
 from tests.probe.behaviours import begun_file, go_file
 from tests.probe.models import Effect
 from tests.probe.sending import send, states
+from tests.probe.signals import (
+    ProbeRepeated,
+    ProbeSent,
+    ProbeTried,
+    probe_repeated,
+    probe_sent,
+    probe_tried,
+)
 
 NO_BROKER = "redis://127.0.0.1:1/0"
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,6 +95,27 @@ def test_poison_ends_as_dead_letters_and_spares_its_neighbours(system: System) -
 
     wait_for(lambda: states() == Counter(done=3, dead=4), seconds=120, what="the poison is dead")
     assert sorted(Effect.objects.values_list("key", flat=True).distinct()) == ["a", "b", "c"]
+
+
+def test_own_time_limits_delays_and_bursts_hold_too(system: System) -> None:
+    start(system)
+    soon = timezone.now() + timedelta(seconds=2)
+
+    with transaction.atomic():
+        probe_tried.send(sender=None, event=ProbeTried(key="a", behaviour="hang"))
+        probe_sent.send(sender=None, event=ProbeSent(key="later"), run_at=soon)
+        for key in "123":
+            probe_repeated.send(sender=None, event=ProbeRepeated(group="a", key=key))
+
+    ended("dead", 1, "probe.try")
+    ended("dead", 1, "probe.try_outside")
+    ended("done", 1)
+    ended("done", 3, "probe.debounce")
+    later = Delivery.objects.get(handler="probe.write")
+    assert later.finished_at
+    assert soon <= later.finished_at
+    assert [each.key for each in Effect.objects.filter(handler="probe.debounce")] == ["3"]
+    assert set(Delivery.objects.filter(state="dead").values_list("attempts", flat=True)) == {4}
 
 
 def test_bulk_work_leaves_a_child_to_interactive_work(system: System) -> None:

@@ -18,6 +18,7 @@ from eventbook.operate.queries.deliveries import (
 )
 from eventbook.operate.queries.processes import live_workers
 from eventbook.operate.queries.queues import QueueStatus, queue_status
+from eventbook.operate.queries.schedules import schedule_status
 from eventbook.operate.queries.system import (
     audit_age_seconds,
     audits,
@@ -47,6 +48,7 @@ def findings(*, has_broker: bool) -> Iterator[Finding]:
     failing_queues = {each.queue for each in failing if each.count >= MANY_RETRIES}
     for status in queue_status():
         yield _queue(status, has_broker, failing=status.queue in failing_queues)
+    yield from _paused_schedules()
     yield from _audits()
 
 
@@ -113,6 +115,17 @@ def _advice_if_late(status: QueueStatus, has_broker: bool, *, failing: bool) -> 
     if failing:
         return "Its handlers fail (see above): repair them first."
     return ""
+
+
+def _paused_schedules() -> Iterator[Finding]:
+    """Yield a finding for each paused schedule: bad once it has been paused for too long."""
+    for status in schedule_status():
+        if status.paused_at:
+            seconds = (timezone.now() - status.paused_at).total_seconds()
+            why = f" ({status.reason})" if status.reason else ""
+            text = f"paused for {duration(seconds)} by {status.paused_by}{why}"
+            advice = f"To resume it: `manage.py schedules resume {status.schedule}`."
+            yield Finding(f"schedule {status.schedule}", seconds < PAUSE_SECONDS, text, advice)
 
 
 def _paused(subject: str, status: QueueStatus, seconds: float) -> Finding:
