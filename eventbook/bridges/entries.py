@@ -72,10 +72,16 @@ def park(reasons: Mapping[int, str]) -> None:
 
 
 def lock(bridge: str) -> bool:
-    """Become the one process that publishes for a bridge; return whether another one is.
+    """Become the one process that publishes for a bridge; return whether this process is.
 
-    The lock belongs to the database session: it ends with the session, and may be taken again.
+    The lock belongs to the database session: it ends with the session. A session that has it does
+    not take it again.
     """
-    statement = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
-    ((is_mine,),) = execute(statement, [LOCKS, bridge]).rows
+    statement = """
+        SELECT EXISTS (
+            SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
+              AND classid = %(class)s AND objid = hashtext(%(bridge)s)::bigint & x'ffffffff'::bigint
+        ) OR pg_try_advisory_lock(%(class)s, hashtext(%(bridge)s))
+    """
+    ((is_mine,),) = execute(statement, {"class": LOCKS, "bridge": bridge}).rows
     return bool(is_mine)

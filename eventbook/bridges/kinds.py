@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from eventbook.bridges.source import Source
 from eventbook.bridges.target import Target
 from eventbook.declare.bridges import Bridge
 
@@ -28,7 +29,16 @@ KINDS: dict[str, dict[str, str]] = {
         "http-binary": "http_out:HttpTarget",
         "https-binary": "http_out:HttpTarget",
     },
-    "consume": {},
+    "consume": {
+        "nats": "nats_in:NatsSource",
+        "tls": "nats_in:NatsSource",
+        "amqp": "rabbitmq_in:RabbitSource",
+        "amqps": "rabbitmq_in:RabbitSource",
+        "redis-streams": "redis_in:StreamsSource",
+        "rediss-streams": "redis_in:StreamsSource",
+        "redis-pubsub": "redis_in:PubSubSource",
+        "rediss-pubsub": "redis_in:PubSubSource",
+    },
 }
 
 
@@ -40,6 +50,12 @@ def target_of(bridge: Bridge) -> Target:
     """Return the target of a bridge, not connected yet; raise UnknownKind."""
     target: Target = _class(bridge, "publish")(bridge)
     return target
+
+
+def source_of(bridge: Bridge) -> Source:
+    """Return the source of a bridge, not connected yet; raise UnknownKind."""
+    source: Source = _class(bridge, "consume")(bridge)
+    return source
 
 
 def require_kind(bridge: Bridge, direction: str) -> str:

@@ -70,6 +70,7 @@ class Connection:
         self._name = f"commonplace-{bridge.name}"
         self._loop = LoopThread()
         self._client: Client | None = None
+        self._jetstream: JetStreamContext  # of the client
 
     def run(self, work: Coroutine[Any, Any, T], *, seconds: float) -> T:
         """Run a coroutine within `seconds`; raise TargetDown if the connection fails."""
@@ -92,8 +93,9 @@ class Connection:
                 self._url, name=self._name, allow_reconnect=False, error_cb=_ignore,
                 connect_timeout=int(CONNECT_SECONDS),
             )  # fmt: skip
-            await self._require_stream(self._client.jetstream(timeout=CONFIRM_SECONDS))
-        return self._client.jetstream(timeout=CONFIRM_SECONDS)
+            self._jetstream = self._client.jetstream(timeout=CONFIRM_SECONDS)
+            await self._require_stream(self._jetstream)
+        return self._jetstream
 
     async def _require_stream(self, jetstream: JetStreamContext) -> None:
         try:

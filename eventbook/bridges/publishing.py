@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from django.db import InterfaceError, OperationalError, connection
 
 from eventbook.bridges import entries
 from eventbook.bridges.envelope import Message
-from eventbook.bridges.kinds import place_of, target_of
+from eventbook.bridges.kinds import target_of
+from eventbook.bridges.outages import outages
 from eventbook.bridges.target import TargetDown
 from eventbook.bridges.translating import ids_of, translate, waves
 from eventbook.bridges.vitals import BridgeVitals
 from eventbook.database.listener import Listener
 from eventbook.declare.bridges import Bridge
-from eventbook.declare.events import NewerEvent
 from eventbook.observe import counters
-from eventbook.observe.failures import connection_error
-from eventbook.observe.vitals import DATABASE
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # entries read at once: what is in flight while a target is slow
 IDLE_SECONDS = 0.25  # between two polls without a notification
-OUTAGE_SECONDS = 1.0  # between two attempts while the target or PostgreSQL is down
 
 
 class Publisher:
@@ -42,15 +35,13 @@ class Publisher:
         self.target = target_of(bridge)
         self.vitals = BridgeVitals(f"publish {bridge.name}")
         self.stopped = threading.Event()
-        self._is_locked = False
 
     def run(self) -> None:
         """Publish until `stop` is called; retry once a second while a server is down."""
         listener = Listener("outbox")
         while not self.stopped.is_set():
-            with self._outages():
-                self._is_locked = self._is_locked or entries.lock(self.bridge.name)
-                found = self.step() if self._is_locked else 0
+            with outages(self.bridge, self.vitals, self.stopped):
+                found = self.step() if entries.lock(self.bridge.name) else 0
                 self.vitals.progress()
                 counters.flush(older_than=counters.FLUSH_SECONDS)
                 if not found:
@@ -99,24 +90,3 @@ class Publisher:
         published = wave.keys() - reasons.keys()
         counters.count("bridge_published_total", len(published), bridge=self.bridge.name)
         return published
-
-    @contextmanager
-    def _outages(self) -> Iterator[None]:
-        """Log an outage of the target or PostgreSQL, and wait before the next attempt."""
-        try:
-            yield
-        except TargetDown as error:
-            self.vitals.target_down(f"{place_of(self.bridge)} does not respond: {error}")
-            logger.warning(
-                "bridge.target_down", extra={"bridge": self.bridge.name, "error": str(error)}
-            )
-            self.stopped.wait(OUTAGE_SECONDS)
-        except NewerEvent as error:
-            self.vitals.target_down(f"events of a newer release wait: {error}")
-            self.stopped.wait(OUTAGE_SECONDS)
-        except (OperationalError, InterfaceError) as error:
-            self.vitals.wait_for(DATABASE)
-            logger.warning("bridge.database_down", extra={"error": connection_error(error)})
-            connection.close()
-            self._is_locked = False
-            self.stopped.wait(OUTAGE_SECONDS)

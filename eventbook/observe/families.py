@@ -22,6 +22,8 @@ OUTCOMES = (
     "done", "retry", "dead", "limited", "deferred", "held", "superseded", "isolated", "paused",
     "passed_over",
 )  # fmt: skip
+# The outcomes of a message that came in over a bridge.
+TAKEN_IN = ("recorded", "repeated", "ignored", "parked")
 # The label of an event type, or process group, that this release does not know.
 OTHER = "other"
 
@@ -48,6 +50,10 @@ def _handler_names() -> list[Labels]:
 
 def _bridges() -> list[Labels]:
     return [{"bridge": bridge.name} for bridge in conf.BRIDGES]
+
+
+def _taken_in() -> list[Labels]:
+    return [labels | {"outcome": outcome} for labels in _bridges() for outcome in TAKEN_IN]
 
 
 def _outcomes() -> list[Labels]:
@@ -116,6 +122,11 @@ FAMILIES = {
             "bridge_published_total",
             "Events that a bridge's target has confirmed; after a fault, some of them twice.",
             _bridges,
+        ),
+        Family(
+            "bridge_consumed_total",
+            "Messages that came in over a bridge, by outcome.",
+            _taken_in,
         ),
         Family("handler_seconds", "Run time of a handler's batches.", _handlers, seconds),
         Family("handler_batch_size", "Events in a handler's batches.", _handler_names, sizes),

@@ -16,9 +16,11 @@ from eventbook.database.ids import first_id_at
 from eventbook.database.statements import execute
 from eventbook.declare.queues import all_policies
 from eventbook.deliveries import bursts, limits
-from eventbook.models import StreamReset
+from eventbook.models import ReceivedEvent, StreamReset
 
 STEP = 5_000  # rows deleted in one transaction
+# How long an event of another system is recognized when it comes again.
+RECEIVED_AGE = timedelta(days=30)
 SLOT_AGE = timedelta(days=7)  # the age at which events of schedules are deleted
 
 # Counted by id, since times may be equal: the newest `keep` done deliveries stay. So do those of
@@ -79,6 +81,7 @@ def prune() -> dict[str, int]:
     limits.delete_idle()
     bursts.delete_idle()
     StreamReset.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
+    ReceivedEvent.objects.filter(received_at__lt=timezone.now() - RECEIVED_AGE).delete()
     return pruned
 
 

@@ -1,4 +1,4 @@
-"""What other systems see of probes: their key and behaviour; a test may put a number there."""
+"""What other systems see of probes, and what they may tell us: a key, and a behaviour or number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from eventbook.declare.bridges import integration_event, translates
+from eventbook.declare.bridges import Received, integration_event, receives, translates
 from eventbook.declare.events import Recorded
 from tests.probe.signals import ProbeSent, probe_sent
 
@@ -32,3 +32,18 @@ def see(events: Sequence[Recorded[ProbeSent]]) -> dict[UUID, ProbeSeen]:
         for recorded in events
         if recorded.event.behaviour != "private"
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThingHappened:
+    key: str
+    text: str
+
+
+@receives("another.thing.happened", version=1, data=ThingHappened)
+def happened(event: Received[ThingHappened]) -> None:
+    """Send a probe; fail after that for what is unacceptable."""
+    probe = ProbeSent(key=event.data.key, behaviour=event.data.text)
+    probe_sent.send(sender=None, event=probe)
+    if event.data.text == "unacceptable":
+        raise ValueError("private words")

@@ -7,21 +7,41 @@ from collections.abc import Collection
 from django.db import transaction
 from django.db.models import QuerySet
 
+from eventbook.bridges.reading import Arrival
+from eventbook.bridges.taking_in import take_in
+from eventbook.conf import conf
 from eventbook.models import BridgeEntry, ParkedMessage
 from eventbook.operate.actions.operations import record_operation
 
 
 def replay_parked(bridge: str, ids: Collection[int] | None, *, actor: str) -> int:
-    """Publish parked messages again, after newer ones; None for all. Return how many."""
+    """Pass parked messages on again; None for all. Return how many.
+
+    Those on their way out are published after newer ones. Those that came in are taken in now, and
+    parked again if that fails. Raise LookupError if the bridge of such a message is not configured.
+    """
     with transaction.atomic():
-        parked = ParkedMessage.objects.filter(bridge=bridge, event__isnull=False)
-        chosen = list(_chosen(parked, ids).select_for_update().order_by("id"))
+        chosen = list(
+            _chosen(ParkedMessage.objects.filter(bridge=bridge), ids)
+            .select_for_update()
+            .order_by("id")
+        )
+        ParkedMessage.objects.filter(pk__in=[message.pk for message in chosen]).delete()
         BridgeEntry.objects.bulk_create(
             BridgeEntry(bridge=bridge, event_id=message.event_id)
             for message in chosen
             if message.event_id is not None
         )
-        ParkedMessage.objects.filter(pk__in=[message.pk for message in chosen]).delete()
+        came_in = [
+            Arrival(message.headers, bytes(message.body))
+            for message in chosen
+            if message.event_id is None
+        ]
+        if came_in:
+            configured = {each.name: each for each in conf.BRIDGES}
+            if bridge not in configured:
+                raise LookupError(f"The bridge {bridge} is not configured.")
+            take_in(configured[bridge], came_in)
         record_operation("replay parked messages", actor, len(chosen), {"bridge": bridge})
     return len(chosen)
 

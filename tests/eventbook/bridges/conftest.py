@@ -16,6 +16,7 @@ from tests.harness.processes import kill_group, launch
 from tests.harness.valkey_server import ValkeyServer
 
 SEEN = "commonplace.probe.seen.v1"
+HAPPENED = "another.thing.happened.v1"
 
 
 @pytest.fixture

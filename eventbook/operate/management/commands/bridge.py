@@ -1,4 +1,4 @@
-"""`manage.py bridge`: publish events to another system, and operate such bridges."""
+"""`manage.py bridge`: exchange events with other systems, and operate such bridges."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from eventbook.bridges.consuming import Consumer
 from eventbook.bridges.publishing import Publisher
 from eventbook.bridges.validity import problems
 from eventbook.conf import conf
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 ACTIONS = {
     "publish": "publish events to the bridge's target, until a signal ends it",
+    "consume": "take in events from the bridge's target, until a signal ends it",
     "status": "show each bridge's backlog and parked messages",
     "parked": "show parked messages: those that the bridge could not pass on",
     "replay": "pass parked messages on again",
@@ -58,19 +61,14 @@ class Command(BaseCommand):
         getattr(self, options["action"])(options)
 
     def publish(self, options: dict[str, Any]) -> None:
-        bridge = configured(options["name"])
-        require_valid(bridge)
-        if not bridge.publish:
-            variable = f"BRIDGE_{bridge.name.upper().replace('-', '_')}_PUBLISH"
-            raise CommandError(f"{variable} lists no integration event (docs/bridges.md).")
-        process = Publisher(bridge)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, lambda *_: process.stop())
-        presence = register_process("bridge", process.vitals)
-        logger.info("bridge.started", extra={"bridge": bridge.name})
-        process.run()
-        presence.stop()
-        logger.info("bridge.stopped", extra={"bridge": bridge.name})
+        bridge = valid(options["name"])
+        require_types(bridge, bridge.publish, "PUBLISH")
+        run(bridge, Publisher(bridge))
+
+    def consume(self, options: dict[str, Any]) -> None:
+        bridge = valid(options["name"])
+        require_types(bridge, bridge.consume, "CONSUME")
+        run(bridge, Consumer(bridge))
 
     def status(self, options: dict[str, Any]) -> None:
         found = bridge_status()
@@ -112,21 +110,35 @@ class Command(BaseCommand):
         self.stdout.write(f"forget: {count} events that {options['name']} had yet to publish")
 
 
-def configured(name: str) -> Bridge:
-    """Return the bridge of this name; raise CommandError if none is configured."""
+def valid(name: str) -> Bridge:
+    """Return the bridge of this name; raise CommandError if none is configured, or wrongly."""
     bridges: dict[str, Bridge] = {bridge.name: bridge for bridge in conf.BRIDGES}
     if name not in bridges:
         known = ", ".join(bridges) or "none"
         raise CommandError(
             f"No bridge {name!r} is configured. Configured: {known} (docs/bridges.md)."
         )
+    if found := list(problems(bridges[name])):
+        raise CommandError(f"Bridge {name}: {'; '.join(found)}.")
     return bridges[name]
 
 
-def require_valid(bridge: Bridge) -> None:
-    """Raise CommandError if the bridge's configuration is wrong."""
-    if found := list(problems(bridge)):
-        raise CommandError(f"Bridge {bridge.name}: {'; '.join(found)}.")
+def require_types(bridge: Bridge, types: Collection[str], direction: str) -> None:
+    """Raise CommandError if a bridge has no types of events in a direction."""
+    if not types:
+        variable = f"BRIDGE_{bridge.name.upper().replace('-', '_')}_{direction}"
+        raise CommandError(f"{variable} lists no integration event (docs/bridges.md).")
+
+
+def run(bridge: Bridge, process: Publisher | Consumer) -> None:
+    """Run a bridge's process until a signal ends it."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, lambda *_: process.stop())
+    presence = register_process("bridge", process.vitals)
+    logger.info("bridge.started", extra={"bridge": bridge.name})
+    process.run()
+    presence.stop()
+    logger.info("bridge.stopped", extra={"bridge": bridge.name})
 
 
 def chosen(options: dict[str, Any]) -> list[int] | None:
