@@ -114,9 +114,11 @@ def admit(handler: Handler, batch: Sequence[Claimed]) -> tuple[Sequence[Claimed]
     is among those to run; so is a part.
     """
     burst = handler.burst
+    if burst is None:
+        return batch, Counter()
     whole = [one for one in batch if one.bounds is None]
-    keys = {one.id: key for one in whole if burst and (key := _key_of(burst, one)) is not None}
-    if burst is None or not keys:
+    keys = {one.id: key for one in whole if (key := _key_of(burst, one)) is not None}
+    if not keys:
         return batch, Counter()
     states = _lock(handler.name, sorted(set(keys.values())))
     came, now = _came(list(keys), [state.delivery for state in states if state.delivery])

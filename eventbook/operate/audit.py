@@ -129,7 +129,8 @@ audit_rule(
     "no_entry_waits_for_ever",
     statement="""
         SELECT type || ' ' || event_id || ' has waited since ' || recorded_at
-        FROM eventbook_outboxentry WHERE recorded_at < now() - interval '5 minutes'
+        FROM eventbook_outboxentry
+        WHERE (priority > 0 OR due_at < now()) AND recorded_at < now() - interval '5 minutes'
     """,
     advice="Check that a relay runs, and read its log: `manage.py doctor`.",
 )

@@ -3,58 +3,41 @@
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
+from eventbook.database.statements import execute
+from eventbook.declare.queues import all_policies
 from eventbook.models import Delivery, Event, Operation, OutboxEntry, Priority
 from eventbook.operate.audit import audit
 from eventbook.operate.queries.delayed import count_delayed
 from eventbook.operate.queries.processes import processes
 from eventbook.operate.queries.system import outbox_length, relay_lag_seconds
-from eventbook.record.outbox import record, recording
+from eventbook.record.outbox import recording
+from eventbook.relay import due
 from eventbook.relay.expansion import array_parameters, expand_due
-from eventbook.relay.relay import Relay
+from eventbook.relay.expansion import expand as expand_other
 from eventbook.relay.scan_start import ScanStart
 from eventbook.store import retention
 from eventbook.store.replay import Selection, replay
 from eventbook.testing import relay_once
 from tests.conftest import Drain
 from tests.eventbook.conftest import Staff
-from tests.harness.interleaving import second_session
+from tests.harness.plans import entries_read
 from tests.harness.processes import Workers, end, kill_group, killed_on_failure, launch, wait_for
 from tests.probe.models import Effect
-from tests.probe.sending import send as send_now
-from tests.probe.sending import states
+from tests.probe.sending import effects, send, send_at, soon, states
 from tests.probe.signals import ProbeSent, probe_sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-HOUR = timedelta(hours=1)
-
-
-def soon(seconds: float) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)
-
-
-@transaction.atomic
-def send(key: str, run_at: datetime) -> None:
-    probe_sent.send(sender=None, event=ProbeSent(key=key), key=key, run_at=run_at)
-
-
-def effects() -> Counter[str]:
-    """Return how often each event took effect, by key."""
-    return Counter(Effect.objects.filter(handler="probe.write").values_list("key", flat=True))
 
 
 def lateness() -> list[float]:
@@ -75,7 +58,7 @@ def relay(workers: Workers, tmp_path: Path) -> Iterator[None]:
     """A relay process."""
     process = launch("relay", log=tmp_path / "relay.log")
     with killed_on_failure(process):
-        send_now("first")
+        send("first")
         wait_for(lambda: states()["done"] == 1, seconds=30, what="the relay runs")
         Delivery.objects.all().delete()
         Effect.objects.all().delete()
@@ -84,21 +67,21 @@ def relay(workers: Workers, tmp_path: Path) -> Iterator[None]:
 
 
 def test_an_event_is_delivered_at_its_time_and_not_before(relay: None) -> None:
-    send("b", soon(1.5))
-    send("a", soon(0.5))
+    send_at("b", soon(1.5))
+    send_at("a", soon(0.5))
 
     wait_for(lambda: len(effects()) == 2, seconds=10, what="both are delivered")
 
     late = lateness()
     assert late[0] >= 0, "it ran before its time"
     assert late[-1] < 0.5
-    assert effects() == Counter(a=1, b=1)
+    assert Counter(effects()) == Counter(a=1, b=1)
 
 
 def test_events_survive_a_restart_of_everything(workers: Workers, tmp_path: Path) -> None:
     for n in range(20):
-        send(f"at-{n}", soon(3 + n / 10))
-    send("while away", soon(0.1))
+        send_at(f"at-{n}", soon(3 + n / 10))
+    send_at("while away", soon(0.1))
 
     for _ in range(3):
         process = launch("relay", log=tmp_path / "relay.log")
@@ -112,22 +95,22 @@ def test_events_survive_a_restart_of_everything(workers: Workers, tmp_path: Path
         wait_for(lambda: states()["done"] == 21, seconds=30, what="all are delivered")
     end(process, seconds=10)
 
-    assert set(effects().values()) == {1}
+    assert set(Counter(effects()).values()) == {1}
     assert len(effects()) == 21
 
 
 def test_a_time_in_the_past_is_now(drain: Drain) -> None:
-    send("a", soon(-86_400))
+    send_at("a", soon(-86_400))
     assert OutboxEntry.objects.get().priority == Priority.INTERACTIVE
 
     drain()
 
-    assert effects() == Counter(a=1)
+    assert Counter(effects()) == Counter(a=1)
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a time zone"):
-        send("a", datetime(2030, 1, 1, 7))  # noqa: DTZ001
+        send_at("a", datetime(2030, 1, 1, 7))  # noqa: DTZ001
 
     assert Event.objects.count() == 0
 
@@ -139,176 +122,36 @@ def test_a_block_may_mix_events_that_wait_with_others(drain: Drain) -> None:
         probe_sent.send(sender=None, event=ProbeSent(key="past"), run_at=soon(-3600))
 
     drain()
-    assert effects() == Counter(now=1, past=1)
+    assert Counter(effects()) == Counter(now=1, past=1)
 
     OutboxEntry.objects.update(due_at=soon(-1))
     drain()
-    assert effects() == Counter(now=1, past=1, later=1)
+    assert Counter(effects()) == Counter(now=1, past=1, later=1)
     assert set(Delivery.objects.values_list("priority", flat=True)) == {Priority.BULK}
 
 
-def test_a_cancelled_event_never_runs_and_frees_its_key(drain: Drain) -> None:
-    send("a", soon(3600))
-
-    assert probe_sent.cancel("a")
-    assert not probe_sent.cancel("a")
-    assert not Event.objects.exists()
-
-    send("a", soon(-1))
-    drain()
-    assert effects() == Counter(a=1)
-    assert not probe_sent.cancel("a"), "it has been delivered"
-
-
-def test_only_events_of_the_signal_are_cancelled() -> None:
-    send("a", soon(3600))
-    Event.objects.update(type="other.type")
-
-    assert not probe_sent.cancel("a")
-    assert not probe_sent.reschedule("a", run_at=soon(1))
-    assert OutboxEntry.objects.count() == 1
-
-
 def test_the_same_key_is_the_same_event_at_its_first_time() -> None:
-    send("a", first := soon(3600))
-    send("a", soon(1))
+    send_at("a", first := soon(3600))
+    send_at("a", soon(1))
 
     assert OutboxEntry.objects.get().due_at == first
 
 
 def test_a_rescheduled_event_runs_at_its_new_time_only(relay: None) -> None:
-    send("later", soon(0.7))
-    send("sooner", soon(3600))
+    send_at("later", soon(0.7))
+    send_at("sooner", soon(3600))
     assert probe_sent.reschedule("later", run_at=(new := soon(1.5)))
     assert probe_sent.reschedule("sooner", run_at=soon(0.2))
 
     wait_for(lambda: len(effects()) == 2, seconds=10, what="both are delivered")
 
-    assert effects() == Counter(later=1, sooner=1)
+    assert Counter(effects()) == Counter(later=1, sooner=1)
     assert Delivery.objects.filter(event__key="later", finished_at__gte=new).count() == 2
     assert not probe_sent.reschedule("later", run_at=soon(1))
 
 
-def expand() -> int:
-    """Do as a relay does with the events whose time has come; return how many it claims."""
-    return expand_due(array_parameters(()), ScanStart(), limit=100)[0].total()
-
-
-@pytest.mark.parametrize("commits", [True, False])
-def test_cancelling_waits_for_a_relay_that_is_expanding(commits: bool) -> None:
-    send("a", soon(3600))
-    come(a=soon(-1))
-    with second_session() as relay:
-        assert relay.do(expand) == 1
-        with ThreadPoolExecutor(1) as pool:
-            cancelling = pool.submit(closing, partial(probe_sent.cancel, "a"))
-            wait_for(someone_waits, seconds=10, what="cancelling waits")
-            relay.do(lambda: transaction.set_rollback(not commits))
-            relay.commit()
-            assert cancelling.result(timeout=10) is not commits
-
-    assert Event.objects.exists() is commits
-    assert Delivery.objects.exists() is commits
-
-
-def closing(work: partial[bool]) -> bool:
-    """Run a function in a thread, and close the thread's connection."""
-    try:
-        return work()
-    finally:
-        connections.close_all()
-
-
-def someone_waits() -> bool:
-    from tests.harness.interleaving import someone_waits
-
-    return someone_waits()
-
-
-@pytest.mark.parametrize("commits", [True, False])
-def test_a_relay_passes_over_an_event_that_is_being_cancelled(commits: bool) -> None:
-    send("a", soon(3600))
-    come(a=soon(-1))
-    with second_session() as canceller:
-        assert canceller.do(lambda: probe_sent.cancel("a"))
-        assert expand() == 0
-        if commits:
-            canceller.commit()
-
-    assert expand() == (0 if commits else 1)
-
-
-def test_a_relay_passes_over_an_event_that_is_being_rescheduled() -> None:
-    send("a", soon(3600))
-    come(a=soon(-1))
-    with second_session() as other:
-        assert other.do(lambda: probe_sent.reschedule("a", run_at=soon(3600)))
-        assert expand() == 0
-        other.commit()
-
-    assert expand() == 0
-    assert OutboxEntry.objects.count() == 1
-
-
-def test_a_key_that_is_cancelled_while_it_is_sent_again_is_recorded_anew() -> None:
-    send("a", soon(3600))
-    first = Event.objects.get().pk
-    with second_session() as canceller:
-        assert canceller.do(lambda: probe_sent.cancel("a"))
-        with ThreadPoolExecutor(1) as pool:
-            sending = pool.submit(record_again)
-            wait_for(someone_waits, seconds=10, what="sending waits")
-            canceller.commit()
-            second = sending.result(timeout=10)
-
-    assert Event.objects.get().pk == second != first
-
-
-def record_again() -> object:
-    try:
-        with transaction.atomic():
-            return record(ProbeSent(key="a"), key="a", run_at=soon(3600))
-    finally:
-        connections.close_all()
-
-
-def test_of_many_that_race_with_relays_each_is_either_cancelled_or_runs_once(
-    drain: Drain,
-) -> None:
-    keys = [f"race-{n}" for n in range(100)]
-    for key in keys:
-        send(key, soon(random.uniform(0.05, 1)))
-
-    def step(_: int) -> None:
-        relay = Relay()
-        try:
-            while soon(0) < ends:
-                relay.rhythm.due_timer.expire()
-                relay.step()
-        finally:
-            relay.broker.close()
-            connections.close_all()
-
-    def cancel(mine: list[str]) -> list[str]:
-        try:
-            return [key for key in mine if probe_sent.cancel(key)]
-        finally:
-            connections.close_all()
-
-    ends = soon(1.5)
-    with ThreadPoolExecutor(4) as pool:
-        relays = [pool.submit(step, n) for n in range(2)]
-        cancelled = set(cancel(random.sample(keys, 50)))
-        for each in relays:
-            each.result(timeout=30)
-    drain()
-
-    assert effects() == Counter(key for key in keys if key not in cancelled)
-    assert Event.objects.count() == 100 - len(cancelled)
-
-
 def test_nobody_takes_a_waiting_event_for_missed(drain: Drain) -> None:
-    send("a", soon(3600))
+    send_at("a", soon(3600))
     ago = timezone.now() - timedelta(minutes=8)
     Event.objects.update(recorded_at=ago)
 
@@ -324,8 +167,8 @@ def test_nobody_takes_a_waiting_event_for_missed(drain: Drain) -> None:
 
 
 def test_the_command_lists_cancels_and_reschedules() -> None:
-    send("a", soon(3600))
-    send("b", soon(7200))
+    send_at("a", soon(3600))
+    send_at("b", soon(7200))
 
     def run(*arguments: str) -> str:
         call_command("delayed", *arguments, stdout=(output := StringIO()))
@@ -349,8 +192,8 @@ def test_the_command_lists_cancels_and_reschedules() -> None:
 
 
 def test_the_admin_cancels_and_runs_now(staff: Staff, drain: Drain) -> None:
-    send("a", soon(3600))
-    send("b", soon(3600))
+    send_at("a", soon(3600))
+    send_at("b", soon(3600))
     path = "/admin/eventbook/outboxentry/"
     ids = {key: str(id) for key, id in Event.objects.values_list("key", "id")}
     reader = staff("rita", "view_outboxentry")
@@ -360,9 +203,43 @@ def test_the_admin_cancels_and_runs_now(staff: Staff, drain: Drain) -> None:
     for who, action, key in ((reader, "cancel", "a"), (browser, "run_now", "b")):
         who.post(path, {"action": action, "_selected_action": [ids[key]], "post": "yes"})
     drain()
-    assert effects() == Counter(b=1)
+    assert Counter(effects()) == Counter(b=1)
 
     asked = browser.post(path, {"action": "cancel", "_selected_action": [ids["a"]]})
     assert "Yes, discard 1" in asked.content.decode()
     browser.post(path, {"action": "cancel", "_selected_action": [ids["a"]], "post": "yes"})
     assert not OutboxEntry.objects.exists()
+
+
+WAITING = """
+    INSERT INTO eventbook_event (id, type, version, subject, data, priority, traceparent)
+    SELECT gen_random_uuid(), 'probe.sent', 1, '', '{}', 5, '' FROM generate_series(1, 20000)
+"""
+ENTRIES = """
+    INSERT INTO eventbook_outboxentry (event_id, type, priority, recorded_at, due_at)
+    SELECT id, type, 0, due_at, due_at
+    FROM eventbook_event, LATERAL (SELECT now() + interval '1 hour') AS later (due_at)
+"""
+
+
+def test_very_many_events_that_wait_cost_nobody_anything() -> None:
+    for statement in (WAITING, ENTRIES, "ANALYZE eventbook_outboxentry"):
+        execute(statement, prepare=False)
+    send_at("due", soon(3600))
+    come(due=soon(-1))
+    arrays = array_parameters(())
+
+    def look_ahead() -> None:
+        assert (due.seconds_to_next(list(all_policies())) or 0) > 60
+
+    for work in (
+        look_ahead,
+        outbox_length,
+        relay_lag_seconds,
+        lambda: expand_other(arrays, ScanStart(), limit=100, bulk_limit=100),
+        lambda: expand_due(arrays, ScanStart(), limit=100),
+    ):
+        with transaction.atomic():
+            before = entries_read("eventbook_outboxentry")
+            work()
+            assert entries_read("eventbook_outboxentry") - before < 20

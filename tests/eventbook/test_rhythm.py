@@ -92,3 +92,23 @@ def test_a_duty_can_be_due_sooner() -> None:
     assert not rhythm.depths_timer.is_due()
     rhythm.due_timer.expire()
     assert rhythm.due_timer.is_due()
+
+
+def test_a_duty_is_brought_forward_and_never_put_off() -> None:
+    rhythm = Rhythm(clock := Clock())
+    timer = rhythm.due_timer
+    timer.restart()
+    assert timer.seconds_left == DUE_SECONDS
+
+    timer.shorten(0.1)
+    timer.shorten(0.3)
+    assert timer.seconds_left == pytest.approx(0.1)
+    clock.now += 0.1
+    assert timer.seconds_left == pytest.approx(0, abs=1e-9)
+
+    timer.restart()
+    assert timer.seconds_left == DUE_SECONDS
+    timer.expire()
+    timer.shorten(1)
+    assert timer.is_due()
+    assert timer.seconds_left == 0
