@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from eventbook.declare.handlers import handlers
-from eventbook.deliveries.bursts import admit
+from eventbook.deliveries.bursts import WAITS, admit
 from eventbook.deliveries.outcomes import Outcomes
 from eventbook.deliveries.states import RATE_LIMITED, claim, finish
 from eventbook.models import Burst, Delivery
@@ -19,6 +19,7 @@ from eventbook.relay.due import claim_due
 from eventbook.store import retention
 from eventbook.work.execution import run_deliveries
 from tests.conftest import Drain
+from tests.eventbook.conftest import Staff
 from tests.harness.deliveries import expand_only
 from tests.harness.interleaving import SecondSession, second_session
 from tests.harness.processes import wait_for
@@ -281,3 +282,15 @@ def test_a_claimed_part_has_no_burst() -> None:
     Delivery.objects.update(part=1, bounds=[1, 2])
 
     assert run("probe.debounce") == Counter(done=1)
+
+
+def test_the_admin_shows_bursts_and_the_handlers_limits(staff: Staff) -> None:
+    sent("probe.debounce", "rare", "1")
+    run("probe.debounce")
+    browser = staff("olga", "view_burst", "view_delivery", "view_event")
+
+    assert "rare" in browser.get("/admin/eventbook/burst/").content.decode()
+    (id,) = Delivery.objects.values_list("id", flat=True)
+    page = browser.get(f"/admin/eventbook/delivery/{id}/change/").content.decode()
+    assert "only the last event before 2 s without one, at most 5 s" in page
+    assert WAITS in browser.get("/admin/eventbook/delivery/").content.decode()

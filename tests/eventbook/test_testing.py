@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from eventbook.testing import NotDrained, drain, open_deliveries, without_consumers
-from tests.harness.processes import Workers
-from tests.probe.sending import send
+from eventbook.testing import (
+    NotDrained,
+    drain,
+    open_deliveries,
+    pass_time,
+    relay_once,
+    without_consumers,
+)
+from tests.conftest import Drain
+from tests.harness.processes import Workers, wait_for
+from tests.probe.sending import effects, send, send_at, send_repeated, soon, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,3 +34,18 @@ def test_a_drain_lists_what_is_open_at_its_end_and_ends_once_all_is_done(workers
 
     assert before == {"outbox probe.sent": 2}
     assert open_deliveries() == {}
+
+
+def test_time_passes_for_delayed_events_and_bursts(drain: Drain) -> None:
+    send_at("later", soon(7200))
+    drain()
+    assert effects() == []
+
+    send_repeated("a", *"123")
+    relay_once()
+    wait_for(lambda: states("probe.debounce")["retry"] == 1, seconds=10, what="the last one waits")
+    pass_time(timedelta(hours=2))
+    drain()
+
+    assert effects() == ["later"]
+    assert effects("probe.debounce") == ["3"]

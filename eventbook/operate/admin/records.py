@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from eventbook.beat.schedule import UnknownSchedule
 from eventbook.declare.events import cloud_event
 from eventbook.declare.queues import UnknownQueue
-from eventbook.models import Audit, Delivery, Event, Lease, Operation, OutboxEntry, Process
+from eventbook.models import Audit, Burst, Delivery, Event, Lease, Operation, OutboxEntry, Process
 from eventbook.operate.actions.delayed import cancel_delayed, reschedule_delayed
 from eventbook.operate.admin.confirmation import confirmation, is_confirmed
 from eventbook.operate.audit import rules
@@ -176,6 +176,14 @@ class AuditAdmin(ReadOnlyAdmin[Audit]):
 class LeaseAdmin(ReadOnlyAdmin[Lease]):
     list_display = ("id", "handler", "queue", "worker", "started_at", "expires_at")
     list_filter = ("queue",)
+
+
+@admin.register(Burst)
+class BurstAdmin(ReadOnlyAdmin[Burst]):
+    list_display = ("handler", "key", "delivery", "began_at", "closed_until", "changed_at")
+    list_filter = ("handler",)
+    search_fields = ("=key",)
+    ordering = ("-changed_at",)
 
 
 @admin.register(Operation)
