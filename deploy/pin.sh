@@ -4,7 +4,7 @@
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 command -v skopeo >/dev/null || { echo "skopeo is needed: apt-get install skopeo" >&2; exit 1; }
-FILES="Dockerfile docker-compose.yml deploy/fly/fly.toml"
+FILES="Dockerfile docker-compose.yml deploy/compose/rabbitmq.yml deploy/fly/fly.toml"
 
 # Image names with a tag, and perhaps an older digest. The image that we build has no tag.
 images=$(sed -nE 's/^(FROM| *image:|image =) "?([a-z0-9./-]+:[A-Za-z0-9._-]+)(@sha256:[0-9a-f]+)?.*/\2/p' \

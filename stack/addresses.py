@@ -11,6 +11,7 @@ from rich.text import Text
 from stack.embedded import Servers
 from stack.environment import stack_environment
 from stack.local_secret import local_secret
+from stack.programs import process_groups
 
 FILE = "addresses.json"
 # If one of these is set in the environment of `make up`, no file has its value, and none should:
@@ -49,28 +50,30 @@ def _addresses(
     web = f"http://127.0.0.1:{ports['PORT']}"
     conf = _short(servers.data / "supervisord.conf")
     control = f"{_short(Path(sys.executable).parent / 'supervisorctl')} -c {conf}"
-    flower = environment["FLOWER_BASIC_AUTH"].replace(":", "  ", 1)
     logins = {
         "ADMIN_PASSWORD": f"admin  {admin_password(servers.data)}",
-        "FLOWER_BASIC_AUTH": flower,
+        "FLOWER_BASIC_AUTH": environment["FLOWER_BASIC_AUTH"].replace(":", "  ", 1),
     }
     for name in hidden:
         if not os.environ.get(name):
             logins[name] = HIDDEN_LOGIN.format(name)
+    flower = [
+        ("Flower", environment["FLOWER_URL"]),
+        ("  login", logins["FLOWER_BASIC_AUTH"]),
+    ]
     return [
         ("web", f"{web}/"),
         ("API docs", f"{web}/api/docs/"),
         ("admin", f"{web}/admin/"),
         ("  login", logins["ADMIN_PASSWORD"]),
-        ("Flower", environment["FLOWER_URL"]),
-        ("  login", logins["FLOWER_BASIC_AUTH"]),
+        *(flower if "flower" in process_groups() else ()),
         ("metrics", f"http://127.0.0.1:{ports['EXPORTER_PORT']}/metrics"),
         ("processes", f"{control} status"),
         ("stop one", f"{control} stop valkey"),
         ("start it again", f"{control} start valkey"),
         ("logs", _short(servers.log)),
         ("DATABASE_URL", environment["DATABASE_URL"]),
-        ("REDIS_URL", environment["REDIS_URL"]),
+        ("BROKER_URL", environment.get("BROKER_URL") or environment["REDIS_URL"]),
     ]
 
 

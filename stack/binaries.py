@@ -50,7 +50,7 @@ def valkey_server() -> Path:
         return Path(found)
     raise ProgramMissing(
         "No Valkey or Redis here: install valkey-server or redis-server (7 or newer) with your"
-        " system's package manager, or set REDIS_URL."
+        " system's package manager, or set BROKER_URL."
     )
 
 

@@ -1,5 +1,6 @@
 """The programs that supervisord runs: the process groups of fly.toml, and embedded servers."""
 
+import os
 import re
 import shlex
 import tomllib
@@ -15,6 +16,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # shorter than Fly's kill_timeout (60 s).
 GROUP_STOP_SECONDS = 45
 SERVER_STOP_SECONDS = 25
+
+NO_BROKER = "none"  # in BROKER_URL: the relay runs the handlers (docs/brokers.md)
+NEED_A_BROKER = ("manage.py worker", "flower")  # in a group's command
 
 SUPERVISORD = """\
 [supervisord]
@@ -79,6 +83,13 @@ def fly() -> dict[str, dict[str, str]]:
     """Return fly.toml's [processes] and [env], which the stack shares with production."""
     config = tomllib.loads((BASE_DIR / "fly.toml").read_text(encoding="utf-8"))
     return {"processes": config["processes"], "env": config.get("env", {})}
+
+
+def process_groups() -> dict[str, str]:
+    """Return the commands of the process groups; without a broker, of those that need none."""
+    needless = NEED_A_BROKER if os.environ.get("BROKER_URL") == NO_BROKER else ()
+    groups = fly()["processes"].items()
+    return {name: text for name, text in groups if not any(word in text for word in needless)}
 
 
 def copies_of(group: str, count: int, variables: Mapping[str, str]) -> list[Program]:

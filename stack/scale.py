@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from stack.programs import Program, copies_of, fly, replace_text
+from stack.programs import Program, copies_of, process_groups, replace_text
 
 # These groups listen on a fixed port, so that one machine can't run two processes of them.
 LISTENING = {"web": "PORT", "flower": "FLOWER_PORT", "exporter": "EXPORTER_PORT"}
@@ -53,7 +53,7 @@ class Scale:
 
     def programs(self) -> list[Program]:
         """Return the programs of all groups, with the commands of fly.toml."""
-        return [program for name in fly()["processes"] for program in self.programs_of(name)]
+        return [program for name in process_groups() for program in self.programs_of(name)]
 
     def programs_of(self, name: str) -> list[Program]:
         """Return the programs of one group."""
@@ -93,7 +93,7 @@ class Scale:
 
     def _known(self, name: str) -> Group:
         """Return a process group's count and variables; raise ScaleRefused for an unknown name."""
-        names = fly()["processes"]
+        names = process_groups()
         if name not in names:
             raise ScaleRefused(
                 f"There is no process group {name!r}. There are: {', '.join(names)}."

@@ -46,7 +46,7 @@ class Stack:
         self.server_programs = server_programs(
             servers,
             postgres=not os.environ.get("DATABASE_URL"),
-            valkey=not os.environ.get("REDIS_URL"),
+            valkey=not (os.environ.get("BROKER_URL") or os.environ.get("REDIS_URL")),
         )
         self.variables = variables  # of all its processes, beside the usual environment
         self.environment: dict[str, str] = {}
@@ -91,9 +91,11 @@ class Stack:
         self.say("starting " + ", ".join(program.name for program in self.groups) + " …")
         self.supervisor.start(program.name for program in self.groups)
         self._wait_for("web", lambda: _responds(f"{self.url('PORT')}/readyz"))
-        self._wait_for("flower", lambda: _responds(f"{self.environment['FLOWER_URL']}healthcheck"))
         self._wait_for("exporter", lambda: _responds(f"{self.url('EXPORTER_PORT')}/healthz"))
-        self._wait_for("the workers", self._workers_respond)
+        if "flower" in (program.name for program in self.groups):
+            flower = f"{self.environment['FLOWER_URL']}healthcheck"
+            self._wait_for("flower", lambda: _responds(flower))
+            self._wait_for("the workers", self._workers_respond)
 
     def watch(self) -> None:
         """Show the programs' output until KeyboardInterrupt; raise SupervisorGone if it is gone."""

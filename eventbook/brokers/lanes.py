@@ -46,6 +46,9 @@ RABBITMQ_OPTIONS = {
     "write_timeout": 10,
     # Wait until the server has stored a message.
     "confirm_publish": True,
+    # Of one use of a connection. By default, kombu tries again for ever: a thread that asks the
+    # workers something would never end while the server is away.
+    "max_retries": 1,
 }
 
 

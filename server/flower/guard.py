@@ -8,12 +8,15 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from celery.events import EventReceiver
 from flower import urls
+from flower.app import Flower
 from flower.events import Events
 from flower.utils.authentication import validate_auth_option
 from flower.views import BaseHandler, monitor
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 # The pause between two attempts to reach the broker; an attempt takes up to 4 s.
 RETRY_SECONDS = 2
+THREADS = 8  # of calls to workers and the broker at a time
 OAUTH = ("FLOWER_AUTH", "FLOWER_OAUTH2_KEY", "FLOWER_OAUTH2_SECRET", "FLOWER_OAUTH2_REDIRECT_URI")
 # Headers that proxies add to forwarded requests.
 FORWARDED = (
@@ -60,6 +64,7 @@ def install() -> None:
     """Replace parts of Flower by the ones in this module."""
     urls.handlers[:0] = [(r"/metrics", Metrics), (r"/healthcheck", Healthcheck), (r"", Prefix)]
     Events.run = receive
+    Flower.pool_executor_cls = DaemonThreads
     flower_login.install()
 
 
@@ -86,6 +91,33 @@ class Prefix(BaseHandler):  # type: ignore[misc]
 
     def get(self) -> None:
         self.redirect(f"{self.request.path}/")
+
+
+class DaemonThreads(ThreadPoolExecutor):
+    """Runs each call in a daemon thread, at most `max_workers` at a time.
+
+    Flower's own executor is joined at exit. But while RabbitMQ is away, kombu never stops trying to
+    send a command, so that Flower would not end before it is killed, nor save what it has seen.
+    """
+
+    def __init__(self, max_workers: int | None = None) -> None:
+        super().__init__(max_workers)  # starts no thread; asyncio insists on its class
+        self._free = threading.BoundedSemaphore(max_workers or THREADS)
+
+    def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            with self._free:
+                if not future.set_running_or_notify_cancel():
+                    return
+                try:
+                    future.set_result(call(*args, **options))
+                except BaseException as error:
+                    future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return future
 
 
 def is_from_nearby(request: HTTPServerRequest) -> bool:

@@ -33,6 +33,17 @@ def test_the_file_is_a_valid_compose_file() -> None:
     PyOptions(apply_merge=True).from_yaml(TEXT).validate()
 
 
+def test_rabbitmq_is_added_by_a_valid_file() -> None:
+    added = (ROOT / "deploy/compose/rabbitmq.yml").read_text()
+    PyOptions(apply_merge=True).from_yaml(added).validate()
+
+    (server,) = yaml.safe_load(added)["services"].values()
+
+    assert server["networks"] == ["inside"]
+    assert "ports" not in server
+    assert set(server["volumes"]) == {"rabbitmq:/var/lib/rabbitmq"}
+
+
 @pytest.mark.parametrize("wrong", ["mem_limit: 512q", "wrong_key: 1", "stop_grace_period: soon"])
 def test_a_mistake_in_it_would_be_found(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"unit|extension|duration|invalid|duplicate"):
