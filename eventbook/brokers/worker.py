@@ -91,6 +91,7 @@ class Worker(worker.Worker):  # type: ignore[misc]
 
         Celery would sleep for the whole timeout even if the tasks finish sooner.
         """
+        self._end_heartbeats()
         children = self.pool._pool  # noqa: SLF001
         busy = children._busy_workers if children else ()  # noqa: SLF001
         if not busy:
@@ -109,6 +110,12 @@ class Worker(worker.Worker):  # type: ignore[misc]
                 if not busy:
                     break
         end.cancel()  # Celery runs the hub's timers on, in a thread, while it stops the pool
+
+    def _end_heartbeats(self) -> None:
+        """Send no more heartbeats: without a broker, Celery would retry one for ever."""
+        heart = self.consumer and self.consumer.heart
+        if heart and heart.tref:
+            self.timer.cancel(heart.tref)
 
 
 def leave() -> None:

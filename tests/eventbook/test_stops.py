@@ -40,6 +40,19 @@ interrupted({"AsynPool": AsynPool, "Pool": Pool}[kind], name)
 execute_from_command_line(["manage.py", "worker", "notifications"])
 """
 
+# A worker that sends many heartbeats.
+RESTLESS = """
+from celery.worker import heartbeat
+from django.core.management import execute_from_command_line
+
+class Restless(heartbeat.Heart):
+    def __init__(self, timer, eventer, interval):
+        super().__init__(timer, eventer, 0.1)
+
+heartbeat.Heart = Restless
+execute_from_command_line(["manage.py", "worker", "notifications"])
+"""
+
 
 @pytest.fixture
 def system(tmp_path: Path, transactional_db: None) -> Iterator[System]:
@@ -164,3 +177,18 @@ def test_a_worker_stops_without_a_broker(system: System) -> None:
         worker.popen.send_signal(signal.SIGTERM)
 
         wait_end(worker, seconds=10)
+
+
+def test_a_worker_that_sends_heartbeats_stops_though_the_broker_goes_meanwhile(
+    system: System,
+) -> None:
+    worker = start(system, "-c", RESTLESS)
+    send_and_hold("held")
+    system.control("enable_events")
+
+    worker.popen.send_signal(signal.SIGTERM)
+    wait_said(worker, "worker.draining")
+    system.broker.refuse()
+    go_file("held").touch()
+
+    wait_end(worker, seconds=10)
