@@ -13,7 +13,8 @@ from tests.harness.processes import ROOT
 
 FILES = ("Dockerfile", "docker-compose.yml", "deploy/fly/fly.toml", "deploy/compose/rabbitmq.yml")
 IMAGES = {
-    "python:3.11-slim", "postgres:18", "valkey/valkey:8", "rabbitmq:4.1", "flyio/fly-autoscaler:v0.3.2"
+    "python:3.11-slim", "postgres:18", "valkey/valkey:8", "rabbitmq:4.1",
+    "flyio/fly-autoscaler:v0.3.2",
 }  # fmt: skip
 
 
