@@ -38,6 +38,7 @@ KINDS: dict[str, dict[str, str]] = {
         "rediss-streams": "redis_in:StreamsSource",
         "redis-pubsub": "redis_in:PubSubSource",
         "rediss-pubsub": "redis_in:PubSubSource",
+        "http-listen": "http_in:HttpSource",
     },
 }
 
@@ -67,10 +68,26 @@ def require_kind(bridge: Bridge, direction: str) -> str:
 
 
 def place_of(bridge: Bridge) -> str:
-    """Return the scheme, host and path of a bridge's URL, without login and query."""
+    """Return the scheme, host and path of a bridge's URL, without login and query.
+
+    Of a URL with a fault, return the scheme only: what looks like a path may be a password.
+    """
+    if url_problem(bridge.url):
+        return f"{urlsplit(bridge.url).scheme}:…"
     parts = urlsplit(bridge.url)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+def url_problem(url: str) -> str:
+    """Return what is wrong with a URL, without parts of it; "" if nothing is."""
+    try:
+        parts = urlsplit(url)
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            return "the login in its URL has characters that must be percent-encoded"
+        return "" if parts.hostname and parts.port != 0 else "its URL has no host"
+    except ValueError:
+        return "its URL has no valid host or port"
 
 
 def _class(bridge: Bridge, direction: str) -> Any:

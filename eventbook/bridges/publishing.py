@@ -42,10 +42,11 @@ class Publisher:
         while not self.stopped.is_set():
             with outages(self.bridge, self.vitals, self.stopped):
                 found = self.step() if entries.lock(self.bridge.name) else 0
+                if not found:
+                    self.target.idle()
                 self.vitals.progress()
                 counters.flush(older_than=counters.FLUSH_SECONDS)
                 if not found:
-                    self.target.idle()
                     listener.wait(IDLE_SECONDS)
         counters.flush()
         listener.close()

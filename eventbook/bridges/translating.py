@@ -43,14 +43,28 @@ def translate(entries: Sequence[Entry], bridge: Bridge) -> Batch:
     for event_type, pairs in by_type.items():
         made = _translated(event_type, [recorded for _, recorded in pairs])
         for entry, recorded in pairs:
-            result = made.get(recorded.id)
-            if isinstance(result, Exception):
-                batch.failed[entry.id] = f"Its translation failed: {class_and_place(result)}."
-            elif result is not None and _type_of(result) in bridge.publish:
-                batch.messages[entry.id] = message_of(
-                    recorded, result, traceparent=entry.traceparent
-                )
+            try:
+                message = _message(made.get(recorded.id), recorded, entry.traceparent, bridge)
+            except Exception as error:
+                batch.failed[entry.id] = f"Its translation failed: {class_and_place(error)}."
+            else:
+                if message is not None:
+                    batch.messages[entry.id] = message
     return batch
+
+
+def _message(
+    made: Any, recorded: Recorded[Any], traceparent: str, bridge: Bridge
+) -> Message | None:
+    """Return the message with what a translation made, or None if the bridge doesn't publish it.
+
+    Raise the error if it made one.
+    """
+    if isinstance(made, Exception):
+        raise made
+    if made is None or integration_type_of_class[type(made)].type not in bridge.publish:
+        return None
+    return message_of(recorded, made, traceparent=traceparent)
 
 
 def waves(messages: dict[int, Message]) -> Iterator[dict[int, Message]]:
@@ -93,10 +107,6 @@ def _translated(event_type: str, events: Sequence[Recorded[Any]]) -> dict[UUID, 
     for recorded in events:
         found |= _translated(event_type, [recorded])
     return found
-
-
-def _type_of(integration: Any) -> str:
-    return integration_type_of_class[type(integration)].type
 
 
 def ids_of(messages: dict[int, Message], event_ids: Collection[UUID]) -> list[int]:

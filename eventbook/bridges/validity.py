@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eventbook.bridges.kinds import UnknownKind, require_kind
+from eventbook.bridges.kinds import UnknownKind, require_kind, url_problem
 from eventbook.declare.bridges import Bridge, integration_types, receivers
 
 
 def problems(bridge: Bridge) -> Iterator[str]:
     """Yield what is wrong with a bridge's configuration, as text without secrets."""
+    if problem := url_problem(bridge.url):
+        yield problem
     for types, known, direction in (
         (bridge.publish, integration_types.keys(), "publish"),
         (bridge.consume, receivers.keys(), "consume"),
@@ -22,5 +24,7 @@ def problems(bridge: Bridge) -> Iterator[str]:
                 require_kind(bridge, direction)
             except UnknownKind as error:
                 yield str(error)
+    if bridge.url.startswith("http-listen:") and not bridge.token:
+        yield "it has no token, so everybody could send events"
     if bridge.subject and "{type}" not in bridge.subject and not bridge.url.startswith("redis"):
         yield "its subject has no {type}, so consumers could not select events"

@@ -16,7 +16,7 @@ from eventbook.database.ids import first_id_at
 from eventbook.database.statements import execute
 from eventbook.declare.queues import all_policies
 from eventbook.deliveries import bursts, limits
-from eventbook.models import ReceivedEvent, StreamReset
+from eventbook.models import StreamReset
 
 STEP = 5_000  # rows deleted in one transaction
 # How long an event of another system is recognized when it comes again.
@@ -65,6 +65,12 @@ EVENTS = """
     )
     DELETE FROM eventbook_event USING settled WHERE eventbook_event.id = settled.id
 """
+RECEIVED = """
+    DELETE FROM eventbook_receivedevent WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM eventbook_receivedevent WHERE received_at < now() - %s
+        ORDER BY received_at LIMIT %s
+    ))
+"""
 
 
 def prune() -> dict[str, int]:
@@ -81,8 +87,14 @@ def prune() -> dict[str, int]:
     limits.delete_idle()
     bursts.delete_idle()
     StreamReset.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
-    ReceivedEvent.objects.filter(received_at__lt=timezone.now() - RECEIVED_AGE).delete()
+    _prune_received()
     return pruned
+
+
+def _prune_received() -> None:
+    """Delete the notes of events of other systems that are older than RECEIVED_AGE."""
+    while execute(RECEIVED, [RECEIVED_AGE, STEP], prepare=False).count == STEP:
+        pass
 
 
 def _prune_deliveries(queue: str) -> int:

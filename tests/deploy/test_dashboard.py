@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from eventbook import Bridge
 from eventbook.models import Process
 from eventbook.operate.audit import audit
 from tests.deploy.prometheus import grouped_by, promtool, rules, selected
@@ -44,8 +45,9 @@ def dashboard_expressions() -> list[str]:
 
 
 @pytest.fixture
-def exported(transactional_db: None) -> dict[str, set[str]]:
-    """Return the labels of each metric in /metrics."""
+def exported(transactional_db: None, settings: Any) -> dict[str, set[str]]:
+    """Return the labels of each metric in /metrics, where there is a bridge."""
+    settings.BRIDGES = (Bridge(name="nats", url="nats://nats.example"),)
     Process.objects.create(group="relay", host="here", pid=1, release="1", memory_limit_bytes=2**29)
     audit()
     found: dict[str, set[str]] = defaultdict(set)

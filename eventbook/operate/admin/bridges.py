@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -58,5 +58,10 @@ class ParkedMessageAdmin(ReadOnlyAdmin[ParkedMessage]):
         for bridge, id in chosen.values_list("bridge", "pk"):
             ids[bridge].append(id)
         actor = request.user.get_username()
-        count = sum(act(bridge, own, actor=actor) for bridge, own in ids.items())
-        self.message_user(request, f"{count} messages {done}.")
+        for bridge, own in ids.items():
+            try:
+                count = act(bridge, own, actor=actor)
+            except LookupError as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                self.message_user(request, f"{count} messages of {bridge} {done}.")

@@ -153,6 +153,22 @@ ALERTS = (
         description="Its deliveries wait until an operator resumes it.",
     ),
     Alert(
+        name="BridgeLagging",
+        page=False,
+        expression="max by (bridge) (bridge_lag_seconds) > 60",
+        for_="5m",
+        summary="The bridge {{ $labels.bridge }} is late",
+        description="The oldest event has waited for {{ $value | humanizeDuration }}.",
+    ),
+    Alert(
+        name="BridgeParked",
+        page=False,
+        expression="max by (bridge) (bridge_parked) > 0",
+        for_="0m",
+        summary="The bridge {{ $labels.bridge }} has parked messages",
+        description="{{ $value | humanize }} messages wait for an operator.",
+    ),
+    Alert(
         name="MemoryHigh",
         page=False,
         expression="max by (group) (process_memory_bytes / process_memory_limit_bytes) > 0.85",

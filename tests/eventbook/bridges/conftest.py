@@ -17,6 +17,8 @@ from tests.harness.valkey_server import ValkeyServer
 
 SEEN = "commonplace.probe.seen.v1"
 HAPPENED = "another.thing.happened.v1"
+# The fields of a bridge that only consumes.
+CONSUME: Any = {"publish": frozenset(), "consume": frozenset({HAPPENED})}
 
 
 @pytest.fixture

@@ -51,6 +51,28 @@ def test_a_password_is_in_no_representation_or_finding(configure: Configure) -> 
     assert "nats://nats.example:4222/EVENTS" in str(list(diagnosis.findings()))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nats://user:a-secret/password@host:4222/EVENTS",
+        "nats://user:a-secret#password@host:4222",
+        "nats://user:a-secret?password@host:4222",
+        "nats://a-secret:password:4222",
+        "nats:a-secret",
+    ],
+)
+def test_a_url_with_a_fault_is_reported_without_its_parts(configure: Configure, url: str) -> None:
+    configure("one", url)
+
+    findings = list(diagnosis.findings())
+
+    assert "secret" not in str(findings)
+    assert "password" not in str(findings)
+    assert not found(findings)["bridge one"].well or len(findings) > 1
+    with pytest.raises(CommandError, match="URL"):
+        run("publish", "one")
+
+
 def test_the_doctor_says_that_a_bridge_does_not_run(configure: Configure) -> None:
     configure("one", URL)
 
@@ -123,6 +145,24 @@ def test_parked_messages_are_shown_replayed_and_discarded(configure: Configure) 
     assert run("discard", "one", "--all") == "discard: 1 parked messages\n"
     assert BridgeEntry.objects.get().event_id == first.event_id
     assert "1 wait" in run("status")
+
+
+def test_a_message_that_came_in_is_not_lost_when_its_bridge_is_not_configured(
+    configure: Configure, staff: Staff
+) -> None:
+    message = ParkedMessage.objects.create(bridge="gone", body=b"{}", reason="It was malformed.")
+    operator = staff("operator", "view_parkedmessage", "operate_bridges")
+
+    with pytest.raises(CommandError, match="The bridge gone is not configured"):
+        run("replay", "gone", "--all")
+    page = operator.post(
+        reverse("admin:eventbook_parkedmessage_changelist"),
+        {"action": "replay", "_selected_action": [message.pk]},
+        follow=True,
+    )
+
+    assert "The bridge gone is not configured." in page.content.decode()
+    assert ParkedMessage.objects.get() == message
 
 
 def test_the_metrics_have_each_bridge(configure: Configure) -> None:

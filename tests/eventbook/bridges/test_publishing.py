@@ -12,6 +12,7 @@ from django.db import transaction
 from eventbook.bridges.envelope import Message
 from eventbook.bridges.publishing import Publisher
 from eventbook.bridges.target import TargetDown
+from eventbook.declare.bridges import Translation, translations
 from eventbook.models import BridgeEntry, ParkedMessage
 from tests.eventbook.bridges.conftest import Configure
 from tests.probe.sending import send
@@ -128,6 +129,19 @@ def test_an_event_whose_translation_fails_is_parked_without_private_words(
     assert "ValueError at tests/probe/integration.py" in parked.reason
     assert "private words" not in parked.reason
     assert target.keys() == [["a", "b"]]
+
+
+def test_what_a_translation_makes_of_another_class_is_parked(
+    publisher: Publisher, target: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = Translation((), lambda events: {recorded.id: object() for recorded in events})
+    send("a")
+    monkeypatch.setitem(translations, "probe.sent", wrong)
+
+    publisher.step()
+
+    assert "KeyError" in ParkedMessage.objects.get().reason
+    assert target.waves == []
 
 
 def test_what_the_bridge_does_not_publish_any_more_does_not_leave(

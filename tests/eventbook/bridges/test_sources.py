@@ -8,7 +8,7 @@ import pytest
 
 from eventbook.bridges.consuming import Consumer
 from eventbook.models import Event, ParkedMessage
-from tests.eventbook.bridges.conftest import HAPPENED, Configure, Processes
+from tests.eventbook.bridges.conftest import CONSUME, Configure, Processes
 from tests.eventbook.bridges.load import break_at_random, numbers
 from tests.eventbook.bridges.others import (
     Other,
@@ -26,7 +26,6 @@ OTHERS: dict[str, Any] = {
     "rabbit": ("rabbit", OverRabbit),
     "streams": ("valkey", OverStreams),
 }
-CONSUME = {"publish": frozenset(), "consume": frozenset({HAPPENED})}
 MANY = 3_000
 
 

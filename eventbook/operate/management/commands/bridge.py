@@ -95,7 +95,10 @@ class Command(BaseCommand):
             self.stdout.write("No parked messages.")
 
     def replay(self, options: dict[str, Any]) -> None:
-        count = actions.replay_parked(options["name"], chosen(options), actor=OPERATOR)
+        try:
+            count = actions.replay_parked(options["name"], chosen(options), actor=OPERATOR)
+        except LookupError as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(f"replay: {count} parked messages")
 
     def discard(self, options: dict[str, Any]) -> None:
