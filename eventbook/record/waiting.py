@@ -65,8 +65,8 @@ def cancel_events(ids: Sequence[UUID]) -> int:
 def _cancel(chosen: str, parameters: list[Any]) -> list[Any]:
     """Cancel the waiting events that match an SQL condition; return their rows."""
     rows = execute(CANCEL.format(chosen=chosen), parameters).rows
-    for id, type, key in rows:
-        logger.info("event.cancelled", extra={"event_id": id, "type": type, "key": key})
+    for id, *_ in rows:
+        logger.info("event.cancelled", extra={"event_id": id})
     return rows
 
 

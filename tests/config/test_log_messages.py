@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from config.logs.libraries import OURS
+from config.logs.lines import FIELDS
 from tests.harness.processes import ROOT
 
 PACKAGES = sorted(OURS - {"tests"})
@@ -65,3 +66,18 @@ def test_every_package_is_logged_as_our_own() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 
     assert packages - {"benchmarks"} == OURS
+
+
+def extras() -> Iterator[tuple[str, str]]:
+    """Return each field of a literal `extra`, with the file that logs it."""
+    for package in PACKAGES:
+        for file in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                match node:
+                    case ast.keyword(arg="extra", value=ast.Dict(keys=keys)):
+                        names = (key.value for key in keys if isinstance(key, ast.Constant))
+                        yield from ((str(name), str(file.relative_to(ROOT))) for name in names)
+
+
+def test_every_field_is_one_that_is_written() -> None:
+    assert [(name, file) for name, file in extras() if name not in FIELDS] == []

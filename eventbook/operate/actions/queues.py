@@ -122,7 +122,7 @@ def _log_on_commit(message: str, queue: str, actor: str) -> None:
 
     def forget_and_log() -> None:
         controls.clear_cache()
-        logger.warning(message, extra={"queue": queue, "actor": actor})
+        logger.warning(message, extra={"queue": queue})
 
     transaction.on_commit(forget_and_log)
 

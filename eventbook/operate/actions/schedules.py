@@ -32,7 +32,7 @@ def pause_schedule(name: str, *, actor: str, reason: str = "") -> bool:
         control.reason = reason
     control.save()
     record_operation("schedule.pause", actor, int(changed), {"schedule": name, "reason": reason})
-    logger.warning("schedule.paused", extra={"handler": name, "actor": actor})
+    logger.warning("schedule.paused", extra={"handler": name})
     return changed
 
 
@@ -49,7 +49,7 @@ def resume_schedule(name: str, *, actor: str) -> bool:
     # The slots of the pause are skipped, also if no scheduler ran meanwhile.
     ScheduleControl.objects.filter(pk=name).update(checked_until=Now())
     record_operation("schedule.resume", actor, int(changed), {"schedule": name})
-    logger.warning("schedule.resumed", extra={"handler": name, "actor": actor})
+    logger.warning("schedule.resumed", extra={"handler": name})
     return changed
 
 
