@@ -15,7 +15,7 @@ from benchmarks import servers as bench
 
 DATA = Path(os.environ.get("BENCH_DIR") or bench.ROOT / ".bench").absolute()
 HERE = Path(__file__).resolve().parent
-PARTS = ("work", "growth", "mixed", "celebrity", "http")  # of benchmarks/run.py
+PARTS = ("work", "growth", "mixed", "celebrity", "http", "brokers")  # of benchmarks/run.py
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from benchmarks import work
 from benchmarks.goals import OURS, judge
 from benchmarks.machine import machine
 from benchmarks.scenarios import celebrity, latency, throughput
-from benchmarks.systems import SYSTEMS
+from benchmarks.systems import BROKERS, SYSTEMS
 from benchmarks.systems.base import System, running
 from stack.embedded import Servers
 
@@ -47,7 +47,7 @@ class Run:
         """Measure every chosen part; within each round, the systems take turns."""
         parts: dict[str, Callable[[], None]] = {
             "work": self.work, "growth": self.growth, "mixed": self.mixed,
-            "celebrity": self.celebrity, "http": self.http,
+            "celebrity": self.celebrity, "http": self.http, "brokers": self.brokers,
         }  # fmt: skip
         work.make_people(self.session)
         for name, part in parts.items():
@@ -100,6 +100,19 @@ class Run:
                         self._note(scenario, system, celebrity.fan_out(system))
         work.make_people(self.session)
 
+    def brokers(self) -> None:
+        """Measure Commonplace on each broker: throughput, latency, and memory."""
+        seconds = 4 if self.options.short else 10
+        for _ in range(self.options.rounds):
+            for name in self._chosen(BROKERS):
+                with self._running(name) as system:
+                    drained = throughput.drain(system, self.options.events)
+                    self._note("brokers_drain", system, drained)
+                    latency_50 = latency.at_rate(system, 50, seconds)
+                    self._note("brokers_latency_50", system, latency_50)
+                    flooded = latency.beside_a_flood(system, 2 * self.options.events, seconds)
+                    self._note("brokers_mixed", system, flooded)
+
     def http(self) -> None:
         """Measure the HTTP API."""
         from benchmarks import http
@@ -125,7 +138,7 @@ class Run:
     @contextmanager
     def _running(self, name: str) -> Iterator[System]:
         """Start and warm up a system during the block."""
-        with running(SYSTEMS[name](), self.servers, self.session) as system:
+        with running((SYSTEMS | BROKERS)[name](), self.servers, self.session) as system:
             throughput.warm_up(system)
             yield system
 

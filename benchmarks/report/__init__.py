@@ -14,7 +14,7 @@ from benchmarks.report.tables import as_rich, tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LATEST = ROOT / "benchmarks" / "results" / "latest.json"
-DOCUMENT = ROOT / "docs" / "performance.md"
+DOCUMENTS = (ROOT / "docs" / "performance.md", ROOT / "docs" / "brokers.md")
 PLOTS = ROOT / "docs" / "performance"
 
 
@@ -28,6 +28,7 @@ def show(results: Mapping[str, Any], console: Console | None = None) -> None:
 
 
 def publish(results: Mapping[str, Any]) -> None:
-    """Draw the plots, and write the figures into docs/performance.md."""
+    """Draw the plots, and write the figures into DOCUMENTS."""
     draw(results, PLOTS)
-    DOCUMENT.write_text(filled(DOCUMENT.read_text(), tables(results)))
+    for document in DOCUMENTS:
+        document.write_text(filled(document.read_text(), tables(results)))

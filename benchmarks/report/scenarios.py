@@ -70,5 +70,12 @@ SCENARIOS = {
         ("alone p50 ms", field("alone_p50_ms")), ("alone p99 ms", field("alone_p99_ms")),
         ("flooded p50 ms", field("flooded_p50_ms")), ("flooded p99 ms", field("flooded_p99_ms")),
     )),
+    "brokers_drain": Scenario("On each broker: a backlog is drained", (
+        ("events/s", field("rate")), CPU, ("memory MiB, with RabbitMQ's", memory),
+    )),
+    "brokers_latency_50": Scenario("On each broker: commit to effects, 50 events/s", LATENCY),
+    "brokers_mixed": Scenario("On each broker: light load beside a flood", (
+        ("p50 ms", field("flooded_p50_ms")), ("p99 ms", field("flooded_p99_ms")),
+    )),
     **HTTP,
 }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from benchmarks.systems.base import System
 from benchmarks.systems.bullmq import BullMQ
 from benchmarks.systems.celery import PlainCelery
-from benchmarks.systems.commonplace import Commonplace
+from benchmarks.systems.commonplace import Commonplace, Inline, OnRabbitMQ
 from benchmarks.systems.dramatiq import Dramatiq
 from benchmarks.systems.procrastinate import Procrastinate
 from benchmarks.systems.sql import SQL
@@ -24,4 +24,8 @@ SYSTEMS: dict[str, Callable[[], System]] = {
     "Procrastinate": lambda: Procrastinate(in_batches=False),
     "Procrastinate batch_defer": lambda: Procrastinate(in_batches=True),
     "SQL": SQL,
+}
+# Measured beside each other, in a part of its own.
+BROKERS: dict[str, Callable[[], System]] = {
+    system.name: system for system in (Commonplace, OnRabbitMQ, Inline)
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from uuid import UUID
 
 from django.db import transaction
@@ -12,8 +13,8 @@ from cards.events import CardAdded
 from cards.models import Card
 from cards.signals import card_added
 from eventbook.record.outbox import Priority, recording
+from stack.rabbitmq import RabbitMQ
 
-GROUPS = ("relay", "notification-worker", "feed-worker")
 TRANSACTION = 1_000  # events per transaction when recording a backlog, as in cards/bulk/
 
 
@@ -21,11 +22,16 @@ class Commonplace(System):
     """Commonplace's outbox, relay and workers, started with the commands in fly.toml."""
 
     name = "Commonplace"
+    groups: tuple[str, ...] = ("relay", "notification-worker", "feed-worker")
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of the processes."""
+        return environment(self.servers)
 
     def launch(self) -> None:
         """Start the relay, the workers and the producer; events may be recorded at once."""
-        variables = environment(self.servers)
-        for group in GROUPS:
+        variables = self.variables()
+        for group in self.groups:
             self.processes.start(group, command_of(group), variables | {"PROCESS_NAME": group})
         self.producer = python_producer(self.processes, __name__, variables)
 
@@ -42,6 +48,38 @@ class Commonplace(System):
     def is_done(self) -> bool:
         """Return whether every delivery is finished."""
         return self.session.execute(UNFINISHED).fetchone() == (False,)
+
+
+class OnRabbitMQ(Commonplace):
+    """Commonplace with RabbitMQ as its broker."""
+
+    name = "Commonplace, RabbitMQ"
+
+    def launch(self) -> None:
+        """Start RabbitMQ, then the processes on it."""
+        self.rabbitmq = RabbitMQ(self.servers.data / "rabbitmq")
+        self.rabbitmq.start()
+        assert self.rabbitmq.process
+        self.processes.adopt("broker", self.rabbitmq.process)
+        super().launch()
+
+    def variables(self) -> dict[str, str]:
+        return super().variables() | {"BROKER_URL": self.rabbitmq.url}
+
+    def stop(self) -> None:
+        super().stop()
+        self.rabbitmq.stop()
+        shutil.rmtree(self.rabbitmq.data)
+
+
+class Inline(Commonplace):
+    """Commonplace without a broker: the relay runs the handlers."""
+
+    name = "Commonplace, no broker"
+    groups = ("relay",)
+
+    def variables(self) -> dict[str, str]:
+        return super().variables() | {"BROKER_URL": "none"}
 
 
 def record(cards: Cards, priority: Priority) -> None:

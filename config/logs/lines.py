@@ -22,9 +22,10 @@ from eventbook.observe import class_and_place, connection_error, traceback_witho
 # The only fields that are written; messages are constants. Libraries attach other fields to their
 # records, for example whole requests.
 FIELDS = {
-    "address", "attempt", "bridge", "count", "delivery", "duration_ms", "error", "event_id", "examples",
-    "handler", "handlers", "held", "lease", "method", "port", "queue", "queues", "registry",
-    "request_id", "result", "route", "rule", "seconds", "state", "status", "trace_id", "worker",
+    "address", "attempt", "bridge", "count", "delivery", "duration_ms", "error", "event_id",
+    "examples", "handler", "handlers", "held", "lease", "method", "port", "queue", "queues",
+    "registry", "request_id", "result", "route", "rule", "seconds", "state", "status",
+    "trace_id", "worker",
 }  # fmt: skip
 # Errors in the setup of a process. Their messages are logged in full: operators need them, and they
 # contain no user data.
