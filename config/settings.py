@@ -251,7 +251,8 @@ SOFT_SHUTDOWN_SECONDS = env.float("SOFT_SHUTDOWN_SECONDS", default=10)
 # Celery itself would always wait this long if a task is running, even if the task ends sooner. A
 # batch that takes longer is rolled back, and another worker delivers it.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = SOFT_SHUTDOWN_SECONDS
-CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+# A run needs no broker: it ends in PostgreSQL, and a repeated message finds it there.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

@@ -98,9 +98,9 @@ class Handler:
         return replace(policy, time_limit_seconds=self.time_limit_seconds)
 
     def waits_after(self, error: BaseException | None) -> list[float]:
-        """Return the wait in seconds after each failed attempt but the last, by its last error.
+        """Return the wait in seconds after each failed attempt but the last, given its `error`.
 
-        None is for the death of its worker.
+        None stands for the death of its worker.
         """
         return waits_of(retry_for(error, self.retry, self.retry_by_error), self.policy)
 

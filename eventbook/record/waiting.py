@@ -17,7 +17,8 @@ from eventbook.deliveries.states import wake_relay
 
 logger = logging.getLogger(__name__)
 
-# A transaction may last nearly so long before the relay must know of its events.
+# Events due within this time wake the relay when their transaction commits. Its polls, twice a
+# second, find those that are due later.
 SOON_SECONDS = 10
 
 # An event that is cancelled leaves no trace but a line in the log: nobody can replay it, and its

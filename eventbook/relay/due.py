@@ -107,7 +107,7 @@ NEXT_DUE = """
 def seconds_to_next(queues: Sequence[str]) -> float | None:
     """Return the seconds until an event's time comes, or a retry's of these queues; None if none.
 
-    Deliveries that wait for the relay to miss their message don't count: they may be late.
+    Published deliveries, which fall due in case their message is lost, don't count.
     """
     lanes = zip(*product(queues, map(int, Priority)), strict=True)
     ((seconds,),) = execute(NEXT_DUE, list(map(list, lanes))).rows
