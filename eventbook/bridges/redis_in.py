@@ -34,12 +34,16 @@ class StreamsSource:
         self._group = f"commonplace-{bridge.name}"
         self._has_group = False
         self._from = UNACKNOWLEDGED
+        self._is_acknowledged = True  # what was read last
 
     def fetch(self, limit: int, seconds: float) -> Sequence[Arrival]:
         """Return the next entries: first those that were read before."""
+        if not self._is_acknowledged:
+            self._from = UNACKNOWLEDGED
         try:
             self._require_group()
             found = self._read(limit, seconds)
+            self._is_acknowledged = not found
             if not found and self._from == UNACKNOWLEDGED:
                 self._from = NEW
             return found
@@ -67,6 +71,7 @@ class StreamsSource:
         """Acknowledge entries."""
         try:
             self._redis.xack(self._stream, self._group, *(each.receipt for each in arrivals))
+            self._is_acknowledged = True
         except FAILURES as error:
             raise self._failed(error) from error
 
@@ -84,17 +89,21 @@ class StreamsSource:
 class PubSubSource:
     """The messages on the channels of the types that the bridge consumes.
 
-    What is published while no process is connected is lost, and nothing is acknowledged.
+    What is published while no process is connected is lost. What was received and not acknowledged
+    is kept in memory.
     """
 
     def __init__(self, bridge: Bridge) -> None:
         self._redis = client_of(bridge)
         self._channels = [destination(bridge.subject or CHANNEL, type) for type in bridge.consume]
         self._subscription: PubSub | None = None
+        self._received: list[Arrival] = []
 
     def fetch(self, limit: int, seconds: float) -> Sequence[Arrival]:
         """Return the next messages."""
-        found: list[Arrival] = []
+        found = self._received
+        if found:
+            return found
         deadline = time.monotonic() + seconds
         try:
             if self._subscription is None:
@@ -115,7 +124,8 @@ class PubSubSource:
         return found
 
     def acknowledge(self, arrivals: Sequence[Arrival]) -> None:
-        """Do nothing: Redis keeps no message."""
+        """Forget the messages; Redis keeps none."""
+        self._received = []
 
     def close(self) -> None:
         """Close the connection."""

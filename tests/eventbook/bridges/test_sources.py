@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from eventbook.bridges.consuming import Consumer
 from eventbook.models import Event, ParkedMessage
@@ -80,6 +81,27 @@ def test_what_was_not_acknowledged_comes_again_and_has_no_second_effect(
     second.source.close()
 
     assert recorded() == {"a": [1]}
+
+
+def test_what_came_while_the_database_was_down_is_taken_in_later(
+    other: Other, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbook.bridges.nats_in.ACKNOWLEDGE_SECONDS", 1.0)
+    consumer = Consumer(configure("other", other.url, **CONSUME))
+    consumer.step()
+    other.send([event("a", 1), event("a", 2)])
+
+    def fail(*_: Any) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("eventbook.bridges.consuming.take_in", fail)
+        with pytest.raises(OperationalError):
+            wait_for(consumer.step, seconds=10, what="they come")
+    wait_for(lambda: consumer.step() == 0 and "a" in recorded(), seconds=10, what="they come again")
+    consumer.source.close()
+
+    assert sorted(recorded()["a"]) == [1, 2]
 
 
 def test_both_ends_are_killed_under_load_and_nothing_is_lost_or_doubled(
