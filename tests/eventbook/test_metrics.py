@@ -16,6 +16,7 @@ from django.test import Client
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 
+from eventbook.declare.bridges import Bridge
 from eventbook.declare.handlers import handlers
 from eventbook.deliveries.states import CLAIM
 from eventbook.models import Delivery, Event, Measure, OutboxEntry, Priority, Process
@@ -145,7 +146,8 @@ def test_figures_only_grow_and_buckets_add_up(drain: Drain) -> None:
         assert figures[-1] == after[f"{name}_count", rest]
 
 
-def test_both_formats_are_read_by_their_parsers(drain: Drain) -> None:
+def test_both_formats_are_read_by_their_parsers(drain: Drain, settings: Any) -> None:
+    settings.BRIDGES = (Bridge(name="nats", url="nats://nats.example"),)
     text, kind = snapshot.exposition("application/openmetrics-text; version=1.0.0")
 
     names = {family.name for family in openmetrics.text_string_to_metric_families(text.decode())}  # type: ignore[no-untyped-call]
