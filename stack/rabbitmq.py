@@ -107,12 +107,12 @@ class RabbitMQ:
         except OSError:
             return False
 
-    def control(self, *arguments: str) -> None:
-        """Run rabbitmqctl with these arguments; raise CalledProcessError if it fails."""
-        subprocess.run(
-            [str(self._server_program.with_name("rabbitmqctl")), *arguments],
-            env=self._environment, check=True, capture_output=True, timeout=START_SECONDS,
-        )  # fmt: skip
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl, and return its output; raise CalledProcessError if it fails."""
+        return subprocess.run(
+            [str(self._server_program.with_name("rabbitmqctl")), "--quiet", *arguments], check=True,
+            env=self._environment, capture_output=True, text=True, timeout=START_SECONDS,
+        ).stdout  # fmt: skip
 
     def kill(self) -> None:
         """Kill the server, as a crash would end it; `start` starts it again with its data."""

@@ -8,11 +8,12 @@ models.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from celery import current_app
 from django.core.exceptions import ImproperlyConfigured
 from kombu.entity import Queue
 
@@ -156,27 +157,34 @@ class LaneQueue(Queue):
         return super().consume(*args, **options)  # type: ignore[no-untyped-call]
 
 
-def set_prefetch(consumer: Any, concurrency: int) -> None:
-    """Consume RabbitMQ's lanes with prefetch counts for this many children; leave Redis's queues.
+def set_prefetch(consumer: Any, policies: Mapping[str, QueuePolicy]) -> None:
+    """Consume RabbitMQ's lanes with the prefetch counts of these policies; leave Redis's queues.
 
-    `consumer` is the worker's, from kombu.
+    `consumer` is the worker's, from kombu; `policies` are those in force, by queue. The counts also
+    hold after a reconnection, for which Celery binds its configured queues anew.
     """
     for lane in list(consumer.queues):
         if isinstance(lane, LaneQueue):
-            is_bulk = lane.name.endswith(BULK_SUFFIX)
             consumer.cancel_by_queue(lane.name)
-            lane.prefetch = max(1, concurrency - is_bulk)
+            policy = policies[queue_of(lane.name)]
+            lane.prefetch = _prefetch(lane.name, policy)
+            current_app.amqp.queues[lane.name].prefetch = lane.prefetch
             consumer.add_queue(lane)
     consumer.consume()
 
 
+def _prefetch(lane: str, policy: QueuePolicy) -> int:
+    return policy.concurrency_for(BULK) if lane.endswith(BULK_SUFFIX) else policy.concurrency
+
+
 def _lanes(policy: QueuePolicy) -> list[LaneQueue]:
     arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
-    interactive = policy.name, policy.concurrency
-    bulk = policy.name + BULK_SUFFIX, policy.concurrency_for(BULK)
     return [
         LaneQueue(  # type: ignore[no-untyped-call]
-            name, routing_key=name, prefetch=prefetch, queue_arguments=arguments
+            name,
+            routing_key=name,
+            prefetch=_prefetch(name, policy),
+            queue_arguments=arguments,
         )
-        for name, prefetch in (interactive, bulk)
+        for name in (policy.name, policy.name + BULK_SUFFIX)
     ]

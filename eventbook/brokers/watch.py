@@ -81,7 +81,8 @@ class WorkerVitals(Vitals):
         if change := pool.num_processes - before:
             consumer = self.worker.consumer
             consumer._update_prefetch_count(change)  # noqa: SLF001 - as its own commands do
-            set_prefetch(consumer.task_consumer, pool.num_processes)
+            policies = {queue: policy_in_force(queue) for queue in self.queues}
+            set_prefetch(consumer.task_consumer, policies)
             pool.maintain_pool()
             logger.info("worker.concurrency_changed", extra={"count": pool.num_processes})
 

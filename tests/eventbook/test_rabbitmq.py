@@ -25,6 +25,7 @@ from eventbook.declare.handlers import handlers
 from eventbook.declare.queues import all_policies
 from eventbook.deliveries.states import Pending
 from eventbook.models import Delivery, Priority
+from eventbook.operate import actions
 from stack import rabbitmq
 from stack.binaries import ProgramMissing
 from tests.eventbook.findings import doctor
@@ -36,6 +37,7 @@ from tests.probe.sending import send, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHILDREN = 2
+LANES = ("notifications", "notifications.bulk")
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,30 @@ def test_bulk_work_leaves_a_child_to_interactive_work(system: System) -> None:
     for key in ("bulk-1", "bulk-2"):
         go_file(key).touch()
     ended("done", 5)
+
+
+def prefetch_counts(server: rabbitmq.RabbitMQ) -> set[tuple[str, str]]:
+    """Return the prefetch count of each consumer of the notifications' lanes."""
+    text = server.control("list_consumers", "--no-table-headers", "queue_name", "prefetch_count")
+    rows = [line.split("\t") for line in text.splitlines()]
+    return {(name, count) for name, count in rows if name in LANES}
+
+
+def test_lanes_follow_a_change_of_concurrency_and_keep_it(
+    system: System, server: rabbitmq.RabbitMQ
+) -> None:
+    def has(children: int) -> bool:
+        counts = str(children), str(children - 1)
+        return prefetch_counts(server) == set(zip(LANES, counts, strict=True))
+
+    wait_for(lambda: has(CHILDREN), seconds=60, what="the worker consumes both lanes")
+
+    actions.tune("notifications", actor="test", changes={"concurrency": CHILDREN + 1})
+
+    wait_for(lambda: has(CHILDREN + 1), seconds=60, what="a child more is served")
+    server.stop()
+    server.start()
+    wait_for(lambda: has(CHILDREN + 1), seconds=60, what="it is after a reconnection, too")
 
 
 def test_a_server_that_crashes_under_load_loses_and_doubles_nothing(
