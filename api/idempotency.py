@@ -23,7 +23,7 @@ from api.problems import api_error_of, problem_response
 from api.views import CREATED, APIView
 from eventbook.database import execute
 
-# These responses contain tokens, which must be stored nowhere but hashed. Registration therefore
+# These responses contain tokens, of which only hashes may be stored. Registration therefore
 # implements the header itself (accounts/registrations.py).
 AUTH_PATH = "/api/v1/auth/"
 MAX_KEY_LENGTH = 255
@@ -43,7 +43,7 @@ STORE = """
 class IdempotencyMiddleware:
     """Store the response to a POST with a key, in the same transaction as the request's effect.
 
-    Of two requests at once, the second waits for the first one's transaction, at the key's row.
+    Of two requests at once, the second waits until the first one's transaction has ended.
     Only 2xx responses are stored: a failed request may be corrected and sent again under the same
     key. Each person has their own keys; a stored response is repeated only for a valid token.
     """
@@ -92,7 +92,10 @@ class IdempotencyMiddleware:
 
 
 def sender_of(request: HttpRequest) -> AbstractBaseUser | None:
-    """Return the authenticated user; None without a valid token, for the view to refuse."""
+    """Return the authenticated user, or None without a valid token; then the view refuses it.
+
+    The view authenticates the request again, but the result for a token is kept on the request.
+    """
     try:
         for authenticator in APIView().get_authenticators():
             found = authenticator.authenticate(Request(request))

@@ -104,9 +104,9 @@ class CollectionCards(ListAPIView[Any]):
 
     @classmethod
     def may_see(cls, viewer: User, created: Any) -> bool:
-        """Return whether the user may still see the card of a stored response.
+        """Return whether to repeat a stored response: only if the user may still see its card.
 
-        A repeated POST with the same `Idempotency-Key` gets that response only then.
+        Asked when a POST is sent again with the same `Idempotency-Key`.
         """
         return queries.visible_cards(viewer).filter(pk=created["id"]).exists()
 

@@ -132,7 +132,7 @@ class CardContentSerializer(Serializer):
 
 
 class CardInputSerializer(CardContentSerializer):
-    """A card to be added."""
+    """The fields of a card in a request that adds it."""
 
     type = serializers.ChoiceField(Card.Type.choices)
     collections = serializers.ListField(
@@ -151,9 +151,10 @@ class CardInputSerializer(CardContentSerializer):
 
 @cache
 def card_input() -> CardInputSerializer:
-    """Return the shared serializer whose `run_validation` checks every card.
+    """Return the shared serializer whose `run_validation` checks cards that are added.
 
-    Creating one takes longer than a check, and a check leaves no state in it.
+    It is shared because building a serializer takes longer than a check. A check changes nothing in
+    the serializer.
     """
     return CardInputSerializer()
 

@@ -1,4 +1,4 @@
-"""Celery's worker, changed so that its shutdown can't hang and waits no longer than its tasks."""
+"""Celery's worker, changed so that its shutdown can't hang, and ends with its last task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from celery.worker import consumer, loops
 
 logger = logging.getLogger(__name__)
 
-DELAYS = "delayed_delivery"  # in the name of a step
+DELAYS = "delayed_delivery"  # part of the name of a step (`Blueprint` below)
 STOPS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
@@ -71,7 +71,11 @@ class Worker(worker.Worker):  # type: ignore[misc]
             self._wake.send(b"\0")
 
     def run(self, loop: Callable[[], None], hub: Any) -> None:
-        """Run an event loop until it ends or a stop signal comes; then call postponed handlers."""
+        """Run an event loop until it ends, raises, or a stop signal comes.
+
+        Then call the postponed handlers. Celery's handler does the whole shutdown, with
+        `wait_for_soft_shutdown` first.
+        """
         woken, self._wake = socket.socketpair()
         try:
             hub.add_reader(woken, leave)

@@ -5,10 +5,10 @@
                      fail ▼  │ due.claim_due
                          retry          attempts used up: fail ──▶ dead
 
-A delivery is one event for one handler; a part is a delivery of one range of an event's keys. An
-open delivery (queued, running or retry) has a `due_at`: the time at which the relay publishes it,
-retries it, or takes its message for lost. The relay ignores a running delivery's `due_at`: it waits
-for the expiry of its lease.
+A delivery is one event for one handler. A handler may divide an event's work by keys, for example
+ids of followers; a *part* is a delivery of one range of keys. Open deliveries (queued, running or
+retry) have a `due_at`. At that time, the relay publishes a queued or retry delivery, again if it
+has before, since its message may be lost. A running delivery is left to the expiry of its lease.
 """
 
 from __future__ import annotations
@@ -174,9 +174,10 @@ SPLIT = """
 
 
 def split(id: int, ranges: Sequence[KeyRange]) -> None:
-    """Insert a delivery for each range of keys; each runs alone, in the bulk lane.
+    """Insert a delivery for each range of keys, of an event too large for one transaction.
 
-    Notify the relay, so that the parts don't wait for its next poll.
+    Each gets a message of its own, as bulk work. The caller ends the whole delivery, in the same
+    transaction. Notify the relay, so that the parts don't wait for its next poll.
     """
     firsts, afters = zip(*ranges, strict=True)
     execute("SELECT pg_notify('outbox', %s)", [DUE_NOW])

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from celery import current_app
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import Retry, SoftTimeLimitExceeded
 from django.db import close_old_connections
 
 from eventbook.declare.handlers import handlers
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """The arguments of a handler's Celery task."""
+    """A handler, the ids of deliveries, and whether they may have killed a process before."""
 
     handler: str
     ids: list[int]
@@ -47,7 +47,11 @@ def serve(relay: Connection, queue: str) -> None:
 
 
 def run(batch: Batch) -> None:
-    """Run a batch by the function of its Celery task; interrupt it after its time limit."""
+    """Call the batch's Celery task in this process; interrupt it after its time limit.
+
+    The task records its deliveries' failures itself (eventbook/work/execution.py), those by a time
+    limit too. Any other exception ends this process, and the relay starts another.
+    """
     close_old_connections()
     try:
         limit = handlers[batch.handler].policy.time_limit_seconds
@@ -56,9 +60,9 @@ def run(batch: Batch) -> None:
             current_app.tasks[batch.handler](batch.ids, suspect=batch.suspect)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    except DeliveriesFailed:
-        pass  # logged, and recorded as far as PostgreSQL responded
-    except SoftTimeLimitExceeded:
+    except (DeliveriesFailed, Retry):
+        pass  # how a task shows failures in Celery (eventbook/deliveries/outcomes.py)
+    except SoftTimeLimitExceeded:  # outside of the handler
         logger.warning("batch.interrupted", extra={"handler": batch.handler})
 
 

@@ -1,4 +1,4 @@
-"""The health check, GET /healthz, of processes that are not web servers: relay, worker, beat."""
+"""The health check, GET /healthz, of processes without a website: relay, worker, beat, bridge …"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class HealthServer(ThreadingHTTPServer):
-    """An HTTP server that reports the health of its process."""
+    """An HTTP server that reports the health of its process; `group` is its process group."""
 
     daemon_threads = True
 
@@ -27,7 +27,7 @@ class HealthServer(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.group, self.vitals = group, vitals
         super().__init__((address, port), HealthHandler)
-        # A child that outlives its parent would otherwise keep the port in use.
+        # A worker's child process that outlives it would otherwise keep the port in use.
         os.register_at_fork(after_in_child=self.socket.close)
 
     def server_bind(self) -> None:

@@ -85,6 +85,15 @@ def test_what_fails_once_is_done_and_has_its_effect_once(system: System, behavio
     assert Effect.objects.filter(handler="probe.write").count() == 1
 
 
+def test_a_child_survives_what_its_handler_raises(system: System) -> None:
+    start(system, NOTIFICATIONS_MAX_ATTEMPTS="3", NOTIFICATIONS_BACKOFF_SECONDS="0")
+
+    send("refused", behaviour="raise")
+
+    ended("dead", 1)
+    assert "child.replaced" not in system.processes["relay"].log.read_text()
+
+
 def test_poison_ends_as_dead_letters_and_spares_its_neighbours(system: System) -> None:
     start(system, NOTIFICATIONS_TIME_LIMIT_SECONDS="1", NOTIFICATIONS_GRACE_SECONDS="1")
 

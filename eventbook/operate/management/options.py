@@ -11,11 +11,13 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 def moment(text: str) -> datetime:
     """Return an ISO 8601 date or time as a datetime: in UTC if the text has no offset."""
-    found = parse_datetime(text)
+    try:
+        found, day = parse_datetime(text), parse_date(text)
+    except ValueError:  # in the right form, but no such day
+        found = day = None
     if found is None:
-        day = parse_date(text)
         if day is None:
-            raise ValueError(f"{text!r} is not an ISO 8601 date or time.")
+            raise ArgumentTypeError(f"{text!r} is not an ISO 8601 date or time.")
         found = datetime(day.year, day.month, day.day)  # noqa: DTZ001  made aware below
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 
@@ -57,8 +59,14 @@ def positive(text: str) -> int:
 
 
 def pace(text: str) -> float:
-    """Return a rate in deliveries a second; raise ValueError unless it is above 0 and finite."""
-    rate = float(text)
+    """Parse a rate, in deliveries a second for each handler; raise ArgumentTypeError if it is none.
+
+    Without the option, replays have no limit; so infinity is refused as a mistake.
+    """
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0
     if not 0 < rate < float("inf"):
-        raise ValueError(f"{text!r} is not a rate: it must be more than 0.")
+        raise ArgumentTypeError(f"{text!r} is not a rate: give a finite number above 0.")
     return rate
