@@ -31,16 +31,15 @@ def top_folder(path: Path) -> str:
 
 
 class Sharing(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """Give each test process whole files.
+    """Give each test process whole files, or all tests that share processes which start slowly.
 
-    One process gets all files of tests/flows, which share one running stack, and one gets all tests
-    of tests/faults that share a broker, save Valkey's, which are most.
+    These are the files of tests/flows, and the tests of tests/faults on one broker.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
         if broker := BROKER.search(nodeid):
-            return f"tests/faults {broker[1]}" if broker[1] != "valkey" else file
+            return f"tests/faults {broker[1]}"
         return "tests/flows" if file.startswith("tests/flows/") else file
 
 

@@ -37,7 +37,7 @@ def broker() -> Iterator[redis.Redis]:
 def system(tmp_path: Path, transactional_db: None, broker: redis.Redis) -> Iterator[System]:
     running = System(tmp_path)
     yield running
-    running.stop()
+    running.kill()
     for file in (*settings.DATA_DIR.glob("go-bulk*"), *settings.DATA_DIR.glob("begun-bulk*")):
         file.unlink()
 

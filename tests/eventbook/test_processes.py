@@ -38,7 +38,7 @@ WEB = ("-m", "server")
 def system(tmp_path: Path, transactional_db: None) -> Iterator[System]:
     running = System(tmp_path)
     yield running
-    running.stop()
+    running.kill()
 
 
 def worker_in(system: System) -> Watched:

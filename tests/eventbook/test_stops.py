@@ -59,7 +59,7 @@ def system(tmp_path: Path, transactional_db: None) -> Iterator[System]:
     running = System(tmp_path)
     running.start("relay", "manage.py", "relay")
     yield running
-    running.stop()
+    running.kill()
     for file in (*settings.DATA_DIR.glob("go-*"), *settings.DATA_DIR.glob("begun-*")):
         file.unlink()
 

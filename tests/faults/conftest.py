@@ -18,10 +18,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         marker = metafunc.definition.get_closest_marker("brokers")
         names = marker.args if marker else ("valkey",)
         ids = [f"broker={name}" for name in names]
-        metafunc.parametrize("_world", names, ids=ids, indirect=True, scope="session")
+        metafunc.parametrize("_world", names, ids=ids, indirect=True, scope="package")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:

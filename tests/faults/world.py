@@ -50,7 +50,7 @@ WAITING = """
 
 
 class World:
-    """The servers, the processes and the outside service of one test session."""
+    """The servers, the processes and the outside service of the fault tests."""
 
     def __init__(self, data: Path, broker: str) -> None:
         self.data = data

@@ -7,7 +7,7 @@ import pytest
 from tests.flows.running_stack import Reader, RunningStack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The whole local stack, as `make up` starts it, with data of its own."""
     running = RunningStack(tmp_path_factory.mktemp("stack"))
