@@ -10,19 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from django.core.exceptions import ImproperlyConfigured
+
 from eventbook import Bridge
 
-PREFIX, URL = "BRIDGE_", "_URL"
+PREFIX = "BRIDGE_"
+ENDINGS = {"URL", "PUBLISH", "CONSUME", "SUBJECT", "TOKEN"}
 
 
 def load(environment: Mapping[str, str]) -> tuple[Bridge, ...]:
-    """Return the bridges that environment variables configure, by name."""
-    found = [
-        name.removeprefix(PREFIX).removesuffix(URL)
-        for name, text in environment.items()
-        if name.startswith(PREFIX) and name.endswith(URL) and text.strip()
-    ]
-    return tuple(_bridge(name, environment) for name in sorted(found))
+    """Return the bridges that environment variables configure, by name.
+
+    Raise ImproperlyConfigured for a variable that looks misspelt: a bridge without some of its
+    events would not be noticed.
+    """
+    names = set()
+    for variable in filter(lambda variable: variable.startswith(PREFIX), environment):
+        name, _, ending = variable.removeprefix(PREFIX).rpartition("_")
+        if not name or name != name.upper() or ending not in ENDINGS:
+            raise ImproperlyConfigured(
+                f"{variable} is no variable of a bridge: they are BRIDGE_NAME_URL, _PUBLISH,"
+                " _CONSUME, _SUBJECT and _TOKEN, with NAME in capitals (docs/bridges.md)."
+            )
+        url = f"{PREFIX}{name}_URL"
+        if url not in environment and environment[variable].strip():
+            raise ImproperlyConfigured(f"{variable} is set, but not {url} (docs/bridges.md).")
+        if environment.get(url, "").strip():
+            names.add(name)
+    return tuple(_bridge(name, environment) for name in sorted(names))
 
 
 def _bridge(name: str, environment: Mapping[str, str]) -> Bridge:
@@ -31,8 +46,8 @@ def _bridge(name: str, environment: Mapping[str, str]) -> Bridge:
         url=environment[f"BRIDGE_{name}_URL"].strip(),
         publish=frozenset(_words(environment.get(f"BRIDGE_{name}_PUBLISH", ""))),
         consume=frozenset(_words(environment.get(f"BRIDGE_{name}_CONSUME", ""))),
-        subject=environment.get(f"BRIDGE_{name}_SUBJECT", ""),
-        token=environment.get(f"BRIDGE_{name}_TOKEN", ""),
+        subject=environment.get(f"BRIDGE_{name}_SUBJECT", "").strip(),
+        token=environment.get(f"BRIDGE_{name}_TOKEN", "").strip(),
     )
 
 

@@ -9,6 +9,7 @@ chooses, are not followed, and neither proxies nor .netrc of the environment are
 from __future__ import annotations
 
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from eventbook.declare.bridges import Bridge
 
 CONNECTIONS = 8  # requests at once: of different aggregates, so that order does not matter
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for the response
+SLOW_SECONDS = 20.0  # after which a batch is broken off, so that the confirmed events are noted
 # The responses that say that the event itself is wrong; others say that the target is, for now.
 REFUSALS = {400, 413, 415, 422}
 # Printable characters of a header, but those that CloudEvents encodes: space, quote and percent.
@@ -48,6 +50,7 @@ class HttpTarget:
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="post")
         self._local = threading.local()
         self._failed = threading.Event()
+        self._end = 0.0  # when the batch is broken off
 
     def publish(self, messages: Sequence[Message]) -> Mapping[UUID, str]:
         """Post messages, several at once, and wait for all responses; post no more after a failure.
@@ -55,6 +58,7 @@ class HttpTarget:
         So an outage takes one timeout, not one for each message.
         """
         self._failed.clear()
+        self._end = time.monotonic() + SLOW_SECONDS
         results = self._threads.map(self._post, messages)
         problems = dict(zip((message.id for message in messages), results, strict=True))
         down = {id: text for id, (text, lasting) in problems.items() if text and not lasting}
@@ -67,6 +71,8 @@ class HttpTarget:
         """Post a message; return "", or what is wrong and whether that is the message's fault."""
         if self._failed.is_set():
             return "HTTP: an earlier request failed", False
+        if time.monotonic() > self._end:
+            return f"HTTP: a batch takes longer than {SLOW_SECONDS:.0f} s", False
         problem, lasting = self._posted(message)
         if problem and not lasting:
             self._failed.set()

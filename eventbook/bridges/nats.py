@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import UUID
 
 import nats
@@ -66,7 +66,10 @@ class Connection:
         parts = urlsplit(bridge.url)
         self.stream = parts.path.strip("/") or STREAM
         self.subject = bridge.subject or SUBJECT
-        self._url = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+        self._url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+        # The client would not decode them. A name without a password is a token.
+        user, password = (text and unquote(text) for text in (parts.username, parts.password))
+        self._login = {"token": user} if password is None else {"user": user, "password": password}
         self._name = f"commonplace-{bridge.name}"
         self._loop = LoopThread()
         self._client: Client | None = None
@@ -91,7 +94,7 @@ class Connection:
             # Without the client's own reconnection, which would buffer messages for minutes.
             self._client = await nats.connect(
                 self._url, name=self._name, allow_reconnect=False, error_cb=_ignore,
-                connect_timeout=int(CONNECT_SECONDS),
+                connect_timeout=int(CONNECT_SECONDS), **self._login,
             )  # fmt: skip
             self._jetstream = self._client.jetstream(timeout=CONFIRM_SECONDS)
             await self._require_stream(self._jetstream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from eventbook.bridges import entries
 from eventbook.bridges.envelope import Message
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500  # entries read at once: what is in flight while a target is slow
 IDLE_SECONDS = 0.25  # between two polls without a notification
+# A step ends after the wave in which this time has passed: of a slow target, too, events are soon
+# known to be published, and are not published again after a crash.
+STEP_SECONDS = 20.0
 
 
 class Publisher:
@@ -62,11 +66,14 @@ class Publisher:
         batch = translate(found, self.bridge)
         entries.park(batch.failed)
         settled = {entry.id for entry in found} - batch.failed.keys() - batch.messages.keys()
+        end = time.monotonic() + STEP_SECONDS
         try:
             for wave in waves(batch.messages):
                 if self.stopped.is_set():
                     break
                 settled.update(self._publish(wave))
+                if time.monotonic() > end:
+                    break
         except TargetDown as error:
             settled.update(ids_of(batch.messages, error.confirmed))
             raise

@@ -52,7 +52,8 @@ class Connection:
                 userid=unquote(self._url.username or "guest"),
                 password=unquote(self._url.password or "guest"),
                 virtual_host=unquote(self._url.path[1:]) or "/",
-                ssl=self._url.scheme == "amqps",
+                # Without the name, a trusted certificate of any other host would do.
+                ssl=self._url.scheme == "amqps" and {"server_hostname": self._url.hostname},
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=CONFIRM_SECONDS,
                 write_timeout=CONFIRM_SECONDS,

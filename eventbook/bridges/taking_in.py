@@ -81,8 +81,13 @@ def _take_in(bridge: Bridge, arrivals: Sequence[Arrival]) -> Counter[str]:
 
 def _park(bridge: Bridge, arrival: Arrival, reason: str) -> str:
     """Keep a message for operators, and return the outcome."""
-    headers = {name: value.replace("\x00", "") for name, value in arrival.headers.items()}
+    headers = {_storable(name): _storable(value) for name, value in arrival.headers.items()}
     ParkedMessage.objects.create(
-        bridge=bridge.name, headers=headers, body=arrival.body, reason=reason.replace("\x00", "")
+        bridge=bridge.name, headers=headers, body=arrival.body, reason=_storable(reason)
     )
     return PARKED
+
+
+def _storable(text: str) -> str:
+    """Return a text without the characters that PostgreSQL stores in no text."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -8,14 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from django.db import InterfaceError, OperationalError
 
 from eventbook.bridges.entries import Entry
 from eventbook.bridges.envelope import Message, message_of
-from eventbook.declare.bridges import Bridge, integration_type_of_class, translations
-from eventbook.declare.events import Recorded, UnknownEvent, decode
+from eventbook.declare.bridges import (
+    Bridge,
+    bridges_by_event,
+    integration_type_of_class,
+    translations,
+)
+from eventbook.declare.events import NewerEvent, Recorded, decode
 from eventbook.observe.failures import class_and_place
+
+# The reason to park an entry that another process recorded: a newer one, or with other variables.
+NOT_PUBLISHED = "The bridge publishes nothing of such events, as far as this process knows."
 
 
 @dataclass
@@ -34,12 +41,8 @@ def translate(entries: Sequence[Entry], bridge: Bridge) -> Batch:
     """
     batch = Batch()
     by_type: defaultdict[str, list[tuple[Entry, Recorded[Any]]]] = defaultdict(list)
-    for entry in entries:
-        if entry.type in translations:
-            try:
-                by_type[entry.type].append((entry, _recorded(entry, entry.type)))
-            except (UnknownEvent, msgspec.ValidationError) as error:
-                batch.failed[entry.id] = f"Its data can't be read: {class_and_place(error)}."
+    for entry, recorded in _read(entries, bridge, batch.failed):
+        by_type[entry.type or ""].append((entry, recorded))
     for event_type, pairs in by_type.items():
         made = _translated(event_type, [recorded for _, recorded in pairs])
         for entry, recorded in pairs:
@@ -51,6 +54,27 @@ def translate(entries: Sequence[Entry], bridge: Bridge) -> Batch:
                 if message is not None:
                     batch.messages[entry.id] = message
     return batch
+
+
+def _read(
+    entries: Sequence[Entry], bridge: Bridge, failed: dict[int, str]
+) -> Iterator[tuple[Entry, Recorded[Any]]]:
+    """Yield the entries whose events still exist, with them; add reasons for others to `failed`."""
+    published = bridges_by_event((bridge,))
+    for entry in entries:
+        if entry.type is None:
+            continue
+        if entry.type not in published:
+            failed[entry.id] = NOT_PUBLISHED
+            continue
+        try:
+            event = decode(entry.type, entry.version, entry.data)
+        except NewerEvent:
+            raise
+        except Exception as error:  # also of an upcaster
+            failed[entry.id] = f"Its data can't be read: {class_and_place(error)}."
+        else:
+            yield entry, Recorded(entry.event_id, entry.recorded_at, entry.priority, event)
 
 
 def _message(
@@ -82,11 +106,6 @@ def waves(messages: dict[int, Message]) -> Iterator[dict[int, Message]]:
             found.append({})
         found[number][id] = message
     yield from found
-
-
-def _recorded(entry: Entry, event_type: str) -> Recorded[Any]:
-    event = decode(event_type, entry.version, entry.data)
-    return Recorded(entry.event_id, entry.recorded_at, entry.priority, event)
 
 
 def _translated(event_type: str, events: Sequence[Recorded[Any]]) -> dict[UUID, Any]:

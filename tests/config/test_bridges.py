@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
 from config import bridges
 from eventbook import Bridge
 
@@ -16,6 +19,7 @@ def test_the_environment_configures_bridges() -> None:
         "BRIDGE_OTHER_SITE_CONSUME": "c.v1 d.v2",
         "BRIDGE_OTHER_SITE_SUBJECT": "x.{type}",
         "BRIDGE_OFF_URL": "",
+        "BRIDGE_OFF_PUBLISH": "a.v1",
     }
 
     assert bridges.load(environment) == (
@@ -27,3 +31,18 @@ def test_the_environment_configures_bridges() -> None:
             subject="x.{type}",
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("BRIDGE_NATS_PUBLSH", "a.v1"),
+        ("BRIDGE_NAST_PUBLISH", "a.v1"),
+        ("BRIDGE_URL", "nats://host"),
+        ("BRIDGE__URL", "nats://host"),
+        ("BRIDGE_nats_URL", "nats://host"),
+    ],
+)
+def test_a_misspelt_variable_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=name):
+        bridges.load({"BRIDGE_NATS_URL": URL, name: text})

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from tests.harness.processes import free_port, wait_for
 
@@ -17,15 +18,15 @@ PASSWORD = "nats-password-in-tests"
 class NatsServer:
     """A server on a port of the loopback interface; its data survives `kill` and `stop`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, password: str = PASSWORD) -> None:
+        self.folder, self.password = folder, password
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """The address of its stream for a bridge, with login and password."""
-        return f"nats://bridge:{PASSWORD}@127.0.0.1:{self.port}/EVENTS"
+        return f"nats://bridge:{quote(self.password, safe='')}@127.0.0.1:{self.port}/EVENTS"
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
@@ -34,7 +35,7 @@ class NatsServer:
         with (self.folder / "nats.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder),
-                 "--user", "bridge", "--pass", PASSWORD],
+                 "--user", "bridge", "--pass", self.password],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         wait_for(self.responds, seconds=START_SECONDS, what="NATS responds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -77,6 +78,25 @@ def test_an_event_that_the_target_calls_wrong_is_parked(
 
     assert ParkedMessage.objects.get().reason == "The target responded with status 422."
     assert [event["subject"] for event in web_server.events()] == ["probes/good"]
+
+
+def test_what_a_slow_target_has_confirmed_is_noted_soon_and_not_sent_again(
+    web_server: WebServer, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def respond(body: bytes) -> int:
+        time.sleep(0.3)
+        return 200
+
+    monkeypatch.setattr("eventbook.bridges.http_out.SLOW_SECONDS", 0.5)
+    publisher = Publisher(configure("web", web_server.url()))
+    web_server.respond = respond
+    send(*[str(number) for number in range(40)])
+
+    with pytest.raises(TargetDown, match="takes longer"):
+        publisher.step()
+
+    assert 0 < len(web_server.requests) == 40 - BridgeEntry.objects.count() < 40
+    publisher.target.close()
 
 
 @pytest.mark.parametrize("status", [301, 401, 404, 429, 500, 503])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from eventbook.bridges.publishing import Publisher
 from eventbook.models import BridgeEntry, ParkedMessage
@@ -30,6 +31,17 @@ def test_an_event_is_stored_once_under_its_subject(
     assert [event["subject"] for event in stored(nats)] == ["probes/a", "probes/b"]
     assert {event["type"] for event in stored(nats)} == {SEEN}
     assert not BridgeEntry.objects.exists()
+
+
+def test_a_password_in_the_url_is_decoded(tmp_path: Path, configure: Configure) -> None:
+    server = NatsServer(tmp_path, password="p/a@s:s %41")
+    server.start()
+    publisher = Publisher(configure("nats", server.url))
+
+    publisher.target.idle()
+
+    publisher.target.close()
+    server.stop()
 
 
 def test_a_message_larger_than_the_server_allows_is_parked(

@@ -100,6 +100,9 @@ def test_the_doctor_says_that_a_bridge_is_late(configure: Configure) -> None:
         ("smtp://host", {}, "its URL begins with 'smtp'"),
         (URL, {"publish": frozenset({"unknown.v1"})}, "it can't publish unknown.v1"),
         (URL, {"subject": "all"}, "its subject has no {type}"),
+        ("redis-streams://host?maxlne=5", {}, "unknown parameters: maxlne"),
+        ("redis-streams://host?maxlen=1e6", {}, "maxlen in its URL is no number"),
+        ("redis-streams://host?maxlen=0", {}, "maxlen in its URL is no number"),
     ],
 )
 def test_a_wrong_configuration_is_reported_and_refused(

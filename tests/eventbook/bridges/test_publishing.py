@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from eventbook.bridges.envelope import Message
 from eventbook.bridges.publishing import Publisher
 from eventbook.bridges.target import TargetDown
 from eventbook.declare.bridges import Translation, translations
-from eventbook.models import BridgeEntry, ParkedMessage
+from eventbook.declare.events import type_of_name
+from eventbook.models import BridgeEntry, Event, ParkedMessage
+from eventbook.operate.actions import replay_parked
 from tests.eventbook.bridges.conftest import Configure
 from tests.probe.sending import send
 from tests.probe.signals import ProbeSent, probe_sent
@@ -144,16 +147,52 @@ def test_what_a_translation_makes_of_another_class_is_parked(
     assert target.waves == []
 
 
-def test_what_the_bridge_does_not_publish_any_more_does_not_leave(
-    publisher: Publisher, target: Scripted, settings: Any
+def test_what_this_process_does_not_publish_is_parked_for_one_that_does(
+    publisher: Publisher, target: Scripted
 ) -> None:
     send("a")
-    object.__setattr__(publisher.bridge, "publish", frozenset({"another.v1"}))
+    known = publisher.bridge
+    publisher.bridge = replace(known, publish=frozenset({"another.v1"}))
+    publisher.step()
+    assert target.waves == []
+    assert not BridgeEntry.objects.exists()
+
+    publisher.bridge = known
+    replay_parked("one", None, actor="test")
+    publisher.step()
+
+    assert target.keys() == [["a"]]
+
+
+def test_an_event_whose_upcaster_fails_is_parked_and_holds_up_no_other(
+    publisher: Publisher, target: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(fields: Any) -> Any:
+        raise KeyError("private words")
+
+    send("a")
+    Event.objects.update(version=0)
+    send("b")
+    known = replace(type_of_name["probe.sent"], upcasters={0: fail})
+    monkeypatch.setitem(type_of_name, "probe.sent", known)
 
     publisher.step()
 
-    assert target.waves == []
-    assert not BridgeEntry.objects.exists()
+    assert "KeyError" in ParkedMessage.objects.get().reason
+    assert "private words" not in ParkedMessage.objects.get().reason
+    assert target.keys() == [["b"]]
+
+
+def test_a_slow_target_is_asked_in_short_steps(
+    publisher: Publisher, target: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbook.bridges.publishing.STEP_SECONDS", -1)
+    for _ in range(3):
+        send("a")
+
+    publisher.step()
+
+    assert BridgeEntry.objects.count() == 2
 
 
 def test_the_envelope_says_all_that_cloudevents_requires(

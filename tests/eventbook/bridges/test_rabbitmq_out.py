@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from eventbook.bridges import rabbitmq
 from eventbook.bridges.publishing import Publisher
+from eventbook.bridges.target import TargetDown
 from eventbook.models import BridgeEntry, ParkedMessage
+from stack.rabbitmq import running
 from tests.eventbook.bridges.conftest import SEEN, Configure, Processes
 from tests.eventbook.bridges.exchange import Exchange
 from tests.eventbook.bridges.load import break_at_random, expected, first_numbers, load
@@ -30,6 +33,24 @@ def test_an_event_is_persistent_and_routed_by_its_type(
     assert message.properties["delivery_mode"] == 2
     assert message.properties["content_type"] == "application/cloudevents+json"
     assert message.properties["message_id"].encode() in message.body
+
+
+def test_a_certificate_must_be_trusted_and_that_of_the_host(
+    tmp_path: Path, certificate: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path / "server", certificate=certificate) as server:
+        # Another name for the same address, which the certificate lacks.
+        trusted, other = (
+            Publisher(configure(name, f"amqps://guest:guest@{host}:{server.tls_port}//"))
+            for name, host in (("trusted", "127.0.0.1"), ("other", "127.1"))
+        )
+        with pytest.raises(TargetDown, match="SSLCertVerificationError"):
+            trusted.target.idle()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        trusted.target.idle()
+        with pytest.raises(TargetDown, match="SSLCertVerificationError"):
+            other.target.idle()
+        trusted.target.close()
 
 
 def test_a_message_above_the_servers_limit_is_parked(

@@ -18,6 +18,7 @@ from tests.eventbook.bridges.conftest import HAPPENED, Configure
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STRUCTURED = {"content-type": "application/cloudevents+json; charset=utf-8"}
+BINARY = {"ce-specversion": "1.0", "ce-source": "/another", "ce-type": HAPPENED}
 
 
 @pytest.fixture
@@ -93,8 +94,11 @@ def test_data_in_base64_is_read_too(bridge: Bridge) -> None:
         (arrival(datacontenttype="text/xml"), "Its data is not JSON."),
         (arrival(data={"key": "x" * 2**20, "text": ""}), "It is larger than"),
         (arrival(data={"key": "a\x00b", "text": ""}), "Its receiver failed: "),
+        (Arrival({"a\x00": "\x00"}, b"words"), "It is no CloudEvent 1.0"),
+        (Arrival({"\ud800": "\ud800"}, b"words"), "It is no CloudEvent 1.0"),
+        (Arrival(BINARY | {"ce-id": "\ud800"}, b'{"key": "a", "text": ""}'), "Its receiver"),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_what_is_wrong_is_parked_with_the_reason_and_holds_up_no_other(
     bridge: Bridge, message: Arrival, reason: str
