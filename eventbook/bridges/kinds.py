@@ -61,7 +61,7 @@ def source_of(bridge: Bridge) -> Source:
 
 def require_kind(bridge: Bridge, direction: str) -> str:
     """Return where the class for a bridge's URL and direction is; raise UnknownKind."""
-    scheme, kinds = urlsplit(bridge.url).scheme, KINDS[direction]
+    scheme, kinds = scheme_of(bridge.url), KINDS[direction]
     if scheme not in kinds:
         raise UnknownKind(f"its URL begins with {scheme!r}, not one of {', '.join(kinds)}")
     return kinds[scheme]
@@ -73,10 +73,16 @@ def place_of(bridge: Bridge) -> str:
     Of a URL with a fault, return the scheme only: what looks like a path may be a password.
     """
     if url_problem(bridge.url):
-        return f"{urlsplit(bridge.url).scheme}:…"
+        return f"{scheme_of(bridge.url)}://…"
     parts = urlsplit(bridge.url)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme of a URL, or "" if it has none; unlike urlsplit, never raise an error."""
+    scheme, separator, _ = url.partition("://")
+    return scheme if separator else ""
 
 
 def url_problem(url: str) -> str:

@@ -2,6 +2,10 @@
 
 The URL is `nats://user:password@host:4222/STREAM` (`tls://` for TLS). JetStream recognizes a
 message by its id (the header Nats-Msg-Id) for the stream's `duplicate_window`.
+
+By default, a NATS client begins without TLS and changes to it if the server asks for it. So anybody
+on the way could prevent that and read the password. Over `tls://`, the handshake therefore comes
+first: the server needs `handshake_first: auto` in its `tls` settings.
 """
 
 from __future__ import annotations
@@ -66,6 +70,7 @@ class Connection:
         parts = urlsplit(bridge.url)
         self.stream = parts.path.strip("/") or STREAM
         self.subject = bridge.subject or SUBJECT
+        self._is_tls = parts.scheme == "tls"
         self._url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
         # The client would not decode them. A name without a password is a token.
         user, password = (text and unquote(text) for text in (parts.username, parts.password))
@@ -94,7 +99,8 @@ class Connection:
             # Without the client's own reconnection, which would buffer messages for minutes.
             self._client = await nats.connect(
                 self._url, name=self._name, allow_reconnect=False, error_cb=_ignore,
-                connect_timeout=int(CONNECT_SECONDS), **self._login,
+                connect_timeout=int(CONNECT_SECONDS), tls_handshake_first=self._is_tls,
+                **self._login,
             )  # fmt: skip
             self._jetstream = self._client.jetstream(timeout=CONFIRM_SECONDS)
             await self._require_stream(self._jetstream)

@@ -27,7 +27,10 @@ NOT_PUBLISHED = "The bridge publishes nothing of such events, as far as this pro
 
 @dataclass
 class Batch:
-    """What becomes of a batch of entries, by their ids; entries in neither field don't leave."""
+    """What becomes of a batch of entries, by their ids and in this order.
+
+    Entries in neither field don't leave.
+    """
 
     messages: dict[int, Message] = field(default_factory=dict)
     # The reason for each entry that can't be translated.
@@ -53,6 +56,8 @@ def translate(entries: Sequence[Entry], bridge: Bridge) -> Batch:
             else:
                 if message is not None:
                     batch.messages[entry.id] = message
+    # Events of several types may be of one subject, whose order counts.
+    batch.messages = dict(sorted(batch.messages.items()))
     return batch
 
 

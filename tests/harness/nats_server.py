@@ -21,6 +21,7 @@ class NatsServer:
     def __init__(self, folder: Path, *, password: str = PASSWORD) -> None:
         self.folder, self.password = folder, password
         self.port = free_port()
+        self.options: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -35,7 +36,7 @@ class NatsServer:
         with (self.folder / "nats.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder),
-                 "--user", "bridge", "--pass", self.password],
+                 "--user", "bridge", "--pass", self.password, *self.options],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         wait_for(self.responds, seconds=START_SECONDS, what="NATS responds")

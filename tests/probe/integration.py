@@ -8,7 +8,7 @@ from uuid import UUID
 
 from eventbook.declare.bridges import Received, integration_event, receives, translates
 from eventbook.declare.events import Recorded
-from tests.probe.signals import ProbeSent, probe_sent
+from tests.probe.signals import ProbeSent, ProbeTried, probe_sent, probe_tried
 
 
 @integration_event("commonplace.probe.seen", version=1)
@@ -31,6 +31,15 @@ def see(events: Sequence[Recorded[ProbeSent]]) -> dict[UUID, ProbeSeen]:
         recorded.id: ProbeSeen(key=recorded.event.key, text=recorded.event.behaviour)
         for recorded in events
         if recorded.event.behaviour != "private"
+    }
+
+
+@translates(probe_tried, makes=[ProbeSeen])
+def see_tried(events: Sequence[Recorded[ProbeTried]]) -> dict[UUID, ProbeSeen]:
+    """Show events of a second type about the same subjects."""
+    return {
+        recorded.id: ProbeSeen(key=recorded.event.key, text=recorded.event.behaviour)
+        for recorded in events
     }
 
 

@@ -59,6 +59,8 @@ def test_a_password_is_in_no_representation_or_finding(configure: Configure) -> 
         "nats://user:a-secret?password@host:4222",
         "nats://a-secret:password:4222",
         "nats:a-secret",
+        "a-secret",
+        "nats://[a-secret",
     ],
 )
 def test_a_url_with_a_fault_is_reported_without_its_parts(configure: Configure, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from eventbook.models import BridgeEntry, Event, ParkedMessage
 from eventbook.operate.actions import replay_parked
 from tests.eventbook.bridges.conftest import Configure
 from tests.probe.sending import send
-from tests.probe.signals import ProbeSent, probe_sent
+from tests.probe.signals import ProbeSent, ProbeTried, probe_sent, probe_tried
 
 
 class Scripted:
@@ -77,6 +78,21 @@ def test_the_second_event_of_an_aggregate_waits_for_the_first(
     assert target.keys() == [["a", "b", "c"], ["a"], ["a"]]
     ids = [message.id for wave in target.waves for message in wave if "a" in message.aggregate]
     assert ids == sorted(ids)
+
+
+def test_events_of_several_types_are_in_the_order_of_their_subject(
+    publisher: Publisher, target: Scripted
+) -> None:
+    with transaction.atomic():
+        probe_tried.send(sender=None, event=ProbeTried(key="b"))
+        probe_sent.send(sender=None, event=ProbeSent(key="a", behaviour="1"))
+        probe_tried.send(sender=None, event=ProbeTried(key="a", behaviour="2"))
+        probe_sent.send(sender=None, event=ProbeSent(key="a", behaviour="3"))
+
+    publisher.step()
+
+    sent = [json.loads(message.data) for wave in target.waves for message in wave]
+    assert [data["text"] for data in sent if data["key"] == "a"] == ["1", "2", "3"]
 
 
 def test_what_was_confirmed_before_an_outage_is_not_sent_again(
