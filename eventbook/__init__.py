@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from eventbook.declare.statement import Statement, insert_batch
     from eventbook.deliveries.limits import RateLimit
     from eventbook.record.admission import BacklogFull, admit_bulk_work
+    from eventbook.record.numbering import VersionConflict
     from eventbook.record.outbox import Priority, recording
     from eventbook.record.signals import DomainSignal
-    from eventbook.store import history
+    from eventbook.store import aggregates, history
     from eventbook.work.execution import Later
 
 __all__ = [
@@ -44,7 +45,9 @@ __all__ = [
     "Retry",
     "Statement",
     "Throttle",
+    "VersionConflict",
     "admit_bulk_work",
+    "aggregates",
     "event_type",
     "exponential",
     "fixed",
@@ -79,9 +82,10 @@ __getattr__ = loading(
         "declare.statement": ["Statement", "insert_batch"],
         "deliveries.limits": ["RateLimit"],
         "record.admission": ["BacklogFull", "admit_bulk_work"],
+        "record.numbering": ["VersionConflict"],
         "record.outbox": ["Priority", "recording"],
         "record.signals": ["DomainSignal"],
-        "store": ["history"],
+        "store": ["aggregates", "history"],
         "work.execution": ["Later"],
     },
 )

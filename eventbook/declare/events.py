@@ -48,6 +48,7 @@ class EventType:
     version: int
     dataclass: type[Any]
     upcasters: Mapping[int, Upcast]
+    numbered: bool = False
 
 
 class KeyRange(NamedTuple):
@@ -91,22 +92,33 @@ class Recorded(Generic[T_co]):
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def event_type(
-    name: str, *, version: int, upcasters: Mapping[int, Upcast] | None = None
+    name: str,
+    *,
+    version: int,
+    upcasters: Mapping[int, Upcast] | None = None,
+    numbered: bool = False,
 ) -> Callable[[type[E]], type[E]]:
     """Make the decorated class a frozen dataclass, and register it under a wire name.
 
-    `upcasters[n]` is a function that turns data of version n into data of version n + 1. Raise
-    ValueError if the name is taken.
+    `upcasters[n]` is a function that turns data of version n into data of version n + 1. Each
+    `numbered` event gets the next number of its subject, beside those of other numbered types; the
+    last number is the subject's version. Raise ValueError if the name is taken.
     """
 
     def register(cls: type[E]) -> type[E]:
         if name in type_of_name:
             raise ValueError(f"The event name {name!r} is taken by {type_of_name[name].dataclass}.")
         made: type[E] = dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        type_of_name[name] = type_of_class[made] = EventType(name, version, made, upcasters or {})
+        known = EventType(name, version, made, upcasters or {}, numbered)
+        type_of_name[name] = type_of_class[made] = known
         return made
 
     return register
+
+
+def numbered_types() -> list[str]:
+    """Return the names of the numbered event types."""
+    return [known.name for known in type_of_name.values() if known.numbered]
 
 
 def encode(event: DomainEvent) -> bytes:

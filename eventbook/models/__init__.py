@@ -1,5 +1,6 @@
 """The tables of the event system."""
 
+from eventbook.models.aggregates import Aggregate, NumberedEvent, Snapshot
 from eventbook.models.bridges import BridgeEntry, ParkedMessage, ReceivedEvent
 from eventbook.models.deliveries import Attempt, Burst, Delivery, Lease
 from eventbook.models.events import Event, OutboxEntry, Priority, Subscription
@@ -15,6 +16,7 @@ from eventbook.models.operating import (
 )
 
 __all__ = [
+    "Aggregate",
     "Attempt",
     "Audit",
     "BridgeEntry",
@@ -23,6 +25,7 @@ __all__ = [
     "Event",
     "Lease",
     "Measure",
+    "NumberedEvent",
     "Operation",
     "OutboxEntry",
     "ParkedMessage",
@@ -33,6 +36,7 @@ __all__ = [
     "RateGroup",
     "ReceivedEvent",
     "ScheduleControl",
+    "Snapshot",
     "StreamReset",
     "Subscription",
 ]

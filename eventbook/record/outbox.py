@@ -21,6 +21,7 @@ from eventbook.declare.events import DomainEvent, encode, type_of_class
 from eventbook.deliveries.states import wake_relay
 from eventbook.models import Event, OutboxEntry, Priority
 from eventbook.observe import tracing
+from eventbook.record.numbering import NUMBERED, VersionConflict, lock_version
 from eventbook.record.waiting import SOON_SECONDS, with_zone
 
 __all__ = ["OutsideTransaction", "Priority", "record", "record_with", "recording"]
@@ -57,6 +58,8 @@ BRIDGED = """
     )
 """
 INSERT = f"WITH {RECORDED.format('')} {{bridged}} {ENTER}"
+# The same for one numbered event.
+INSERT_NUMBERED = f"WITH {RECORDED.format('')} {{bridged}} {NUMBERED} {ENTER}"
 # The same for events of which some wait for a time, the wish. A time in the past is none. The relay
 # writes the bridges' entries of those that wait, when their time has come.
 ENTER_WAITING = f"""
@@ -132,6 +135,12 @@ class EventBatch:
             execute(statement, [ids, times, *self._parameters()])
         wake_relay(min(self.run_at.values()), within=SOON_SECONDS)
 
+    def write_numbered(self, subject: str, number: int) -> None:
+        """Write the only event of the batch, with its number."""
+        with self._span():
+            statement = self._with_bridges(INSERT_NUMBERED)
+            execute(statement, [*self._parameters(), subject, number])
+
     def write_with(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         """Run a changing statement, write the events if it returns rows, and return the rows."""
         together = self._with_bridges(INSERT_WITH).replace("{}", statement)
@@ -166,18 +175,28 @@ class EventBatch:
         return [*parameters, *columns]
 
 
-def record(event: DomainEvent, *, key: str | None = None, run_at: datetime | None = None) -> UUID:
+def record(
+    event: DomainEvent,
+    *,
+    key: str | None = None,
+    run_at: datetime | None = None,
+    expected: int | None = None,
+) -> UUID:
     """Record an event in the outbox, and return its id.
 
     If an event with this `key` was recorded before, record nothing and return the first one's id.
     With `run_at`, its handlers get the event at that time; if it has passed, at once (waiting.py).
-    Inside `recording`, an event without a key is written at the end of the block. Raise ValueError
-    for a `run_at` without a time zone, and OutsideTransaction if no transaction is open: otherwise
-    a crash could lose the event of a committed change, or leave the event of a change that was
-    rolled back.
+    `expected` is for numbered events: see `_record_numbered`. Inside `recording`, other events
+    without a key are written at the end of the block. Raise ValueError for a `run_at` without a
+    time zone, and OutsideTransaction if no transaction is open: otherwise a crash could lose the
+    event of a committed change, or leave the event of a change that was rolled back.
     """
     _require_transaction(f"{type(event).__name__} was sent")
     block = _open_recording.get()
+    if type_of_class[type(event)].numbered:
+        return _record_numbered(event, key, run_at, expected)
+    if expected is not None:
+        raise ValueError("Only numbered events have an `expected` version.")
     if block is not None and key is None:
         return block.add(event, None, run_at)
     single = EventBatch(block.priority if block else Priority.INTERACTIVE)
@@ -188,16 +207,50 @@ def record(event: DomainEvent, *, key: str | None = None, run_at: datetime | Non
     found: UUID | None = None
     while found is None:  # again, if the event with this key was cancelled in between
         single.write()
-        found = Event.objects.values_list("pk", flat=True).filter(key=key).first()
+        found = _id_of(key)
     return found
+
+
+def _record_numbered(
+    event: DomainEvent, key: str | None, run_at: datetime | None, expected: int | None
+) -> UUID:
+    """Record an event with the next number of its subject, at once, and return its id.
+
+    Until the transaction ends, others wait that record such an event of the subject. Raise
+    VersionConflict if the subject's version isn't the `expected` one; the transaction can go on. An
+    event whose `key` is known has its number: it is the same event, whatever is expected. Raise
+    ValueError for `run_at`: a number says what has happened, and a waiting event can be cancelled.
+    """
+    if run_at is not None:
+        raise ValueError("A numbered event can't wait for `run_at`.")
+    subject = event.subject
+    while True:
+        version = lock_version(subject)
+        if key is not None and (found := _id_of(key)):
+            return found
+        if expected is not None and expected != version:
+            raise VersionConflict(subject, expected, version)
+        block = _open_recording.get()
+        single = EventBatch(block.priority if block else Priority.INTERACTIVE)
+        id = single.add(event, key)
+        single.write_numbered(subject, version + 1)
+        if key is None or _id_of(key) == id:
+            return id
+
+
+def _id_of(key: str) -> UUID | None:
+    """Return the id of the event with this key, if there is one."""
+    return Event.objects.values_list("pk", flat=True).filter(key=key).first()
 
 
 def record_with(statement: str, parameters: Sequence[Any], event: DomainEvent) -> list[Any]:
     """Run a changing statement, record the event if it returned a row, and return its rows.
 
     The statement must end in RETURNING. Change and recording are one SQL statement, so no
-    transaction needs to be open.
+    transaction needs to be open. Raise ValueError for a numbered event.
     """
+    if type_of_class[type(event)].numbered:
+        raise ValueError("A numbered event needs a lock before it is recorded: use `send`.")
     block = _open_recording.get()
     single = EventBatch(block.priority if block else Priority.INTERACTIVE)
     single.add(event, None)
@@ -216,9 +269,10 @@ def _require_transaction(done: str) -> None:
 def recording(*, priority: Priority = Priority.INTERACTIVE) -> Iterator[None]:
     """Record all events sent in the block with this priority, by one statement at its end.
 
-    Events with a key are recorded at once. If the block raises, events without a key are dropped;
-    so are all events of a savepoint that is rolled back. Raise OutsideTransaction if no transaction
-    is open: a transaction that began in the block would commit before the events are written.
+    Events with a key, and numbered ones, are recorded at once. If the block raises, the others are
+    dropped; so are all events of a savepoint that is rolled back. Raise OutsideTransaction if no
+    transaction is open: a transaction that began in the block would commit before the events are
+    written.
     """
     _require_transaction("A recording was begun")
     block = EventBatch(priority)

@@ -52,6 +52,7 @@ class DomainSignal(Signal):
         event: DomainEvent,
         key: str | None = None,
         run_at: datetime | None = None,
+        expected: int | None = None,
         is_recorded: bool = False,
         **_: Any,
     ) -> None:
@@ -59,11 +60,11 @@ class DomainSignal(Signal):
 
         If an event with this `key` was recorded before, record nothing: it is the same event.
         With `run_at`, its handlers get the event at that time. Other receivers of the signal run at
-        once.
+        once. Raise VersionConflict if a numbered event's subject has not the `expected` version.
         """
         self._check(event)
         if not is_recorded:
-            record(event, key=key, run_at=run_at)
+            record(event, key=key, run_at=run_at, expected=expected)
 
     def cancel(self, key: str) -> bool:
         """Cancel the event with this key that waits for its `run_at`, and free the key.

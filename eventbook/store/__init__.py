@@ -1,3 +1,3 @@
-from eventbook.store import history
+from eventbook.store import aggregates, history
 
-__all__ = ["history"]
+__all__ = ["aggregates", "history"]

@@ -14,6 +14,7 @@ from eventbook.beat.schedule import schedules
 from eventbook.conf import conf
 from eventbook.database.ids import first_id_at
 from eventbook.database.statements import execute
+from eventbook.declare.events import numbered_types
 from eventbook.declare.queues import all_policies
 from eventbook.deliveries import bursts, limits
 from eventbook.models import StreamReset
@@ -43,15 +44,17 @@ DELIVERIES = """
 OLD = """
     SELECT id FROM eventbook_event
     WHERE recorded_at < now() - %(age)s AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s))
+      AND type <> ALL(%(numbered)s)
       AND id > %(after)s AND id < %(before)s
     ORDER BY id LIMIT %(step)s FOR UPDATE SKIP LOCKED
 """
-# Events with an outbox entry, an open delivery, a dead letter or a bridge's entry or parked message
-# stay.
+# Events with an outbox entry, an open delivery, a dead letter, a number, or a bridge's entry or
+# parked message stay.
 EVENTS = """
     WITH settled AS MATERIALIZED (
         SELECT id FROM unnest(%s::uuid[]) AS old (id)
         WHERE NOT EXISTS (SELECT FROM eventbook_outboxentry WHERE event_id = old.id)
+          AND NOT EXISTS (SELECT FROM eventbook_numberedevent WHERE event_id = old.id)
           AND NOT EXISTS (SELECT FROM eventbook_bridgeentry WHERE event_id = old.id)
           AND NOT EXISTS (SELECT FROM eventbook_parkedmessage WHERE event_id = old.id)
           AND NOT EXISTS (
@@ -116,6 +119,7 @@ def _prune_events(age: timedelta, *, types: list[str] | None) -> int:
     parameters: dict[str, Any] = {
         "age": age,
         "types": types,
+        "numbered": numbered_types(),
         "step": STEP,
         "after": UUID(int=0),
         "before": before,

@@ -19,10 +19,12 @@ from eventbook.observe import tracing
 from tests.probe.behaviours import ABOUT_TRANSACTIONS, BEHAVIOURS, behave
 from tests.probe.models import Effect
 from tests.probe.signals import (
+    ProbeMoved,
     ProbeRepeated,
     ProbeSent,
     ProbeSpread,
     ProbeTried,
+    probe_moved,
     probe_repeated,
     probe_sent,
     probe_spread,
@@ -93,6 +95,13 @@ def spread(events: Sequence[Recorded[ProbeSpread]]) -> None:
         for recorded in events
         for n in range(recorded.event.size)
         if recorded.keys.first <= n < recorded.keys.after
+    )
+
+
+@handler(probe_moved, queue="notifications", name="probe.move")
+def follow(events: Sequence[Recorded[ProbeMoved]]) -> None:
+    Effect.objects.bulk_create(
+        Effect(key=e.event.key, handler="probe.move", event_id=e.id) for e in events
     )
 
 

@@ -63,3 +63,23 @@ class ProbeRepeated:
 
 
 probe_repeated = DomainSignal(ProbeRepeated)
+
+
+@event_type(
+    "probe.moved",
+    version=2,
+    upcasters={1: lambda data: {**data, "by": data["steps"]}},
+    numbered=True,
+)
+class ProbeMoved:
+    """A numbered event: the probe moves by some steps, which version 1 calls `steps`."""
+
+    key: str
+    by: int
+
+    @property
+    def subject(self) -> str:
+        return f"probes/{self.key}"
+
+
+probe_moved = DomainSignal(ProbeMoved)
