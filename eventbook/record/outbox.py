@@ -216,7 +216,7 @@ def _record_numbered(
 ) -> UUID:
     """Record an event with the next number of its subject, at once, and return its id.
 
-    Until the transaction ends, others wait that record such an event of the subject. Raise
+    Until the transaction ends, others that record a numbered event of the subject wait. Raise
     VersionConflict if the subject's version isn't the `expected` one; the transaction can go on. An
     event whose `key` is known has its number: it is the same event, whatever is expected. Raise
     ValueError for `run_at`: a number says what has happened, and a waiting event can be cancelled.
@@ -234,6 +234,7 @@ def _record_numbered(
         single = EventBatch(block.priority if block else Priority.INTERACTIVE)
         id = single.add(event, key)
         single.write_numbered(subject, version + 1)
+        # If another transaction recorded the key meanwhile, nothing was written: return that event.
         if key is None or _id_of(key) == id:
             return id
 
