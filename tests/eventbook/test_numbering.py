@@ -9,7 +9,7 @@ import pytest
 from django.db import connections, transaction
 
 from eventbook.database import statements
-from eventbook.models import Aggregate, Event, NumberedEvent, OutboxEntry, Priority
+from eventbook.models import Aggregate, BridgeEntry, Event, NumberedEvent, OutboxEntry, Priority
 from eventbook.record import outbox
 from eventbook.record.numbering import VersionConflict
 from eventbook.record.outbox import record, record_with, recording
@@ -212,6 +212,21 @@ def closing_key(key: str) -> None:
         record_key(key)
     finally:
         connections.close_all()
+
+
+def test_a_numbered_event_has_its_bridges_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "bridges_by_event", lambda _: {"probe.moved": ["one", "two"]})
+
+    move(1)
+    move(2)
+
+    assert numbers() == [(1, 1), (2, 2)]
+    assert sorted(BridgeEntry.objects.values_list("bridge", flat=True)) == [
+        "one",
+        "one",
+        "two",
+        "two",
+    ]
 
 
 @transaction.atomic
