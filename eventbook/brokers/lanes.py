@@ -95,9 +95,10 @@ def broker_settings(
     """Return Celery's settings for a broker's address (or NONE) and the queue table.
 
     `master` is the name under which Redis's sentinels, if the addresses are theirs, know the
-    server. Raise UnknownBroker for an address of another kind.
+    server. Raise UnknownBroker for an address of another kind, or with a fault.
     """
     kind = Kind.NONE if url == NONE else kind_of(url)
+    _require_readable(url)
     if kind == Kind.RABBITMQ:
         lanes: list[Queue] = [lane for policy in policies for lane in _lanes(policy)]
         use_ssl = dict(RABBITMQ_TLS) if url.startswith("amqps://") else None
@@ -115,6 +116,26 @@ def broker_settings(
     return BrokerSettings(
         url, None, queues, REDIS_OPTIONS | ({"master_name": master} if master else {})
     )
+
+
+def _require_readable(url: str) -> None:
+    """Raise UnknownBroker, without parts of the address, if its login or port can't be read.
+
+    The libraries' errors have a traceback, and parts of a password.
+    """
+    for each in url.split(";"):
+        try:
+            parts = urlsplit(each)
+            is_readable = (
+                parts.port != 0 and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
+            )
+        except ValueError:
+            is_readable = False
+        if not is_readable:
+            raise UnknownBroker(
+                "The broker's address has no valid port, or a login with characters that must be"
+                " percent-encoded: for example / as %2F."
+            )
 
 
 def _with_parameters(url: str, defaults: dict[str, str]) -> str:

@@ -156,10 +156,14 @@ class Child:
 
     def start(self) -> None:
         """Start the process, and wait until it is ready; try again until it is."""
-        while self._start_unless_killed():
-            if self._is_ready(START_SECONDS):
-                return
-            self._end()
+        while True:
+            try:
+                if not self._start_unless_killed() or self._is_ready(START_SECONDS):
+                    return
+                self._end()
+            except (OSError, EOFError) as error:  # for example, no file descriptor is left
+                values = {"queue": self.policy.name, "error": f"{type(error).__name__}: {error}"}
+                logger.warning("child.not_started", extra=values)
             time.sleep(RESTART_SECONDS)
 
     def run(self, batch: Batch) -> None:
@@ -179,13 +183,15 @@ class Child:
                 self._process.kill()
 
     def _start_unless_killed(self) -> bool:
+        """Start the process; return False after `kill`. Raise OSError or EOFError if it fails."""
         with self._starting:
             if not self._killed:
-                self._pipe, other = CONTEXT.Pipe()
+                pipe, other = CONTEXT.Pipe()
                 arguments = other, self.policy.name
-                self._process = CONTEXT.Process(target=child.serve, args=arguments, daemon=True)
-                self._process.start()
+                process = CONTEXT.Process(target=child.serve, args=arguments, daemon=True)
+                process.start()
                 other.close()
+                self._pipe, self._process = pipe, process
             return not self._killed
 
     def _is_ready(self, seconds: float) -> bool:

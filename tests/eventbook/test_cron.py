@@ -219,6 +219,19 @@ def test_schedulers_that_were_all_away_record_the_last_slot_once(drain: Drain) -
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_clock_that_was_fast_and_is_set_back_stops_no_schedule() -> None:
+    set_back(days=-30)
+
+    record_due_slots()  # from here on, slots count again
+    moved = timezone.now() - timedelta(minutes=2)
+    assert ScheduleControl.objects.get(pk=NAME).checked_until <= timezone.now()
+    ScheduleControl.objects.update(checked_until=moved)
+    record_due_slots()
+
+    assert len(slots()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_slot_whose_event_retention_deleted_does_not_run_again() -> None:
     set_back(hours=3)
     record_due_slots()

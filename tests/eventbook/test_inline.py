@@ -94,6 +94,21 @@ def test_a_child_survives_what_its_handler_raises(system: System) -> None:
     assert "child.replaced" not in system.processes["relay"].log.read_text()
 
 
+def test_a_child_that_can_not_be_replaced_at_once_is_replaced_later(system: System) -> None:
+    relay = start(system)
+    send("first")
+    ended("done", 1)
+    limits = relay.rlimit(psutil.RLIMIT_NOFILE)
+    relay.rlimit(psutil.RLIMIT_NOFILE, (3, limits[1]))
+    send("dies", behaviour="die_once")
+    log = system.folder / "relay.log"
+    wait_for(lambda: "child.not_started" in log.read_text(), seconds=30, what="none is left")
+
+    relay.rlimit(psutil.RLIMIT_NOFILE, limits)
+
+    ended("done", 2)
+
+
 def test_poison_ends_as_dead_letters_and_spares_its_neighbours(system: System) -> None:
     start(system, NOTIFICATIONS_TIME_LIMIT_SECONDS="1", NOTIFICATIONS_GRACE_SECONDS="1")
 
@@ -215,3 +230,21 @@ def test_an_unknown_broker_is_refused_in_one_line() -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "must be none, or begin with one of redis://" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hush/hush@127.0.0.1:6379/0",
+        "amqp://user:hush#hush@127.0.0.1:5672//",
+        "rediss://:hush@127.0.0.1:99999/0",
+        "sentinel://:hush@127.0.0.1:1;sentinel://:hush?hush@127.0.0.1:2",
+    ],
+)
+def test_an_address_with_a_fault_is_refused_in_one_line_without_its_password(url: str) -> None:
+    done = manage(url, "queues", "status")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "percent-encoded" in done.stderr
+    assert "hush" not in done.stderr
