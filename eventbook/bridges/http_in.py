@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from http.server import ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 from eventbook.bridges.reading import MAX_BYTES, Arrival
@@ -22,6 +23,7 @@ from eventbook.declare.bridges import Bridge
 from eventbook.observe.health import SilentHandler
 
 MOST_WAITING = 200  # requests that wait for their commit; more are refused with 503
+MOST_CONNECTIONS = 250  # each has a thread; more are closed at once
 STORE_SECONDS = 10.0  # how long a request waits for its commit
 
 
@@ -81,8 +83,20 @@ class EventServer(ThreadingHTTPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         self.path, self.waiting = path, waiting
+        self.free = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self.expected = f"Bearer {token}".encode()
         super().__init__(address, EventHandler)
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        """Return whether there may be one more connection; the server closes it if not."""
+        return self.free.acquire(blocking=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, and make room for another."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.free.release()
 
 
 class EventHandler(SilentHandler):

@@ -8,6 +8,7 @@ chooses, are not followed, and neither proxies nor .netrc of the environment are
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from base64 import b64encode
@@ -112,6 +113,8 @@ class HttpTarget:
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
             self._local.session.trust_env = False
+            # The authorities of an internal target; by default, requests' own.
+            self._local.session.verify = os.environ.get("SSL_CERT_FILE") or True
             self._local.session.headers.update(self._headers)
         session: requests.Session = self._local.session
         return session

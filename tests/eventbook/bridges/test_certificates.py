@@ -78,8 +78,7 @@ def test_a_certificate_of_another_host_is_refused(
             publisher.step()
         publisher.target.close()
 
-    # requests has authorities of its own, and trusts none of ours.
-    assert any(handshakes) is (is_ours and scheme != "https")
+    assert any(handshakes) is is_ours
 
 
 @pytest.mark.parametrize("is_ours", [True, False])

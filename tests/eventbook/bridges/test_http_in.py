@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -99,6 +101,29 @@ def test_other_requests_are_refused(
     assert response.status_code == status
     assert not ReceivedEvent.objects.exists()
     assert not ParkedMessage.objects.exists()
+
+
+def test_more_connections_than_threads_are_closed(
+    configure: Configure, port: int, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbook.bridges.http_in.MOST_CONNECTIONS", 2)
+    url = f"http-listen://127.0.0.1:{port}/events"
+    consumer = Consumer(configure("web", url, token=TOKEN, **CONSUME))
+    consumer.step()
+    with ExitStack() as open_ones:
+        for _ in range(2):
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", port)))
+        with pytest.raises(httpx.HTTPError):
+            post(event("a", 1))
+
+    def is_refused() -> bool:
+        try:
+            return post(event("a", 1), Authorization="").status_code == 401
+        except httpx.HTTPError:
+            return False
+
+    wait_for(is_refused, seconds=10, what="there is room again")
+    consumer.source.close()
 
 
 def test_a_server_without_a_token_does_not_start(configure: Configure) -> None:

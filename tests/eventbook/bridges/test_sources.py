@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,25 @@ def test_what_was_not_acknowledged_comes_again_and_has_no_second_effect(
     second.source.close()
 
     assert recorded() == {"a": [1]}
+
+
+def test_a_bridge_that_consumes_more_types_goes_on_where_it_was(
+    other: Other, configure: Configure
+) -> None:
+    bridge = configure("other", other.url, **CONSUME)
+    before = Consumer(bridge)
+    before.step()
+    other.send([event("a", 1)])
+    wait_for(before.step, seconds=10, what="it comes")
+    before.source.close()
+
+    after = Consumer(replace(bridge, consume=bridge.consume | {"another.thing.v2"}))
+    after.step()
+    other.send([event("a", 2)])
+    wait_for(lambda: after.step() == 0 and len(recorded()["a"]) > 1, seconds=10, what="it comes")
+    after.source.close()
+
+    assert recorded() == {"a": [1, 2]}
 
 
 def test_what_came_while_the_database_was_down_is_taken_in_later(
