@@ -96,9 +96,11 @@ class Connection:
     async def jetstream(self) -> JetStreamContext:
         """Return JetStream on an open connection; create the stream if there is none."""
         if self._client is None or not self._client.is_connected:
-            # Without the client's own reconnection, which would buffer messages for minutes.
+            # Without the client's own reconnection, which would buffer messages for minutes. The
+            # first connection is tried twice even so; by default, 60 times.
             self._client = await nats.connect(
-                self._url, name=self._name, allow_reconnect=False, error_cb=_ignore,
+                self._url, name=self._name, error_cb=_ignore,
+                allow_reconnect=False, max_reconnect_attempts=1, reconnect_time_wait=0,
                 connect_timeout=int(CONNECT_SECONDS), tls_handshake_first=self._is_tls,
                 **self._login,
             )  # fmt: skip
