@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -44,10 +44,13 @@ BY_ID = "event.id = ANY(%s)"
 
 
 def with_zone(time: datetime) -> datetime:
-    """Return a time that has a time zone; raise ValueError if it has none."""
+    """Return a time in UTC; raise ValueError if it has no time zone or is out of range."""
     if time.tzinfo is None:
         raise ValueError("`run_at` needs a time zone: for example datetime.now(UTC) + delay.")
-    return time
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:  # PostgreSQL would store it, and nobody could read it
+        raise ValueError("`run_at` is out of range in UTC.") from None
 
 
 def cancel_key(key: str, *, type: str) -> bool:

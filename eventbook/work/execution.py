@@ -20,6 +20,7 @@ from eventbook.database.statements import plan
 from eventbook.declare.events import ALL_KEYS, SMALL_BATCH, NewerEvent, Recorded, type_of_name
 from eventbook.declare.handlers import Handler, handlers
 from eventbook.declare.queues import QueuePolicy
+from eventbook.declare.retries import LONGEST_WAIT_SECONDS
 from eventbook.deliveries import runs, states
 from eventbook.deliveries.bursts import admit
 from eventbook.deliveries.controls import control_of
@@ -38,11 +39,14 @@ NEWER_EVENT_SECONDS = 30
 
 
 class Later(Exception):
-    """Raised by a handler to be called again after `seconds`; no attempt is charged."""
+    """Raised by a handler to be called again after `seconds`; no attempt is charged.
+
+    At most after a year: other servers may ask for a time that PostgreSQL or Python can't hold.
+    """
 
     def __init__(self, seconds: float, reason: str) -> None:
         super().__init__(reason)
-        self.seconds = seconds
+        self.seconds = min(max(0.0, seconds), LONGEST_WAIT_SECONDS)
 
 
 def run_deliveries(handler: Handler, ids: Sequence[int], *, suspect: bool = False) -> Outcomes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -108,9 +109,11 @@ def test_a_time_in_the_past_is_now(drain: Drain) -> None:
     assert Counter(effects()) == Counter(a=1)
 
 
-def test_a_time_without_a_zone_is_refused() -> None:
+def test_a_time_without_a_zone_or_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a time zone"):
         send_at("a", datetime(2030, 1, 1, 7))  # noqa: DTZ001
+    with pytest.raises(ValueError, match="out of range"):
+        send_at("a", datetime.max.replace(tzinfo=ZoneInfo("America/New_York")))
 
     assert Event.objects.count() == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from datetime import timedelta
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -21,9 +22,11 @@ from eventbook.deliveries.states import fail
 from eventbook.models import Attempt, Delivery, Lease
 from eventbook.record.outbox import recording
 from eventbook.relay.rescue import release_expired_leases
+from eventbook.work.execution import Later, run_deliveries
 from tests.conftest import Drain
 from tests.eventbook.conftest import Staff
 from tests.harness.deliveries import expanded
+from tests.probe.behaviours import BEHAVIOURS
 from tests.probe.models import Effect
 from tests.probe.sending import states
 from tests.probe.signals import ProbeTried, probe_tried
@@ -189,3 +192,21 @@ def test_a_delivery_page_shows_the_handlers_limits(staff: Staff) -> None:
     page = browser.get(f"/admin/eventbook/delivery/{id}/change/").content.decode()
 
     assert "4 attempts of at most 1 s" in page
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("seconds", [1e12, inf, nan, -1e12])
+def test_a_pause_that_no_clock_can_show_is_cut(
+    name: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(key: str) -> None:
+        raise Later(seconds, "The server asks for it.")
+
+    monkeypatch.setitem(BEHAVIOURS, "ok", wait)
+    send(a="ok")
+
+    assert run_deliveries(handlers[name], expanded(name)) == Counter(deferred=1)
+
+    due_at = Delivery.objects.get(handler=name).due_at
+    assert due_at
+    assert due_at < timezone.now() + timedelta(days=367)

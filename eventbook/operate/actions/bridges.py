@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from eventbook.bridges.reading import Arrival
-from eventbook.bridges.taking_in import take_in
+from eventbook.bridges.taking_in import IGNORED, take_in
 from eventbook.conf import conf
 from eventbook.models import BridgeEntry, ParkedMessage
 from eventbook.operate.actions.operations import record_operation
@@ -18,7 +18,8 @@ def replay_parked(bridge: str, ids: Collection[int] | None, *, actor: str) -> in
     """Pass parked messages on again; None for all. Return how many.
 
     Those on their way out are published after newer ones. Those that came in are taken in now, and
-    parked again if that fails. Raise LookupError if the bridge of such a message is not configured.
+    parked again if that fails. Raise LookupError if the bridge of such a message is not configured,
+    or does not consume its type.
     """
     with transaction.atomic():
         chosen = list(
@@ -41,7 +42,8 @@ def replay_parked(bridge: str, ids: Collection[int] | None, *, actor: str) -> in
             configured = {each.name: each for each in conf.BRIDGES}
             if bridge not in configured:
                 raise LookupError(f"The bridge {bridge} is not configured.")
-            take_in(configured[bridge], came_in)
+            if ignored := take_in(configured[bridge], came_in)[IGNORED]:
+                raise LookupError(f"{bridge} does not consume the types of {ignored} messages.")
         record_operation("replay parked messages", actor, len(chosen), {"bridge": bridge})
     return len(chosen)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,3 +146,15 @@ def test_a_parked_message_is_taken_in_when_it_is_replayed_after_a_repair(
     assert keys() == ["key-1"]
     assert not ParkedMessage.objects.exists()
     assert Operation.objects.count() == 2
+
+
+def test_a_parked_message_whose_type_is_not_consumed_any_more_is_kept(
+    bridge: Bridge, settings: Any
+) -> None:
+    take_in(bridge, [arrival("1", data={"key": 1})])
+    settings.BRIDGES = (replace(bridge, consume=frozenset()),)
+
+    with pytest.raises(LookupError, match="does not consume the types of 1 messages"):
+        replay_parked("one", None, actor="test")
+
+    assert ParkedMessage.objects.count() == 1
