@@ -2,7 +2,7 @@
 
 The URL is `http-listen://127.0.0.1:9200/events`: the address to listen on, behind a proxy that does
 TLS. Requests need the bridge's token. The response comes after the commit: 202 means that the event
-is stored, be it taken in or parked; 503, that it must be sent again.
+is stored, recorded or parked for an operator; 503, that it must be sent again.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from eventbook.bridges.target import TargetDown
 from eventbook.declare.bridges import Bridge
 from eventbook.observe.health import SilentHandler
 
-MOST_WAITING = 200  # requests that wait for their commit; more are refused with 503
+MOST_WAITING = 200  # requests not yet fetched; more are refused with 503
 MOST_CONNECTIONS = 250  # each has a thread; more are closed at once
 STORE_SECONDS = 10.0  # how long a request waits for its commit
 
 
 class HttpSource:
-    """The requests that wait for a response; the server starts on first use."""
+    """The server's waiting requests, as a source; the server starts on first use."""
 
     def __init__(self, bridge: Bridge) -> None:
         parts = urlsplit(bridge.url)

@@ -1,9 +1,10 @@
 """HTTP: one POST for each CloudEvent; a response 2xx is the confirmation.
 
-With `https://…`, the event is one JSON document (structured mode); with `https-binary://…`, headers
-have the attributes (binary mode); `http` and `http-binary` are for networks that nobody else can
-read. Operators choose the address, so it may be an internal one; but redirects, which the target
-chooses, are not followed, and neither proxies nor .netrc of the environment are used.
+With `https://…`, the event is one JSON document (structured mode); with `https-binary://…`, its
+attributes are headers, and the body is its data (binary mode). `http` and `http-binary` are for
+networks that nobody else can read. Operators choose the address, so it may be an internal one; but
+redirects, which the target chooses, are not followed, and neither proxies nor .netrc of the
+environment are used.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from eventbook.bridges.envelope import JSON, STRUCTURED, Message
 from eventbook.bridges.target import TargetDown
 from eventbook.declare.bridges import Bridge
 
-CONNECTIONS = 8  # requests at once: of different aggregates, so that order does not matter
+# Requests at once. A batch has at most one event of each subject (translating.py, `waves`), so
+# their order does not matter.
+CONNECTIONS = 8
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for the response
 SLOW_SECONDS = 20.0  # after which a batch is broken off, so that the confirmed events are noted
-# The responses that say that the event itself is wrong; others say that the target is, for now.
+# Responses for which the event itself is at fault. For any other error, it is sent again later.
 REFUSALS = {400, 413, 415, 422}
 # Printable characters of a header, but those that CloudEvents encodes: space, quote and percent.
 PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
@@ -54,9 +57,10 @@ class HttpTarget:
         self._end = 0.0  # when the batch is broken off
 
     def publish(self, messages: Sequence[Message]) -> Mapping[UUID, str]:
-        """Post messages, several at once, and wait for all responses; post no more after a failure.
+        """Post messages, several at once; return why the target refused some for good, by id.
 
-        So an outage takes one timeout, not one for each message.
+        If the target is down for one, begin no more, so that an outage costs one timeout. Raise
+        TargetDown then, with the ids of the confirmed messages.
         """
         self._failed.clear()
         self._end = time.monotonic() + SLOW_SECONDS

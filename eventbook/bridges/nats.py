@@ -1,4 +1,4 @@
-"""NATS JetStream: at least once, in order; repetitions within a time are dropped by the server.
+"""NATS JetStream: at least once; the server drops repetitions within its `duplicate_window`.
 
 The URL is `nats://user:password@host:4222/STREAM` (`tls://` for TLS). JetStream recognizes a
 message by its id (the header Nats-Msg-Id) for the stream's `duplicate_window`.
@@ -37,7 +37,7 @@ CONFIRM_SECONDS = 10.0
 KEEP_SECONDS = 7 * 24 * 3600
 DUPLICATES_SECONDS = 3600
 TOO_LARGE = 10054  # JetStream's error code for a message above the stream's limit
-# What the client raises when the connection fails; OSError includes a timeout.
+# What the client raises when the connection fails.
 FAILURES = (Error, OSError, asyncio.TimeoutError)
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ class Connection:
 
 
 async def _ignore(error: Exception) -> None:
-    """Do nothing: each error is raised by the call that it ends, too."""
+    """Do nothing with an error, which the failing call raises anyway."""
 
 
 class NatsTarget:
@@ -146,7 +146,11 @@ class NatsTarget:
         self._connection = Connection(bridge)
 
     def publish(self, messages: Sequence[Message]) -> Mapping[UUID, str]:
-        """Publish messages at once, and wait until JetStream has stored each."""
+        """Publish messages concurrently, and wait until JetStream has stored each.
+
+        Return and raise as `Target.publish`. A batch has at most one event of each subject
+        (translating.py, `waves`), so their order does not matter.
+        """
         seconds = CONNECT_SECONDS + 2 * CONFIRM_SECONDS
         results = self._connection.run(self._publish(messages), seconds=seconds)
         refused, failed = {}, None

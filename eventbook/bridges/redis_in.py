@@ -24,8 +24,9 @@ NEW, UNACKNOWLEDGED = ">", "0"
 class StreamsSource:
     """The entries of a stream that the group `commonplace-NAME` has not acknowledged.
 
-    The event is in the field `event`, as JSON. All processes have one consumer name, so that a new
-    process begins with what an earlier one has read and not acknowledged.
+    The event is in the field `event`, as JSON. For each consumer name, Redis keeps the entries that
+    were read and not acknowledged. All processes use one name, so that a new process begins with
+    those of an earlier one.
     """
 
     def __init__(self, bridge: Bridge) -> None:
@@ -37,7 +38,7 @@ class StreamsSource:
         self._is_acknowledged = True  # what was read last
 
     def fetch(self, limit: int, seconds: float) -> Sequence[Arrival]:
-        """Return the next entries: first those that were read before."""
+        """Return the next entries: first those that were read and not acknowledged."""
         if not self._is_acknowledged:
             self._from = UNACKNOWLEDGED
         try:
