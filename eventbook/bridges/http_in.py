@@ -136,10 +136,11 @@ class EventHandler(SilentHandler):
         body = self.rfile.read(length)
         if len(body) < length:
             return 400
+        # Not the others: a parked message keeps its headers, and these may be logins and cookies.
         headers = {
             name.lower(): value
             for name, value in self.headers.items()
-            if name.lower() != "authorization"
+            if name.lower() == "content-type" or name.lower().startswith("ce-")
         }
         stored = threading.Event()
         try:

@@ -70,13 +70,15 @@ def require_kind(bridge: Bridge, direction: str) -> str:
 def place_of(bridge: Bridge) -> str:
     """Return the scheme, host and path of a bridge's URL, without login and query.
 
-    Of a URL with a fault, return the scheme only: what looks like a path may be a password.
+    Of a URL with a fault, return the scheme only: what looks like a path may be a password. The
+    path of a web address may be a secret, too: who knows a webhook's address may post to it.
     """
     if url_problem(bridge.url):
         return f"{scheme_of(bridge.url)}://…"
     parts = urlsplit(bridge.url)
     port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    path = "/…" if parts.scheme.startswith("http") and len(parts.path) > 1 else parts.path
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{path}"
 
 
 def scheme_of(url: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
@@ -51,9 +52,14 @@ class HealthServer(ThreadingHTTPServer):
 
 
 class SilentHandler(BaseHTTPRequestHandler):
-    """A request handler that logs no line for each request."""
+    """A request handler that logs no line for each request, nor for clients that go away."""
 
     timeout = 5  # seconds without data until the connection is closed
+
+    def handle(self) -> None:
+        """Handle requests until the connection ends, be it by a reset."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Drop the line that http.server would print for each request."""

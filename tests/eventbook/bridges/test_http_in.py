@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -77,7 +79,8 @@ def test_an_event_is_stored_when_the_response_comes(consumer: Consumer, post: Po
 
 
 def test_a_wrong_event_is_parked_without_the_senders_token(consumer: Consumer, post: Post) -> None:
-    assert post(event("a", 1) | {"data": {"key": 1}}).status_code == 202
+    wrong = event("a", 1) | {"data": {"key": 1}}
+    assert post(wrong, Cookie=TOKEN, **{"X-Api-Key": TOKEN}).status_code == 202
 
     parked = ParkedMessage.objects.get()
     assert "Its data does not fit" in parked.reason
@@ -158,3 +161,18 @@ def test_the_bridge_is_killed_under_load_and_nothing_is_lost_or_doubled(
     counted = Counter(each.data["behaviour"] for each in Event.objects.all())
     assert counted == Counter(str(number) for number in range(many))
     assert {each.type for each in Event.objects.all()} == {"probe.sent"}
+
+
+def test_a_sender_that_goes_away_leaves_no_traceback(
+    consumer: Consumer, port: int, post: Post, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert post(event("a", 1)).status_code == 202
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", port)) as sender:
+            # Closing then resets the connection.
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sender.sendall(b"POST /events HTTP/1.1\r\n\r\n" * 100)
+    wait_for(lambda: consumer.vitals.idle_seconds() < 1, seconds=10, what="it runs")
+    time.sleep(0.5)
+
+    assert "Traceback" not in capfd.readouterr().err

@@ -51,6 +51,15 @@ def test_a_password_is_in_no_representation_or_finding(configure: Configure) -> 
     assert "nats://nats.example:4222/EVENTS" in str(list(diagnosis.findings()))
 
 
+def test_the_path_of_a_web_address_may_be_a_secret_too(configure: Configure) -> None:
+    configure("one", "https://hooks.example/a-secret?key=another-secret")
+
+    findings = str(list(diagnosis.findings()))
+
+    assert "https://hooks.example/…" in findings
+    assert "secret" not in findings
+
+
 @pytest.mark.parametrize(
     "url",
     [
