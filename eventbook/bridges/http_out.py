@@ -15,6 +15,7 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from uuid import UUID
 
@@ -28,6 +29,8 @@ from eventbook.declare.bridges import Bridge
 # Requests at once. A batch has at most one event of each subject (translating.py, `waves`), so
 # their order does not matter.
 CONNECTIONS = 8
+# What the client raises when a request fails.
+FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and to wait for the response
 SLOW_SECONDS = 20.0  # after which a batch is broken off, so that the confirmed events are noted
 # Responses for which the event itself is at fault. For any other error, it is sent again later.
@@ -91,10 +94,12 @@ class HttpTarget:
                 allow_redirects=False, stream=True,
             ) as response:  # fmt: skip
                 status = response.status_code
-                # A short body is read so that the connection can be used again.
-                if int(response.headers.get("Content-Length", "0") or 0) < 65_536:
-                    response.raw.read(65_536)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                # A short body is read so that the connection can be used again. The status counts
+                # even if the body is broken off, or has another length than the header says.
+                with suppress(*FAILURES):
+                    if int(response.headers.get("Content-Length", "0") or 0) < 65_536:
+                        response.raw.read(65_536)
+        except FAILURES as error:
             # Not the error's text, which may have the whole address.
             return f"HTTP: {type(error).__name__}", False
         if 200 <= status < 300:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -97,6 +100,34 @@ def test_what_a_slow_target_has_confirmed_is_noted_soon_and_not_sent_again(
 
     assert 0 < len(web_server.requests) == 40 - BridgeEntry.objects.count() < 40
     publisher.target.close()
+
+
+@pytest.mark.parametrize("length", ["100", "words"])
+def test_a_response_whose_body_stalls_confirms_the_event_too(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, length: str
+) -> None:
+    monkeypatch.setattr("eventbook.bridges.http_out.TIMEOUT", (1.0, 0.5))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", length)
+            self.end_headers()
+            self.wfile.write(b"short")
+            time.sleep(1)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        publisher = Publisher(configure("web", f"http://127.0.0.1:{server.server_port}/"))
+        send("a")
+        publisher.step()
+        publisher.target.close()
+        server.shutdown()
+
+    assert not BridgeEntry.objects.exists()
 
 
 @pytest.mark.parametrize("status", [301, 401, 404, 429, 500, 503])
