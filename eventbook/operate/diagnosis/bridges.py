@@ -35,7 +35,10 @@ def _bridge(bridge: Bridge, status: BridgeStatus, processes: dict[str, int]) -> 
         if types and not processes.get(f"{duty} {bridge.name}"):
             advice = f"Start one: `manage.py bridge {duty} {bridge.name}`."
             yield Finding.bad(subject, f"no process runs that can {duty}", advice)
-    if not bridge.publish:
+    if not bridge.publish and not bridge.consume:
+        advice = "List types in its PUBLISH or CONSUME variable (docs/bridges.md)."
+        yield Finding.bad(subject, "it neither publishes nor consumes a type of events", advice)
+    elif not bridge.publish:
         yield Finding.ok(subject, f"reads from {place_of(bridge)}")
     elif status.lag_seconds > LAG_SECONDS:
         waited = f"{status.depth} events wait, the oldest for {duration(status.lag_seconds)}"

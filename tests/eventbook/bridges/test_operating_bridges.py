@@ -94,6 +94,12 @@ def test_the_doctor_says_that_a_bridge_does_not_run(configure: Configure) -> Non
     assert found(diagnosis.findings())["bridge one"].well
 
 
+def test_the_doctor_says_that_a_bridge_has_no_types(configure: Configure) -> None:
+    configure("one", URL, publish=frozenset())
+
+    assert "neither publishes nor consumes" in bad(diagnosis.findings(), "bridge one")
+
+
 def test_the_doctor_says_that_a_bridge_is_late(configure: Configure) -> None:
     configure("one", URL)
     is_running("publish one")
