@@ -86,7 +86,9 @@ class Connection:
             return self._loop.run(work, seconds=seconds)
         except FAILURES as error:
             self.drop()
-            raise TargetDown(f"NATS: {type(error).__name__}") from error
+            # Of this class are the server's own errors, for example of a wrong password.
+            text = str(error) if type(error) is Error else type(error).__name__
+            raise TargetDown(f"NATS: {text}") from error
 
     def require_open(self) -> None:
         """Open a connection if there is none; raise TargetDown if that fails."""

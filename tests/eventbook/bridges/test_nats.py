@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from eventbook.bridges.publishing import Publisher
+from eventbook.bridges.target import TargetDown
 from eventbook.models import BridgeEntry, ParkedMessage
 from tests.eventbook.bridges.conftest import SEEN, Configure, Processes
 from tests.eventbook.bridges.load import break_at_random, expected, load, numbers
@@ -39,7 +42,12 @@ def test_a_password_in_the_url_is_decoded(tmp_path: Path, configure: Configure) 
     publisher = Publisher(configure("nats", server.url))
 
     publisher.target.idle()
+    server.kill()
+    server.password = "another"
+    server.start()
 
+    with pytest.raises(TargetDown, match="Authorization Violation"):
+        wait_for(publisher.target.idle, seconds=10, what="it is refused")
     publisher.target.close()
     server.stop()
 
