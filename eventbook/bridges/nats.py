@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import UUID
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error, MaxPayloadError
 from nats.js import JetStreamContext
@@ -74,7 +73,9 @@ class Connection:
         self._url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
         # The client would not decode them. A name without a password is a token.
         user, password = (text and unquote(text) for text in (parts.username, parts.password))
-        self._login = {"token": user} if password is None else {"user": user, "password": password}
+        self._login: dict[str, Any] = (
+            {"token": user} if password is None else {"user": user, "password": password}
+        )
         self._name = f"commonplace-{bridge.name}"
         self._loop = LoopThread()
         self._client: Client | None = None
@@ -100,12 +101,19 @@ class Connection:
         if self._client is None or not self._client.is_connected:
             # Without the client's own reconnection, which would buffer messages for minutes. The
             # first connection is tried twice even so; by default, 60 times.
-            self._client = await nats.connect(
-                self._url, name=self._name, error_cb=_ignore,
-                allow_reconnect=False, max_reconnect_attempts=1, reconnect_time_wait=0,
-                connect_timeout=int(CONNECT_SECONDS), tls_handshake_first=self._is_tls,
-                **self._login,
-            )  # fmt: skip
+            client = Client()
+            try:
+                await client.connect(
+                    self._url, name=self._name, error_cb=_ignore,
+                    allow_reconnect=False, max_reconnect_attempts=1, reconnect_time_wait=0,
+                    connect_timeout=int(CONNECT_SECONDS), tls_handshake_first=self._is_tls,
+                    **self._login,
+                )  # fmt: skip
+            except BaseException:  # also if it takes too long
+                with suppress(*FAILURES):
+                    await asyncio.wait_for(client.close(), CONNECT_SECONDS)
+                raise
+            self._client = client
             self._jetstream = self._client.jetstream(timeout=CONFIRM_SECONDS)
             await self._require_stream(self._jetstream)
         return self._jetstream
