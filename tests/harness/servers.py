@@ -20,7 +20,7 @@ for given in ("DATABASE_URL", "BROKER_URL", "REDIS_URL", "SECRET_KEY", "DEBUG"):
     os.environ.pop(given, None)
 os.environ["DATA_DIR"] = str(DATA)
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-os.environ["IDLE_TRANSACTION_SECONDS"] = "3"
+os.environ["IDLE_TRANSACTION_SECONDS"] = "5"
 # Small, so that tests need few followers to exceed it.
 os.environ["FAN_OUT_RANGE"] = "20"
 # Immediate retries and short leases, so that tests don't wait.
