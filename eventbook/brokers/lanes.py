@@ -39,8 +39,8 @@ REDIS_OPTIONS = {
 REDIS_TLS = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
 RABBITMQ_TLS = {
     "cert_reqs": ssl.CERT_REQUIRED,
-    "server_hostname": None,
-}  # None: that of the address
+    "server_hostname": None,  # None stands for the address's
+}
 RABBITMQ_OPTIONS = {
     "connect_timeout": 3,
     "read_timeout": 10,
@@ -113,9 +113,8 @@ def broker_settings(
         )
     if url.startswith("rediss://"):
         url = _with_parameters(url, REDIS_TLS)
-    return BrokerSettings(
-        url, None, queues, REDIS_OPTIONS | ({"master_name": master} if master else {})
-    )
+    options = REDIS_OPTIONS | ({"master_name": master} if master else {})
+    return BrokerSettings(url, None, queues, options)
 
 
 def _require_readable(url: str) -> None:

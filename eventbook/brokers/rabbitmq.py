@@ -117,7 +117,10 @@ class RabbitMQ:
         """Close the connection if a call fails, and raise BrokerDown."""
         try:
             yield
-        except (OSError, AMQPError, OperationalError, BrokerDown) as error:
+        except BrokerDown:
+            self.close()
+            raise
+        except (OSError, AMQPError, OperationalError) as error:
             self.close()
             raise BrokerDown(f"{type(error).__name__}: {error}") from error
 

@@ -11,15 +11,7 @@ from rest_framework.test import APIClient
 
 from eventbook.models import BridgeEntry, Delivery, Event
 from tests.conftest import Drain
-from tests.eventbook.bridges.conftest import (  # noqa: F401  fixtures
-    Configure,
-    Processes,
-    configure,
-    nats,
-    processes,
-    rabbit,
-    rabbit_server,
-)
+from tests.eventbook.bridges.conftest import Configure, Processes
 from tests.eventbook.bridges.exchange import Exchange
 from tests.eventbook.bridges.others import OverNats, OverRabbit, event
 from tests.eventbook.bridges.streams import stored
@@ -33,10 +25,10 @@ CHANGED = "commonplace.page.changed.v1"
 
 @pytest.fixture
 def bridged(
-    nats: NatsServer,  # noqa: F811
-    rabbit: Exchange,  # noqa: F811
-    configure: Configure,  # noqa: F811
-    processes: Processes,  # noqa: F811
+    nats: NatsServer,
+    rabbit: Exchange,
+    configure: Configure,
+    processes: Processes,
 ) -> list[subprocess.Popen[bytes]]:
     """Run the four processes of two bridges, in both directions."""
     types = {"publish": frozenset({PUBLISHED}), "consume": frozenset({CHANGED})}
@@ -57,8 +49,8 @@ def bridged(
 
 def test_a_card_is_seen_once_on_each_and_an_event_of_each_is_handled_once(
     bridged: list[subprocess.Popen[bytes]],
-    nats: NatsServer,  # noqa: F811
-    rabbit: Exchange,  # noqa: F811
+    nats: NatsServer,
+    rabbit: Exchange,
     drain: Drain,
     alice: Any,
     client_of: Callable[[Any], APIClient],

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from redis import Redis
+from redis.exceptions import RedisError
+
 from stack.binaries import valkey_server
 from stack.debian import Program
-from tests.harness.processes import end, free_port, wait_for
+from tests.harness.own_server import OwnServer
+from tests.harness.processes import wait_for
+
+PASSWORD = "valkey-password-in-tests"
 
 
-class RedisServer:
-    """A server that persists nothing, with its data and log in a folder."""
+class RedisServer(OwnServer):
+    """A server; `PORT` in the options stands for its port. Without options, it persists nothing."""
 
     def __init__(self, folder: Path, *options: str, program: Program | None = None) -> None:
-        self.folder, self.port = folder, free_port()
+        super().__init__(folder)
         self.program = program or Program(valkey_server(), {})
-        self.options = options or ("--port", str(self.port))
-        self.process: subprocess.Popen[bytes] | None = None
+        self.options = options or ("--port", "PORT")
 
     def start(self) -> None:
-        """Start the server, and wait until it accepts connections."""
-        common = ["--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        """Start the server, and wait until it responds."""
         options = [option.replace("PORT", str(self.port)) for option in self.options]
-        with (self.folder / f"{self.port}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [str(self.program.path), *options, *common], stdout=log, stderr=log,
-                env=os.environ | self.program.environment, start_new_session=True,
-            )  # fmt: skip
-        wait_for(self.accepts, seconds=20, what=f"it listens on port {self.port}")
+        common = ["--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        self.run([str(self.program.path), *options, *common], self.program.environment)
+        wait_for(self.responds, seconds=20, what=f"it listens on port {self.port}")
 
-    def accepts(self) -> bool:
+    def responds(self) -> bool:
         """Return whether the server accepts connections."""
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -43,21 +41,33 @@ class RedisServer:
             return False
         return True
 
-    def kill(self) -> None:
-        """Kill the server, as a crash would end it."""
-        assert self.process
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
 
-    def stop(self) -> None:
-        """Stop the server, unless it has ended."""
-        if self.process:
-            end(self.process)
+class ValkeyServer(RedisServer):
+    """A Valkey with a password; what it confirmed survives `kill`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "--port", "PORT", "--appendonly", "yes", "--requirepass", PASSWORD)
+
+    def url(self, scheme: str) -> str:
+        """Return the address with a scheme of bridges, for example `redis-streams`."""
+        return f"{scheme}://:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+    def client(self) -> Redis:
+        """Return a client."""
+        return Redis(port=self.port, password=PASSWORD, decode_responses=True)
+
+    def responds(self) -> bool:
+        """Return whether the server executes commands: it may still be loading its data."""
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
 
 
 @contextmanager
 def running(folder: Path, *options: str, program: Program | None = None) -> Iterator[RedisServer]:
-    """Run a server during the block; `PORT` in the options stands for its port."""
+    """Run a server during the block."""
     server = RedisServer(folder, *options, program=program)
     try:
         server.start()

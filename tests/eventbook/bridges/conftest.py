@@ -13,7 +13,7 @@ from stack.rabbitmq import RabbitMQ, running
 from tests.eventbook.bridges.exchange import Exchange
 from tests.harness.nats_server import NatsServer
 from tests.harness.processes import kill_group, launch
-from tests.harness.valkey_server import ValkeyServer
+from tests.harness.redises import ValkeyServer
 
 SEEN = "commonplace.probe.seen.v1"
 HAPPENED = "another.thing.happened.v1"

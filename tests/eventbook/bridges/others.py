@@ -13,7 +13,7 @@ import nats
 from tests.eventbook.bridges.conftest import HAPPENED
 from tests.eventbook.bridges.exchange import Exchange
 from tests.harness.nats_server import NatsServer
-from tests.harness.valkey_server import ValkeyServer
+from tests.harness.redises import ValkeyServer
 
 STRUCTURED = "application/cloudevents+json"
 

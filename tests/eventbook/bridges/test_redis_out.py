@@ -15,7 +15,7 @@ from eventbook.models import BridgeEntry
 from tests.eventbook.bridges.conftest import SEEN, Configure, Processes
 from tests.eventbook.bridges.load import break_at_random, expected, first_numbers, load
 from tests.harness.processes import wait_for
-from tests.harness.valkey_server import PASSWORD, ValkeyServer
+from tests.harness.redises import PASSWORD, ValkeyServer
 from tests.probe.sending import send
 
 
