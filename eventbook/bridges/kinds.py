@@ -5,40 +5,41 @@ A module is imported when a bridge of its kind runs: no other process needs its 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from eventbook.bridges.source import Source
-from eventbook.bridges.target import Target
+from django.utils.module_loading import import_string
+
+from eventbook.bridges.sources.base import Source
+from eventbook.bridges.targets.base import Target
 from eventbook.declare.bridges import Bridge
 
 # The class of each scheme, by what the bridge does.
 KINDS: dict[str, dict[str, str]] = {
     "publish": {
-        "nats": "nats:NatsTarget",
-        "tls": "nats:NatsTarget",
-        "amqp": "rabbitmq:RabbitTarget",
-        "amqps": "rabbitmq:RabbitTarget",
-        "redis-streams": "redis_out:StreamsTarget",
-        "rediss-streams": "redis_out:StreamsTarget",
-        "redis-pubsub": "redis_out:PubSubTarget",
-        "rediss-pubsub": "redis_out:PubSubTarget",
-        "http": "http_out:HttpTarget",
-        "https": "http_out:HttpTarget",
-        "http-binary": "http_out:HttpTarget",
-        "https-binary": "http_out:HttpTarget",
+        "nats": "targets.nats.NatsTarget",
+        "tls": "targets.nats.NatsTarget",
+        "amqp": "targets.rabbitmq.RabbitTarget",
+        "amqps": "targets.rabbitmq.RabbitTarget",
+        "redis-streams": "targets.redis.StreamsTarget",
+        "rediss-streams": "targets.redis.StreamsTarget",
+        "redis-pubsub": "targets.redis.PubSubTarget",
+        "rediss-pubsub": "targets.redis.PubSubTarget",
+        "http": "targets.http.HttpTarget",
+        "https": "targets.http.HttpTarget",
+        "http-binary": "targets.http.HttpTarget",
+        "https-binary": "targets.http.HttpTarget",
     },
     "consume": {
-        "nats": "nats_in:NatsSource",
-        "tls": "nats_in:NatsSource",
-        "amqp": "rabbitmq_in:RabbitSource",
-        "amqps": "rabbitmq_in:RabbitSource",
-        "redis-streams": "redis_in:StreamsSource",
-        "rediss-streams": "redis_in:StreamsSource",
-        "redis-pubsub": "redis_in:PubSubSource",
-        "rediss-pubsub": "redis_in:PubSubSource",
-        "http-listen": "http_in:HttpSource",
+        "nats": "sources.nats.NatsSource",
+        "tls": "sources.nats.NatsSource",
+        "amqp": "sources.rabbitmq.RabbitSource",
+        "amqps": "sources.rabbitmq.RabbitSource",
+        "redis-streams": "sources.redis.StreamsSource",
+        "rediss-streams": "sources.redis.StreamsSource",
+        "redis-pubsub": "sources.redis.PubSubSource",
+        "rediss-pubsub": "sources.redis.PubSubSource",
+        "http-listen": "sources.http.HttpSource",
     },
 }
 
@@ -99,5 +100,4 @@ def url_problem(url: str) -> str:
 
 
 def _class(bridge: Bridge, direction: str) -> Any:
-    module, _, name = require_kind(bridge, direction).partition(":")
-    return getattr(import_module(f"eventbook.bridges.{module}"), name)
+    return import_string(f"eventbook.bridges.{require_kind(bridge, direction)}")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from django.db import InterfaceError, OperationalError, connection
 
 from eventbook.bridges.kinds import place_of
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.bridges.vitals import BridgeVitals
 from eventbook.declare.bridges import Bridge
 from eventbook.declare.events import NewerEvent

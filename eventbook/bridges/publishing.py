@@ -10,7 +10,7 @@ from eventbook.bridges import entries
 from eventbook.bridges.envelope import Message
 from eventbook.bridges.kinds import target_of
 from eventbook.bridges.outages import outages
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.bridges.translating import ids_of, translate, waves
 from eventbook.bridges.vitals import BridgeVitals
 from eventbook.database.listener import Listener

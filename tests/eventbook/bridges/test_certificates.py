@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from eventbook.bridges.publishing import Publisher
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.models import BridgeEntry
 from tests.eventbook.bridges.conftest import Configure
 from tests.harness.nats_server import NatsServer

@@ -109,7 +109,7 @@ def test_other_requests_are_refused(
 def test_more_connections_than_threads_are_closed(
     configure: Configure, port: int, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventbook.bridges.http_in.MOST_CONNECTIONS", 2)
+    monkeypatch.setattr("eventbook.bridges.sources.http.MOST_CONNECTIONS", 2)
     url = f"http-listen://127.0.0.1:{port}/events"
     consumer = Consumer(configure("web", url, token=TOKEN, **CONSUME))
     consumer.step()

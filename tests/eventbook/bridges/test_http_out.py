@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from eventbook.bridges.publishing import Publisher
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.models import BridgeEntry, ParkedMessage
 from tests.eventbook.bridges.conftest import Configure, Processes
 from tests.eventbook.bridges.load import break_at_random, expected, first_numbers, load
@@ -90,7 +90,7 @@ def test_what_a_slow_target_has_confirmed_is_noted_soon_and_not_sent_again(
         time.sleep(0.3)
         return 200
 
-    monkeypatch.setattr("eventbook.bridges.http_out.SLOW_SECONDS", 0.5)
+    monkeypatch.setattr("eventbook.bridges.targets.http.SLOW_SECONDS", 0.5)
     publisher = Publisher(configure("web", web_server.url()))
     web_server.respond = respond
     send(*[str(number) for number in range(40)])
@@ -106,7 +106,7 @@ def test_what_a_slow_target_has_confirmed_is_noted_soon_and_not_sent_again(
 def test_a_response_whose_body_stalls_confirms_the_event_too(
     configure: Configure, monkeypatch: pytest.MonkeyPatch, length: str
 ) -> None:
-    monkeypatch.setattr("eventbook.bridges.http_out.TIMEOUT", (1.0, 0.5))
+    monkeypatch.setattr("eventbook.bridges.targets.http.TIMEOUT", (1.0, 0.5))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

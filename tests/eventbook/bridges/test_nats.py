@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eventbook.bridges.publishing import Publisher
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.models import BridgeEntry, ParkedMessage
 from tests.eventbook.bridges.conftest import SEEN, Configure, Processes
 from tests.eventbook.bridges.load import break_at_random, expected, load, numbers

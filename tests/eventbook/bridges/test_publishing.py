@@ -13,7 +13,7 @@ from django.db import transaction
 
 from eventbook.bridges.envelope import Message
 from eventbook.bridges.publishing import Publisher
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.declare.bridges import Translation, translations
 from eventbook.declare.events import type_of_name
 from eventbook.models import BridgeEntry, Event, ParkedMessage

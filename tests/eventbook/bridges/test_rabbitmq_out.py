@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from eventbook.bridges import rabbitmq
 from eventbook.bridges.publishing import Publisher
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets import rabbitmq
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.models import BridgeEntry, ParkedMessage
 from stack.rabbitmq import running
 from tests.eventbook.bridges.conftest import SEEN, Configure, Processes

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eventbook.bridges.publishing import Publisher
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.models import BridgeEntry
 from tests.eventbook.bridges.conftest import SEEN, Configure, Processes
 from tests.eventbook.bridges.load import break_at_random, expected, first_numbers, load

@@ -69,7 +69,7 @@ def test_events_are_taken_in_and_others_ignored_or_parked(
 def test_what_was_not_acknowledged_comes_again_and_has_no_second_effect(
     other: Other, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventbook.bridges.nats_in.ACKNOWLEDGE_SECONDS", 1.0)
+    monkeypatch.setattr("eventbook.bridges.sources.nats.ACKNOWLEDGE_SECONDS", 1.0)
     bridge = configure("other", other.url, **CONSUME)
     first, second = Consumer(bridge), Consumer(bridge)
     first.step()
@@ -106,7 +106,7 @@ def test_a_bridge_that_consumes_more_types_goes_on_where_it_was(
 def test_what_came_while_the_database_was_down_is_taken_in_later(
     other: Other, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventbook.bridges.nats_in.ACKNOWLEDGE_SECONDS", 1.0)
+    monkeypatch.setattr("eventbook.bridges.sources.nats.ACKNOWLEDGE_SECONDS", 1.0)
     consumer = Consumer(configure("other", other.url, **CONSUME))
     consumer.step()
     other.send([event("a", 1), event("a", 2)])

@@ -25,7 +25,7 @@ from nats.js.api import StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from eventbook.bridges.envelope import STRUCTURED, Message
-from eventbook.bridges.target import TargetDown, destination
+from eventbook.bridges.targets.base import TargetDown, destination
 from eventbook.declare.bridges import Bridge
 
 STREAM = "EVENTS"

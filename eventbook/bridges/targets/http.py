@@ -23,7 +23,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from eventbook.bridges.envelope import JSON, STRUCTURED, Message
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.declare.bridges import Bridge
 
 # Requests at once. A batch has at most one event of each subject (translating.py, `waves`), so

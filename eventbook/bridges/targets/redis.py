@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from eventbook.bridges.envelope import Message
-from eventbook.bridges.target import TargetDown, destination, parameter
+from eventbook.bridges.targets.base import TargetDown, destination, parameter
 from eventbook.declare.bridges import Bridge
 
 STREAM = "events"

@@ -16,7 +16,7 @@ from uuid import UUID
 import amqp
 
 from eventbook.bridges.envelope import STRUCTURED, Message
-from eventbook.bridges.target import TargetDown, destination, parameter
+from eventbook.bridges.targets.base import TargetDown, destination, parameter
 from eventbook.declare.bridges import Bridge
 
 EXCHANGE = "domain_events"

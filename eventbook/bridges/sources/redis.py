@@ -12,8 +12,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from eventbook.bridges.envelope import STRUCTURED
 from eventbook.bridges.reading import Arrival
-from eventbook.bridges.redis_out import CHANNEL, STREAM, client_of
-from eventbook.bridges.target import TargetDown, destination
+from eventbook.bridges.targets.base import TargetDown, destination
+from eventbook.bridges.targets.redis import CHANNEL, STREAM, client_of
 from eventbook.declare.bridges import Bridge
 
 HEADERS = {"content-type": STRUCTURED}

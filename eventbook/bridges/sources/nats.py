@@ -9,9 +9,9 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from eventbook.bridges.nats import CONFIRM_SECONDS, CONNECT_SECONDS, Connection
 from eventbook.bridges.reading import Arrival
-from eventbook.bridges.target import destination
+from eventbook.bridges.targets.base import destination
+from eventbook.bridges.targets.nats import CONFIRM_SECONDS, CONNECT_SECONDS, Connection
 from eventbook.declare.bridges import Bridge
 
 # After this time without an acknowledgement, a message comes again. A transaction takes less.

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from eventbook.bridges.reading import MAX_BYTES, Arrival
-from eventbook.bridges.target import TargetDown
+from eventbook.bridges.targets.base import TargetDown
 from eventbook.declare.bridges import Bridge
 from eventbook.observe.health import SilentHandler
 

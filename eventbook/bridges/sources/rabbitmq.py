@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import amqp
 
-from eventbook.bridges.rabbitmq import FAILURES, Connection
 from eventbook.bridges.reading import Arrival
-from eventbook.bridges.target import destination
+from eventbook.bridges.targets.base import destination
+from eventbook.bridges.targets.rabbitmq import FAILURES, Connection
 from eventbook.declare.bridges import Bridge
 
 

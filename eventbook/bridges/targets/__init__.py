@@ -1,0 +1,1 @@
+"""Where a bridge's events go, a kind a file; each is a `Target` (base.py)."""
