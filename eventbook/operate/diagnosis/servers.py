@@ -125,7 +125,10 @@ def broker() -> Finding:
         return Unreachable.bad("broker", f"unreachable: {error}", advice)
     text = f"{waiting} messages wait; it responds in {1000 * seconds:.1f} ms"
     if seconds > SLOW_SECONDS:
-        advice = "Find what slows it (`valkey-cli slowlog get`), and run it in the same region."
+        advice = (
+            "Find what slows it (`valkey-cli slowlog get`, `rabbitmq-diagnostics status`), and run"
+            " it in the same region."
+        )
         return Finding.bad("broker", text, advice)
     return Finding.ok("broker", text)
 
